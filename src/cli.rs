@@ -1,0 +1,292 @@
+//! The command line: clap types and one short function per subcommand.
+//!
+//! Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 130 interrupted.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use datafusion_cli::print_format::PrintFormat;
+
+use crate::config::{ByteSize, Variables, load};
+use crate::error::{Error, Result};
+use crate::layout::Step;
+use crate::pipeline::{Pipeline, TaskSpec};
+use crate::report::{LogFormat, OutputFormat, Report, Verbosity};
+use crate::session::{Engine, EngineOptions, Stores};
+
+const EXAMPLES: &str = "\
+Examples:
+  snaplake plan configs/shop.sql                     what would be done; writes nothing
+  snaplake run configs/shop.sql                      stage, publish, validate; again: only what is missing
+  snaplake run configs/shop.sql --table orders --memory-limit 2GB
+  snaplake stage configs/shop.sql                    the first half; then look at it:
+  snaplake query configs/shop.sql -c 'SELECT count(*) FROM staging.orders'
+  snaplake publish configs/shop.sql                  the second half
+  snaplake plan configs/shop.sql --format json       the task list for an outside scheduler, whose workers call
+  snaplake stage configs/shop.sql --table orders --group 7
+
+Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 130 interrupted";
+
+/// Turns database snapshots into a partitioned, sorted, proven data lake, in SQL.
+#[derive(Debug, Parser)]
+#[command(name = "snaplake", version, after_help = EXAMPLES, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what would be done: files, bytes, groups, partitions if known. Writes nothing.
+    Plan {
+        #[command(flatten)]
+        common: Common,
+        /// Also print the engine's plan of the first stage task of each table.
+        #[arg(long)]
+        explain: bool,
+    },
+    /// First half: snapshot files become sorted, partitioned staging files.
+    Stage {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        task: Task,
+    },
+    /// Second half: staging files become the lake; then validate it and mark it with _SUCCESS.
+    Publish {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        task: Task,
+    },
+    /// Both halves. A rerun does only what is missing.
+    Run {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Show how far each table is.
+    Status {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Prove the published lake: all manifests against each other and against the files' footers.
+    Validate {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Query snapshot.*, staging.*, lake.* and manifest.* with SQL, read-only; a shell without -c.
+    #[command(after_help = QUERY_EXAMPLES)]
+    Query {
+        #[command(flatten)]
+        common: CommonOptions,
+        /// Run this SQL and exit.
+        #[arg(short = 'c', long = "command", value_name = "SQL")]
+        commands: Vec<String>,
+        /// Print rows in this format: table, csv, tsv, json, nd-json, automatic.
+        #[arg(long, default_value = "table", value_name = "FORMAT")]
+        format: String,
+    },
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  snaplake completions bash > ~/.local/share/bash-completion/completions/snaplake")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+const QUERY_EXAMPLES: &str = "\
+Examples:
+  snaplake query configs/shop.sql
+  snaplake query configs/shop.sql -c 'SELECT day, count(*) FROM staging.orders GROUP BY day' --format csv
+  snaplake query configs/shop.sql -c 'SELECT table_name, partition, n_record, size FROM manifest.lake_files'";
+
+/// What all commands that work on a config take.
+#[derive(Debug, Args)]
+struct Common {
+    #[command(flatten)]
+    options: CommonOptions,
+    /// Result on standard output: a table for people, or JSON.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT")]
+    format: OutputFormat,
+}
+
+#[derive(Debug, Args)]
+struct CommonOptions {
+    /// The config: SQL statements.
+    config: PathBuf,
+    /// Only this lake table; can be repeated.
+    #[arg(short, long = "table", value_name = "TABLE")]
+    tables: Vec<String>,
+    /// Value of ${NAME} in the config's string literals; can be repeated.
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_variable)]
+    variables: Vec<(String, String)>,
+    /// Memory to stay within, such as 512MB or 4GiB [default: 60 % of the machine or its cgroup].
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory_limit: Option<u64>,
+    /// Tasks at once [default: one per core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Print only the result and errors.
+    #[arg(short, long)]
+    quiet: bool,
+    /// Log what is done; twice for more.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Form of log lines on standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Args)]
+struct Task {
+    /// Run exactly this task of the table (a number from 1), for an outside scheduler; needs --table once.
+    #[arg(long, value_name = "N")]
+    group: Option<usize>,
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    if name.is_empty() { Err("the name is empty".to_owned()) } else { Ok((name.to_owned(), value.to_owned())) }
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    ByteSize::parse(text).map(|size| size.0).ok_or_else(|| "write a size such as 512MB, 4GiB or 1000000".to_owned())
+}
+
+/// Runs the program with these arguments, the first of which is its name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return Report::usage(&error),
+    };
+    let Some(options) = cli.command.options() else { return completions(&cli.command) };
+    let verbosity = Verbosity { quiet: options.quiet, verbose: options.verbose, log: options.log_format };
+    let report = Report::new(verbosity, cli.command.format());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(source) => return report.failed(&Error::Io { action: "starting threads".to_owned(), source }),
+    };
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = Box::pin(run(&cli.command, &report)) => result,
+            _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+        }
+    });
+    // Threads that still decode or compress are of no use to anybody now.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report.failed(&error),
+    }
+}
+
+impl Command {
+    fn options(&self) -> Option<&CommonOptions> {
+        match self {
+            Self::Plan { common, .. }
+            | Self::Stage { common, .. }
+            | Self::Publish { common, .. }
+            | Self::Run { common }
+            | Self::Status { common }
+            | Self::Validate { common } => Some(&common.options),
+            Self::Query { common, .. } => Some(common),
+            Self::Completions { .. } => None,
+        }
+    }
+
+    fn format(&self) -> OutputFormat {
+        match self {
+            Self::Plan { common, .. }
+            | Self::Stage { common, .. }
+            | Self::Publish { common, .. }
+            | Self::Run { common }
+            | Self::Status { common }
+            | Self::Validate { common } => common.format,
+            Self::Query { .. } | Self::Completions { .. } => OutputFormat::Human,
+        }
+    }
+}
+
+async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
+    let Some(options) = command.options() else { return Ok(()) };
+    let variables = Variables { named: options.variables.iter().cloned().collect(), ..Variables::default() };
+    let mut project = load(&options.config, &variables)?;
+    project.select_tables(&options.tables)?;
+    let engine_options =
+        EngineOptions { memory_limit: options.memory_limit, threads: options.threads.map(usize::from) };
+    let engine = Engine::new(Stores::new(project.settings.s3.clone()), engine_options);
+    let pipeline = Pipeline::new(project, engine, Arc::clone(report) as _);
+    match command {
+        Command::Plan { explain, .. } => plan(&pipeline, report, &options.config, *explain).await,
+        Command::Stage { task: Task { group: Some(group) }, .. } => {
+            one_task(&pipeline, report, Step::StagingFileGroups, *group).await
+        }
+        Command::Publish { task: Task { group: Some(group) }, .. } => {
+            one_task(&pipeline, report, Step::DatalakeFileGroups, *group).await
+        }
+        Command::Stage { .. } => {
+            pipeline.stage().await?;
+            report.statuses(&pipeline.status().await?);
+            Ok(())
+        }
+        Command::Publish { .. } => Ok(report.tables(&pipeline.publish().await?)),
+        Command::Run { .. } => Ok(report.tables(&pipeline.run().await?)),
+        Command::Status { .. } => Ok(report.statuses(&pipeline.status().await?)),
+        Command::Validate { .. } => Ok(report.tables(&pipeline.validate().await?)),
+        Command::Query { commands, format, .. } => query(&pipeline, report, commands, format).await,
+        Command::Completions { .. } => Ok(()),
+    }
+}
+
+async fn plan(pipeline: &Arc<Pipeline>, report: &Report, config: &std::path::Path, explain: bool) -> Result<()> {
+    let plans = pipeline.plan().await?;
+    let mut views = Vec::new();
+    for plan in &plans {
+        views.push(pipeline.plan_view(plan, explain).await?);
+    }
+    report.plans(&views, config);
+    Ok(())
+}
+
+async fn one_task(pipeline: &Arc<Pipeline>, report: &Report, step: Step, group: usize) -> Result<()> {
+    let [lake] = pipeline.project().lakes.as_slice() else {
+        return Err(Error::GroupNeedsTable { count: pipeline.project().lakes.len() });
+    };
+    let spec = TaskSpec { table: lake.name.clone(), step, group };
+    let is_new = pipeline.run_task(&spec).await?;
+    report.task(&spec, is_new);
+    Ok(())
+}
+
+async fn query(pipeline: &Arc<Pipeline>, report: &Report, commands: &[String], format: &str) -> Result<()> {
+    let format = PrintFormat::from_str(format, true)
+        .map_err(|_| Error::OutputFormat { format: format.to_owned() })?;
+    let session = crate::query::QuerySession::open(pipeline).await?;
+    report.query(&session, commands, format).await
+}
+
+fn completions(command: &Command) -> ExitCode {
+    if let Command::Completions { shell } = command {
+        Report::completions(*shell, &mut Cli::command());
+    }
+    ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn variable_without_a_value_is_refused() {
+        assert_eq!(parse_variable("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert!(parse_variable("a").is_err() && parse_variable("=a").is_err());
+    }
+}

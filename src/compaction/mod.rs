@@ -1,0 +1,5 @@
+//! Second step: the staging files of a partition become lake files of one good size.
+
+pub mod plan;
+pub(crate) mod prepare;
+pub mod run;

@@ -1,0 +1,168 @@
+//! The second step's plan in the store: made from the manifests of the first, once.
+//!
+//! Group manifests are written from the last to the first; the first is the commit, so where it exists all others do.
+//! The grouping is pure, so two processes that prepare at once write the same.
+
+use std::collections::{BTreeSet, HashMap};
+
+use futures::{StreamExt, TryStreamExt};
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::plan::{PartitionDetails, PartitionGroup, group};
+use super::run::{file_stem, properties_text};
+use crate::config::LakeTable;
+use crate::error::{Error, Result};
+use crate::lake::HiveLake;
+use crate::layout::Step;
+use crate::manifest::{FileEntry, Ledger, Manifest};
+use crate::session::Stores;
+
+/// Manifests read or written at once.
+const AT_ONCE: usize = 32;
+
+/// What has to be known of the first step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Staged<'a> {
+    /// Fingerprint of the snapshot manifest.
+    pub(crate) plan: &'a str,
+    /// When that was planned, for errors.
+    pub(crate) planned_at: &'a str,
+    /// Number of snapshot file groups.
+    pub(crate) groups: usize,
+    /// Staging files per group, of the tasks that this process ran itself.
+    pub(crate) known: &'a HashMap<usize, Vec<FileEntry>>,
+}
+
+/// The planned second step of one table.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    /// Number of partition file groups.
+    pub(crate) total: usize,
+    /// Groups that are to be run, by number.
+    pub(crate) todo: Vec<(usize, PartitionGroup)>,
+    /// Whether the plan was made by this call.
+    pub(crate) is_new: bool,
+}
+
+/// Reads the second step's plan, or makes it if all stage tasks are done; `only` limits what is to do to one group.
+///
+/// # Errors
+/// [`Error::NotStaged`], [`Error::PlanChanged`], [`Error::NoSuchGroup`], [`Error::ForeignFiles`]; those of the ledger.
+pub(crate) async fn prepare(
+    stores: &Stores,
+    ledger: &Ledger,
+    lake: &LakeTable,
+    staged: Staged<'_>,
+    only: Option<usize>,
+) -> Result<Prepared> {
+    let first = ledger.layout().manifest(Step::PartitionFileGroups, 1);
+    let committed = ledger.head::<PartitionDetails>(&first).await?.map(|(_, details)| details);
+    let (total, groups, is_new) = match committed {
+        Some(details) => {
+            if details.plan != staged.plan || details.properties != properties_text(lake) {
+                return Err(Error::PlanChanged {
+                    table: lake.name.clone(),
+                    planned_at: staged.planned_at.to_owned(),
+                    what: "file size or compression",
+                    staging: ledger.layout().root().to_string(),
+                });
+            }
+            (details.groups, None, false)
+        }
+        None => {
+            let files = staging_files(ledger, lake, staged).await?;
+            let groups = group(files, !lake.sorted_by.is_empty(), lake.target_file_size);
+            (groups.len(), Some(groups), true)
+        }
+    };
+    let mut todo: BTreeSet<usize> = (1..=total).collect();
+    if let Some(only) = only {
+        if !todo.contains(&only) {
+            return Err(Error::NoSuchGroup { table: lake.name.clone(), step: "publish", number: only, count: total });
+        }
+        todo = BTreeSet::from([only]);
+    }
+    let done = ledger.done(Step::DatalakeFileGroups).await?;
+    todo.retain(|number| !done.contains(number));
+    if todo.is_empty() && !is_new {
+        return Ok(Prepared { total, todo: Vec::new(), is_new });
+    }
+    let groups = match groups {
+        Some(groups) => groups.into_iter().enumerate().map(|(index, group)| (index + 1, group)).collect(),
+        None => {
+            let wanted = if only.is_some() { todo.iter().copied().collect() } else { (1..=total).collect::<Vec<_>>() };
+            read_groups(ledger, &wanted).await?
+        }
+    };
+    if is_new || only.is_none() {
+        let stems = groups.iter().map(|(number, group)| file_stem(*number, &group.files)).collect();
+        HiveLake::open(stores, ledger.layout()).await?.check_foreign(&lake.name, &stems).await?;
+    }
+    if is_new {
+        commit(ledger, lake, staged.plan, &groups).await?;
+    }
+    let todo = groups.into_iter().filter(|(number, _)| todo.contains(number)).collect();
+    Ok(Prepared { total, todo, is_new })
+}
+
+/// Staging files of all stage tasks, from their manifests.
+async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) -> Result<Vec<FileEntry>> {
+    /// The one thing that must fit; the rest of a stage task's details is not this step's business.
+    #[derive(Serialize, Deserialize)]
+    struct OfPlan {
+        plan: String,
+    }
+    let reads = (1..=staged.groups).map(|number| async move {
+        if let Some(files) = staged.known.get(&number) {
+            return Ok(Some(files.clone()));
+        }
+        let target = ledger.layout().manifest(Step::StagingFileGroups, number);
+        let Some(manifest) = ledger.read::<OfPlan>(&target).await? else { return Ok(None) };
+        if manifest.details.plan != staged.plan {
+            let reason = "it belongs to another plan; remove the staging folder and run again".to_owned();
+            return Err(Error::Manifest { uri: target.summary.to_string(), reason });
+        }
+        Ok(Some(manifest.files))
+    });
+    let groups: Vec<Option<Vec<FileEntry>>> = futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+    let missing = groups.iter().filter(|group| group.is_none()).count();
+    if missing > 0 {
+        return Err(Error::NotStaged { table: lake.name.clone(), missing, total: staged.groups });
+    }
+    Ok(groups.into_iter().flatten().flatten().collect())
+}
+
+async fn read_groups(ledger: &Ledger, numbers: &[usize]) -> Result<Vec<(usize, PartitionGroup)>> {
+    let reads = numbers.iter().map(|&number| async move {
+        let target = ledger.layout().manifest(Step::PartitionFileGroups, number);
+        let manifest = ledger.read::<PartitionDetails>(&target).await?.ok_or_else(|| Error::Manifest {
+            uri: target.summary.to_string(),
+            reason: "it is missing although the first group's exists".to_owned(),
+        })?;
+        Ok::<_, Error>((number, PartitionGroup { partition: manifest.details.partition, files: manifest.files }))
+    });
+    futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await
+}
+
+async fn commit(ledger: &Ledger, lake: &LakeTable, plan: &str, groups: &[(usize, PartitionGroup)]) -> Result<()> {
+    let manifest = |number: usize, group: &PartitionGroup| {
+        let details = PartitionDetails {
+            table: lake.name.clone(),
+            group: number,
+            groups: groups.len(),
+            partition: group.partition.clone(),
+            plan: plan.to_owned(),
+            properties: properties_text(lake),
+        };
+        (ledger.layout().manifest(Step::PartitionFileGroups, number), Manifest::new(group.files.clone(), details))
+    };
+    let Some(((_, first), others)) = groups.split_first() else { return Ok(()) };
+    let writes = others.iter().map(|(number, group)| async move {
+        let (target, manifest) = manifest(*number, group);
+        ledger.write(&target, &manifest).await
+    });
+    futures::stream::iter(writes).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    let (target, manifest) = manifest(1, first);
+    ledger.commit(&target, &manifest).await.map(|_| ())
+}

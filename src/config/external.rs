@@ -1,0 +1,185 @@
+//! What CREATE EXTERNAL TABLE means: declared columns, format and its options, locations.
+//!
+//! DataFusion's statement is taken as it is, less the clauses that make no sense for a finished set of files. Nothing
+//! is looked up in a store: whether a location holds files is found out while planning.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use datafusion::common::TableReference;
+use datafusion::config::ConfigOptions;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::planner::ContextProvider;
+use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
+use datafusion::sql::planner::SqlToRel;
+use datafusion::sql::sqlparser::ast::ColumnDef;
+
+use super::options::{FORMAT_PREFIX, SNAPSHOT_OPTIONS};
+use super::parse::lower_first;
+use super::statement::{ExternalTable, Placed, Property};
+use super::tables::{SnapshotTable, bad_value, bare_name, known_key, location};
+use super::values::{self, CsvOptions, FileFormat, TextOptions};
+use crate::error::{ConfigError, Position, Result};
+use crate::layout::Location;
+
+/// What CREATE EXTERNAL TABLE means.
+pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Path) -> Result<SnapshotTable> {
+    let name = bare_name("CREATE EXTERNAL TABLE", "snapshot", &statement.name)?;
+    if let Some((clause, at)) = statement.other_clauses.first() {
+        let reason = match *clause {
+            "PARTITIONED BY" => {
+                "snapshot files hold all columns; partition the lake with WITH (partitioned_by = ARRAY[...])"
+            }
+            "WITH ORDER" => "a snapshot has no order; sort the lake with WITH (sorted_by = ARRAY[...])",
+            _ => "a snapshot is a finished set of files",
+        };
+        return Err(ConfigError::UnsupportedClause { clause, reason }.at(at));
+    }
+    let format = file_format(&statement.format, &statement.options)?;
+    let mut locations: Vec<(Location, Position)> = Vec::new();
+    for written in &statement.locations {
+        let location = location(written, base)?;
+        if let Some((_, first)) = locations.iter().find(|(other, _)| *other == location) {
+            let (name, first) = (written.text.clone(), first.clone());
+            return Err(ConfigError::Duplicate { kind: "location", name, first }.at(&written.at));
+        }
+        locations.push((location, written.at.clone()));
+    }
+    Ok(SnapshotTable { name, at: at.clone(), declared: declared(statement.columns, &at.file)?, format, locations })
+}
+
+fn file_format(stored_as: &Placed, options: &[Property<Placed>]) -> Result<FileFormat> {
+    let name = match stored_as.text.to_uppercase().as_str() {
+        "PARQUET" => "PARQUET",
+        "CSV" => "CSV",
+        "JSON" | "NDJSON" => "JSON",
+        _ => return Err(bad_value("STORED AS", stored_as, "PARQUET, CSV or JSON")),
+    };
+    let mut csv = CsvOptions::default();
+    let mut seen: Vec<(&str, &Position)> = Vec::new();
+    for Property { key, value } in options {
+        let option = known_key("option", SNAPSHOT_OPTIONS, FORMAT_PREFIX, key)?;
+        if let Some((_, first)) = seen.iter().find(|(name, _)| *name == option.name) {
+            let (name, first) = (option.name.to_owned(), (*first).clone());
+            return Err(ConfigError::Duplicate { kind: "option", name, first }.at(&key.at));
+        }
+        seen.push((option.name, &key.at));
+        if name == "PARQUET" || (name == "JSON" && !option.doc.starts_with("CSV and JSON")) {
+            return Err(ConfigError::OptionNotForFormat { option: option.name, format: name }.at(&key.at));
+        }
+        set_option(&mut csv, option.name, value)?;
+    }
+    Ok(match name {
+        "PARQUET" => FileFormat::Parquet,
+        "JSON" => FileFormat::Json(csv.text),
+        _ => FileFormat::Csv(csv),
+    })
+}
+
+fn set_option(csv: &mut CsvOptions, name: &'static str, value: &Placed) -> Result<()> {
+    let bad = |expected| bad_value(name, value, expected);
+    let byte = || values::byte(&value.text).ok_or_else(|| bad("one ASCII character, such as ';' or '\\t'"));
+    let boolean = || values::boolean(&value.text).ok_or_else(|| bad("true or false"));
+    let TextOptions { compression, infer_records } = &mut csv.text;
+    match name {
+        "format.has_header" => csv.has_header = boolean()?,
+        "format.delimiter" => csv.delimiter = byte()?,
+        "format.quote" => csv.quote = byte()?,
+        "format.escape" => csv.escape = Some(byte()?),
+        // CR LF is what a reader without a terminator takes for one line end.
+        "format.terminator" => {
+            csv.terminator = if [r"\r\n", "\r\n"].contains(&value.text.as_str()) { None } else { Some(byte()?) }
+        }
+        "format.comment" => csv.comment = Some(byte()?),
+        "format.null_regex" => {
+            regex::Regex::new(&value.text).map_err(|_| bad("a regular expression, such as '^(NA)?$'"))?;
+            csv.null_regex = Some(value.text.clone());
+        }
+        "format.compression" => {
+            *compression =
+                values::compression(&value.text).ok_or_else(|| bad("gzip, zstd, bzip2, xz, uncompressed or auto"))?;
+        }
+        "format.schema_infer_max_rec" => {
+            let records = value.text.parse().ok().filter(|records| *records > 0);
+            *infer_records = Some(records.ok_or_else(|| bad("a number of records, such as 10000"))?);
+        }
+        _ => {
+            boolean()?;
+        }
+    }
+    Ok(())
+}
+
+/// The Arrow schema of declared columns; `None` without any.
+fn declared(columns: Vec<ColumnDef>, file: &Arc<str>) -> Result<Option<SchemaRef>> {
+    let types = Types(ConfigOptions::default());
+    let planner = SqlToRel::new(&types);
+    let mut fields: Vec<FieldRef> = Vec::with_capacity(columns.len());
+    for column in columns {
+        let start = column.name.span.start;
+        let at = Position { file: Arc::clone(file), line: start.line, column: start.column };
+        let name = column.name.to_string();
+        let schema = planner.build_schema(vec![column]).map_err(|error| {
+            let message = format!("column {name}: {}", lower_first(&error.find_root().message()));
+            ConfigError::Plan { message }.at(&at)
+        })?;
+        for field in schema.fields() {
+            if fields.iter().any(|other| other.name() == field.name()) {
+                let message = format!("column {name} is declared twice");
+                return Err(ConfigError::Plan { message }.at(&at));
+            }
+            fields.push(Arc::clone(field));
+        }
+    }
+    Ok((!fields.is_empty()).then(|| Arc::new(Schema::new(fields))))
+}
+
+/// SQL types need a planner, which needs a catalog: this one is empty.
+struct Types(ConfigOptions);
+
+impl ContextProvider for Types {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>, DataFusionError> {
+        Err(DataFusionError::Plan(format!("no table {name}")))
+    }
+
+    fn get_function_meta(&self, _name: &str) -> Option<Arc<ScalarUDF>> {
+        None
+    }
+
+    fn get_higher_order_meta(&self, _name: &str) -> Option<Arc<HigherOrderUDF>> {
+        None
+    }
+
+    fn get_aggregate_meta(&self, _name: &str) -> Option<Arc<AggregateUDF>> {
+        None
+    }
+
+    fn get_window_meta(&self, _name: &str) -> Option<Arc<WindowUDF>> {
+        None
+    }
+
+    fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        &self.0
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

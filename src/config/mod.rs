@@ -1,0 +1,35 @@
+//! Configuration: a list of SQL statements, from text to a checked [`Project`].
+//!
+//! ```text
+//! text -> parse (tokens, variables)      statements with places
+//!      -> resolve (settings, tables)     Project: defaults, absolute paths, folded names
+//!      -> select (planner, rowwise)      one logical plan per lake table, proven to give the same rows group by group
+//! ```
+//!
+//! Every mistake of the user becomes [`Error::Config`](crate::error::Error::Config) with `file:line:column`. Only
+//! [`load`] reads files; nothing here touches a store or lists a snapshot.
+
+mod external;
+pub mod options;
+mod parse;
+mod planner_error;
+mod properties;
+mod resolve;
+mod rowwise;
+mod select;
+mod settings;
+mod statement;
+mod tables;
+mod tokens;
+mod values;
+mod variables;
+
+#[cfg(test)]
+mod tests;
+
+pub use resolve::{Project, load};
+pub(crate) use select::{Select, freeze_now, plan_select, plan_view};
+pub use settings::{S3Settings, Settings};
+pub use tables::{LakeTable, SnapshotTable, View};
+pub use values::{ByteSize, Compression, CsvOptions, FileFormat, GroupSize, SortKey, TextOptions, WriteCompression};
+pub use variables::Variables;

@@ -1,0 +1,112 @@
+//! All keys of a config, with defaults and docs, as data.
+//!
+//! Help texts and "did you mean" answers come from these tables, so a key cannot exist without being documented. The
+//! types of the values come from `values`, which says what they mean.
+
+pub use super::values::{
+    ByteSize, Compression, CsvOptions, FileFormat, GroupSize, SortKey, TextOptions, WriteCompression,
+};
+
+/// One key: its name, what holds when it is not written, and what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionDoc {
+    /// As the user writes it.
+    pub name: &'static str,
+    /// What holds otherwise; `required` when there is no default.
+    pub default: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+}
+
+const fn key(name: &'static str, default: &'static str, doc: &'static str) -> OptionDoc {
+    OptionDoc { name, default, doc }
+}
+
+/// What stands in front of every key of [`SETTINGS`].
+pub const PREFIX: &str = "snaplake.";
+
+/// `SET key = value;`
+pub const SETTINGS: &[OptionDoc] = &[
+    key("snaplake.database", "required", "Name of the database that was exported; part of every path."),
+    key("snaplake.schema", "public", "Its schema; part of every path."),
+    key("snaplake.snapshot_time", "required", "Time of the snapshot, RFC 3339, such as '2013-12-31T23:59:59Z'."),
+    key("snaplake.staging", "required", "Folder or URL for manifests and staging files."),
+    key("snaplake.datalake", "required", "Folder or URL below which the lake tables are published."),
+    key("snaplake.models", "none", "Glob of more SQL files, relative to this one, such as '../sql/*.sql'."),
+    key("snaplake.target_file_size", "128MB", "Default of the table property target_file_size."),
+    key("snaplake.min_file_size", "75 % of target_file_size", "Default of the table property min_file_size."),
+    key("snaplake.max_file_size", "180 % of target_file_size", "Default of the table property max_file_size."),
+    key("snaplake.file_group_size", "128MB", "Default of the table property file_group_size."),
+    key("snaplake.write_compression", "zstd", "Default of the table property write_compression."),
+    key("snaplake.compression_level", "that of the codec", "Default of the table property compression_level."),
+    key("snaplake.s3_endpoint", "AWS", "URL of an S3 endpoint that is not AWS, such as 'https://minio.example.com'."),
+    key("snaplake.s3_region", "from the environment", "Region of the buckets, such as 'us-east-1'."),
+    key("snaplake.s3_allow_http", "false", "Whether the endpoint may be reached without TLS."),
+];
+
+/// `CREATE TABLE lake.t WITH (key = value) AS SELECT ...`
+pub const PROPERTIES: &[OptionDoc] = &[
+    key("format", "PARQUET", "Format of the published files; PARQUET is the only one."),
+    key("external_location", "below snaplake.datalake", "Folder or URL that the table is published to."),
+    key("partitioned_by", "none", "Partition columns in path order, such as ARRAY['year', 'month']."),
+    key("sorted_by", "none", "Order of the rows of a partition, such as ARRAY['time_hour DESC NULLS LAST', 'id']."),
+    key("write_compression", "zstd", "Codec of the published files: zstd, snappy, gzip, lz4 or uncompressed."),
+    key("compression_level", "3 for zstd, 6 for gzip", "Level of the codec: 1 to 22 for zstd, 0 to 9 for gzip."),
+    key("target_file_size", "128MB", "Size that published files should have."),
+    key("min_file_size", "75 % of target_file_size", "A published file is only smaller when its partition is."),
+    key("max_file_size", "180 % of target_file_size", "No published file is larger, unless one row group is."),
+    key(
+        "file_group_size",
+        "128MB",
+        "Snapshot bytes that one stage task reads; 'all' runs the SELECT once over all files.",
+    ),
+];
+
+/// `CREATE EXTERNAL TABLE snapshot.t ... OPTIONS (key value)`; the prefix `format.` may be left out.
+pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
+    key("format.has_header", "true", "CSV: whether the first line of each file holds the column names."),
+    key("format.delimiter", ",", "CSV: character between fields; '\\t' is a tab."),
+    key("format.quote", "\"", "CSV: character around fields that hold delimiters or line ends."),
+    key("format.escape", "none", "CSV: character before a quote inside a quoted field; otherwise a quote is doubled."),
+    key("format.terminator", "LF, CR or CRLF", "CSV: character that ends a line."),
+    key("format.comment", "none", "CSV: lines that start with this character are skipped."),
+    key("format.null_regex", "none", "CSV: fields that match this regular expression are NULL, such as '^(NA)?$'."),
+    key("format.compression", "by file name", "CSV and JSON: gzip, zstd, bzip2, xz, uncompressed or auto."),
+    key("format.schema_infer_max_rec", "all", "CSV and JSON: records per table that schema inference reads."),
+    key("format.newlines_in_values", "true", "CSV: accepted and always on."),
+];
+
+/// What stands in front of every key of [`SNAPSHOT_OPTIONS`] and may be left out.
+pub const FORMAT_PREFIX: &str = "format.";
+
+/// Size of a published file when nothing else is said.
+pub const TARGET_FILE_SIZE: u64 = 128_000_000;
+
+/// Snapshot bytes per stage task when nothing else is said.
+pub const FILE_GROUP_SIZE: u64 = 128_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_unique_and_documented_in_a_sentence() {
+        for table in [SETTINGS, PROPERTIES, SNAPSHOT_OPTIONS] {
+            for (index, option) in table.iter().enumerate() {
+                assert!(option.doc.ends_with('.') && !option.default.is_empty(), "{}", option.name);
+                assert!(table.iter().skip(index + 1).all(|other| other.name != option.name), "{}", option.name);
+            }
+        }
+        assert!(SETTINGS.iter().all(|option| option.name.starts_with(PREFIX)));
+        assert!(SNAPSHOT_OPTIONS.iter().all(|option| option.name.starts_with(FORMAT_PREFIX)));
+    }
+
+    #[test]
+    fn table_defaults_are_the_same_keys_as_properties() {
+        for setting in SETTINGS.iter().filter(|setting| setting.doc.starts_with("Default of the table property")) {
+            let name = setting.name.trim_start_matches(PREFIX);
+            let property = PROPERTIES.iter().find(|property| property.name == name).unwrap();
+            assert!(setting.doc.ends_with(&format!(" {}.", property.name)));
+        }
+    }
+}

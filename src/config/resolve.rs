@@ -1,0 +1,242 @@
+//! From files to a [`Project`]: reads the config and its model files, resolves each statement, compares them.
+//!
+//! What one statement means on its own is said in `settings`, `tables` and `external`. This module alone reads config
+//! files, and alone sees that a name is taken twice or that two tables would write to one place. The first mistake ends
+//! it, as an [`Error::Config`](crate::error::Error::Config) at its place.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::external;
+use super::parse;
+use super::settings::{Settings, Written};
+use super::statement::{Kind, Placed, Statement};
+use super::tables::{self, LakeTable, SnapshotTable, View};
+use super::variables::Variables;
+use crate::error::{ConfigError, Error, Position, Result, nearest};
+use crate::layout::{Location, TableLayout};
+
+/// A config with everything resolved: defaults applied, paths absolute, names folded.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// SET snaplake.*
+    pub settings: Settings,
+    /// CREATE EXTERNAL TABLE snapshot.*, in the order of the files.
+    pub snapshots: Vec<SnapshotTable>,
+    /// CREATE TABLE lake.* AS SELECT, in the order of the files; at least one.
+    pub lakes: Vec<LakeTable>,
+    /// CREATE VIEW: audits (schema `audit`) and helpers (no schema), in the order of the files.
+    pub views: Vec<View>,
+    /// The first statement: where mistakes without a place of their own are reported.
+    pub(crate) start: Position,
+}
+
+/// One file of SQL, parsed.
+struct Source {
+    base: PathBuf,
+    statements: Vec<Statement>,
+}
+
+/// Reads a config file and the model files it names.
+///
+/// # Errors
+/// [`Error::ReadConfig`] and [`Error::NotUtf8`] for a file; [`Error::Config`] for everything that is wrong in one.
+pub fn load(path: &Path, variables: &Variables) -> Result<Project> {
+    let name: Arc<str> = path.display().to_string().into();
+    let mut sources = vec![read(path, &name, variables)?];
+    if let Some(models) = models(&sources[0]) {
+        for model in model_files(models, &sources[0].base, path)? {
+            let name: Arc<str> = tidy(&model).display().to_string().into();
+            sources.push(read(&model, &name, variables)?);
+        }
+    }
+    resolve(sources, Position { file: name, line: 1, column: 1 })
+}
+
+fn read(path: &Path, name: &Arc<str>, variables: &Variables) -> Result<Source> {
+    let bytes = std::fs::read(path).map_err(|source| Error::ReadConfig { path: name.to_string(), source })?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| Error::NotUtf8 { path: name.to_string(), offset: error.utf8_error().valid_up_to() })?;
+    let base = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+    Ok(Source { base, statements: parse::parse(&text, name, variables)? })
+}
+
+/// The glob of a config, if it has one.
+fn models(config: &Source) -> Option<&Placed> {
+    config.statements.iter().find_map(|statement| match &statement.kind {
+        Kind::SetVariable(set) if set.key.text == "snaplake.models" => Some(&set.value),
+        _ => None,
+    })
+}
+
+/// The files that a glob matches, by name, without the config itself.
+fn model_files(models: &Placed, base: &Path, config: &Path) -> Result<Vec<PathBuf>> {
+    let bad = || tables::bad_value("snaplake.models", models, "a glob of local files, such as '../sql/*.sql'");
+    if models.text.contains("://") {
+        return Err(bad());
+    }
+    let pattern = match base.to_str() {
+        Some("") => models.text.clone(),
+        Some(_) if Path::new(&models.text).is_absolute() => models.text.clone(),
+        Some(base) => format!("{}/{}", glob::Pattern::escape(base), models.text),
+        None => return Err(bad()),
+    };
+    // Editors leave hidden copies next to a file.
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::default() };
+    let config = std::fs::canonicalize(config).ok();
+    let mut files = Vec::new();
+    for found in glob::glob_with(&pattern, options).map_err(|_| bad())? {
+        let file = found
+            .map_err(|error| Error::ReadConfig { path: error.path().display().to_string(), source: error.into() })?;
+        if file.is_file() && std::fs::canonicalize(&file).ok() != config {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        return Err(ConfigError::NoModels { pattern: tidy(Path::new(&pattern)).display().to_string() }.at(&models.at));
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// A path without `a/..`, for messages only: where `a` is a link, it may name another file.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(tidy.components().next_back(), Some(Component::Normal(_))) => {
+                tidy.pop();
+            }
+            part => tidy.push(part),
+        }
+    }
+    tidy
+}
+
+fn resolve(sources: Vec<Source>, top: Position) -> Result<Project> {
+    let start = sources.iter().flat_map(|source| &source.statements).map(|statement| statement.at.clone()).next();
+    let start = start.unwrap_or(top);
+    let mut written = Written::default();
+    let mut rest = Vec::new();
+    for Source { base, statements } in sources {
+        for Statement { at, kind } in statements {
+            match kind {
+                Kind::SetVariable(set) => written.add(set, &base)?,
+                kind => rest.push((at, kind, base.clone())),
+            }
+        }
+    }
+    let settings = written.resolve(&start)?;
+    let mut project = Project { settings, snapshots: Vec::new(), lakes: Vec::new(), views: Vec::new(), start };
+    let mut names: Vec<(String, Position)> = Vec::new();
+    for (at, kind, base) in rest {
+        let (what, name) = match kind {
+            Kind::CreateExternalTable(statement) => {
+                let table = external::snapshot_table(&at, *statement, &base)?;
+                let name = format!("snapshot.{}", table.name);
+                project.snapshots.push(table);
+                ("table", name)
+            }
+            Kind::CreateLakeTable(statement) => {
+                let table = tables::lake_table(&at, *statement, &base, &written)?;
+                let name = format!("lake.{}", table.name);
+                project.lakes.push(table);
+                ("table", name)
+            }
+            Kind::CreateView(statement) => {
+                let view = tables::view(&at, *statement)?;
+                let name = view.schema.iter().chain([&view.name]).cloned().collect::<Vec<_>>().join(".");
+                project.views.push(view);
+                ("view", name)
+            }
+            // Settings were taken out above.
+            Kind::SetVariable(_) => continue,
+        };
+        if let Some((_, first)) = names.iter().find(|(other, _)| *other == name) {
+            return Err(ConfigError::Duplicate { kind: what, name, first: first.clone() }.at(&at));
+        }
+        names.push((name, at));
+    }
+    if project.lakes.is_empty() {
+        return Err(ConfigError::NoLakeTables.at(&project.start));
+    }
+    project.check_locations()?;
+    Ok(project)
+}
+
+impl Project {
+    /// Keeps only the lake tables with these names, as `--table` gives them, with or without `lake.`.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoSuchTable`] for a name that no lake table has.
+    pub fn select_tables(&mut self, names: &[String]) -> Result<()> {
+        let bare = |name: &String| name.strip_prefix("lake.").unwrap_or(name).to_owned();
+        let names: Vec<String> = names.iter().map(bare).collect();
+        for name in &names {
+            if !self.lakes.iter().any(|lake| lake.name == *name) {
+                let nearest = nearest(name, self.lakes.iter().map(|lake| lake.name.as_str()));
+                return Err(ConfigError::NoSuchTable { name: name.clone(), nearest }.at(&self.start));
+            }
+        }
+        self.lakes.retain(|lake| names.contains(&lake.name));
+        Ok(())
+    }
+
+    /// The snapshot table of this bare name.
+    #[must_use]
+    pub fn snapshot(&self, name: &str) -> Option<&SnapshotTable> {
+        self.snapshots.iter().find(|table| table.name == name)
+    }
+
+    /// The paths of one lake table.
+    pub(crate) fn layout(&self, lake: &LakeTable) -> TableLayout {
+        let Settings { database, schema, snapshot_time, staging, datalake, .. } = &self.settings;
+        let external = lake.external_location.as_ref();
+        TableLayout::new(staging, datalake, (database, schema, &lake.name), snapshot_time, external)
+    }
+
+    /// Whether each table writes to places of its own.
+    fn check_locations(&self) -> Result<()> {
+        let layouts: Vec<TableLayout> = self.lakes.iter().map(|lake| self.layout(lake)).collect();
+        for (index, (lake, layout)) in self.lakes.iter().zip(&layouts).enumerate() {
+            let others = self.lakes.iter().zip(&layouts).take(index);
+            if let Some((other, _)) = others.clone().find(|(_, other)| other.lake().overlaps(layout.lake())) {
+                let (table, other) = (lake.name.clone(), other.name.clone());
+                let location = layout.lake().to_string();
+                return Err(ConfigError::OverlappingLocation { table, location, other }.at(&lake.at));
+            }
+            let taken = |action, location: &Location, holder: String| {
+                let (table, location) = (lake.name.clone(), location.to_string());
+                ConfigError::LocationTaken { table, action, location, holder }.at(&lake.at)
+            };
+            // All roots lie below one folder: those of other tables may be met by the lake only.
+            if let Some(root) = layouts.iter().map(TableLayout::root).find(|root| root.overlaps(layout.lake())) {
+                return Err(taken("published to", layout.lake(), format!("the staging folder {root}")));
+            }
+            for snapshot in &self.snapshots {
+                // A glob says exactly which files it means; a folder means all that is ever put into it.
+                let whole = |location: &&Location| !location.raw_key().contains(['*', '?', '[']);
+                for location in snapshot.locations.iter().map(|(location, _)| location).filter(whole) {
+                    let holder = || format!("snapshot.{} at {location}", snapshot.name);
+                    if location.overlaps(layout.lake()) {
+                        return Err(taken("published to", layout.lake(), holder()));
+                    }
+                    if location.overlaps(layout.root()) {
+                        return Err(taken("staged in", layout.root(), holder()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A project from one text, with `/repo/configs` as the folder of its file.
+#[cfg(test)]
+pub(super) fn from_text(text: &str) -> Result<Project> {
+    let file: Arc<str> = "a.sql".into();
+    let statements = parse::parse(text, &file, &Variables::default())?;
+    let sources = vec![Source { base: "/repo/configs".into(), statements }];
+    resolve(sources, Position { file, line: 1, column: 1 })
+}

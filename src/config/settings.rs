@@ -1,0 +1,182 @@
+//! `SET snaplake.*`: what applies to all tables.
+//!
+//! A key is global whichever file holds it, so the order of statements does not matter. Defaults of table properties
+//! are kept as written, for `properties` to read; they are checked here, so that a wrong one is never silent.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Datelike, Timelike, Utc};
+
+use super::options::{PREFIX, SETTINGS};
+use super::properties::{CODEC, GROUP, Properties, SIZE};
+use super::statement::{Placed, Property};
+use super::tables::{bad_value, known_key, location, path_name};
+use super::values::{ByteSize, GroupSize, WriteCompression, boolean};
+use crate::error::{ConfigError, Position, Result};
+use crate::layout::Location;
+
+/// What applies to all tables.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Name of the exported database.
+    pub database: String,
+    /// Its schema; `public` when not set.
+    pub schema: String,
+    /// Time of the snapshot: RFC 3339, UTC, `Z`, with a fraction only when it is not zero.
+    pub snapshot_time: String,
+    /// Root of manifests and staging files.
+    pub staging: Location,
+    /// Root of the published lakes.
+    pub datalake: Location,
+    /// How to reach S3; credentials come from the environment.
+    pub s3: S3Settings,
+}
+
+/// S3 access that is not a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct S3Settings {
+    /// Endpoint URL of a store that is not AWS.
+    pub endpoint: Option<String>,
+    /// Region; `None`: from the environment.
+    pub region: Option<String>,
+    /// Whether an `http://` endpoint may be used.
+    pub allow_http: bool,
+}
+
+/// All settings as written, each with the folder of its file.
+#[derive(Debug, Default)]
+pub(super) struct Written(BTreeMap<&'static str, (Property<Placed>, PathBuf)>);
+
+impl Written {
+    /// Takes one SET of a file in folder `base`.
+    pub(super) fn add(&mut self, set: Property<Placed>, base: &Path) -> Result<()> {
+        let key = known_key("setting", SETTINGS, PREFIX, &set.key)?;
+        if !set.key.text.starts_with(PREFIX) {
+            let nearest = Some(key.name.to_owned());
+            return Err(ConfigError::UnknownKey { kind: "setting", name: set.key.text, nearest }.at(&set.key.at));
+        }
+        if let Some((first, _)) = self.0.get(key.name) {
+            let (name, first) = (key.name.to_owned(), first.key.at.clone());
+            return Err(ConfigError::Duplicate { kind: "setting", name, first }.at(&set.key.at));
+        }
+        self.0.insert(key.name, (set, base.to_owned()));
+        Ok(())
+    }
+
+    /// The value of a key, if it is set.
+    pub(super) fn get(&self, key: &str) -> Option<&Placed> {
+        self.0.get(key).map(|(set, _)| &set.value)
+    }
+
+    fn required(&self, key: &'static str, example: &'static str, start: &Position) -> Result<(&Placed, &Path)> {
+        let found = self.0.get(key).map(|(set, base)| (&set.value, base.as_path()));
+        found.ok_or_else(|| ConfigError::Missing { key, example }.at(start))
+    }
+
+    /// Checks all values; `start` is where a missing one is reported.
+    pub(super) fn resolve(&self, start: &Position) -> Result<Settings> {
+        let name = |written: &Placed| path_name(&written.text, &written.at);
+        let (database, _) = self.required("snaplake.database", "'shop'", start)?;
+        let (time, _) = self.required("snaplake.snapshot_time", "'2013-12-31T23:59:59Z'", start)?;
+        let (staging, staging_base) = self.required("snaplake.staging", "'s3://bucket/staging'", start)?;
+        let (datalake, datalake_base) = self.required("snaplake.datalake", "'s3://bucket/datalake'", start)?;
+        let snapshot_time = normalised(&time.text).ok_or_else(|| {
+            bad_value("snaplake.snapshot_time", time, "RFC 3339 with a zone, such as '2013-12-31T23:59:59Z'")
+        })?;
+        self.check_table_defaults()?;
+        Ok(Settings {
+            database: name(database)?,
+            schema: self.get("snaplake.schema").map_or_else(|| Ok("public".to_owned()), name)?,
+            snapshot_time,
+            staging: location(staging, staging_base)?,
+            datalake: location(datalake, datalake_base)?,
+            s3: self.s3()?,
+        })
+    }
+
+    fn s3(&self) -> Result<S3Settings> {
+        let allow_http = match self.get("snaplake.s3_allow_http") {
+            Some(value) => {
+                boolean(&value.text).ok_or_else(|| bad_value("snaplake.s3_allow_http", value, "true or false"))?
+            }
+            None => false,
+        };
+        let endpoint = self.get("snaplake.s3_endpoint");
+        if let Some(url) = endpoint
+            && !(url.text.starts_with("https://") || (allow_http && url.text.starts_with("http://")))
+        {
+            let expected = "an https:// URL, or an http:// URL together with SET snaplake.s3_allow_http = true";
+            return Err(bad_value("snaplake.s3_endpoint", url, expected));
+        }
+        if let Some(url) = endpoint
+            && url.text.contains('@')
+        {
+            let expected = "a URL without credentials, which come from the environment";
+            return Err(bad_value("snaplake.s3_endpoint", url, expected));
+        }
+        Ok(S3Settings {
+            endpoint: endpoint.map(|url| url.text.clone()),
+            region: self.get("snaplake.s3_region").map(|region| region.text.clone()),
+            allow_http,
+        })
+    }
+
+    fn check_table_defaults(&self) -> Result<()> {
+        type Fits = fn(&str) -> bool;
+        let checks: [(&str, Fits, &'static str); 5] = [
+            ("snaplake.target_file_size", |text| ByteSize::parse(text).is_some(), SIZE),
+            ("snaplake.min_file_size", |text| ByteSize::parse(text).is_some(), SIZE),
+            ("snaplake.max_file_size", |text| ByteSize::parse(text).is_some(), SIZE),
+            ("snaplake.file_group_size", |text| GroupSize::parse(text).is_some(), GROUP),
+            ("snaplake.write_compression", |text| WriteCompression::parse(text).is_some(), CODEC),
+        ];
+        for (key, fits, expected) in checks {
+            if let Some(value) = self.get(key).filter(|value| !fits(&value.text)) {
+                return Err(bad_value(key, value, expected));
+            }
+        }
+        Properties::new(&[], self)?.compression().map(drop)
+    }
+}
+
+impl Settings {
+    /// The snapshot time as a point in time.
+    #[must_use]
+    pub fn time(&self) -> DateTime<Utc> {
+        // The text was written by `normalised`; the epoch stands for a text put here by hand that is no time.
+        self.snapshot_time.parse().unwrap_or_default()
+    }
+}
+
+/// RFC 3339 in UTC, with `Z`, and a fraction only when it is not zero.
+fn normalised(text: &str) -> Option<String> {
+    let time = DateTime::parse_from_rfc3339(text.trim()).ok()?.with_timezone(&Utc);
+    // Leap seconds and years of five digits do not read back as themselves.
+    if time.nanosecond() >= 1_000_000_000 || !(0..=9999).contains(&time.year()) {
+        return None;
+    }
+    let seconds = time.format("%Y-%m-%dT%H:%M:%S");
+    let fraction = format!(".{:09}", time.nanosecond());
+    Some(format!("{seconds}{}Z", fraction.trim_end_matches('0').trim_end_matches('.')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_become_utc_with_z_and_keep_a_fraction() {
+        for (text, expected) in [
+            ("2013-12-31T23:59:59Z", "2013-12-31T23:59:59Z"),
+            ("2014-01-01T00:59:59+01:00", "2013-12-31T23:59:59Z"),
+            ("2013-12-31T23:59:59.000Z", "2013-12-31T23:59:59Z"),
+            ("2013-12-31T23:59:59.120Z", "2013-12-31T23:59:59.12Z"),
+        ] {
+            assert_eq!(normalised(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in ["2013-12-31", "2013-12-31T23:59:59", "yesterday", "", "2016-12-31T23:59:60Z"] {
+            assert_eq!(normalised(text), None, "{text}");
+        }
+    }
+}

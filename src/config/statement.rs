@@ -1,0 +1,87 @@
+//! The statements of a config as written, with the place of everything that an error may have to point at.
+//!
+//! These types hold what `parse` reads and judge nothing: a key may be unknown, a value wrong, a table in a schema
+//! where it does not belong.
+
+use datafusion::sql::sqlparser::ast;
+
+use crate::error::Position;
+
+/// Text and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Placed {
+    pub(crate) text: String,
+    pub(crate) at: Position,
+}
+
+/// The parts of `schema.table`, folded.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Name {
+    pub(crate) parts: Vec<String>,
+    pub(crate) at: Position,
+}
+
+/// The right side of a property.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Literal {
+    /// A string, number, boolean or bare word.
+    One(Placed),
+    /// `ARRAY[...]`.
+    Many(Vec<Placed>),
+}
+
+/// `key = value`, or `key value` in OPTIONS.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Property<V> {
+    pub(crate) key: Placed,
+    pub(crate) value: V,
+}
+
+/// One statement and its start.
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    pub(crate) at: Position,
+    pub(crate) kind: Kind,
+}
+
+/// The four statements of a config.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    /// `SET key = value`
+    SetVariable(Property<Placed>),
+    /// `CREATE EXTERNAL TABLE name (columns) STORED AS format LOCATION ... OPTIONS (...)`
+    CreateExternalTable(Box<ExternalTable>),
+    /// `CREATE TABLE name WITH (properties) AS query`
+    CreateLakeTable(Box<LakeStatement>),
+    /// `CREATE VIEW name AS query`
+    CreateView(Box<ViewStatement>),
+}
+
+/// CREATE EXTERNAL TABLE as written.
+#[derive(Debug, Clone)]
+pub(crate) struct ExternalTable {
+    pub(crate) name: Name,
+    pub(crate) columns: Vec<ast::ColumnDef>,
+    pub(crate) format: Placed,
+    pub(crate) locations: Vec<Placed>,
+    pub(crate) options: Vec<Property<Placed>>,
+    /// Clauses of DataFusion's DDL that a snapshot has no use for.
+    pub(crate) other_clauses: Vec<(&'static str, Position)>,
+}
+
+/// CREATE TABLE ... AS SELECT as written.
+#[derive(Debug, Clone)]
+pub(crate) struct LakeStatement {
+    pub(crate) name: Name,
+    pub(crate) properties: Vec<Property<Literal>>,
+    pub(crate) query: Box<ast::Query>,
+    pub(crate) query_at: Position,
+}
+
+/// CREATE VIEW as written.
+#[derive(Debug, Clone)]
+pub(crate) struct ViewStatement {
+    pub(crate) name: Name,
+    pub(crate) query: Box<ast::Query>,
+    pub(crate) query_at: Position,
+}

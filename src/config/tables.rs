@@ -1,0 +1,200 @@
+//! Tables and views of a config: what their statements mean, with defaults applied and every key and value checked.
+//!
+//! Each function takes one statement and knows nothing of the others; what only shows in comparison (a name taken
+//! twice, overlapping locations) is checked in `resolve`, what only the schema shows (columns) in `select`.
+
+use std::path::Path;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::sql::sqlparser::ast;
+
+use super::options::OptionDoc;
+use super::properties::Properties;
+use super::settings::Written;
+use super::statement::{LakeStatement, Name, Placed, ViewStatement};
+use super::values::{self, FileFormat, GroupSize, SortKey, WriteCompression};
+use crate::error::{ConfigError, Error, Position, Result, nearest};
+use crate::layout::Location;
+
+/// CREATE EXTERNAL TABLE snapshot.t: where its files are and how they are decoded.
+#[derive(Debug, Clone)]
+pub struct SnapshotTable {
+    /// Bare name, folded to lower case unless it was quoted.
+    pub name: String,
+    /// Start of the statement.
+    pub at: Position,
+    /// Declared columns; `None`: infer from the files.
+    pub declared: Option<SchemaRef>,
+    /// STORED AS and OPTIONS.
+    pub format: FileFormat,
+    /// LOCATION literals: files, folders, globs or snapshot manifests.
+    pub locations: Vec<(Location, Position)>,
+}
+
+/// CREATE TABLE lake.t WITH (...) AS SELECT: what is published and how.
+#[derive(Debug, Clone)]
+pub struct LakeTable {
+    /// Bare name, folded to lower case unless it was quoted.
+    pub name: String,
+    /// Start of the statement.
+    pub at: Position,
+    /// Partition columns, in path order.
+    pub partitioned_by: Vec<(String, Position)>,
+    /// Sort order of the rows of a partition.
+    pub sorted_by: Vec<(SortKey, Position)>,
+    /// Codec of the published files.
+    pub compression: WriteCompression,
+    /// Bytes that a published file should have.
+    pub target_file_size: u64,
+    /// A published file is only smaller when its partition is.
+    pub min_file_size: u64,
+    /// No published file is larger, unless one row group is.
+    pub max_file_size: u64,
+    /// Snapshot bytes per stage task.
+    pub file_group_size: GroupSize,
+    /// Replaces the path below `snaplake.datalake`.
+    pub external_location: Option<Location>,
+    /// The SELECT; its spans count in the file of `at`.
+    pub query: Box<ast::Query>,
+    /// Start of the SELECT.
+    pub query_at: Position,
+    /// The SELECT printed from its syntax tree: without comments and layout, so that two runs can be compared.
+    pub query_text: String,
+}
+
+/// CREATE VIEW: an audit, or a helper for SELECTs.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// `Some("audit")` or `None`.
+    pub schema: Option<String>,
+    /// Bare name, folded to lower case unless it was quoted.
+    pub name: String,
+    /// Start of the statement.
+    pub at: Position,
+    /// Start of its query.
+    pub query_at: Position,
+    /// Its query; its spans count in the file of `at`.
+    pub query: Box<ast::Query>,
+}
+
+/// Reads a LOCATION literal, a setting or a property that holds a path or URL.
+pub(super) fn location(written: &Placed, base: &Path) -> Result<Location> {
+    Location::parse(&written.text, base).map_err(|error| match error {
+        Error::Location { location, reason } => {
+            ConfigError::BadLocation { location: redacted(&location), reason }.at(&written.at)
+        }
+        other => other,
+    })
+}
+
+/// The mistake of a value that its key does not take.
+pub(super) fn bad_value(key: &str, value: &Placed, expected: &'static str) -> Error {
+    ConfigError::BadValue { key: key.to_owned(), value: redacted(&value.text), expected }.at(&value.at)
+}
+
+/// A URL without the credentials that somebody wrote into it.
+fn redacted(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
+        None => text.to_owned(),
+    }
+}
+
+/// Finds `name` in a table of keys, both without `prefix`.
+pub(super) fn known_key(
+    kind: &'static str,
+    table: &'static [OptionDoc],
+    prefix: &str,
+    key: &Placed,
+) -> Result<&'static OptionDoc> {
+    let bare = |name: &'static str| name.strip_prefix(prefix).unwrap_or(name);
+    let name = key.text.to_lowercase();
+    let written = name.strip_prefix(prefix).unwrap_or(&name);
+    table.iter().find(|option| bare(option.name) == written).ok_or_else(|| {
+        let shown = if key.text.starts_with(prefix) { prefix } else { "" };
+        let nearest = nearest(written, table.iter().map(|option| bare(option.name)));
+        let nearest = nearest.map(|found| format!("{shown}{found}"));
+        ConfigError::UnknownKey { kind, name: key.text.clone(), nearest }.at(&key.at)
+    })
+}
+
+/// The bare name of a table that must stand in `schema`.
+pub(super) fn bare_name(statement: &'static str, schema: &'static str, name: &Name) -> Result<String> {
+    match name.parts.as_slice() {
+        [written, table] if written == schema => path_name(table, &name.at),
+        parts => {
+            let table = parts.last().cloned().unwrap_or_default();
+            Err(ConfigError::WrongSchema { statement, schema, table }.at(&name.at))
+        }
+    }
+}
+
+/// A name that becomes a folder must be one.
+pub(super) fn path_name(name: &str, at: &Position) -> Result<String> {
+    if name.is_empty() || name == "." || name == ".." {
+        let message = format!("expected a name, found '{name}'");
+        return Err(ConfigError::Syntax { message }.at(at));
+    }
+    Ok(name.to_owned())
+}
+
+/// What CREATE VIEW means.
+pub(super) fn view(at: &Position, statement: ViewStatement) -> Result<View> {
+    let mut parts = statement.name.parts;
+    let name = parts.pop().unwrap_or_default();
+    let schema = match parts.as_slice() {
+        [] => None,
+        [schema] if schema == "audit" => Some("audit".to_owned()),
+        _ => {
+            let clause = "a view in another schema than audit";
+            let reason = "write CREATE VIEW audit.name for an audit, or CREATE VIEW name for a helper";
+            return Err(ConfigError::UnsupportedClause { clause, reason }.at(&statement.name.at));
+        }
+    };
+    Ok(View { schema, name, at: at.clone(), query_at: statement.query_at, query: statement.query })
+}
+
+/// What CREATE TABLE lake.t means; what its WITH leaves out comes from `settings`.
+pub(super) fn lake_table(
+    at: &Position,
+    statement: LakeStatement,
+    base: &Path,
+    settings: &Written,
+) -> Result<LakeTable> {
+    let name = bare_name("CREATE TABLE ... AS SELECT", "lake", &statement.name)?;
+    let properties = Properties::new(&statement.properties, settings)?;
+    if let Some(format) = properties.own("format")?
+        && !format.text.eq_ignore_ascii_case("parquet")
+    {
+        return Err(bad_value("format", format, "'PARQUET', the one format that snaplake publishes"));
+    }
+    let a_column = "a column name; compute it in the SELECT, such as month(d) AS month";
+    let partitioned_by =
+        properties.columns("partitioned_by", |text| values::column(text).ok_or(a_column), String::as_str)?;
+    let a_key = "a column with ASC or DESC and NULLS FIRST or LAST, such as 'time_hour DESC'";
+    let sorted_by = properties.columns("sorted_by", |text| SortKey::parse(text).ok_or(a_key), |key| &key.column)?;
+    let sizes = properties.file_sizes(&name, at)?;
+    let external_location = match properties.own("external_location")? {
+        Some(written) => Some(location(written, base)?),
+        None => None,
+    };
+    Ok(LakeTable {
+        partitioned_by,
+        sorted_by,
+        compression: properties.compression()?,
+        target_file_size: sizes.target,
+        min_file_size: sizes.min,
+        max_file_size: sizes.max,
+        file_group_size: properties.group_size()?,
+        external_location,
+        query_text: statement.query.to_string(),
+        query: statement.query,
+        query_at: statement.query_at,
+        at: at.clone(),
+        name,
+    })
+}

@@ -1,0 +1,132 @@
+//! Grouping files into tasks: pure, deterministic, independent of the order in which files were listed.
+//!
+//! First-fit decreasing: files sorted by size (largest first) and then by name go each into the first group with room.
+//!
+//! ```text
+//! limit 10, files a=6 b=5 c=4 d=4 e=1      group 1: a c      (6 + 4)
+//!                                          group 2: b d e    (5 + 4 + 1)
+//! ```
+//!
+//! A file larger than the limit is a group of its own. No I/O, no knowledge of what the files hold.
+
+/// Indices into `files` per group; within a group by name, so that a task reads files in a fixed order.
+///
+/// Takes `O(n log n)` for any number of groups: a tournament tree over the free bytes of the groups finds the first fit.
+#[must_use]
+pub fn pack(files: &[(&str, u64)], limit_bytes: u64) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..files.len()).collect();
+    order.sort_unstable_by(|&a, &b| files[b].1.cmp(&files[a].1).then_with(|| files[a].0.cmp(files[b].0)));
+    let mut free = FreeBytes::new(files.len());
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for file in order {
+        let size = files[file].1;
+        let group = free.first_with(size).filter(|&group| group < groups.len()).unwrap_or_else(|| {
+            groups.push(Vec::new());
+            free.set(groups.len() - 1, limit_bytes.max(size));
+            groups.len() - 1
+        });
+        free.set(group, free.get(group) - size);
+        groups[group].push(file);
+    }
+    for group in &mut groups {
+        group.sort_unstable_by(|&a, &b| files[a].0.cmp(files[b].0));
+    }
+    groups
+}
+
+/// A complete binary tree whose inner nodes hold the largest number of free bytes below them; unopened groups have none.
+struct FreeBytes {
+    leaves: usize,
+    tree: Vec<Option<u64>>,
+}
+
+impl FreeBytes {
+    fn new(groups: usize) -> Self {
+        let leaves = groups.max(1).next_power_of_two();
+        Self { leaves, tree: vec![None; 2 * leaves] }
+    }
+
+    fn get(&self, group: usize) -> u64 {
+        self.tree[self.leaves + group].unwrap_or(0)
+    }
+
+    fn set(&mut self, group: usize, bytes: u64) {
+        let mut node = self.leaves + group;
+        self.tree[node] = Some(bytes);
+        while node > 1 {
+            node /= 2;
+            self.tree[node] = self.tree[2 * node].max(self.tree[2 * node + 1]);
+        }
+    }
+
+    fn first_with(&self, bytes: u64) -> Option<usize> {
+        let fits = |node: usize| self.tree[node].is_some_and(|free| free >= bytes);
+        if !fits(1) {
+            return None;
+        }
+        let mut node = 1;
+        while node < self.leaves {
+            node = if fits(2 * node) { 2 * node } else { 2 * node + 1 };
+        }
+        Some(node - self.leaves)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn named(files: &[(&str, u64)], limit: u64) -> Vec<String> {
+        pack(files, limit).iter().map(|group| group.iter().map(|&file| files[file].0).collect()).collect()
+    }
+
+    #[test]
+    fn first_fit_decreasing_as_drawn_above() {
+        assert_eq!(named(&[("a", 6), ("b", 5), ("c", 4), ("d", 4), ("e", 1)], 10), ["ac", "bde"]);
+    }
+
+    #[test]
+    fn file_larger_than_the_limit_is_alone_and_nothing_is_no_group() {
+        assert_eq!(named(&[("a", 1), ("big", 99), ("b", 1)], 10), ["big", "ab"]);
+        assert!(named(&[], 10).is_empty());
+    }
+
+    #[test]
+    fn empty_files_share_a_group() {
+        assert_eq!(named(&[("a", 0), ("b", 0)], 10), ["ab"]);
+    }
+
+    proptest! {
+        /// Every file is in exactly one group, and no group of two or more files exceeds the limit.
+        #[test]
+        fn files_and_bytes_are_conserved_within_the_limit(sizes in prop::collection::vec(0u64..50, 0..60), limit in 1u64..60) {
+            let names: Vec<String> = (0..sizes.len()).map(|i| format!("f{i:03}")).collect();
+            let files: Vec<(&str, u64)> = names.iter().map(String::as_str).zip(sizes.iter().copied()).collect();
+            let groups = pack(&files, limit);
+            let mut seen: Vec<usize> = groups.iter().flatten().copied().collect();
+            seen.sort_unstable();
+            prop_assert_eq!(seen, (0..files.len()).collect::<Vec<_>>());
+            for group in &groups {
+                let bytes: u64 = group.iter().map(|&file| files[file].1).sum();
+                prop_assert!(bytes <= limit || group.len() == 1);
+            }
+        }
+
+        /// The groups, read as lists of names, do not depend on the order of the input.
+        #[test]
+        fn order_of_the_listing_does_not_matter(
+            files in prop::collection::btree_map("[a-z]{1,3}", 0u64..50, 0..40)
+                .prop_flat_map(|files| (Just(files.clone().into_iter().collect::<Vec<_>>()), Just(files.into_iter().collect::<Vec<_>>()).prop_shuffle())),
+            limit in 1u64..60,
+        ) {
+            let (sorted, shuffled) = files;
+            let view = |files: &[(String, u64)]| {
+                let files: Vec<(&str, u64)> = files.iter().map(|(name, size)| (name.as_str(), *size)).collect();
+                pack(&files, limit).iter().map(|group| group.iter().map(|&f| files[f].0.to_owned()).collect::<Vec<_>>()).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(view(&sorted), view(&shuffled));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! A lake that is a folder: complete when `_SUCCESS` stands at its root.
+//!
+//! The mark is written last, after validation. Publishing into a folder with files of somebody else is refused: readers
+//! of the folder would see both. What a crashed run of ours left has names that this plan gives, and is overwritten.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+
+use crate::error::{Error, Result};
+use crate::layout::TableLayout;
+use crate::manifest::ledger::store_error;
+use crate::session::Stores;
+
+/// The published folder of one table.
+#[derive(Debug)]
+pub(crate) struct HiveLake<'a> {
+    store: Arc<dyn ObjectStore>,
+    layout: &'a TableLayout,
+}
+
+impl<'a> HiveLake<'a> {
+    /// Opens the store of the lake's location.
+    ///
+    /// # Errors
+    /// Those of [`Stores::open`].
+    pub(crate) async fn open(stores: &Stores, layout: &'a TableLayout) -> Result<Self> {
+        Ok(Self { store: stores.open(layout.lake()).await?, layout })
+    }
+
+    /// Whether the mark is there.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn is_complete(&self) -> Result<bool> {
+        let mark = self.layout.success();
+        match self.store.head(&mark.key()?).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(store_error("read", &mark, source)),
+        }
+    }
+
+    /// Puts the mark.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn complete(&self) -> Result<()> {
+        let mark = self.layout.success();
+        let put = self.store.put(&mark.key()?, PutPayload::from(Bytes::new())).await;
+        put.map(|_| ()).map_err(|source| store_error("write", &mark, source))
+    }
+
+    /// Refuses a folder with data files whose names do not start with one of `stems`: one LIST.
+    ///
+    /// # Errors
+    /// [`Error::ForeignFiles`], [`Error::Store`].
+    pub(crate) async fn check_foreign(&self, table: &str, stems: &BTreeSet<String>) -> Result<()> {
+        let location = self.layout.lake();
+        let mut listing = self.store.list(Some(&location.key()?));
+        let (mut count, mut example) = (0, None);
+        while let Some(meta) = listing.try_next().await.map_err(|source| store_error("list", location, source))? {
+            let name = meta.location.filename().unwrap_or_default();
+            let stem = name.rsplit_once('-').map_or("", |(stem, _)| stem);
+            if name != "_SUCCESS" && !stems.contains(stem) {
+                count += 1;
+                example.get_or_insert_with(|| name.to_owned());
+            }
+        }
+        match example {
+            None => Ok(()),
+            Some(example) => {
+                Err(Error::ForeignFiles { table: table.to_owned(), location: location.to_string(), count, example })
+            }
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! Where everything lies: the only module that joins storage paths.
+//!
+//! ```text
+//! {staging}/{D}/{T}/snapshot={TIME}/
+//!     manifests/manifest-summary.json, manifest-data.parquet
+//!     manifests/snapshot-file-groups/{manifest-summary,manifest-data}/...
+//!     manifests/staging-file-groups/ partition-file-groups/ datalake-file-groups/
+//!     manifests/validation.json
+//!     datalake/{D}/{S}/{T}/{k1}={v1}/.../<file>.parquet
+//! {datalake}/{D}/{T}/snapshot={TIME}/{D}/{S}/{T}/{k1}={v1}/.../<file>.parquet
+//! ```
+//!
+//! A [`Location`] is a store and a raw key: the key is never percent-encoded here, so a `%2F` that a partition value
+//! brought along stays as it is. Nothing here touches a store.
+
+use std::fmt;
+use std::path::Path;
+
+use object_store::path::Path as Key;
+
+use crate::error::{Error, Result};
+use crate::partition;
+
+/// A place in a store: `s3://bucket` or `file://` plus a raw key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Location {
+    store: String,
+    key: String,
+}
+
+/// URL schemes that [`Location::parse`] takes.
+const SCHEMES: [&str; 7] = ["s3", "s3a", "gs", "az", "abfs", "abfss", "file"];
+
+impl Location {
+    /// Reads a URL or a path; a relative path starts at `base`, the folder of the file that holds the text.
+    ///
+    /// # Errors
+    /// [`Error::Location`] for an unknown scheme, a URL without a bucket, or text that no key can hold.
+    pub fn parse(text: &str, base: &Path) -> Result<Self> {
+        let refuse = |reason| Error::Location { location: text.to_owned(), reason };
+        if text.trim().is_empty() {
+            return Err(refuse("it is empty"));
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Self::local(text, base);
+        };
+        if !SCHEMES.contains(&scheme) {
+            return Err(refuse("its scheme is not one of s3://, gs://, az://, file://"));
+        }
+        if scheme == "file" {
+            return Self::local(rest, Path::new("/"));
+        }
+        if rest.contains(['?', '#']) && scheme.starts_with("s3") && rest.contains('@') {
+            return Err(refuse("write credentials into the environment, not into a URL"));
+        }
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(refuse("it names no bucket"));
+        }
+        if bucket.contains('@') && !scheme.starts_with("abfs") {
+            return Err(refuse("write credentials into the environment, not into a URL"));
+        }
+        let scheme = if scheme == "s3a" { "s3" } else { scheme };
+        Ok(Self { store: format!("{scheme}://{bucket}"), key: squeeze(key) })
+    }
+
+    fn local(text: &str, base: &Path) -> Result<Self> {
+        let joined = base.join(text);
+        let absolute = std::path::absolute(&joined).map_err(|source| Error::Io {
+            action: format!("resolving path {text}"),
+            source,
+        })?;
+        let mut parts: Vec<String> = Vec::new();
+        for part in absolute.components() {
+            match part {
+                std::path::Component::Normal(part) => {
+                    let part = part
+                        .to_str()
+                        .ok_or(Error::Location { location: text.to_owned(), reason: "it is not UTF-8" })?;
+                    parts.push(part.to_owned());
+                }
+                std::path::Component::ParentDir => {
+                    parts.pop();
+                }
+                _ => {}
+            }
+        }
+        let mut key = parts.join("/");
+        if (text.ends_with('/') || text.ends_with("/.") || text == ".") && !key.is_empty() {
+            key.push('/');
+        }
+        Ok(Self { store: "file://".to_owned(), key })
+    }
+
+    /// A location read back from a manifest `uri`.
+    ///
+    /// # Errors
+    /// As [`Location::parse`]; a path without scheme is not a uri.
+    pub fn from_uri(uri: &str) -> Result<Self> {
+        if !uri.contains("://") {
+            return Err(Error::Location { location: uri.to_owned(), reason: "it has no scheme" });
+        }
+        if let Some(rest) = uri.strip_prefix("file:///") {
+            return Ok(Self { store: "file://".to_owned(), key: rest.to_owned() });
+        }
+        Self::parse(uri, Path::new("/"))
+    }
+
+    /// Scheme and bucket, such as `s3://bucket`; `file://` for local files.
+    #[must_use]
+    pub fn store(&self) -> &str {
+        &self.store
+    }
+
+    /// The raw key below the store, without a leading slash.
+    #[must_use]
+    pub fn raw_key(&self) -> &str {
+        &self.key
+    }
+
+    /// Store URL plus raw key: the `uri` of a manifest row.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        format!("{}/{}", self.store, self.key)
+    }
+
+    /// The key as the store's clients take it; a `%` in it is not encoded again.
+    ///
+    /// # Errors
+    /// [`Error::Location`] for keys with empty, `.` or `..` segments.
+    pub fn key(&self) -> Result<Key> {
+        Key::parse(&self.key)
+            .map_err(|_| Error::Location { location: self.uri(), reason: "its key has empty, '.' or '..' parts" })
+    }
+
+    /// Whether the text ends with `/`, which marks a folder.
+    #[must_use]
+    pub fn is_folder(&self) -> bool {
+        self.key.is_empty() || self.key.ends_with('/')
+    }
+
+    /// This folder, then `parts` (raw, already encoded where that is needed).
+    #[must_use]
+    pub fn join(&self, parts: &str) -> Self {
+        let folder = self.key.trim_end_matches('/');
+        let key = match (folder.is_empty(), parts.is_empty()) {
+            (true, _) => parts.to_owned(),
+            (_, true) => folder.to_owned(),
+            _ => format!("{folder}/{parts}"),
+        };
+        Self { store: self.store.clone(), key }
+    }
+
+    /// Whether one of the two is the other or holds it.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (a, b) = (format!("{}/", self.uri().trim_end_matches('/')), format!("{}/", other.uri().trim_end_matches('/')));
+        a.starts_with(&b) || b.starts_with(&a)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.store == "file://" { write!(f, "/{}", self.key) } else { f.write_str(&self.uri()) }
+    }
+}
+
+fn squeeze(key: &str) -> String {
+    let folder = key.ends_with('/');
+    let mut key = key.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+    if folder && !key.is_empty() {
+        key.push('/');
+    }
+    key
+}
+
+/// The four places where tasks commit; the folder below `manifests/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Which snapshot files a stage task reads.
+    SnapshotFileGroups,
+    /// Which staging files a stage task wrote.
+    StagingFileGroups,
+    /// Which staging files a compaction task reads.
+    PartitionFileGroups,
+    /// Which lake files a compaction task wrote.
+    DatalakeFileGroups,
+}
+
+impl Step {
+    /// Folder name.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::SnapshotFileGroups => "snapshot-file-groups",
+            Self::StagingFileGroups => "staging-file-groups",
+            Self::PartitionFileGroups => "partition-file-groups",
+            Self::DatalakeFileGroups => "datalake-file-groups",
+        }
+    }
+}
+
+/// All paths of one table of one snapshot.
+#[derive(Debug, Clone)]
+pub struct TableLayout {
+    root: Location,
+    staging_data: Location,
+    lake: Location,
+}
+
+/// A manifest's two files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestFiles {
+    /// `manifest-summary*.json`: its existence is the commit.
+    pub summary: Location,
+    /// `manifest-data*.parquet`.
+    pub data: Location,
+}
+
+impl TableLayout {
+    /// Paths of `table` in `database`.`schema` at `time` (RFC 3339); `external` replaces the lake's path.
+    #[must_use]
+    pub fn new(
+        staging: &Location,
+        datalake: &Location,
+        (database, schema, table): (&str, &str, &str),
+        time: &str,
+        external: Option<&Location>,
+    ) -> Self {
+        let (database, schema, table) =
+            (partition::encode(database), partition::encode(schema), partition::encode(table));
+        let time = partition::segment("snapshot", Some(time));
+        let snapshot = format!("{database}/{table}/{time}");
+        let data = format!("{database}/{schema}/{table}");
+        let root = staging.join(&snapshot);
+        Self {
+            staging_data: root.join("datalake").join(&data),
+            lake: external.cloned().unwrap_or_else(|| datalake.join(&snapshot).join(&data)),
+            root,
+        }
+    }
+
+    /// `{staging}/{D}/{T}/snapshot={TIME}`.
+    #[must_use]
+    pub fn root(&self) -> &Location {
+        &self.root
+    }
+
+    /// Folder of the Hive-partitioned staging files.
+    #[must_use]
+    pub fn staging_data(&self) -> &Location {
+        &self.staging_data
+    }
+
+    /// Folder of the Hive-partitioned lake files.
+    #[must_use]
+    pub fn lake(&self) -> &Location {
+        &self.lake
+    }
+
+    /// The snapshot manifest; its summary is the commit of the plan.
+    #[must_use]
+    pub fn snapshot_manifest(&self) -> ManifestFiles {
+        let folder = self.root.join("manifests");
+        ManifestFiles { summary: folder.join("manifest-summary.json"), data: folder.join("manifest-data.parquet") }
+    }
+
+    /// Manifest `number` (from 1) of a step.
+    #[must_use]
+    pub fn manifest(&self, step: Step, number: usize) -> ManifestFiles {
+        let folder = self.root.join("manifests").join(step.folder());
+        ManifestFiles {
+            summary: folder.join(&format!("manifest-summary/manifest-summary-{number}.json")),
+            data: folder.join(&format!("manifest-data/manifest-data-{number}.parquet")),
+        }
+    }
+
+    /// Folder of a step's summaries: listing it tells what is done.
+    #[must_use]
+    pub fn summaries(&self, step: Step) -> Location {
+        self.root.join("manifests").join(step.folder()).join("manifest-summary")
+    }
+
+    /// The partition plan: commit of how staging files were grouped.
+    #[must_use]
+    pub fn partition_plan(&self) -> Location {
+        self.root.join("manifests").join(Step::PartitionFileGroups.folder()).join("manifest-summary.json")
+    }
+
+    /// Result of the last validation.
+    #[must_use]
+    pub fn validation(&self) -> Location {
+        self.root.join("manifests/validation.json")
+    }
+
+    /// Marks the lake as complete.
+    #[must_use]
+    pub fn success(&self) -> Location {
+        self.lake.join("_SUCCESS")
+    }
+}
+
+/// The number in `manifest-summary-12.json`.
+#[must_use]
+pub fn manifest_number(file_name: &str) -> Option<usize> {
+    file_name.strip_prefix("manifest-summary-")?.strip_suffix(".json")?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_path_starts_at_the_folder_of_the_file_and_dots_are_resolved() {
+        let here = Location::parse("../target/./demo/", Path::new("/repo/configs")).unwrap();
+        assert_eq!(here.uri(), "file:///repo/target/demo/");
+        assert_eq!(here.to_string(), "/repo/target/demo/");
+    }
+
+    #[test]
+    fn url_keeps_raw_key_and_uri_round_trips() {
+        let here = Location::parse("s3a://bucket//a/b%2Fc/", Path::new("/")).unwrap();
+        assert_eq!(here.uri(), "s3://bucket/a/b%2Fc/");
+        assert_eq!(Location::from_uri(&here.uri()).unwrap(), here);
+        let local = Location::parse("/x/k=a%2Fb/f.parquet", Path::new("/")).unwrap();
+        assert_eq!(Location::from_uri(&local.uri()).unwrap(), local);
+        assert_eq!(local.key().unwrap().as_ref(), "x/k=a%2Fb/f.parquet");
+    }
+
+    #[test]
+    fn unknown_scheme_empty_bucket_and_credentials_are_refused() {
+        for bad in ["ftp://x/y", "s3:///y", "", "s3://key:secret@bucket/y"] {
+            assert!(Location::parse(bad, Path::new("/")).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn table_layout_follows_the_design() {
+        let staging = Location::parse("/st", Path::new("/")).unwrap();
+        let lake = Location::parse("s3://b/lake", Path::new("/")).unwrap();
+        let paths = TableLayout::new(&staging, &lake, ("d", "public", "t"), "2013-12-31T23:59:59Z", None);
+        assert_eq!(paths.root().uri(), "file:///st/d/t/snapshot=2013-12-31T23%3A59%3A59Z");
+        assert_eq!(
+            paths.staging_data().uri(),
+            "file:///st/d/t/snapshot=2013-12-31T23%3A59%3A59Z/datalake/d/public/t"
+        );
+        assert_eq!(paths.success().uri(), "s3://b/lake/d/t/snapshot=2013-12-31T23%3A59%3A59Z/d/public/t/_SUCCESS");
+        let manifest = paths.manifest(Step::StagingFileGroups, 7);
+        assert!(manifest.summary.uri().ends_with("/manifests/staging-file-groups/manifest-summary/manifest-summary-7.json"));
+        assert_eq!(manifest_number("manifest-summary-7.json"), Some(7));
+    }
+
+    #[test]
+    fn overlap_is_seen_at_folder_borders_only() {
+        let at = |text| Location::parse(text, Path::new("/")).unwrap();
+        assert!(at("/a/b").overlaps(&at("/a/b/c/")));
+        assert!(!at("/a/b").overlaps(&at("/a/bc")));
+    }
+}

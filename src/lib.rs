@@ -1,0 +1,72 @@
+//! snaplake turns database snapshots into a query-ready data lake, in SQL.
+//!
+//! A snapshot is what a database export left behind: thousands of files in no useful order. The lake is
+//! Hive-partitioned, sorted, in files of one good size, and proven complete. A config says how, in SQL:
+//!
+//! ```
+//! use snaplake::config::{Variables, load};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("shop.sql");
+//! std::fs::write(&path, "
+//!     SET snaplake.database = 'shop';
+//!     SET snaplake.snapshot_time = '2026-01-31T00:00:00Z';
+//!     SET snaplake.staging = 'staging';
+//!     SET snaplake.datalake = 'lake';
+//!     CREATE EXTERNAL TABLE snapshot.orders STORED AS PARQUET LOCATION 'export/orders/';
+//!     CREATE TABLE lake.orders WITH (partitioned_by = ARRAY['day'], sorted_by = ARRAY['id']) AS
+//!     SELECT id, total, CAST(created_at AS DATE) AS day FROM snapshot.orders;
+//! ")?;
+//! let project = load(&path, &Variables::default())?;
+//! assert_eq!(project.lakes[0].name, "orders");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Code map, in the order of the data's path
+//!
+//! ```text
+//! main, cli, report     arguments; one short function per subcommand; the only file that prints
+//! query                 the tables of all steps in one SQL session, read-only
+//! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
+//! snapshot              which files a snapshot table has, their one schema, how they are read
+//! group                 file groups of bounded size                                            (pure)
+//! staging               plan: the SELECT, checked, and its groups; run: one group becomes sorted staging files
+//! compaction            plan: staging files of one partition (pure); run: they are merged into lake files
+//! lake                  what "published" means
+//! write                 the plan node that writes partitioned Parquet; its rows are the manifest's rows
+//! session               stores, memory, engine sessions
+//! config                SQL text to a checked project; every user error is born here, with its position
+//! manifest              the ledger: what is done is what manifests are committed
+//! layout, partition     all storage paths; Hive partition values
+//! error                 every failure, with its place
+//! ```
+//!
+//! # Invariants
+//!
+//! Each module uses only modules below it in the code map. Steps meet only in manifests: `staging` never uses
+//! `compaction`, nor the reverse. `group`, `compaction::plan` and `config::parse` do no I/O and are not async. Only
+//! `report` prints, only `layout` joins storage paths, only `partition` writes `key=value`. A test reads the sources and
+//! holds this.
+
+pub mod cli;
+pub mod compaction;
+pub mod config;
+pub mod error;
+pub mod group;
+mod lake;
+pub mod layout;
+pub mod manifest;
+pub mod partition;
+pub mod pipeline;
+mod query;
+mod report;
+pub mod session;
+pub mod snapshot;
+pub mod staging;
+pub mod validate;
+mod write;
+
+pub use error::{ConfigError, Error, Result};
+pub use pipeline::{Event, Pipeline, Reporter};

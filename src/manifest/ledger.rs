@@ -1,0 +1,260 @@
+//! Reading and committing manifests: what is done is what summaries exist, nothing else.
+//!
+//! ```text
+//! commit:  data files -> manifest data -> manifest summary (create if absent)
+//!                                                      |-- created: committed
+//!                                                      |-- exists, same fingerprint: somebody else did the same
+//!                                                      '-- exists, other fingerprint: CommitConflict
+//! ```
+//!
+//! A crash between the steps leaves files that no summary lists: garbage, never data. The ledger keeps no state.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::codec::{self, Manifest, SummaryHead};
+use crate::error::{Error, Result};
+use crate::layout::{Location, ManifestFiles, Step, TableLayout, manifest_number};
+
+/// Who wrote a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commit {
+    /// This call.
+    New,
+    /// Somebody else, with the same content.
+    Already,
+}
+
+/// The manifests of one table of one snapshot.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    store: Arc<dyn ObjectStore>,
+    layout: TableLayout,
+}
+
+impl Ledger {
+    /// `store` is the one of the staging location.
+    #[must_use]
+    pub fn new(store: Arc<dyn ObjectStore>, layout: TableLayout) -> Self {
+        Self { store, layout }
+    }
+
+    /// Paths of this table.
+    #[must_use]
+    pub fn layout(&self) -> &TableLayout {
+        &self.layout
+    }
+
+    /// The numbers of the summaries that a step has committed: one LIST of its manifest folder.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn done(&self, step: Step) -> Result<BTreeSet<usize>> {
+        let folder = self.layout.summaries(step);
+        let failed = |source| store_error("list", &folder, source);
+        self.store
+            .list(Some(&folder.key()?))
+            .try_filter_map(|meta| async move { Ok(meta.location.filename().and_then(manifest_number)) })
+            .try_collect()
+            .await
+            .map_err(failed)
+    }
+
+    /// Head and details of a committed manifest, without its file list; `None` if it is not committed.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::DecodeManifest`], [`Error::Manifest`].
+    pub async fn head<D: Serialize + DeserializeOwned>(&self, files: &ManifestFiles) -> Result<Option<(SummaryHead, D)>> {
+        let Some(bytes) = self.get(&files.summary).await? else { return Ok(None) };
+        Manifest::decode_summary(&bytes, &files.summary.uri()).map(Some)
+    }
+
+    /// A committed manifest; `None` if it is not committed.
+    ///
+    /// # Errors
+    /// As [`Ledger::head`], and [`Error::Manifest`] when summary and data do not belong together.
+    pub async fn read<D: Serialize + DeserializeOwned>(&self, files: &ManifestFiles) -> Result<Option<Manifest<D>>> {
+        let Some((head, details)) = self.head(files).await? else { return Ok(None) };
+        let uri = files.data.uri();
+        let bytes = self.get(&files.data).await?.ok_or_else(|| Error::Manifest {
+            uri: uri.clone(),
+            reason: "its summary exists but the file does not".to_owned(),
+        })?;
+        let manifest = Manifest::new(codec::decode_files(bytes, &uri)?, details);
+        if manifest.fingerprint() != head.fingerprint {
+            return Err(Error::Manifest { uri, reason: "its files do not have the fingerprint of its summary".to_owned() });
+        }
+        Ok(Some(manifest))
+    }
+
+    /// Writes the data file, then the summary if nobody has: the summary is the commit.
+    ///
+    /// # Errors
+    /// [`Error::CommitConflict`] if another content is committed; [`Error::Store`].
+    pub async fn commit<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        manifest: &Manifest<D>,
+    ) -> Result<Commit> {
+        let ours = manifest.fingerprint();
+        let data = codec::encode_files(&manifest.files, &files.data.uri())?;
+        match self.put(&files.data, data.clone(), PutMode::Create).await {
+            Err(error) if already_exists(&error) => {
+                // Either a task that was committed before, whose data must stay, or what a crash left behind.
+                if let Some(commit) = self.compare::<D>(files, &ours).await? {
+                    return Ok(commit);
+                }
+                self.put(&files.data, data, PutMode::Overwrite).await?;
+            }
+            other => other?,
+        }
+        match self.put(&files.summary, manifest.encode_summary(&files.data.uri())?, PutMode::Create).await {
+            Err(error) if already_exists(&error) => {
+                let gone = || Error::Manifest { uri: files.summary.uri(), reason: "it was there and is gone".to_owned() };
+                self.compare::<D>(files, &ours).await?.ok_or_else(gone)
+            }
+            other => other.map(|()| Commit::New),
+        }
+    }
+
+    /// `None` if nothing is committed yet.
+    async fn compare<D: Serialize + DeserializeOwned>(&self, files: &ManifestFiles, ours: &str) -> Result<Option<Commit>> {
+        match self.head::<D>(files).await? {
+            None => Ok(None),
+            Some((head, _)) if head.fingerprint == ours => Ok(Some(Commit::Already)),
+            Some((head, _)) => Err(Error::CommitConflict {
+                uri: files.summary.to_string(),
+                theirs: head.fingerprint,
+                ours: ours.to_owned(),
+            }),
+        }
+    }
+
+    /// Writes a manifest that another one commits: data then summary, both replaced.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn write<D: Serialize + DeserializeOwned>(&self, files: &ManifestFiles, manifest: &Manifest<D>) -> Result<()> {
+        self.put(&files.data, codec::encode_files(&manifest.files, &files.data.uri())?, PutMode::Overwrite).await?;
+        self.put(&files.summary, manifest.encode_summary(&files.data.uri())?, PutMode::Overwrite).await
+    }
+
+    /// Replaces a small file beside the manifests.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn write_file(&self, location: &Location, bytes: Bytes) -> Result<()> {
+        self.put(location, bytes, PutMode::Overwrite).await
+    }
+
+    /// Whether a manifest is committed: one HEAD.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn is_committed(&self, files: &ManifestFiles) -> Result<bool> {
+        match self.store.head(&files.summary.key()?).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(store_error("read", &files.summary, source)),
+        }
+    }
+
+    /// A small file beside the manifests; `None` if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn read_file(&self, location: &Location) -> Result<Option<Bytes>> {
+        self.get(location).await
+    }
+
+    async fn get(&self, location: &Location) -> Result<Option<Bytes>> {
+        let failed = |source| store_error("read", location, source);
+        match self.store.get(&location.key()?).await {
+            Ok(found) => found.bytes().await.map(Some).map_err(failed),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(failed(source)),
+        }
+    }
+
+    async fn put(&self, location: &Location, bytes: Bytes, mode: PutMode) -> Result<()> {
+        let options = PutOptions { mode, ..PutOptions::default() };
+        self.store
+            .put_opts(&location.key()?, PutPayload::from(bytes), options)
+            .await
+            .map(|_| ())
+            .map_err(|source| store_error("write", location, source))
+    }
+}
+
+fn already_exists(error: &Error) -> bool {
+    matches!(error, Error::Store { source: object_store::Error::AlreadyExists { .. }, .. })
+}
+
+/// A store's error with what was tried on what.
+pub(crate) fn store_error(action: &'static str, location: &Location, source: object_store::Error) -> Error {
+    Error::Store { action, uri: location.to_string(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use object_store::memory::InMemory;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::manifest::FileEntry;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Note {
+        seconds: f64,
+    }
+
+    fn ledger() -> Ledger {
+        let at = Location::parse("s3://b/st", Path::new("/")).unwrap();
+        let layout = TableLayout::new(&at, &at, ("d", "public", "t"), "2013-01-01T00:00:00Z", None);
+        Ledger::new(Arc::new(InMemory::new()), layout)
+    }
+
+    fn manifest(etag: &str, seconds: f64) -> Manifest<Note> {
+        let file =
+            FileEntry { uri: "s3://b/f".into(), etag: etag.into(), size: 1, n_record: Some(1), partition: Some("".into()) };
+        Manifest::new(vec![file], Note { seconds })
+    }
+
+    #[tokio::test]
+    async fn second_commit_of_the_same_files_is_already_done_and_keeps_the_first() {
+        let ledger = ledger();
+        let files = ledger.layout().manifest(Step::StagingFileGroups, 2);
+        assert!(ledger.read::<Note>(&files).await.unwrap().is_none());
+        assert_eq!(ledger.commit(&files, &manifest("1", 1.0)).await.unwrap(), Commit::New);
+        assert_eq!(ledger.commit(&files, &manifest("1", 9.0)).await.unwrap(), Commit::Already);
+        assert_eq!(ledger.read::<Note>(&files).await.unwrap().unwrap(), manifest("1", 1.0));
+        assert_eq!(ledger.done(Step::StagingFileGroups).await.unwrap(), BTreeSet::from([2]));
+        assert!(ledger.done(Step::DatalakeFileGroups).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn commit_of_other_files_is_a_conflict_that_names_both_fingerprints() {
+        let ledger = ledger();
+        let files = ledger.layout().manifest(Step::StagingFileGroups, 1);
+        ledger.commit(&files, &manifest("1", 1.0)).await.unwrap();
+        let error = ledger.commit(&files, &manifest("2", 1.0)).await.unwrap_err().to_string();
+        assert!(error.contains(&manifest("1", 1.0).fingerprint()) && error.contains("manifest-summary-1.json"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn data_without_summary_is_not_committed() {
+        let ledger = ledger();
+        let files = ledger.layout().manifest(Step::StagingFileGroups, 1);
+        ledger.write_file(&files.data, Bytes::from_static(b"x")).await.unwrap();
+        assert!(ledger.read::<Note>(&files).await.unwrap().is_none());
+        assert!(ledger.done(Step::StagingFileGroups).await.unwrap().is_empty());
+    }
+}

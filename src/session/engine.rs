@@ -1,0 +1,184 @@
+//! The engine of one process: one memory pool for all tasks, and a session per task.
+//!
+//! Memory: of the limit, the pool has three quarters (sorts and joins spill when it is full); the rest is for what the
+//! pool does not see: open row groups of the writers, decode and upload buffers.
+//!
+//! Sessions are set up for repeatable results: one partition per task, no work stealing between files, plain strings.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use datafusion::catalog::MemorySchemaProvider;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use object_store::ObjectStore;
+use url::Url;
+
+use super::functions;
+use super::stores::Stores;
+use super::{Pin, PinnedStore};
+use crate::error::Result;
+use crate::layout::Location;
+use crate::manifest::FileEntry;
+
+/// Limits of a process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EngineOptions {
+    /// Bytes; default 60 % of what the machine or its cgroup has.
+    pub memory_limit: Option<u64>,
+    /// Tasks at once; default one per core.
+    pub threads: Option<usize>,
+}
+
+/// Memory, threads and stores, shared by all tasks of a process.
+#[derive(Debug)]
+pub struct Engine {
+    stores: Stores,
+    pool: Arc<dyn MemoryPool>,
+    memory_bytes: u64,
+    threads: usize,
+}
+
+/// Schemas in which config and queries name tables.
+pub(crate) const SCHEMAS: [&str; 5] = ["snapshot", "staging", "lake", "manifest", "audit"];
+
+impl Engine {
+    /// Takes its limits once; later changes of the machine are not seen.
+    #[must_use]
+    pub fn new(stores: Stores, options: EngineOptions) -> Self {
+        let memory_bytes = options.memory_limit.unwrap_or_else(|| machine_memory() / 10 * 6).max(64 << 20);
+        let threads = options
+            .threads
+            .or_else(|| std::thread::available_parallelism().ok().map(NonZeroUsize::get))
+            .unwrap_or(1)
+            .max(1);
+        let pool_bytes = usize::try_from(memory_bytes / 4 * 3).unwrap_or(usize::MAX);
+        let pool = FairSpillPool::new(pool_bytes);
+        let pool: Arc<dyn MemoryPool> = Arc::new(TrackConsumersPool::new(pool, const { NonZeroUsize::new(3).unwrap() }));
+        Self { stores, pool, memory_bytes, threads }
+    }
+
+    /// The stores of this process.
+    #[must_use]
+    pub fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    /// Tasks that may run at once: one per thread, and not more than the memory can hold sorting.
+    #[must_use]
+    pub fn parallel_tasks(&self) -> usize {
+        let by_memory = usize::try_from(self.memory_bytes / (96 << 20)).unwrap_or(usize::MAX);
+        self.threads.min(by_memory).max(1)
+    }
+
+    /// A session that can read `files` and nothing else, each as it was planned.
+    ///
+    /// # Errors
+    /// Those of [`Stores::open`], and [`crate::error::Error::Engine`] when no folder for spilling can be made.
+    pub async fn task_session(&self, files: impl IntoIterator<Item = &FileEntry>) -> Result<SessionContext> {
+        self.session(files, 1).await
+    }
+
+    /// A session for queries over all `files`, using all threads.
+    ///
+    /// # Errors
+    /// As [`Engine::task_session`].
+    pub async fn query_session(&self, files: impl IntoIterator<Item = &FileEntry>) -> Result<SessionContext> {
+        self.session(files, self.threads).await
+    }
+
+    async fn session(&self, files: impl IntoIterator<Item = &FileEntry>, partitions: usize) -> Result<SessionContext> {
+        let registry = DefaultObjectStoreRegistry::new();
+        let mut pins: HashMap<String, (Location, HashMap<_, _>)> = HashMap::new();
+        for file in files {
+            let location = Location::from_uri(&file.uri)?;
+            let key = location.key()?;
+            let of_store = pins.entry(location.store().to_owned()).or_insert_with(|| (location, HashMap::new()));
+            of_store.1.insert(key, Pin { etag: file.etag.clone(), size: file.size });
+        }
+        for (url, (location, pins)) in pins {
+            let inner = self.stores.open(&location).await?;
+            let store: Arc<dyn ObjectStore> = Arc::new(PinnedStore::new(inner, pins, url.starts_with("file:")));
+            if let Ok(url) = Url::parse(&url) {
+                registry.register_store(&url, store);
+            }
+        }
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::clone(&self.pool))
+            .with_object_store_registry(Arc::new(registry))
+            .build_arc()?;
+        let mut config = SessionConfig::new()
+            .with_target_partitions(partitions)
+            .with_information_schema(true)
+            .with_batch_size(8192);
+        let options = config.options_mut();
+        options.sql_parser.collect_spans = true;
+        options.execution.parquet.schema_force_view_types = false;
+        options.execution.enable_file_stream_work_stealing = false;
+        options.execution.collect_statistics = false;
+        // Every sort reserves this much beforehand; with a small limit the default of 10 MiB would be all there is.
+        let reservation = self.memory_bytes / 24 / self.parallel_tasks() as u64;
+        options.execution.sort_spill_reservation_bytes =
+            usize::try_from(reservation.clamp(1 << 20, 32 << 20)).unwrap_or(10 << 20);
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .build();
+        let context = SessionContext::new_with_state(state);
+        for function in functions::aliases() {
+            context.register_udf(function);
+        }
+        if let Some(catalog) = context.catalog("datafusion") {
+            for schema in SCHEMAS {
+                catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;
+            }
+        }
+        Ok(context)
+    }
+}
+
+/// Memory of the machine or of this process's cgroup, whichever is less, in bytes.
+fn machine_memory() -> u64 {
+    const UNKNOWN: u64 = 4 << 30;
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let machine = read("/proc/meminfo")
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("MemTotal:"))?.to_owned();
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        })
+        .map(|kib| kib << 10);
+    let cgroup = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .into_iter()
+        .find_map(|path| read(path)?.trim().parse::<u64>().ok());
+    machine.unwrap_or(UNKNOWN).min(cgroup.unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn engine(memory_limit: u64, threads: usize) -> Engine {
+        Engine::new(Stores::default(), EngineOptions { memory_limit: Some(memory_limit), threads: Some(threads) })
+    }
+
+    #[test]
+    fn small_memory_means_fewer_tasks_at_once() {
+        assert_eq!(engine(128 << 20, 8).parallel_tasks(), 1);
+        assert_eq!(engine(8 << 30, 8).parallel_tasks(), 8);
+    }
+
+    #[tokio::test]
+    async fn date_aliases_give_the_parts_of_dates_timestamps_and_text() {
+        let session = engine(64 << 20, 1).task_session([]).await.unwrap();
+        let sql = "SELECT year(DATE '2013-02-03') y, month(TIMESTAMP '2013-02-03T04:05:06') m, day('2013-02-03') d, \
+                   hour(TIMESTAMP '2013-02-03T04:05:06') h, month(CAST(NULL AS TIMESTAMP)) n";
+        let rows = session.sql(sql).await.unwrap().collect().await.unwrap();
+        let text = datafusion::arrow::util::pretty::pretty_format_batches(&rows).unwrap().to_string();
+        assert!(text.contains("| 2013 | 2 | 3 | 4 |   |"), "{text}");
+    }
+}

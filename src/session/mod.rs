@@ -1,0 +1,11 @@
+//! What a task runs in: the stores it reads and writes, the memory it may use, and the engine set up for exact,
+//! repeatable results.
+
+mod engine;
+mod functions;
+mod pinned;
+mod stores;
+
+pub use engine::{Engine, EngineOptions};
+pub(crate) use pinned::{CONTENT_TAG, Pin, PinnedStore};
+pub use stores::Stores;

@@ -1,0 +1,174 @@
+//! A store that refuses files which changed since they were planned.
+//!
+//! Every read of a pinned file carries `If-Match` with the planned etag, and the size that comes back must be the planned
+//! one. Files that are not pinned cannot be read at all: a task reads what its manifest lists, nothing else. It writes
+//! and lists nothing.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, coalesce_ranges,
+};
+
+/// Marks an etag that we computed from a file's content, because its store has none that follows the content.
+pub(crate) const CONTENT_TAG: &str = "xxh64-";
+
+/// What a file must still be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pin {
+    /// Without quotes; empty when unknown.
+    pub(crate) etag: String,
+    /// Bytes.
+    pub(crate) size: u64,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(crate) struct PinnedStore {
+    inner: Arc<dyn ObjectStore>,
+    pins: HashMap<Path, Pin>,
+    /// Local stores compare etags as they are, all others speak HTTP and want quotes.
+    quoted: bool,
+}
+
+impl PinnedStore {
+    pub(crate) fn new(inner: Arc<dyn ObjectStore>, pins: HashMap<Path, Pin>, local: bool) -> Self {
+        Self { inner, pins, quoted: !local }
+    }
+
+    fn read_only<T>(operation: &str) -> Result<T> {
+        Err(Error::NotSupported { source: format!("a pinned store does not {operation}").into() })
+    }
+}
+
+impl fmt::Display for PinnedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pinned({})", self.inner)
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl ObjectStore for PinnedStore {
+    async fn get_opts(&self, location: &Path, mut options: GetOptions) -> Result<GetResult> {
+        let Some(pin) = self.pins.get(location) else {
+            return Err(Error::NotFound { path: location.to_string(), source: "it is not in the task's manifest".into() });
+        };
+        if !pin.etag.is_empty() && !pin.etag.starts_with(CONTENT_TAG) {
+            options.if_match = Some(if self.quoted { format!("\"{}\"", pin.etag) } else { pin.etag.clone() });
+        }
+        let result = self.inner.get_opts(location, options).await?;
+        if result.meta.size != pin.size {
+            return Err(Error::Precondition {
+                path: location.to_string(),
+                source: format!("it has {} bytes, planned were {}", result.meta.size, pin.size).into(),
+            });
+        }
+        Ok(result)
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        coalesce_ranges(
+            ranges,
+            |range| async move {
+                let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
+                self.get_opts(location, options).await?.bytes().await
+            },
+            OBJECT_STORE_COALESCE_DEFAULT,
+        )
+        .await
+    }
+
+    async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
+        Self::read_only("write")
+    }
+
+    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        Self::read_only("write")
+    }
+
+    fn delete_stream(&self, _: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        Box::pin(futures::stream::once(async { Self::read_only("delete") }))
+    }
+
+    fn list(&self, _: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        Box::pin(futures::stream::once(async { Self::read_only("list") }))
+    }
+
+    fn list_with_offset(&self, _: Option<&Path>, _: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.list(None)
+    }
+
+    async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
+        Self::read_only("list")
+    }
+
+    async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
+        Self::read_only("copy")
+    }
+
+    async fn rename_opts(&self, _: &Path, _: &Path, _: object_store::RenameOptions) -> Result<()> {
+        Self::read_only("rename")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt;
+    use object_store::local::LocalFileSystem;
+
+    use super::*;
+
+    async fn pinned(folder: &std::path::Path) -> (Arc<LocalFileSystem>, PinnedStore, Path) {
+        let store = Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap());
+        let path = Path::from("f");
+        store.put(&path, "abc".into()).await.unwrap();
+        let meta = store.head(&path).await.unwrap();
+        let pin = Pin { etag: meta.e_tag.unwrap(), size: meta.size };
+        let pinned = PinnedStore::new(Arc::clone(&store) as _, HashMap::from([(path.clone(), pin)]), true);
+        (store, pinned, path)
+    }
+
+    #[tokio::test]
+    async fn unchanged_file_is_read_whole_and_in_ranges() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, pinned, path) = pinned(folder.path()).await;
+        assert_eq!(pinned.get(&path).await.unwrap().bytes().await.unwrap(), "abc");
+        assert_eq!(pinned.get_ranges(&path, &[0..1, 2..3]).await.unwrap(), ["a", "c"]);
+    }
+
+    #[tokio::test]
+    async fn replaced_file_is_refused_also_in_ranges() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, pinned, path) = pinned(folder.path()).await;
+        store.put(&path, "abd".into()).await.unwrap();
+        assert!(matches!(pinned.get(&path).await, Err(Error::Precondition { .. })));
+        assert!(matches!(pinned.get_ranges(&path, std::slice::from_ref(&(0..1))).await, Err(Error::Precondition { .. })));
+    }
+
+    #[tokio::test]
+    async fn file_that_no_manifest_lists_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, pinned, _) = pinned(folder.path()).await;
+        assert!(matches!(pinned.get(&Path::from("other")).await, Err(Error::NotFound { .. })));
+    }
+
+    #[tokio::test]
+    async fn content_tag_pins_by_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _, path) = pinned(folder.path()).await;
+        let pin = Pin { etag: format!("{CONTENT_TAG}1"), size: 3 };
+        let pinned = PinnedStore::new(Arc::clone(&store) as _, HashMap::from([(path.clone(), pin)]), true);
+        assert!(pinned.get(&path).await.is_ok());
+        store.put(&path, "longer".into()).await.unwrap();
+        assert!(matches!(pinned.get(&path).await, Err(Error::Precondition { .. })));
+    }
+}

@@ -1,0 +1,78 @@
+//! Opens object stores by location and keeps them: one client per bucket and process, so connections are reused.
+//!
+//! Credentials never come from a config: S3 takes them from the environment, profile files, web identity, container or
+//! instance roles (through `datafusion-cli`'s use of the AWS SDK); Google and Azure from the environment.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion_cli::object_storage::{AwsOptions, get_s3_object_store_builder};
+use object_store::ObjectStore;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::local::LocalFileSystem;
+use url::Url;
+
+use crate::config::S3Settings;
+use crate::error::{Error, Result};
+use crate::layout::Location;
+
+/// All stores that a process has opened.
+#[derive(Debug, Default)]
+pub struct Stores {
+    s3: S3Settings,
+    open: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+}
+
+impl Stores {
+    /// No store is opened yet.
+    #[must_use]
+    pub fn new(s3: S3Settings) -> Self {
+        Self { s3, open: Mutex::default() }
+    }
+
+    /// Puts a store of the caller's in place, such as one in memory; `url` is scheme and bucket.
+    pub fn insert(&self, url: &str, store: Arc<dyn ObjectStore>) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(url.to_owned(), store);
+    }
+
+    /// The store of a location.
+    ///
+    /// # Errors
+    /// [`Error::OpenStore`] when credentials, region or endpoint do not make a client. No request is sent to the store.
+    pub async fn open(&self, location: &Location) -> Result<Arc<dyn ObjectStore>> {
+        let url = location.store();
+        if let Some(store) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(url) {
+            return Ok(Arc::clone(store));
+        }
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::OpenStore { url: url.to_owned(), source };
+        let store: Arc<dyn ObjectStore> = match url.split_once("://") {
+            Some(("file", _)) => Arc::new(LocalFileSystem::new()),
+            Some(("s3", _)) => self.open_s3(url).await.map_err(failed)?,
+            Some(("gs", _)) => {
+                Arc::new(GoogleCloudStorageBuilder::from_env().with_url(url).build().map_err(|e| failed(e.into()))?)
+            }
+            Some(_) => Arc::new(MicrosoftAzureBuilder::from_env().with_url(url).build().map_err(|e| failed(e.into()))?),
+            None => return Err(Error::Location { location: url.to_owned(), reason: "it has no scheme" }),
+        };
+        self.insert(url, Arc::clone(&store));
+        Ok(store)
+    }
+
+    async fn open_s3(&self, url: &str) -> Result<Arc<dyn ObjectStore>, Box<dyn std::error::Error + Send + Sync>> {
+        let set = |names: &[&str]| names.iter().any(|name| std::env::var_os(name).is_some());
+        let custom = self.s3.endpoint.is_some() || set(&["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]);
+        // Servers other than AWS take any region, and asking AWS for the bucket's region would leave the network.
+        let region = self.s3.region.clone().or_else(|| {
+            (custom && !set(&["AWS_REGION", "AWS_DEFAULT_REGION"])).then(|| "us-east-1".to_owned())
+        });
+        let options = AwsOptions {
+            region,
+            endpoint: self.s3.endpoint.clone(),
+            allow_http: self.s3.allow_http.then_some(true),
+            ..AwsOptions::default()
+        };
+        let builder = get_s3_object_store_builder(&Url::parse(url)?, &options, false).await?;
+        Ok(Arc::new(builder.build()?))
+    }
+}

@@ -1,0 +1,426 @@
+//! Batches of a table out of the bytes of one file, pushed in chunks of any size.
+//!
+//! [`FileDecoder`] wraps arrow's push decoders. It adds what they lack: columns of a CSV file are found by the names in
+//! its own header, a column that the file does not have is NULL, and a batch is bounded in bytes too. It does no I/O.
+//! Errors are those of arrow with column, row and value; the caller adds the file.
+
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::json;
+use datafusion::error::{DataFusionError, Result};
+
+use super::convert::{convert, csv_type, json_type};
+use super::csv::{CsvBody, Head};
+use super::infer::null_regex;
+use crate::config::FileFormat;
+
+/// Text bytes that one batch is made of, more or less: rows of any width use the same memory.
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// Characters of arrow's message that an error keeps.
+const MAX_MESSAGE: usize = 2000;
+
+/// Rows of the first batch, of which nobody knows yet how wide they are.
+const FIRST_ROWS: usize = 256;
+
+/// What all files of one scan are decoded to.
+#[derive(Debug)]
+pub(super) struct Target {
+    format: FileFormat,
+    null_regex: Option<regex::Regex>,
+    /// All columns of the table; files without a header are matched to them by position.
+    table: SchemaRef,
+    /// The columns that are asked for.
+    output: SchemaRef,
+}
+
+impl Target {
+    /// # Errors
+    /// When the format cannot hold a column's type, or an option is wrong.
+    pub(super) fn new(format: FileFormat, table: SchemaRef, projection: Option<&Vec<usize>>) -> Result<Self> {
+        let output = match projection {
+            Some(columns) => Arc::new(table.project(columns)?),
+            None => Arc::clone(&table),
+        };
+        let null_regex = match &format {
+            FileFormat::Csv(options) => options.null_regex.as_deref().map(null_regex).transpose()?,
+            FileFormat::Json(_) => None,
+            FileFormat::Parquet => return Err(DataFusionError::Internal("a parquet file is not text".to_owned())),
+        };
+        if let FileFormat::Csv(_) = &format
+            && let Some(field) = output.fields().iter().find(|field| csv_type(field.data_type()).is_none())
+        {
+            let (name, data_type) = (field.name(), field.data_type());
+            return Err(DataFusionError::Plan(format!("column '{name}' has type {data_type}, which CSV cannot hold")));
+        }
+        Ok(Self { format, null_regex, table, output })
+    }
+
+    /// The columns that are asked for.
+    pub(super) fn output(&self) -> &SchemaRef {
+        &self.output
+    }
+
+    /// How the files are written.
+    pub(super) fn format(&self) -> &FileFormat {
+        &self.format
+    }
+
+    /// All columns of the table.
+    pub(super) fn table(&self) -> &SchemaRef {
+        &self.table
+    }
+
+    /// What counts as NULL in CSV; None: the empty field.
+    pub(super) fn null_regex(&self) -> Option<&regex::Regex> {
+        self.null_regex.as_ref()
+    }
+
+    /// The output batch: `slots` says where each column stands in the decoded one, None if the file does not have it.
+    fn assemble(&self, decoded: &RecordBatch, first: u64, slots: &[Option<usize>]) -> Result<RecordBatch> {
+        let rows = decoded.num_rows();
+        let columns = self.output.fields().iter().zip(slots).map(|(field, slot)| match slot {
+            None => Ok(new_null_array(field.data_type(), rows)),
+            Some(slot) => convert(Arc::clone(decoded.column(*slot)), field.data_type()).map_err(|misfit| {
+                let place = match misfit.row {
+                    Some(row) => format!("row {}", first + row as u64 + 1),
+                    None => format!("rows {} to {}", first + 1, first + rows as u64),
+                };
+                DataFusionError::ArrowError(Box::new(shortened(misfit.error)), None)
+                    .context(format!("column '{}' in {place}", field.name()))
+            }),
+        });
+        let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.output), columns, &options)?)
+    }
+}
+
+/// Rows per batch, learnt from the width of the rows so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    rows: usize,
+    limit: usize,
+}
+
+impl Pace {
+    /// `limit` is the session's batch size.
+    pub(super) fn new(limit: usize) -> Self {
+        let limit = limit.max(1);
+        Self { rows: FIRST_ROWS.min(limit), limit }
+    }
+
+    /// Takes in a batch and says whether the next one should have another size.
+    fn learn(&mut self, rows: usize, bytes: usize) -> bool {
+        let width = bytes / rows.max(1) + 1;
+        let next = (BATCH_BYTES / width).clamp(1, self.limit);
+        // A new size costs a new decoder, so it has to be worth it.
+        let is_other = next < self.rows || next >= 2 * self.rows || (next == self.limit && self.rows < next);
+        if is_other {
+            self.rows = next;
+        }
+        is_other
+    }
+}
+
+/// Decodes one file.
+pub(super) struct FileDecoder {
+    target: Arc<Target>,
+    body: Body,
+    pace: Pace,
+    /// Bytes since the last batch.
+    bytes: usize,
+    /// Rows in the batches before this one.
+    rows: u64,
+}
+
+enum Body {
+    Head(Head),
+    Csv(CsvBody),
+    Json { decoder: json::reader::Decoder, schema: SchemaRef },
+}
+
+impl FileDecoder {
+    pub(super) fn new(target: Arc<Target>, pace: Pace) -> Result<Self> {
+        let body = match &target.format {
+            FileFormat::Csv(options) => Body::Head(Head::new(options)),
+            _ => {
+                let fields = target.output.fields().iter();
+                let fields = fields.map(|field| Field::new(field.name(), json_type(field.data_type()), true));
+                let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+                Body::Json { decoder: json_decoder(&schema, pace.rows)?, schema }
+            }
+        };
+        Ok(Self { target, body, pace, bytes: 0, rows: 0 })
+    }
+
+    /// What was learnt, for the next file.
+    pub(super) fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// Takes bytes off the chunk until a batch is full, which is returned, or the chunk is empty.
+    pub(super) fn push(&mut self, chunk: &mut Bytes) -> Result<Option<RecordBatch>> {
+        while !chunk.is_empty() {
+            let used = match &mut self.body {
+                Body::Head(head) => {
+                    if let Some(names) = head.push(chunk)? {
+                        self.body = Body::Csv(CsvBody::new(&self.target, names, self.pace.rows)?);
+                    }
+                    continue;
+                }
+                Body::Csv(body) => body.decode(chunk)?,
+                Body::Json { decoder, .. } => {
+                    decoder.decode(chunk).map_err(|e| in_rows(e, self.rows, decoder.len()))?
+                }
+            };
+            chunk.advance(used);
+            self.bytes += used;
+            let is_full = match &self.body {
+                Body::Head(_) => false,
+                Body::Csv(body) => body.is_full(),
+                Body::Json { decoder, .. } => !decoder.has_partial_record() && decoder.len() >= self.pace.rows,
+            };
+            if is_full && let Some(batch) = self.flush()? {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The rows that are left when all bytes were pushed; to be called until there are none.
+    pub(super) fn finish(&mut self) -> Result<Option<RecordBatch>> {
+        if let Body::Head(head) = &mut self.body {
+            let Some((names, mut rest)) = head.finish()? else { return Ok(None) };
+            self.body = Body::Csv(CsvBody::new(&self.target, names, self.pace.rows)?);
+            // At most the one record that told the number of columns, so no batch can be full.
+            self.push(&mut rest)?;
+        }
+        if let Body::Csv(body) = &mut self.body {
+            body.end()?;
+        }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<Option<RecordBatch>> {
+        let first = self.rows;
+        let batch = match &mut self.body {
+            Body::Head(_) => None,
+            Body::Csv(body) => match body.flush()? {
+                None => None,
+                Some(decoded) => Some(self.target.assemble(&decoded, first, &body.slots)?),
+            },
+            Body::Json { decoder, .. } => {
+                let rows = decoder.len();
+                match decoder.flush().map_err(|e| in_rows(e, first, rows))? {
+                    None => None,
+                    Some(decoded) => {
+                        let slots: Vec<_> = (0..decoded.num_columns()).map(Some).collect();
+                        Some(self.target.assemble(&decoded, first, &slots)?)
+                    }
+                }
+            }
+        };
+        let Some(batch) = batch else { return Ok(None) };
+        self.rows += batch.num_rows() as u64;
+        if self.pace.learn(batch.num_rows(), self.bytes) {
+            match &mut self.body {
+                Body::Head(_) => {}
+                Body::Csv(body) => body.restart(&self.target, self.pace.rows, self.rows),
+                Body::Json { decoder, schema } => *decoder = json_decoder(schema, self.pace.rows)?,
+            }
+        }
+        self.bytes = 0;
+        Ok(Some(batch))
+    }
+}
+
+fn json_decoder(schema: &SchemaRef, rows: usize) -> Result<json::reader::Decoder> {
+    let builder = json::ReaderBuilder::new(Arc::clone(schema)).with_batch_size(rows).with_coerce_primitive(true);
+    Ok(builder.build_decoder()?)
+}
+
+/// Arrow does not say which record of a batch it could not decode.
+fn in_rows(error: ArrowError, first: u64, rows: usize) -> DataFusionError {
+    let (from, until) = (first + 1, first + rows.max(1) as u64);
+    DataFusionError::ArrowError(Box::new(shortened(error)), None).context(format!("in rows {from} to {until}"))
+}
+
+/// Arrow quotes the whole row, whatever its length.
+pub(super) fn shortened(error: ArrowError) -> ArrowError {
+    let cut = |text: String| {
+        let end = text.char_indices().map(|(at, _)| at).nth(MAX_MESSAGE);
+        end.map_or(text.clone(), |end| format!("{}...", &text[..end]))
+    };
+    match error {
+        ArrowError::ParseError(text) => ArrowError::ParseError(cut(text)),
+        ArrowError::CsvError(text) => ArrowError::CsvError(cut(text)),
+        ArrowError::JsonError(text) => ArrowError::JsonError(cut(text)),
+        ArrowError::CastError(text) => ArrowError::CastError(cut(text)),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use datafusion::arrow::array::Array;
+    use datafusion::arrow::compute::concat_batches;
+    use datafusion::arrow::datatypes::{DataType, TimeUnit};
+    use datafusion::arrow::util::pretty::pretty_format_batches;
+
+    use super::*;
+    use crate::config::TextOptions;
+
+    pub(crate) fn json_format() -> FileFormat {
+        FileFormat::Json(TextOptions::default())
+    }
+
+    pub(crate) fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
+        Arc::new(Schema::new(columns.iter().map(|(name, t)| Field::new(*name, t.clone(), true)).collect::<Vec<_>>()))
+    }
+
+    /// All rows of a file that arrives in chunks of that size, in batches of at most `rows`.
+    pub(crate) fn decode_in(
+        format: &FileFormat,
+        schema: &SchemaRef,
+        projection: Option<&Vec<usize>>,
+        text: &str,
+        (chunk, rows): (usize, usize),
+    ) -> Result<RecordBatch> {
+        let target = Arc::new(Target::new(format.clone(), Arc::clone(schema), projection)?);
+        let mut decoder = FileDecoder::new(Arc::clone(&target), Pace::new(rows))?;
+        let mut batches = Vec::new();
+        for chunk in text.as_bytes().chunks(chunk) {
+            let mut chunk = Bytes::copy_from_slice(chunk);
+            while let Some(batch) = decoder.push(&mut chunk)? {
+                assert_eq!(batch.num_rows(), rows.min(FIRST_ROWS));
+                batches.push(batch);
+            }
+            assert!(chunk.is_empty());
+        }
+        while let Some(batch) = decoder.finish()? {
+            batches.push(batch);
+        }
+        let rows = batches.iter().map(RecordBatch::num_rows).sum();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        if target.output().fields().is_empty() {
+            return Ok(RecordBatch::try_new_with_options(Arc::clone(target.output()), vec![], &options)?);
+        }
+        Ok(concat_batches(target.output(), &batches)?)
+    }
+
+    /// The rows, which must not depend on the size of chunks and batches.
+    pub(crate) fn decode(
+        format: &FileFormat,
+        schema: &SchemaRef,
+        projection: Option<&Vec<usize>>,
+        text: &str,
+    ) -> Result<RecordBatch> {
+        let whole = decode_in(format, schema, projection, text, (usize::MAX, 8192));
+        for (chunk, rows) in [(1, 8192), (1, 1), (3, 2), (7, 8192), (usize::MAX, 1)] {
+            match (&whole, decode_in(format, schema, projection, text, (chunk, rows))) {
+                (Ok(whole), Ok(parts)) => assert_eq!(whole, &parts, "chunks of {chunk}, batches of {rows}"),
+                (Err(_), Err(_)) => {}
+                (whole, parts) => panic!("chunks of {chunk}, batches of {rows}: {whole:?} {parts:?}"),
+            }
+        }
+        whole
+    }
+
+    /// The rows as text, columns apart by ` | `.
+    pub(crate) fn lines(batch: &RecordBatch) -> Vec<String> {
+        let table = pretty_format_batches(std::slice::from_ref(batch)).unwrap().to_string();
+        let rows = table.lines().skip(3).filter(|line| line.starts_with('|'));
+        rows.map(|line| line[1..line.len() - 1].split('|').map(str::trim).collect::<Vec<_>>().join("|")).collect()
+    }
+
+    #[test]
+    fn json_missing_and_null_attributes_are_null_and_unknown_ones_ignored() {
+        let schema = schema(&[("a", DataType::Int64), ("b", DataType::Utf8)]);
+        let text = "{\"a\":1,\"x\":[{}]}\n\n{\"b\":\"é\\n\",\"a\":null}\n  {\"b\":\"\"}";
+        let batch = decode(&json_format(), &schema, None, text).unwrap();
+        assert_eq!(batch.column(0).null_count(), 2);
+        assert!(batch.column(1).is_null(0) && batch.column(1).is_valid(2));
+    }
+
+    #[test]
+    fn json_scalars_become_text_where_text_is_declared() {
+        let schema = schema(&[("a", DataType::Utf8View)]);
+        let text = "{\"a\":1.50}{\"a\":true}{\"a\":\"x\"}{\"a\":12345678901234567890}";
+        assert_eq!(
+            lines(&decode(&json_format(), &schema, None, text).unwrap()),
+            ["1.50", "true", "x", "12345678901234567890"]
+        );
+    }
+
+    #[test]
+    fn json_nested_values_and_times_are_read() {
+        let point = DataType::Struct(vec![Field::new("x", DataType::Float64, true)].into());
+        let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let schema = schema(&[("l", DataType::new_list(point, true)), ("t", zoned)]);
+        let text =
+            r#"{"l":[{"x":1},{"x":null,"y":2}],"t":"2013-01-01 05:00:00"} {"l":[],"t":"2013-01-01T05:00:00+05:00"}"#;
+        assert_eq!(
+            lines(&decode(&json_format(), &schema, None, text).unwrap()),
+            ["[{x: 1.0}, {x: }]|2013-01-01T05:00:00Z", "[]|2013-01-01T00:00:00Z"]
+        );
+    }
+
+    #[test]
+    fn json_numbers_never_lose_digits() {
+        let ints = schema(&[("a", DataType::Int64)]);
+        let text = r#"{"a":1.0}{"a":"7"}{"a":9223372036854775807}"#;
+        assert_eq!(lines(&decode(&json_format(), &ints, None, text).unwrap()), ["1", "7", "9223372036854775807"]);
+        let error = decode(&json_format(), &ints, None, "{\"a\":1}\n{\"a\":1.5}").unwrap_err().to_string();
+        assert!(error.contains("column 'a' in row 2") && error.contains("'1.5' cannot be read as Int64"), "{error}");
+        let decimals = schema(&[("a", DataType::Decimal128(5, 2))]);
+        assert_eq!(lines(&decode(&json_format(), &decimals, None, r#"{"a":1.5}"#).unwrap()), ["1.50"]);
+        assert!(decode(&json_format(), &decimals, None, r#"{"a":1.239}"#).is_err());
+    }
+
+    #[test]
+    fn json_errors_name_field_value_and_rows() {
+        let schema = schema(&[("a", DataType::Float64)]);
+        let text = "{\"a\":1}\n".repeat(300) + "{\"a\":\"many\"}";
+        let error = decode_in(&json_format(), &schema, None, &text, (100, 8192)).unwrap_err().to_string();
+        assert!(
+            error.contains("in rows 257 to 301") && error.contains("field 'a': failed to parse \"many\""),
+            "{error}"
+        );
+        let error = decode(&json_format(), &schema, None, "{\"a\":1}\n{\"a\":").unwrap_err().to_string();
+        assert!(error.contains("Truncated record"), "{error}");
+        assert!(decode(&json_format(), &schema, None, "[{\"a\":1}]").is_err());
+    }
+
+    #[test]
+    fn json_without_columns_counts_rows() {
+        let schema = schema(&[("a", DataType::Int64)]);
+        let batch = decode(&json_format(), &schema, Some(&vec![]), "{\"a\":\"no number\"}\n{}\n\n").unwrap();
+        assert_eq!((batch.num_rows(), batch.num_columns()), (2, 0));
+        assert_eq!(decode(&json_format(), &schema, None, "\n").unwrap().num_rows(), 0);
+    }
+
+    #[test]
+    fn pace_follows_the_width_of_the_rows() {
+        let mut pace = Pace::new(8192);
+        assert_eq!(pace.rows, FIRST_ROWS);
+        assert!(pace.learn(256, 256 * 100));
+        assert_eq!(pace.rows, 8192);
+        assert!(!pace.learn(8192, 8192 * 100));
+        assert!(pace.learn(8192, 8192 * 1_000_000));
+        assert_eq!(pace.rows, 16);
+        assert!(pace.learn(1, usize::MAX / 2));
+        assert_eq!(pace.rows, 1);
+        assert_eq!(Pace::new(0).rows, 1);
+    }
+
+    #[test]
+    fn a_message_keeps_its_start_only() {
+        let text = shortened(ArrowError::ParseError("é".repeat(5000))).to_string();
+        assert!(text.ends_with("é...") && text.chars().count() < MAX_MESSAGE + 50);
+    }
+}

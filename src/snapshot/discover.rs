@@ -1,0 +1,240 @@
+//! Which files a snapshot table has, and the one schema that all of them fit.
+//!
+//! A LOCATION is a file, a folder (all files of the format below it), a glob, or a snapshot manifest. Names that start
+//! with `_` or `.` and files of no bytes hold no rows. Without declared columns the schema comes from ALL files: Parquet
+//! footers, or every record of text files. This costs one LIST per folder and one read per file, once per snapshot: the
+//! result is kept in the snapshot manifest.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use datafusion::parquet::arrow::async_reader::ParquetObjectReader;
+use futures::{StreamExt, TryStreamExt};
+use glob::{MatchOptions, Pattern};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+
+use super::infer::infer;
+use super::schema::SchemaMerger;
+use super::table::TableFiles;
+use crate::config::{FileFormat, SnapshotTable};
+use crate::error::{Error, Result};
+use crate::layout::Location;
+use crate::manifest::codec::{decode_files, decode_foreign_summary};
+use crate::manifest::ledger::store_error;
+use crate::manifest::FileEntry;
+use crate::session::{Pin, PinnedStore, Stores};
+
+/// Footers read at once: small requests, so more than there are cores.
+const FOOTERS_AT_ONCE: usize = 32;
+
+/// Bytes read from the end of a Parquet file: holds most footers, so that one request is enough.
+const FOOTER_BYTES: usize = 64 << 10;
+
+/// File name endings per format, without a compression's.
+fn extensions(format: &FileFormat) -> &'static [&'static str] {
+    match format {
+        FileFormat::Parquet => &["parquet", "parq", "pq"],
+        FileFormat::Csv(_) => &["csv", "tsv", "txt"],
+        FileFormat::Json(_) => &["json", "ndjson", "jsonl"],
+    }
+}
+
+/// Compressions that a text file's name may end with.
+const COMPRESSIONS: [&str; 4] = [".gz", ".zst", ".bz2", ".xz"];
+
+/// Finds the files of `table` and resolves its schema; `threads` text files are inferred at once.
+///
+/// # Errors
+/// [`Error::NoFiles`], [`Error::SchemaConflict`], [`Error::ReadSnapshotFile`], [`Error::Manifest`], [`Error::Store`].
+pub(crate) async fn discover(stores: &Stores, table: &SnapshotTable, threads: usize) -> Result<TableFiles> {
+    let mut found = BTreeMap::new();
+    for (location, _) in &table.locations {
+        let store = stores.open(location).await?;
+        for file in list(stores, &store, location, table).await? {
+            found.insert(file.uri.clone(), file);
+        }
+    }
+    let files: Vec<FileEntry> = found.into_values().filter(|file| file.size > 0).collect();
+    let (schema, files) = resolve(stores, table, files, threads).await?;
+    Ok(TableFiles { name: table.name.clone(), format: table.format.clone(), schema, files })
+}
+
+/// Whether a location names a summary in the form of `s3manifesto`.
+fn is_manifest(location: &Location) -> bool {
+    let name = location.raw_key().rsplit('/').next().unwrap_or_default();
+    name.starts_with("manifest-summary") && name.ends_with(".json")
+}
+
+async fn list(
+    stores: &Stores,
+    store: &Arc<dyn ObjectStore>,
+    location: &Location,
+    table: &SnapshotTable,
+) -> Result<Vec<FileEntry>> {
+    if is_manifest(location) {
+        return read_manifest(stores, store, location).await;
+    }
+    let key = location.raw_key();
+    let none = || Error::NoFiles {
+        table: table.name.clone(),
+        location: location.to_string(),
+        format: table.format.name(),
+    };
+    if let Some(wildcard) = key.find(['*', '?', '[']) {
+        let pattern = Pattern::new(key).map_err(|_| Error::Location {
+            location: location.to_string(),
+            reason: "it is not a glob; use *, **, ? and [abc]",
+        })?;
+        let folder = key[..wildcard].rsplit_once('/').map_or("", |(folder, _)| folder);
+        let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+        let files = list_folder(store, location, folder, |path| pattern.matches_with(path, options)).await?;
+        return if files.is_empty() { Err(none()) } else { Ok(files) };
+    }
+    if !location.is_folder() {
+        match store.head(&location.key()?).await {
+            Ok(meta) => return Ok(vec![entry(location, &meta)]),
+            Err(object_store::Error::NotFound { .. }) => {}
+            Err(source) => return Err(store_error("read", location, source)),
+        }
+    }
+    let extensions = extensions(&table.format);
+    let mut finished = false;
+    let files = list_folder(store, location, key, |path| {
+        let name = path.rsplit('/').next().unwrap_or_default().to_lowercase();
+        finished |= name == "_success";
+        let name = COMPRESSIONS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+        extensions.iter().any(|extension| name.strip_suffix(extension).is_some_and(|stem| stem.ends_with('.')))
+    })
+    .await?;
+    // An export of an empty table leaves its mark and no file; without declared columns there is no schema to go by.
+    if files.is_empty() && !(finished && table.declared.is_some()) {
+        return Err(none());
+    }
+    Ok(files)
+}
+
+async fn list_folder(
+    store: &Arc<dyn ObjectStore>,
+    location: &Location,
+    folder: &str,
+    mut wanted: impl FnMut(&str) -> bool,
+) -> Result<Vec<FileEntry>> {
+    let prefix = object_store::path::Path::parse(folder.trim_end_matches('/'))
+        .map_err(|_| Error::Location { location: location.to_string(), reason: "its key has empty, '.' or '..' parts" })?;
+    let below = folder.trim_end_matches('/').len();
+    let mut listing = store.list(Some(&prefix));
+    let mut files = Vec::new();
+    while let Some(meta) = listing.next().await {
+        let meta = meta.map_err(|source| store_error("list", location, source))?;
+        let path = meta.location.as_ref();
+        let hidden = path[below.min(path.len())..].split('/').any(|part| part.starts_with(['_', '.']));
+        if wanted(path) && !hidden {
+            files.push(entry(location, &meta));
+        }
+    }
+    Ok(files)
+}
+
+fn entry(location: &Location, meta: &ObjectMeta) -> FileEntry {
+    FileEntry {
+        uri: format!("{}/{}", location.store(), meta.location),
+        etag: meta.e_tag.as_deref().unwrap_or_default().trim_matches('"').to_owned(),
+        size: meta.size,
+        n_record: None,
+        partition: None,
+    }
+}
+
+async fn read_manifest(stores: &Stores, store: &Arc<dyn ObjectStore>, location: &Location) -> Result<Vec<FileEntry>> {
+    let get = async |store: &Arc<dyn ObjectStore>, location: &Location| {
+        let failed = |source| store_error("read", location, source);
+        store.get(&location.key()?).await.map_err(failed)?.bytes().await.map_err(failed)
+    };
+    let head = decode_foreign_summary(&get(store, location).await?, &location.to_string())?;
+    let data = if head.manifest.contains("://") {
+        Location::from_uri(&head.manifest)?
+    } else {
+        Location::parse(&head.manifest, std::path::Path::new("/"))?
+    };
+    let files = decode_files(get(&stores.open(&data).await?, &data).await?, &data.to_string())?;
+    let size: u64 = files.iter().map(|file| file.size).sum();
+    if size != head.size {
+        let reason = format!("its summary says {} bytes, its files have {size}", head.size);
+        return Err(Error::Manifest { uri: data.to_string(), reason });
+    }
+    Ok(files.into_iter().map(|file| FileEntry { partition: None, ..file }).collect())
+}
+
+/// What one file says of itself.
+struct Seen {
+    schema: Option<Schema>,
+    rows: Option<u64>,
+}
+
+async fn resolve(
+    stores: &Stores,
+    table: &SnapshotTable,
+    mut files: Vec<FileEntry>,
+    threads: usize,
+) -> Result<(SchemaRef, Vec<FileEntry>)> {
+    let known = table.declared.is_some() && files.iter().all(|file| file.n_record.is_some());
+    let is_text = !matches!(table.format, FileFormat::Parquet);
+    if known || (is_text && table.declared.is_some()) {
+        let schema = table.declared.clone().unwrap_or_else(|| Arc::new(Schema::empty()));
+        return Ok((schema, files));
+    }
+    let mut opened = HashMap::new();
+    for file in &files {
+        let location = Location::from_uri(&file.uri)?;
+        if !opened.contains_key(location.store()) {
+            opened.insert(location.store().to_owned(), stores.open(&location).await?);
+        }
+    }
+    let at_once = if is_text { threads } else { FOOTERS_AT_ONCE };
+    let seen: Vec<Seen> = futures::stream::iter(&files)
+        .map(|file| look_into(&opened, table, file))
+        .buffered(at_once.max(1))
+        .try_collect()
+        .await?;
+    let mut merger = SchemaMerger::new(&table.name);
+    for (file, seen) in files.iter_mut().zip(&seen) {
+        if let Some(schema) = &seen.schema {
+            merger.add(&file.uri, schema)?;
+        }
+        file.n_record = seen.rows.or(file.n_record);
+    }
+    let schema = table.declared.clone().unwrap_or_else(|| merger.finish());
+    Ok((schema, files))
+}
+
+async fn look_into(
+    opened: &HashMap<String, Arc<dyn ObjectStore>>,
+    table: &SnapshotTable,
+    file: &FileEntry,
+) -> Result<Seen> {
+    let location = Location::from_uri(&file.uri)?;
+    let key = location.key()?;
+    let Some(store) = opened.get(location.store()) else {
+        return Err(Error::Location { location: file.uri.clone(), reason: "its store is not open" });
+    };
+    let local = location.store() == "file://";
+    if !matches!(table.format, FileFormat::Parquet) {
+        let quoted = if local { file.etag.clone() } else { format!("\"{}\"", file.etag) };
+        let etag = (!file.etag.is_empty()).then_some(quoted);
+        let inferred = infer(Arc::clone(store), &key, etag, &file.uri, &table.name, &table.format).await?;
+        return Ok(Seen { schema: Some(inferred.schema), rows: inferred.exact_rows.then_some(inferred.rows) });
+    }
+    let pin = Pin { etag: file.etag.clone(), size: file.size };
+    let pinned = PinnedStore::new(Arc::clone(store), HashMap::from([(key.clone(), pin)]), local);
+    let mut reader = ParquetObjectReader::new(Arc::new(pinned), key)
+        .with_file_size(file.size)
+        .with_footer_size_hint(FOOTER_BYTES);
+    let metadata = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await.map_err(|source| {
+        Error::ReadSnapshotFile { table: table.name.clone(), uri: file.uri.clone(), source: source.into() }
+    })?;
+    let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).ok();
+    let schema = table.declared.is_none().then(|| metadata.schema().as_ref().clone());
+    Ok(Seen { schema, rows })
+}

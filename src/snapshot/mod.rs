@@ -1,0 +1,19 @@
+//! Snapshot tables: which files they have, what schema these share, and how they are read.
+
+mod bytes;
+mod clash;
+mod convert;
+mod csv;
+mod decode;
+mod discover;
+mod infer;
+mod json;
+mod schema;
+pub(crate) mod table;
+mod text;
+mod widen;
+
+pub(crate) use discover::discover;
+pub use table::TableFiles;
+pub(crate) use table::{FileListTable, Size, parquet_scan, register};
+pub(crate) use text::rows_scanned;

@@ -1,0 +1,241 @@
+//! A table over an explicit list of files: nothing is listed, no schema is inferred when it is read.
+//!
+//! The same provider serves a stage task (one file group), the tables that every task reads whole, and queries over
+//! staging and lake files, whose partition values come typed from their paths. Filters are left to the engine.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::DateTime;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::ScalarValue;
+use datafusion::common::stats::Precision;
+use datafusion::common::{Statistics, TableReference};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::union::UnionExec;
+use datafusion::prelude::SessionContext;
+use object_store::ObjectMeta;
+
+use super::text::{TextFile, TextScanExec};
+use crate::config::FileFormat;
+use crate::layout::Location;
+use crate::manifest::FileEntry;
+use crate::partition;
+
+/// Files of one table, decoded alike.
+#[derive(Debug, Clone)]
+pub struct TableFiles {
+    /// Bare table name.
+    pub name: String,
+    /// How to decode them.
+    pub format: FileFormat,
+    /// Columns of the table; a file may lack some.
+    pub schema: SchemaRef,
+    /// The files, sorted by uri.
+    pub files: Vec<FileEntry>,
+}
+
+/// What the optimizer is told about a table's size: it decides which side of a join is held in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// Larger than anything else: it streams, the others are held.
+    Driving,
+    /// As the manifest says.
+    AsListed,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(crate) struct FileListTable {
+    table: TableFiles,
+    partition_fields: Vec<Arc<Field>>,
+    schema: SchemaRef,
+    size: Size,
+}
+
+impl FileListTable {
+    /// `partition_fields` follow the columns of the files; their values come from each file's partition path.
+    pub(crate) fn new(table: TableFiles, partition_fields: Vec<Arc<Field>>, size: Size) -> Self {
+        let fields: Vec<_> = table.schema.fields().iter().chain(&partition_fields).cloned().collect();
+        Self { schema: Arc::new(Schema::new(fields)), table, partition_fields, size }
+    }
+
+    fn statistics(&self) -> Statistics {
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        let files = &self.table.files;
+        let bytes = files.iter().map(|file| file.size).sum::<u64>();
+        let rows = files.iter().map(|file| file.n_record).sum::<Option<u64>>();
+        let whole = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let (rows, bytes) = match self.size {
+            Size::Driving => (usize::MAX / 1024, usize::MAX / 1024),
+            // Without counts, an export has about this many bytes per row; only the comparison matters.
+            Size::AsListed => (rows.map_or_else(|| whole(bytes / 64), whole), whole(bytes)),
+        };
+        statistics.num_rows = Precision::Inexact(rows);
+        statistics.total_byte_size = Precision::Inexact(bytes);
+        statistics
+    }
+
+    /// Files of one store each, in order.
+    fn by_store(&self) -> Result<Vec<(ObjectStoreUrl, Vec<(Location, &FileEntry)>)>> {
+        let mut stores: Vec<(ObjectStoreUrl, Vec<(Location, &FileEntry)>)> = Vec::new();
+        for file in &self.table.files {
+            let location = Location::from_uri(&file.uri).map_err(external)?;
+            let url = ObjectStoreUrl::parse(location.store())?;
+            match stores.iter_mut().find(|(known, _)| *known == url) {
+                Some((_, files)) => files.push((location, file)),
+                None => stores.push((url, vec![(location, file)])),
+            }
+        }
+        Ok(stores)
+    }
+
+    fn parquet(
+        &self,
+        url: ObjectStoreUrl,
+        files: &[(Location, &FileEntry)],
+        partitions: usize,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut groups = vec![Vec::new(); partitions.clamp(1, files.len().max(1))];
+        let count = groups.len();
+        for (index, (location, file)) in files.iter().enumerate() {
+            let mut partitioned = partitioned_file(location, file)?;
+            if !self.partition_fields.is_empty() {
+                partitioned = partitioned.with_partition_values(self.partition_values(file)?);
+            }
+            // Contiguous slices keep the order of the list within a group.
+            groups[index * count / files.len()].push(partitioned);
+        }
+        let table = TableSchema::builder(Arc::clone(&self.table.schema))
+            .with_table_partition_cols(self.partition_fields.clone())
+            .build();
+        let config = FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(table)))
+            .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
+            .with_statistics(self.statistics())
+            .with_projection_indices(projection.cloned())?
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    fn partition_values(&self, file: &FileEntry) -> Result<Vec<ScalarValue>> {
+        let path = file.partition.as_deref().unwrap_or_default();
+        let values = partition::parse_path(path).unwrap_or_default();
+        if values.len() != self.partition_fields.len() {
+            return Err(DataFusionError::Execution(format!(
+                "file {} has the partition '{path}', which does not fit the table's {} partition columns",
+                file.uri,
+                self.partition_fields.len()
+            )));
+        }
+        values
+            .iter()
+            .zip(&self.partition_fields)
+            .map(|(value, field)| partition::typed(value.as_deref(), field.data_type()))
+            .collect()
+    }
+}
+
+#[async_trait]
+impl TableProvider for FileListTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        Some(self.statistics())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let partitions = state.config().target_partitions();
+        let mut scans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
+        for (url, files) in self.by_store()? {
+            if matches!(self.table.format, FileFormat::Parquet) {
+                scans.push(self.parquet(url, &files, partitions, projection)?);
+                continue;
+            }
+            for part in files.chunks(files.len().div_ceil(partitions)) {
+                let files = part.iter().map(|(location, file)| text_file(location, file)).collect::<Result<_>>()?;
+                let TableFiles { name, schema, format, .. } = &self.table;
+                let scan = TextScanExec::new(url.clone(), files, name.clone(), Arc::clone(schema), projection, format.clone())?;
+                scans.push(Arc::new(scan.with_statistics(self.statistics().project(projection))));
+            }
+        }
+        match scans.len() {
+            0 => {
+                let schema = match projection {
+                    Some(columns) => Arc::new(self.schema.project(columns)?),
+                    None => Arc::clone(&self.schema),
+                };
+                Ok(Arc::new(EmptyExec::new(schema)))
+            }
+            1 => Ok(scans.swap_remove(0)),
+            _ => UnionExec::try_new(scans),
+        }
+    }
+}
+
+/// A scan of Parquet files of one store, each group in its order, as an own partition.
+pub(crate) fn parquet_scan(schema: &SchemaRef, groups: &[Vec<FileEntry>]) -> Result<Arc<dyn ExecutionPlan>> {
+    let Some(first) = groups.iter().flatten().next() else {
+        return Ok(Arc::new(EmptyExec::new(Arc::clone(schema))));
+    };
+    let url = ObjectStoreUrl::parse(Location::from_uri(&first.uri).map_err(external)?.store())?;
+    let groups = groups
+        .iter()
+        .map(|files| {
+            let files = files.iter().map(|file| {
+                let location = Location::from_uri(&file.uri).map_err(external)?;
+                partitioned_file(&location, file)
+            });
+            Ok(FileGroup::new(files.collect::<Result<_>>()?))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let table = TableSchema::builder(Arc::clone(schema)).build();
+    let config =
+        FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(table))).with_file_groups(groups).build();
+    Ok(DataSourceExec::from_data_source(config))
+}
+
+/// Puts a table into a session under `schema.name`.
+pub(crate) fn register(session: &SessionContext, schema: &str, name: &str, table: FileListTable) -> Result<()> {
+    session.register_table(TableReference::partial(schema, name), Arc::new(table)).map(|_| ())
+}
+
+fn partitioned_file(location: &Location, file: &FileEntry) -> Result<PartitionedFile> {
+    Ok(PartitionedFile::new_from_meta(ObjectMeta {
+        location: location.key().map_err(external)?,
+        last_modified: DateTime::UNIX_EPOCH,
+        size: file.size,
+        e_tag: Some(file.etag.clone()),
+        version: None,
+    }))
+}
+
+fn text_file(location: &Location, file: &FileEntry) -> Result<TextFile> {
+    // The store is pinned: it adds the planned etag to every request by itself.
+    Ok(TextFile { location: location.key().map_err(external)?, e_tag: None, uri: file.uri.clone(), size: file.size })
+}
+
+fn external(error: crate::error::Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}

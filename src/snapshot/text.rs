@@ -1,0 +1,430 @@
+//! Scans the CSV and NDJSON files of one snapshot table.
+//!
+//! [`TextScanExec`] is a leaf with one output partition: it reads an explicit list of files, one after the other, each
+//! with one GET that carries the planned etag. Nothing is listed, and no schema is inferred: the table's schema is
+//! given, and every file is brought to it.
+//!
+//! CSV: columns are matched by the names in each file's header, so files may have other orders, lack columns (NULL) or
+//! have more (ignored); a header without any column of the table is an error. Without a header they are matched by
+//! position; a file may have fewer columns, not more. An empty field is NULL for every type, text included, unless
+//! `null_regex` is set: then the fields that match it are NULL and nothing else, so an empty field is the empty text,
+//! and an error in a number. Quoted and unquoted fields are alike. Blank lines are skipped.
+//!
+//! NDJSON: an attribute that is missing or null is NULL, unknown ones are ignored, numbers and booleans can be read as
+//! text as they are written, and BYTEA takes hexadecimal text.
+//!
+//! Timestamps without an offset are in the zone of their column, else in UTC. Decimals and integers never lose digits
+//! (`super::convert`).
+//!
+//! Every failure names its file: an [`Error`] inside [`DataFusionError::External`], which is [`Error::Store`] if the
+//! store failed and [`Error::ReadSnapshotFile`] for all else, its source naming column, row and value. Rows count from
+//! 1 without the header.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::Statistics;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions, SchedulingType,
+};
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::stream;
+use object_store::ObjectStore;
+use object_store::path::Path;
+
+use super::bytes::{Chunks, Origin, Request};
+use super::decode::{FileDecoder, Pace, Target};
+use crate::config::{Compression, FileFormat};
+use crate::error::Error;
+
+/// One file of a scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TextFile {
+    /// Key in the store.
+    pub(crate) location: Path,
+    /// Sent as If-Match, as the store itself spells it; None if the store given to the task checks it.
+    pub(crate) e_tag: Option<String>,
+    /// Name in errors.
+    pub(crate) uri: String,
+    /// Planned size in bytes; another size is an error.
+    pub(crate) size: u64,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(crate) struct TextScanExec {
+    store_url: ObjectStoreUrl,
+    files: Arc<[TextFile]>,
+    table: Arc<str>,
+    target: Arc<Target>,
+    properties: Arc<PlanProperties>,
+    statistics: Arc<Statistics>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl TextScanExec {
+    /// A scan of these files of one store, in this order. `schema` is the whole table's, `projection` the positions
+    /// of the columns to read.
+    ///
+    /// # Errors
+    /// When the format cannot hold a column's type, or `null_regex` is not a regular expression.
+    pub(crate) fn new(
+        store_url: ObjectStoreUrl,
+        files: Vec<TextFile>,
+        table: String,
+        schema: SchemaRef,
+        projection: Option<&Vec<usize>>,
+        format: FileFormat,
+    ) -> Result<Self> {
+        let target = Arc::new(Target::new(format, schema, projection)?);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(target.output())),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
+        let statistics = Arc::new(Statistics::new_unknown(target.output()));
+        Ok(Self {
+            store_url,
+            files: files.into(),
+            table: table.into(),
+            target,
+            properties: Arc::new(properties),
+            statistics,
+            metrics: ExecutionPlanMetricsSet::new(),
+        })
+    }
+
+    /// Tells the optimizer how much the scan yields, in terms of the projected columns.
+    pub(crate) fn with_statistics(self, statistics: Statistics) -> Self {
+        Self { statistics: Arc::new(statistics), ..self }
+    }
+}
+
+/// Rows that the scans of a snapshot table in an executed plan have yielded; table names are unique in a plan.
+pub(crate) fn rows_scanned(plan: &Arc<dyn ExecutionPlan>, table: &str) -> u64 {
+    if let Some(scan) = plan.downcast_ref::<TextScanExec>() {
+        let rows = scan.metrics.clone_inner().output_rows().filter(|_| *scan.table == *table);
+        return rows.unwrap_or_default() as u64;
+    }
+    plan.children().into_iter().map(|child| rows_scanned(child, table)).sum()
+}
+
+impl DisplayAs for TextScanExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let format = self.target.format().name();
+        let columns: Vec<_> = self.target.output().fields().iter().map(|field| field.name().as_str()).collect();
+        write!(f, "TextScanExec: format={format}, files={}, projection=[{}]", self.files.len(), columns.join(", "))
+    }
+}
+
+impl ExecutionPlan for TextScanExec {
+    fn name(&self) -> &'static str {
+        "TextScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if partition != 0 {
+            return Err(DataFusionError::Internal(format!("TextScanExec has no partition {partition}")));
+        }
+        let scan = Scan {
+            store: context.runtime_env().object_store(&self.store_url)?,
+            files: Arc::clone(&self.files),
+            next: 0,
+            open: None,
+            table: Arc::clone(&self.table),
+            target: Arc::clone(&self.target),
+            pace: Pace::new(context.session_config().batch_size()),
+            scanned: MetricBuilder::new(&self.metrics).counter("bytes_scanned", partition),
+            baseline: BaselineMetrics::new(&self.metrics, partition),
+        };
+        let batches = stream::try_unfold(scan, |mut scan| async move {
+            let batch = scan.next().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            Ok(batch.map(|batch| (batch, scan)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(self.target.output()), batches)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn statistics_from_inputs(&self, _: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        Ok(Arc::clone(&self.statistics))
+    }
+}
+
+/// A running scan.
+struct Scan {
+    store: Arc<dyn ObjectStore>,
+    files: Arc<[TextFile]>,
+    next: usize,
+    open: Option<Open>,
+    table: Arc<str>,
+    target: Arc<Target>,
+    pace: Pace,
+    scanned: Count,
+    baseline: BaselineMetrics,
+}
+
+/// The file that is being read.
+struct Open {
+    origin: Origin,
+    chunks: Chunks,
+    chunk: Bytes,
+    decoder: FileDecoder,
+    is_at_end: bool,
+}
+
+impl Scan {
+    async fn next(&mut self) -> Result<Option<RecordBatch>, Error> {
+        // Decoding never waits where the store answers at once, and others want this thread too.
+        tokio::task::yield_now().await;
+        loop {
+            let Some(open) = &mut self.open else {
+                if self.next == self.files.len() {
+                    self.baseline.done();
+                    return Ok(None);
+                }
+                self.open = Some(self.open_next().await?);
+                continue;
+            };
+            if !open.is_at_end && open.chunk.is_empty() {
+                match open.chunks.next().await? {
+                    Some(chunk) => open.chunk = chunk,
+                    None => open.is_at_end = true,
+                }
+            }
+            let timer = self.baseline.elapsed_compute().timer();
+            let batch = if open.is_at_end { open.decoder.finish() } else { open.decoder.push(&mut open.chunk) };
+            timer.done();
+            if let Some(batch) = batch.map_err(|error| open.origin.unreadable(error))? {
+                self.baseline.record_output(batch.num_rows());
+                return Ok(Some(batch));
+            }
+            if open.is_at_end {
+                self.pace = open.decoder.pace();
+                self.open = None;
+            }
+        }
+    }
+
+    async fn open_next(&mut self) -> Result<Open, Error> {
+        let file = &self.files[self.next];
+        self.next += 1;
+        let origin = Origin { table: Arc::clone(&self.table), uri: file.uri.as_str().into() };
+        let request = Request {
+            location: &file.location,
+            e_tag: file.e_tag.as_deref(),
+            size: Some(file.size),
+            compression: self.compression(),
+        };
+        let chunks = Chunks::open(self.store.as_ref(), request, origin.clone(), self.scanned.clone()).await?;
+        let decoder = FileDecoder::new(Arc::clone(&self.target), self.pace).map_err(|e| origin.unreadable(e))?;
+        Ok(Open { origin, chunks, chunk: Bytes::new(), decoder, is_at_end: false })
+    }
+
+    fn compression(&self) -> Option<Compression> {
+        match self.target.format() {
+            FileFormat::Parquet => None,
+            FileFormat::Csv(options) => options.text.compression,
+            FileFormat::Json(options) => options.compression,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::AsArray;
+    use datafusion::arrow::compute::concat_batches;
+    use datafusion::arrow::datatypes::{DataType, Int64Type};
+    use datafusion::physical_plan::{collect, displayable};
+    use datafusion::prelude::{SessionConfig, SessionContext};
+    use object_store::ObjectStoreExt;
+    use object_store::chunked::ChunkedStore;
+    use object_store::local::LocalFileSystem;
+    use object_store::memory::InMemory;
+
+    use super::super::bytes::tests::{PACKED, pack};
+    use super::super::decode::tests::{json_format, lines, schema};
+    use super::*;
+    use crate::config::CsvOptions;
+
+    fn csv() -> FileFormat {
+        FileFormat::Csv(CsvOptions::default())
+    }
+
+    fn url() -> ObjectStoreUrl {
+        ObjectStoreUrl::parse("memory://").unwrap()
+    }
+
+    fn context(store: Arc<dyn ObjectStore>) -> Arc<TaskContext> {
+        let context = SessionContext::new_with_config(SessionConfig::new().with_batch_size(1000));
+        context.runtime_env().register_object_store(url().as_ref(), store);
+        context.task_ctx()
+    }
+
+    async fn put(store: &dyn ObjectStore, name: &str, bytes: Vec<u8>) -> TextFile {
+        let (location, size) = (Path::from(name), bytes.len() as u64);
+        let put = store.put(&location, bytes.into()).await.unwrap();
+        TextFile { location, e_tag: put.e_tag, uri: format!("memory:///{name}"), size }
+    }
+
+    fn table() -> SchemaRef {
+        schema(&[("a", DataType::Int64), ("b", DataType::Utf8)])
+    }
+
+    fn scan(files: Vec<TextFile>, projection: Option<&Vec<usize>>, format: FileFormat) -> Arc<TextScanExec> {
+        Arc::new(TextScanExec::new(url(), files, "t".to_owned(), table(), projection, format).unwrap())
+    }
+
+    async fn rows(store: Arc<dyn ObjectStore>, scan: Arc<TextScanExec>) -> Result<RecordBatch> {
+        let output = Arc::clone(scan.target.output());
+        let batches = collect(scan, context(store)).await?;
+        assert!(batches.iter().all(|batch| batch.num_rows() <= 1000));
+        Ok(concat_batches(&output, &batches)?)
+    }
+
+    #[tokio::test]
+    async fn files_of_all_compressions_are_read_in_order_from_memory_and_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let local = LocalFileSystem::new_with_prefix(folder.path()).unwrap();
+        let stores: [Arc<dyn ObjectStore>; 2] = [Arc::new(InMemory::new()), Arc::new(local)];
+        for store in stores {
+            let (mut files, mut stored) = (Vec::new(), 0);
+            for (number, (extension, compression)) in PACKED.into_iter().enumerate() {
+                let header = if number % 2 == 0 { "b,a\n" } else { "other,a,b\n" };
+                let lines = (0..3000).map(|row| {
+                    let a = number * 3000 + row;
+                    if number % 2 == 0 { format!("\"x\n{a}\",{a}\n") } else { format!(",{a},\"x\n{a}\"\n") }
+                });
+                let text = header.to_owned() + &lines.collect::<String>();
+                let bytes = pack(compression, text.as_bytes()).await;
+                stored += bytes.len();
+                files.push(put(store.as_ref(), &format!("f{number}.csv{extension}"), bytes).await);
+            }
+            files.push(put(store.as_ref(), "empty.csv.gz", Vec::new()).await);
+            let scan = scan(files, None, csv());
+            let all = rows(Arc::clone(&store), Arc::clone(&scan)).await.unwrap();
+            assert_eq!(all.num_rows(), 15_000);
+            assert!(all.column(0).as_primitive::<Int64Type>().values().iter().copied().eq(0..15_000));
+            assert!(all.column(1).as_string::<i32>().iter().enumerate().all(|(a, b)| b == Some(&format!("x\n{a}"))));
+            let metrics = scan.metrics().unwrap();
+            assert_eq!(metrics.output_rows(), Some(15_000));
+            assert_eq!(metrics.sum_by_name("bytes_scanned").unwrap().as_usize(), stored);
+            let plan: Arc<dyn ExecutionPlan> = scan;
+            assert_eq!((rows_scanned(&plan, "t"), rows_scanned(&plan, "other")), (15_000, 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn json_of_tiny_chunks_is_read_whole() {
+        let memory = Arc::new(InMemory::new());
+        let text = "\u{feff}{\"a\":1,\"b\":\"é\\u00e9\"}\n\n{\"b\":2}\n{\"a\":3}";
+        let file = put(memory.as_ref(), "f.ndjson", text.into()).await;
+        let all = rows(Arc::new(ChunkedStore::new(memory, 1)), scan(vec![file], None, json_format())).await.unwrap();
+        assert_eq!(lines(&all), ["1|éé", "|2", "3|"]);
+    }
+
+    #[tokio::test]
+    async fn no_columns_give_the_number_of_rows() {
+        let store = Arc::new(InMemory::new());
+        let text = "a,b\n".to_owned() + &"1,\"x\ny\"\n".repeat(2500);
+        let files =
+            vec![put(store.as_ref(), "f.csv", text.into()).await, put(store.as_ref(), "g.csv", "a\n7".into()).await];
+        let batches = collect(scan(files, Some(&vec![]), csv()), context(store)).await.unwrap();
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2501);
+        assert!(batches.iter().all(|batch| batch.num_columns() == 0));
+    }
+
+    /// The error of a scan over these files, one of which fails.
+    async fn failure(store: Arc<dyn ObjectStore>, files: Vec<TextFile>) -> Error {
+        let error = rows(store, scan(files, None, csv())).await.unwrap_err();
+        let DataFusionError::External(error) = error else { panic!("{error}") };
+        *error.downcast::<Error>().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_value_that_does_not_fit_names_file_value_column_and_row() {
+        let store = Arc::new(InMemory::new());
+        let good = put(store.as_ref(), "good.csv", "a,b\n1,x\n".into()).await;
+        let bad = put(store.as_ref(), "bad.csv", "b,a\nx,1\ny,N/A\n".into()).await;
+        let error = failure(store, vec![good, bad]).await;
+        let Error::ReadSnapshotFile { table, uri, source } = error else { panic!("{error}") };
+        assert_eq!((table.as_str(), uri.as_str()), ("t", "memory:///bad.csv"));
+        let source = source.to_string();
+        assert!(source.contains("value 'N/A' as type 'Int64' for column 'a' in row 2"), "{source}");
+    }
+
+    #[tokio::test]
+    async fn a_truncated_file_is_an_error_not_fewer_rows() {
+        let store = Arc::new(InMemory::new());
+        let text = "a,b\n".to_owned() + &"1,x\n".repeat(10_000);
+        for (extension, compression) in &PACKED[1..] {
+            let mut packed = pack(*compression, text.as_bytes()).await;
+            packed.pop();
+            let file = put(store.as_ref(), &format!("f.csv{extension}"), packed).await;
+            let error = failure(Arc::clone(&store) as _, vec![file]).await;
+            assert!(matches!(error, Error::ReadSnapshotFile { .. }), "{extension} {error}");
+        }
+        let mut file = put(store.as_ref(), "f.csv", text[..100].into()).await;
+        file.size = text.len() as u64;
+        assert!(matches!(failure(store, vec![file]).await, Error::Store { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_changed_since_it_was_planned_is_an_error_that_names_it() {
+        let store = Arc::new(InMemory::new());
+        let planned = put(store.as_ref(), "f.csv", "a\n1\n".into()).await;
+        put(store.as_ref(), "f.csv", "a\n2\n".into()).await;
+        let error = failure(store, vec![planned]).await;
+        assert!(error.to_string().starts_with("read memory:///f.csv failed: it was changed"), "{error}");
+    }
+
+    #[test]
+    fn display_names_format_files_and_columns() {
+        let file = TextFile { location: Path::from("f"), e_tag: None, uri: "f".to_owned(), size: 1 };
+        let scan = scan(vec![file; 3], Some(&vec![1, 0]), csv());
+        let shown = displayable(scan.as_ref()).one_line().to_string();
+        assert_eq!(shown.trim(), "TextScanExec: format=CSV, files=3, projection=[b, a]");
+    }
+}

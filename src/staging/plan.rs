@@ -1,0 +1,515 @@
+//! Plans the first step of one table: which files, which schema, which SELECT, which groups.
+//!
+//! ```text
+//! planned before?  yes: the snapshot manifest says everything; the config must still say the same
+//!                  no:  discover files -> resolve schemas -> check the SELECT -> pack groups
+//!                       -> write group manifests -> commit the snapshot manifest (that is the plan)
+//! ```
+//!
+//! Two planners at once: the one that loses at the commit takes over the winner's plan. A plan never changes once it is
+//! committed; a config that no longer fits it is an error, not a new plan.
+
+use std::collections::HashMap;
+use std::io::Cursor;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use chrono::{DateTime, SecondsFormat, Utc};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::ipc::writer::StreamWriter;
+use datafusion::catalog::view::ViewTable;
+use datafusion::common::TableReference;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, cast};
+use datafusion::prelude::{Expr, SessionContext};
+use datafusion::sql::parser::Statement as DFStatement;
+use datafusion::sql::resolve::resolve_table_references;
+use datafusion::sql::sqlparser::ast;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{FileFormat, GroupSize, LakeTable, Project, Select, freeze_now, plan_select, plan_view};
+use crate::error::{Error, Result};
+use crate::group;
+use crate::layout::{Location, Step};
+use crate::manifest::{FileEntry, Ledger, Manifest};
+use crate::session::Engine;
+use crate::snapshot::{FileListTable, Size, TableFiles, discover, register};
+use crate::write::LakeColumns;
+
+/// What the snapshot manifest says besides its files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanDetails {
+    /// Database, schema and table.
+    pub database: String,
+    /// Schema in the path.
+    pub schema: String,
+    /// Lake table.
+    pub table: String,
+    /// Time of the snapshot.
+    pub snapshot_time: String,
+    /// When this was planned: what `now()` is in the SELECT, for every task and retry.
+    pub planned_at: String,
+    /// The SELECT, printed, with the helper views that it reads.
+    pub select: String,
+    /// `partitioned_by` and `sorted_by`.
+    pub ordering: String,
+    /// Bytes per group, or `all`.
+    pub file_group_size: String,
+    /// Number of file groups.
+    pub groups: usize,
+    /// Columns of the lake table with their types, for people.
+    pub columns: Vec<(String, String)>,
+    /// Columns of the lake table, exactly.
+    pub output_schema: SchemaText,
+    /// Snapshot table whose files the groups hold.
+    pub driving: Source,
+    /// Snapshot tables that every task reads whole, with their files.
+    pub whole: Vec<(Source, Vec<FileEntry>)>,
+}
+
+/// A snapshot table as it was planned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Bare name.
+    pub table: String,
+    /// How files are decoded.
+    pub format: FileFormat,
+    /// Merged or declared schema.
+    pub schema: SchemaText,
+    /// What the config said: locations and declared columns.
+    pub declared: String,
+}
+
+/// An Arrow schema as base64 of an IPC stream without batches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SchemaText(String);
+
+impl SchemaText {
+    fn encode(schema: &Schema) -> Result<Self> {
+        let mut bytes = Vec::new();
+        let written = StreamWriter::try_new(&mut bytes, schema).and_then(|mut writer| writer.finish());
+        written.map_err(|error| Error::Engine(error.into()))?;
+        Ok(Self(BASE64_STANDARD.encode(bytes)))
+    }
+
+    /// The schema.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`] when the text is not such a schema.
+    pub fn decode(&self) -> Result<SchemaRef> {
+        let wrong = |reason: String| Error::Manifest { uri: "details.schema".to_owned(), reason };
+        let bytes = BASE64_STANDARD.decode(&self.0).map_err(|error| wrong(error.to_string()))?;
+        let reader = StreamReader::try_new(Cursor::new(bytes), None).map_err(|error| wrong(error.to_string()))?;
+        Ok(reader.schema())
+    }
+}
+
+/// What a snapshot file group's manifest says besides its files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupDetails {
+    /// Lake table.
+    pub table: String,
+    /// Number of this group, from 1.
+    pub group: usize,
+    /// Fingerprint of the snapshot manifest that it is a part of.
+    pub plan: String,
+}
+
+/// The planned first step of one table.
+#[derive(Debug, Clone)]
+pub struct StagePlan {
+    /// As configured.
+    pub lake: LakeTable,
+    /// Its manifests.
+    pub ledger: Ledger,
+    /// What was or would be committed.
+    pub details: PlanDetails,
+    /// Fingerprint of the snapshot manifest.
+    pub fingerprint: String,
+    /// Files per group; group `n` is at `n - 1`.
+    pub groups: Vec<Vec<FileEntry>>,
+    /// Whether the plan is in the store.
+    pub committed: bool,
+}
+
+impl StagePlan {
+    /// Bytes of all snapshot files.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.groups.iter().flatten().map(|file| file.size).sum()
+    }
+
+    /// Number of snapshot files.
+    #[must_use]
+    pub fn files(&self) -> usize {
+        self.groups.iter().map(Vec::len).sum()
+    }
+
+    /// Columns of the lake table: those in the files, and those in the path.
+    ///
+    /// # Errors
+    /// As [`SchemaText::decode`].
+    pub fn columns(&self) -> Result<LakeColumns> {
+        LakeColumns::new(self.details.output_schema.decode()?.as_ref(), &self.lake)
+    }
+}
+
+/// Plans tables of one project; looks at each snapshot table once.
+#[derive(Debug)]
+pub struct Planner<'a> {
+    engine: &'a Engine,
+    project: &'a Project,
+    found: HashMap<String, TableFiles>,
+}
+
+impl<'a> Planner<'a> {
+    /// Nothing is looked at yet.
+    #[must_use]
+    pub fn new(engine: &'a Engine, project: &'a Project) -> Self {
+        Self { engine, project, found: HashMap::new() }
+    }
+
+    /// The committed plan of `lake`, or a new one that is not committed.
+    ///
+    /// # Errors
+    /// All mistakes of config and snapshot; [`Error::PlanChanged`] when the committed plan is of another config.
+    pub async fn plan(&mut self, lake: &LakeTable) -> Result<StagePlan> {
+        if let Some(plan) = self.committed(lake).await? {
+            return Ok(plan);
+        }
+        let manifest = self.new_plan(lake).await?;
+        stage_plan(lake, ledger(self.engine, self.project, lake).await?, manifest, false)
+    }
+
+    /// The committed plan of `lake`, if there is one and the config still says the same.
+    ///
+    /// # Errors
+    /// [`Error::PlanChanged`]; those of the ledger.
+    pub async fn committed(&self, lake: &LakeTable) -> Result<Option<StagePlan>> {
+        let ledger = ledger(self.engine, self.project, lake).await?;
+        let manifest = ledger.read::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;
+        let Some(manifest) = manifest else { return Ok(None) };
+        self.check_unchanged(&manifest.details, lake, &ledger)?;
+        stage_plan(lake, ledger, manifest, true).map(Some)
+    }
+
+    async fn new_plan(&mut self, lake: &LakeTable) -> Result<Manifest<PlanDetails>> {
+        let settings = &self.project.settings;
+        let relations = relations(self.project, &lake.query)?;
+        for name in &relations.snapshots {
+            self.find(name).await?;
+        }
+        let session = self.engine.task_session([]).await?;
+        for name in &relations.snapshots {
+            if let Some(found) = self.found.get(name) {
+                let empty = TableFiles { files: Vec::new(), ..found.clone() };
+                register(&session, "snapshot", name, FileListTable::new(empty, Vec::new(), Size::AsListed))?;
+            }
+        }
+        register_views(&session, self.project, &relations.views).await?;
+        let select = plan_select(&session.state(), self.project, lake).await?;
+        let planned_at = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+        let output = output_plan(select.plan.clone(), &planned_at)?.schema().as_arrow().clone();
+        let missing = |name: &str| Error::NotPlanned { table: name.to_owned() };
+        let driving = self.found.get(&select.driving).ok_or_else(|| missing(&select.driving))?;
+        let mut whole = Vec::new();
+        for name in &select.reads_whole {
+            let table = self.found.get(name).ok_or_else(|| missing(name))?;
+            whole.push((self.source(table)?, table.files.clone()));
+        }
+        let details = PlanDetails {
+            database: settings.database.clone(),
+            schema: settings.schema.clone(),
+            table: lake.name.clone(),
+            snapshot_time: settings.snapshot_time.clone(),
+            planned_at,
+            select: select_text(self.project, lake)?,
+            ordering: ordering_text(lake),
+            file_group_size: lake.file_group_size.to_string(),
+            groups: pack(&driving.files, lake.file_group_size).len(),
+            columns: output.fields().iter().map(|f| (f.name().clone(), f.data_type().to_string())).collect(),
+            output_schema: SchemaText::encode(&output)?,
+            driving: self.source(driving)?,
+            whole,
+        };
+        Ok(Manifest::new(driving.files.clone(), details))
+    }
+
+    /// The files of a snapshot table, looked up once.
+    ///
+    /// # Errors
+    /// Those of discovery.
+    pub async fn find(&mut self, name: &str) -> Result<Option<&TableFiles>> {
+        let Some(table) = self.project.snapshot(name) else { return Ok(None) };
+        if !self.found.contains_key(name) {
+            let files = discover(self.engine.stores(), table, self.engine.parallel_tasks()).await?;
+            tracing::debug!(table = name, files = files.files.len(), "looked up snapshot files");
+            self.found.insert(name.to_owned(), files);
+        }
+        Ok(self.found.get(name))
+    }
+
+    fn source(&self, table: &TableFiles) -> Result<Source> {
+        Ok(Source {
+            table: table.name.clone(),
+            format: table.format.clone(),
+            schema: SchemaText::encode(&table.schema)?,
+            declared: self.declared_text(&table.name),
+        })
+    }
+
+    fn declared_text(&self, name: &str) -> String {
+        self.project.snapshot(name).map_or_else(String::new, |table| {
+            let locations: Vec<String> = table.locations.iter().map(|(location, _)| location.uri()).collect();
+            format!("{} {:?} {:?}", locations.join(" "), table.format, table.declared)
+        })
+    }
+
+    /// Refuses a config that no longer says what the committed plan was made from.
+    ///
+    /// # Errors
+    /// [`Error::PlanChanged`].
+    pub fn check_unchanged(&self, details: &PlanDetails, lake: &LakeTable, ledger: &Ledger) -> Result<()> {
+        let changed = |what| Error::PlanChanged {
+            table: lake.name.clone(),
+            planned_at: details.planned_at.clone(),
+            what,
+            staging: ledger.layout().root().to_string(),
+        };
+        if details.select != select_text(self.project, lake)? {
+            return Err(changed("SELECT"));
+        }
+        if details.ordering != ordering_text(lake) {
+            return Err(changed("partitioned_by or sorted_by"));
+        }
+        if details.file_group_size != lake.file_group_size.to_string() {
+            return Err(changed("file_group_size"));
+        }
+        let sources = details.whole.iter().map(|(source, _)| source).chain([&details.driving]);
+        for source in sources {
+            if source.declared != self.declared_text(&source.table) {
+                return Err(changed("CREATE EXTERNAL TABLE"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The manifests of a lake table.
+///
+/// # Errors
+/// Those of opening the staging store.
+pub async fn ledger(engine: &Engine, project: &Project, lake: &LakeTable) -> Result<Ledger> {
+    let layout = project.layout(lake);
+    let store = engine.stores().open(layout.root()).await?;
+    Ok(Ledger::new(store, layout))
+}
+
+/// The committed plan without its files, for a single task.
+///
+/// # Errors
+/// [`Error::NotPlanned`]; those of [`Ledger::head`].
+pub async fn committed_head(ledger: &Ledger, table: &str) -> Result<(String, PlanDetails)> {
+    let head = ledger.head::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;
+    head.map(|(head, details)| (head.fingerprint, details)).ok_or_else(|| Error::NotPlanned { table: table.to_owned() })
+}
+
+/// Writes group manifests, then commits the plan. If somebody else committed first, theirs is the plan.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn commit(plan: StagePlan) -> Result<StagePlan> {
+    if plan.committed {
+        return Ok(plan);
+    }
+    write_groups(&plan).await?;
+    let files = plan.groups.iter().flatten().cloned().collect();
+    let manifest = Manifest::new(files, plan.details.clone());
+    match plan.ledger.commit(&plan.ledger.layout().snapshot_manifest(), &manifest).await {
+        Ok(crate::manifest::Commit::New) => Ok(StagePlan { committed: true, ..plan }),
+        Ok(crate::manifest::Commit::Already) | Err(Error::CommitConflict { .. }) => {
+            tracing::warn!(table = plan.lake.name, "another run committed its plan first; going on with that plan");
+            let theirs = plan.ledger.read::<PlanDetails>(&plan.ledger.layout().snapshot_manifest()).await?;
+            let theirs = theirs.ok_or_else(|| Error::NotPlanned { table: plan.lake.name.clone() })?;
+            let theirs = stage_plan(&plan.lake, plan.ledger, theirs, true)?;
+            write_groups(&theirs).await?;
+            Ok(theirs)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn write_groups(plan: &StagePlan) -> Result<()> {
+    use futures::{StreamExt, TryStreamExt};
+    let writes = plan.groups.iter().enumerate().map(|(index, files)| async move {
+        let details =
+            GroupDetails { table: plan.lake.name.clone(), group: index + 1, plan: plan.fingerprint.clone() };
+        let target = plan.ledger.layout().manifest(Step::SnapshotFileGroups, index + 1);
+        plan.ledger.write(&target, &Manifest::new(files.clone(), details)).await
+    });
+    futures::stream::iter(writes).buffer_unordered(16).try_collect().await
+}
+
+fn stage_plan(lake: &LakeTable, ledger: Ledger, manifest: Manifest<PlanDetails>, committed: bool) -> Result<StagePlan> {
+    let groups = pack(&manifest.files, lake.file_group_size);
+    if groups.len() != manifest.details.groups {
+        return Err(Error::Manifest {
+            uri: ledger.layout().snapshot_manifest().data.to_string(),
+            reason: format!("its files make {} groups, its summary says {}", groups.len(), manifest.details.groups),
+        });
+    }
+    let fingerprint = manifest.fingerprint();
+    Ok(StagePlan { lake: lake.clone(), ledger, details: manifest.details, fingerprint, groups, committed })
+}
+
+/// Groups of files of one store each: a scan reads from one store.
+fn pack(files: &[FileEntry], size: GroupSize) -> Vec<Vec<FileEntry>> {
+    let limit = match size {
+        GroupSize::All if files.is_empty() => return Vec::new(),
+        GroupSize::All => return vec![files.to_vec()],
+        GroupSize::Bytes(limit) => limit,
+    };
+    let store = |file: &FileEntry| Location::from_uri(&file.uri).map(|at| at.store().to_owned()).unwrap_or_default();
+    let mut groups = Vec::new();
+    // The files are sorted by uri, so those of one store stand together.
+    for of_store in files.chunk_by(|a, b| store(a) == store(b)) {
+        let sizes: Vec<(&str, u64)> = of_store.iter().map(|file| (file.uri.as_str(), file.size)).collect();
+        let packed = group::pack(&sizes, limit);
+        groups.extend(packed.iter().map(|group| group.iter().map(|&file| of_store[file].clone()).collect()));
+    }
+    groups
+}
+
+/// Names that a query reads.
+#[derive(Debug, Default)]
+pub(crate) struct Relations {
+    pub(crate) snapshots: Vec<String>,
+    pub(crate) views: Vec<String>,
+}
+
+/// The snapshot tables and helper views that a query reads, through views too.
+pub(crate) fn relations(project: &Project, query: &ast::Query) -> Result<Relations> {
+    let mut all = Relations::default();
+    let mut queue = vec![query.clone()];
+    while let Some(query) = queue.pop() {
+        let statement = DFStatement::Statement(Box::new(ast::Statement::Query(Box::new(query))));
+        for relation in resolve_table_references(&statement, true)?.0 {
+            let name = relation.table().to_owned();
+            if relation.schema() == Some("snapshot") {
+                if !all.snapshots.contains(&name) {
+                    all.snapshots.push(name);
+                }
+            } else if relation.schema().is_none()
+                && !all.views.contains(&name)
+                && let Some(view) = project.views.iter().find(|view| view.schema.is_none() && view.name == name)
+            {
+                queue.push(view.query.as_ref().clone());
+                all.views.push(name);
+            }
+        }
+    }
+    all.snapshots.sort_unstable();
+    Ok(all)
+}
+
+/// Registers the named helper views, in the order of the config, so that one may read those before it.
+pub(crate) async fn register_views(session: &SessionContext, project: &Project, names: &[String]) -> Result<()> {
+    for view in project.views.iter().filter(|view| view.schema.is_none() && names.contains(&view.name)) {
+        let plan = plan_view(&session.state(), project, view).await?;
+        let table = ViewTable::new(plan, Some(view.query.to_string()));
+        session.register_table(TableReference::bare(view.name.as_str()), Arc::new(table))?;
+    }
+    Ok(())
+}
+
+/// The SELECT with `now()` fixed and its columns in types that every Parquet reader knows.
+pub(crate) fn output_plan(plan: LogicalPlan, planned_at: &str) -> Result<LogicalPlan> {
+    let at = DateTime::parse_from_rfc3339(planned_at).map(|at| at.with_timezone(&Utc)).map_err(|error| {
+        Error::Manifest { uri: "details.planned_at".to_owned(), reason: error.to_string() }
+    })?;
+    let plan = freeze_now(plan, at)?;
+    let columns: Vec<Expr> = plan
+        .schema()
+        .columns()
+        .into_iter()
+        .zip(plan.schema().fields())
+        .map(|(column, field)| {
+            let name = field.name().clone();
+            match stored_type(field.data_type()) {
+                Some(stored) => cast(Expr::Column(column), stored).alias(name),
+                None => Expr::Column(column).alias(name),
+            }
+        })
+        .collect();
+    Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
+}
+
+/// The type to store instead, if there is one that more readers know.
+fn stored_type(data_type: &DataType) -> Option<DataType> {
+    match data_type {
+        DataType::Utf8View | DataType::Null => Some(DataType::Utf8),
+        DataType::BinaryView => Some(DataType::Binary),
+        DataType::Dictionary(_, values) => Some(stored_type(values).unwrap_or_else(|| values.as_ref().clone())),
+        _ => None,
+    }
+}
+
+fn select_text(project: &Project, lake: &LakeTable) -> Result<String> {
+    let mut text = lake.query_text.clone();
+    for name in relations(project, &lake.query)?.views {
+        if let Some(view) = project.views.iter().find(|view| view.schema.is_none() && view.name == name) {
+            text.push_str(&format!("; {name}: {}", view.query));
+        }
+    }
+    Ok(text)
+}
+
+fn ordering_text(lake: &LakeTable) -> String {
+    let partitions: Vec<&str> = lake.partitioned_by.iter().map(|(name, _)| name.as_str()).collect();
+    let keys: Vec<String> = lake
+        .sorted_by
+        .iter()
+        .map(|(key, _)| {
+            let direction = if key.descending { "DESC" } else { "ASC" };
+            let nulls = if key.nulls_first { "NULLS FIRST" } else { "NULLS LAST" };
+            format!("{} {direction} {nulls}", key.column)
+        })
+        .collect();
+    format!("partitioned_by [{}] sorted_by [{}]", partitions.join(", "), keys.join(", "))
+}
+
+/// Binds a committed plan's tables in a session: the driving one to `files`, the others whole.
+///
+/// # Errors
+/// Those of sessions and of planning the SELECT.
+pub(crate) async fn bind(
+    engine: &Engine,
+    project: &Project,
+    lake: &LakeTable,
+    details: &PlanDetails,
+    files: &[FileEntry],
+) -> Result<(SessionContext, Select)> {
+    let whole = details.whole.iter().flat_map(|(_, files)| files);
+    let session = engine.task_session(files.iter().chain(whole)).await?;
+    let table = |source: &Source, files: &[FileEntry]| {
+        Ok::<_, Error>(TableFiles {
+            name: source.table.clone(),
+            format: source.format.clone(),
+            schema: source.schema.decode()?,
+            files: files.to_vec(),
+        })
+    };
+    let driving = FileListTable::new(table(&details.driving, files)?, Vec::new(), Size::Driving);
+    register(&session, "snapshot", &details.driving.table, driving)?;
+    for (source, files) in &details.whole {
+        let whole = FileListTable::new(table(source, files)?, Vec::new(), Size::AsListed);
+        register(&session, "snapshot", &source.table, whole)?;
+    }
+    register_views(&session, project, &relations(project, &lake.query)?.views).await?;
+    let mut select = plan_select(&session.state(), project, lake).await?;
+    select.plan = output_plan(select.plan, &details.planned_at)?;
+    Ok((session, select))
+}
+

@@ -1,0 +1,211 @@
+//! Proof that no row got lost or doubled: every hop's manifests against the next, and the footers of the published files.
+//!
+//! ```text
+//! snapshot files -> file groups -> rows read | rows the SELECT gave = staging files = partition groups = lake files
+//!                                                                                                      = footers
+//! ```
+//!
+//! Between "read" and "gave" stands the SELECT, which may filter or join: that difference is counted, not judged. All
+//! others must be zero. The result is kept as `validation.json`; a difference is an error, and nothing is marked as
+//! complete. It compares counts, not values.
+
+use std::sync::Arc;
+
+use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use datafusion::parquet::arrow::async_reader::ParquetObjectReader;
+use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStore;
+use serde::{Deserialize, Serialize};
+
+use crate::compaction::plan::PartitionDetails;
+use crate::compaction::run::CompactDetails;
+use crate::error::{Error, Result};
+use crate::layout::{Location, Step};
+use crate::manifest::{FileEntry, Ledger};
+use crate::session::Stores;
+use crate::staging::plan::PlanDetails;
+use crate::staging::run::StageDetails;
+
+/// Requests under way at once.
+const AT_ONCE: usize = 32;
+
+/// Files, rows and bytes of one hop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Number of files.
+    pub files: u64,
+    /// Rows, where all are known.
+    pub rows: Option<u64>,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl Hop {
+    fn of<'a>(files: impl IntoIterator<Item = &'a FileEntry>) -> Self {
+        files.into_iter().fold(Self { rows: Some(0), ..Self::default() }, |hop, file| Self {
+            files: hop.files + 1,
+            rows: hop.rows.zip(file.n_record).map(|(a, b)| a + b),
+            bytes: hop.bytes + file.size,
+        })
+    }
+}
+
+/// What validation found; the content of `validation.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validation {
+    /// Format of this record.
+    pub version: u32,
+    /// Lake table.
+    pub table: String,
+    /// Fingerprint of the snapshot manifest.
+    pub plan: String,
+    /// Whether nothing differs.
+    pub valid: bool,
+    /// What differs.
+    pub differences: Vec<String>,
+    /// Snapshot files as planned.
+    pub snapshot: Hop,
+    /// Rows that stage tasks read.
+    pub rows_read: u64,
+    /// Rows that the SELECT gave.
+    pub rows_selected: u64,
+    /// Rows read but not given; `None` when a join or unnest gave more than were read.
+    pub rows_filtered: Option<u64>,
+    /// Staging files.
+    pub staging: Hop,
+    /// Lake files, by their manifests.
+    pub lake: Hop,
+    /// Rows in the footers of the lake files.
+    pub footer_rows: u64,
+    /// Partitions of the lake.
+    pub partitions: u64,
+}
+
+/// Compares all hops of a published table and writes the result beside the manifests.
+///
+/// # Errors
+/// [`Error::Validation`] when something differs; [`Error::NotPlanned`], [`Error::NotStaged`] when it is too early.
+pub(crate) async fn validate(stores: &Stores, ledger: &Ledger, table: &str) -> Result<Validation> {
+    let validation = compare(stores, ledger, table).await?;
+    let text = serde_json::to_vec_pretty(&validation).map_err(|source| Error::DecodeManifest {
+        uri: ledger.layout().validation().to_string(),
+        source: source.into(),
+    })?;
+    ledger.write_file(&ledger.layout().validation(), text.into()).await?;
+    if validation.valid {
+        Ok(validation)
+    } else {
+        Err(Error::Validation { table: table.to_owned(), reason: validation.differences.join("; ") })
+    }
+}
+
+async fn compare(stores: &Stores, ledger: &Ledger, table: &str) -> Result<Validation> {
+    let layout = ledger.layout();
+    let plan = ledger.read::<PlanDetails>(&layout.snapshot_manifest()).await?;
+    let plan = plan.ok_or_else(|| Error::NotPlanned { table: table.to_owned() })?;
+    let fingerprint = plan.fingerprint();
+    let snapshot = Hop::of(&plan.files);
+    let mut differences = Differences::default();
+
+    let stage = read_all::<StageDetails>(ledger, Step::StagingFileGroups, plan.details.groups).await?;
+    let missing = stage.iter().filter(|manifest| manifest.is_none()).count();
+    if missing > 0 {
+        return Err(Error::NotStaged { table: table.to_owned(), missing, total: plan.details.groups });
+    }
+    let stage: Vec<_> = stage.into_iter().flatten().collect();
+    let rows_read = stage.iter().map(|manifest| manifest.details.rows_read).sum();
+    let rows_selected = stage.iter().map(|manifest| manifest.details.rows_written).sum();
+    let staging = Hop::of(stage.iter().flat_map(|manifest| &manifest.files));
+    if let Some(rows) = snapshot.rows {
+        differences.compare("rows of the snapshot files", rows, "rows read by stage tasks", rows_read);
+    }
+    differences.compare("rows given by the SELECT", rows_selected, "rows of staging files", staging.rows.unwrap_or(0));
+
+    let first = ledger.head::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
+    let groups = first.map_or(0, |(_, details)| details.groups);
+    let partition = read_all::<PartitionDetails>(ledger, Step::PartitionFileGroups, groups).await?;
+    let compacted = read_all::<CompactDetails>(ledger, Step::DatalakeFileGroups, groups).await?;
+    if groups == 0 || compacted.iter().any(Option::is_none) {
+        let done = compacted.iter().flatten().count();
+        return Err(Error::NotPublished { table: table.to_owned(), done, total: groups });
+    }
+    let grouped = Hop::of(partition.iter().flatten().flat_map(|manifest| &manifest.files));
+    differences.compare("rows of staging files", staging.rows.unwrap_or(0), "rows of partition groups", grouped.rows.unwrap_or(0));
+    differences.compare("staging files", staging.files, "files in partition groups", grouped.files);
+    let compacted: Vec<_> = compacted.into_iter().flatten().collect();
+    let files: Vec<FileEntry> = compacted.iter().flat_map(|manifest| manifest.files.clone()).collect();
+    let lake = Hop::of(&files);
+    differences.compare("rows of partition groups", grouped.rows.unwrap_or(0), "rows of lake files", lake.rows.unwrap_or(0));
+
+    let footers = footers(stores, &files, &mut differences).await?;
+    differences.compare("rows of lake files", lake.rows.unwrap_or(0), "rows in their footers", footers);
+    let mut partitions: Vec<_> = files.iter().filter_map(|file| file.partition.as_deref()).collect();
+    partitions.sort_unstable();
+    partitions.dedup();
+    Ok(Validation {
+        version: 1,
+        table: table.to_owned(),
+        plan: fingerprint,
+        valid: differences.0.is_empty(),
+        differences: differences.0,
+        snapshot,
+        rows_read,
+        rows_selected,
+        rows_filtered: rows_read.checked_sub(rows_selected),
+        staging,
+        lake,
+        footer_rows: footers,
+        partitions: partitions.len() as u64,
+    })
+}
+
+#[derive(Debug, Default)]
+struct Differences(Vec<String>);
+
+impl Differences {
+    fn compare(&mut self, left: &str, left_value: u64, right: &str, right_value: u64) {
+        if left_value != right_value {
+            self.0.push(format!("{left}: {left_value}, {right}: {right_value}"));
+        }
+    }
+}
+
+async fn read_all<D: Serialize + serde::de::DeserializeOwned>(
+    ledger: &Ledger,
+    step: Step,
+    count: usize,
+) -> Result<Vec<Option<crate::manifest::Manifest<D>>>> {
+    let reads = (1..=count).map(|number| async move { ledger.read::<D>(&ledger.layout().manifest(step, number)).await });
+    futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await
+}
+
+/// Rows in the footers of all files; a file that is gone, changed or has other rows is a difference.
+async fn footers(stores: &Stores, files: &[FileEntry], differences: &mut Differences) -> Result<u64> {
+    let reads = files.iter().map(|file| async move {
+        let location = Location::from_uri(&file.uri)?;
+        let store = stores.open(&location).await?;
+        Ok::<_, Error>((file, location.clone(), footer_rows(store, &location, file.size).await))
+    });
+    let mut reads = futures::stream::iter(reads).buffered(AT_ONCE);
+    let mut sum = 0;
+    while let Some((file, location, rows)) = reads.try_next().await? {
+        match rows {
+            Ok(rows) => {
+                differences.compare(&format!("{location}: rows in its manifest"), file.n_record.unwrap_or(0), "in its footer", rows);
+                sum += rows;
+            }
+            Err(error) => differences.0.push(format!("{location} cannot be read: {error}")),
+        }
+    }
+    Ok(sum)
+}
+
+async fn footer_rows(
+    store: Arc<dyn ObjectStore>,
+    location: &Location,
+    size: u64,
+) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
+    let mut reader = ParquetObjectReader::new(store, location.key()?).with_file_size(size).with_footer_size_hint(64 << 10);
+    let metadata = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await?;
+    Ok(u64::try_from(metadata.metadata().file_metadata().num_rows())?)
+}

@@ -1,0 +1,160 @@
+//! One file on its way into a store: small ones as a single PUT, large ones as a multipart upload.
+//!
+//! Keeps what the store answers (its etag), the bytes and a hash of the content, which is what a manifest row needs and
+//! what `object_store`'s own buffered writer throws away. A failed upload is aborted, so no parts stay behind; a file
+//! becomes visible only when it is whole.
+
+use std::hash::Hasher;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use datafusion::parquet::arrow::async_writer::AsyncFileWriter;
+use datafusion::parquet::errors::{ParquetError, Result};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
+use twox_hash::XxHash64;
+
+use crate::session::CONTENT_TAG;
+
+/// Constant, since some stores want equal parts; 10,000 of them allow files of 80 GB.
+const PART_BYTES: usize = 8 << 20;
+
+/// Parts of one file on their way at once.
+const PARTS_IN_FLIGHT: usize = 2;
+
+/// What is known of a file after its last byte.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) etag: String,
+    pub(super) bytes: u64,
+}
+
+/// Sink of a Parquet writer; [`Upload::outcome`] tells the result after the writer has completed it.
+pub(super) struct Upload {
+    store: Arc<dyn ObjectStore>,
+    path: object_store::path::Path,
+    /// Etags of local files follow inode and time instead of the content, so two writers of the same bytes would differ.
+    content_etag: bool,
+    buffer: BytesMut,
+    multipart: Option<WriteMultipart>,
+    hash: XxHash64,
+    bytes: u64,
+    outcome: Arc<Mutex<Stored>>,
+}
+
+impl Upload {
+    pub(super) fn new(store: Arc<dyn ObjectStore>, path: object_store::path::Path, content_etag: bool) -> Self {
+        Self {
+            store,
+            path,
+            content_etag,
+            buffer: BytesMut::new(),
+            multipart: None,
+            hash: XxHash64::with_seed(0),
+            bytes: 0,
+            outcome: Arc::default(),
+        }
+    }
+
+    /// Filled when the upload is complete.
+    pub(super) fn outcome(&self) -> Arc<Mutex<Stored>> {
+        Arc::clone(&self.outcome)
+    }
+
+    /// Gives up: the store forgets the parts that it has.
+    pub(super) async fn abort(&mut self) {
+        if let Some(multipart) = self.multipart.take()
+            && let Err(error) = multipart.abort().await
+        {
+            tracing::warn!(path = %self.path, %error, "could not abort a multipart upload");
+        }
+    }
+
+    async fn push(&mut self, bytes: Bytes) -> object_store::Result<()> {
+        self.hash.write(&bytes);
+        self.bytes += bytes.len() as u64;
+        if let Some(multipart) = &mut self.multipart {
+            multipart.wait_for_capacity(PARTS_IN_FLIGHT).await?;
+            multipart.put(bytes);
+            return Ok(());
+        }
+        self.buffer.extend_from_slice(&bytes);
+        if self.buffer.len() >= PART_BYTES {
+            let upload = self.store.put_multipart(&self.path).await?;
+            let mut multipart = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
+            multipart.put(self.buffer.split().freeze());
+            self.multipart = Some(multipart);
+        }
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> object_store::Result<()> {
+        let answer = match self.multipart.take() {
+            Some(multipart) => multipart.finish().await?,
+            None => self.store.put(&self.path, PutPayload::from(self.buffer.split().freeze())).await?,
+        };
+        let etag = answer.e_tag.map(|etag| etag.trim_matches('"').to_owned()).filter(|etag| !etag.is_empty());
+        let content = || format!("{CONTENT_TAG}{:016x}", self.hash.finish());
+        let etag = if self.content_etag { content() } else { etag.unwrap_or_else(content) };
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Stored { etag, bytes: self.bytes };
+        Ok(())
+    }
+}
+
+fn external(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+impl AsyncFileWriter for Upload {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
+        self.push(bytes).map(|result| result.map_err(external)).boxed()
+    }
+
+    fn complete(&mut self) -> BoxFuture<'_, Result<()>> {
+        self.finish().map(|result| result.map_err(external)).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+    use object_store::path::Path;
+
+    use super::*;
+
+    async fn stored(pieces: &[usize], content_etag: bool) -> (Stored, Bytes) {
+        let store = Arc::new(InMemory::new());
+        let mut upload = Upload::new(Arc::clone(&store) as _, Path::from("f"), content_etag);
+        let outcome = upload.outcome();
+        for (seed, length) in pieces.iter().enumerate() {
+            let byte = u8::try_from(seed % 251).unwrap();
+            upload.write(Bytes::from(vec![byte; *length])).await.unwrap();
+        }
+        upload.complete().await.unwrap();
+        let outcome = outcome.lock().unwrap().clone();
+        (outcome, store.get(&Path::from("f")).await.unwrap().bytes().await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn small_and_multipart_files_arrive_whole_with_their_size() {
+        for pieces in [vec![10, 5], vec![PART_BYTES - 1, 2, PART_BYTES * 2, 7], vec![PART_BYTES], vec![]] {
+            let (outcome, bytes) = stored(&pieces, false).await;
+            let expected: Vec<u8> =
+                pieces.iter().enumerate().flat_map(|(seed, n)| vec![u8::try_from(seed).unwrap(); *n]).collect();
+            assert!(bytes == expected, "{pieces:?}");
+            assert_eq!(outcome.bytes, bytes.len() as u64);
+            assert!(!outcome.etag.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn content_etag_depends_on_the_bytes_alone() {
+        let (one, _) = stored(&[3, 4], true).await;
+        let (other, _) = stored(&[3, 4], true).await;
+        let (different, _) = stored(&[4, 3], true).await;
+        assert_eq!(one, other);
+        assert!(one.etag.starts_with(CONTENT_TAG));
+        assert_ne!(one.etag, different.etag);
+    }
+}
