@@ -90,7 +90,9 @@ enum Command {
         format: String,
     },
     /// Print a completion script for a shell.
-    #[command(after_help = "Example:\n  snaplake completions bash > ~/.local/share/bash-completion/completions/snaplake")]
+    #[command(
+        after_help = "Example:\n  snaplake completions bash > ~/.local/share/bash-completion/completions/snaplake"
+    )]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
@@ -214,7 +216,9 @@ async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
     let Some(options) = command.options() else { return Ok(()) };
     let variables = Variables { named: options.variables.iter().cloned().collect(), ..Variables::default() };
     let mut project = load(&options.config, &variables)?;
-    project.select_tables(&options.tables)?;
+    if !options.tables.is_empty() {
+        project.select_tables(&options.tables)?;
+    }
     let engine_options =
         EngineOptions { memory_limit: options.memory_limit, threads: options.threads.map(usize::from) };
     let engine = Engine::new(Stores::new(project.settings.s3.clone()), engine_options);
@@ -262,8 +266,7 @@ async fn one_task(pipeline: &Arc<Pipeline>, report: &Report, step: Step, group: 
 }
 
 async fn query(pipeline: &Arc<Pipeline>, report: &Report, commands: &[String], format: &str) -> Result<()> {
-    let format = PrintFormat::from_str(format, true)
-        .map_err(|_| Error::OutputFormat { format: format.to_owned() })?;
+    let format = PrintFormat::from_str(format, true).map_err(|_| Error::OutputFormat { format: format.to_owned() })?;
     let session = crate::query::QuerySession::open(pipeline).await?;
     report.query(&session, commands, format).await
 }

@@ -88,7 +88,9 @@ pub enum Error {
         source: object_store::Error,
     },
     /// A LOCATION matches nothing.
-    #[error("no file matches {location} of snapshot.{table}; check the path, and the file extension for the format {format}")]
+    #[error(
+        "no file matches {location} of snapshot.{table}; check the path, and the file extension for the format {format}"
+    )]
     NoFiles {
         /// Snapshot table.
         table: String,
@@ -197,7 +199,9 @@ pub enum Error {
         format: String,
     },
     /// A step was asked for whose input is not complete.
-    #[error("lake.{table} cannot be published: {missing} of {total} stage groups are not done; run `snaplake stage` first")]
+    #[error(
+        "lake.{table} cannot be published: {missing} of {total} stage groups are not done; run `snaplake stage` first"
+    )]
     NotStaged {
         /// Lake table.
         table: String,
@@ -238,7 +242,9 @@ pub enum Error {
         example: String,
     },
     /// A partition value that no path can hold.
-    #[error("lake.{table}: partition column '{column}' has a value of {length} bytes (starts with '{start}'); keys allow at most {limit} bytes per value, so choose another partition column")]
+    #[error(
+        "lake.{table}: partition column '{column}' has a value of {length} bytes (starts with '{start}'); keys allow at most {limit} bytes per value, so choose another partition column"
+    )]
     PartitionValueTooLong {
         /// Lake table.
         table: String,
@@ -328,7 +334,9 @@ pub enum ConfigError {
         message: String,
     },
     /// A statement that is SQL but not ours.
-    #[error("{statement} is not a statement of a snaplake config; use SET, CREATE EXTERNAL TABLE snapshot.t, CREATE TABLE lake.t WITH (...) AS SELECT, or CREATE VIEW")]
+    #[error(
+        "{statement} is not a statement of a snaplake config; use SET, CREATE EXTERNAL TABLE snapshot.t, CREATE TABLE lake.t WITH (...) AS SELECT, or CREATE VIEW"
+    )]
     UnsupportedStatement {
         /// Its first words.
         statement: String,
@@ -384,7 +392,9 @@ pub enum ConfigError {
         name: String,
     },
     /// `${` without `}` or with an empty name.
-    #[error("'{text}' is not a variable; write ${{name}}, ${{name:-default}} or ${{env:NAME}}, and $${{ for the text ${{ itself")]
+    #[error(
+        "'{text}' is not a variable; write ${{name}}, ${{name:-default}} or ${{env:NAME}}, and $${{ for the text ${{ itself"
+    )]
     BadVariable {
         /// As written.
         text: String,
@@ -422,7 +432,9 @@ pub enum ConfigError {
         nearest: Option<String>,
     },
     /// A partition column of a type that has no single text form.
-    #[error("partition column '{column}' has type {data_type}, which has no single text form; use an integer, text, boolean, date, timestamp or decimal (CAST it in the SELECT)")]
+    #[error(
+        "partition column '{column}' has type {data_type}, which has no single text form; use an integer, text, boolean, date, timestamp or decimal (CAST it in the SELECT)"
+    )]
     PartitionType {
         /// Column.
         column: String,
@@ -444,7 +456,9 @@ pub enum ConfigError {
         column: String,
     },
     /// The SELECT cannot run group by group.
-    #[error("the SELECT of lake.{table} is not row-wise: {clause}; a row-wise SELECT runs once per file group. To run it once over all files, write WITH (file_group_size = 'all')")]
+    #[error(
+        "the SELECT of lake.{table} is not row-wise: {clause}; a row-wise SELECT runs once per file group. To run it once over all files, write WITH (file_group_size = 'all')"
+    )]
     NotRowWise {
         /// Lake table.
         table: String,
@@ -458,19 +472,25 @@ pub enum ConfigError {
         table: String,
     },
     /// A function that gives other rows on a retry.
-    #[error("function {function}() gives another value on each run, so a retry would write other rows; compute it from the data instead")]
+    #[error(
+        "function {function}() gives another value on each run, so a retry would write other rows; compute it from the data instead"
+    )]
     Volatile {
         /// Function.
         function: String,
     },
     /// bucketed_by and bucket_count.
-    #[error("'{name}' is not supported: snaplake partitions and sorts, it does not bucket; use partitioned_by and sorted_by")]
+    #[error(
+        "'{name}' is not supported: snaplake partitions and sorts, it does not bucket; use partitioned_by and sorted_by"
+    )]
     Bucketing {
         /// Property.
         name: String,
     },
     /// Two lake tables write to places of which one holds the other.
-    #[error("lake.{table} would be published to {location}, which overlaps the location of lake.{other}; give one another external_location")]
+    #[error(
+        "lake.{table} would be published to {location}, which overlaps the location of lake.{other}; give one another external_location"
+    )]
     OverlappingLocation {
         /// Lake table.
         table: String,
@@ -500,7 +520,9 @@ pub enum ConfigError {
         holder: String,
     },
     /// File sizes that contradict each other.
-    #[error("min_file_size {min}, target_file_size {target} and max_file_size {max} of lake.{table} must not decrease in this order")]
+    #[error(
+        "min_file_size {min}, target_file_size {target} and max_file_size {max} of lake.{table} must not decrease in this order"
+    )]
     SizeOrder {
         /// Lake table.
         table: String,
@@ -552,7 +574,9 @@ pub enum ConfigError {
         nearest: Option<String>,
     },
     /// A config without lake tables.
-    #[error("the config defines no lake table; add CREATE TABLE lake.t WITH (...) AS SELECT ..., or SET snaplake.models = 'sql/*.sql'")]
+    #[error(
+        "the config defines no lake table; add CREATE TABLE lake.t WITH (...) AS SELECT ..., or SET snaplake.models = 'sql/*.sql'"
+    )]
     NoLakeTables,
     /// A models glob that matches no file.
     #[error("no model file matches '{pattern}'")]

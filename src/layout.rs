@@ -66,10 +66,8 @@ impl Location {
 
     fn local(text: &str, base: &Path) -> Result<Self> {
         let joined = base.join(text);
-        let absolute = std::path::absolute(&joined).map_err(|source| Error::Io {
-            action: format!("resolving path {text}"),
-            source,
-        })?;
+        let absolute = std::path::absolute(&joined)
+            .map_err(|source| Error::Io { action: format!("resolving path {text}"), source })?;
         let mut parts: Vec<String> = Vec::new();
         for part in absolute.components() {
             match part {
@@ -154,7 +152,8 @@ impl Location {
     /// Whether one of the two is the other or holds it.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
-        let (a, b) = (format!("{}/", self.uri().trim_end_matches('/')), format!("{}/", other.uri().trim_end_matches('/')));
+        let (a, b) =
+            (format!("{}/", self.uri().trim_end_matches('/')), format!("{}/", other.uri().trim_end_matches('/')));
         a.starts_with(&b) || b.starts_with(&a)
     }
 }
@@ -340,13 +339,12 @@ mod tests {
         let lake = Location::parse("s3://b/lake", Path::new("/")).unwrap();
         let paths = TableLayout::new(&staging, &lake, ("d", "public", "t"), "2013-12-31T23:59:59Z", None);
         assert_eq!(paths.root().uri(), "file:///st/d/t/snapshot=2013-12-31T23%3A59%3A59Z");
-        assert_eq!(
-            paths.staging_data().uri(),
-            "file:///st/d/t/snapshot=2013-12-31T23%3A59%3A59Z/datalake/d/public/t"
-        );
+        assert_eq!(paths.staging_data().uri(), "file:///st/d/t/snapshot=2013-12-31T23%3A59%3A59Z/datalake/d/public/t");
         assert_eq!(paths.success().uri(), "s3://b/lake/d/t/snapshot=2013-12-31T23%3A59%3A59Z/d/public/t/_SUCCESS");
         let manifest = paths.manifest(Step::StagingFileGroups, 7);
-        assert!(manifest.summary.uri().ends_with("/manifests/staging-file-groups/manifest-summary/manifest-summary-7.json"));
+        assert!(
+            manifest.summary.uri().ends_with("/manifests/staging-file-groups/manifest-summary/manifest-summary-7.json")
+        );
         assert_eq!(manifest_number("manifest-summary-7.json"), Some(7));
     }
 

@@ -59,7 +59,10 @@ pub fn path<'a>(names: impl IntoIterator<Item = &'a str>, values: &[Option<Strin
 /// The values in a path made by [`path`], in its order; `None` if a segment has no `=`.
 #[must_use]
 pub fn parse_path(path: &str) -> Option<Values> {
-    path.split('/').filter(|segment| !segment.is_empty()).map(|segment| Some(parse_value(segment.split_once('=')?.1))).collect()
+    path.split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| Some(parse_value(segment.split_once('=')?.1)))
+        .collect()
 }
 
 fn parse_value(encoded: &str) -> Option<String> {
@@ -160,7 +163,8 @@ mod tests {
             any::<i8>().prop_map(|v| ScalarValue::Int8(Some(v))),
             any::<bool>().prop_map(|v| ScalarValue::Boolean(Some(v))),
             (-700_000i32..2_900_000).prop_map(|v| ScalarValue::Date32(Some(v))),
-            (-60_000_000_000_000_000i64..250_000_000_000_000_000).prop_map(|v| ScalarValue::TimestampMicrosecond(Some(v), None)),
+            (-60_000_000_000_000_000i64..250_000_000_000_000_000)
+                .prop_map(|v| ScalarValue::TimestampMicrosecond(Some(v), None)),
             (0i64..4_000_000_000).prop_map(|v| ScalarValue::TimestampSecond(Some(v), Some("+00:00".into()))),
             any::<i64>().prop_map(|v| ScalarValue::Decimal128(Some(i128::from(v)), 38, 5)),
             Just(ScalarValue::TimestampNanosecond(None, None)),

@@ -515,16 +515,18 @@ impl Pipeline {
     }
 
     async fn prepare(&self, plan: &StagePlan, known: &Known, only: Option<usize>) -> Result<Prepared> {
-        let staged = Staged {
-            plan: &plan.fingerprint,
-            planned_at: &plan.details.planned_at,
-            groups: plan.groups.len(),
-            known,
-        };
+        let staged =
+            Staged { plan: &plan.fingerprint, planned_at: &plan.details.planned_at, groups: plan.groups.len(), known };
         prepare(self.engine.stores(), &plan.ledger, &plan.lake, staged, only).await
     }
 
-    async fn compact(&self, plan: &StagePlan, columns: &LakeColumns, number: usize, group: &PartitionGroup) -> Result<()> {
+    async fn compact(
+        &self,
+        plan: &StagePlan,
+        columns: &LakeColumns,
+        number: usize,
+        group: &PartitionGroup,
+    ) -> Result<()> {
         let task = CompactTask {
             engine: &self.engine,
             lake: &plan.lake,
@@ -569,7 +571,9 @@ impl Pipeline {
                 }
                 Err(panic) => {
                     stop.store(true, Ordering::Relaxed);
-                    first_error.get_or_insert(Error::Engine(datafusion::error::DataFusionError::ExecutionJoin(Box::new(panic))));
+                    first_error.get_or_insert(Error::Engine(datafusion::error::DataFusionError::ExecutionJoin(
+                        Box::new(panic),
+                    )));
                 }
             }
         }

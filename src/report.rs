@@ -132,9 +132,13 @@ impl Report {
     pub fn tables(&self, reports: &[TableReport]) {
         self.bar.finish_and_clear();
         if self.format == OutputFormat::Json {
-            return print(&pretty(&json!({ "version": 1, "tables": reports.iter().map(report_json).collect::<Vec<_>>() })));
+            return print(&pretty(
+                &json!({ "version": 1, "tables": reports.iter().map(report_json).collect::<Vec<_>>() }),
+            ));
         }
-        let mut rows = vec![["table", "rows in", "rows out", "files", "bytes", "partitions", "seconds"].map(str::to_owned).to_vec()];
+        let mut rows = vec![
+            ["table", "rows in", "rows out", "files", "bytes", "partitions", "seconds"].map(str::to_owned).to_vec(),
+        ];
         for report in reports {
             let (from, to) = (&report.validation.snapshot, &report.validation.lake);
             rows.push(vec![
@@ -183,8 +187,11 @@ impl Report {
             let tables: Vec<Value> = plans.iter().map(|plan| plan_json(plan, config)).collect();
             return print(&pretty(&json!({ "version": 1, "tables": tables })));
         }
-        let mut rows =
-            vec![["table", "from", "files", "bytes", "rows", "stage groups", "publish groups", "lake"].map(str::to_owned).to_vec()];
+        let mut rows = vec![
+            ["table", "from", "files", "bytes", "rows", "stage groups", "publish groups", "lake"]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
         for plan in plans {
             rows.push(vec![
                 plan.table.clone(),
@@ -193,7 +200,8 @@ impl Report {
                 HumanBytes(plan.bytes).to_string(),
                 plan.rows.map_or_else(|| "?".to_owned(), |rows| HumanCount(rows).to_string()),
                 format!("{} ({} done)", plan.groups.len(), plan.groups.iter().filter(|group| group.done).count()),
-                plan.publish.map_or_else(|| "known after stage".to_owned(), |(done, total)| format!("{total} ({done} done)")),
+                plan.publish
+                    .map_or_else(|| "known after stage".to_owned(), |(done, total)| format!("{total} ({done} done)")),
                 plan.location.clone(),
             ]);
         }

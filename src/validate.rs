@@ -130,12 +130,22 @@ async fn compare(stores: &Stores, ledger: &Ledger, table: &str) -> Result<Valida
         return Err(Error::NotPublished { table: table.to_owned(), done, total: groups });
     }
     let grouped = Hop::of(partition.iter().flatten().flat_map(|manifest| &manifest.files));
-    differences.compare("rows of staging files", staging.rows.unwrap_or(0), "rows of partition groups", grouped.rows.unwrap_or(0));
+    differences.compare(
+        "rows of staging files",
+        staging.rows.unwrap_or(0),
+        "rows of partition groups",
+        grouped.rows.unwrap_or(0),
+    );
     differences.compare("staging files", staging.files, "files in partition groups", grouped.files);
     let compacted: Vec<_> = compacted.into_iter().flatten().collect();
     let files: Vec<FileEntry> = compacted.iter().flat_map(|manifest| manifest.files.clone()).collect();
     let lake = Hop::of(&files);
-    differences.compare("rows of partition groups", grouped.rows.unwrap_or(0), "rows of lake files", lake.rows.unwrap_or(0));
+    differences.compare(
+        "rows of partition groups",
+        grouped.rows.unwrap_or(0),
+        "rows of lake files",
+        lake.rows.unwrap_or(0),
+    );
 
     let footers = footers(stores, &files, &mut differences).await?;
     differences.compare("rows of lake files", lake.rows.unwrap_or(0), "rows in their footers", footers);
@@ -175,7 +185,8 @@ async fn read_all<D: Serialize + serde::de::DeserializeOwned>(
     step: Step,
     count: usize,
 ) -> Result<Vec<Option<crate::manifest::Manifest<D>>>> {
-    let reads = (1..=count).map(|number| async move { ledger.read::<D>(&ledger.layout().manifest(step, number)).await });
+    let reads =
+        (1..=count).map(|number| async move { ledger.read::<D>(&ledger.layout().manifest(step, number)).await });
     futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await
 }
 
@@ -191,7 +202,12 @@ async fn footers(stores: &Stores, files: &[FileEntry], differences: &mut Differe
     while let Some((file, location, rows)) = reads.try_next().await? {
         match rows {
             Ok(rows) => {
-                differences.compare(&format!("{location}: rows in its manifest"), file.n_record.unwrap_or(0), "in its footer", rows);
+                differences.compare(
+                    &format!("{location}: rows in its manifest"),
+                    file.n_record.unwrap_or(0),
+                    "in its footer",
+                    rows,
+                );
                 sum += rows;
             }
             Err(error) => differences.0.push(format!("{location} cannot be read: {error}")),
@@ -205,7 +221,8 @@ async fn footer_rows(
     location: &Location,
     size: u64,
 ) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
-    let mut reader = ParquetObjectReader::new(store, location.key()?).with_file_size(size).with_footer_size_hint(64 << 10);
+    let mut reader =
+        ParquetObjectReader::new(store, location.key()?).with_file_size(size).with_footer_size_hint(64 << 10);
     let metadata = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await?;
     Ok(u64::try_from(metadata.metadata().file_metadata().num_rows())?)
 }

@@ -58,7 +58,9 @@ pub fn group(files: impl IntoIterator<Item = FileEntry>, is_sorted: bool, target
         files.sort_unstable_by(|a, b| a.uri.cmp(&b.uri));
         let bytes: u64 = files.iter().map(|file| file.size).sum();
         let parts = if is_sorted { 1 } else { bytes.div_ceil(limit).max(1) };
-        groups.extend(cut(files, bytes, parts).into_iter().map(|files| PartitionGroup { partition: partition.clone(), files }));
+        groups.extend(
+            cut(files, bytes, parts).into_iter().map(|files| PartitionGroup { partition: partition.clone(), files }),
+        );
     }
     if groups.is_empty() {
         groups.push(PartitionGroup { partition: String::new(), files: Vec::new() });

@@ -154,7 +154,8 @@ impl<D: Serialize + DeserializeOwned> Manifest<D> {
                 },
             });
         }
-        let summary: Summary<Versioned<D>> = serde_json::from_slice(bytes).map_err(|source| undecodable(uri, source))?;
+        let summary: Summary<Versioned<D>> =
+            serde_json::from_slice(bytes).map_err(|source| undecodable(uri, source))?;
         let head = SummaryHead {
             manifest: summary.manifest,
             size: summary.size.unwrap_or(0),
@@ -235,9 +236,14 @@ pub fn decode_files(bytes: Bytes, uri: &str) -> Result<Vec<FileEntry>> {
     for batch in reader {
         let batch = batch.map_err(|source| undecodable(uri, source))?;
         let column = |name: &str, data_type: DataType| {
-            batch.column_by_name(name).map(|column| cast(column, &data_type)).transpose().map_err(|e| undecodable(uri, e))
+            batch
+                .column_by_name(name)
+                .map(|column| cast(column, &data_type))
+                .transpose()
+                .map_err(|e| undecodable(uri, e))
         };
-        let missing = |name: &str| Error::Manifest { uri: uri.to_owned(), reason: format!("column '{name}' is missing or NULL") };
+        let missing =
+            |name: &str| Error::Manifest { uri: uri.to_owned(), reason: format!("column '{name}' is missing or NULL") };
         let text = |name| column(name, DataType::Utf8);
         let number = |name| column(name, DataType::UInt64);
         let uris = text("uri")?.ok_or_else(|| missing("uri"))?;
@@ -248,7 +254,10 @@ pub fn decode_files(bytes: Bytes, uri: &str) -> Result<Vec<FileEntry>> {
         use datafusion::arrow::array::AsArray;
         use datafusion::arrow::datatypes::UInt64Type;
         let text_at = |array: &Option<Arc<dyn Array>>, row: usize| {
-            array.as_ref().filter(|array| array.is_valid(row)).map(|array| array.as_string::<i32>().value(row).to_owned())
+            array
+                .as_ref()
+                .filter(|array| array.is_valid(row))
+                .map(|array| array.as_string::<i32>().value(row).to_owned())
         };
         let number_at = |array: &Arc<dyn Array>, row: usize| {
             array.is_valid(row).then(|| array.as_primitive::<UInt64Type>().value(row))

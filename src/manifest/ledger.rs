@@ -70,7 +70,10 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::DecodeManifest`], [`Error::Manifest`].
-    pub async fn head<D: Serialize + DeserializeOwned>(&self, files: &ManifestFiles) -> Result<Option<(SummaryHead, D)>> {
+    pub async fn head<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+    ) -> Result<Option<(SummaryHead, D)>> {
         let Some(bytes) = self.get(&files.summary).await? else { return Ok(None) };
         Manifest::decode_summary(&bytes, &files.summary.uri()).map(Some)
     }
@@ -88,7 +91,10 @@ impl Ledger {
         })?;
         let manifest = Manifest::new(codec::decode_files(bytes, &uri)?, details);
         if manifest.fingerprint() != head.fingerprint {
-            return Err(Error::Manifest { uri, reason: "its files do not have the fingerprint of its summary".to_owned() });
+            return Err(Error::Manifest {
+                uri,
+                reason: "its files do not have the fingerprint of its summary".to_owned(),
+            });
         }
         Ok(Some(manifest))
     }
@@ -116,7 +122,8 @@ impl Ledger {
         }
         match self.put(&files.summary, manifest.encode_summary(&files.data.uri())?, PutMode::Create).await {
             Err(error) if already_exists(&error) => {
-                let gone = || Error::Manifest { uri: files.summary.uri(), reason: "it was there and is gone".to_owned() };
+                let gone =
+                    || Error::Manifest { uri: files.summary.uri(), reason: "it was there and is gone".to_owned() };
                 self.compare::<D>(files, &ours).await?.ok_or_else(gone)
             }
             other => other.map(|()| Commit::New),
@@ -124,7 +131,11 @@ impl Ledger {
     }
 
     /// `None` if nothing is committed yet.
-    async fn compare<D: Serialize + DeserializeOwned>(&self, files: &ManifestFiles, ours: &str) -> Result<Option<Commit>> {
+    async fn compare<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        ours: &str,
+    ) -> Result<Option<Commit>> {
         match self.head::<D>(files).await? {
             None => Ok(None),
             Some((head, _)) if head.fingerprint == ours => Ok(Some(Commit::Already)),
@@ -140,7 +151,11 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn write<D: Serialize + DeserializeOwned>(&self, files: &ManifestFiles, manifest: &Manifest<D>) -> Result<()> {
+    pub async fn write<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        manifest: &Manifest<D>,
+    ) -> Result<()> {
         self.put(&files.data, codec::encode_files(&manifest.files, &files.data.uri())?, PutMode::Overwrite).await?;
         self.put(&files.summary, manifest.encode_summary(&files.data.uri())?, PutMode::Overwrite).await
     }
@@ -223,8 +238,13 @@ mod tests {
     }
 
     fn manifest(etag: &str, seconds: f64) -> Manifest<Note> {
-        let file =
-            FileEntry { uri: "s3://b/f".into(), etag: etag.into(), size: 1, n_record: Some(1), partition: Some("".into()) };
+        let file = FileEntry {
+            uri: "s3://b/f".into(),
+            etag: etag.into(),
+            size: 1,
+            n_record: Some(1),
+            partition: Some("".into()),
+        };
         Manifest::new(vec![file], Note { seconds })
     }
 
@@ -246,7 +266,10 @@ mod tests {
         let files = ledger.layout().manifest(Step::StagingFileGroups, 1);
         ledger.commit(&files, &manifest("1", 1.0)).await.unwrap();
         let error = ledger.commit(&files, &manifest("2", 1.0)).await.unwrap_err().to_string();
-        assert!(error.contains(&manifest("1", 1.0).fingerprint()) && error.contains("manifest-summary-1.json"), "{error}");
+        assert!(
+            error.contains(&manifest("1", 1.0).fingerprint()) && error.contains("manifest-summary-1.json"),
+            "{error}"
+        );
     }
 
     #[tokio::test]

@@ -58,7 +58,8 @@ impl Engine {
             .max(1);
         let pool_bytes = usize::try_from(memory_bytes / 4 * 3).unwrap_or(usize::MAX);
         let pool = FairSpillPool::new(pool_bytes);
-        let pool: Arc<dyn MemoryPool> = Arc::new(TrackConsumersPool::new(pool, const { NonZeroUsize::new(3).unwrap() }));
+        let pool: Arc<dyn MemoryPool> =
+            Arc::new(TrackConsumersPool::new(pool, const { NonZeroUsize::new(3).unwrap() }));
         Self { stores, pool, memory_bytes, threads }
     }
 
@@ -111,10 +112,8 @@ impl Engine {
             .with_memory_pool(Arc::clone(&self.pool))
             .with_object_store_registry(Arc::new(registry))
             .build_arc()?;
-        let mut config = SessionConfig::new()
-            .with_target_partitions(partitions)
-            .with_information_schema(true)
-            .with_batch_size(8192);
+        let mut config =
+            SessionConfig::new().with_target_partitions(partitions).with_information_schema(true).with_batch_size(8192);
         let options = config.options_mut();
         options.sql_parser.collect_spans = true;
         options.execution.parquet.schema_force_view_types = false;
@@ -124,11 +123,8 @@ impl Engine {
         let reservation = self.memory_bytes / 24 / self.parallel_tasks() as u64;
         options.execution.sort_spill_reservation_bytes =
             usize::try_from(reservation.clamp(1 << 20, 32 << 20)).unwrap_or(10 << 20);
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(runtime)
-            .with_default_features()
-            .build();
+        let state =
+            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
         let context = SessionContext::new_with_state(state);
         for function in functions::aliases() {
             context.register_udf(function);

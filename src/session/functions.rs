@@ -1,11 +1,11 @@
 //! `year(d)`, `month(d)`, `day(d)`, ...: the spellings that Athena and DuckDB users type, as DataFusion's `date_part`.
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::TimeUnit;
 use datafusion::common::ScalarValue;
 use datafusion::common::types::{NativeType, logical_date, logical_string};
 use datafusion::error::Result;
 use datafusion::functions::datetime::date_part;
-use datafusion::arrow::datatypes::TimeUnit;
 use datafusion::logical_expr::{
     Coercion, ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
     TypeSignatureClass, Volatility,

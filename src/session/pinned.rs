@@ -60,7 +60,10 @@ impl fmt::Display for PinnedStore {
 impl ObjectStore for PinnedStore {
     async fn get_opts(&self, location: &Path, mut options: GetOptions) -> Result<GetResult> {
         let Some(pin) = self.pins.get(location) else {
-            return Err(Error::NotFound { path: location.to_string(), source: "it is not in the task's manifest".into() });
+            return Err(Error::NotFound {
+                path: location.to_string(),
+                source: "it is not in the task's manifest".into(),
+            });
         };
         if !pin.etag.is_empty() && !pin.etag.starts_with(CONTENT_TAG) {
             options.if_match = Some(if self.quoted { format!("\"{}\"", pin.etag) } else { pin.etag.clone() });
@@ -151,7 +154,10 @@ mod tests {
         let (store, pinned, path) = pinned(folder.path()).await;
         store.put(&path, "abd".into()).await.unwrap();
         assert!(matches!(pinned.get(&path).await, Err(Error::Precondition { .. })));
-        assert!(matches!(pinned.get_ranges(&path, std::slice::from_ref(&(0..1))).await, Err(Error::Precondition { .. })));
+        assert!(matches!(
+            pinned.get_ranges(&path, std::slice::from_ref(&(0..1))).await,
+            Err(Error::Precondition { .. })
+        ));
     }
 
     #[tokio::test]

@@ -45,7 +45,8 @@ impl Stores {
         if let Some(store) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(url) {
             return Ok(Arc::clone(store));
         }
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::OpenStore { url: url.to_owned(), source };
+        let failed =
+            |source: Box<dyn std::error::Error + Send + Sync>| Error::OpenStore { url: url.to_owned(), source };
         let store: Arc<dyn ObjectStore> = match url.split_once("://") {
             Some(("file", _)) => Arc::new(LocalFileSystem::new()),
             Some(("s3", _)) => self.open_s3(url).await.map_err(failed)?,
@@ -63,9 +64,11 @@ impl Stores {
         let set = |names: &[&str]| names.iter().any(|name| std::env::var_os(name).is_some());
         let custom = self.s3.endpoint.is_some() || set(&["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]);
         // Servers other than AWS take any region, and asking AWS for the bucket's region would leave the network.
-        let region = self.s3.region.clone().or_else(|| {
-            (custom && !set(&["AWS_REGION", "AWS_DEFAULT_REGION"])).then(|| "us-east-1".to_owned())
-        });
+        let region = self
+            .s3
+            .region
+            .clone()
+            .or_else(|| (custom && !set(&["AWS_REGION", "AWS_DEFAULT_REGION"])).then(|| "us-east-1".to_owned()));
         let options = AwsOptions {
             region,
             endpoint: self.s3.endpoint.clone(),

@@ -21,9 +21,9 @@ use super::table::TableFiles;
 use crate::config::{FileFormat, SnapshotTable};
 use crate::error::{Error, Result};
 use crate::layout::Location;
+use crate::manifest::FileEntry;
 use crate::manifest::codec::{decode_files, decode_foreign_summary};
 use crate::manifest::ledger::store_error;
-use crate::manifest::FileEntry;
 use crate::session::{Pin, PinnedStore, Stores};
 
 /// Footers read at once: small requests, so more than there are cores.
@@ -77,11 +77,8 @@ async fn list(
         return read_manifest(stores, store, location).await;
     }
     let key = location.raw_key();
-    let none = || Error::NoFiles {
-        table: table.name.clone(),
-        location: location.to_string(),
-        format: table.format.name(),
-    };
+    let none =
+        || Error::NoFiles { table: table.name.clone(), location: location.to_string(), format: table.format.name() };
     if let Some(wildcard) = key.find(['*', '?', '[']) {
         let pattern = Pattern::new(key).map_err(|_| Error::Location {
             location: location.to_string(),
@@ -121,8 +118,10 @@ async fn list_folder(
     folder: &str,
     mut wanted: impl FnMut(&str) -> bool,
 ) -> Result<Vec<FileEntry>> {
-    let prefix = object_store::path::Path::parse(folder.trim_end_matches('/'))
-        .map_err(|_| Error::Location { location: location.to_string(), reason: "its key has empty, '.' or '..' parts" })?;
+    let prefix = object_store::path::Path::parse(folder.trim_end_matches('/')).map_err(|_| Error::Location {
+        location: location.to_string(),
+        reason: "its key has empty, '.' or '..' parts",
+    })?;
     let below = folder.trim_end_matches('/').len();
     let mut listing = store.list(Some(&prefix));
     let mut files = Vec::new();
@@ -228,9 +227,8 @@ async fn look_into(
     }
     let pin = Pin { etag: file.etag.clone(), size: file.size };
     let pinned = PinnedStore::new(Arc::clone(store), HashMap::from([(key.clone(), pin)]), local);
-    let mut reader = ParquetObjectReader::new(Arc::new(pinned), key)
-        .with_file_size(file.size)
-        .with_footer_size_hint(FOOTER_BYTES);
+    let mut reader =
+        ParquetObjectReader::new(Arc::new(pinned), key).with_file_size(file.size).with_footer_size_hint(FOOTER_BYTES);
     let metadata = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await.map_err(|source| {
         Error::ReadSnapshotFile { table: table.name.clone(), uri: file.uri.clone(), source: source.into() }
     })?;

@@ -176,7 +176,14 @@ impl TableProvider for FileListTable {
             for part in files.chunks(files.len().div_ceil(partitions)) {
                 let files = part.iter().map(|(location, file)| text_file(location, file)).collect::<Result<_>>()?;
                 let TableFiles { name, schema, format, .. } = &self.table;
-                let scan = TextScanExec::new(url.clone(), files, name.clone(), Arc::clone(schema), projection, format.clone())?;
+                let scan = TextScanExec::new(
+                    url.clone(),
+                    files,
+                    name.clone(),
+                    Arc::clone(schema),
+                    projection,
+                    format.clone(),
+                )?;
                 scans.push(Arc::new(scan.with_statistics(self.statistics().project(projection))));
             }
         }
@@ -211,8 +218,7 @@ pub(crate) fn parquet_scan(schema: &SchemaRef, groups: &[Vec<FileEntry>]) -> Res
         })
         .collect::<Result<Vec<_>>>()?;
     let table = TableSchema::builder(Arc::clone(schema)).build();
-    let config =
-        FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(table))).with_file_groups(groups).build();
+    let config = FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(table))).with_file_groups(groups).build();
     Ok(DataSourceExec::from_data_source(config))
 }
 

@@ -344,8 +344,7 @@ pub async fn commit(plan: StagePlan) -> Result<StagePlan> {
 async fn write_groups(plan: &StagePlan) -> Result<()> {
     use futures::{StreamExt, TryStreamExt};
     let writes = plan.groups.iter().enumerate().map(|(index, files)| async move {
-        let details =
-            GroupDetails { table: plan.lake.name.clone(), group: index + 1, plan: plan.fingerprint.clone() };
+        let details = GroupDetails { table: plan.lake.name.clone(), group: index + 1, plan: plan.fingerprint.clone() };
         let target = plan.ledger.layout().manifest(Step::SnapshotFileGroups, index + 1);
         plan.ledger.write(&target, &Manifest::new(files.clone(), details)).await
     });
@@ -426,9 +425,9 @@ pub(crate) async fn register_views(session: &SessionContext, project: &Project, 
 
 /// The SELECT with `now()` fixed and its columns in types that every Parquet reader knows.
 pub(crate) fn output_plan(plan: LogicalPlan, planned_at: &str) -> Result<LogicalPlan> {
-    let at = DateTime::parse_from_rfc3339(planned_at).map(|at| at.with_timezone(&Utc)).map_err(|error| {
-        Error::Manifest { uri: "details.planned_at".to_owned(), reason: error.to_string() }
-    })?;
+    let at = DateTime::parse_from_rfc3339(planned_at)
+        .map(|at| at.with_timezone(&Utc))
+        .map_err(|error| Error::Manifest { uri: "details.planned_at".to_owned(), reason: error.to_string() })?;
     let plan = freeze_now(plan, at)?;
     let columns: Vec<Expr> = plan
         .schema()
@@ -512,4 +511,3 @@ pub(crate) async fn bind(
     select.plan = output_plan(select.plan, &details.planned_at)?;
     Ok((session, select))
 }
-

@@ -26,7 +26,9 @@ use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
-use crate::write::{LakeColumns, LakeWriteExec, OnRows, OrdinalExec, RollRule, WriteSpec, collect_files, unwrap_engine};
+use crate::write::{
+    LakeColumns, LakeWriteExec, OnRows, OrdinalExec, RollRule, WriteSpec, collect_files, unwrap_engine,
+};
 
 /// Row groups of staging files: large enough to read well, small enough to hold one per task.
 const ROW_GROUP_BYTES: usize = 16 << 20;
@@ -144,7 +146,8 @@ impl StageTask<'_> {
     fn ordering(&self, input: &Arc<dyn ExecutionPlan>) -> Result<Option<LexOrdering>> {
         let schema = input.schema();
         let partitions = self.lake.partitioned_by.iter().map(|(name, _)| (name, SortOptions::new(false, true)));
-        let keys = self.lake.sorted_by.iter().map(|(key, _)| (&key.column, SortOptions::new(key.descending, key.nulls_first)));
+        let keys =
+            self.lake.sorted_by.iter().map(|(key, _)| (&key.column, SortOptions::new(key.descending, key.nulls_first)));
         let mut expressions = Vec::new();
         for (name, options) in partitions.chain(keys) {
             let index = schema.index_of(name).map_err(|error| Error::Engine(error.into()))?;
@@ -173,7 +176,8 @@ impl StageTask<'_> {
         let Error::Engine(DataFusionError::ArrowError(..) | DataFusionError::Execution(_)) = error else { return None };
         for file in self.files {
             let alone = StageTask { files: std::slice::from_ref(file), ..*self };
-            let (session, select) = bind(alone.engine, alone.project, alone.lake, alone.details, alone.files).await.ok()?;
+            let (session, select) =
+                bind(alone.engine, alone.project, alone.lake, alone.details, alone.files).await.ok()?;
             let plan = session.state().create_physical_plan(&select.plan).await.ok()?;
             let mut rows = execute_stream(plan, session.task_ctx()).ok()?;
             while let Some(batch) = rows.next().await {

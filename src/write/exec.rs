@@ -214,7 +214,8 @@ struct Columns {
 impl Columns {
     fn of(input: &Schema, spec: &WriteSpec) -> Result<Self> {
         let partition = spec.partition_columns.iter().map(|name| Ok(input.index_of(name)?)).collect::<Result<_>>()?;
-        let file = spec.file_schema.fields().iter().map(|field| Ok(input.index_of(field.name())?)).collect::<Result<_>>()?;
+        let file =
+            spec.file_schema.fields().iter().map(|field| Ok(input.index_of(field.name())?)).collect::<Result<_>>()?;
         Ok(Self { partition, file })
     }
 }
@@ -288,7 +289,8 @@ impl Writer {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let keys: Vec<ArrayRef> = self.columns.partition.iter().map(|&column| Arc::clone(batch.column(column))).collect();
+        let keys: Vec<ArrayRef> =
+            self.columns.partition.iter().map(|&column| Arc::clone(batch.column(column))).collect();
         let ranges = if keys.is_empty() { vec![0..batch.num_rows()] } else { partition(&keys)?.ranges() };
         let rows = batch.project(&self.columns.file)?.with_schema(Arc::clone(&self.spec.file_schema))?;
         for range in ranges {
