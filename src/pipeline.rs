@@ -272,7 +272,7 @@ impl Pipeline {
             lake: &plan.lake,
             ledger: &plan.ledger,
             details: &plan.details,
-            plan: &plan.fingerprint,
+            plan: &plan.details.id,
             group,
             files,
         }
@@ -316,7 +316,7 @@ impl Pipeline {
     pub async fn run_task(self: &Arc<Self>, task: &TaskSpec) -> Result<bool> {
         let lake = self.lake(&task.table)?;
         if task.step == Step::DatalakeFileGroups {
-            let mut planner = Planner::new(&self.engine, &self.project);
+            let planner = Planner::new(&self.engine, &self.project);
             let plan = planner.committed(lake).await?.ok_or_else(|| not_planned(&task.table))?;
             let prepared = self.prepare(&plan, &Known::new(), Some(task.group)).await?;
             for (number, group) in &prepared.todo {
@@ -325,10 +325,9 @@ impl Pipeline {
             return Ok(!prepared.todo.is_empty());
         }
         let ledger = plan::ledger(&self.engine, &self.project, lake).await?;
-        let (fingerprint, details) = match plan::committed_head(&ledger, &task.table).await {
+        let details = match plan::committed_head(&ledger, &task.table).await {
             Err(Error::NotPlanned { .. }) => {
-                let plan = plan::commit(Planner::new(&self.engine, &self.project).plan(lake).await?).await?;
-                (plan.fingerprint, plan.details)
+                plan::commit(Planner::new(&self.engine, &self.project).plan(lake).await?).await?.details
             }
             head => head?,
         };
@@ -343,7 +342,7 @@ impl Pipeline {
         }
         let target = ledger.layout().manifest(Step::SnapshotFileGroups, task.group);
         let group = ledger.read::<GroupDetails>(&target).await?.ok_or_else(none)?;
-        if group.details.plan != fingerprint {
+        if group.details.plan != details.id {
             let reason = "it belongs to another plan; run `snaplake stage` once without --group".to_owned();
             return Err(Error::Manifest { uri: target.summary.to_string(), reason });
         }
@@ -353,7 +352,7 @@ impl Pipeline {
             lake,
             ledger: &ledger,
             details: &details,
-            plan: &fingerprint,
+            plan: &details.id,
             group: task.group,
             files: &group.files,
         };
@@ -378,7 +377,7 @@ impl Pipeline {
                 published: (0, 0),
                 complete: false,
             };
-            if let Ok((_, details)) = plan::committed_head(&ledger, &lake.name).await {
+            if let Ok(details) = plan::committed_head(&ledger, &lake.name).await {
                 status.staged = (ledger.done(Step::StagingFileGroups).await?.len(), details.groups);
                 status.planned_at = Some(details.planned_at);
                 status.published = published(&ledger).await?.unwrap_or_default();
@@ -412,7 +411,7 @@ impl Pipeline {
     }
 
     async fn plan_committed(&self) -> Result<Vec<StagePlan>> {
-        let mut planner = Planner::new(&self.engine, &self.project);
+        let planner = Planner::new(&self.engine, &self.project);
         let mut plans = Vec::new();
         for lake in &self.project.lakes {
             plans.push(planner.committed(lake).await?.ok_or_else(|| not_planned(&lake.name))?);
@@ -516,7 +515,7 @@ impl Pipeline {
 
     async fn prepare(&self, plan: &StagePlan, known: &Known, only: Option<usize>) -> Result<Prepared> {
         let staged =
-            Staged { plan: &plan.fingerprint, planned_at: &plan.details.planned_at, groups: plan.groups.len(), known };
+            Staged { plan: &plan.details.id, planned_at: &plan.details.planned_at, groups: plan.groups.len(), known };
         prepare(self.engine.stores(), &plan.ledger, &plan.lake, staged, only).await
     }
 
@@ -532,7 +531,7 @@ impl Pipeline {
             lake: &plan.lake,
             ledger: &plan.ledger,
             columns,
-            plan: &plan.fingerprint,
+            plan: &plan.details.id,
             number,
             group,
         };

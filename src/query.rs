@@ -112,7 +112,11 @@ impl QuerySession {
     }
 
     fn refuse_writing(plan: &LogicalPlan) -> Result<(), DataFusionError> {
-        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).verify_plan(plan)
+        let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).verify_plan(plan);
+        // The engine's own words name its plan nodes.
+        allowed.map_err(|_| {
+            DataFusionError::Plan("query is read-only: statements that create, write or drop are refused".to_owned())
+        })
     }
 }
 

@@ -25,7 +25,7 @@ use crate::query::QuerySession;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OutputFormat {
+pub(crate) enum OutputFormat {
     /// A table.
     Human,
     /// One JSON document.
@@ -34,7 +34,7 @@ pub enum OutputFormat {
 
 /// How log lines are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// One line of text.
     Text,
     /// One JSON object a line.
@@ -43,18 +43,18 @@ pub enum LogFormat {
 
 /// How much is said.
 #[derive(Debug, Clone, Copy)]
-pub struct Verbosity {
+pub(crate) struct Verbosity {
     /// Only results and errors.
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// 0: warnings; 1: what is done; 2: details.
-    pub verbose: u8,
+    pub(crate) verbose: u8,
     /// Form of log lines.
-    pub log: LogFormat,
+    pub(crate) log: LogFormat,
 }
 
 /// Prints what happens and what came of it.
 #[derive(Debug)]
-pub struct Report {
+pub(crate) struct Report {
     quiet: bool,
     format: OutputFormat,
     bar: ProgressBar,
@@ -78,7 +78,7 @@ impl Write for AboveBar {
 impl Report {
     /// Sets up logging for the process, and the bar if standard error is a terminal.
     #[must_use]
-    pub fn new(verbosity: Verbosity, format: OutputFormat) -> Arc<Self> {
+    pub(crate) fn new(verbosity: Verbosity, format: OutputFormat) -> Arc<Self> {
         let show = !verbosity.quiet && std::io::stderr().is_terminal();
         let target = if show { ProgressDrawTarget::stderr_with_hz(8) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
@@ -109,27 +109,27 @@ impl Report {
 
     /// Wrong arguments, or `--help`, which is not wrong.
     #[must_use]
-    pub fn usage(error: &clap::Error) -> ExitCode {
+    pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         // A closed pipe is nobody's error here.
         let _ = error.print();
         if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
     }
 
     /// Prints a shell's completion script.
-    pub fn completions(shell: clap_complete::Shell, command: &mut clap::Command) {
+    pub(crate) fn completions(shell: clap_complete::Shell, command: &mut clap::Command) {
         clap_complete::generate(shell, command, "snaplake", &mut std::io::stdout());
     }
 
     /// Prints an error with its causes and gives the program's exit code.
     #[must_use]
-    pub fn failed(&self, error: &Error) -> ExitCode {
+    pub(crate) fn failed(&self, error: &Error) -> ExitCode {
         self.bar.finish_and_clear();
         say(&format!("error: {}", describe(error)));
         ExitCode::from(exit_code(error))
     }
 
     /// What `run`, `publish` or `validate` came to.
-    pub fn tables(&self, reports: &[TableReport]) {
+    pub(crate) fn tables(&self, reports: &[TableReport]) {
         self.bar.finish_and_clear();
         if self.format == OutputFormat::Json {
             return print(&pretty(
@@ -161,7 +161,7 @@ impl Report {
     }
 
     /// What `status` and `stage` came to.
-    pub fn statuses(&self, statuses: &[TableStatus]) {
+    pub(crate) fn statuses(&self, statuses: &[TableStatus]) {
         self.bar.finish_and_clear();
         if self.format == OutputFormat::Json {
             let tables: Vec<Value> = statuses.iter().map(status_json).collect();
@@ -181,7 +181,7 @@ impl Report {
     }
 
     /// What `plan` found.
-    pub fn plans(&self, plans: &[PlanView], config: &Path) {
+    pub(crate) fn plans(&self, plans: &[PlanView], config: &Path) {
         self.bar.finish_and_clear();
         if self.format == OutputFormat::Json {
             let tables: Vec<Value> = plans.iter().map(|plan| plan_json(plan, config)).collect();
@@ -214,7 +214,7 @@ impl Report {
     }
 
     /// What a single task came to.
-    pub fn task(&self, task: &TaskSpec, is_new: bool) {
+    pub(crate) fn task(&self, task: &TaskSpec, is_new: bool) {
         self.bar.finish_and_clear();
         let step = step_name(task.step);
         match self.format {
@@ -263,7 +263,11 @@ impl Reporter for Report {
                 let todo = tasks - done;
                 let before = if done > 0 { format!(", {done} done before") } else { String::new() };
                 let size = HumanBytes(bytes);
-                self.line(&format!("{step:7} {table}: {todo} of {tasks} tasks to do{before}; {files} files, {size}"));
+                self.line(&format!(
+                    "{step:7} {table}: {todo} of {}{before}; {}, {size}",
+                    count(tasks, "task"),
+                    count(files, "file")
+                ));
                 if self.bar.position() >= self.bar.length().unwrap_or(0) {
                     self.bar.reset();
                     self.bar.set_length(0);
@@ -308,7 +312,7 @@ fn describe(error: &Error) -> String {
 
 /// The engine's messages, without the prefixes that name its own parts.
 fn clean(message: &str) -> String {
-    const PREFIXES: [&str; 7] = [
+    const PREFIXES: [&str; 8] = [
         "Arrow error: ",
         "Execution error: ",
         "External error: ",
@@ -316,6 +320,7 @@ fn clean(message: &str) -> String {
         "Parquet error: ",
         "Error during planning: ",
         "Object Store error: ",
+        "Schema error: ",
     ];
     let mut text = message.trim();
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
@@ -411,6 +416,11 @@ fn table(rows: &[Vec<String>]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// `1 file`, `2 files`.
+fn count(number: usize, noun: &str) -> String {
+    format!("{} {noun}{}", HumanCount(number as u64), if number == 1 { "" } else { "s" })
 }
 
 /// To standard output; a closed pipe is the reader's choice, not an error.

@@ -11,8 +11,6 @@
 
 use std::sync::Arc;
 
-use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use datafusion::parquet::arrow::async_reader::ParquetObjectReader;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
@@ -23,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Location, Step};
 use crate::manifest::{FileEntry, Ledger};
 use crate::session::Stores;
+use crate::snapshot::read_footer;
 use crate::staging::plan::PlanDetails;
 use crate::staging::run::StageDetails;
 
@@ -57,7 +56,7 @@ pub struct Validation {
     pub version: u32,
     /// Lake table.
     pub table: String,
-    /// Fingerprint of the snapshot manifest.
+    /// Which plan it is the result of.
     pub plan: String,
     /// Whether nothing differs.
     pub valid: bool,
@@ -103,7 +102,6 @@ async fn compare(stores: &Stores, ledger: &Ledger, table: &str) -> Result<Valida
     let layout = ledger.layout();
     let plan = ledger.read::<PlanDetails>(&layout.snapshot_manifest()).await?;
     let plan = plan.ok_or_else(|| Error::NotPlanned { table: table.to_owned() })?;
-    let fingerprint = plan.fingerprint();
     let snapshot = Hop::of(&plan.files);
     let mut differences = Differences::default();
 
@@ -155,7 +153,7 @@ async fn compare(stores: &Stores, ledger: &Ledger, table: &str) -> Result<Valida
     Ok(Validation {
         version: 1,
         table: table.to_owned(),
-        plan: fingerprint,
+        plan: plan.details.id,
         valid: differences.0.is_empty(),
         differences: differences.0,
         snapshot,
@@ -195,7 +193,7 @@ async fn footers(stores: &Stores, files: &[FileEntry], differences: &mut Differe
     let reads = files.iter().map(|file| async move {
         let location = Location::from_uri(&file.uri)?;
         let store = stores.open(&location).await?;
-        Ok::<_, Error>((file, location.clone(), footer_rows(store, &location, file.size).await))
+        Ok::<_, Error>((file, location.clone(), footer_rows(&store, &location, file).await))
     });
     let mut reads = futures::stream::iter(reads).buffered(AT_ONCE);
     let mut sum = 0;
@@ -217,12 +215,10 @@ async fn footers(stores: &Stores, files: &[FileEntry], differences: &mut Differe
 }
 
 async fn footer_rows(
-    store: Arc<dyn ObjectStore>,
+    store: &Arc<dyn ObjectStore>,
     location: &Location,
-    size: u64,
+    file: &FileEntry,
 ) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
-    let mut reader =
-        ParquetObjectReader::new(store, location.key()?).with_file_size(size).with_footer_size_hint(64 << 10);
-    let metadata = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await?;
-    Ok(u64::try_from(metadata.metadata().file_metadata().num_rows())?)
+    let footer = read_footer(store, location, file).await?;
+    Ok(u64::try_from(footer.file_metadata().num_rows())?)
 }

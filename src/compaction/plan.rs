@@ -30,7 +30,7 @@ pub struct PartitionDetails {
     pub groups: usize,
     /// Hive path of the partition.
     pub partition: String,
-    /// Fingerprint of the snapshot manifest.
+    /// Id of the plan that it belongs to.
     pub plan: String,
     /// File sizes and compression that the lake files are written with.
     pub properties: String,

@@ -24,7 +24,7 @@ const AT_ONCE: usize = 32;
 /// What has to be known of the first step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Staged<'a> {
-    /// Fingerprint of the snapshot manifest.
+    /// Id of the plan that it belongs to.
     pub(crate) plan: &'a str,
     /// When that was planned, for errors.
     pub(crate) planned_at: &'a str,
@@ -41,8 +41,6 @@ pub(crate) struct Prepared {
     pub(crate) total: usize,
     /// Groups that are to be run, by number.
     pub(crate) todo: Vec<(usize, PartitionGroup)>,
-    /// Whether the plan was made by this call.
-    pub(crate) is_new: bool,
 }
 
 /// Reads the second step's plan, or makes it if all stage tasks are done; `only` limits what is to do to one group.
@@ -86,7 +84,7 @@ pub(crate) async fn prepare(
     let done = ledger.done(Step::DatalakeFileGroups).await?;
     todo.retain(|number| !done.contains(number));
     if todo.is_empty() && !is_new {
-        return Ok(Prepared { total, todo: Vec::new(), is_new });
+        return Ok(Prepared { total, todo: Vec::new() });
     }
     let groups = match groups {
         Some(groups) => groups.into_iter().enumerate().map(|(index, group)| (index + 1, group)).collect(),
@@ -103,7 +101,7 @@ pub(crate) async fn prepare(
         commit(ledger, lake, staged.plan, &groups).await?;
     }
     let todo = groups.into_iter().filter(|(number, _)| todo.contains(number)).collect();
-    Ok(Prepared { total, todo, is_new })
+    Ok(Prepared { total, todo })
 }
 
 /// Staging files of all stage tasks, from their manifests.

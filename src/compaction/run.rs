@@ -45,7 +45,7 @@ pub struct CompactDetails {
     pub group: usize,
     /// Hive path of the partition.
     pub partition: String,
-    /// Fingerprint of the snapshot manifest.
+    /// Id of the plan that it belongs to.
     pub plan: String,
     /// Rows of the staging files.
     pub rows_read: u64,
@@ -64,7 +64,7 @@ pub(crate) struct CompactTask<'a> {
     pub(crate) lake: &'a LakeTable,
     pub(crate) ledger: &'a Ledger,
     pub(crate) columns: &'a LakeColumns,
-    /// Fingerprint of the snapshot manifest.
+    /// Id of the plan that it belongs to.
     pub(crate) plan: &'a str,
     /// Group number, from 1.
     pub(crate) number: usize,

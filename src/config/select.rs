@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use datafusion::arrow::datatypes::{DataType, FieldRef, IntervalUnit, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, IntervalUnit, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
@@ -36,8 +36,6 @@ pub(crate) struct Select {
     pub(crate) driving: String,
     /// Bare names of the other snapshot tables, which every task reads whole; sorted.
     pub(crate) reads_whole: Vec<String>,
-    /// What comes out, partition columns included, in the order of the SELECT.
-    pub(crate) schema: SchemaRef,
 }
 
 /// Plans and checks the SELECT of `lake`; `state` has the schemas and views registered, and collects spans.
@@ -57,7 +55,7 @@ pub(crate) async fn plan_select(state: &SessionState, project: &Project, lake: &
     state.optimize(&plan).map_err(|error| explain(&error, project, &lake.query_at))?;
     let schema = Arc::clone(plan.schema().inner());
     check_columns(&schema, lake)?;
-    Ok(Select { plan, driving, reads_whole: whole, schema })
+    Ok(Select { plan, driving, reads_whole: whole })
 }
 
 /// Plans the query of a view, for the caller to register it; views that it reads are registered before.

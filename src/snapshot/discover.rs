@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use datafusion::parquet::arrow::async_reader::ParquetObjectReader;
+use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use futures::{StreamExt, TryStreamExt};
 use glob::{MatchOptions, Pattern};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
+use super::footer::read_footer;
 use super::infer::infer;
 use super::schema::SchemaMerger;
 use super::table::TableFiles;
@@ -24,13 +24,10 @@ use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::manifest::codec::{decode_files, decode_foreign_summary};
 use crate::manifest::ledger::store_error;
-use crate::session::{Pin, PinnedStore, Stores};
+use crate::session::Stores;
 
 /// Footers read at once: small requests, so more than there are cores.
 const FOOTERS_AT_ONCE: usize = 32;
-
-/// Bytes read from the end of a Parquet file: holds most footers, so that one request is enough.
-const FOOTER_BYTES: usize = 64 << 10;
 
 /// File name endings per format, without a compression's.
 fn extensions(format: &FileFormat) -> &'static [&'static str] {
@@ -214,25 +211,19 @@ async fn look_into(
     file: &FileEntry,
 ) -> Result<Seen> {
     let location = Location::from_uri(&file.uri)?;
-    let key = location.key()?;
+    let unreadable = |source| Error::ReadSnapshotFile { table: table.name.clone(), uri: file.uri.clone(), source };
     let Some(store) = opened.get(location.store()) else {
         return Err(Error::Location { location: file.uri.clone(), reason: "its store is not open" });
     };
-    let local = location.store() == "file://";
     if !matches!(table.format, FileFormat::Parquet) {
-        let quoted = if local { file.etag.clone() } else { format!("\"{}\"", file.etag) };
+        let quoted = if location.store() == "file://" { file.etag.clone() } else { format!("\"{}\"", file.etag) };
         let etag = (!file.etag.is_empty()).then_some(quoted);
-        let inferred = infer(Arc::clone(store), &key, etag, &file.uri, &table.name, &table.format).await?;
+        let inferred = infer(Arc::clone(store), &location.key()?, etag, &file.uri, &table.name, &table.format).await?;
         return Ok(Seen { schema: Some(inferred.schema), rows: inferred.exact_rows.then_some(inferred.rows) });
     }
-    let pin = Pin { etag: file.etag.clone(), size: file.size };
-    let pinned = PinnedStore::new(Arc::clone(store), HashMap::from([(key.clone(), pin)]), local);
-    let mut reader =
-        ParquetObjectReader::new(Arc::new(pinned), key).with_file_size(file.size).with_footer_size_hint(FOOTER_BYTES);
-    let metadata = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await.map_err(|source| {
-        Error::ReadSnapshotFile { table: table.name.clone(), uri: file.uri.clone(), source: source.into() }
-    })?;
-    let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).ok();
-    let schema = table.declared.is_none().then(|| metadata.schema().as_ref().clone());
-    Ok(Seen { schema, rows })
+    let footer = read_footer(store, &location, file).await.map_err(unreadable)?;
+    let footer = footer.file_metadata();
+    let schema = parquet_to_arrow_schema(footer.schema_descr(), footer.key_value_metadata());
+    let schema = schema.map_err(|source| unreadable(source.into()))?;
+    Ok(Seen { schema: table.declared.is_none().then_some(schema), rows: u64::try_from(footer.num_rows()).ok() })
 }

@@ -6,6 +6,7 @@ mod convert;
 mod csv;
 mod decode;
 mod discover;
+mod footer;
 mod infer;
 mod json;
 mod schema;
@@ -14,6 +15,7 @@ mod text;
 mod widen;
 
 pub(crate) use discover::discover;
+pub(crate) use footer::read_footer;
 pub use table::TableFiles;
 pub(crate) use table::{FileListTable, Size, parquet_scan, register};
 pub(crate) use text::rows_scanned;

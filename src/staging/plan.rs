@@ -26,12 +26,14 @@ use datafusion::prelude::{Expr, SessionContext};
 use datafusion::sql::parser::Statement as DFStatement;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast;
+use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{FileFormat, GroupSize, LakeTable, Project, Select, freeze_now, plan_select, plan_view};
 use crate::error::{Error, Result};
 use crate::group;
 use crate::layout::{Location, Step};
+use crate::manifest::codec::fingerprint;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
 use crate::snapshot::{FileListTable, Size, TableFiles, discover, register};
@@ -40,6 +42,8 @@ use crate::write::LakeColumns;
 /// What the snapshot manifest says besides its files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlanDetails {
+    /// Hash of all that follows and of the files: what tasks of this plan say that they belong to.
+    pub id: String,
     /// Database, schema and table.
     pub database: String,
     /// Schema in the path.
@@ -113,7 +117,7 @@ pub struct GroupDetails {
     pub table: String,
     /// Number of this group, from 1.
     pub group: usize,
-    /// Fingerprint of the snapshot manifest that it is a part of.
+    /// [`PlanDetails::id`] of the plan that it is a part of.
     pub plan: String,
 }
 
@@ -126,12 +130,12 @@ pub struct StagePlan {
     pub ledger: Ledger,
     /// What was or would be committed.
     pub details: PlanDetails,
-    /// Fingerprint of the snapshot manifest.
-    pub fingerprint: String,
     /// Files per group; group `n` is at `n - 1`.
     pub groups: Vec<Vec<FileEntry>>,
     /// Whether the plan is in the store.
     pub committed: bool,
+    /// Whether another plan is in the store of which nothing is staged, so that this one may take its place.
+    pub replaces: bool,
 }
 
 impl StagePlan {
@@ -171,16 +175,25 @@ impl<'a> Planner<'a> {
         Self { engine, project, found: HashMap::new() }
     }
 
-    /// The committed plan of `lake`, or a new one that is not committed.
+    /// The committed plan of `lake`, or a new one that is not committed: there is none, or the config has changed since
+    /// and nothing is staged yet.
     ///
     /// # Errors
     /// All mistakes of config and snapshot; [`Error::PlanChanged`] when the committed plan is of another config.
     pub async fn plan(&mut self, lake: &LakeTable) -> Result<StagePlan> {
-        if let Some(plan) = self.committed(lake).await? {
-            return Ok(plan);
-        }
-        let manifest = self.new_plan(lake).await?;
-        stage_plan(lake, ledger(self.engine, self.project, lake).await?, manifest, false)
+        let changed = match self.committed(lake).await {
+            Ok(Some(plan)) => return Ok(plan),
+            Ok(None) => None,
+            Err(error @ Error::PlanChanged { .. }) => Some(error),
+            Err(error) => return Err(error),
+        };
+        let ledger = ledger(self.engine, self.project, lake).await?;
+        let replaces = match changed {
+            Some(error) if !ledger.done(Step::StagingFileGroups).await?.is_empty() => return Err(error),
+            changed => changed.is_some(),
+        };
+        let plan = stage_plan(lake, ledger, self.new_plan(lake).await?, false)?;
+        Ok(StagePlan { replaces, ..plan })
     }
 
     /// The committed plan of `lake`, if there is one and the config still says the same.
@@ -219,7 +232,8 @@ impl<'a> Planner<'a> {
             let table = self.found.get(name).ok_or_else(|| missing(name))?;
             whole.push((self.source(table)?, table.files.clone()));
         }
-        let details = PlanDetails {
+        let mut details = PlanDetails {
+            id: String::new(),
             database: settings.database.clone(),
             schema: settings.schema.clone(),
             table: lake.name.clone(),
@@ -234,7 +248,9 @@ impl<'a> Planner<'a> {
             driving: self.source(driving)?,
             whole,
         };
-        Ok(Manifest::new(driving.files.clone(), details))
+        let files = driving.files.clone();
+        details.id = plan_id(&details, &files)?;
+        Ok(Manifest::new(files, details))
     }
 
     /// The files of a snapshot table, looked up once.
@@ -311,9 +327,9 @@ pub async fn ledger(engine: &Engine, project: &Project, lake: &LakeTable) -> Res
 ///
 /// # Errors
 /// [`Error::NotPlanned`]; those of [`Ledger::head`].
-pub async fn committed_head(ledger: &Ledger, table: &str) -> Result<(String, PlanDetails)> {
+pub async fn committed_head(ledger: &Ledger, table: &str) -> Result<PlanDetails> {
     let head = ledger.head::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;
-    head.map(|(head, details)| (head.fingerprint, details)).ok_or_else(|| Error::NotPlanned { table: table.to_owned() })
+    head.map(|(_, details)| details).ok_or_else(|| Error::NotPlanned { table: table.to_owned() })
 }
 
 /// Writes group manifests, then commits the plan. If somebody else committed first, theirs is the plan.
@@ -327,11 +343,16 @@ pub async fn commit(plan: StagePlan) -> Result<StagePlan> {
     write_groups(&plan).await?;
     let files = plan.groups.iter().flatten().cloned().collect();
     let manifest = Manifest::new(files, plan.details.clone());
-    match plan.ledger.commit(&plan.ledger.layout().snapshot_manifest(), &manifest).await {
+    let target = plan.ledger.layout().snapshot_manifest();
+    if plan.replaces {
+        plan.ledger.write(&target, &manifest).await?;
+        return Ok(StagePlan { committed: true, replaces: false, ..plan });
+    }
+    match plan.ledger.commit(&target, &manifest).await {
         Ok(crate::manifest::Commit::New) => Ok(StagePlan { committed: true, ..plan }),
         Ok(crate::manifest::Commit::Already) | Err(Error::CommitConflict { .. }) => {
             tracing::warn!(table = plan.lake.name, "another run committed its plan first; going on with that plan");
-            let theirs = plan.ledger.read::<PlanDetails>(&plan.ledger.layout().snapshot_manifest()).await?;
+            let theirs = plan.ledger.read::<PlanDetails>(&target).await?;
             let theirs = theirs.ok_or_else(|| Error::NotPlanned { table: plan.lake.name.clone() })?;
             let theirs = stage_plan(&plan.lake, plan.ledger, theirs, true)?;
             write_groups(&theirs).await?;
@@ -344,7 +365,7 @@ pub async fn commit(plan: StagePlan) -> Result<StagePlan> {
 async fn write_groups(plan: &StagePlan) -> Result<()> {
     use futures::{StreamExt, TryStreamExt};
     let writes = plan.groups.iter().enumerate().map(|(index, files)| async move {
-        let details = GroupDetails { table: plan.lake.name.clone(), group: index + 1, plan: plan.fingerprint.clone() };
+        let details = GroupDetails { table: plan.lake.name.clone(), group: index + 1, plan: plan.details.id.clone() };
         let target = plan.ledger.layout().manifest(Step::SnapshotFileGroups, index + 1);
         plan.ledger.write(&target, &Manifest::new(files.clone(), details)).await
     });
@@ -359,8 +380,14 @@ fn stage_plan(lake: &LakeTable, ledger: Ledger, manifest: Manifest<PlanDetails>,
             reason: format!("its files make {} groups, its summary says {}", groups.len(), manifest.details.groups),
         });
     }
-    let fingerprint = manifest.fingerprint();
-    Ok(StagePlan { lake: lake.clone(), ledger, details: manifest.details, fingerprint, groups, committed })
+    Ok(StagePlan { lake: lake.clone(), ledger, details: manifest.details, groups, committed, replaces: false })
+}
+
+fn plan_id(details: &PlanDetails, files: &[FileEntry]) -> Result<String> {
+    let text = serde_json::to_vec(details)
+        .map_err(|source| Error::DecodeManifest { uri: "details".to_owned(), source: source.into() })?;
+    let hash = Md5::new().chain_update(fingerprint(files)).chain_update(text).finalize();
+    Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Groups of files of one store each: a scan reads from one store.

@@ -40,7 +40,7 @@ pub struct StageDetails {
     pub table: String,
     /// Number of the snapshot file group.
     pub group: usize,
-    /// Fingerprint of the snapshot manifest.
+    /// Id of the plan that it belongs to.
     pub plan: String,
     /// Rows of the group's snapshot files.
     pub rows_read: u64,
@@ -62,7 +62,7 @@ pub(crate) struct StageTask<'a> {
     pub(crate) lake: &'a LakeTable,
     pub(crate) ledger: &'a Ledger,
     pub(crate) details: &'a PlanDetails,
-    /// Fingerprint of the plan.
+    /// Id of the plan.
     pub(crate) plan: &'a str,
     /// Group number, from 1.
     pub(crate) group: usize,

@@ -13,7 +13,7 @@ mod ordinal;
 mod roll;
 mod upload;
 
-pub use columns::LakeColumns;
+pub(crate) use columns::LakeColumns;
 pub(crate) use exec::{LakeWriteExec, OnRows, WriteSpec, collect_files, unwrap_engine};
 pub(crate) use ordinal::OrdinalExec;
 pub(crate) use roll::RollRule;
