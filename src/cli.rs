@@ -236,10 +236,10 @@ async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
             report.statuses(&pipeline.status().await?);
             Ok(())
         }
-        Command::Publish { .. } => Ok(report.tables(&pipeline.publish().await?)),
-        Command::Run { .. } => Ok(report.tables(&pipeline.run().await?)),
-        Command::Status { .. } => Ok(report.statuses(&pipeline.status().await?)),
-        Command::Validate { .. } => Ok(report.tables(&pipeline.validate().await?)),
+        Command::Publish { .. } => pipeline.publish().await.map(|tables| report.tables(&tables)),
+        Command::Run { .. } => pipeline.run().await.map(|tables| report.tables(&tables)),
+        Command::Status { .. } => pipeline.status().await.map(|tables| report.statuses(&tables)),
+        Command::Validate { .. } => pipeline.validate().await.map(|tables| report.tables(&tables)),
         Command::Query { commands, format, .. } => query(&pipeline, report, commands, format).await,
         Command::Completions { .. } => Ok(()),
     }

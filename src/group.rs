@@ -20,9 +20,14 @@ pub fn pack(files: &[(&str, u64)], limit_bytes: u64) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for file in order {
         let size = files[file].1;
-        let group = free.first_with(size).filter(|&group| group < groups.len()).unwrap_or_else(|| {
+        if size > limit_bytes {
+            // Not even an empty file joins it.
+            groups.push(vec![file]);
+            continue;
+        }
+        let group = free.first_with(size).unwrap_or_else(|| {
             groups.push(Vec::new());
-            free.set(groups.len() - 1, limit_bytes.max(size));
+            free.set(groups.len() - 1, limit_bytes);
             groups.len() - 1
         });
         free.set(group, free.get(group) - size);

@@ -87,10 +87,16 @@ impl QuerySession {
             }
         }
         for snapshot in &project.snapshots {
-            if !snapshots.contains_key(&snapshot.name)
-                && let Some(found) = planner.find(&snapshot.name).await?
-            {
-                snapshots.insert(snapshot.name.clone(), found.clone());
+            if snapshots.contains_key(&snapshot.name) {
+                continue;
+            }
+            match planner.find(&snapshot.name).await {
+                Ok(Some(found)) => {
+                    snapshots.insert(snapshot.name.clone(), found.clone());
+                }
+                Ok(None) => {}
+                // All other tables can still be asked.
+                Err(error) => tracing::warn!(table = snapshot.name, %error, "left out a snapshot table"),
             }
         }
         files.extend(snapshots.values().flat_map(|table| table.files.iter().cloned()));

@@ -188,9 +188,7 @@ impl Report {
             return print(&pretty(&json!({ "version": 1, "tables": tables })));
         }
         let mut rows = vec![
-            ["table", "from", "files", "bytes", "rows", "stage groups", "publish groups", "lake"]
-                .map(str::to_owned)
-                .to_vec(),
+            ["table", "from", "files", "bytes", "rows", "stage groups", "publish groups"].map(str::to_owned).to_vec(),
         ];
         for plan in plans {
             rows.push(vec![
@@ -202,10 +200,12 @@ impl Report {
                 format!("{} ({} done)", plan.groups.len(), plan.groups.iter().filter(|group| group.done).count()),
                 plan.publish
                     .map_or_else(|| "known after stage".to_owned(), |(done, total)| format!("{total} ({done} done)")),
-                plan.location.clone(),
             ]);
         }
         print(&table(&rows));
+        for plan in plans {
+            print(&format!("lake.{} -> {}", plan.table, plan.location));
+        }
         for plan in plans {
             if let Some(text) = &plan.explain {
                 print(&format!("\nlake.{}, stage group 1:\n{text}", plan.table));
@@ -312,7 +312,7 @@ fn describe(error: &Error) -> String {
 
 /// The engine's messages, without the prefixes that name its own parts.
 fn clean(message: &str) -> String {
-    const PREFIXES: [&str; 8] = [
+    const PREFIXES: [&str; 9] = [
         "Arrow error: ",
         "Execution error: ",
         "External error: ",
@@ -321,6 +321,7 @@ fn clean(message: &str) -> String {
         "Error during planning: ",
         "Object Store error: ",
         "Schema error: ",
+        "sql parser error: ",
     ];
     let mut text = message.trim();
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {

@@ -53,6 +53,9 @@ pub(crate) enum Size {
     AsListed,
 }
 
+/// Files of one store, with their locations.
+type OfStore<'a> = (ObjectStoreUrl, Vec<(Location, &'a FileEntry)>);
+
 /// See the module's head.
 #[derive(Debug)]
 pub(crate) struct FileListTable {
@@ -86,8 +89,8 @@ impl FileListTable {
     }
 
     /// Files of one store each, in order.
-    fn by_store(&self) -> Result<Vec<(ObjectStoreUrl, Vec<(Location, &FileEntry)>)>> {
-        let mut stores: Vec<(ObjectStoreUrl, Vec<(Location, &FileEntry)>)> = Vec::new();
+    fn by_store(&self) -> Result<Vec<OfStore<'_>>> {
+        let mut stores: Vec<OfStore<'_>> = Vec::new();
         for file in &self.table.files {
             let location = Location::from_uri(&file.uri).map_err(external)?;
             let url = ObjectStoreUrl::parse(location.store())?;

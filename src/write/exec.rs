@@ -291,7 +291,8 @@ impl Writer {
         }
         let keys: Vec<ArrayRef> =
             self.columns.partition.iter().map(|&column| Arc::clone(batch.column(column))).collect();
-        let ranges = if keys.is_empty() { vec![0..batch.num_rows()] } else { partition(&keys)?.ranges() };
+        let whole = 0..batch.num_rows();
+        let ranges = if keys.is_empty() { Vec::from([whole]) } else { partition(&keys)?.ranges() };
         let rows = batch.project(&self.columns.file)?.with_schema(Arc::clone(&self.spec.file_schema))?;
         for range in ranges {
             let values = hive::values_at(&keys, range.start)?;
@@ -404,7 +405,9 @@ pub(crate) fn unwrap_engine(error: DataFusionError) -> Error {
             Ok(ours) => *ours,
             Err(inner) => Error::Engine(DataFusionError::External(inner)),
         },
-        DataFusionError::Context(_, inner) => unwrap_engine(*inner),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => unwrap_engine(*inner),
+        // Its own text is that of a Rust value.
+        DataFusionError::SQL(inner, _) => Error::Engine(DataFusionError::Plan(inner.to_string())),
         DataFusionError::ArrowError(inner, context) => match *inner {
             ArrowError::ExternalError(inner) => unwrap_engine(DataFusionError::External(inner)),
             inner => Error::Engine(DataFusionError::ArrowError(Box::new(inner), context)),

@@ -29,8 +29,8 @@ pub(crate) struct OrdinalExec {
 }
 
 impl OrdinalExec {
-    /// Name of the column, which stands last; no column of a user's has it, since no SQL identifier holds this character.
-    pub(crate) const COLUMN: &str = "\u{0}ordinal";
+    /// Name of the column. It stands last and is found by its index, so a user's column may have this name too.
+    pub(crate) const COLUMN: &str = "__ordinal";
 
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>) -> Self {
         let mut fields: Vec<_> = input.schema().fields().iter().cloned().collect();

@@ -1,1 +1,1 @@
-
+//! Integration tests: the program from outside.

@@ -261,7 +261,7 @@ async fn helper_views_are_seen_through() {
         format!("{HEAD}CREATE VIEW v AS {view};\nCREATE TABLE lake.flights AS SELECT * FROM v AS w WHERE flight > 0")
     };
     let found = plan_text(&text("SELECT * FROM snapshot.flights")).await.unwrap();
-    assert_eq!((found.driving.as_str(), found.schema.fields().len()), ("flights", 5));
+    assert_eq!((found.driving.as_str(), found.plan.schema().fields().len()), ("flights", 5));
     let error = plan_text(&text("SELECT DISTINCT flight FROM snapshot.flights")).await.unwrap_err().to_string();
     assert!(error.starts_with("a.sql:6:30: the SELECT of lake.flights is not row-wise: DISTINCT;"), "{error}");
     let error = plan_text(&text("SELECT flihgt FROM snapshot.flights")).await.unwrap_err().to_string();
