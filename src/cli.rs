@@ -25,7 +25,7 @@ Examples:
   snaplake stage configs/shop.sql                    the first half; then look at it:
   snaplake query configs/shop.sql -c 'SELECT count(*) FROM staging.orders'
   snaplake publish configs/shop.sql                  the second half
-  snaplake plan configs/shop.sql --format json       the task list for an outside scheduler, whose workers call
+  snaplake plan configs/shop.sql --format json       the task list for an outside scheduler; its workers run
   snaplake stage configs/shop.sql --table orders --group 7
 
 Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 130 interrupted";
@@ -239,7 +239,7 @@ async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
         Command::Publish { .. } => pipeline.publish().await.map(|tables| report.tables(&tables)),
         Command::Run { .. } => pipeline.run().await.map(|tables| report.tables(&tables)),
         Command::Status { .. } => pipeline.status().await.map(|tables| report.statuses(&tables)),
-        Command::Validate { .. } => pipeline.validate().await.map(|tables| report.tables(&tables)),
+        Command::Validate { .. } => pipeline.validate().await.map(|tables| report.validations(&tables)),
         Command::Query { commands, format, .. } => query(&pipeline, report, commands, format).await,
         Command::Completions { .. } => Ok(()),
     }

@@ -174,6 +174,16 @@ pub enum Error {
         /// Staging folder.
         staging: String,
     },
+    /// A declared column that none of the files has.
+    #[error("column '{column}' is declared for snapshot.{table}, but no file has it{}", did_you_mean(nearest))]
+    ColumnInNoFile {
+        /// Snapshot table.
+        table: String,
+        /// As declared.
+        column: String,
+        /// The nearest column of the files.
+        nearest: Option<String>,
+    },
     /// A task number beyond the plan.
     #[error("lake.{table} has no {step} group {number}; the plan has groups 1 to {count}")]
     NoSuchGroup {
@@ -200,7 +210,7 @@ pub enum Error {
     },
     /// A step was asked for whose input is not complete.
     #[error(
-        "lake.{table} cannot be published: {missing} of {total} stage groups are not done; run `snaplake stage` first"
+        "lake.{table} is not staged: {missing} of {total} stage groups are not done; run `snaplake stage` first"
     )]
     NotStaged {
         /// Lake table.
@@ -228,7 +238,7 @@ pub enum Error {
     },
     /// The lake location holds files of somebody else.
     #[error(
-        "{location} holds {count} files that this snapshot did not write (such as {example}); \
+        "{location} holds files that this snapshot did not write ({count}, such as {example}); \
          publish lake.{table} to an empty location or remove them"
     )]
     ForeignFiles {

@@ -104,6 +104,12 @@ impl Location {
         Self::parse(uri, Path::new("/"))
     }
 
+    /// The same store with another raw key, as a listing gives it.
+    #[must_use]
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { store: self.store.clone(), key: key.to_owned() }
+    }
+
     /// Scheme and bucket, such as `s3://bucket`; `file://` for local files.
     #[must_use]
     pub fn store(&self) -> &str {

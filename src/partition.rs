@@ -95,7 +95,7 @@ pub fn values_at(columns: &[ArrayRef], row: usize) -> Result<Values, ArrowError>
             }
             let text = ArrayFormatter::try_new(column.as_ref(), &FORMAT)?.value(row).try_to_string()?;
             if text == NULL_SEGMENT {
-                return Err(ArrowError::InvalidArgumentError(format!(
+                return Err(ArrowError::ComputeError(format!(
                     "the text {NULL_SEGMENT} cannot be a partition value: readers take it for NULL; replace it in the SELECT"
                 )));
             }

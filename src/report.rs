@@ -117,7 +117,10 @@ impl Report {
 
     /// Prints a shell's completion script.
     pub(crate) fn completions(shell: clap_complete::Shell, command: &mut clap::Command) {
-        clap_complete::generate(shell, command, "snaplake", &mut std::io::stdout());
+        // Into memory first: the generator panics when a pipe is closed.
+        let mut script = Vec::new();
+        clap_complete::generate(shell, command, "snaplake", &mut script);
+        let _ = std::io::stdout().write_all(&script);
     }
 
     /// Prints an error with its causes and gives the program's exit code.
@@ -128,8 +131,16 @@ impl Report {
         ExitCode::from(exit_code(error))
     }
 
-    /// What `run`, `publish` or `validate` came to.
+    /// What `run` or `publish` came to.
     pub(crate) fn tables(&self, reports: &[TableReport]) {
+        self.validations(reports);
+        if self.format == OutputFormat::Human && reports.iter().all(|report| report.tasks == 0) {
+            print("nothing to do: all tables are complete");
+        }
+    }
+
+    /// What `validate` came to.
+    pub(crate) fn validations(&self, reports: &[TableReport]) {
         self.bar.finish_and_clear();
         if self.format == OutputFormat::Json {
             return print(&pretty(
@@ -154,9 +165,6 @@ impl Report {
         print(&table(&rows));
         for report in reports.iter().filter(|report| report.validation.footer_rows == 0) {
             print(&format!("lake.{} is empty: its snapshot or its SELECT has no rows", report.table));
-        }
-        if reports.iter().all(|report| report.tasks == 0) {
-            print("nothing to do: all tables are complete");
         }
     }
 
@@ -312,7 +320,7 @@ fn describe(error: &Error) -> String {
 
 /// The engine's messages, without the prefixes that name its own parts.
 fn clean(message: &str) -> String {
-    const PREFIXES: [&str; 9] = [
+    const PREFIXES: [&str; 10] = [
         "Arrow error: ",
         "Execution error: ",
         "External error: ",
@@ -321,6 +329,7 @@ fn clean(message: &str) -> String {
         "Error during planning: ",
         "Object Store error: ",
         "Schema error: ",
+        "Invalid argument error: ",
         "sql parser error: ",
     ];
     let mut text = message.trim();

@@ -208,7 +208,7 @@ async fn footers(stores: &Stores, files: &[FileEntry], differences: &mut Differe
                 );
                 sum += rows;
             }
-            Err(error) => differences.0.push(format!("{location} cannot be read: {error}")),
+            Err(error) => differences.0.push(format!("{location} is gone, changed or unreadable: {error}")),
         }
     }
     Ok(sum)

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use futures::{StreamExt, TryStreamExt};
 use glob::{MatchOptions, Pattern};
@@ -19,7 +19,7 @@ use super::infer::infer;
 use super::schema::SchemaMerger;
 use super::table::TableFiles;
 use crate::config::{FileFormat, SnapshotTable};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::manifest::codec::{decode_files, decode_foreign_summary};
@@ -135,7 +135,7 @@ async fn list_folder(
 
 fn entry(location: &Location, meta: &ObjectMeta) -> FileEntry {
     FileEntry {
-        uri: format!("{}/{}", location.store(), meta.location),
+        uri: location.with_key(meta.location.as_ref()).uri(),
         etag: meta.e_tag.as_deref().unwrap_or_default().trim_matches('"').to_owned(),
         size: meta.size,
         n_record: None,
@@ -196,13 +196,29 @@ async fn resolve(
         .await?;
     let mut merger = SchemaMerger::new(&table.name);
     for (file, seen) in files.iter_mut().zip(&seen) {
-        if let Some(schema) = &seen.schema {
-            merger.add(&file.uri, schema)?;
+        match &seen.schema {
+            // Declared types win, so those of the files need not go together; their names still count.
+            Some(schema) if table.declared.is_some() => merger.add(&file.uri, &names_only(schema))?,
+            Some(schema) => merger.add(&file.uri, schema)?,
+            None => {}
         }
         file.n_record = seen.rows.or(file.n_record);
     }
-    let schema = table.declared.clone().unwrap_or_else(|| merger.finish());
-    Ok((schema, files))
+    let found = merger.finish();
+    let Some(declared) = &table.declared else { return Ok((found, files)) };
+    let missing = declared.fields().iter().find(|field| found.field_with_name(field.name()).is_err());
+    match missing {
+        Some(field) if !is_text && !files.is_empty() => Err(Error::ColumnInNoFile {
+            table: table.name.clone(),
+            column: field.name().clone(),
+            nearest: nearest(field.name(), found.fields().iter().map(|field| field.name().as_str())),
+        }),
+        _ => Ok((Arc::clone(declared), files)),
+    }
+}
+
+fn names_only(schema: &Schema) -> Schema {
+    Schema::new(schema.fields().iter().map(|field| Field::new(field.name(), DataType::Null, true)).collect::<Vec<_>>())
 }
 
 async fn look_into(
@@ -225,5 +241,5 @@ async fn look_into(
     let footer = footer.file_metadata();
     let schema = parquet_to_arrow_schema(footer.schema_descr(), footer.key_value_metadata());
     let schema = schema.map_err(|source| unreadable(source.into()))?;
-    Ok(Seen { schema: table.declared.is_none().then_some(schema), rows: u64::try_from(footer.num_rows()).ok() })
+    Ok(Seen { schema: Some(schema), rows: u64::try_from(footer.num_rows()).ok() })
 }

@@ -295,7 +295,12 @@ impl Writer {
         let ranges = if keys.is_empty() { Vec::from([whole]) } else { partition(&keys)?.ranges() };
         let rows = batch.project(&self.columns.file)?.with_schema(Arc::clone(&self.spec.file_schema))?;
         for range in ranges {
-            let values = hive::values_at(&keys, range.start)?;
+            let values = hive::values_at(&keys, range.start).map_err(|error| {
+                DataFusionError::Execution(format!(
+                    "partition columns {}: {error}",
+                    self.spec.partition_columns.join(", ")
+                ))
+            })?;
             if self.open.as_ref().is_some_and(|open| open.values != values) {
                 self.finish().await?;
             }
