@@ -209,9 +209,7 @@ pub enum Error {
         format: String,
     },
     /// A step was asked for whose input is not complete.
-    #[error(
-        "lake.{table} is not staged: {missing} of {total} stage groups are not done; run `snaplake stage` first"
-    )]
+    #[error("lake.{table} is not staged: {missing} of {total} stage groups are not done; run `snaplake stage` first")]
     NotStaged {
         /// Lake table.
         table: String,

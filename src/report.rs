@@ -254,7 +254,10 @@ impl Report {
                 .await
                 .map_err(|error| Error::Io { action: "the shell".to_owned(), source: std::io::Error::other(error) });
         }
-        Box::pin(exec_from_commands(session, commands.to_vec(), &options)).await.map_err(crate::write::unwrap_engine)
+        match Box::pin(exec_from_commands(session, commands.to_vec(), &options)).await {
+            Err(error) if is_broken_pipe(&error) => Ok(()),
+            result => result.map_err(crate::write::unwrap_engine),
+        }
     }
 
     fn line(&self, text: &str) {
@@ -301,6 +304,12 @@ impl Reporter for Report {
             }
         }
     }
+}
+
+/// Whether somebody stopped reading, as `head` does.
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe) || error.source().is_some_and(is_broken_pipe)
 }
 
 /// The error, then its causes; a cause that its effect already quotes is left out.
