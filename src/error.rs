@@ -265,6 +265,17 @@ pub enum Error {
         /// Limit in bytes.
         limit: usize,
     },
+    /// A partition value that cannot be told from NULL, or has no text.
+    #[error("lake.{table}: a value of the partition columns ({columns}) cannot stand in a path")]
+    PartitionValue {
+        /// Lake table.
+        table: String,
+        /// Its partition columns.
+        columns: String,
+        /// Why.
+        #[source]
+        source: datafusion::arrow::error::ArrowError,
+    },
     /// A task failed while the engine ran.
     #[error("{step} of lake.{table} group {group} failed{}", at_file(file))]
     Task {
@@ -321,6 +332,7 @@ fn at_file(file: &Option<String>) -> String {
 /// What the user can do about a store's answer; empty when the source says enough.
 fn store_hint(source: &object_store::Error) -> &'static str {
     match source {
+        other if other.to_string().contains("NoSuchBucket") => ": the bucket does not exist",
         object_store::Error::NotFound { .. } => ": it does not exist",
         object_store::Error::Precondition { .. } => {
             ": it was changed after it was planned; plan again with another snaplake.snapshot_time"

@@ -88,7 +88,8 @@ impl Report {
         }
         let level = match (verbosity.quiet, verbosity.verbose) {
             (true, _) => "error",
-            (false, 0) => "warn",
+            // The AWS SDK warns of each place in which it finds no region or credentials, before it finds them.
+            (false, 0) => "warn,aws_config=error",
             (false, 1) => "warn,snaplake=info",
             (false, 2) => "info,snaplake=debug",
             (false, _) => "debug",
@@ -329,7 +330,7 @@ fn describe(error: &Error) -> String {
 
 /// The engine's messages, without the prefixes that name its own parts.
 fn clean(message: &str) -> String {
-    const PREFIXES: [&str; 10] = [
+    const PREFIXES: [&str; 11] = [
         "Arrow error: ",
         "Execution error: ",
         "External error: ",
@@ -338,6 +339,7 @@ fn clean(message: &str) -> String {
         "Error during planning: ",
         "Object Store error: ",
         "Schema error: ",
+        "Compute error: ",
         "Invalid argument error: ",
         "sql parser error: ",
     ];

@@ -31,7 +31,8 @@ impl Stores {
         Self { s3, open: Mutex::default() }
     }
 
-    /// Puts a store of the caller's in place, such as one in memory; `url` is scheme and bucket.
+    /// Puts a store of the caller's in place; `url` is scheme and bucket. Unless that is `file://`, the store must take
+    /// etags in quotes, as HTTP does.
     pub fn insert(&self, url: &str, store: Arc<dyn ObjectStore>) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(url.to_owned(), store);
     }

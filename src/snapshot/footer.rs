@@ -14,7 +14,7 @@ use crate::manifest::FileEntry;
 use crate::session::{Pin, PinnedStore};
 
 /// Bytes read from the end of a file: holds most footers.
-const FOOTER_BYTES: usize = 64 << 10;
+pub(super) const FOOTER_BYTES: usize = 64 << 10;
 
 /// The footer of `file`, which lies at `location` in `store`.
 ///

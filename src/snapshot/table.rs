@@ -25,6 +25,7 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::SessionContext;
 use object_store::ObjectMeta;
 
+use super::footer::FOOTER_BYTES;
 use super::text::{TextFile, TextScanExec};
 use crate::config::FileFormat;
 use crate::layout::Location;
@@ -122,11 +123,12 @@ impl FileListTable {
         let table = TableSchema::builder(Arc::clone(&self.table.schema))
             .with_table_partition_cols(self.partition_fields.clone())
             .build();
-        let config = FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(table)))
-            .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
-            .with_statistics(self.statistics())
-            .with_projection_indices(projection.cloned())?
-            .build();
+        let config =
+            FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(table).with_metadata_size_hint(FOOTER_BYTES)))
+                .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
+                .with_statistics(self.statistics())
+                .with_projection_indices(projection.cloned())?
+                .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 
@@ -221,7 +223,10 @@ pub(crate) fn parquet_scan(schema: &SchemaRef, groups: &[Vec<FileEntry>]) -> Res
         })
         .collect::<Result<Vec<_>>>()?;
     let table = TableSchema::builder(Arc::clone(schema)).build();
-    let config = FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(table))).with_file_groups(groups).build();
+    let config =
+        FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(table).with_metadata_size_hint(FOOTER_BYTES)))
+            .with_file_groups(groups)
+            .build();
     Ok(DataSourceExec::from_data_source(config))
 }
 

@@ -295,11 +295,9 @@ impl Writer {
         let ranges = if keys.is_empty() { Vec::from([whole]) } else { partition(&keys)?.ranges() };
         let rows = batch.project(&self.columns.file)?.with_schema(Arc::clone(&self.spec.file_schema))?;
         for range in ranges {
-            let values = hive::values_at(&keys, range.start).map_err(|error| {
-                DataFusionError::Execution(format!(
-                    "partition columns {}: {error}",
-                    self.spec.partition_columns.join(", ")
-                ))
+            let values = hive::values_at(&keys, range.start).map_err(|source| {
+                let columns = self.spec.partition_columns.join(", ");
+                external(Error::PartitionValue { table: self.spec.table.clone(), columns, source })
             })?;
             if self.open.as_ref().is_some_and(|open| open.values != values) {
                 self.finish().await?;

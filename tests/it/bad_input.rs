@@ -1,0 +1,277 @@
+//! Bad input: each test shows exit code and message, and that nothing is half-published.
+
+use std::fs;
+
+use crate::project::Project;
+
+const ORDERS: &str = "CREATE EXTERNAL TABLE snapshot.orders STORED AS CSV LOCATION 'export/';\n";
+const LAKE: &str = "CREATE TABLE lake.orders AS SELECT * FROM snapshot.orders;\n";
+
+/// One small CSV snapshot and one lake table with these properties and this SELECT.
+fn shop(with: &str, select: &str) -> Project {
+    let config = format!("{ORDERS}CREATE TABLE lake.orders {with} AS\n{select};\n");
+    Project::new(&config).file("export/a.csv", "id,day\n1,mon\n2,tue\n")
+}
+
+/// Runs a command that must fail: its exit code and what it says.
+fn refused(project: &Project, arguments: &[&str]) -> String {
+    let outcome = project.snaplake(arguments);
+    assert_eq!(outcome.out, "", "an error leaves nothing on standard output");
+    format!("exit {}: {}", outcome.code, outcome.err.trim_end())
+}
+
+/// A run that must fail before anything is planned: no file is written.
+fn refused_at_planning(project: &Project) -> String {
+    let message = refused(project, &["run", "config.sql", "--quiet"]);
+    assert_eq!(project.files("staging"), [""; 0], "planning failed, but wrote");
+    assert_eq!(project.files("lake"), [""; 0], "planning failed, but published");
+    message
+}
+
+/// A run that must fail in a task: the plan is there, but no task is committed, and nothing is published.
+fn refused_at_staging(project: &Project) -> String {
+    let message = refused(project, &["run", "config.sql", "--quiet"]);
+    let committed = project.files("staging").into_iter().filter(|file| file.contains("staging-file-groups"));
+    assert_eq!(committed.collect::<Vec<_>>(), [""; 0], "a failed task has a manifest");
+    assert_eq!(project.files("lake"), [""; 0], "a failed run published");
+    message
+}
+
+#[test]
+fn missing_folder_is_named() {
+    let project = Project::new(&format!("{ORDERS}{LAKE}"));
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: no file matches [dir]/export/ of snapshot.orders; check the path, and the file extension for the format CSV");
+}
+
+#[test]
+fn missing_file_is_named() {
+    let project = Project::new(&format!("{}{LAKE}", ORDERS.replace("export/", "export/orders.csv")));
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: no file matches [dir]/export/orders.csv of snapshot.orders; check the path, and the file extension for the format CSV");
+}
+
+#[test]
+fn folder_without_a_file_of_the_format_is_named() {
+    let project = Project::new(&format!("{ORDERS}{LAKE}")).file("export/a.parquet", "x").file("export/_b.csv", "x");
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: no file matches [dir]/export/ of snapshot.orders; check the path, and the file extension for the format CSV");
+}
+
+#[test]
+fn glob_that_matches_nothing_is_named() {
+    let project = Project::new(&format!("{}{LAKE}", ORDERS.replace("export/", "export/2024-*.csv")))
+        .file("export/2023-01.csv", "id\n1\n");
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: no file matches [dir]/export/2024-*.csv of snapshot.orders; check the path, and the file extension for the format CSV");
+}
+
+#[test]
+fn truncated_parquet_is_named() {
+    let config = format!("{}{LAKE}", ORDERS.replace("CSV", "PARQUET"));
+    let project = Project::new(&config)
+        .copy("COPY (SELECT value AS id FROM generate_series(1, 100)) TO 'export/a.parquet'")
+        .copy("COPY (SELECT value AS id FROM generate_series(1, 100)) TO 'export/b.parquet'")
+        .truncate("export/b.parquet");
+    insta::assert_snapshot!(refused_at_planning(&project), @r"
+    exit 1: error: cannot read file://[dir]/export/b.parquet of snapshot.orders; the file may be truncated or not of this format
+      because Invalid Parquet file. Corrupt footer
+    ");
+}
+
+#[test]
+fn truncated_gzip_is_named_at_planning_without_declared_columns_and_at_staging_with_them() {
+    let text = (0..1000).map(|id| format!("{id},{}\n", id * 7919 % 1000)).collect::<String>();
+    let inferred = Project::new(&format!("{ORDERS}{LAKE}"))
+        .gzip("export/a.csv.gz", &format!("id,day\n{text}"))
+        .gzip("export/b.csv.gz", &format!("id,day\n{text}"))
+        .truncate("export/b.csv.gz");
+    insta::assert_snapshot!(refused_at_planning(&inferred), @r"
+    exit 1: error: cannot read file://[dir]/export/b.csv.gz of snapshot.orders; the file may be truncated or not of this format
+      because IO error: unexpected end of file
+    ");
+    let declared =
+        Project::new(&format!("{}{LAKE}", ORDERS.replace("orders STORED", "orders (id INT, day INT) STORED")))
+            .gzip("export/a.csv.gz", &format!("id,day\n{text}"))
+            .gzip("export/b.csv.gz", &format!("id,day\n{text}"))
+            .truncate("export/b.csv.gz");
+    insta::assert_snapshot!(refused_at_staging(&declared), @r"
+    exit 1: error: stage of lake.orders group 1 failed
+      because cannot read file://[dir]/export/b.csv.gz of snapshot.orders; the file may be truncated or not of this format
+      because IO error: unexpected end of file
+    ");
+}
+
+#[test]
+fn column_that_no_file_has_is_told_with_the_nearest_one() {
+    insta::assert_snapshot!(refused_at_planning(&shop("", "SELECT id, dya FROM snapshot.orders")), @"exit 2: error: config.sql:7:12: column 'dya' does not exist; did you mean 'day'?");
+}
+
+#[test]
+fn declared_column_that_no_file_has_is_told_with_the_nearest_one() {
+    let sql = ORDERS.replace("orders STORED AS CSV", "orders (id INT, dya VARCHAR) STORED AS PARQUET");
+    let project =
+        Project::new(&format!("{sql}{LAKE}")).copy("COPY (SELECT 1 AS id, 'mon' AS day) TO 'export/a.parquet'");
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: column 'dya' is declared for snapshot.orders, but no file has it; did you mean 'day'?");
+}
+
+#[test]
+fn value_that_cannot_be_cast_is_told_with_its_file_among_several() {
+    let config = format!(
+        "{}CREATE TABLE lake.orders AS SELECT CAST(day AS INT) AS day FROM snapshot.orders;",
+        ORDERS.replace("orders STORED", "orders (id INT, day VARCHAR) STORED")
+    );
+    let project = Project::new(&config)
+        .file("export/a.csv", "id,day\n1,7\n")
+        .file("export/b.csv", "id,day\n2,8\n3,n/a\n")
+        .file("export/c.csv", "id,day\n4,9\n");
+    insta::assert_snapshot!(refused_at_staging(&project), @r"
+    exit 1: error: stage of lake.orders group 1 failed at file://[dir]/export/b.csv
+      because Cast error: Cannot cast string 'n/a' to value of Int32 type
+    ");
+}
+
+#[test]
+fn text_that_is_not_of_its_declared_type_is_told_with_its_line() {
+    let config = format!("{}{LAKE}", ORDERS.replace("orders STORED", "orders (id INT, day DATE) STORED"));
+    let project = Project::new(&config)
+        .file("export/a.csv", "id,day\n1,2024-01-31\n")
+        .file("export/b.csv", "id,day\n2,2024-02-28\n3,2024-02-31\n");
+    insta::assert_snapshot!(refused_at_staging(&project), @r"
+    exit 1: error: stage of lake.orders group 1 failed
+      because cannot read file://[dir]/export/b.csv of snapshot.orders; the file may be truncated or not of this format
+      because Parser error: Error while parsing value '2024-02-31' as type 'Date32' for column 'day' in row 2. Row data: '[3,2024-02-31]'
+    ");
+}
+
+#[test]
+fn types_that_do_not_merge_are_told_with_both_files() {
+    let project = Project::new(&format!("{}{LAKE}", ORDERS.replace("CSV", "PARQUET")))
+        .copy("COPY (SELECT 1 AS id, 'x' AS day) TO 'export/a.parquet'")
+        .copy("COPY (SELECT 1 AS id, true AS day) TO 'export/b.parquet'");
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: column 'day' of snapshot.orders is Utf8 in file://[dir]/export/a.parquet but Boolean in file://[dir]/export/b.parquet; declare the column in CREATE EXTERNAL TABLE to choose one type");
+}
+
+#[test]
+fn partition_value_that_no_key_can_hold_is_told() {
+    let project =
+        shop("WITH (partitioned_by = ARRAY['day'])", "SELECT id, repeat(day, 100) AS day FROM snapshot.orders");
+    insta::assert_snapshot!(refused_at_staging(&project), @r"
+    exit 1: error: stage of lake.orders group 1 failed
+      because lake.orders: partition column 'day' has a value of 304 bytes (starts with 'monmonmonmonmonmonmonmonmonmonmonmonmonm'); keys allow at most 255 bytes per value, so choose another partition column
+    ");
+}
+
+#[test]
+fn text_that_hive_takes_for_null_is_refused_as_a_partition_value() {
+    let project = shop("WITH (partitioned_by = ARRAY['day'])", "SELECT id, day FROM snapshot.orders")
+        .file("export/a.csv", "id,day\n1,__HIVE_DEFAULT_PARTITION__\n");
+    insta::assert_snapshot!(refused_at_staging(&project), @r"
+    exit 1: error: stage of lake.orders group 1 failed
+      because lake.orders: a value of the partition columns (day) cannot stand in a path
+      because the text __HIVE_DEFAULT_PARTITION__ cannot be a partition value: readers take it for NULL; replace it in the SELECT
+    ");
+}
+
+#[test]
+fn lake_with_files_of_somebody_else_is_refused_and_left_alone() {
+    let project = shop("WITH (external_location = 'mine')", "SELECT * FROM snapshot.orders")
+        .file("mine/other.parquet", "not ours");
+    insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"exit 1: error: [dir]/mine holds files that this snapshot did not write (1, such as other.parquet); publish lake.orders to an empty location or remove them");
+    assert_eq!(project.files("mine"), ["mine/other.parquet"]);
+}
+
+#[test]
+fn two_tables_with_one_location_are_refused() {
+    let project = Project::new(&format!(
+        "{ORDERS}CREATE TABLE lake.a WITH (external_location = 'out') AS SELECT * FROM snapshot.orders;
+CREATE TABLE lake.b WITH (external_location = 'out/b') AS SELECT * FROM snapshot.orders;"
+    ));
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 2: error: config.sql:7:1: lake.b would be published to [dir]/out/b, which overlaps the location of lake.a; give one another external_location");
+}
+
+// A file stands where a folder should be: permissions would not stop root.
+#[test]
+fn staging_folder_that_cannot_be_written_is_named() {
+    let project = shop("", "SELECT * FROM snapshot.orders").file("staging", "a file");
+    insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @r"
+    exit 1: error: read [dir]/staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/manifests/manifest-summary.json failed
+      because Generic LocalFileSystem error: Unable to open file [dir]/staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/manifests/manifest-summary.json: Not a directory (os error 20)
+    ");
+    assert_eq!(project.files("lake"), [""; 0]);
+}
+
+#[test]
+fn lake_folder_that_cannot_be_written_is_named_and_staging_is_kept() {
+    let project = shop("", "SELECT * FROM snapshot.orders").file("lake", "a file");
+    insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @r"
+    exit 1: error: list [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders failed
+      because Generic LocalFileSystem error: Unable to walk dir: IO error for operation on [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders: Not a directory (os error 20)
+    ");
+    fs::remove_file(project.path("lake")).unwrap();
+    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0, "a rerun goes on where the run stopped");
+}
+
+#[test]
+fn config_that_is_missing_or_not_utf8_is_named() {
+    let project = Project::new("").file("latin.sql", b"SET snaplake.database = 'caf\xe9';");
+    insta::assert_snapshot!(refused(&project, &["run", "latin.sql"]), @"exit 2: error: latin.sql is not UTF-8 text (byte 28); save it as UTF-8");
+    insta::assert_snapshot!(refused(&project, &["run", "none.sql"]), @r"
+    exit 2: error: cannot read config file none.sql
+      because No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn config_that_changed_after_staging_is_refused() {
+    let project = shop("", "SELECT * FROM snapshot.orders");
+    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    let config = fs::read_to_string(project.path("config.sql")).unwrap();
+    let project = project.file("config.sql", config.replace("SELECT *", "SELECT id"));
+    insta::assert_snapshot!(masked(&refused(&project, &["publish", "config.sql"])), @"exit 1: error: lake.orders was planned [time] with another SELECT; set a new snaplake.snapshot_time, or remove [dir]/staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z to plan it anew");
+    assert_eq!(project.files("lake"), [""; 0]);
+}
+
+#[test]
+fn snapshot_file_that_changed_after_planning_is_named() {
+    let project =
+        shop("WITH (file_group_size = 1)", "SELECT * FROM snapshot.orders").file("export/b.csv", "id,day\n3,wed\n");
+    assert_eq!(project.snaplake(&["stage", "config.sql", "--group", "1"]).code, 0);
+    let project = project.file("export/a.csv", "id,day\n9,sun\n").file("export/b.csv", "id,day\n8,sat,sun\n");
+    insta::assert_snapshot!(masked(&refused(&project, &["run", "config.sql", "--quiet"])), @r"
+    exit 1: error: stage of lake.orders group 2 failed
+      because read file://[dir]/export/b.csv failed: it was changed after it was planned; plan again with another snaplake.snapshot_time
+      because Request precondition failure for path [dir]/export/b.csv: [etag] does not match [etag]
+    ");
+    assert_eq!(project.files("lake"), [""; 0]);
+}
+
+#[test]
+fn unknown_table_and_group_out_of_range_are_usage_errors() {
+    let project = shop("", "SELECT * FROM snapshot.orders");
+    insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--table", "order"]), @"exit 2: error: config.sql:1:1: the config has no table lake.order; did you mean 'orders'?");
+    insta::assert_snapshot!(refused(&project, &["stage", "config.sql", "--group", "2", "--table", "orders"]), @"exit 2: error: lake.orders has no stage group 2; the plan has groups 1 to 1");
+    insta::assert_snapshot!(refused(&project, &["stage", "config.sql", "--group", "0", "--table", "orders"]), @"exit 2: error: lake.orders has no stage group 0; the plan has groups 1 to 1");
+    insta::assert_snapshot!(refused(&project, &["publish", "config.sql", "--quiet"]), @"exit 1: error: lake.orders is not staged: 1 of 1 stage groups are not done; run `snaplake stage` first");
+    insta::assert_snapshot!(refused(&project, &["validate", "config.sql", "--quiet"]), @"exit 1: error: lake.orders is not staged: 1 of 1 stage groups are not done; run `snaplake stage` first");
+}
+
+#[test]
+fn select_that_is_not_row_wise_or_not_repeatable_is_refused() {
+    let told = |select: &str| refused_at_planning(&shop("", select));
+    insta::assert_snapshot!(told("SELECT day, count(*) AS n FROM snapshot.orders GROUP BY day"), @"exit 2: error: config.sql:7:1: the SELECT of lake.orders is not row-wise: GROUP BY; a row-wise SELECT runs once per file group. To run it once over all files, write WITH (file_group_size = 'all')");
+    insta::assert_snapshot!(told("SELECT id, random() AS r FROM snapshot.orders"), @"exit 2: error: config.sql:7:12: function random() gives another value on each run, so a retry would write other rows; compute it from the data instead");
+    insta::assert_snapshot!(told("SELECT DISTINCT day FROM snapshot.orders"), @"exit 2: error: config.sql:7:1: the SELECT of lake.orders is not row-wise: DISTINCT; a row-wise SELECT runs once per file group. To run it once over all files, write WITH (file_group_size = 'all')");
+}
+
+#[test]
+fn wrong_property_size_and_partition_column_are_told_at_their_place() {
+    let told = |with: &str| refused_at_planning(&shop(with, "SELECT * FROM snapshot.orders"));
+    insta::assert_snapshot!(told("WITH (target_file_size = '12 parsecs')"), @"exit 2: error: config.sql:6:51: '12 parsecs' is not a value of target_file_size: expected a size such as '128MB', '128MiB' or a number of bytes");
+    insta::assert_snapshot!(told("WITH (sort_by = ARRAY['id'])"), @"exit 2: error: config.sql:6:32: unknown property 'sort_by'; did you mean 'sorted_by'?");
+    insta::assert_snapshot!(told("WITH (partitioned_by = ARRAY['dya'])"), @"exit 2: error: config.sql:6:55: partitioned_by column 'dya' is not in the SELECT of lake.orders; did you mean 'day'?");
+    insta::assert_snapshot!(told("WITH (sorted_by = ARRAY['idd'])"), @"exit 2: error: config.sql:6:50: sorted_by column 'idd' is not in the SELECT of lake.orders; did you mean 'id'?");
+}
+
+/// Times and etags differ from run to run.
+fn masked(text: &str) -> String {
+    let time = regex::Regex::new(r"planned [0-9T:.-]+Z").unwrap().replace_all(text, "planned [time]").into_owned();
+    let etags = regex::Regex::new("[0-9a-f-]+ does not match [0-9a-f-]+").unwrap();
+    etags.replace_all(&time, "[etag] does not match [etag]").into_owned()
+}

@@ -1,0 +1,296 @@
+//! What the program prints: results on standard output, talk on standard error, exit codes.
+
+use std::process::Stdio;
+
+use regex::Regex;
+
+use crate::project::Project;
+
+const CONFIG: &str = "CREATE EXTERNAL TABLE snapshot.orders STORED AS CSV LOCATION 'export/orders/';
+CREATE EXTERNAL TABLE snapshot.days STORED AS CSV LOCATION 'export/days.csv';
+CREATE TABLE lake.orders WITH (partitioned_by = ARRAY['day'], sorted_by = ARRAY['id'], file_group_size = 1) AS
+SELECT o.id, o.day, d.name FROM snapshot.orders AS o LEFT JOIN snapshot.days AS d ON d.day = o.day;
+CREATE TABLE lake.none AS SELECT day FROM snapshot.days WHERE day = 'never';
+";
+
+fn shop() -> Project {
+    Project::new(CONFIG)
+        .file("export/orders/a.csv", "id,day\n1,mon\n2,tue\n")
+        .file("export/orders/b.csv", "id,day\n3,mon\n4,\n")
+        .file("export/days.csv", "day,name\nmon,Monday\n")
+}
+
+/// What the program did, without what differs from run to run: times, seconds, sizes of Parquet, fingerprints.
+fn shown(project: &Project, arguments: &[&str]) -> String {
+    let outcome = project.snaplake(arguments);
+    let exit = if outcome.code == 0 { String::new() } else { format!("exit {}\n", outcome.code) };
+    let talk = if outcome.err.is_empty() { String::new() } else { format!("--- standard error\n{}", outcome.err) };
+    let text = format!("{exit}{}{talk}", outcome.out);
+    let masks = [
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "[time]"),
+        (r"-> +[0-9.]+ (B|[KM]iB)", "-> [bytes]"),
+        (r"(?m)[0-9]+\.[0-9]$", "[s]"),
+        (r"(publish .* files), [0-9.]+ (B|[KM]iB)", "$1, [bytes]"),
+        (r#""seconds": [0-9.e-]+"#, r#""seconds": [s]"#),
+        (r"(\S) {2,}", "$1  "),
+        ("[0-9a-f]{32}", "[fingerprint]"),
+        (r#""bytes": [0-9]{3,}"#, r#""bytes": [bytes]"#),
+    ];
+    masks.iter().fold(text, |text, (pattern, mask)| Regex::new(pattern).unwrap().replace_all(&text, *mask).into_owned())
+}
+
+#[test]
+fn help_of_the_program_and_of_every_subcommand() {
+    let project = Project::new("");
+    for command in ["", "plan", "stage", "publish", "run", "status", "validate", "query", "completions"] {
+        let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+        let outcome = project.snaplake(&arguments);
+        assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{command}");
+        let name = if command.is_empty() { "help".to_owned() } else { format!("help_{command}") };
+        insta::assert_snapshot!(name, outcome.out);
+    }
+}
+
+#[test]
+fn wrong_arguments_exit_with_2_and_say_why() {
+    let project = shop();
+    let told = [
+        vec![],
+        vec!["run"],
+        vec!["rnu", "config.sql"],
+        vec!["run", "config.sql", "--tabel", "orders"],
+        vec!["run", "config.sql", "--var", "x"],
+        vec!["run", "config.sql", "--memory-limit", "much"],
+        vec!["run", "config.sql", "--threads", "0"],
+        vec!["stage", "config.sql", "--group", "1"],
+        vec!["query", "config.sql", "-c", "SELECT 1", "--format", "xml"],
+    ];
+    for arguments in &told {
+        let outcome = project.snaplake(arguments);
+        assert_eq!((outcome.code, outcome.out.as_str()), (2, ""), "{arguments:?}");
+    }
+    let first = |arguments: &[&str]| project.snaplake(arguments).err.lines().next().unwrap_or_default().to_owned();
+    insta::assert_snapshot!(told[1..].iter().map(|arguments| first(arguments)).collect::<Vec<_>>().join("\n"), @r"
+    error: the following required arguments were not provided:
+    error: unrecognized subcommand 'rnu'
+    error: unexpected argument '--tabel' found
+    error: invalid value 'x' for '--var <NAME=VALUE>': write NAME=VALUE
+    error: invalid value 'much' for '--memory-limit <SIZE>': write a size such as 512MB, 4GiB or 1000000
+    error: invalid value '0' for '--threads <N>': 0 is not in 1..=65535
+    error: --group runs one task of one table, but the config has 2; name it with --table
+    error: 'xml' is not a format of rows; use table, csv, tsv, json, nd-json or automatic
+    ");
+    assert_eq!(project.files("staging"), [""; 0]);
+}
+
+#[test]
+fn plan_shows_what_would_be_done_and_writes_nothing() {
+    let project = shop();
+    insta::assert_snapshot!(shown(&project, &["plan", "config.sql"]), @r"
+    table  from  files  bytes  rows  stage groups  publish groups
+    orders  orders  2  35 B  4  2 (0 done)  known after stage
+    none  days  1  20 B  1  1 (0 done)  known after stage
+    lake.orders -> [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders
+    lake.none -> [dir]/lake/shop/none/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/none
+    ");
+    insta::assert_snapshot!("plan_json", shown(&project, &["plan", "config.sql", "--format", "json"]));
+    insta::assert_snapshot!("plan_explain", shown(&project, &["plan", "config.sql", "--table", "orders", "--explain"]));
+    assert_eq!(project.files("staging").len() + project.files("lake").len(), 0);
+}
+
+#[test]
+fn stage_and_publish_are_the_two_halves_and_status_tells_how_far_they_are() {
+    let project = shop();
+    insta::assert_snapshot!(shown(&project, &["status", "config.sql"]), @r"
+    table  planned  staged  published  complete
+    orders  no  0 of 0  0 of 0  no
+    none  no  0 of 0  0 of 0  no
+    ");
+    insta::assert_snapshot!(shown(&project, &["stage", "config.sql", "--table", "orders", "--group", "2"]), @"lake.orders stage group 2: done");
+    insta::assert_snapshot!(shown(&project, &["stage", "config.sql"]), @r"
+    table  planned  staged  published  complete
+    orders  [time]  2 of 2  0 of 0  no
+    none  [time]  1 of 1  0 of 0  no
+    --- standard error
+    stage  orders: 1 of 2 tasks, 1 done before; 1 file, 19 B
+    stage  none: 1 of 1 task; 1 file, 20 B
+    ");
+    insta::assert_snapshot!(shown(&project, &["plan", "config.sql", "--quiet"]), @r"
+    table  from  files  bytes  rows  stage groups  publish groups
+    orders  orders  2  35 B  4  2 (2 done)  known after stage
+    none  days  1  20 B  1  1 (1 done)  known after stage
+    lake.orders -> [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders
+    lake.none -> [dir]/lake/shop/none/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/none
+    ");
+    insta::assert_snapshot!(shown(&project, &["publish", "config.sql"]), @r"
+    table  rows in  rows out  files  bytes  partitions  seconds
+    orders  4  4  2 -> 3  35 B -> [bytes]  3  [s]
+    none  1  0  1 -> 1  20 B -> [bytes]  1  [s]
+    lake.none is empty: its snapshot or its SELECT has no rows
+    --- standard error
+    publish orders: 3 of 3 tasks; 4 files, [bytes]
+    publish none: 1 of 1 task; 0 files, [bytes]
+    valid  orders: 4 rows in and out agree, _SUCCESS written
+    valid  none: 0 rows in and out agree, _SUCCESS written
+    ");
+    insta::assert_snapshot!(shown(&project, &["status", "config.sql"]), @r"
+    table  planned  staged  published  complete
+    orders  [time]  2 of 2  3 of 3  yes
+    none  [time]  1 of 1  1 of 1  yes
+    ");
+}
+
+#[test]
+fn run_prints_one_table_and_a_rerun_has_nothing_to_do() {
+    let project = shop();
+    insta::assert_snapshot!(shown(&project, &["run", "config.sql"]), @r"
+    table  rows in  rows out  files  bytes  partitions  seconds
+    orders  4  4  2 -> 3  35 B -> [bytes]  3  [s]
+    none  1  0  1 -> 1  20 B -> [bytes]  1  [s]
+    lake.none is empty: its snapshot or its SELECT has no rows
+    --- standard error
+    stage  orders: 2 of 2 tasks; 2 files, 35 B
+    stage  none: 1 of 1 task; 1 file, 20 B
+    publish orders: 3 of 3 tasks; 4 files, [bytes]
+    publish none: 1 of 1 task; 0 files, [bytes]
+    valid  orders: 4 rows in and out agree, _SUCCESS written
+    valid  none: 0 rows in and out agree, _SUCCESS written
+    ");
+    let files = project.files("");
+    insta::assert_snapshot!(shown(&project, &["run", "config.sql"]), @r"
+    table  rows in  rows out  files  bytes  partitions  seconds
+    orders  4  4  2 -> 3  35 B -> [bytes]  3  [s]
+    none  1  0  1 -> 1  20 B -> [bytes]  1  [s]
+    lake.none is empty: its snapshot or its SELECT has no rows
+    nothing to do: all tables are complete
+    --- standard error
+    stage  orders: 0 of 2 tasks, 2 done before; 0 files, 0 B
+    stage  none: 0 of 1 task, 1 done before; 0 files, 0 B
+    publish orders: 0 of 3 tasks, 3 done before; 0 files, [bytes]
+    publish none: 0 of 1 task, 1 done before; 0 files, [bytes]
+    ");
+    assert_eq!(project.files(""), files);
+    insta::assert_snapshot!(shown(&project, &["run", "config.sql", "--quiet", "--table", "orders"]), @r"
+    table  rows in  rows out  files  bytes  partitions  seconds
+    orders  4  4  2 -> 3  35 B -> [bytes]  3  [s]
+    nothing to do: all tables are complete
+    ");
+    insta::assert_snapshot!(shown(&project, &["validate", "config.sql", "--quiet"]), @r"
+    table  rows in  rows out  files  bytes  partitions  seconds
+    orders  4  4  2 -> 3  35 B -> [bytes]  3  [s]
+    none  1  0  1 -> 1  20 B -> [bytes]  1  [s]
+    lake.none is empty: its snapshot or its SELECT has no rows
+    ");
+    insta::assert_snapshot!("run_json", shown(&project, &["run", "config.sql", "--format", "json"]));
+}
+
+#[test]
+fn run_fails_with_3_when_a_published_file_is_gone() {
+    let project = shop();
+    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0);
+    let file = project.files("lake").into_iter().find(|file| file.contains("day=tue")).unwrap();
+    std::fs::remove_file(project.path(&file)).unwrap();
+    insta::assert_snapshot!(hidden(&shown(&project, &["validate", "config.sql", "--table", "orders"])), @r"
+    exit 3
+    --- standard error
+    error: validation of lake.orders failed: [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders/day=tue/[name].parquet is gone, changed or unreadable: Object Store error: Object at location [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders/day=tue/[name].parquet not found: No such file or directory (os error 2); rows of lake files: 4, rows in their footers: 3
+    ");
+}
+
+/// Data files have names that a fingerprint decides.
+fn hidden(text: &str) -> String {
+    Regex::new(r"\d{6}-[0-9a-f]{12}-\d{4}").unwrap().replace_all(text, "[name]").into_owned()
+}
+
+#[test]
+fn query_prints_rows_in_every_format_and_nothing_else() {
+    let project = shop();
+    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    let sql = "SELECT id, day, name FROM lake.orders ORDER BY id";
+    for format in ["table", "csv", "tsv", "json", "nd-json"] {
+        let outcome = project.snaplake(&["query", "config.sql", "-c", sql, "--format", format]);
+        assert_eq!((outcome.code, outcome.err.as_str()), (0, ""));
+        insta::assert_snapshot!(format!("query_{}", format.replace('-', "")), outcome.out);
+    }
+    let two =
+        project.snaplake(&["query", "config.sql", "-c", "SELECT 1 AS a", "-c", "SELECT 2 AS b", "--format", "csv"]);
+    assert_eq!(two.out, "a\n1\nb\n2\n");
+}
+
+#[test]
+fn query_refuses_statements_that_write() {
+    let project = shop();
+    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    let before = project.files("");
+    let told = [
+        "INSERT INTO lake.orders VALUES (9, 'x', 'sun')",
+        "CREATE TABLE lake.x AS SELECT 1",
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION 'export/days.csv'",
+        "COPY lake.orders TO 'out.parquet'",
+        "DROP TABLE lake.orders",
+        "DELETE FROM lake.orders",
+        "UPDATE lake.orders SET id = 1",
+        "EXPLAIN ANALYZE INSERT INTO lake.orders VALUES (9, 'x', 'sun')",
+    ]
+    .map(|sql| project.snaplake(&["query", "config.sql", "-c", sql]))
+    .map(|outcome| {
+        assert_eq!((outcome.code, outcome.out.as_str()), (1, ""));
+        outcome.err
+    });
+    insta::assert_snapshot!(told.concat(), @r"
+    error: query is read-only: statements that create, write or drop are refused
+    error: query is read-only: statements that create, write or drop are refused
+    error: query is read-only: statements that create, write or drop are refused
+    error: query is read-only: statements that create, write or drop are refused
+    error: query is read-only: statements that create, write or drop are refused
+    error: query is read-only: statements that create, write or drop are refused
+    error: query is read-only: statements that create, write or drop are refused
+    error: query is read-only: statements that create, write or drop are refused
+    error: query is read-only: statements that create, write or drop are refused
+    ");
+    assert_eq!(project.files(""), before);
+}
+
+#[test]
+fn completions_name_every_subcommand() {
+    let outcome = Project::new("").snaplake(&["completions", "bash"]);
+    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""));
+    for command in ["plan", "stage", "publish", "run", "status", "validate", "query"] {
+        assert!(outcome.out.contains(&format!("snaplake__subcmd__{command}")), "{command}");
+    }
+}
+
+#[test]
+fn log_lines_go_to_standard_error_as_text_or_json() {
+    let outcome = shop().snaplake(&["run", "config.sql", "-v", "--log-format", "json", "--format", "json"]);
+    assert_eq!(outcome.code, 0);
+    serde_json::from_str::<serde_json::Value>(&outcome.out).unwrap();
+    let logs: Vec<&str> = outcome.err.lines().filter(|line| line.starts_with('{')).collect();
+    for line in &logs {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+}
+
+// The reader is gone before the first byte: what `snaplake ... | head -0` does.
+#[test]
+fn closed_pipe_is_not_a_panic() {
+    let project = shop();
+    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    let everything = "SELECT a.value FROM generate_series(1, 1000) AS a, generate_series(1, 1000)";
+    let panics = [
+        vec!["--help"],
+        vec!["completions", "bash"],
+        vec!["plan", "config.sql"],
+        vec!["status", "config.sql", "--format", "json"],
+        vec!["run", "config.sql"],
+        vec!["query", "config.sql", "--format", "csv", "-c", everything],
+    ]
+    .map(|arguments| {
+        let mut command = project.command(&arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        project.outcome(&child.wait_with_output().unwrap()).err
+    });
+    assert!(panics.iter().all(|err| !err.contains("panicked")), "{panics:#?}");
+}

@@ -1,0 +1,226 @@
+//! Requests to the store per step, pinned: a step reads what manifests say and lists no data folder to find out.
+//!
+//! The store is in memory behind a wrapper that counts. A multipart upload counts one PUT per request of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use insta::assert_snapshot;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+    coalesce_ranges,
+};
+use snaplake::Pipeline;
+use snaplake::config::S3Settings;
+use snaplake::layout::Step;
+use snaplake::pipeline::TaskSpec;
+use snaplake::session::Stores;
+
+use crate::support::{EVENTS, Work, events};
+
+/// Requests so far: method and key.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<(&'static str, String)>>>);
+
+impl Log {
+    fn add(&self, method: &'static str, key: impl fmt::Display) {
+        self.0.lock().unwrap().push((method, key.to_string()));
+    }
+
+    fn take(&self) -> Vec<(&'static str, String)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+/// A store that speaks HTTP's etags, which are in quotes, and counts requests.
+#[derive(Debug)]
+struct Counting {
+    inner: InMemory,
+    log: Log,
+}
+
+impl fmt::Display for Counting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Counting({})", self.inner)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Counting {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.log.add("PUT", path);
+        self.inner.put_opts(path, payload, options).await
+    }
+
+    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.log.add("PUT", path);
+        let inner = self.inner.put_multipart_opts(path, options).await?;
+        Ok(Box::new(CountingUpload { inner, path: path.clone(), log: self.log.clone() }))
+    }
+
+    async fn get_opts(&self, path: &Path, mut options: GetOptions) -> Result<GetResult> {
+        self.log.add(if options.head { "HEAD" } else { "GET" }, path);
+        options.if_match = options.if_match.map(|etag| etag.trim_matches('"').to_owned());
+        self.inner.get_opts(path, options).await
+    }
+
+    async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let get = |range| async move { self.get_range(path, range).await };
+        coalesce_ranges(ranges, get, OBJECT_STORE_COALESCE_DEFAULT).await
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.log.add("DELETE", "");
+        self.inner.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.log.add("LIST", prefix.cloned().unwrap_or_default());
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.log.add("LIST", prefix.cloned().unwrap_or_default());
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.log.add("PUT", to);
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[derive(Debug)]
+struct CountingUpload {
+    inner: Box<dyn MultipartUpload>,
+    path: Path,
+    log: Log,
+}
+
+#[async_trait]
+impl MultipartUpload for CountingUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.log.add("PUT", &self.path);
+        self.inner.put_part(data)
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        self.log.add("PUT", &self.path);
+        self.inner.complete().await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.log.add("DELETE", &self.path);
+        self.inner.abort().await
+    }
+}
+
+/// Six files in groups of two, three partitions, all in one bucket in memory.
+struct Bucket {
+    work: Work,
+    store: Arc<Counting>,
+    seen: Vec<(&'static str, String)>,
+    report: String,
+}
+
+impl Bucket {
+    async fn new() -> Self {
+        let store = Arc::new(Counting { inner: InMemory::new(), log: Log::default() });
+        for file in 0..6 {
+            let path = Path::from(format!("export/part-{file}.csv"));
+            store.inner.put(&path, PutPayload::from(events(file * 15, 15))).await.unwrap();
+        }
+        Self { work: Work::new(EVENTS), store, seen: Vec::new(), report: String::new() }
+    }
+
+    /// One command in a process of its own, and a line with what it asked of the store.
+    async fn command<F: Future>(&mut self, name: &str, run: impl FnOnce(Arc<Pipeline>) -> F) -> F::Output {
+        let stores = Stores::new(S3Settings::default());
+        stores.insert("s3://bucket", Arc::clone(&self.store) as _);
+        let variables = [("export", "s3://bucket/export"), ("out", "s3://bucket/out")];
+        let output = run(self.work.pipeline(stores, &variables)).await;
+        let requests = self.store.log.take();
+        let mut counts = BTreeMap::new();
+        requests.iter().for_each(|(method, _)| *counts.entry(*method).or_insert(0) += 1);
+        let count = |method| format!("{method} {}", counts.get(method).unwrap_or(&0));
+        let line = ["GET", "LIST", "HEAD", "PUT", "DELETE"].map(count).join(", ");
+        self.report.push_str(&format!("{name}: {line}\n"));
+        self.seen.extend(requests);
+        output
+    }
+}
+
+fn staged(group: usize) -> TaskSpec {
+    TaskSpec { table: "events".to_owned(), step: Step::StagingFileGroups, group }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_of_each_step_are_as_few_as_they_were() {
+    let mut bucket = Bucket::new().await;
+    bucket.command("plan", |job| async move { job.plan().await.unwrap() }).await;
+    bucket.command("stage", |job| async move { job.stage().await.unwrap() }).await;
+    bucket.command("stage again", |job| async move { job.stage().await.unwrap() }).await;
+    bucket.command("publish", |job| async move { job.publish().await.unwrap() }).await;
+    bucket.command("run again", |job| async move { job.run().await.unwrap() }).await;
+    assert_snapshot!(bucket.report, @r"
+    plan: GET 1, LIST 1, HEAD 0, PUT 0, DELETE 0
+    stage: GET 7, LIST 2, HEAD 0, PUT 23, DELETE 0
+    stage again: GET 2, LIST 1, HEAD 0, PUT 0, DELETE 0
+    publish: GET 51, LIST 2, HEAD 0, PUT 17, DELETE 0
+    run again: GET 4, LIST 2, HEAD 1, PUT 0, DELETE 0
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_of_tasks_by_hand_do_not_grow_with_the_other_groups() {
+    let mut bucket = Bucket::new().await;
+    for group in 1..=3 {
+        let name = format!("stage {group}");
+        assert!(bucket.command(&name, |job| async move { job.run_task(&staged(group)).await.unwrap() }).await);
+    }
+    let ran = bucket.command("stage 3 again", |job| async move { job.run_task(&staged(3)).await }).await;
+    assert!(!ran.unwrap());
+    assert_snapshot!(bucket.report, @"
+    stage 1: GET 6, LIST 1, HEAD 1, PUT 13, DELETE 0
+    stage 2: GET 5, LIST 0, HEAD 1, PUT 5, DELETE 0
+    stage 3: GET 5, LIST 0, HEAD 1, PUT 5, DELETE 0
+    stage 3 again: GET 1, LIST 0, HEAD 1, PUT 0, DELETE 0
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_folders_are_listed_once_and_data_files_never_asked_for_their_size() {
+    let mut bucket = Bucket::new().await;
+    bucket.command("run", |job| async move { job.run().await.unwrap() }).await;
+    bucket.command("run again", |job| async move { job.run().await.unwrap() }).await;
+    let looks = bucket.seen.iter().filter(|(method, _)| ["LIST", "HEAD"].contains(method));
+    let looks = looks.filter(|(_, key)| !key.contains("/manifests/") && !key.ends_with("/_SUCCESS"));
+    let looks = looks.fold(String::new(), |text, (method, key)| format!("{text}{method} {key}\n"));
+    // The snapshot's files when they are planned; the lake's folder for files of somebody else.
+    assert_snapshot!(looks, @"
+    LIST export
+    LIST out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_and_local_folders_work_in_one_config() {
+    let mut bucket = Bucket::new().await;
+    let stores = Stores::new(S3Settings::default());
+    stores.insert("s3://bucket", Arc::clone(&bucket.store) as _);
+    let reports = bucket.work.pipeline(stores, &[("export", "s3://bucket/export")]).run().await.unwrap();
+    assert_eq!(reports[0].validation.footer_rows, 90);
+    assert_eq!(bucket.work.files("out/lake").len(), 4);
+    assert!(bucket.store.log.take().iter().all(|(_, key)| key.starts_with("export")));
+    bucket.command("run", |job| async move { job.run().await.unwrap() }).await;
+    assert!(bucket.seen.iter().any(|(method, key)| *method == "PUT" && key.ends_with("/_SUCCESS")));
+}

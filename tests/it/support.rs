@@ -1,0 +1,177 @@
+//! What the tests share: a folder with a generated export, the program, and file trees that can be compared.
+
+pub(crate) mod s3_server;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use snaplake::config::{Variables, load};
+use snaplake::session::{Engine, EngineOptions, Stores};
+use snaplake::{Event, Pipeline, Reporter};
+use tempfile::TempDir;
+
+/// Settings of every config; `--var out=...`, a folder or a URL, puts the same job elsewhere.
+pub(crate) const SETTINGS: &str = "
+    SET snaplake.database = 'shop';
+    SET snaplake.snapshot_time = '2026-01-31T00:00:00Z';
+    SET snaplake.staging = '${out:-out}/staging';
+    SET snaplake.datalake = '${out:-out}/lake';
+";
+
+/// Events by day, in groups of a few files.
+pub(crate) const EVENTS: &str = "
+    CREATE EXTERNAL TABLE snapshot.events (id BIGINT, day VARCHAR, note VARCHAR)
+    STORED AS CSV LOCATION '${export:-export}/' OPTIONS ('format.has_header' 'true');
+    CREATE TABLE lake.events WITH (
+      partitioned_by = ARRAY['day'], sorted_by = ARRAY['id'], file_group_size = '${group:-2000}'
+    ) AS SELECT id, day, note FROM snapshot.events;
+";
+
+/// What a run of the program came to.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+impl Run {
+    /// Exit code 0, or all that was said.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// This exit code and these words on standard error.
+    #[track_caller]
+    pub(crate) fn failed(self, code: i32, words: &[&str]) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
+        for word in words {
+            assert!(self.stderr.contains(word), "no '{word}' in: {}", self.stderr);
+        }
+        self
+    }
+}
+
+/// The program with nothing on its input.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_snaplake"));
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A temporary folder with one config and its input.
+#[derive(Debug)]
+pub(crate) struct Work(TempDir);
+
+impl Work {
+    /// `tables` is the config without its settings.
+    pub(crate) fn new(tables: &str) -> Self {
+        let work = Self(tempfile::tempdir().unwrap());
+        work.write("job.sql", &format!("{SETTINGS}{tables}"));
+        work
+    }
+
+    /// The config [`EVENTS`] with `files` files of `rows` rows.
+    pub(crate) fn events(files: usize, rows: usize) -> Self {
+        let work = Self::new(EVENTS);
+        for file in 0..files {
+            work.write(&format!("export/part-{file:05}.csv"), &events(file * rows, rows));
+        }
+        work
+    }
+
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.0.path().join(relative)
+    }
+
+    pub(crate) fn write(&self, relative: &str, text: &str) {
+        let path = self.path(relative);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// A command with the config after the subcommand.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program();
+        command.arg(arguments[0]).arg(self.path("job.sql")).args(&arguments[1..]);
+        command
+    }
+
+    pub(crate) fn snaplake(&self, arguments: &[&str]) -> Run {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    /// All files below a folder: relative path and content.
+    pub(crate) fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
+        let root = self.path(folder);
+        let mut found = BTreeMap::new();
+        collect(&root, &root, &mut found);
+        found
+    }
+
+    /// Relative paths below a folder, hashes masked.
+    pub(crate) fn listing(&self, folder: &str) -> String {
+        self.files(folder).keys().fold(String::new(), |mut text, path| {
+            writeln!(text, "{}", mask(path)).unwrap();
+            text
+        })
+    }
+
+    /// A job in this process over `stores`.
+    pub(crate) fn pipeline(&self, stores: Stores, variables: &[(&str, &str)]) -> Arc<Pipeline> {
+        let named = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let project = load(&self.path("job.sql"), &Variables { named, ..Variables::default() }).unwrap();
+        let engine = Engine::new(stores, EngineOptions { memory_limit: Some(1 << 30), threads: Some(2) });
+        Pipeline::new(project, engine, Arc::new(Silent))
+    }
+}
+
+fn collect(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(root, &path, found);
+        } else {
+            let relative = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            found.insert(relative, std::fs::read(&path).unwrap());
+        }
+    }
+}
+
+/// `000001-0123456789ab-0000.parquet` becomes `000001-<hash>-0000.parquet`.
+pub(crate) fn mask(path: &str) -> String {
+    let is_hash = |part: &str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    path.split('-').map(|part| if is_hash(part) { "<hash>" } else { part }).collect::<Vec<_>>().join("-")
+}
+
+/// CSV with a header: ids that jump about and are never alike, three days, a note that does not compress.
+pub(crate) fn events(from: usize, rows: usize) -> String {
+    let mut text = "id,day,note\n".to_owned();
+    for row in from..from + rows {
+        let id = (row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let note = (id ^ (id >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        writeln!(text, "{},2026-01-0{},{note:016x}{:016x}", id >> 1, row % 3 + 1, note.rotate_left(31) ^ id).unwrap();
+    }
+    text
+}
+
+/// A reporter that keeps to itself.
+#[derive(Debug)]
+pub(crate) struct Silent;
+
+impl Reporter for Silent {
+    fn on(&self, _: &Event<'_>) {}
+}
