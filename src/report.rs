@@ -56,6 +56,8 @@ pub(crate) struct Verbosity {
 #[derive(Debug)]
 pub(crate) struct Report {
     quiet: bool,
+    /// Whether what happens is told in lines of text: not between log lines in JSON, which somebody parses.
+    lines: bool,
     format: OutputFormat,
     bar: ProgressBar,
     rows: Mutex<u64>,
@@ -79,7 +81,7 @@ impl Report {
     /// Sets up logging for the process, and the bar if standard error is a terminal.
     #[must_use]
     pub(crate) fn new(verbosity: Verbosity, format: OutputFormat) -> Arc<Self> {
-        let show = !verbosity.quiet && std::io::stderr().is_terminal();
+        let show = !verbosity.quiet && verbosity.log == LogFormat::Text && std::io::stderr().is_terminal();
         let target = if show { ProgressDrawTarget::stderr_with_hz(8) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         let template = "{msg:30} [{bar:24}] {bytes:>10}/{total_bytes:10} {prefix} eta {eta}";
@@ -105,7 +107,8 @@ impl Report {
             LogFormat::Text => log.try_init(),
             LogFormat::Json => log.json().try_init(),
         };
-        Arc::new(Self { quiet: verbosity.quiet, format, bar, rows: Mutex::new(0) })
+        let lines = !verbosity.quiet && verbosity.log == LogFormat::Text;
+        Arc::new(Self { quiet: verbosity.quiet, lines, format, bar, rows: Mutex::new(0) })
     }
 
     /// Wrong arguments, or `--help`, which is not wrong.
@@ -262,7 +265,7 @@ impl Report {
     }
 
     fn line(&self, text: &str) {
-        if !self.quiet {
+        if self.lines {
             self.bar.suspend(|| say(text));
         }
     }
