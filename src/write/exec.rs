@@ -316,7 +316,10 @@ impl Writer {
         let mut done = 0;
         while done < rows.num_rows() {
             let step = CHECK_ROWS.min(rows.num_rows() - done);
-            let Some(open) = &mut self.open else { return Ok(()) };
+            // Never the case; but rows that no file takes must not pass for filtered ones.
+            let Some(open) = &mut self.open else {
+                return Err(DataFusionError::Internal("rows without an open file".to_owned()));
+            };
             if let Err(source) = open.writer.write(&rows.slice(done, step)).await {
                 return Err(upload_error(&open.location, source));
             }
