@@ -449,7 +449,8 @@ impl Pipeline {
             }
         }
         let mut known = vec![Known::new(); tables.len()];
-        for (table, number, files) in self.run_all(tasks).await? {
+        let at_once = tables.iter().map(|plan| self.engine.tasks_at_once(plan.details.run_bytes)).min();
+        for (table, number, files) in self.run_all(tasks, at_once.unwrap_or(1)).await? {
             known[table].insert(number, files);
         }
         let tables = tables.into_iter().zip(known);
@@ -479,7 +480,7 @@ impl Pipeline {
             }
         }
         let mut ran: Vec<usize> = tables.iter().map(|table| table.tasks).collect();
-        for table in self.run_all(tasks).await? {
+        for table in self.run_all(tasks, self.engine.parallel_tasks()).await? {
             ran[table] += 1;
         }
         let mut reports = Vec::new();
@@ -514,8 +515,13 @@ impl Pipeline {
     }
 
     async fn prepare(&self, plan: &StagePlan, known: &Known, only: Option<usize>) -> Result<Prepared> {
-        let staged =
-            Staged { plan: &plan.details.id, planned_at: &plan.details.planned_at, groups: plan.groups.len(), known };
+        let staged = Staged {
+            plan: &plan.details.id,
+            result: &plan.details.result,
+            planned_at: &plan.details.planned_at,
+            groups: plan.groups.len(),
+            known,
+        };
         prepare(self.engine.stores(), &plan.ledger, &plan.lake, staged, only).await
     }
 
@@ -532,6 +538,7 @@ impl Pipeline {
             ledger: &plan.ledger,
             columns,
             plan: &plan.details.id,
+            result: &plan.details.result,
             number,
             group,
         };
@@ -541,9 +548,9 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Runs tasks, as many at once as the engine allows; after the first error no further one is started.
-    async fn run_all<T: Send + 'static>(&self, tasks: Vec<BoxedTask<T>>) -> Result<Vec<T>> {
-        let slots = Arc::new(Semaphore::new(self.engine.parallel_tasks()));
+    /// Runs tasks, so many at once; after the first error no further one is started.
+    async fn run_all<T: Send + 'static>(&self, tasks: Vec<BoxedTask<T>>, at_once: usize) -> Result<Vec<T>> {
+        let slots = Arc::new(Semaphore::new(at_once));
         let stop = Arc::new(AtomicBool::new(false));
         let mut running = JoinSet::new();
         for task in tasks {

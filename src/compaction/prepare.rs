@@ -26,6 +26,8 @@ const AT_ONCE: usize = 32;
 pub(crate) struct Staged<'a> {
     /// Id of the plan that it belongs to.
     pub(crate) plan: &'a str,
+    /// [`PlanDetails::result`](crate::staging::plan::PlanDetails) of the plan.
+    pub(crate) result: &'a str,
     /// When that was planned, for errors.
     pub(crate) planned_at: &'a str,
     /// Number of snapshot file groups.
@@ -94,7 +96,7 @@ pub(crate) async fn prepare(
         }
     };
     if is_new || only.is_none() {
-        let stems = groups.iter().map(|(number, group)| file_stem(*number, &group.files)).collect();
+        let stems = groups.iter().map(|(number, group)| file_stem(staged.result, *number, group)).collect();
         HiveLake::open(stores, ledger.layout()).await?.check_foreign(&lake.name, &stems).await?;
     }
     if is_new {
@@ -138,7 +140,8 @@ async fn read_groups(ledger: &Ledger, numbers: &[usize]) -> Result<Vec<(usize, P
             uri: target.summary.to_string(),
             reason: "it is missing although the first group's exists".to_owned(),
         })?;
-        Ok::<_, Error>((number, PartitionGroup { partition: manifest.details.partition, files: manifest.files }))
+        let PartitionDetails { partition, first_row, .. } = manifest.details;
+        Ok::<_, Error>((number, PartitionGroup { partition, first_row, files: manifest.files }))
     });
     futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await
 }
@@ -150,6 +153,7 @@ async fn commit(ledger: &Ledger, lake: &LakeTable, plan: &str, groups: &[(usize,
             group: number,
             groups: groups.len(),
             partition: group.partition.clone(),
+            first_row: group.first_row,
             plan: plan.to_owned(),
             properties: properties_text(lake),
         };

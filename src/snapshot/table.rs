@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::DateTime;
-use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ScalarValue;
 use datafusion::common::stats::Precision;
@@ -68,7 +68,10 @@ pub(crate) struct FileListTable {
 
 impl FileListTable {
     /// `partition_fields` follow the columns of the files; their values come from each file's partition path.
-    pub(crate) fn new(table: TableFiles, partition_fields: Vec<Arc<Field>>, size: Size) -> Self {
+    pub(crate) fn new(mut table: TableFiles, partition_fields: Vec<Arc<Field>>, size: Size) -> Self {
+        if matches!(table.format, FileFormat::Parquet) {
+            table.schema = with_views(&table.schema);
+        }
         let fields: Vec<_> = table.schema.fields().iter().chain(&partition_fields).cloned().collect();
         Self { schema: Arc::new(Schema::new(fields)), table, partition_fields, size }
     }
@@ -206,10 +209,21 @@ impl TableProvider for FileListTable {
     }
 }
 
-/// A scan of Parquet files of one store, each group in its order, as an own partition.
-pub(crate) fn parquet_scan(schema: &SchemaRef, groups: &[Vec<FileEntry>]) -> Result<Arc<dyn ExecutionPlan>> {
+/// Text and binary columns in the form in which Parquet is decoded and rows are moved without copying them.
+fn with_views(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        DataType::Binary => Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView)),
+        _ => Arc::clone(field),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// A scan of Parquet files of one store, each group in its order, as an own partition; text comes as views.
+pub(crate) fn parquet_scan(schema: &Schema, groups: &[Vec<FileEntry>]) -> Result<Arc<dyn ExecutionPlan>> {
+    let schema = with_views(schema);
     let Some(first) = groups.iter().flatten().next() else {
-        return Ok(Arc::new(EmptyExec::new(Arc::clone(schema))));
+        return Ok(Arc::new(EmptyExec::new(schema)));
     };
     let url = ObjectStoreUrl::parse(Location::from_uri(&first.uri).map_err(external)?.store())?;
     let groups = groups
@@ -222,7 +236,7 @@ pub(crate) fn parquet_scan(schema: &SchemaRef, groups: &[Vec<FileEntry>]) -> Res
             Ok(FileGroup::new(files.collect::<Result<_>>()?))
         })
         .collect::<Result<Vec<_>>>()?;
-    let table = TableSchema::builder(Arc::clone(schema)).build();
+    let table = TableSchema::builder(schema).build();
     let config =
         FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(table).with_metadata_size_hint(FOOTER_BYTES)))
             .with_file_groups(groups)
