@@ -67,7 +67,8 @@ impl Estimate {
     fn correct(self, expected: u64, rows: u64) -> u64 {
         match self {
             Self::AsExpected | Self::LastFile { expected: 0, .. } => expected,
-            Self::Sample(row_bytes) => expected.min((row_bytes * rows as f64) as u64),
+            // Rows may become longer than those of the sample: no more than this is believed to be gained by compression.
+            Self::Sample(row_bytes) => expected.min((row_bytes * rows as f64) as u64).max(expected / 4),
             Self::LastFile { expected: then, stored } => {
                 u64::try_from(u128::from(expected) * u128::from(stored) / u128::from(then)).unwrap_or(expected)
             }
@@ -188,7 +189,7 @@ impl Writer {
             if let Numbering::Rolling(rule) = self.spec.numbering {
                 let expected = open.expected_bytes();
                 let bytes = self.estimate.correct(expected, open.rows);
-                if rule.is_full(bytes, open.rows, self.rows_left) || bytes.max(expected / 2) >= rule.max_bytes {
+                if rule.is_full(bytes, open.rows, self.rows_left) {
                     self.finish().await?;
                 }
             }
