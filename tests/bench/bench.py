@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Runs snaplake against its peers on the same jobs, checks what each wrote, and reports time, CPU, memory and bytes.
+
+    python tests/bench/bench.py [--quick] [--sf 5] [--rounds 5] [--cases a,b] [--peers polars,duckdb]
+                                [--snaplake PATH] [--work DIR] [--markdown FILE] [--json FILE] [--sf20] [--list]
+
+Every run is a fresh process on an empty output folder; the programs of a case take turns, and who begins moves on from
+round to round. The outputs of the first round are compared with the source. The table goes to standard output, progress to
+standard error. Exit code 1: a program failed, or wrote something else than the source says. Times never fail a run.
+Needs the packages of tests/bench/requirements.txt, and a release build of snaplake.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import report
+from cases import CASES, Case, Entry, Settings
+from measure import Failed, Run, helper, own_peak, remove, run, size_of, warm
+from programs import Place
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+class Bench:
+    """One call of the benchmark: where things lie, and what was found out."""
+
+    def __init__(self, settings: Settings, snaplake: Path, work: Path):
+        self.settings, self.snaplake, self.work = settings, snaplake, work
+        self.results: list[report.Result] = []
+        self.problems: list[str] = []
+        work.mkdir(parents=True, exist_ok=True)
+        self.scratch = Path(tempfile.mkdtemp(prefix="run-", dir=work))
+
+    def prepare(self, case: Case) -> None:
+        wanted = {entry.job.data for entry in case.entries}
+        needed = wanted | {data.truth() for data in wanted} | {data.made_from() for data in wanted}
+        for data in sorted(needed, key=lambda data: data.kind != "lineitem"):  # shuffled rows are made from those of lineitem
+            if not data.folder(self.work).exists():
+                helper("data.py", *data.arguments(self.work))
+        for data in wanted:
+            warm(data.folder(self.work))
+
+    def folder(self, case: Case, entry: Entry) -> Path:
+        return self.scratch / case.name / entry.program.label.replace(" ", "_")
+
+    def run_once(self, case: Case, entry: Entry) -> tuple[Run, Path]:
+        out = self.folder(case, entry)
+        remove(out)
+        out.mkdir(parents=True)
+        place = Place(str(entry.job.data.folder(self.work)), str(out / "files"))
+        command = entry.program.command(entry.job, place, self.snaplake, out / "config.sql")
+        ran = run(command, out / "log")
+        lake = Path(place.lake(entry.program))
+        ran.output_bytes, ran.output_files = size_of(lake)
+        return ran, lake
+
+    def check(self, case: Case, entry: Entry, lake: Path) -> None:
+        job = entry.job
+        truth = job.data.truth()
+        by = "-".join(job.partitioned_by)
+        told = {
+            "source": truth.files(self.work),
+            "computed": job.computed,
+            "partitioned_by": job.partitioned_by,
+            "sorted_by": job.sorted_by,
+            "root": str(lake),
+            "marker": "_SUCCESS" if entry.program.kind == "snaplake" else None,
+            "cache": str(self.scratch / "expected" / f"{truth.folder(self.work).parent.name}-{by}.parquet"),
+        }
+        found = json.loads(helper("checks.py", json.dumps(told)))
+        for problem in found["problems"]:
+            self.problem(case, entry, problem)
+        say(f"  {entry.program.label}: {found['rows']:,} rows compared, {len(found['problems'])} problems")
+
+    def problem(self, case: Case, entry: Entry, text: str) -> None:
+        self.problems.append(f"{case.name}, {entry.program.label}: {text}")
+        say(f"  PROBLEM {self.problems[-1]}")
+
+    def case(self, case: Case) -> None:
+        say(f"{case.name}: {case.what}")
+        self.prepare(case)
+        runs: dict[str, list[Run]] = {entry.program.label: [] for entry in case.entries}
+        out_of_it = set()
+        for round_ in range(case.rounds or self.settings.rounds):
+            start = round_ % len(case.entries)
+            for entry in case.entries[start:] + case.entries[:start]:
+                label = entry.program.label
+                if label in out_of_it:
+                    continue
+                try:
+                    ran, lake = self.run_once(case, entry)
+                    say(f"  {label}: {ran.wall:.1f} s, {ran.cpu:.1f} s CPU, {ran.rss / 1e6:.0f} MB")
+                    if round_ == 0:
+                        self.check(case, entry, lake)
+                    runs[label].append(ran)
+                except Failed as failed:
+                    self.problem(case, entry, str(failed))
+                    out_of_it.add(label)
+                remove(self.folder(case, entry))
+        self.results += [report.Result(case, entry, runs[entry.program.label]) for entry in case.entries]
+
+
+def arguments() -> argparse.Namespace:
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or Path(__file__).parents[2] / "target")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="scale factor 0.2, one round: for checks, not for times")
+    parser.add_argument("--sf", type=float, default=5, help="TPC-H scale factor [5]")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each program of a case [5]")
+    parser.add_argument("--cases", default=",".join(CASES), help="some of them, comma-separated [all]; --list shows them")
+    parser.add_argument("--peers", default="polars,duckdb", help="comma-separated; '' for none [polars,duckdb]")
+    parser.add_argument("--snaplake", type=Path, default=target / "release" / "snaplake", help="the program to measure")
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "snaplake-bench", help="data and outputs")
+    parser.add_argument("--markdown", type=Path, help="write the report there too")
+    parser.add_argument("--json", type=Path, help="write every single run there")
+    parser.add_argument("--sf20", action="store_true", help="memory cases at scale factor 20 too (8 GB of data)")
+    parser.add_argument("--list", action="store_true", help="show the cases and end")
+    told = parser.parse_args()
+    unknown = [name for name in told.cases.split(",") if name not in CASES]
+    strange = [name for name in told.peers.split(",") if name not in ("", "polars", "duckdb")]
+    if unknown or strange:
+        parser.error(f"unknown: {', '.join(unknown + strange)}; cases are {', '.join(CASES)}; peers are polars, duckdb")
+    if not told.list and not told.snaplake.is_file():
+        parser.error(f"no program {told.snaplake}: build it with cargo build --release, or name it with --snaplake")
+    return told
+
+
+def main() -> None:
+    told = arguments()
+    peers = tuple(peer for peer in told.peers.split(",") if peer)
+    sf, rounds = (0.2, 1) if told.quick else (told.sf, told.rounds)
+    settings = Settings(sf, rounds, peers, told.quick, told.sf20)
+    cases = [CASES[name](settings) for name in told.cases.split(",")]
+    if told.list:
+        for case in cases:
+            print(f"{case.name:20} {case.what}")
+        return
+
+    bench = Bench(settings, told.snaplake.resolve(), told.work.resolve())
+    machine = report.Machine.here(bench.snaplake, peers)
+    try:
+        for case in cases:
+            bench.case(case)
+    finally:
+        shutil.rmtree(bench.scratch, ignore_errors=True)
+
+    text = report.markdown(machine, settings, bench.results, bench.problems, own_peak())
+    print(text)
+    if told.markdown:
+        told.markdown.write_text(text + "\n")
+    if told.json:
+        told.json.write_text(json.dumps(report.as_json(machine, bench.results, bench.problems), indent=1) + "\n")
+    sys.exit(1 if bench.problems else 0)
+
+
+if __name__ == "__main__":
+    main()
