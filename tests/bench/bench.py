@@ -20,8 +20,9 @@ from pathlib import Path
 
 import report
 from cases import CASES, Case, Entry, Settings
-from measure import Failed, Run, helper, own_peak, remove, run, size_of, warm
-from programs import Place
+from measure import Failed, Run, helper, own_peak, remove, run, settle, warm
+from programs import Place, Program
+from stores import Bucket, Folders
 
 
 def say(text: str) -> None:
@@ -37,6 +38,20 @@ class Bench:
         self.problems: list[str] = []
         work.mkdir(parents=True, exist_ok=True)
         self.scratch = Path(tempfile.mkdtemp(prefix="run-", dir=work))
+        self.folders = Folders(work, self.scratch)
+        self.bucket: Bucket | None = None
+
+    def close(self) -> None:
+        if self.bucket is not None:
+            self.bucket.stop()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def store(self, program: Program) -> Folders | Bucket:
+        if not program.on_s3:
+            return self.folders
+        if self.bucket is None:
+            self.bucket = Bucket(self.work, self.scratch)
+        return self.bucket
 
     def prepare(self, case: Case) -> None:
         wanted = {entry.job.data for entry in case.entries}
@@ -44,27 +59,32 @@ class Bench:
         for data in sorted(needed, key=lambda data: data.kind != "lineitem"):  # shuffled rows are made from those of lineitem
             if not data.folder(self.work).exists():
                 helper("data.py", *data.arguments(self.work))
+        for entry in case.entries:
+            self.store(entry.program).source(entry.job.data)
         for data in wanted:
             warm(data.folder(self.work))
 
-    def folder(self, case: Case, entry: Entry) -> Path:
-        return self.scratch / case.name / entry.program.label.replace(" ", "_")
+    def name(self, case: Case, entry: Entry) -> str:
+        return f"{case.name}/{entry.program.label.replace(' ', '_')}"
 
-    def run_once(self, case: Case, entry: Entry) -> tuple[Run, Path]:
-        out = self.folder(case, entry)
-        remove(out)
-        out.mkdir(parents=True)
-        place = Place(str(entry.job.data.folder(self.work)), str(out / "files"))
-        command = entry.program.command(entry.job, place, self.snaplake, out / "config.sql")
-        ran = run(command, out / "log")
-        lake = Path(place.lake(entry.program))
-        ran.output_bytes, ran.output_files = size_of(lake)
+    def run_once(self, case: Case, entry: Entry) -> tuple[Run, str]:
+        """One measured run, and where the lake is."""
+        store, own = self.store(entry.program), self.scratch / self.name(case, entry)
+        place = Place(store.source(entry.job.data), store.empty(self.name(case, entry)))
+        own.mkdir(parents=True, exist_ok=True)
+        command = entry.program.command(entry.job, place, self.snaplake, own / "config.sql")
+        if not self.settings.quick:
+            settle()
+        before = store.cpu()
+        ran = run(command, own / "log", store.env)
+        ran.server_cpu = store.cpu() - before
+        lake = place.lake(entry.program)
+        ran.output_bytes, ran.output_files = store.size(lake)
         return ran, lake
 
     def check(self, case: Case, entry: Entry, lake: Path) -> None:
         job = entry.job
         truth = job.data.truth()
-        by = "-".join(job.partitioned_by)
         told = {
             "source": truth.files(self.work),
             "computed": job.computed,
@@ -72,12 +92,22 @@ class Bench:
             "sorted_by": job.sorted_by,
             "root": str(lake),
             "marker": "_SUCCESS" if entry.program.kind == "snaplake" else None,
-            "cache": str(self.scratch / "expected" / f"{truth.folder(self.work).parent.name}-{by}.parquet"),
+            "cache": str(self.scratch / "expected" / f"{'-'.join([truth.name, *job.partitioned_by])}.parquet"),
         }
         found = json.loads(helper("checks.py", json.dumps(told)))
         for problem in found["problems"]:
             self.problem(case, entry, problem)
         say(f"  {entry.program.label}: {found['rows']:,} rows compared, {len(found['problems'])} problems")
+
+    def look_at_footers(self, case: Case, entry: Entry, lake: Path) -> dict[str, str]:
+        """What the footers say. It is snaplake that promises something about them; peers' are for the record."""
+        target = entry.program.target_file_size
+        told = {"root": str(lake), "sorted_by": entry.job.sorted_by, "target_file_size": target}
+        found = json.loads(helper("footers.py", json.dumps(told)))
+        for problem in found["problems"]:
+            if entry.program.kind == "snaplake":
+                self.problem(case, entry, problem)
+        return {"target MB": f"{target / 1e6:g}", **found["facts"]}
 
     def problem(self, case: Case, entry: Entry, text: str) -> None:
         self.problems.append(f"{case.name}, {entry.program.label}: {text}")
@@ -86,25 +116,32 @@ class Bench:
     def case(self, case: Case) -> None:
         say(f"{case.name}: {case.what}")
         self.prepare(case)
-        runs: dict[str, list[Run]] = {entry.program.label: [] for entry in case.entries}
-        out_of_it = set()
+        results = [report.Result(case, entry, [], {}) for entry in case.entries]
+        failed = set()
         for round_ in range(case.rounds or self.settings.rounds):
-            start = round_ % len(case.entries)
-            for entry in case.entries[start:] + case.entries[:start]:
-                label = entry.program.label
-                if label in out_of_it:
+            start = round_ % len(results)
+            for result in results[start:] + results[:start]:
+                if result.label in failed:
                     continue
                 try:
-                    ran, lake = self.run_once(case, entry)
-                    say(f"  {label}: {ran.wall:.1f} s, {ran.cpu:.1f} s CPU, {ran.rss / 1e6:.0f} MB")
-                    if round_ == 0:
-                        self.check(case, entry, lake)
-                    runs[label].append(ran)
-                except Failed as failed:
-                    self.problem(case, entry, str(failed))
-                    out_of_it.add(label)
-                remove(self.folder(case, entry))
-        self.results += [report.Result(case, entry, runs[entry.program.label]) for entry in case.entries]
+                    self.turn(case, result, first=round_ == 0)
+                except Failed as said:
+                    self.problem(case, result.entry, str(said))
+                    failed.add(result.label)
+                    result.runs.clear()
+                remove(self.scratch / self.name(case, result.entry))
+        self.results += results
+
+    def turn(self, case: Case, result: report.Result, first: bool) -> None:
+        ran, lake = self.run_once(case, result.entry)
+        beside = f", S3 server {ran.server_cpu:.1f} s CPU" if ran.server_cpu else ""
+        say(f"  {result.label}: {ran.wall:.1f} s, {ran.cpu:.1f} s CPU, {ran.rss / 1e6:.0f} MB{beside}")
+        result.runs.append(ran)
+        if first:
+            local = self.store(result.entry.program).local(lake)
+            self.check(case, result.entry, local)
+            if case.footers:
+                result.footers.update(self.look_at_footers(case, result.entry, local))
 
 
 def arguments() -> argparse.Namespace:
@@ -148,7 +185,7 @@ def main() -> None:
         for case in cases:
             bench.case(case)
     finally:
-        shutil.rmtree(bench.scratch, ignore_errors=True)
+        bench.close()
 
     text = report.markdown(machine, settings, bench.results, bench.problems, own_peak())
     print(text)

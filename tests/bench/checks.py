@@ -36,7 +36,7 @@ def summary(columns: dict[str, str], keys: list[str], rows: str) -> str:
     cast = {column: f"CAST({name(column)} AS {kind})" for column, kind in columns.items()}
     sums = [f"sum(hash({value})) AS {name('c:' + column)}" for column, value in cast.items()]
     return (
-        f"SELECT {', '.join(f'{cast[key]} AS {name(key)}' for key in keys)}, count(*) AS n, "
+        f"SELECT {''.join(f'{cast[key]} AS {name(key)}, ' for key in keys)}count(*) AS n, "
         f"sum(hash({', '.join(cast.values())})) AS whole, {', '.join(sums)} FROM {rows} GROUP BY ALL"
     )
 
@@ -83,10 +83,10 @@ def wrong_rows(con, columns: dict[str, str], keys: list[str], rows: str) -> list
     want, have = (con.execute(f"SELECT coalesce(sum(n), 0) FROM {table}").fetchone()[0] for table in ("expected", "actual"))
     problems = [] if want == have else [f"{have:,} rows, not {want:,}"]
 
-    same = " AND ".join(f"e.{name(key)} IS NOT DISTINCT FROM a.{name(key)}" for key in keys)
+    same = " AND ".join(f"e.{name(key)} IS NOT DISTINCT FROM a.{name(key)}" for key in keys) or "true"
     joined = f"FROM expected AS e FULL JOIN actual AS a ON {same}"
-    which = ", ".join(f"coalesce(e.{name(key)}, a.{name(key)})" for key in keys)
-    counts = con.execute(f"SELECT {which}, e.n, a.n {joined} WHERE e.n IS DISTINCT FROM a.n ORDER BY ALL").fetchall()
+    which = "".join(f"coalesce(e.{name(key)}, a.{name(key)}), " for key in keys)
+    counts = con.execute(f"SELECT {which}e.n, a.n {joined} WHERE e.n IS DISTINCT FROM a.n ORDER BY ALL").fetchall()
     for *values, e, a in counts[:SHOWN]:
         partition = "/".join(f"{key}={value}" for key, value in zip(keys, values))
         problems.append(f"partition {partition} has {a or 0:,} rows, not {e or 0:,}")

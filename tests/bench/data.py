@@ -53,25 +53,28 @@ class Data:
     def format(self) -> str:
         return "csv" if self.kind == "csv" else "parquet"
 
-    def folder(self, work: Path) -> Path:
+    @property
+    def name(self) -> str:
         if self.kind == "partitions":
-            return work / f"partitions-{self.rows}-{self.partitions}" / "wide"
-        name = f"sf{self.scale:g}" if self.kind == "lineitem" else f"sf{self.scale:g}-{self.kind}"
-        return work / name / "lineitem"
+            return f"partitions-{self.rows}-{self.partitions}"
+        return f"sf{self.scale:g}" if self.kind == "lineitem" else f"sf{self.scale:g}-{self.kind}"
+
+    def folder(self, work: Path) -> Path:
+        return work / self.name / ("wide" if self.kind == "partitions" else "lineitem")
 
     def files(self, work: Path) -> str:
         return str(self.folder(work) / ("*.csv.gz" if self.format == "csv" else "*.parquet"))
 
     def truth(self) -> "Data":
         """The data set that holds the same rows in the plainest form; what every output is compared with."""
-        return Data("lineitem", self.scale) if self.kind == "csv" else self
+        return Data("lineitem", self.scale) if self.kind in ("csv", "small") else self
 
     def made_from(self) -> "Data":
         return Data("lineitem", self.scale) if self.kind == "shuffled" else self
 
     def arguments(self, work: Path) -> list[str]:
         numbers = [self.rows, self.partitions] if self.kind == "partitions" else [self.scale]
-        return [self.kind, str(self.folder(work)), *(f"{number:g}" if isinstance(number, float) else str(number) for number in numbers)]
+        return [self.kind, str(self.folder(work)), *(f"{number:.12g}" for number in numbers)]
 
 
 def tpchgen(folder: Path, scale: str, parts: int, format: str = "parquet", *more: str) -> None:

@@ -33,6 +33,7 @@ class Run:
     code: int  # exit code; minus the signal that ended it
     output_bytes: int = 0
     output_files: int = 0
+    server_cpu: float = 0.0  # seconds of CPU that an S3 server used meanwhile; not part of cpu
 
     def as_dict(self) -> dict:
         return asdict(self)
@@ -82,10 +83,12 @@ def run(command: list[str], log: Path, env: dict[str, str] | None = None, timeou
     return result
 
 
-def helper(script: str, *arguments: str) -> str:
+def helper(script: str, *arguments: str, env: dict[str, str] | None = None) -> str:
     """Standard output of one of the scripts beside this one, run as a child; its standard error passes through."""
     command = [sys.executable, str(Path(__file__).with_name(script)), *arguments]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
+    )
     if done.returncode != 0:
         raise Failed(f"{script} {arguments[0] if arguments else ''} ended with {done.returncode}")
     return done.stdout
@@ -103,9 +106,12 @@ def size_of(root: Path) -> tuple[int, int]:
 
 
 def remove(root: Path) -> None:
-    """The folder is gone afterwards, and what earlier runs wrote is on disk: it does not slow down the next one."""
     if root.exists():
         shutil.rmtree(root)
+
+
+def settle() -> None:
+    """What earlier runs wrote is on disk afterwards: it does not slow down the next one."""
     os.sync()
 
 

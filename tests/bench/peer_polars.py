@@ -8,8 +8,7 @@ Choices, each tried against the others with Polars 2.1.0 on lineitem:
   in each file. Sorting by partition columns and sort column is a third slower and gives the same files.
 * Unsorted: maintain_order = False, which Polars says is faster.
 * row_group_size 524,288 rows: row groups as large as the others write (64 MB and more uncompressed).
-* statistics = "full" costs nothing that can be measured and gives the footers what the others' have. Polars writes no page
-  index.
+* statistics = "full" costs nothing that can be measured and gives the footers what the others' have.
 * POLARS_MAX_OPEN_SINKS stays at its default: 3,000 of them for 2,526 partitions was not faster.
 * Polars has no target file size in bytes on disk; approximate_bytes_per_file = "auto" gives a file per partition here.
 """

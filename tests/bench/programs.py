@@ -87,6 +87,8 @@ def snaplake_config(job: Job, place: Place, target_file_size: int) -> str:
     columns = ", ".join(f"{name} {kind}" for name, kind in LINEITEM.items())
     declared = f" ({columns})" if job.data.format == "csv" else ""
     options = " OPTIONS ('format.has_header' 'true')" if job.data.format == "csv" else ""
+    parts = ", ".join(text(name) for name in job.partitioned_by)
+    partitioned = f"partitioned_by = ARRAY[{parts}]," if parts else ""
     order = f"sorted_by = ARRAY[{text(job.sorted_by)}]," if job.sorted_by else ""
     return f"""SET snaplake.database      = 'bench';
 SET snaplake.snapshot_time = '2026-01-01T00:00:00Z';
@@ -98,7 +100,7 @@ STORED AS {job.data.format.upper()} LOCATION {text(place.source + "/")}{options}
 
 CREATE TABLE lake.{job.table}
 WITH (
-  partitioned_by    = ARRAY[{", ".join(text(name) for name in job.partitioned_by)}],
+  {partitioned}
   {order}
   write_compression = 'zstd',
   compression_level = 3,

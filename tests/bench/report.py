@@ -1,6 +1,6 @@
 """From runs to a report: medians, ratios, goals hit and missed, the machine. Measures nothing, hides nothing.
 
-A ratio is a program's median time over that of the fastest peer, or, where a case has no peers, over its first program.
+A ratio is a program's median time over that of the fastest peer, or of the program that its case names.
 """
 
 import os
@@ -24,6 +24,7 @@ class Result:
     case: Case
     entry: Entry
     runs: list[Run]
+    footers: dict[str, str]  # what footers.py saw, in cases that ask for it
 
     @property
     def label(self) -> str:
@@ -78,10 +79,12 @@ def peers_of(results: list[Result]) -> list[Result]:
     return [result for result in results if result.entry.program.kind != "snaplake"]
 
 
-def base_of(results: list[Result]) -> Result:
-    """What the ratios of a case refer to."""
+def base_of(case: Case, results: list[Result]) -> Result | None:
+    """What the ratios of a case refer to; `results` are those of its programs that did not fail."""
+    if case.base is not None:
+        return next((result for result in results if result.label == case.base), None)
     peers = peers_of(results)
-    return min(peers, key=lambda result: result.median("wall")) if peers else results[0]
+    return min(peers, key=lambda result: result.median("wall")) if peers else None
 
 
 @dataclass
@@ -113,7 +116,7 @@ def verdicts(results: list[Result]) -> list[Verdict]:
     return [judge(goal, results_of(results, case)) for case in cases.values() for goal in case.goals]
 
 
-def row(result: Result, base: Result) -> list[str]:
+def row(result: Result, base: Result | None) -> list[str]:
     name, label = result.case.name, result.label
     if not result.runs:
         return [name, label, "failed", "", "", "", "", "", ""]
@@ -124,7 +127,7 @@ def row(result: Result, base: Result) -> list[str]:
         label,
         f"{result.median('wall'):.1f}",
         spread,
-        f"{result.median('wall') / base.median('wall'):.2f}",
+        f"{result.median('wall') / base.median('wall'):.2f}" if base else "",
         f"{result.median('cpu'):.1f}",
         f"{result.worst('rss') / 1e6:,.0f}",
         f"{result.median('output_bytes') / 1e6:,.1f}",
@@ -144,22 +147,25 @@ def markdown(machine: Machine, settings: Settings, results: list[Result], proble
     cases = {result.case.name: result.case for result in results}
     rows = []
     for case in cases.values():
-        ran = results_of(results, case)
-        for result in results:
-            if result.case.name == case.name:
-                rows.append(row(result, base_of(ran) if ran else result))
+        base = base_of(case, results_of(results, case))
+        rows += [row(result, base) for result in results if result.case.name == case.name]
     judged = verdicts(results)
     goals = [[v.case, v.goal, v.found, {True: "hit", False: "MISSED", None: "?"}[v.hit]] for v in judged]
     parts = [
         f"TPC-H lineitem, scale factor {settings.sf:g}, {settings.rounds} rounds. {machine.said()}",
         "Repeat with `" + shlex.join(["python", "tests/bench/bench.py", *shown_arguments()]) + "`.",
         table(HEAD, rows),
-        "Ratio: median time over that of the fastest peer, or of the first program where there are no peers. Peak MB: the "
+        "Ratio: median time over that of the fastest peer (s3_ym_sorted, small_files: over the first program). Peak MB: the "
         f"highest resident set of all rounds ({floor / 1e6:.0f} MB of it can be the benchmark's own). Output: the published "
         "files, zstd level 3. MB are millions of bytes.",
     ]
     if goals:
         parts.append(table(["case", "goal", "found", ""], goals))
+    shaped = [result for result in results if result.footers]
+    if shaped:
+        head = list(shaped[0].footers)
+        seen = [[result.case.name, result.label, *result.footers.values()] for result in shaped]
+        parts.append(table(["case", "program", *head], seen))
     if problems:
         parts.append("Problems:\n\n" + "\n".join("* " + problem.replace("\n", "\n  ") for problem in problems))
     else:
@@ -186,7 +192,12 @@ def as_json(machine: Machine, results: list[Result], problems: list[str]) -> dic
     return {
         "machine": asdict(machine),
         "results": [
-            {"case": result.case.name, "program": result.label, "runs": [run.as_dict() for run in result.runs]}
+            {
+                "case": result.case.name,
+                "program": result.label,
+                "footers": result.footers,
+                "runs": [run.as_dict() for run in result.runs],
+            }
             for result in results
         ],
         "goals": [asdict(verdict) for verdict in verdicts(results)],
