@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -149,7 +150,10 @@ def run(check: dict) -> dict:
     except duckdb.Error as error:
         problems.append(f"DuckDB cannot read it: {error}")
     if check["sorted_by"]:
-        problems += unsorted_files(files, check["sorted_by"])
+        try:
+            problems += unsorted_files(files, check["sorted_by"])
+        except (pa.ArrowException, KeyError) as error:
+            problems.append(f"pyarrow cannot read it: {error}")
     total = con.execute("SELECT sum(n) FROM expected").fetchone()[0]
     return {"problems": problems, "rows": int(total)}
 
