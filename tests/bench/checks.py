@@ -136,9 +136,9 @@ def run(check: dict) -> dict:
     if not files:
         return {"problems": ["no Parquet file at all"], "rows": 0}
     problems = []
-    markers = [path for path in root.rglob("*") if path.is_file() and path.suffix != ".parquet"]
-    if check["marker"] and [path.name for path in markers] != [check["marker"]]:
-        problems.append(f"files besides the data are {sorted(path.name for path in markers)[:SHOWN]}, not one {check['marker']}")
+    others = sorted(path.name for path in root.rglob("*") if path.is_file() and path.suffix != ".parquet")
+    if check["marker"] and others != [check["marker"]]:
+        problems.append(f"files besides the data are {others[:SHOWN]}, not one {check['marker']}")
 
     con = connect()
     columns = expect(con, check)

@@ -53,14 +53,15 @@ class Machine:
     @classmethod
     def here(cls, snaplake: Path, peers: tuple[str, ...]) -> "Machine":
         said = subprocess.run([str(snaplake), "--version"], capture_output=True, text=True, check=True).stdout
-        models = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+        about = Path("/proc/cpuinfo").read_text().splitlines()
+        models = [line.split(":", 1)[1].strip() for line in about if line.startswith("model name")]
         return cls(
             cores=len(os.sched_getaffinity(0)),
             cpu=models[0] if models else platform.machine(),
             memory=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
             system=f"{platform.system()} {platform.release()}",
             load=os.getloadavg()[0],
-            versions={"snaplake": said.split()[-1], **{peer: version(peer) for peer in peers}, "python": platform.python_version()},
+            versions={"snaplake": said.split()[-1], **{peer: version(peer) for peer in peers}},
         )
 
     def said(self) -> str:
