@@ -16,6 +16,7 @@ import os
 import shutil
 import sys
 import tempfile
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import report
@@ -163,6 +164,11 @@ def arguments() -> argparse.Namespace:
     strange = [name for name in told.peers.split(",") if name not in ("", "polars", "duckdb")]
     if unknown or strange:
         parser.error(f"unknown: {', '.join(unknown + strange)}; cases are {', '.join(CASES)}; peers are polars, duckdb")
+    try:
+        for package in ("pyarrow", "duckdb", "tpchgen-cli", *(peer for peer in told.peers.split(",") if peer)):
+            version(package)
+    except PackageNotFoundError as missing:
+        parser.error(f"{missing.name} is not installed: pip install -r tests/bench/requirements.txt")
     if not told.list and not told.snaplake.is_file():
         parser.error(f"no program {told.snaplake}: build it with cargo build --release, or name it with --snaplake")
     return told
