@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
@@ -185,9 +186,10 @@ def main() -> None:
             print(f"{case.name:20} {case.what}")
         return
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped, and outputs removed
     bench = Bench(settings, told.snaplake.resolve(), told.work.resolve())
-    machine = report.Machine.here(bench.snaplake, peers)
     try:
+        machine = report.Machine.here(bench.snaplake, peers)
         for case in cases:
             bench.case(case)
     finally:
