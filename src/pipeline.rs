@@ -6,10 +6,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::compaction::plan::{PartitionDetails, PartitionGroup};
@@ -184,7 +182,7 @@ type Known = HashMap<usize, Vec<FileEntry>>;
 
 /// A planned table and what this process staged of it.
 struct Table {
-    plan: StagePlan,
+    plan: Arc<StagePlan>,
     known: Known,
     tasks: usize,
 }
@@ -294,7 +292,7 @@ impl Pipeline {
         let started = Instant::now();
         let mut tables = Vec::new();
         for plan in self.plan_committed().await? {
-            tables.push(Table { plan, known: Known::new(), tasks: 0 });
+            tables.push(Table { plan: Arc::new(plan), known: Known::new(), tasks: 0 });
         }
         self.publish_tables(tables, started).await
     }
@@ -424,7 +422,7 @@ impl Pipeline {
         for plan in self.plan().await? {
             tables.push(Arc::new(plan::commit(plan).await?));
         }
-        let mut tasks: Vec<BoxedTask<(usize, usize, Vec<FileEntry>)>> = Vec::new();
+        let mut all: Vec<(usize, usize)> = Vec::new();
         for (index, plan) in tables.iter().enumerate() {
             let done = plan.ledger.done(Step::StagingFileGroups).await?;
             let todo: Vec<usize> = (1..=plan.groups.len()).filter(|number| !done.contains(number)).collect();
@@ -437,27 +435,28 @@ impl Pipeline {
                 files: files().count(),
                 bytes: files().map(|file| file.size).sum(),
             });
-            for number in todo {
-                let (pipeline, plan) = (Arc::clone(self), Arc::clone(plan));
-                tasks.push(Box::pin(async move {
-                    let files = &plan.groups[number - 1];
-                    let manifest = pipeline.stage_task(&plan, number, files).run(pipeline.on_rows()).await?;
-                    let details = &manifest.details;
-                    pipeline.told("stage", &plan.lake, number, files, details.rows_written, details.seconds);
-                    Ok((index, number, manifest.files))
-                }));
-            }
+            all.extend(todo.iter().map(|&number| (index, number)));
         }
+        let tasks = all.into_iter().map(|(index, number)| {
+            let (pipeline, plan) = (Arc::clone(self), Arc::clone(&tables[index]));
+            async move {
+                let files = &plan.groups[number - 1];
+                let manifest = pipeline.stage_task(&plan, number, files).run(pipeline.on_rows()).await?;
+                let details = &manifest.details;
+                pipeline.told("stage", &plan.lake, number, files, details.rows_written, details.seconds);
+                Ok((index, number, manifest.files))
+            }
+        });
         let mut known = vec![Known::new(); tables.len()];
         for (table, number, files) in self.run_all(tasks).await? {
             known[table].insert(number, files);
         }
         let tables = tables.into_iter().zip(known);
-        Ok(tables.map(|(plan, known)| Table { plan: plan.as_ref().clone(), tasks: known.len(), known }).collect())
+        Ok(tables.map(|(plan, known)| Table { plan, tasks: known.len(), known }).collect())
     }
 
     async fn publish_tables(self: &Arc<Self>, tables: Vec<Table>, started: Instant) -> Result<Vec<TableReport>> {
-        let mut tasks: Vec<BoxedTask<usize>> = Vec::new();
+        let (mut all, mut columns) = (Vec::new(), Vec::new());
         for (index, table) in tables.iter().enumerate() {
             let prepared = self.prepare(&table.plan, &table.known, None).await?;
             let files = || prepared.todo.iter().flat_map(|(_, group)| &group.files);
@@ -469,15 +468,17 @@ impl Pipeline {
                 files: files().count(),
                 bytes: files().map(|file| file.size).sum(),
             });
-            let (columns, plan) = (Arc::new(table.plan.columns()?), Arc::new(table.plan.clone()));
-            for (number, group) in prepared.todo {
-                let (pipeline, plan, columns) = (Arc::clone(self), Arc::clone(&plan), Arc::clone(&columns));
-                tasks.push(Box::pin(async move {
-                    pipeline.compact(&plan, &columns, number, &group).await?;
-                    Ok(index)
-                }));
-            }
+            columns.push(Arc::new(table.plan.columns()?));
+            all.extend(prepared.todo.into_iter().map(|(number, group)| (index, number, group)));
         }
+        let tasks = all.into_iter().map(|(index, number, group)| {
+            let (pipeline, plan, columns) =
+                (Arc::clone(self), Arc::clone(&tables[index].plan), Arc::clone(&columns[index]));
+            async move {
+                pipeline.compact(&plan, &columns, number, &group).await?;
+                Ok(index)
+            }
+        });
         let mut ran: Vec<usize> = tables.iter().map(|table| table.tasks).collect();
         for table in self.run_all(tasks).await? {
             ran[table] += 1;
@@ -541,42 +542,35 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Runs tasks, as many at once as the engine allows; after the first error no further one is started.
-    async fn run_all<T: Send + 'static>(&self, tasks: Vec<BoxedTask<T>>) -> Result<Vec<T>> {
-        let slots = Arc::new(Semaphore::new(self.engine.parallel_tasks()));
-        let stop = Arc::new(AtomicBool::new(false));
+    /// Runs tasks, as many at once as the engine allows; after the first error no further one is started. A task that
+    /// is not started yet is not even made: there may be one per partition.
+    async fn run_all<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+        &self,
+        tasks: impl IntoIterator<Item = F>,
+    ) -> Result<Vec<T>> {
+        let mut waiting = tasks.into_iter();
         let mut running = JoinSet::new();
-        for task in tasks {
-            let (slots, stop) = (Arc::clone(&slots), Arc::clone(&stop));
-            running.spawn(async move {
-                let Ok(_slot) = slots.acquire_owned().await else { return None };
-                if stop.load(Ordering::Relaxed) {
-                    return None;
-                }
-                let result = task.await;
-                if result.is_err() {
-                    stop.store(true, Ordering::Relaxed);
-                }
-                Some(result)
-            });
-        }
         let (mut results, mut first_error) = (Vec::new(), None);
-        while let Some(joined) = running.join_next().await {
-            match joined {
-                Ok(None) => {}
-                Ok(Some(Ok(result))) => results.push(result),
-                Ok(Some(Err(error))) => {
+        loop {
+            while first_error.is_none()
+                && running.len() < self.engine.parallel_tasks()
+                && let Some(task) = waiting.next()
+            {
+                running.spawn(task);
+            }
+            match running.join_next().await {
+                None => return first_error.map_or(Ok(results), Err),
+                Some(Ok(Ok(result))) => results.push(result),
+                Some(Ok(Err(error))) => {
                     first_error.get_or_insert(error);
                 }
-                Err(panic) => {
-                    stop.store(true, Ordering::Relaxed);
+                Some(Err(panic)) => {
                     first_error.get_or_insert(Error::Engine(datafusion::error::DataFusionError::ExecutionJoin(
                         Box::new(panic),
                     )));
                 }
             }
         }
-        first_error.map_or(Ok(results), Err)
     }
 
     fn lake(&self, name: &str) -> Result<&LakeTable> {
@@ -594,8 +588,6 @@ impl Pipeline {
         self.reporter.on(&Event::Task { table: &lake.name, step, group, files: files.len(), bytes, rows, seconds });
     }
 }
-
-type BoxedTask<T> = futures::future::BoxFuture<'static, Result<T>>;
 
 /// Publish tasks done and planned; `None` if they are not planned yet.
 async fn published(ledger: &Ledger) -> Result<Option<(usize, usize)>> {

@@ -19,6 +19,7 @@ use datafusion::execution::context::{SQLOptions, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion_cli::cli_context::CliSessionContext;
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 use serde_json::Value;
 
@@ -142,10 +143,10 @@ fn remember_sources(plan: &StagePlan, snapshots: &mut HashMap<String, TableFiles
 
 async fn committed_files(plan: &StagePlan, step: Step) -> Result<Vec<(usize, FileEntry)>> {
     let mut files = Vec::new();
-    for number in plan.ledger.done(step).await? {
-        if let Some(manifest) = plan.ledger.read::<Value>(&plan.ledger.layout().manifest(step, number)).await? {
-            files.extend(manifest.files.into_iter().map(|file| (number, file)));
-        }
+    let done = plan.ledger.done(step).await?;
+    let mut manifests = plan.ledger.read_all::<Value>(step, done);
+    while let Some((number, manifest)) = manifests.try_next().await? {
+        files.extend(manifest.into_iter().flat_map(|manifest| manifest.files).map(|file| (number, file)));
     }
     Ok(files)
 }

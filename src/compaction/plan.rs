@@ -11,6 +11,7 @@
 //! has one group without files: the first manifest is the commit of the plan and must exist.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +49,7 @@ pub struct PartitionGroup {
 /// The groups in order: group `n` is at `n - 1`.
 #[must_use]
 pub fn group(files: impl IntoIterator<Item = FileEntry>, is_sorted: bool, target_bytes: u64) -> Vec<PartitionGroup> {
-    let mut partitions: BTreeMap<String, Vec<FileEntry>> = BTreeMap::new();
+    let mut partitions: BTreeMap<Arc<str>, Vec<FileEntry>> = BTreeMap::new();
     for file in files {
         partitions.entry(file.partition.clone().unwrap_or_default()).or_default().push(file);
     }
@@ -59,7 +60,9 @@ pub fn group(files: impl IntoIterator<Item = FileEntry>, is_sorted: bool, target
         let bytes: u64 = files.iter().map(|file| file.size).sum();
         let parts = if is_sorted { 1 } else { bytes.div_ceil(limit).max(1) };
         groups.extend(
-            cut(files, bytes, parts).into_iter().map(|files| PartitionGroup { partition: partition.clone(), files }),
+            cut(files, bytes, parts)
+                .into_iter()
+                .map(|files| PartitionGroup { partition: partition.to_string(), files }),
         );
     }
     if groups.is_empty() {
@@ -96,7 +99,7 @@ mod tests {
 
     fn file(partition: &str, group: usize, size: u64) -> FileEntry {
         let uri = format!("s3://b/{partition}/{group:06}.parquet");
-        FileEntry { uri, etag: "e".into(), size, n_record: Some(1), partition: Some(partition.into()) }
+        FileEntry { uri: uri.into(), etag: "e".into(), size, n_record: Some(1), partition: Some(partition.into()) }
     }
 
     #[test]

@@ -157,7 +157,7 @@ pub(crate) fn file_stem(number: usize, files: &[FileEntry]) -> String {
 
 /// Files of one stage task are one sorted run: their names are alike up to the sequence number.
 fn runs(files: &[FileEntry]) -> Vec<Vec<FileEntry>> {
-    let run = |file: &FileEntry| file.uri.rsplit_once('-').map_or(file.uri.clone(), |(run, _)| run.to_owned());
+    let run = |file: &FileEntry| file.uri.rsplit_once('-').map_or(file.uri.to_string(), |(run, _)| run.to_owned());
     files.chunk_by(|a, b| run(a) == run(b)).map(<[FileEntry]>::to_vec).collect()
 }
 
@@ -222,7 +222,7 @@ mod tests {
 
     fn file(name: &str) -> FileEntry {
         let uri = format!("s3://b/k=1/{name}.parquet");
-        FileEntry { uri, etag: "e".into(), size: 1, n_record: Some(1), partition: Some("k=1".into()) }
+        FileEntry { uri: uri.into(), etag: "e".into(), size: 1, n_record: Some(1), partition: Some("k=1".into()) }
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn file_stem_does_not_depend_on_where_staging_lies() {
         let mut moved = file("000001-ab-0000");
-        moved.uri = moved.uri.replace("s3://b", "file:///x");
+        moved.uri = moved.uri.replace("s3://b", "file:///x").into();
         assert_eq!(file_stem(1, &[moved]), file_stem(1, &[file("000001-ab-0000")]));
         assert_ne!(file_stem(1, &[file("000001-ab-0001")]), file_stem(1, &[file("000001-ab-0000")]));
     }

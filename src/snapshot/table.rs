@@ -240,14 +240,14 @@ fn partitioned_file(location: &Location, file: &FileEntry) -> Result<Partitioned
         location: location.key().map_err(external)?,
         last_modified: DateTime::UNIX_EPOCH,
         size: file.size,
-        e_tag: Some(file.etag.clone()),
+        e_tag: Some(file.etag.to_string()),
         version: None,
     }))
 }
 
 fn text_file(location: &Location, file: &FileEntry) -> Result<TextFile> {
     // The store is pinned: it adds the planned etag to every request by itself.
-    Ok(TextFile { location: location.key().map_err(external)?, e_tag: None, uri: file.uri.clone(), size: file.size })
+    Ok(TextFile { location: location.key().map_err(external)?, e_tag: None, uri: file.uri.to_string(), size: file.size })
 }
 
 fn external(error: crate::error::Error) -> DataFusionError {

@@ -32,12 +32,15 @@ use serde::{Deserialize, Serialize};
 use crate::config::{FileFormat, GroupSize, LakeTable, Project, Select, freeze_now, plan_select, plan_view};
 use crate::error::{Error, Result};
 use crate::group;
-use crate::layout::{Location, Step};
+use crate::layout::{Step, store_of};
 use crate::manifest::codec::fingerprint;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
 use crate::snapshot::{FileListTable, Size, TableFiles, discover, register};
 use crate::write::LakeColumns;
+
+/// A group has at most this many files however small they are: what a task holds per file stays bounded.
+const FILES_PER_GROUP: u64 = 10_000;
 
 /// What the snapshot manifest says besides its files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -192,8 +195,8 @@ impl<'a> Planner<'a> {
             Some(error) if !ledger.done(Step::StagingFileGroups).await?.is_empty() => return Err(error),
             changed => changed.is_some(),
         };
-        let plan = stage_plan(lake, ledger, self.new_plan(lake).await?, false)?;
-        Ok(StagePlan { replaces, ..plan })
+        let (details, groups) = self.new_plan(lake).await?;
+        Ok(StagePlan { lake: lake.clone(), ledger, details, groups, committed: false, replaces })
     }
 
     /// The committed plan of `lake`, if there is one and the config still says the same.
@@ -205,10 +208,10 @@ impl<'a> Planner<'a> {
         let manifest = ledger.read::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;
         let Some(manifest) = manifest else { return Ok(None) };
         self.check_unchanged(&manifest.details, lake, &ledger)?;
-        stage_plan(lake, ledger, manifest, true).map(Some)
+        committed_plan(lake, ledger, manifest).map(Some)
     }
 
-    async fn new_plan(&mut self, lake: &LakeTable) -> Result<Manifest<PlanDetails>> {
+    async fn new_plan(&mut self, lake: &LakeTable) -> Result<(PlanDetails, Vec<Vec<FileEntry>>)> {
         let settings = &self.project.settings;
         let relations = relations(self.project, &lake.query)?;
         for name in &relations.snapshots {
@@ -232,6 +235,8 @@ impl<'a> Planner<'a> {
             let table = self.found.get(name).ok_or_else(|| missing(name))?;
             whole.push((self.source(table)?, table.files.clone()));
         }
+        let (source, files) = (self.source(driving)?, fingerprint(&driving.files));
+        let groups = pack(self.take_files(lake, &select.driving)?, lake.file_group_size);
         let mut details = PlanDetails {
             id: String::new(),
             database: settings.database.clone(),
@@ -242,15 +247,25 @@ impl<'a> Planner<'a> {
             select: select_text(self.project, lake)?,
             ordering: ordering_text(lake),
             file_group_size: lake.file_group_size.to_string(),
-            groups: pack(&driving.files, lake.file_group_size).len(),
+            groups: groups.len(),
             columns: output.fields().iter().map(|f| (f.name().clone(), f.data_type().to_string())).collect(),
             output_schema: SchemaText::encode(&output)?,
-            driving: self.source(driving)?,
+            driving: source,
             whole,
         };
-        let files = driving.files.clone();
         details.id = plan_id(&details, &files)?;
-        Ok(Manifest::new(files, details))
+        Ok((details, groups))
+    }
+
+    /// The files of a lake table's driving table, which are kept only for later lake tables: a list of a million is not
+    /// in memory twice without need.
+    fn take_files(&mut self, lake: &LakeTable, driving: &str) -> Result<Vec<FileEntry>> {
+        for later in self.project.lakes.iter().skip_while(|other| other.name != lake.name).skip(1) {
+            if relations(self.project, &later.query)?.snapshots.iter().any(|name| name == driving) {
+                return Ok(self.found.get(driving).map_or_else(Vec::new, |table| table.files.clone()));
+            }
+        }
+        Ok(self.found.remove(driving).map_or_else(Vec::new, |table| table.files))
     }
 
     /// The files of a snapshot table, looked up once.
@@ -341,7 +356,8 @@ pub async fn commit(plan: StagePlan) -> Result<StagePlan> {
         return Ok(plan);
     }
     write_groups(&plan).await?;
-    let files = plan.groups.iter().flatten().cloned().collect();
+    let mut files = Vec::with_capacity(plan.files());
+    files.extend(plan.groups.iter().flatten().cloned());
     let manifest = Manifest::new(files, plan.details.clone());
     let target = plan.ledger.layout().snapshot_manifest();
     if plan.replaces {
@@ -354,7 +370,7 @@ pub async fn commit(plan: StagePlan) -> Result<StagePlan> {
             tracing::warn!(table = plan.lake.name, "another run committed its plan first; going on with that plan");
             let theirs = plan.ledger.read::<PlanDetails>(&target).await?;
             let theirs = theirs.ok_or_else(|| Error::NotPlanned { table: plan.lake.name.clone() })?;
-            let theirs = stage_plan(&plan.lake, plan.ledger, theirs, true)?;
+            let theirs = committed_plan(&plan.lake, plan.ledger, theirs)?;
             write_groups(&theirs).await?;
             Ok(theirs)
         }
@@ -363,47 +379,53 @@ pub async fn commit(plan: StagePlan) -> Result<StagePlan> {
 }
 
 async fn write_groups(plan: &StagePlan) -> Result<()> {
-    use futures::{StreamExt, TryStreamExt};
-    let writes = plan.groups.iter().enumerate().map(|(index, files)| async move {
-        let details = GroupDetails { table: plan.lake.name.clone(), group: index + 1, plan: plan.details.id.clone() };
-        let target = plan.ledger.layout().manifest(Step::SnapshotFileGroups, index + 1);
-        plan.ledger.write(&target, &Manifest::new(files.clone(), details)).await
+    let manifests = (1..).zip(&plan.groups).map(|(group, files)| {
+        let details = GroupDetails { table: plan.lake.name.clone(), group, plan: plan.details.id.clone() };
+        (group, Manifest::new(files.clone(), details))
     });
-    futures::stream::iter(writes).buffer_unordered(16).try_collect().await
+    plan.ledger.write_all(Step::SnapshotFileGroups, manifests).await
 }
 
-fn stage_plan(lake: &LakeTable, ledger: Ledger, manifest: Manifest<PlanDetails>, committed: bool) -> Result<StagePlan> {
-    let groups = pack(&manifest.files, lake.file_group_size);
+fn committed_plan(lake: &LakeTable, ledger: Ledger, manifest: Manifest<PlanDetails>) -> Result<StagePlan> {
+    let groups = pack(manifest.files, lake.file_group_size);
     if groups.len() != manifest.details.groups {
         return Err(Error::Manifest {
             uri: ledger.layout().snapshot_manifest().data.to_string(),
             reason: format!("its files make {} groups, its summary says {}", groups.len(), manifest.details.groups),
         });
     }
-    Ok(StagePlan { lake: lake.clone(), ledger, details: manifest.details, groups, committed, replaces: false })
+    Ok(StagePlan { lake: lake.clone(), ledger, details: manifest.details, groups, committed: true, replaces: false })
 }
 
-fn plan_id(details: &PlanDetails, files: &[FileEntry]) -> Result<String> {
+fn plan_id(details: &PlanDetails, files: &str) -> Result<String> {
     let text = serde_json::to_vec(details)
         .map_err(|source| Error::DecodeManifest { uri: "details".to_owned(), source: source.into() })?;
-    let hash = Md5::new().chain_update(fingerprint(files)).chain_update(text).finalize();
+    let hash = Md5::new().chain_update(files).chain_update(text).finalize();
     Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Groups of files of one store each: a scan reads from one store.
-fn pack(files: &[FileEntry], size: GroupSize) -> Vec<Vec<FileEntry>> {
+/// Groups of files of one store each: a scan reads from one store. `files` are sorted by uri.
+fn pack(files: Vec<FileEntry>, size: GroupSize) -> Vec<Vec<FileEntry>> {
     let limit = match size {
         GroupSize::All if files.is_empty() => return Vec::new(),
-        GroupSize::All => return vec![files.to_vec()],
+        GroupSize::All => return vec![files],
         GroupSize::Bytes(limit) => limit,
     };
-    let store = |file: &FileEntry| Location::from_uri(&file.uri).map(|at| at.store().to_owned()).unwrap_or_default();
-    let mut groups = Vec::new();
-    // The files are sorted by uri, so those of one store stand together.
-    for of_store in files.chunk_by(|a, b| store(a) == store(b)) {
-        let sizes: Vec<(&str, u64)> = of_store.iter().map(|file| (file.uri.as_str(), file.size)).collect();
-        let packed = group::pack(&sizes, limit);
-        groups.extend(packed.iter().map(|group| group.iter().map(|&file| of_store[file].clone()).collect()));
+    let cost = |file: &FileEntry| file.size.max(limit / FILES_PER_GROUP);
+    let (mut group_of, mut sizes) = (vec![0; files.len()], Vec::<usize>::new());
+    let mut start = 0;
+    // Sorted by uri, the files of one store stand together.
+    for of_store in files.chunk_by(|a, b| store_of(&a.uri) == store_of(&b.uri)) {
+        let costs: Vec<(&str, u64)> = of_store.iter().map(|file| (file.uri.as_ref(), cost(file))).collect();
+        for group in group::pack(&costs, limit) {
+            group.iter().for_each(|file| group_of[start + file] = sizes.len());
+            sizes.push(group.len());
+        }
+        start += of_store.len();
+    }
+    let mut groups: Vec<_> = sizes.into_iter().map(Vec::with_capacity).collect();
+    for (file, group) in files.into_iter().zip(group_of) {
+        groups[group].push(file);
     }
     groups
 }
@@ -537,4 +559,48 @@ pub(crate) async fn bind(
     let mut select = plan_select(&session.state(), project, lake).await?;
     select.plan = output_plan(select.plan, &details.planned_at)?;
     Ok((session, select))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(uri: String, size: u64) -> FileEntry {
+        FileEntry { uri: uri.into(), etag: "e".into(), size, n_record: None, partition: None }
+    }
+
+    #[test]
+    fn group_of_tiny_files_is_bounded_in_their_number() {
+        let files: Vec<_> = (0..25_000).map(|number| file(format!("s3://b/{number:06}"), 1)).collect();
+        let counts: Vec<_> = pack(files, GroupSize::Bytes(1 << 30)).iter().map(Vec::len).collect();
+        assert_eq!(counts, [10_000, 10_000, 5_000]);
+    }
+
+    #[test]
+    fn files_of_two_stores_are_in_two_groups() {
+        let files = vec![file("s3://a/1".into(), 1), file("s3://a/2".into(), 1), file("s3://b/1".into(), 1)];
+        assert_eq!(pack(files, GroupSize::Bytes(10)).iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+    }
+
+    proptest! {
+        /// Each file is in one group, groups are within the limit and of one store, and files stay in their order.
+        #[test]
+        fn files_are_moved_into_groups_as_they_were_packed(
+            files in prop::collection::btree_map("(s3://[ab]|file://)/[a-z]{1,4}", 0u64..50, 0..60),
+            limit in 1u64..60,
+        ) {
+            let files: Vec<_> = files.into_iter().map(|(uri, size)| file(uri, size)).collect();
+            let groups = pack(files.clone(), GroupSize::Bytes(limit));
+            for group in &groups {
+                prop_assert!(group.is_sorted_by(|a, b| a.uri < b.uri));
+                prop_assert!(group.iter().all(|file| store_of(&file.uri) == store_of(&group[0].uri)));
+                prop_assert!(group.len() == 1 || group.iter().map(|file| file.size).sum::<u64>() <= limit);
+            }
+            let mut all = groups.concat();
+            all.sort_unstable_by(|a, b| a.uri.cmp(&b.uri));
+            prop_assert_eq!(all, files);
+        }
+    }
 }

@@ -182,7 +182,7 @@ impl StageTask<'_> {
             let mut rows = execute_stream(plan, session.task_ctx()).ok()?;
             while let Some(batch) = rows.next().await {
                 if batch.is_err() {
-                    return Some(file.uri.clone());
+                    return Some(file.uri.to_string());
                 }
             }
         }
