@@ -27,6 +27,7 @@ use object_store::ObjectMeta;
 
 use super::footer::FOOTER_BYTES;
 use super::text::{TextFile, TextScanExec};
+use super::whole::{SMALL_FILE_BYTES, WholeFiles};
 use crate::config::FileFormat;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
@@ -107,9 +108,10 @@ impl FileListTable {
         &self,
         url: ObjectStoreUrl,
         files: &[(Location, &FileEntry)],
-        partitions: usize,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let partitions = state.config().target_partitions();
         let mut groups = vec![Vec::new(); partitions.clamp(1, files.len().max(1))];
         let count = groups.len();
         for (index, (location, file)) in files.iter().enumerate() {
@@ -123,12 +125,14 @@ impl FileListTable {
         let table = TableSchema::builder(Arc::clone(&self.table.schema))
             .with_table_partition_cols(self.partition_fields.clone())
             .build();
-        let config =
-            FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(table).with_metadata_size_hint(FOOTER_BYTES)))
-                .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
-                .with_statistics(self.statistics())
-                .with_projection_indices(projection.cloned())?
-                .build();
+        let readers = Arc::new(WholeFiles::new(state.runtime_env().object_store(&url)?));
+        let source =
+            ParquetSource::new(table).with_metadata_size_hint(FOOTER_BYTES).with_parquet_file_reader_factory(readers);
+        let config = FileScanConfigBuilder::new(url, Arc::new(source))
+            .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
+            .with_statistics(self.statistics())
+            .with_projection_indices(projection.cloned())?
+            .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 
@@ -171,25 +175,26 @@ impl TableProvider for FileListTable {
         _: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let partitions = state.config().target_partitions();
+        let (partitions, rows) = (state.config().target_partitions(), state.config().batch_size());
         let mut scans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         for (url, files) in self.by_store()? {
             if matches!(self.table.format, FileFormat::Parquet) {
-                scans.push(self.parquet(url, &files, partitions, projection)?);
+                scans.push(whole_batches(self.parquet(url, &files, state, projection)?, &files, rows));
                 continue;
             }
             for part in files.chunks(files.len().div_ceil(partitions)) {
-                let files = part.iter().map(|(location, file)| text_file(location, file)).collect::<Result<_>>()?;
+                let texts = part.iter().map(|(location, file)| text_file(location, file)).collect::<Result<_>>()?;
                 let TableFiles { name, schema, format, .. } = &self.table;
                 let scan = TextScanExec::new(
                     url.clone(),
-                    files,
+                    texts,
                     name.clone(),
                     Arc::clone(schema),
                     projection,
                     format.clone(),
                 )?;
-                scans.push(Arc::new(scan.with_statistics(self.statistics().project(projection))));
+                let scan = Arc::new(scan.with_statistics(self.statistics().project(projection)));
+                scans.push(whole_batches(scan, part, rows));
             }
         }
         match scans.len() {
@@ -204,6 +209,24 @@ impl TableProvider for FileListTable {
             _ => UnionExec::try_new(scans),
         }
     }
+}
+
+/// Joins the batches of many small files, of which each gives one that is far from full: the price of sorting grows
+/// with the square of the number of batches, and each keeps buffers alive that could hold many more rows.
+#[expect(
+    deprecated,
+    reason = "other operators of the engine fill their batches by now, but neither scan nor sort does"
+)]
+fn whole_batches(
+    scan: Arc<dyn ExecutionPlan>,
+    files: &[(Location, &FileEntry)],
+    rows: usize,
+) -> Arc<dyn ExecutionPlan> {
+    let bytes: u64 = files.iter().map(|(_, file)| file.size).sum();
+    if files.len() < 2 || bytes / files.len() as u64 >= SMALL_FILE_BYTES {
+        return scan;
+    }
+    Arc::new(datafusion::physical_plan::coalesce_batches::CoalesceBatchesExec::new(scan, rows))
 }
 
 /// A scan of Parquet files of one store, each group in its order, as an own partition.
@@ -247,7 +270,12 @@ fn partitioned_file(location: &Location, file: &FileEntry) -> Result<Partitioned
 
 fn text_file(location: &Location, file: &FileEntry) -> Result<TextFile> {
     // The store is pinned: it adds the planned etag to every request by itself.
-    Ok(TextFile { location: location.key().map_err(external)?, e_tag: None, uri: file.uri.to_string(), size: file.size })
+    Ok(TextFile {
+        location: location.key().map_err(external)?,
+        e_tag: None,
+        uri: file.uri.to_string(),
+        size: file.size,
+    })
 }
 
 fn external(error: crate::error::Error) -> DataFusionError {
