@@ -236,7 +236,7 @@ impl Pipeline {
             bytes: files.iter().map(|file| file.size).sum(),
             done: done.contains(&(index + 1)),
         });
-        let explain = match plan.groups.first() {
+        let explain = match plan.groups.iter().next() {
             Some(files) if explain => Some(self.explain(plan, files).await?),
             _ => None,
         };
@@ -247,7 +247,7 @@ impl Pipeline {
             planned_at: plan.committed.then(|| plan.details.planned_at.clone()),
             files: plan.files(),
             bytes: plan.bytes(),
-            rows: plan.groups.iter().flatten().map(|file| file.n_record).sum(),
+            rows: plan.groups.files().iter().map(|file| file.n_record).sum(),
             columns: plan.details.columns.clone(),
             groups: groups.collect(),
             publish,

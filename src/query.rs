@@ -61,7 +61,7 @@ impl QuerySession {
         for lake in &project.lakes {
             let Some(plan) = planner.committed(lake).await? else { continue };
             remember_sources(&plan, &mut snapshots)?;
-            let rows = plan.groups.iter().flatten().map(|file| (lake.name.clone(), None, file.clone()));
+            let rows = plan.groups.files().iter().map(|file| (lake.name.clone(), None, file.clone()));
             manifests.entry("snapshot_files").or_default().extend(rows);
             let columns = plan.columns()?;
             for (name, step) in MANIFEST_TABLES {
@@ -128,7 +128,7 @@ impl QuerySession {
 }
 
 fn remember_sources(plan: &StagePlan, snapshots: &mut HashMap<String, TableFiles>) -> Result<()> {
-    let driving: Vec<FileEntry> = plan.groups.iter().flatten().cloned().collect();
+    let driving: Vec<FileEntry> = plan.groups.files().to_vec();
     let whole = plan.details.whole.iter().map(|(source, files)| (source, files.clone()));
     for (source, files) in whole.chain([(&plan.details.driving, driving)]) {
         snapshots.entry(source.table.clone()).or_insert(TableFiles {

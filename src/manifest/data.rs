@@ -72,7 +72,7 @@ pub fn encode_files(files: &[FileEntry], uri: &str) -> Result<Bytes> {
     // The columns have the plain types that Parquet's own schema says: no copy of the Arrow schema is needed.
     let options = ArrowWriterOptions::new().with_properties(properties(files.len())).with_skip_arrow_metadata(true);
     // Growing by doubling would hold a large file twice.
-    let mut bytes = Vec::with_capacity(1_024 + 64 * files.len());
+    let mut bytes = Vec::with_capacity(1_024 + 32 * files.len());
     let mut writer = ArrowWriter::try_new_with_options(&mut bytes, Arc::clone(schema), options).map_err(failed)?;
     for slice in files.chunks(SLICE) {
         writer.write(&batch(schema, slice).map_err(|source| failed(source.into()))?).map_err(failed)?;

@@ -1,4 +1,5 @@
 //! First step: snapshot files in groups become sorted, Hive-partitioned staging files.
 
+pub mod groups;
 pub mod plan;
 pub mod run;

@@ -29,18 +29,15 @@ use datafusion::sql::sqlparser::ast;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{FileFormat, GroupSize, LakeTable, Project, Select, freeze_now, plan_select, plan_view};
+use super::groups::Groups;
+use crate::config::{FileFormat, LakeTable, Project, Select, freeze_now, plan_select, plan_view};
 use crate::error::{Error, Result};
-use crate::group;
-use crate::layout::{Step, store_of};
+use crate::layout::Step;
 use crate::manifest::codec::fingerprint;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
 use crate::snapshot::{FileListTable, Size, TableFiles, discover, register};
 use crate::write::LakeColumns;
-
-/// A group has at most this many files however small they are: what a task holds per file stays bounded.
-const FILES_PER_GROUP: u64 = 10_000;
 
 /// What the snapshot manifest says besides its files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -134,7 +131,7 @@ pub struct StagePlan {
     /// What was or would be committed.
     pub details: PlanDetails,
     /// Files per group; group `n` is at `n - 1`.
-    pub groups: Vec<Vec<FileEntry>>,
+    pub groups: Groups,
     /// Whether the plan is in the store.
     pub committed: bool,
     /// Whether another plan is in the store of which nothing is staged, so that this one may take its place.
@@ -145,13 +142,13 @@ impl StagePlan {
     /// Bytes of all snapshot files.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.groups.iter().flatten().map(|file| file.size).sum()
+        self.groups.files().iter().map(|file| file.size).sum()
     }
 
     /// Number of snapshot files.
     #[must_use]
     pub fn files(&self) -> usize {
-        self.groups.iter().map(Vec::len).sum()
+        self.groups.files().len()
     }
 
     /// Columns of the lake table: those in the files, and those in the path.
@@ -211,7 +208,7 @@ impl<'a> Planner<'a> {
         committed_plan(lake, ledger, manifest).map(Some)
     }
 
-    async fn new_plan(&mut self, lake: &LakeTable) -> Result<(PlanDetails, Vec<Vec<FileEntry>>)> {
+    async fn new_plan(&mut self, lake: &LakeTable) -> Result<(PlanDetails, Groups)> {
         let settings = &self.project.settings;
         let relations = relations(self.project, &lake.query)?;
         for name in &relations.snapshots {
@@ -220,7 +217,12 @@ impl<'a> Planner<'a> {
         let session = self.engine.task_session([]).await?;
         for name in &relations.snapshots {
             if let Some(found) = self.found.get(name) {
-                let empty = TableFiles { files: Vec::new(), ..found.clone() };
+                let empty = TableFiles {
+                    name: found.name.clone(),
+                    format: found.format.clone(),
+                    schema: Arc::clone(&found.schema),
+                    files: Vec::new(),
+                };
                 register(&session, "snapshot", name, FileListTable::new(empty, Vec::new(), Size::AsListed))?;
             }
         }
@@ -236,7 +238,7 @@ impl<'a> Planner<'a> {
             whole.push((self.source(table)?, table.files.clone()));
         }
         let (source, files) = (self.source(driving)?, fingerprint(&driving.files));
-        let groups = pack(self.take_files(lake, &select.driving)?, lake.file_group_size);
+        let groups = Groups::pack(self.take_files(lake, &select.driving)?, lake.file_group_size);
         let mut details = PlanDetails {
             id: String::new(),
             database: settings.database.clone(),
@@ -356,9 +358,7 @@ pub async fn commit(plan: StagePlan) -> Result<StagePlan> {
         return Ok(plan);
     }
     write_groups(&plan).await?;
-    let mut files = Vec::with_capacity(plan.files());
-    files.extend(plan.groups.iter().flatten().cloned());
-    let manifest = Manifest::new(files, plan.details.clone());
+    let manifest = Manifest::new(plan.groups.files().to_vec(), plan.details.clone());
     let target = plan.ledger.layout().snapshot_manifest();
     if plan.replaces {
         plan.ledger.write(&target, &manifest).await?;
@@ -379,15 +379,15 @@ pub async fn commit(plan: StagePlan) -> Result<StagePlan> {
 }
 
 async fn write_groups(plan: &StagePlan) -> Result<()> {
-    let manifests = (1..).zip(&plan.groups).map(|(group, files)| {
+    let manifests = (1..).zip(plan.groups.iter()).map(|(group, files)| {
         let details = GroupDetails { table: plan.lake.name.clone(), group, plan: plan.details.id.clone() };
-        (group, Manifest::new(files.clone(), details))
+        (group, Manifest::new(files.to_vec(), details))
     });
     plan.ledger.write_all(Step::SnapshotFileGroups, manifests).await
 }
 
 fn committed_plan(lake: &LakeTable, ledger: Ledger, manifest: Manifest<PlanDetails>) -> Result<StagePlan> {
-    let groups = pack(manifest.files, lake.file_group_size);
+    let groups = Groups::pack(manifest.files, lake.file_group_size);
     if groups.len() != manifest.details.groups {
         return Err(Error::Manifest {
             uri: ledger.layout().snapshot_manifest().data.to_string(),
@@ -402,32 +402,6 @@ fn plan_id(details: &PlanDetails, files: &str) -> Result<String> {
         .map_err(|source| Error::DecodeManifest { uri: "details".to_owned(), source: source.into() })?;
     let hash = Md5::new().chain_update(files).chain_update(text).finalize();
     Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Groups of files of one store each: a scan reads from one store. `files` are sorted by uri.
-fn pack(files: Vec<FileEntry>, size: GroupSize) -> Vec<Vec<FileEntry>> {
-    let limit = match size {
-        GroupSize::All if files.is_empty() => return Vec::new(),
-        GroupSize::All => return vec![files],
-        GroupSize::Bytes(limit) => limit,
-    };
-    let cost = |file: &FileEntry| file.size.max(limit / FILES_PER_GROUP);
-    let (mut group_of, mut sizes) = (vec![0; files.len()], Vec::<usize>::new());
-    let mut start = 0;
-    // Sorted by uri, the files of one store stand together.
-    for of_store in files.chunk_by(|a, b| store_of(&a.uri) == store_of(&b.uri)) {
-        let costs: Vec<(&str, u64)> = of_store.iter().map(|file| (file.uri.as_ref(), cost(file))).collect();
-        for group in group::pack(&costs, limit) {
-            group.iter().for_each(|file| group_of[start + file] = sizes.len());
-            sizes.push(group.len());
-        }
-        start += of_store.len();
-    }
-    let mut groups: Vec<_> = sizes.into_iter().map(Vec::with_capacity).collect();
-    for (file, group) in files.into_iter().zip(group_of) {
-        groups[group].push(file);
-    }
-    groups
 }
 
 /// Names that a query reads.
@@ -559,48 +533,4 @@ pub(crate) async fn bind(
     let mut select = plan_select(&session.state(), project, lake).await?;
     select.plan = output_plan(select.plan, &details.planned_at)?;
     Ok((session, select))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn file(uri: String, size: u64) -> FileEntry {
-        FileEntry { uri: uri.into(), etag: "e".into(), size, n_record: None, partition: None }
-    }
-
-    #[test]
-    fn group_of_tiny_files_is_bounded_in_their_number() {
-        let files: Vec<_> = (0..25_000).map(|number| file(format!("s3://b/{number:06}"), 1)).collect();
-        let counts: Vec<_> = pack(files, GroupSize::Bytes(1 << 30)).iter().map(Vec::len).collect();
-        assert_eq!(counts, [10_000, 10_000, 5_000]);
-    }
-
-    #[test]
-    fn files_of_two_stores_are_in_two_groups() {
-        let files = vec![file("s3://a/1".into(), 1), file("s3://a/2".into(), 1), file("s3://b/1".into(), 1)];
-        assert_eq!(pack(files, GroupSize::Bytes(10)).iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
-    }
-
-    proptest! {
-        /// Each file is in one group, groups are within the limit and of one store, and files stay in their order.
-        #[test]
-        fn files_are_moved_into_groups_as_they_were_packed(
-            files in prop::collection::btree_map("(s3://[ab]|file://)/[a-z]{1,4}", 0u64..50, 0..60),
-            limit in 1u64..60,
-        ) {
-            let files: Vec<_> = files.into_iter().map(|(uri, size)| file(uri, size)).collect();
-            let groups = pack(files.clone(), GroupSize::Bytes(limit));
-            for group in &groups {
-                prop_assert!(group.is_sorted_by(|a, b| a.uri < b.uri));
-                prop_assert!(group.iter().all(|file| store_of(&file.uri) == store_of(&group[0].uri)));
-                prop_assert!(group.len() == 1 || group.iter().map(|file| file.size).sum::<u64>() <= limit);
-            }
-            let mut all = groups.concat();
-            all.sort_unstable_by(|a, b| a.uri.cmp(&b.uri));
-            prop_assert_eq!(all, files);
-        }
-    }
 }
