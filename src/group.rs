@@ -9,20 +9,26 @@
 //!
 //! A file larger than the limit is a group of its own. No I/O, no knowledge of what the files hold.
 
+use std::cmp::Reverse;
+
 /// Indices into `files` per group; within a group by name, so that a task reads files in a fixed order.
 ///
 /// Takes `O(n log n)` for any number of groups: a tournament tree over the free bytes of the groups finds the first fit.
 #[must_use]
 pub fn pack(files: &[(&str, u64)], limit_bytes: u64) -> Vec<Vec<usize>> {
+    // Names are compared once; after that, files go by their rank among the names.
+    let mut by_name: Vec<usize> = (0..files.len()).collect();
+    by_name.sort_unstable_by_key(|&file| files[file].0);
+    let size = |rank: usize| files[by_name[rank]].1;
     let mut order: Vec<usize> = (0..files.len()).collect();
-    order.sort_unstable_by(|&a, &b| files[b].1.cmp(&files[a].1).then_with(|| files[a].0.cmp(files[b].0)));
-    let mut free = FreeBytes::new(files.len());
+    order.sort_by_key(|&rank| Reverse(size(rank)));
+    let mut free = FreeBytes::new(groups_at_most(files, limit_bytes));
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    for file in order {
-        let size = files[file].1;
+    for rank in order {
+        let size = size(rank);
         if size > limit_bytes {
             // Not even an empty file joins it.
-            groups.push(vec![file]);
+            groups.push(vec![rank]);
             continue;
         }
         let group = free.first_with(size).unwrap_or_else(|| {
@@ -31,12 +37,22 @@ pub fn pack(files: &[(&str, u64)], limit_bytes: u64) -> Vec<Vec<usize>> {
             groups.len() - 1
         });
         free.set(group, free.get(group) - size);
-        groups[group].push(file);
+        groups[group].push(rank);
     }
     for group in &mut groups {
-        group.sort_unstable_by(|&a, &b| files[a].0.cmp(files[b].0));
+        group.sort_unstable();
+        group.iter_mut().for_each(|file| *file = by_name[*file]);
     }
     groups
+}
+
+/// Files over the limit are alone. Of the other groups, any two hold more than the limit together: the first file of the
+/// later one did not fit into the earlier one.
+fn groups_at_most(files: &[(&str, u64)], limit_bytes: u64) -> usize {
+    let (alone, shared): (Vec<u64>, Vec<u64>) = files.iter().map(|file| file.1).partition(|size| *size > limit_bytes);
+    let bytes: u128 = shared.iter().map(|size| u128::from(*size)).sum();
+    let pairs = bytes / u128::from(limit_bytes.max(1));
+    alone.len() + usize::try_from(2 * pairs + 1).unwrap_or(usize::MAX).min(shared.len())
 }
 
 /// A complete binary tree whose inner nodes hold the largest number of free bytes below them; unopened groups have none.
@@ -99,6 +115,11 @@ mod tests {
     }
 
     #[test]
+    fn files_of_one_size_fill_groups_in_the_order_of_their_names() {
+        assert_eq!(named(&[("d", 5), ("a", 5), ("c", 5), ("b", 5)], 10), ["ab", "cd"]);
+    }
+
+    #[test]
     fn empty_files_share_a_group() {
         assert_eq!(named(&[("a", 0), ("b", 0)], 10), ["ab"]);
     }
@@ -117,6 +138,15 @@ mod tests {
                 let bytes: u64 = group.iter().map(|&file| files[file].1).sum();
                 prop_assert!(bytes <= limit || group.len() == 1);
             }
+        }
+
+        /// The tree has room for all groups, whatever the sizes; a limit of nothing still takes empty files.
+        #[test]
+        fn number_of_groups_is_bounded(sizes in prop::collection::vec(0u64..12, 0..200), limit in 0u64..12) {
+            let files: Vec<(&str, u64)> = sizes.iter().map(|size| ("f", *size)).collect();
+            let groups = pack(&files, limit);
+            prop_assert!(groups.len() <= groups_at_most(&files, limit));
+            prop_assert_eq!(groups.iter().map(Vec::len).sum::<usize>(), files.len());
         }
 
         /// The groups, read as lists of names, do not depend on the order of the input.

@@ -170,6 +170,13 @@ impl fmt::Display for Location {
     }
 }
 
+/// Scheme and bucket of a manifest `uri`, as they stand there; `file://` for local files.
+#[must_use]
+pub fn store_of(uri: &str) -> &str {
+    let start = uri.find("://").map_or(0, |at| at + 3);
+    uri[start..].find('/').map_or(uri, |end| &uri[..start + end])
+}
+
 fn squeeze(key: &str) -> String {
     let folder = key.ends_with('/');
     let mut key = key.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
@@ -330,6 +337,13 @@ mod tests {
         let local = Location::parse("/x/k=a%2Fb/f.parquet", Path::new("/")).unwrap();
         assert_eq!(Location::from_uri(&local.uri()).unwrap(), local);
         assert_eq!(local.key().unwrap().as_ref(), "x/k=a%2Fb/f.parquet");
+    }
+
+    #[test]
+    fn store_of_a_uri_is_that_of_its_location() {
+        for uri in ["s3://bucket/a/b", "s3://bucket", "file:///a/b", "abfss://c@account.dfs.core.windows.net/k=a%2Fb"] {
+            assert_eq!(store_of(uri), Location::from_uri(uri).unwrap().store(), "{uri}");
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@
 //! config                SQL text to a checked project; every user error is born here, with its position
 //! manifest              the ledger: what is done is what manifests are committed
 //! layout, partition     all storage paths; Hive partition values
+//! spread                many small jobs on all threads, a bounded number at once
 //! error                 every failure, with its place
 //! ```
 //!
@@ -64,6 +65,7 @@ mod query;
 mod report;
 pub mod session;
 pub mod snapshot;
+mod spread;
 pub mod staging;
 pub mod validate;
 mod write;

@@ -6,10 +6,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 use tokio::task::JoinSet;
 
 use crate::compaction::plan::{PartitionDetails, PartitionGroup};
@@ -149,8 +148,17 @@ pub struct PlanView {
     pub staging: String,
     /// Lake location.
     pub location: String,
-    /// The engine's plan of the first stage task.
-    pub explain: Option<String>,
+    /// The engine's plans, if they were asked for and there are files.
+    pub explain: Option<Explain>,
+}
+
+/// The engine's plans of one task of each step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explain {
+    /// Of the first stage task.
+    pub stage: String,
+    /// Of a publish task: the merge of a partition that has two sorted runs.
+    pub publish: String,
 }
 
 /// A stage task in a [`PlanView`].
@@ -184,7 +192,7 @@ type Known = HashMap<usize, Vec<FileEntry>>;
 
 /// A planned table and what this process staged of it.
 struct Table {
-    plan: StagePlan,
+    plan: Arc<StagePlan>,
     known: Known,
     tasks: usize,
 }
@@ -238,7 +246,7 @@ impl Pipeline {
             bytes: files.iter().map(|file| file.size).sum(),
             done: done.contains(&(index + 1)),
         });
-        let explain = match plan.groups.first() {
+        let explain = match plan.groups.iter().next() {
             Some(files) if explain => Some(self.explain(plan, files).await?),
             _ => None,
         };
@@ -249,7 +257,7 @@ impl Pipeline {
             planned_at: plan.committed.then(|| plan.details.planned_at.clone()),
             files: plan.files(),
             bytes: plan.bytes(),
-            rows: plan.groups.iter().flatten().map(|file| file.n_record).sum(),
+            rows: plan.groups.files().iter().map(|file| file.n_record).sum(),
             columns: plan.details.columns.clone(),
             groups: groups.collect(),
             publish,
@@ -259,10 +267,19 @@ impl Pipeline {
         })
     }
 
-    async fn explain(&self, plan: &StagePlan, files: &[FileEntry]) -> Result<String> {
-        let task = self.stage_task(plan, 1, files);
-        let (_, physical) = task.plan(self.on_rows()).await?;
-        Ok(datafusion::physical_plan::displayable(physical.as_ref()).indent(false).to_string())
+    async fn explain(&self, plan: &StagePlan, files: &[FileEntry]) -> Result<Explain> {
+        let text = |plan: Arc<dyn ExecutionPlan>| displayable(plan.as_ref()).indent(false).to_string();
+        let (_, stage) = self.stage_task(plan, 1, files).plan(self.on_rows()).await?;
+        // What is staged is not known yet; the plan of any two runs is alike, and nothing is opened for it.
+        let run = |name: &str| {
+            let uri = plan.ledger.layout().staging_data().join(name).uri().into();
+            FileEntry { uri, etag: "".into(), size: 1, n_record: Some(1), partition: None }
+        };
+        let files = vec![run("run-1.parquet"), run("run-2.parquet")];
+        let group = PartitionGroup { partition: String::new(), first_row: 0, files };
+        let columns = plan.columns()?;
+        let (_, publish) = self.compact_task(plan, &columns, 1, &group).plan(self.on_rows()).await?;
+        Ok(Explain { stage: text(stage), publish: text(publish) })
     }
 
     fn stage_task<'a>(&'a self, plan: &'a StagePlan, group: usize, files: &'a [FileEntry]) -> StageTask<'a> {
@@ -294,7 +311,7 @@ impl Pipeline {
         let started = Instant::now();
         let mut tables = Vec::new();
         for plan in self.plan_committed().await? {
-            tables.push(Table { plan, known: Known::new(), tasks: 0 });
+            tables.push(Table { plan: Arc::new(plan), known: Known::new(), tasks: 0 });
         }
         self.publish_tables(tables, started).await
     }
@@ -424,7 +441,7 @@ impl Pipeline {
         for plan in self.plan().await? {
             tables.push(Arc::new(plan::commit(plan).await?));
         }
-        let mut tasks: Vec<BoxedTask<(usize, usize, Vec<FileEntry>)>> = Vec::new();
+        let mut all: Vec<(usize, usize)> = Vec::new();
         for (index, plan) in tables.iter().enumerate() {
             let done = plan.ledger.done(Step::StagingFileGroups).await?;
             let todo: Vec<usize> = (1..=plan.groups.len()).filter(|number| !done.contains(number)).collect();
@@ -437,28 +454,29 @@ impl Pipeline {
                 files: files().count(),
                 bytes: files().map(|file| file.size).sum(),
             });
-            for number in todo {
-                let (pipeline, plan) = (Arc::clone(self), Arc::clone(plan));
-                tasks.push(Box::pin(async move {
-                    let files = &plan.groups[number - 1];
-                    let manifest = pipeline.stage_task(&plan, number, files).run(pipeline.on_rows()).await?;
-                    let details = &manifest.details;
-                    pipeline.told("stage", &plan.lake, number, files, details.rows_written, details.seconds);
-                    Ok((index, number, manifest.files))
-                }));
-            }
+            all.extend(todo.iter().map(|&number| (index, number)));
         }
+        let tasks = all.into_iter().map(|(index, number)| {
+            let (pipeline, plan) = (Arc::clone(self), Arc::clone(&tables[index]));
+            async move {
+                let files = &plan.groups[number - 1];
+                let manifest = pipeline.stage_task(&plan, number, files).run(pipeline.on_rows()).await?;
+                let details = &manifest.details;
+                pipeline.told("stage", &plan.lake, number, files, details.rows_written, details.seconds);
+                Ok((index, number, manifest.files))
+            }
+        });
         let mut known = vec![Known::new(); tables.len()];
         let at_once = tables.iter().map(|plan| self.engine.tasks_at_once(plan.details.run_bytes)).min();
         for (table, number, files) in self.run_all(tasks, at_once.unwrap_or(1)).await? {
             known[table].insert(number, files);
         }
         let tables = tables.into_iter().zip(known);
-        Ok(tables.map(|(plan, known)| Table { plan: plan.as_ref().clone(), tasks: known.len(), known }).collect())
+        Ok(tables.map(|(plan, known)| Table { plan, tasks: known.len(), known }).collect())
     }
 
     async fn publish_tables(self: &Arc<Self>, tables: Vec<Table>, started: Instant) -> Result<Vec<TableReport>> {
-        let mut tasks: Vec<BoxedTask<usize>> = Vec::new();
+        let (mut all, mut columns) = (Vec::new(), Vec::new());
         for (index, table) in tables.iter().enumerate() {
             let prepared = self.prepare(&table.plan, &table.known, None).await?;
             let files = || prepared.todo.iter().flat_map(|(_, group)| &group.files);
@@ -470,15 +488,17 @@ impl Pipeline {
                 files: files().count(),
                 bytes: files().map(|file| file.size).sum(),
             });
-            let (columns, plan) = (Arc::new(table.plan.columns()?), Arc::new(table.plan.clone()));
-            for (number, group) in prepared.todo {
-                let (pipeline, plan, columns) = (Arc::clone(self), Arc::clone(&plan), Arc::clone(&columns));
-                tasks.push(Box::pin(async move {
-                    pipeline.compact(&plan, &columns, number, &group).await?;
-                    Ok(index)
-                }));
-            }
+            columns.push(Arc::new(table.plan.columns()?));
+            all.extend(prepared.todo.into_iter().map(|(number, group)| (index, number, group)));
         }
+        let tasks = all.into_iter().map(|(index, number, group)| {
+            let (pipeline, plan, columns) =
+                (Arc::clone(self), Arc::clone(&tables[index].plan), Arc::clone(&columns[index]));
+            async move {
+                pipeline.compact(&plan, &columns, number, &group).await?;
+                Ok(index)
+            }
+        });
         let mut ran: Vec<usize> = tables.iter().map(|table| table.tasks).collect();
         for table in self.run_all(tasks, self.engine.parallel_tasks()).await? {
             ran[table] += 1;
@@ -525,14 +545,14 @@ impl Pipeline {
         prepare(self.engine.stores(), &plan.ledger, &plan.lake, staged, only).await
     }
 
-    async fn compact(
-        &self,
-        plan: &StagePlan,
-        columns: &LakeColumns,
+    fn compact_task<'a>(
+        &'a self,
+        plan: &'a StagePlan,
+        columns: &'a LakeColumns,
         number: usize,
-        group: &PartitionGroup,
-    ) -> Result<()> {
-        let task = CompactTask {
+        group: &'a PartitionGroup,
+    ) -> CompactTask<'a> {
+        CompactTask {
             engine: &self.engine,
             lake: &plan.lake,
             ledger: &plan.ledger,
@@ -541,49 +561,53 @@ impl Pipeline {
             result: &plan.details.result,
             number,
             group,
-        };
+        }
+    }
+
+    async fn compact(
+        &self,
+        plan: &StagePlan,
+        columns: &LakeColumns,
+        number: usize,
+        group: &PartitionGroup,
+    ) -> Result<()> {
+        let task = self.compact_task(plan, columns, number, group);
         let manifest = task.run(self.on_rows()).await?;
         let details = &manifest.details;
         self.told("publish", &plan.lake, number, &group.files, details.rows_written, details.seconds);
         Ok(())
     }
 
-    /// Runs tasks, so many at once; after the first error no further one is started.
-    async fn run_all<T: Send + 'static>(&self, tasks: Vec<BoxedTask<T>>, at_once: usize) -> Result<Vec<T>> {
-        let slots = Arc::new(Semaphore::new(at_once));
-        let stop = Arc::new(AtomicBool::new(false));
+    /// Runs tasks, so many at once; after the first error no further one is started. A task that is not started yet is not
+    /// even made: there may be one per partition.
+    async fn run_all<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+        &self,
+        tasks: impl IntoIterator<Item = F>,
+        at_once: usize,
+    ) -> Result<Vec<T>> {
+        let mut waiting = tasks.into_iter();
         let mut running = JoinSet::new();
-        for task in tasks {
-            let (slots, stop) = (Arc::clone(&slots), Arc::clone(&stop));
-            running.spawn(async move {
-                let Ok(_slot) = slots.acquire_owned().await else { return None };
-                if stop.load(Ordering::Relaxed) {
-                    return None;
-                }
-                let result = task.await;
-                if result.is_err() {
-                    stop.store(true, Ordering::Relaxed);
-                }
-                Some(result)
-            });
-        }
         let (mut results, mut first_error) = (Vec::new(), None);
-        while let Some(joined) = running.join_next().await {
-            match joined {
-                Ok(None) => {}
-                Ok(Some(Ok(result))) => results.push(result),
-                Ok(Some(Err(error))) => {
+        loop {
+            while first_error.is_none()
+                && running.len() < at_once
+                && let Some(task) = waiting.next()
+            {
+                running.spawn(task);
+            }
+            match running.join_next().await {
+                None => return first_error.map_or(Ok(results), Err),
+                Some(Ok(Ok(result))) => results.push(result),
+                Some(Ok(Err(error))) => {
                     first_error.get_or_insert(error);
                 }
-                Err(panic) => {
-                    stop.store(true, Ordering::Relaxed);
+                Some(Err(panic)) => {
                     first_error.get_or_insert(Error::Engine(datafusion::error::DataFusionError::ExecutionJoin(
                         Box::new(panic),
                     )));
                 }
             }
         }
-        first_error.map_or(Ok(results), Err)
     }
 
     fn lake(&self, name: &str) -> Result<&LakeTable> {
@@ -601,8 +625,6 @@ impl Pipeline {
         self.reporter.on(&Event::Task { table: &lake.name, step, group, files: files.len(), bytes, rows, seconds });
     }
 }
-
-type BoxedTask<T> = futures::future::BoxFuture<'static, Result<T>>;
 
 /// Publish tasks done and planned; `None` if they are not planned yet.
 async fn published(ledger: &Ledger) -> Result<Option<(usize, usize)>> {

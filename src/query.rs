@@ -19,6 +19,7 @@ use datafusion::execution::context::{SQLOptions, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion_cli::cli_context::CliSessionContext;
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 use serde_json::Value;
 
@@ -60,7 +61,7 @@ impl QuerySession {
         for lake in &project.lakes {
             let Some(plan) = planner.committed(lake).await? else { continue };
             remember_sources(&plan, &mut snapshots)?;
-            let rows = plan.groups.iter().flatten().map(|file| (lake.name.clone(), None, file.clone()));
+            let rows = plan.groups.files().iter().map(|file| (lake.name.clone(), None, file.clone()));
             manifests.entry("snapshot_files").or_default().extend(rows);
             let columns = plan.columns()?;
             for (name, step) in MANIFEST_TABLES {
@@ -127,7 +128,7 @@ impl QuerySession {
 }
 
 fn remember_sources(plan: &StagePlan, snapshots: &mut HashMap<String, TableFiles>) -> Result<()> {
-    let driving: Vec<FileEntry> = plan.groups.iter().flatten().cloned().collect();
+    let driving: Vec<FileEntry> = plan.groups.files().to_vec();
     let whole = plan.details.whole.iter().map(|(source, files)| (source, files.clone()));
     for (source, files) in whole.chain([(&plan.details.driving, driving)]) {
         snapshots.entry(source.table.clone()).or_insert(TableFiles {
@@ -142,10 +143,10 @@ fn remember_sources(plan: &StagePlan, snapshots: &mut HashMap<String, TableFiles
 
 async fn committed_files(plan: &StagePlan, step: Step) -> Result<Vec<(usize, FileEntry)>> {
     let mut files = Vec::new();
-    for number in plan.ledger.done(step).await? {
-        if let Some(manifest) = plan.ledger.read::<Value>(&plan.ledger.layout().manifest(step, number)).await? {
-            files.extend(manifest.files.into_iter().map(|file| (number, file)));
-        }
+    let done = plan.ledger.done(step).await?;
+    let mut manifests = plan.ledger.read_all::<Value>(step, done);
+    while let Some((number, manifest)) = manifests.try_next().await? {
+        files.extend(manifest.into_iter().flat_map(|manifest| manifest.files).map(|file| (number, file)));
     }
     Ok(files)
 }

@@ -11,17 +11,18 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStore;
+use futures::TryStreamExt;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::compaction::plan::PartitionDetails;
 use crate::compaction::run::CompactDetails;
 use crate::error::{Error, Result};
 use crate::layout::{Location, Step};
-use crate::manifest::{FileEntry, Ledger};
-use crate::session::Stores;
+use crate::manifest::{FileEntry, Ledger, Manifest};
+use crate::session::{OpenStores, Stores};
 use crate::snapshot::read_footer;
+use crate::spread::spread;
 use crate::staging::plan::PlanDetails;
 use crate::staging::run::StageDetails;
 
@@ -29,7 +30,7 @@ use crate::staging::run::StageDetails;
 const AT_ONCE: usize = 32;
 
 /// Files, rows and bytes of one hop.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hop {
     /// Number of files.
     pub files: u64,
@@ -40,12 +41,24 @@ pub struct Hop {
 }
 
 impl Hop {
-    fn of<'a>(files: impl IntoIterator<Item = &'a FileEntry>) -> Self {
-        files.into_iter().fold(Self { rows: Some(0), ..Self::default() }, |hop, file| Self {
-            files: hop.files + 1,
-            rows: hop.rows.zip(file.n_record).map(|(a, b)| a + b),
-            bytes: hop.bytes + file.size,
-        })
+    fn of(files: &[FileEntry]) -> Self {
+        let mut hop = Self::default();
+        hop.add(files);
+        hop
+    }
+
+    fn add(&mut self, files: &[FileEntry]) {
+        for file in files {
+            self.files += 1;
+            self.rows = self.rows.zip(file.n_record).map(|(a, b)| a + b);
+            self.bytes += file.size;
+        }
+    }
+}
+
+impl Default for Hop {
+    fn default() -> Self {
+        Self { files: 0, rows: Some(0), bytes: 0 }
     }
 }
 
@@ -105,15 +118,17 @@ async fn compare(stores: &Stores, ledger: &Ledger, table: &str) -> Result<Valida
     let snapshot = Hop::of(&plan.files);
     let mut differences = Differences::default();
 
-    let stage = read_all::<StageDetails>(ledger, Step::StagingFileGroups, plan.details.groups).await?;
-    let missing = stage.iter().filter(|manifest| manifest.is_none()).count();
-    if missing > 0 {
-        return Err(Error::NotStaged { table: table.to_owned(), missing, total: plan.details.groups });
+    let (mut staging, mut rows_read, mut rows_selected) = (Hop::default(), 0, 0);
+    let total = plan.details.groups;
+    let staged = each::<StageDetails>(ledger, Step::StagingFileGroups, total, |manifest| {
+        rows_read += manifest.details.rows_read;
+        rows_selected += manifest.details.rows_written;
+        staging.add(&manifest.files);
+    })
+    .await?;
+    if staged < total {
+        return Err(Error::NotStaged { table: table.to_owned(), missing: total - staged, total });
     }
-    let stage: Vec<_> = stage.into_iter().flatten().collect();
-    let rows_read = stage.iter().map(|manifest| manifest.details.rows_read).sum();
-    let rows_selected = stage.iter().map(|manifest| manifest.details.rows_written).sum();
-    let staging = Hop::of(stage.iter().flat_map(|manifest| &manifest.files));
     if let Some(rows) = snapshot.rows {
         differences.compare("rows of the snapshot files", rows, "rows read by stage tasks", rows_read);
     }
@@ -121,13 +136,16 @@ async fn compare(stores: &Stores, ledger: &Ledger, table: &str) -> Result<Valida
 
     let first = ledger.head::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
     let groups = first.map_or(0, |(_, details)| details.groups);
-    let partition = read_all::<PartitionDetails>(ledger, Step::PartitionFileGroups, groups).await?;
-    let compacted = read_all::<CompactDetails>(ledger, Step::DatalakeFileGroups, groups).await?;
-    if groups == 0 || compacted.iter().any(Option::is_none) {
-        let done = compacted.iter().flatten().count();
+    let mut grouped = Hop::default();
+    each::<PartitionDetails>(ledger, Step::PartitionFileGroups, groups, |manifest| grouped.add(&manifest.files))
+        .await?;
+    let mut files = Vec::new();
+    let done =
+        each::<CompactDetails>(ledger, Step::DatalakeFileGroups, groups, |manifest| files.extend(manifest.files))
+            .await?;
+    if groups == 0 || done < groups {
         return Err(Error::NotPublished { table: table.to_owned(), done, total: groups });
     }
-    let grouped = Hop::of(partition.iter().flatten().flat_map(|manifest| &manifest.files));
     differences.compare(
         "rows of staging files",
         staging.rows.unwrap_or(0),
@@ -135,8 +153,6 @@ async fn compare(stores: &Stores, ledger: &Ledger, table: &str) -> Result<Valida
         grouped.rows.unwrap_or(0),
     );
     differences.compare("staging files", staging.files, "files in partition groups", grouped.files);
-    let compacted: Vec<_> = compacted.into_iter().flatten().collect();
-    let files: Vec<FileEntry> = compacted.iter().flat_map(|manifest| manifest.files.clone()).collect();
     let lake = Hop::of(&files);
     differences.compare(
         "rows of partition groups",
@@ -178,26 +194,35 @@ impl Differences {
     }
 }
 
-async fn read_all<D: Serialize + serde::de::DeserializeOwned>(
+/// Hands the committed manifests of a step to `take`, one after the other; gives their number.
+async fn each<D: Serialize + DeserializeOwned + Send + 'static>(
     ledger: &Ledger,
     step: Step,
     count: usize,
-) -> Result<Vec<Option<crate::manifest::Manifest<D>>>> {
-    let reads =
-        (1..=count).map(|number| async move { ledger.read::<D>(&ledger.layout().manifest(step, number)).await });
-    futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await
+    mut take: impl FnMut(Manifest<D>),
+) -> Result<usize> {
+    let mut committed = 0;
+    let mut manifests = ledger.read_all::<D>(step, 1..=count);
+    while let Some((_, manifest)) = manifests.try_next().await? {
+        if let Some(manifest) = manifest {
+            committed += 1;
+            take(manifest);
+        }
+    }
+    Ok(committed)
 }
 
 /// Rows in the footers of all files; a file that is gone, changed or has other rows is a difference.
 async fn footers(stores: &Stores, files: &[FileEntry], differences: &mut Differences) -> Result<u64> {
-    let reads = files.iter().map(|file| async move {
-        let location = Location::from_uri(&file.uri)?;
-        let store = stores.open(&location).await?;
-        Ok::<_, Error>((file, location.clone(), footer_rows(&store, &location, file).await))
+    let opened = stores.open_all(files).await?;
+    let reads = files.iter().map(|file| {
+        let (file, opened) = (file.clone(), Arc::clone(&opened));
+        async move { Ok((footer_rows(&opened, &file).await, file)) }
     });
-    let mut reads = futures::stream::iter(reads).buffered(AT_ONCE);
+    let mut reads = spread(reads, AT_ONCE);
     let mut sum = 0;
-    while let Some((file, location, rows)) = reads.try_next().await? {
+    while let Some((rows, file)) = reads.try_next().await? {
+        let location = Location::from_uri(&file.uri)?;
         match rows {
             Ok(rows) => {
                 differences.compare(
@@ -214,11 +239,8 @@ async fn footers(stores: &Stores, files: &[FileEntry], differences: &mut Differe
     Ok(sum)
 }
 
-async fn footer_rows(
-    store: &Arc<dyn ObjectStore>,
-    location: &Location,
-    file: &FileEntry,
-) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
-    let footer = read_footer(store, location, file).await?;
+async fn footer_rows(opened: &OpenStores, file: &FileEntry) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
+    let location = Location::from_uri(&file.uri)?;
+    let footer = read_footer(opened.of(&location)?, &location, file).await?;
     Ok(u64::try_from(footer.file_metadata().num_rows())?)
 }

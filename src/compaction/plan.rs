@@ -11,6 +11,7 @@
 //! has one group without files: the first manifest is the commit of the plan and must exist.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +53,7 @@ pub struct PartitionGroup {
 /// The groups in order: group `n` is at `n - 1`.
 #[must_use]
 pub fn group(files: impl IntoIterator<Item = FileEntry>, is_sorted: bool, target_bytes: u64) -> Vec<PartitionGroup> {
-    let mut partitions: BTreeMap<String, Vec<FileEntry>> = BTreeMap::new();
+    let mut partitions: BTreeMap<Arc<str>, Vec<FileEntry>> = BTreeMap::new();
     for file in files {
         partitions.entry(file.partition.clone().unwrap_or_default()).or_default().push(file);
     }
@@ -65,7 +66,7 @@ pub fn group(files: impl IntoIterator<Item = FileEntry>, is_sorted: bool, target
         let mut first_row = 0;
         for files in cut(files, bytes, parts) {
             let rows: u64 = files.iter().filter_map(|file| file.n_record).sum();
-            groups.push(PartitionGroup { partition: partition.clone(), first_row, files });
+            groups.push(PartitionGroup { partition: partition.to_string(), first_row, files });
             first_row += rows;
         }
     }
@@ -103,7 +104,7 @@ mod tests {
 
     fn file(partition: &str, group: usize, size: u64) -> FileEntry {
         let uri = format!("s3://b/{partition}/{group:06}.parquet");
-        FileEntry { uri, etag: "e".into(), size, n_record: Some(1), partition: Some(partition.into()) }
+        FileEntry { uri: uri.into(), etag: "e".into(), size, n_record: Some(1), partition: Some(partition.into()) }
     }
 
     #[test]

@@ -5,9 +5,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use futures::{StreamExt, TryStreamExt};
-use serde::Deserialize;
-use serde::Serialize;
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
 
 use super::plan::{PartitionDetails, PartitionGroup, group};
 use super::run::{file_stem, properties_text};
@@ -17,9 +16,6 @@ use crate::lake::HiveLake;
 use crate::layout::Step;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Stores;
-
-/// Manifests read or written at once.
-const AT_ONCE: usize = 32;
 
 /// What has to be known of the first step.
 #[derive(Debug, Clone, Copy)]
@@ -113,40 +109,43 @@ async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) ->
     struct OfPlan {
         plan: String,
     }
-    let reads = (1..=staged.groups).map(|number| async move {
-        if let Some(files) = staged.known.get(&number) {
-            return Ok(Some(files.clone()));
+    let (mut files, mut missing) = (Vec::new(), 0);
+    let unknown = (1..=staged.groups).filter(|number| !staged.known.contains_key(number));
+    let mut manifests = ledger.read_all::<OfPlan>(Step::StagingFileGroups, unknown);
+    while let Some((number, manifest)) = manifests.try_next().await? {
+        match manifest {
+            None => missing += 1,
+            Some(manifest) if manifest.details.plan == staged.plan => files.extend(manifest.files),
+            Some(_) => {
+                let reason = "it belongs to another plan; remove the staging folder and run again".to_owned();
+                let target = ledger.layout().manifest(Step::StagingFileGroups, number);
+                return Err(Error::Manifest { uri: target.summary.to_string(), reason });
+            }
         }
-        let target = ledger.layout().manifest(Step::StagingFileGroups, number);
-        let Some(manifest) = ledger.read::<OfPlan>(&target).await? else { return Ok(None) };
-        if manifest.details.plan != staged.plan {
-            let reason = "it belongs to another plan; remove the staging folder and run again".to_owned();
-            return Err(Error::Manifest { uri: target.summary.to_string(), reason });
-        }
-        Ok(Some(manifest.files))
-    });
-    let groups: Vec<Option<Vec<FileEntry>>> = futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
-    let missing = groups.iter().filter(|group| group.is_none()).count();
+    }
     if missing > 0 {
         return Err(Error::NotStaged { table: lake.name.clone(), missing, total: staged.groups });
     }
-    Ok(groups.into_iter().flatten().flatten().collect())
+    files.extend(staged.known.values().flatten().cloned());
+    Ok(files)
 }
 
 async fn read_groups(ledger: &Ledger, numbers: &[usize]) -> Result<Vec<(usize, PartitionGroup)>> {
-    let reads = numbers.iter().map(|&number| async move {
-        let target = ledger.layout().manifest(Step::PartitionFileGroups, number);
-        let manifest = ledger.read::<PartitionDetails>(&target).await?.ok_or_else(|| Error::Manifest {
-            uri: target.summary.to_string(),
+    let mut groups = Vec::with_capacity(numbers.len());
+    let mut manifests = ledger.read_all::<PartitionDetails>(Step::PartitionFileGroups, numbers.iter().copied());
+    while let Some((number, manifest)) = manifests.try_next().await? {
+        let manifest = manifest.ok_or_else(|| Error::Manifest {
+            uri: ledger.layout().manifest(Step::PartitionFileGroups, number).summary.to_string(),
             reason: "it is missing although the first group's exists".to_owned(),
         })?;
         let PartitionDetails { partition, first_row, .. } = manifest.details;
-        Ok::<_, Error>((number, PartitionGroup { partition, first_row, files: manifest.files }))
-    });
-    futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await
+        groups.push((number, PartitionGroup { partition, first_row, files: manifest.files }));
+    }
+    Ok(groups)
 }
 
 async fn commit(ledger: &Ledger, lake: &LakeTable, plan: &str, groups: &[(usize, PartitionGroup)]) -> Result<()> {
+    let properties = properties_text(lake);
     let manifest = |number: usize, group: &PartitionGroup| {
         let details = PartitionDetails {
             table: lake.name.clone(),
@@ -155,16 +154,13 @@ async fn commit(ledger: &Ledger, lake: &LakeTable, plan: &str, groups: &[(usize,
             partition: group.partition.clone(),
             first_row: group.first_row,
             plan: plan.to_owned(),
-            properties: properties_text(lake),
+            properties: properties.clone(),
         };
-        (ledger.layout().manifest(Step::PartitionFileGroups, number), Manifest::new(group.files.clone(), details))
+        Manifest::new(group.files.clone(), details)
     };
     let Some(((_, first), others)) = groups.split_first() else { return Ok(()) };
-    let writes = others.iter().map(|(number, group)| async move {
-        let (target, manifest) = manifest(*number, group);
-        ledger.write(&target, &manifest).await
-    });
-    futures::stream::iter(writes).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-    let (target, manifest) = manifest(1, first);
-    ledger.commit(&target, &manifest).await.map(|_| ())
+    let others = others.iter().map(|(number, group)| (*number, manifest(*number, group)));
+    ledger.write_all(Step::PartitionFileGroups, others).await?;
+    let target = ledger.layout().manifest(Step::PartitionFileGroups, 1);
+    ledger.commit(&target, &manifest(1, first)).await.map(|_| ())
 }

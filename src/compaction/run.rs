@@ -22,6 +22,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::prelude::SessionContext;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +35,8 @@ use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
 use crate::snapshot::parquet_scan;
 use crate::write::{
-    FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, OrdinalExec, RollRule, WriteSpec, builder,
-    collect_files, unwrap_engine,
+    FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, OrdinalExec, RollRule, WriteSpec, builder,
+    bytes_spilled, collect_files, operators, unwrap_engine,
 };
 
 /// Row groups of lake files: what readers skip and decode at once.
@@ -58,8 +59,12 @@ pub struct CompactDetails {
     pub rows_written: u64,
     /// Bytes of the staging files.
     pub bytes_read: u64,
+    /// Bytes that sorting put on disk, where there were too many runs to merge.
+    pub bytes_spilled: u64,
     /// Wall time of the task.
     pub seconds: f64,
+    /// What each operator measured, the writer first.
+    pub operators: Vec<Operator>,
 }
 
 /// A compaction task's surroundings.
@@ -92,9 +97,10 @@ impl CompactTask<'_> {
             source: Box::new(source),
         };
         let started = Instant::now();
-        let plan = self.physical_plan(on_rows).await.map_err(failed)?;
-        let session = self.engine.task_session(&self.group.files).await.map_err(failed)?;
-        let files = collect_files(plan, session.task_ctx()).await.map_err(|error| failed(unwrap_engine(error)))?;
+        let (session, plan) = self.plan(on_rows).await.map_err(failed)?;
+        let files =
+            collect_files(Arc::clone(&plan), session.task_ctx()).await.map_err(|error| failed(unwrap_engine(error)))?;
+        let operators = operators(&plan);
         let details = CompactDetails {
             table: self.lake.name.clone(),
             group: self.number,
@@ -103,7 +109,9 @@ impl CompactTask<'_> {
             rows_read: self.group.files.iter().filter_map(|file| file.n_record).sum(),
             rows_written: files.iter().filter_map(|file| file.n_record).sum(),
             bytes_read: self.group.files.iter().map(|file| file.size).sum(),
+            bytes_spilled: bytes_spilled(&operators),
             seconds: started.elapsed().as_secs_f64(),
+            operators,
         };
         let manifest = Manifest::new(files, details);
         let target = self.ledger.layout().manifest(Step::DatalakeFileGroups, self.number);
@@ -111,11 +119,12 @@ impl CompactTask<'_> {
         Ok(manifest)
     }
 
-    /// The task as a physical plan.
-    pub(crate) async fn physical_plan(&self, on_rows: OnRows) -> Result<Arc<dyn ExecutionPlan>> {
+    /// The whole task as a physical plan.
+    pub(crate) async fn plan(&self, on_rows: OnRows) -> Result<(SessionContext, Arc<dyn ExecutionPlan>)> {
+        let session = self.engine.task_session(&self.group.files).await?;
         let keys = sort_keys(self.lake);
         let schema = &self.columns.file;
-        let input = self.sorted(&keys)?;
+        let input = self.sorted(&session, &keys)?;
         let folder = self.ledger.layout().lake().clone();
         let spec = WriteSpec {
             table: self.lake.name.clone(),
@@ -137,31 +146,34 @@ impl CompactTask<'_> {
             write_empty: self.columns.partition.is_empty(),
             on_rows,
         };
-        Ok(Arc::new(LakeWriteExec::new(input, Arc::new(spec))))
+        Ok((session, Arc::new(LakeWriteExec::new(input, Arc::new(spec)))))
     }
 
     /// All rows of the group in their order.
-    fn sorted(&self, keys: &[&SortKey]) -> Result<Arc<dyn ExecutionPlan>> {
+    fn sorted(&self, session: &SessionContext, keys: &[&SortKey]) -> Result<Arc<dyn ExecutionPlan>> {
         let (schema, files) = (&self.columns.file, &self.group.files);
+        let scan = |runs: &[Vec<FileEntry>]| parquet_scan(session, schema, runs).map_err(unwrap_engine);
         if keys.is_empty() || files.len() < 2 {
-            return parquet_scan(schema, std::slice::from_ref(files)).map_err(unwrap_engine);
+            return scan(std::slice::from_ref(files));
         }
-        if files.len() > self.engine.merge_width() {
-            let numbered =
-                Arc::new(OrdinalExec::new(parquet_scan(schema, std::slice::from_ref(files)).map_err(unwrap_engine)?));
-            let mut ordering = ordering(schema, keys)?;
-            let ordinal = Column::new(OrdinalExec::COLUMN, schema.fields().len());
-            ordering.push(PhysicalSortExpr::new(Arc::new(ordinal), SortOptions::default()));
-            let Some(ordering) = LexOrdering::new(ordering) else { return Ok(numbered) };
-            return Ok(Arc::new(SortExec::new(ordering, numbered)));
-        }
-        let runs: Vec<Vec<FileEntry>> = files.iter().map(|file| vec![file.clone()]).collect();
-        let columns = keys.iter().map(|key| {
+        let keys = keys.iter().map(|key| {
             let index = schema.index_of(&key.column).map_err(|error| Error::Engine(error.into()))?;
             Ok((index, SortOptions::new(key.descending, key.nulls_first)))
         });
-        let scan = parquet_scan(schema, &runs).map_err(unwrap_engine)?;
-        Ok(Arc::new(MergeRunsExec::new(scan, columns.collect::<Result<_>>()?)))
+        let mut keys = keys.collect::<Result<Vec<_>>>()?;
+        if files.len() <= self.engine.merge_width() {
+            let runs: Vec<Vec<FileEntry>> = files.iter().map(|file| vec![file.clone()]).collect();
+            return Ok(Arc::new(MergeRunsExec::new(scan(&runs)?, keys)));
+        }
+        let numbered = Arc::new(OrdinalExec::new(scan(std::slice::from_ref(files))?));
+        keys.push((schema.fields().len(), SortOptions::default()));
+        let expressions = keys.into_iter().map(|(index, options)| {
+            PhysicalSortExpr::new(Arc::new(Column::new(numbered.schema().field(index).name(), index)), options)
+        });
+        match LexOrdering::new(expressions) {
+            Some(ordering) => Ok(Arc::new(SortExec::new(ordering, numbered))),
+            None => Ok(numbered),
+        }
     }
 }
 
@@ -178,16 +190,6 @@ pub(crate) fn file_stem(result: &str, number: usize, group: &PartitionGroup) -> 
 fn sort_keys(lake: &LakeTable) -> Vec<&SortKey> {
     let is_partition = |key: &SortKey| lake.partitioned_by.iter().any(|(name, _)| *name == key.column);
     lake.sorted_by.iter().map(|(key, _)| key).filter(|key| !is_partition(key)).collect()
-}
-
-fn ordering(schema: &Schema, keys: &[&SortKey]) -> Result<Vec<PhysicalSortExpr>> {
-    let mut expressions = Vec::new();
-    for key in keys {
-        let index = schema.index_of(&key.column).map_err(|error| Error::Engine(error.into()))?;
-        let options = SortOptions::new(key.descending, key.nulls_first);
-        expressions.push(PhysicalSortExpr::new(Arc::new(Column::new(&key.column, index)), options));
-    }
-    Ok(expressions)
 }
 
 /// Text of what decides the form of lake files; a change after planning is refused.
@@ -234,7 +236,13 @@ mod tests {
 
     fn group(staging: &str) -> PartitionGroup {
         let uri = format!("{staging}/k=1/000001-ab-000000.parquet");
-        let file = FileEntry { uri, etag: staging.into(), size: 1, n_record: Some(1), partition: Some("k=1".into()) };
+        let file = FileEntry {
+            uri: uri.into(),
+            etag: staging.into(),
+            size: 1,
+            n_record: Some(1),
+            partition: Some("k=1".into()),
+        };
         PartitionGroup { partition: "k=1".into(), first_row: 0, files: vec![file] }
     }
 

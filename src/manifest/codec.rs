@@ -7,42 +7,18 @@
 //! ```
 //!
 //! The same files give the same bytes. `details` is ours and versioned; an unknown version is an error, never a guess.
-//! This module does no I/O: [`super::ledger`] does.
-
-use std::sync::Arc;
+//! This module does no I/O: [`super::ledger`] does. The data file's form is in [`super::data`].
 
 use bytes::Bytes;
-use datafusion::arrow::array::{Array, Int64Array, RecordBatch, StringArray};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::parquet::arrow::ArrowWriter;
-use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use datafusion::parquet::basic::{Compression, ZstdLevel};
-use datafusion::parquet::file::properties::WriterProperties;
-use md5::{Digest, Md5};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use super::data::{decode_files, encode_files};
+pub use super::entry::{FileEntry, fingerprint};
 use crate::error::{Error, Result};
 
 /// Version of `details`.
 const VERSION: u32 = 1;
-
-/// One file of a manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileEntry {
-    /// Store URL and raw key.
-    pub uri: String,
-    /// ETag without quotes; `xxh64-...` where the store has none that follows the content.
-    pub etag: String,
-    /// Bytes as stored.
-    pub size: u64,
-    /// Rows, where they are known without decoding the file.
-    pub n_record: Option<u64>,
-    /// Hive path of its partition (`k1=v1/k2=v2`, empty for an unpartitioned table); `None` for snapshot files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub partition: Option<String>,
-}
 
 /// A list of files and what a task says about them.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,28 +82,17 @@ impl<D> Manifest<D> {
     }
 }
 
-/// MD5 over uri then etag of `files`, which must be sorted by uri.
-#[must_use]
-pub fn fingerprint(files: &[FileEntry]) -> String {
-    let mut hash = Md5::new();
-    for file in files {
-        hash.update(file.uri.as_bytes());
-        hash.update(file.etag.as_bytes());
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 impl<D: Serialize + DeserializeOwned> Manifest<D> {
-    /// The summary's JSON; `data_uri` is where the data file lies.
+    /// The summary's JSON; `data_uri` is where the data file lies, `fingerprint` is that of [`Manifest::fingerprint`].
     ///
     /// # Errors
     /// [`Error::DecodeManifest`] if `details` has no JSON form.
-    pub fn encode_summary(&self, data_uri: &str) -> Result<Bytes> {
+    pub fn encode_summary(&self, data_uri: &str, fingerprint: &str) -> Result<Bytes> {
         let summary = Summary {
             manifest: data_uri.to_owned(),
             size: Some(self.size()),
             n_record: self.n_record(),
-            fingerprint: Some(self.fingerprint()),
+            fingerprint: Some(fingerprint.to_owned()),
             details: Versioned { version: VERSION, details: &self.details },
         };
         let mut text = serde_json::to_vec_pretty(&summary).map_err(|source| undecodable(data_uri, source))?;
@@ -187,97 +152,7 @@ pub fn decode_foreign_summary(bytes: &[u8], uri: &str) -> Result<SummaryHead> {
     })
 }
 
-/// The data file: Parquet, zstd, one row per file.
-///
-/// # Errors
-/// [`Error::Parquet`] if encoding fails.
-pub fn encode_files(files: &[FileEntry], uri: &str) -> Result<Bytes> {
-    let size = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-    let with_partition = files.iter().any(|file| file.partition.is_some());
-    let mut fields = vec![
-        Field::new("uri", DataType::Utf8, false),
-        Field::new("etag", DataType::Utf8, false),
-        Field::new("size", DataType::Int64, false),
-        Field::new("n_record", DataType::Int64, true),
-    ];
-    let mut columns: Vec<Arc<dyn Array>> = vec![
-        Arc::new(StringArray::from_iter_values(files.iter().map(|file| &file.uri))),
-        Arc::new(StringArray::from_iter_values(files.iter().map(|file| &file.etag))),
-        Arc::new(Int64Array::from_iter_values(files.iter().map(|file| size(file.size)))),
-        Arc::new(files.iter().map(|file| file.n_record.map(size)).collect::<Int64Array>()),
-    ];
-    if with_partition {
-        fields.push(Field::new("partition", DataType::Utf8, true));
-        columns.push(Arc::new(files.iter().map(|file| file.partition.as_deref()).collect::<StringArray>()));
-    }
-    let schema = Arc::new(Schema::new(fields));
-    let failed = |source| Error::Parquet { uri: uri.to_owned(), source };
-    let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|source| failed(source.into()))?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_created_by("snaplake".to_owned())
-        .build();
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, schema, Some(properties)).map_err(failed)?;
-    writer.write(&batch).map_err(failed)?;
-    writer.close().map_err(failed)?;
-    Ok(bytes.into())
-}
-
-/// Reads a data file, ours or any with `uri`, `etag`, `size` and optionally `n_record`, `partition`.
-///
-/// # Errors
-/// [`Error::DecodeManifest`] when it is not Parquet, [`Error::Manifest`] when a column is missing or NULL.
-pub fn decode_files(bytes: Bytes, uri: &str) -> Result<Vec<FileEntry>> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
-        .and_then(|builder| builder.with_batch_size(65_536).build())
-        .map_err(|source| undecodable(uri, source))?;
-    let mut files = Vec::new();
-    for batch in reader {
-        let batch = batch.map_err(|source| undecodable(uri, source))?;
-        let column = |name: &str, data_type: DataType| {
-            batch
-                .column_by_name(name)
-                .map(|column| cast(column, &data_type))
-                .transpose()
-                .map_err(|e| undecodable(uri, e))
-        };
-        let missing =
-            |name: &str| Error::Manifest { uri: uri.to_owned(), reason: format!("column '{name}' is missing or NULL") };
-        let text = |name| column(name, DataType::Utf8);
-        let number = |name| column(name, DataType::UInt64);
-        let uris = text("uri")?.ok_or_else(|| missing("uri"))?;
-        let etags = text("etag")?;
-        let sizes = number("size")?.ok_or_else(|| missing("size"))?;
-        let rows = number("n_record")?;
-        let partitions = text("partition")?;
-        use datafusion::arrow::array::AsArray;
-        use datafusion::arrow::datatypes::UInt64Type;
-        let text_at = |array: &Option<Arc<dyn Array>>, row: usize| {
-            array
-                .as_ref()
-                .filter(|array| array.is_valid(row))
-                .map(|array| array.as_string::<i32>().value(row).to_owned())
-        };
-        let number_at = |array: &Arc<dyn Array>, row: usize| {
-            array.is_valid(row).then(|| array.as_primitive::<UInt64Type>().value(row))
-        };
-        let uris = Some(uris);
-        for row in 0..batch.num_rows() {
-            files.push(FileEntry {
-                uri: text_at(&uris, row).ok_or_else(|| missing("uri"))?,
-                etag: text_at(&etags, row).unwrap_or_default().trim_matches('"').to_owned(),
-                size: number_at(&sizes, row).ok_or_else(|| missing("size"))?,
-                n_record: rows.as_ref().and_then(|rows| number_at(rows, row)),
-                partition: text_at(&partitions, row),
-            });
-        }
-    }
-    files.sort_unstable_by(|a, b| a.uri.cmp(&b.uri));
-    Ok(files)
-}
-
-fn undecodable(uri: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(super) fn undecodable(uri: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::DecodeManifest { uri: uri.to_owned(), source: source.into() }
 }
 
@@ -309,7 +184,7 @@ mod tests {
     #[test]
     fn summary_and_files_round_trip() {
         let manifest = manifest();
-        let summary = manifest.encode_summary("s3://b/data.parquet").unwrap();
+        let summary = manifest.encode_summary("s3://b/data.parquet", &manifest.fingerprint()).unwrap();
         let (head, details) = Manifest::<Note>::decode_summary(&summary, "u").unwrap();
         assert_eq!((head.size, head.n_record, details.table.as_str()), (10, Some(3), "t"));
         let bytes = encode_files(&manifest.files, "u").unwrap();
@@ -332,19 +207,5 @@ mod tests {
             let error = Manifest::<Note>::decode_summary(json.as_bytes(), "s3://b/x").unwrap_err().to_string();
             assert!(error.contains(reason) && error.contains("s3://b/x"), "{error}");
         }
-    }
-
-    #[test]
-    fn partition_column_is_written_only_where_there_is_one() {
-        let mut entry = file("s3://b/a", "1", None);
-        entry.partition = Some("k=1".into());
-        let back = decode_files(encode_files(&[entry.clone()], "u").unwrap(), "u").unwrap();
-        assert_eq!(back, vec![entry]);
-    }
-
-    #[test]
-    fn garbage_is_an_error_that_names_the_file() {
-        let error = decode_files(Bytes::from_static(b"PAR1 nothing"), "s3://b/x").unwrap_err();
-        assert!(error.to_string().contains("s3://b/x"));
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{Stream, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +21,13 @@ use serde::de::DeserializeOwned;
 use super::codec::{self, Manifest, SummaryHead};
 use crate::error::{Error, Result};
 use crate::layout::{Location, ManifestFiles, Step, TableLayout, manifest_number};
+use crate::spread::spread;
+
+/// Manifests read or written at once in a store that is far away.
+const AT_ONCE: usize = 64;
+
+/// On a local disk more threads only wait for one another at the folder.
+const AT_ONCE_LOCAL: usize = 8;
 
 /// Who wrote a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +42,14 @@ pub enum Commit {
 #[derive(Debug, Clone)]
 pub struct Ledger {
     store: Arc<dyn ObjectStore>,
-    layout: TableLayout,
+    layout: Arc<TableLayout>,
 }
 
 impl Ledger {
     /// `store` is the one of the staging location.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, layout: TableLayout) -> Self {
-        Self { store, layout }
+        Self { store, layout: Arc::new(layout) }
     }
 
     /// Paths of this table.
@@ -89,7 +96,7 @@ impl Ledger {
             uri: uri.clone(),
             reason: "its summary exists but the file does not".to_owned(),
         })?;
-        let manifest = Manifest::new(codec::decode_files(bytes, &uri)?, details);
+        let manifest = Manifest { files: codec::decode_files(bytes, &uri)?, details };
         if manifest.fingerprint() != head.fingerprint {
             return Err(Error::Manifest {
                 uri,
@@ -97,6 +104,42 @@ impl Ledger {
             });
         }
         Ok(Some(manifest))
+    }
+
+    fn at_once(&self) -> usize {
+        if self.layout.root().store() == "file://" { AT_ONCE_LOCAL } else { AT_ONCE }
+    }
+
+    /// Manifests of a step with their numbers, in the order of `numbers`; `None` where one is not committed.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::read`], from the stream.
+    pub fn read_all<D: Serialize + DeserializeOwned + Send + 'static>(
+        &self,
+        step: Step,
+        numbers: impl IntoIterator<Item = usize>,
+    ) -> impl Stream<Item = Result<(usize, Option<Manifest<D>>)>> {
+        let reads = numbers.into_iter().map(move |number| {
+            let ledger = self.clone();
+            async move { Ok((number, ledger.read::<D>(&ledger.layout.manifest(step, number)).await?)) }
+        });
+        spread(reads, self.at_once())
+    }
+
+    /// Writes manifests of a step that another one commits, as [`Ledger::write`] does.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn write_all<D: Serialize + DeserializeOwned + Send + Sync + 'static>(
+        &self,
+        step: Step,
+        manifests: impl IntoIterator<Item = (usize, Manifest<D>)>,
+    ) -> Result<()> {
+        let writes = manifests.into_iter().map(|(number, manifest)| {
+            let ledger = self.clone();
+            async move { ledger.write(&ledger.layout.manifest(step, number), &manifest).await }
+        });
+        spread(writes, self.at_once()).try_collect().await
     }
 
     /// Writes the data file, then the summary if nobody has: the summary is the commit.
@@ -120,7 +163,8 @@ impl Ledger {
             }
             other => other?,
         }
-        match self.put(&files.summary, manifest.encode_summary(&files.data.uri())?, PutMode::Create).await {
+        let summary = manifest.encode_summary(&files.data.uri(), &ours)?;
+        match self.put(&files.summary, summary, PutMode::Create).await {
             Err(error) if already_exists(&error) => {
                 let gone =
                     || Error::Manifest { uri: files.summary.uri(), reason: "it was there and is gone".to_owned() };
@@ -157,7 +201,8 @@ impl Ledger {
         manifest: &Manifest<D>,
     ) -> Result<()> {
         self.put(&files.data, codec::encode_files(&manifest.files, &files.data.uri())?, PutMode::Overwrite).await?;
-        self.put(&files.summary, manifest.encode_summary(&files.data.uri())?, PutMode::Overwrite).await
+        let summary = manifest.encode_summary(&files.data.uri(), &manifest.fingerprint())?;
+        self.put(&files.summary, summary, PutMode::Overwrite).await
     }
 
     /// Replaces a small file beside the manifests.

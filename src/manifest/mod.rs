@@ -1,7 +1,10 @@
 //! Manifests: the pairs of files by which steps tell each other what they did, and by which a task commits.
 
 pub mod codec;
+mod data;
+mod entry;
 pub mod ledger;
 
-pub use codec::{FileEntry, Manifest};
+pub use codec::Manifest;
+pub use entry::FileEntry;
 pub use ledger::{Commit, Ledger};

@@ -125,7 +125,7 @@ impl Engine {
             let location = Location::from_uri(&file.uri)?;
             let key = location.key()?;
             let of_store = pins.entry(location.store().to_owned()).or_insert_with(|| (location, HashMap::new()));
-            of_store.1.insert(key, Pin { etag: file.etag.clone(), size: file.size });
+            of_store.1.insert(key, Pin { etag: Arc::clone(&file.etag), size: file.size });
         }
         for (url, (location, pins)) in pins {
             let inner = self.stores.open(&location).await?;

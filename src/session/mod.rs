@@ -8,4 +8,5 @@ mod stores;
 
 pub use engine::{Engine, EngineOptions};
 pub(crate) use pinned::{CONTENT_TAG, Pin, PinnedStore};
+pub(crate) use stores::OpenStores;
 pub use stores::Stores;

@@ -25,7 +25,7 @@ pub(crate) const CONTENT_TAG: &str = "xxh64-";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pin {
     /// Without quotes; empty when unknown.
-    pub(crate) etag: String,
+    pub(crate) etag: Arc<str>,
     /// Bytes.
     pub(crate) size: u64,
 }
@@ -66,7 +66,7 @@ impl ObjectStore for PinnedStore {
             });
         };
         if !pin.etag.is_empty() && !pin.etag.starts_with(CONTENT_TAG) {
-            options.if_match = Some(if self.quoted { format!("\"{}\"", pin.etag) } else { pin.etag.clone() });
+            options.if_match = Some(if self.quoted { format!("\"{}\"", pin.etag) } else { pin.etag.to_string() });
         }
         let result = self.inner.get_opts(location, options).await?;
         if result.meta.size != pin.size {
@@ -135,7 +135,7 @@ mod tests {
         let path = Path::from("f");
         store.put(&path, "abc".into()).await.unwrap();
         let meta = store.head(&path).await.unwrap();
-        let pin = Pin { etag: meta.e_tag.unwrap(), size: meta.size };
+        let pin = Pin { etag: meta.e_tag.unwrap().into(), size: meta.size };
         let pinned = PinnedStore::new(Arc::clone(&store) as _, HashMap::from([(path.clone(), pin)]), true);
         (store, pinned, path)
     }
@@ -171,7 +171,7 @@ mod tests {
     async fn content_tag_pins_by_size() {
         let folder = tempfile::tempdir().unwrap();
         let (store, _, path) = pinned(folder.path()).await;
-        let pin = Pin { etag: format!("{CONTENT_TAG}1"), size: 3 };
+        let pin = Pin { etag: format!("{CONTENT_TAG}1").into(), size: 3 };
         let pinned = PinnedStore::new(Arc::clone(&store) as _, HashMap::from([(path.clone(), pin)]), true);
         assert!(pinned.get(&path).await.is_ok());
         store.put(&path, "longer".into()).await.unwrap();

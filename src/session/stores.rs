@@ -15,7 +15,8 @@ use url::Url;
 
 use crate::config::S3Settings;
 use crate::error::{Error, Result};
-use crate::layout::Location;
+use crate::layout::{Location, store_of};
+use crate::manifest::FileEntry;
 
 /// All stores that a process has opened.
 #[derive(Debug, Default)]
@@ -61,6 +62,22 @@ impl Stores {
         Ok(store)
     }
 
+    /// The stores of all `files`.
+    ///
+    /// # Errors
+    /// As [`Stores::open`].
+    pub(crate) async fn open_all(&self, files: &[FileEntry]) -> Result<Arc<OpenStores>> {
+        let mut opened = HashMap::new();
+        // Files of one store stand together, so most of a million need no look at the map.
+        for of_store in files.chunk_by(|a, b| store_of(&a.uri) == store_of(&b.uri)) {
+            let location = Location::from_uri(&of_store[0].uri)?;
+            if !opened.contains_key(location.store()) {
+                opened.insert(location.store().to_owned(), self.open(&location).await?);
+            }
+        }
+        Ok(Arc::new(OpenStores(opened)))
+    }
+
     async fn open_s3(&self, url: &str) -> Result<Arc<dyn ObjectStore>, Box<dyn std::error::Error + Send + Sync>> {
         let set = |names: &[&str]| names.iter().any(|name| std::env::var_os(name).is_some());
         let custom = self.s3.endpoint.is_some() || set(&["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]);
@@ -78,5 +95,21 @@ impl Stores {
         };
         let builder = get_s3_object_store_builder(&Url::parse(url)?, &options, false).await?;
         Ok(Arc::new(builder.build()?))
+    }
+}
+
+/// Stores of known files, to be used by many tasks.
+#[derive(Debug)]
+pub(crate) struct OpenStores(HashMap<String, Arc<dyn ObjectStore>>);
+
+impl OpenStores {
+    /// The store of a location.
+    ///
+    /// # Errors
+    /// [`Error::Location`] if it is not one of those that were opened.
+    pub(crate) fn of(&self, location: &Location) -> Result<&Arc<dyn ObjectStore>> {
+        self.0
+            .get(location.store())
+            .ok_or_else(|| Error::Location { location: location.uri(), reason: "its store is not open" })
     }
 }

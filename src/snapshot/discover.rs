@@ -5,7 +5,6 @@
 //! footers, or every record of text files. This costs one LIST per folder and one read per file, once per snapshot: the
 //! result is kept in the snapshot manifest.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -24,7 +23,8 @@ use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::manifest::codec::{decode_files, decode_foreign_summary};
 use crate::manifest::ledger::store_error;
-use crate::session::Stores;
+use crate::session::{OpenStores, Stores};
+use crate::spread::spread;
 
 /// Footers read at once: small requests, so more than there are cores.
 const FOOTERS_AT_ONCE: usize = 32;
@@ -46,14 +46,26 @@ const COMPRESSIONS: [&str; 4] = [".gz", ".zst", ".bz2", ".xz"];
 /// # Errors
 /// [`Error::NoFiles`], [`Error::SchemaConflict`], [`Error::ReadSnapshotFile`], [`Error::Manifest`], [`Error::Store`].
 pub(crate) async fn discover(stores: &Stores, table: &SnapshotTable, threads: usize) -> Result<TableFiles> {
-    let mut found = BTreeMap::new();
+    let mut files = Vec::new();
     for (location, _) in &table.locations {
         let store = stores.open(location).await?;
-        for file in list(stores, &store, location, table).await? {
-            found.insert(file.uri.clone(), file);
+        let mut listed = list(stores, &store, location, table).await?;
+        if files.is_empty() {
+            files = listed;
+        } else {
+            files.append(&mut listed);
         }
     }
-    let files: Vec<FileEntry> = found.into_values().filter(|file| file.size > 0).collect();
+    // Sorting is stable: of a file that two locations name, the last one is taken.
+    files.sort_by(|a, b| a.uri.cmp(&b.uri));
+    files.dedup_by(|later, kept| {
+        let is_same = later.uri == kept.uri;
+        if is_same {
+            std::mem::swap(later, kept);
+        }
+        is_same
+    });
+    files.retain(|file| file.size > 0);
     let (schema, files) = resolve(stores, table, files, threads).await?;
     Ok(TableFiles { name: table.name.clone(), format: table.format.clone(), schema, files })
 }
@@ -135,8 +147,8 @@ async fn list_folder(
 
 fn entry(location: &Location, meta: &ObjectMeta) -> FileEntry {
     FileEntry {
-        uri: location.with_key(meta.location.as_ref()).uri(),
-        etag: meta.e_tag.as_deref().unwrap_or_default().trim_matches('"').to_owned(),
+        uri: location.with_key(meta.location.as_ref()).uri().into(),
+        etag: meta.e_tag.as_deref().unwrap_or_default().trim_matches('"').into(),
         size: meta.size,
         n_record: None,
         partition: None,
@@ -154,13 +166,14 @@ async fn read_manifest(stores: &Stores, store: &Arc<dyn ObjectStore>, location: 
     } else {
         Location::parse(&head.manifest, std::path::Path::new("/"))?
     };
-    let files = decode_files(get(&stores.open(&data).await?, &data).await?, &data.to_string())?;
+    let mut files = decode_files(get(&stores.open(&data).await?, &data).await?, &data.to_string())?;
     let size: u64 = files.iter().map(|file| file.size).sum();
     if size != head.size {
         let reason = format!("its summary says {} bytes, its files have {size}", head.size);
         return Err(Error::Manifest { uri: data.to_string(), reason });
     }
-    Ok(files.into_iter().map(|file| FileEntry { partition: None, ..file }).collect())
+    files.iter_mut().for_each(|file| file.partition = None);
+    Ok(files)
 }
 
 /// What one file says of itself.
@@ -181,28 +194,30 @@ async fn resolve(
         let schema = table.declared.clone().unwrap_or_else(|| Arc::new(Schema::empty()));
         return Ok((schema, files));
     }
-    let mut opened = HashMap::new();
-    for file in &files {
-        let location = Location::from_uri(&file.uri)?;
-        if !opened.contains_key(location.store()) {
-            opened.insert(location.store().to_owned(), stores.open(&location).await?);
-        }
-    }
+    let opened = stores.open_all(&files).await?;
     let at_once = if is_text { threads } else { FOOTERS_AT_ONCE };
-    let seen: Vec<Seen> = futures::stream::iter(&files)
-        .map(|file| look_into(&opened, table, file))
-        .buffered(at_once.max(1))
-        .try_collect()
-        .await?;
+    let shared = Arc::new(table.clone());
+    let jobs = files.iter().map(|file| {
+        let (opened, table, file) = (Arc::clone(&opened), Arc::clone(&shared), file.clone());
+        async move { look_into(&opened, &table, &file).await }
+    });
+    // What a file says is taken in at once and dropped: a million schemas do not fit into memory.
     let mut merger = SchemaMerger::new(&table.name);
-    for (file, seen) in files.iter_mut().zip(&seen) {
+    let mut rows = Vec::with_capacity(files.len());
+    let mut seen = spread(jobs, at_once);
+    while let Some(seen) = seen.try_next().await? {
+        let file = &files[rows.len()];
         match &seen.schema {
             // Declared types win, so those of the files need not go together; their names still count.
             Some(schema) if table.declared.is_some() => merger.add(&file.uri, &names_only(schema))?,
             Some(schema) => merger.add(&file.uri, schema)?,
             None => {}
         }
-        file.n_record = seen.rows.or(file.n_record);
+        rows.push(seen.rows);
+    }
+    drop(seen);
+    for (file, rows) in files.iter_mut().zip(rows) {
+        file.n_record = rows.or(file.n_record);
     }
     let found = merger.finish();
     let Some(declared) = &table.declared else { return Ok((found, files)) };
@@ -221,18 +236,12 @@ fn names_only(schema: &Schema) -> Schema {
     Schema::new(schema.fields().iter().map(|field| Field::new(field.name(), DataType::Null, true)).collect::<Vec<_>>())
 }
 
-async fn look_into(
-    opened: &HashMap<String, Arc<dyn ObjectStore>>,
-    table: &SnapshotTable,
-    file: &FileEntry,
-) -> Result<Seen> {
+async fn look_into(opened: &OpenStores, table: &SnapshotTable, file: &FileEntry) -> Result<Seen> {
     let location = Location::from_uri(&file.uri)?;
-    let unreadable = |source| Error::ReadSnapshotFile { table: table.name.clone(), uri: file.uri.clone(), source };
-    let Some(store) = opened.get(location.store()) else {
-        return Err(Error::Location { location: file.uri.clone(), reason: "its store is not open" });
-    };
+    let unreadable = |source| Error::ReadSnapshotFile { table: table.name.clone(), uri: file.uri.to_string(), source };
+    let store = opened.of(&location)?;
     if !matches!(table.format, FileFormat::Parquet) {
-        let quoted = if location.store() == "file://" { file.etag.clone() } else { format!("\"{}\"", file.etag) };
+        let quoted = if location.store() == "file://" { file.etag.to_string() } else { format!("\"{}\"", file.etag) };
         let etag = (!file.etag.is_empty()).then_some(quoted);
         let inferred = infer(Arc::clone(store), &location.key()?, etag, &file.uri, &table.name, &table.format).await?;
         return Ok(Seen { schema: Some(inferred.schema), rows: inferred.exact_rows.then_some(inferred.rows) });

@@ -26,7 +26,7 @@ pub(crate) async fn read_footer(
     file: &FileEntry,
 ) -> Result<Arc<ParquetMetaData>> {
     let key = location.key().map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
-    let pin = Pin { etag: file.etag.clone(), size: file.size };
+    let pin = Pin { etag: Arc::clone(&file.etag), size: file.size };
     let pins = HashMap::from([(key.clone(), pin)]);
     let pinned = PinnedStore::new(Arc::clone(store), pins, location.store() == "file://");
     let meta =

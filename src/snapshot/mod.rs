@@ -12,6 +12,7 @@ mod json;
 mod schema;
 pub(crate) mod table;
 mod text;
+mod whole;
 mod widen;
 
 pub(crate) use discover::discover;

@@ -23,10 +23,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::SessionContext;
-use object_store::ObjectMeta;
+use object_store::{ObjectMeta, ObjectStore};
 
 use super::footer::FOOTER_BYTES;
 use super::text::{TextFile, TextScanExec};
+use super::whole::WholeFiles;
 use crate::config::FileFormat;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
@@ -110,9 +111,10 @@ impl FileListTable {
         &self,
         url: ObjectStoreUrl,
         files: &[(Location, &FileEntry)],
-        partitions: usize,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let partitions = state.config().target_partitions();
         let mut groups = vec![Vec::new(); partitions.clamp(1, files.len().max(1))];
         let count = groups.len();
         for (index, (location, file)) in files.iter().enumerate() {
@@ -126,12 +128,12 @@ impl FileListTable {
         let table = TableSchema::builder(Arc::clone(&self.table.schema))
             .with_table_partition_cols(self.partition_fields.clone())
             .build();
-        let config =
-            FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(table).with_metadata_size_hint(FOOTER_BYTES)))
-                .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
-                .with_statistics(self.statistics())
-                .with_projection_indices(projection.cloned())?
-                .build();
+        let source = parquet_source(table, state.runtime_env().object_store(&url)?);
+        let config = FileScanConfigBuilder::new(url, source)
+            .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
+            .with_statistics(self.statistics())
+            .with_projection_indices(projection.cloned())?
+            .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 
@@ -178,21 +180,22 @@ impl TableProvider for FileListTable {
         let mut scans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         for (url, files) in self.by_store()? {
             if matches!(self.table.format, FileFormat::Parquet) {
-                scans.push(self.parquet(url, &files, partitions, projection)?);
+                scans.push(self.parquet(url, &files, state, projection)?);
                 continue;
             }
             for part in files.chunks(files.len().div_ceil(partitions)) {
-                let files = part.iter().map(|(location, file)| text_file(location, file)).collect::<Result<_>>()?;
+                let texts = part.iter().map(|(location, file)| text_file(location, file)).collect::<Result<_>>()?;
                 let TableFiles { name, schema, format, .. } = &self.table;
                 let scan = TextScanExec::new(
                     url.clone(),
-                    files,
+                    texts,
                     name.clone(),
                     Arc::clone(schema),
                     projection,
                     format.clone(),
                 )?;
-                scans.push(Arc::new(scan.with_statistics(self.statistics().project(projection))));
+                let scan = Arc::new(scan.with_statistics(self.statistics().project(projection)));
+                scans.push(scan);
             }
         }
         match scans.len() {
@@ -209,6 +212,12 @@ impl TableProvider for FileListTable {
     }
 }
 
+fn parquet_source(table: TableSchema, store: Arc<dyn ObjectStore>) -> Arc<ParquetSource> {
+    let readers = Arc::new(WholeFiles::new(store));
+    let source = ParquetSource::new(table).with_metadata_size_hint(FOOTER_BYTES);
+    Arc::new(source.with_parquet_file_reader_factory(readers))
+}
+
 /// Text and binary columns in the form in which Parquet is decoded and rows are moved without copying them.
 fn with_views(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| match field.data_type() {
@@ -220,7 +229,11 @@ fn with_views(schema: &Schema) -> SchemaRef {
 }
 
 /// A scan of Parquet files of one store, each group in its order, as an own partition; text comes as views.
-pub(crate) fn parquet_scan(schema: &Schema, groups: &[Vec<FileEntry>]) -> Result<Arc<dyn ExecutionPlan>> {
+pub(crate) fn parquet_scan(
+    session: &SessionContext,
+    schema: &Schema,
+    groups: &[Vec<FileEntry>],
+) -> Result<Arc<dyn ExecutionPlan>> {
     let schema = with_views(schema);
     let Some(first) = groups.iter().flatten().next() else {
         return Ok(Arc::new(EmptyExec::new(schema)));
@@ -236,12 +249,8 @@ pub(crate) fn parquet_scan(schema: &Schema, groups: &[Vec<FileEntry>]) -> Result
             Ok(FileGroup::new(files.collect::<Result<_>>()?))
         })
         .collect::<Result<Vec<_>>>()?;
-    let table = TableSchema::builder(schema).build();
-    let config =
-        FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(table).with_metadata_size_hint(FOOTER_BYTES)))
-            .with_file_groups(groups)
-            .build();
-    Ok(DataSourceExec::from_data_source(config))
+    let source = parquet_source(TableSchema::builder(schema).build(), session.runtime_env().object_store(&url)?);
+    Ok(DataSourceExec::from_data_source(FileScanConfigBuilder::new(url, source).with_file_groups(groups).build()))
 }
 
 /// Puts a table into a session under `schema.name`.
@@ -254,14 +263,19 @@ fn partitioned_file(location: &Location, file: &FileEntry) -> Result<Partitioned
         location: location.key().map_err(external)?,
         last_modified: DateTime::UNIX_EPOCH,
         size: file.size,
-        e_tag: Some(file.etag.clone()),
+        e_tag: Some(file.etag.to_string()),
         version: None,
     }))
 }
 
 fn text_file(location: &Location, file: &FileEntry) -> Result<TextFile> {
     // The store is pinned: it adds the planned etag to every request by itself.
-    Ok(TextFile { location: location.key().map_err(external)?, e_tag: None, uri: file.uri.clone(), size: file.size })
+    Ok(TextFile {
+        location: location.key().map_err(external)?,
+        e_tag: None,
+        uri: file.uri.to_string(),
+        size: file.size,
+    })
 }
 
 fn external(error: crate::error::Error) -> DataFusionError {

@@ -29,10 +29,10 @@ use datafusion::sql::sqlparser::ast;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{FileFormat, GroupSize, LakeTable, Project, Select, freeze_now, plan_select, plan_view};
+use super::groups::Groups;
+use crate::config::{FileFormat, LakeTable, Project, Select, freeze_now, plan_select, plan_view};
 use crate::error::{Error, Result};
-use crate::group;
-use crate::layout::{Location, Step};
+use crate::layout::Step;
 use crate::manifest::codec::fingerprint;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
@@ -136,7 +136,7 @@ pub struct StagePlan {
     /// What was or would be committed.
     pub details: PlanDetails,
     /// Files per group; group `n` is at `n - 1`.
-    pub groups: Vec<Vec<FileEntry>>,
+    pub groups: Groups,
     /// Whether the plan is in the store.
     pub committed: bool,
     /// Whether another plan is in the store of which nothing is staged, so that this one may take its place.
@@ -147,13 +147,13 @@ impl StagePlan {
     /// Bytes of all snapshot files.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.groups.iter().flatten().map(|file| file.size).sum()
+        self.groups.files().iter().map(|file| file.size).sum()
     }
 
     /// Number of snapshot files.
     #[must_use]
     pub fn files(&self) -> usize {
-        self.groups.iter().map(Vec::len).sum()
+        self.groups.files().len()
     }
 
     /// Columns of the lake table: those in the files, and those in the path.
@@ -197,8 +197,8 @@ impl<'a> Planner<'a> {
             Some(error) if !ledger.done(Step::StagingFileGroups).await?.is_empty() => return Err(error),
             changed => changed.is_some(),
         };
-        let plan = stage_plan(lake, ledger, self.new_plan(lake).await?, false)?;
-        Ok(StagePlan { replaces, ..plan })
+        let (details, groups) = self.new_plan(lake).await?;
+        Ok(StagePlan { lake: lake.clone(), ledger, details, groups, committed: false, replaces })
     }
 
     /// The committed plan of `lake`, if there is one and the config still says the same.
@@ -210,10 +210,10 @@ impl<'a> Planner<'a> {
         let manifest = ledger.read::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;
         let Some(manifest) = manifest else { return Ok(None) };
         self.check_unchanged(&manifest.details, lake, &ledger)?;
-        stage_plan(lake, ledger, manifest, true).map(Some)
+        committed_plan(lake, ledger, manifest).map(Some)
     }
 
-    async fn new_plan(&mut self, lake: &LakeTable) -> Result<Manifest<PlanDetails>> {
+    async fn new_plan(&mut self, lake: &LakeTable) -> Result<(PlanDetails, Groups)> {
         let settings = &self.project.settings;
         let relations = relations(self.project, &lake.query)?;
         for name in &relations.snapshots {
@@ -222,7 +222,12 @@ impl<'a> Planner<'a> {
         let session = self.engine.task_session([]).await?;
         for name in &relations.snapshots {
             if let Some(found) = self.found.get(name) {
-                let empty = TableFiles { files: Vec::new(), ..found.clone() };
+                let empty = TableFiles {
+                    name: found.name.clone(),
+                    format: found.format.clone(),
+                    schema: Arc::clone(&found.schema),
+                    files: Vec::new(),
+                };
                 register(&session, "snapshot", name, FileListTable::new(empty, Vec::new(), Size::AsListed))?;
             }
         }
@@ -237,6 +242,8 @@ impl<'a> Planner<'a> {
             let table = self.found.get(name).ok_or_else(|| missing(name))?;
             whole.push((self.source(table)?, table.files.clone()));
         }
+        let (source, files) = (self.source(driving)?, fingerprint(&driving.files));
+        let groups = Groups::pack(self.take_files(lake, &select.driving)?, lake.file_group_size);
         let mut details = PlanDetails {
             id: String::new(),
             result: String::new(),
@@ -249,16 +256,26 @@ impl<'a> Planner<'a> {
             select: select_text(self.project, lake)?,
             ordering: ordering_text(lake),
             file_group_size: lake.file_group_size.to_string(),
-            groups: pack(&driving.files, lake.file_group_size).len(),
+            groups: groups.len(),
             columns: output.fields().iter().map(|f| (f.name().clone(), f.data_type().to_string())).collect(),
             output_schema: SchemaText::encode(&output)?,
-            driving: self.source(driving)?,
+            driving: source,
             whole,
         };
-        let files = driving.files.clone();
         details.result = result_id(&details, &files, select.plan)?;
         details.id = plan_id(&details, &files)?;
-        Ok(Manifest::new(files, details))
+        Ok((details, groups))
+    }
+
+    /// The files of a lake table's driving table, which are kept only for later lake tables: a list of a million is not
+    /// in memory twice without need.
+    fn take_files(&mut self, lake: &LakeTable, driving: &str) -> Result<Vec<FileEntry>> {
+        for later in self.project.lakes.iter().skip_while(|other| other.name != lake.name).skip(1) {
+            if relations(self.project, &later.query)?.snapshots.iter().any(|name| name == driving) {
+                return Ok(self.found.get(driving).map_or_else(Vec::new, |table| table.files.clone()));
+            }
+        }
+        Ok(self.found.remove(driving).map_or_else(Vec::new, |table| table.files))
     }
 
     /// The files of a snapshot table, looked up once.
@@ -349,8 +366,7 @@ pub async fn commit(plan: StagePlan) -> Result<StagePlan> {
         return Ok(plan);
     }
     write_groups(&plan).await?;
-    let files = plan.groups.iter().flatten().cloned().collect();
-    let manifest = Manifest::new(files, plan.details.clone());
+    let manifest = Manifest::new(plan.groups.files().to_vec(), plan.details.clone());
     let target = plan.ledger.layout().snapshot_manifest();
     if plan.replaces {
         plan.ledger.write(&target, &manifest).await?;
@@ -362,7 +378,7 @@ pub async fn commit(plan: StagePlan) -> Result<StagePlan> {
             tracing::warn!(table = plan.lake.name, "another run committed its plan first; going on with that plan");
             let theirs = plan.ledger.read::<PlanDetails>(&target).await?;
             let theirs = theirs.ok_or_else(|| Error::NotPlanned { table: plan.lake.name.clone() })?;
-            let theirs = stage_plan(&plan.lake, plan.ledger, theirs, true)?;
+            let theirs = committed_plan(&plan.lake, plan.ledger, theirs)?;
             write_groups(&theirs).await?;
             Ok(theirs)
         }
@@ -371,27 +387,25 @@ pub async fn commit(plan: StagePlan) -> Result<StagePlan> {
 }
 
 async fn write_groups(plan: &StagePlan) -> Result<()> {
-    use futures::{StreamExt, TryStreamExt};
-    let writes = plan.groups.iter().enumerate().map(|(index, files)| async move {
-        let details = GroupDetails { table: plan.lake.name.clone(), group: index + 1, plan: plan.details.id.clone() };
-        let target = plan.ledger.layout().manifest(Step::SnapshotFileGroups, index + 1);
-        plan.ledger.write(&target, &Manifest::new(files.clone(), details)).await
+    let manifests = (1..).zip(plan.groups.iter()).map(|(group, files)| {
+        let details = GroupDetails { table: plan.lake.name.clone(), group, plan: plan.details.id.clone() };
+        (group, Manifest::new(files.to_vec(), details))
     });
-    futures::stream::iter(writes).buffer_unordered(16).try_collect().await
+    plan.ledger.write_all(Step::SnapshotFileGroups, manifests).await
 }
 
-fn stage_plan(lake: &LakeTable, ledger: Ledger, manifest: Manifest<PlanDetails>, committed: bool) -> Result<StagePlan> {
-    let groups = pack(&manifest.files, lake.file_group_size);
+fn committed_plan(lake: &LakeTable, ledger: Ledger, manifest: Manifest<PlanDetails>) -> Result<StagePlan> {
+    let groups = Groups::pack(manifest.files, lake.file_group_size);
     if groups.len() != manifest.details.groups {
         return Err(Error::Manifest {
             uri: ledger.layout().snapshot_manifest().data.to_string(),
             reason: format!("its files make {} groups, its summary says {}", groups.len(), manifest.details.groups),
         });
     }
-    Ok(StagePlan { lake: lake.clone(), ledger, details: manifest.details, groups, committed, replaces: false })
+    Ok(StagePlan { lake: lake.clone(), ledger, details: manifest.details, groups, committed: true, replaces: false })
 }
 
-fn result_id(details: &PlanDetails, files: &[FileEntry], select: LogicalPlan) -> Result<String> {
+fn result_id(details: &PlanDetails, files: &str, select: LogicalPlan) -> Result<String> {
     // What was planned when makes a difference only where the SELECT says now().
     let fixed = |at: &str| Ok::<_, Error>(freeze(select.clone(), at)?.display_indent().to_string());
     let says_now = fixed("2000-01-01T00:00:00Z")? != fixed("2001-02-03T04:05:06Z")?;
@@ -399,29 +413,11 @@ fn result_id(details: &PlanDetails, files: &[FileEntry], select: LogicalPlan) ->
     plan_id(&PlanDetails { run_bytes: 0, planned_at, ..details.clone() }, files)
 }
 
-fn plan_id(details: &PlanDetails, files: &[FileEntry]) -> Result<String> {
+fn plan_id(details: &PlanDetails, files: &str) -> Result<String> {
     let text = serde_json::to_vec(details)
         .map_err(|source| Error::DecodeManifest { uri: "details".to_owned(), source: source.into() })?;
-    let hash = Md5::new().chain_update(fingerprint(files)).chain_update(text).finalize();
+    let hash = Md5::new().chain_update(files).chain_update(text).finalize();
     Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Groups of files of one store each: a scan reads from one store.
-fn pack(files: &[FileEntry], size: GroupSize) -> Vec<Vec<FileEntry>> {
-    let limit = match size {
-        GroupSize::All if files.is_empty() => return Vec::new(),
-        GroupSize::All => return vec![files.to_vec()],
-        GroupSize::Bytes(limit) => limit,
-    };
-    let store = |file: &FileEntry| Location::from_uri(&file.uri).map(|at| at.store().to_owned()).unwrap_or_default();
-    let mut groups = Vec::new();
-    // The files are sorted by uri, so those of one store stand together.
-    for of_store in files.chunk_by(|a, b| store(a) == store(b)) {
-        let sizes: Vec<(&str, u64)> = of_store.iter().map(|file| (file.uri.as_str(), file.size)).collect();
-        let packed = group::pack(&sizes, limit);
-        groups.extend(packed.iter().map(|group| group.iter().map(|&file| of_store[file].clone()).collect()));
-    }
-    groups
 }
 
 /// Names that a query reads.

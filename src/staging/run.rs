@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use datafusion::arrow::compute::SortOptions;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
@@ -30,7 +29,8 @@ use crate::layout::Step;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
 use crate::write::{
-    FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, RollRule, WriteSpec, collect_files, unwrap_engine,
+    FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, RollRule, WriteSpec, bytes_spilled,
+    collect_files, operators, unwrap_engine,
 };
 
 /// What a staging file group's manifest says besides its files.
@@ -52,6 +52,8 @@ pub struct StageDetails {
     pub bytes_spilled: u64,
     /// Wall time of the task.
     pub seconds: f64,
+    /// What each operator measured, the writer first.
+    pub operators: Vec<Operator>,
 }
 
 /// A stage task's surroundings.
@@ -95,6 +97,7 @@ impl StageTask<'_> {
         let started = Instant::now();
         let (session, plan) = self.plan(on_rows).await?;
         let files = collect_files(Arc::clone(&plan), session.task_ctx()).await.map_err(unwrap_engine)?;
+        let operators = operators(&plan);
         let details = StageDetails {
             table: self.lake.name.clone(),
             group: self.group,
@@ -102,8 +105,9 @@ impl StageTask<'_> {
             rows_read: self.rows_read(&plan),
             rows_written: files.iter().filter_map(|file| file.n_record).sum(),
             bytes_read: self.files.iter().map(|file| file.size).sum(),
-            bytes_spilled: spilled(&plan),
+            bytes_spilled: bytes_spilled(&operators),
             seconds: started.elapsed().as_secs_f64(),
+            operators,
         };
         Ok(Manifest::new(files, details))
     }
@@ -176,7 +180,7 @@ impl StageTask<'_> {
             let mut rows = execute_stream(plan, session.task_ctx()).ok()?;
             while let Some(batch) = rows.next().await {
                 if batch.is_err() {
-                    return Some(file.uri.clone());
+                    return Some(file.uri.to_string());
                 }
             }
         }
@@ -186,12 +190,3 @@ impl StageTask<'_> {
 
 /// Where the files of a table without partitions and order end.
 const STAGING_FILES: RollRule = RollRule { target_bytes: 256 << 20, min_bytes: 256 << 20, max_bytes: u64::MAX };
-
-fn spilled(plan: &Arc<dyn ExecutionPlan>) -> u64 {
-    let mut bytes = 0;
-    let _ = plan.apply(|node| {
-        bytes += node.metrics().and_then(|metrics| metrics.spilled_bytes()).unwrap_or(0) as u64;
-        Ok(TreeNodeRecursion::Continue)
-    });
-    bytes
-}

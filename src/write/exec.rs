@@ -188,11 +188,11 @@ pub(crate) async fn collect_files(plan: Arc<dyn ExecutionPlan>, context: Arc<Tas
         let number = |column: usize| batch.column(column).as_primitive::<UInt64Type>();
         for row in 0..batch.num_rows() {
             files.push(FileEntry {
-                uri: text(0).value(row).to_owned(),
-                etag: text(1).value(row).to_owned(),
+                uri: text(0).value(row).into(),
+                etag: text(1).value(row).into(),
                 size: number(2).value(row),
                 n_record: Some(number(3).value(row)),
-                partition: Some(text(4).value(row).to_owned()),
+                partition: Some(text(4).value(row).into()),
             });
         }
     }

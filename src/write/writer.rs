@@ -63,7 +63,12 @@ enum Estimate {
 }
 
 impl Estimate {
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an estimate"
+    )]
     fn correct(self, expected: u64, rows: u64) -> u64 {
         match self {
             Self::AsExpected | Self::LastFile { expected: 0, .. } => expected,

@@ -8,7 +8,7 @@ use std::path::Path;
 use regex::Regex;
 
 /// The code map: a module uses those of later lines; those of one line may use each other, but not in a circle.
-const ORDER: [&[&str]; 12] = [
+const ORDER: [&[&str]; 13] = [
     &["main"],
     &["cli"],
     &["report"],
@@ -20,6 +20,7 @@ const ORDER: [&[&str]; 12] = [
     &["config"],
     &["manifest"],
     &["layout", "partition"],
+    &["spread"],
     &["error"],
 ];
 

@@ -22,8 +22,11 @@ use object_store::{
 use snaplake::Pipeline;
 use snaplake::config::S3Settings;
 use snaplake::layout::Step;
+use snaplake::manifest::codec::encode_files;
+use snaplake::manifest::{FileEntry, Manifest};
 use snaplake::pipeline::TaskSpec;
 use snaplake::session::Stores;
+use snaplake::staging::plan::commit;
 
 use crate::support::{EVENTS, Work, events};
 
@@ -134,12 +137,22 @@ struct Bucket {
 
 impl Bucket {
     async fn new() -> Self {
-        let store = Arc::new(Counting { inner: InMemory::new(), log: Log::default() });
+        let bucket = Self::of(EVENTS);
         for file in 0..6 {
-            let path = Path::from(format!("export/part-{file}.csv"));
-            store.inner.put(&path, PutPayload::from(events(file * 15, 15))).await.unwrap();
+            bucket.put(&format!("export/part-{file}.csv"), events(file * 15, 15)).await;
         }
-        Self { work: Work::new(EVENTS), store, seen: Vec::new(), report: String::new() }
+        bucket
+    }
+
+    /// An empty bucket and a config.
+    fn of(tables: &str) -> Self {
+        let store = Arc::new(Counting { inner: InMemory::new(), log: Log::default() });
+        Self { work: Work::new(tables), store, seen: Vec::new(), report: String::new() }
+    }
+
+    /// Puts a file without counting it.
+    async fn put(&self, key: &str, bytes: impl Into<Bytes>) {
+        self.store.inner.put(&Path::from(key), PutPayload::from(bytes.into())).await.unwrap();
     }
 
     /// One command in a process of its own, and a line with what it asked of the store.
@@ -223,4 +236,81 @@ async fn memory_and_local_folders_work_in_one_config() {
     assert!(bucket.store.log.take().iter().all(|(_, key)| key.starts_with("export")));
     bucket.command("run", |job| async move { job.run().await.unwrap() }).await;
     assert!(bucket.seen.iter().any(|(method, key)| *method == "PUT" && key.ends_with("/_SUCCESS")));
+}
+
+/// A table whose files a manifest of somebody else lists, rows and all: none of them is looked at to plan.
+const LISTED: &str = "
+    CREATE EXTERNAL TABLE snapshot.orders (id BIGINT, day VARCHAR)
+    STORED AS PARQUET LOCATION '${export}/manifest-summary.json';
+    CREATE TABLE lake.orders WITH (
+      partitioned_by = ARRAY['day'], sorted_by = ARRAY['id'], file_group_size = '1MB'
+    ) AS SELECT id, day FROM snapshot.orders;
+";
+
+impl Bucket {
+    /// [`LISTED`] with so many snapshot files of 10 KB, of which 100 make a group.
+    async fn listed(files: u64) -> Self {
+        let bucket = Self::of(LISTED);
+        let entry = |number: u64| FileEntry {
+            uri: format!("s3://bucket/orders/part-{number:08}.parquet").into(),
+            etag: format!("{number:032x}").into(),
+            size: 10_000,
+            n_record: Some(5),
+            partition: None,
+        };
+        let list: Vec<FileEntry> = (0..files).map(entry).collect();
+        bucket.put("export/manifest-data.parquet", encode_files(&list, "s3://bucket/export").unwrap()).await;
+        let data = "s3://bucket/export/manifest-data.parquet";
+        let summary = format!(r#"{{"manifest": "{data}", "size": {}, "n_record": {}}}"#, files * 10_000, files * 5);
+        bucket.put("export/manifest-summary.json", summary).await;
+        bucket
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planning_reads_one_manifest_and_writes_one_pair_per_group_however_many_files() {
+    let mut bucket = Bucket::listed(20_000).await;
+    let plan = bucket.command("plan", |job| async move { job.plan().await.unwrap().remove(0) }).await;
+    assert_eq!((plan.groups.len(), plan.files(), plan.bytes()), (200, 20_000, 200_000_000));
+    bucket.command("commit", |_| async { commit(plan).await.unwrap() }).await;
+    let again = bucket.command("plan again", |job| async move { job.plan().await.unwrap().remove(0) }).await;
+    assert!(again.committed && again.groups.len() == 200 && again.files() == 20_000);
+    assert_snapshot!(bucket.report, @"
+    plan: GET 3, LIST 0, HEAD 0, PUT 0, DELETE 0
+    commit: GET 0, LIST 0, HEAD 0, PUT 402, DELETE 0
+    plan again: GET 2, LIST 0, HEAD 0, PUT 0, DELETE 0
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_plan_reads_one_pair_per_stage_task_and_writes_one_per_partition() {
+    let (tasks, partitions) = (4, 1_000);
+    let mut bucket = Bucket::listed(400).await;
+    let plan = bucket.command("plan", |job| async move { commit(job.plan().await.unwrap().remove(0)).await.unwrap() });
+    let plan = plan.await;
+    for task in 1..=tasks {
+        let entry = |partition: usize| FileEntry {
+            uri: format!("s3://bucket/out/day={partition:04}/{task:06}-0000.parquet").into(),
+            etag: "e".into(),
+            size: 1_000,
+            n_record: Some(2),
+            partition: Some(format!("day={partition:04}").into()),
+        };
+        let details = serde_json::json!({"table": "orders", "group": task, "plan": plan.details.id});
+        let manifest = Manifest::new((0..partitions).map(entry).collect(), details);
+        let target = plan.ledger.layout().manifest(Step::StagingFileGroups, task);
+        plan.ledger.commit(&target, &manifest).await.unwrap();
+    }
+    bucket.store.log.take();
+    // The task itself fails, for there are no staging files, after the plan of all tasks is committed.
+    let spec = TaskSpec { table: "orders".to_owned(), step: Step::DatalakeFileGroups, group: 1 };
+    bucket.report.clear();
+    bucket.command("publish 1", |job| async move { job.run_task(&spec).await.unwrap_err() }).await;
+    let pairs = |step: &str, method: &str| {
+        let of_step = |(m, key): &&(&str, String)| *m == method && key.contains(&format!("/{step}/"));
+        bucket.seen.iter().filter(of_step).count()
+    };
+    assert_eq!(pairs("staging-file-groups", "GET"), 2 * tasks);
+    assert_eq!(pairs("partition-file-groups", "PUT"), 2 * partitions);
+    assert_eq!(pairs("partition-file-groups", "GET"), 1);
 }

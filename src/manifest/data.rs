@@ -1,0 +1,225 @@
+//! The data file of a manifest: Parquet, one row per file.
+//!
+//! Small ones are written without compression, dictionaries and statistics, since there may be one per partition and
+//! what these set up costs more than the rows. Large ones are written in slices, so that no second copy of the whole
+//! list is in memory.
+
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
+use datafusion::parquet::basic::{Compression, ZstdLevel};
+use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
+use datafusion::parquet::schema::types::ColumnPath;
+
+use super::FileEntry;
+use super::codec::undecodable;
+use crate::error::{Error, Result};
+
+/// Rows that are encoded and decoded at once.
+const SLICE: usize = 65_536;
+
+/// Manifests of fewer files than this are written plain.
+const SMALL: usize = 512;
+
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(fields())));
+
+static SCHEMA_WITH_PARTITION: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let mut fields = fields();
+    fields.push(Field::new("partition", DataType::Utf8, true));
+    Arc::new(Schema::new(fields))
+});
+
+fn fields() -> Vec<Field> {
+    vec![
+        Field::new("uri", DataType::Utf8, false),
+        Field::new("etag", DataType::Utf8, false),
+        Field::new("size", DataType::Int64, false),
+        Field::new("n_record", DataType::Int64, true),
+    ]
+}
+
+fn properties(files: usize) -> WriterProperties {
+    // Uris and etags hardly ever repeat, so a dictionary of them is a second copy.
+    let properties = WriterProperties::builder()
+        .set_created_by("snaplake".to_owned())
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_offset_index_disabled(true);
+    if files < SMALL {
+        return properties.build();
+    }
+    properties
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_column_dictionary_enabled(ColumnPath::from("partition"), true)
+        .set_max_row_group_row_count(Some(2 * SLICE))
+        .build()
+}
+
+/// The data file. The same files give the same bytes.
+///
+/// # Errors
+/// [`Error::Parquet`] if encoding fails.
+pub fn encode_files(files: &[FileEntry], uri: &str) -> Result<Bytes> {
+    let failed = |source| Error::Parquet { uri: uri.to_owned(), source };
+    let with_partition = files.iter().any(|file| file.partition.is_some());
+    let schema = if with_partition { &SCHEMA_WITH_PARTITION } else { &SCHEMA };
+    // The columns have the plain types that Parquet's own schema says: no copy of the Arrow schema is needed.
+    let options = ArrowWriterOptions::new().with_properties(properties(files.len())).with_skip_arrow_metadata(true);
+    // Growing by doubling would hold a large file twice.
+    let mut bytes = Vec::with_capacity(1_024 + 32 * files.len());
+    let mut writer = ArrowWriter::try_new_with_options(&mut bytes, Arc::clone(schema), options).map_err(failed)?;
+    for slice in files.chunks(SLICE) {
+        writer.write(&batch(schema, slice).map_err(|source| failed(source.into()))?).map_err(failed)?;
+    }
+    writer.close().map_err(failed)?;
+    Ok(bytes.into())
+}
+
+fn batch(schema: &SchemaRef, files: &[FileEntry]) -> Result<RecordBatch, datafusion::arrow::error::ArrowError> {
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values(files.iter().map(|file| &file.uri))),
+        Arc::new(StringArray::from_iter_values(files.iter().map(|file| &file.etag))),
+        Arc::new(Int64Array::from_iter_values(files.iter().map(|file| number(file.size)))),
+        Arc::new(files.iter().map(|file| file.n_record.map(number)).collect::<Int64Array>()),
+    ];
+    if schema.fields().len() > columns.len() {
+        columns.push(Arc::new(files.iter().map(|file| file.partition.as_deref()).collect::<StringArray>()));
+    }
+    RecordBatch::try_new(Arc::clone(schema), columns)
+}
+
+/// Reads a data file, ours or any with `uri`, `etag`, `size` and optionally `n_record`, `partition`. The result is
+/// sorted by uri.
+///
+/// # Errors
+/// [`Error::DecodeManifest`] when it is not Parquet, [`Error::Manifest`] when a column is missing or NULL.
+pub fn decode_files(bytes: Bytes, uri: &str) -> Result<Vec<FileEntry>> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|source| undecodable(uri, source))?;
+    let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
+    let reader = builder.with_batch_size(SLICE.min(rows.max(1))).build().map_err(|source| undecodable(uri, source))?;
+    // The footer's count is a hint: a damaged one must not ask for all memory.
+    let mut files = Vec::with_capacity(rows.min(1 << 20));
+    for batch in reader {
+        decode_batch(&batch.map_err(|source| undecodable(uri, source))?, uri, &mut files)?;
+    }
+    files.sort_unstable_by(|a: &FileEntry, b| a.uri.cmp(&b.uri));
+    Ok(files)
+}
+
+fn decode_batch(batch: &RecordBatch, uri: &str, files: &mut Vec<FileEntry>) -> Result<()> {
+    let missing =
+        |name: &str| Error::Manifest { uri: uri.to_owned(), reason: format!("column '{name}' is missing or NULL") };
+    let column = |name: &str, data_type: DataType| {
+        let column = batch.column_by_name(name).map(|column| cast(column, &data_type));
+        column.transpose().map_err(|source| undecodable(uri, source))
+    };
+    let uris = column("uri", DataType::Utf8)?.ok_or_else(|| missing("uri"))?;
+    let etags = column("etag", DataType::Utf8)?;
+    let sizes = column("size", DataType::UInt64)?.ok_or_else(|| missing("size"))?;
+    let rows = column("n_record", DataType::UInt64)?;
+    let partitions = column("partition", DataType::Utf8)?;
+    let (uris, etags) = (uris.as_string::<i32>(), etags.as_ref().map(|etags| etags.as_string::<i32>()));
+    let (sizes, rows) =
+        (sizes.as_primitive::<UInt64Type>(), rows.as_ref().map(|rows| rows.as_primitive::<UInt64Type>()));
+    let partitions = partitions.as_ref().map(|partitions| partitions.as_string::<i32>());
+    if uris.null_count() > 0 {
+        return Err(missing("uri"));
+    }
+    if sizes.null_count() > 0 {
+        return Err(missing("size"));
+    }
+    // Files of one partition stand together and share its text.
+    let mut last: Option<Arc<str>> = None;
+    for row in 0..batch.num_rows() {
+        let partition = partitions.filter(|partitions| partitions.is_valid(row)).map(|partitions| {
+            let text = partitions.value(row);
+            let shared = last.take().filter(|last| last.as_ref() == text).unwrap_or_else(|| Arc::from(text));
+            Arc::clone(last.insert(shared))
+        });
+        let etag = etags.filter(|etags| etags.is_valid(row)).map_or("", |etags| etags.value(row));
+        files.push(FileEntry {
+            uri: Arc::from(uris.value(row)),
+            etag: Arc::from(etag.trim_matches('"')),
+            size: sizes.value(row),
+            n_record: rows.filter(|rows| rows.is_valid(row)).map(|rows| rows.value(row)),
+            partition,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(uri: &str, etag: &str, n_record: Option<u64>) -> FileEntry {
+        FileEntry { uri: uri.into(), etag: etag.into(), size: 5, n_record, partition: None }
+    }
+
+    fn many(count: usize) -> Vec<FileEntry> {
+        let partition = |number: usize| format!("k={}", number / 10).into();
+        let entry = |number: usize| FileEntry {
+            partition: Some(partition(number)),
+            ..file(&format!("s3://b/{number:07}"), "e", Some(1))
+        };
+        (0..count).map(entry).collect()
+    }
+
+    #[test]
+    fn partition_column_is_written_only_where_there_is_one() {
+        let mut entry = file("s3://b/a", "1", None);
+        entry.partition = Some("k=1".into());
+        let back = decode_files(encode_files(&[entry.clone()], "u").unwrap(), "u").unwrap();
+        assert_eq!(back, vec![entry]);
+    }
+
+    #[test]
+    fn list_of_several_slices_round_trips_and_files_of_a_partition_share_its_text() {
+        let files = many(3 * SLICE + 1);
+        let bytes = encode_files(&files, "u").unwrap();
+        assert_eq!(bytes, encode_files(&files, "u").unwrap());
+        let back = decode_files(bytes, "u").unwrap();
+        assert_eq!(back, files);
+        let text = |number: usize| back[number].partition.clone().unwrap();
+        assert!(Arc::ptr_eq(&text(0), &text(9)) && !Arc::ptr_eq(&text(9), &text(10)));
+    }
+
+    #[test]
+    fn small_list_is_plain_and_a_large_one_is_compressed() {
+        let bytes = |count: usize| encode_files(&many(count), "u").unwrap().len();
+        assert!(bytes(1) < 1_500, "{}", bytes(1));
+        assert!(bytes(SMALL) < bytes(SMALL - 1) / 2);
+    }
+
+    #[test]
+    fn garbage_is_an_error_that_names_the_file() {
+        let error = decode_files(Bytes::from_static(b"PAR1 nothing"), "s3://b/x").unwrap_err();
+        assert!(error.to_string().contains("s3://b/x"));
+    }
+
+    proptest! {
+        /// Any list comes back as it was, sorted by uri.
+        #[test]
+        fn any_list_round_trips(
+            files in prop::collection::btree_map(
+                "\\PC{1,12}",
+                ("[a-z0-9]{0,6}", 0u64..=i64::MAX as u64, prop::option::of(0u64..9), prop::option::of("[a-c]=[^/\"]{0,3}")),
+                0..40,
+            )
+        ) {
+            let files: Vec<FileEntry> = files.into_iter().map(|(uri, (etag, size, n_record, partition))| FileEntry {
+                uri: uri.into(), etag: etag.into(), size, n_record, partition: partition.map(Arc::from),
+            }).collect();
+            prop_assert_eq!(decode_files(encode_files(&files, "u").unwrap(), "u").unwrap(), files);
+        }
+    }
+}

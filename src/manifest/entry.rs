@@ -1,0 +1,73 @@
+//! One file of a manifest, in a form of which a million fit into memory.
+
+use std::sync::Arc;
+
+use md5::{Digest, Md5};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// One file of a manifest. Its texts are shared: a clone costs no allocation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Store URL and raw key.
+    #[serde(serialize_with = "write_text", deserialize_with = "read_text")]
+    pub uri: Arc<str>,
+    /// ETag without quotes; `xxh64-...` where the store has none that follows the content.
+    #[serde(serialize_with = "write_text", deserialize_with = "read_text")]
+    pub etag: Arc<str>,
+    /// Bytes as stored.
+    pub size: u64,
+    /// Rows, where they are known without decoding the file.
+    pub n_record: Option<u64>,
+    /// Hive path of its partition (`k1=v1/k2=v2`, empty for an unpartitioned table); `None` for snapshot files.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "write_partition",
+        deserialize_with = "read_partition"
+    )]
+    pub partition: Option<Arc<str>>,
+}
+
+/// MD5 over uri then etag of `files`, which must be sorted by uri.
+#[must_use]
+pub fn fingerprint(files: &[FileEntry]) -> String {
+    let mut hash = Md5::new();
+    for file in files {
+        hash.update(file.uri.as_bytes());
+        hash.update(file.etag.as_bytes());
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn write_text<S: Serializer>(text: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(text)
+}
+
+fn read_text<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<str>, D::Error> {
+    String::deserialize(from).map(Arc::from)
+}
+
+fn write_partition<S: Serializer>(text: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
+    text.as_deref().serialize(to)
+}
+
+fn read_partition<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Arc<str>>, D::Error> {
+    Option::<String>::deserialize(from).map(|text| text.map(Arc::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_form_is_plain_text_and_round_trips() {
+        let mut file = FileEntry { uri: "s3://b/f".into(), etag: "e".into(), size: 1, n_record: None, partition: None };
+        let text = serde_json::to_string(&file).unwrap();
+        assert_eq!(text, r#"{"uri":"s3://b/f","etag":"e","size":1,"n_record":null}"#);
+        assert_eq!(serde_json::from_str::<FileEntry>(&text).unwrap(), file);
+        file.partition = Some("k=1".into());
+        let text = serde_json::to_string(&file).unwrap();
+        assert!(text.ends_with(r#""partition":"k=1"}"#), "{text}");
+        assert_eq!(serde_json::from_str::<FileEntry>(&text).unwrap(), file);
+    }
+}

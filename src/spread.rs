@@ -1,0 +1,59 @@
+//! Spreads many small jobs over all threads, a bounded number at once, with their results in order.
+//!
+//! Thousands of requests whose answers have to be decoded keep one thread busy and the others idle when a single task
+//! awaits them all. What is not yet taken from the stream is not yet started, and what is dropped is aborted.
+
+use std::future::Future;
+
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::DataFusionError;
+use futures::{Stream, StreamExt};
+
+use crate::error::{Error, Result};
+
+/// The results of `jobs` in their order; each job is a task of its own, `at_once` of them are under way.
+pub(crate) fn spread<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+    jobs: impl IntoIterator<Item = F>,
+    at_once: usize,
+) -> impl Stream<Item = Result<T>> {
+    let tasks = jobs.into_iter().map(|job| async {
+        let joined = SpawnedTask::spawn(job).join_unwind().await;
+        joined.unwrap_or_else(|error| Err(Error::Engine(DataFusionError::ExecutionJoin(Box::new(error)))))
+    });
+    futures::stream::iter(tasks).buffered(at_once.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::TryStreamExt;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn results_are_in_order_and_no_more_run_at_once_than_allowed() {
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let jobs = (0..100).map(|number| {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            async move {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                Ok(number)
+            }
+        });
+        let results: Vec<usize> = spread(jobs, 4).try_collect().await.unwrap();
+        assert_eq!(results, (0..100).collect::<Vec<_>>());
+        assert!((1..=4).contains(&most.load(Ordering::SeqCst)));
+    }
+
+    #[tokio::test]
+    async fn first_error_in_order_is_the_result() {
+        let failed = |uri: &str| Err(Error::Manifest { uri: uri.to_owned(), reason: String::new() });
+        let jobs = [Ok(1), failed("a"), failed("b")].map(std::future::ready);
+        let error = spread(jobs, 3).try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(error.to_string().contains('a'), "{error}");
+    }
+}
