@@ -50,16 +50,17 @@ impl Columns {
     }
 }
 
-/// How the bytes that a writer expects compare with those that a file then has: pages that are still open are counted
-/// before compression, which is most of a small file.
+/// Rows from which on nearly all pages of a file are compressed: eight pages of the Parquet writer's 20,000 rows.
+const SETTLED_ROWS: u64 = 160_000;
+
+/// What the bytes that a writer expects come to: pages that are still open are counted before compression, which is most
+/// of a short file.
 #[derive(Debug, Clone, Copy)]
 enum Estimate {
     /// Nothing is known.
     AsExpected,
-    /// Bytes per row of a sample.
-    Sample(f64),
-    /// Of the last file.
-    LastFile { expected: u64, stored: u64 },
+    /// Stored bytes per row, and per expected byte of a long file, in the last file or a sample.
+    Learnt { per_row: f64, per_expected: f64 },
 }
 
 impl Estimate {
@@ -71,12 +72,10 @@ impl Estimate {
     )]
     fn correct(self, expected: u64, rows: u64) -> u64 {
         match self {
-            Self::AsExpected | Self::LastFile { expected: 0, .. } => expected,
-            // Rows may become longer than those of the sample: no more than this is believed to be gained by compression.
-            Self::Sample(row_bytes) => expected.min((row_bytes * rows as f64) as u64).max(expected / 4),
-            Self::LastFile { expected: then, stored } => {
-                u64::try_from(u128::from(expected) * u128::from(stored) / u128::from(then)).unwrap_or(expected)
-            }
+            Self::AsExpected => expected,
+            Self::Learnt { per_expected, .. } if rows >= SETTLED_ROWS => (expected as f64 * per_expected) as u64,
+            // Rows may become longer than those before: no more than this is believed to be gained by compression.
+            Self::Learnt { per_row, .. } => expected.min((per_row * rows as f64) as u64).max(expected / 4),
         }
     }
 }
@@ -261,6 +260,7 @@ impl Writer {
         Ok(())
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     async fn finish(&mut self) -> Result<()> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let expected = open.expected_bytes();
@@ -269,7 +269,9 @@ impl Writer {
             return Err(upload_error(&open.location, source));
         }
         let stored = open.outcome.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.estimate = Estimate::LastFile { expected, stored: stored.bytes };
+        let ratio = |of: u64| stored.bytes as f64 / of.max(1) as f64;
+        let per_expected = if open.rows >= SETTLED_ROWS { ratio(expected) } else { 1.0 };
+        self.estimate = Estimate::Learnt { per_row: ratio(open.rows), per_expected };
         self.bytes_written.add(usize::try_from(stored.bytes).unwrap_or(usize::MAX));
         let row = RecordBatch::try_new(
             output_schema(),
@@ -293,7 +295,7 @@ fn sample(rows: &RecordBatch, schema: &SchemaRef, properties: WriterProperties) 
     let mut writer = ArrowWriter::try_new(std::io::sink(), Arc::clone(schema), Some(properties))?;
     writer.write(rows)?;
     let bytes: i64 = writer.close()?.row_groups().iter().map(RowGroupMetaData::compressed_size).sum();
-    Ok(Estimate::Sample(bytes as f64 / rows.num_rows().max(1) as f64))
+    Ok(Estimate::Learnt { per_row: bytes as f64 / rows.num_rows().max(1) as f64, per_expected: 1.0 })
 }
 
 fn external(error: Error) -> DataFusionError {

@@ -72,7 +72,7 @@ fn folders_of_a_partitioned_and_an_unpartitioned_table_follow_the_design() {
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/staging-file-groups/manifest-data/manifest-data-1.parquet
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/staging-file-groups/manifest-summary/manifest-summary-1.json
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/validation.json
-    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/whole/000001-<hash>-000000.parquet
+    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/whole/000001-<hash>-0000.parquet
     staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-data/manifest-data-1.parquet
     staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-summary/manifest-summary-1.json
     staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/manifest-data.parquet
