@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::metrics::MetricsSet;
 use serde::{Deserialize, Serialize};
 
 /// What one operator of a task's plan measured; what it does not measure is 0 and left out of the manifest.
@@ -53,7 +52,7 @@ pub(crate) fn bytes_spilled(operators: &[Operator]) -> u64 {
 
 #[expect(clippy::cast_precision_loss, reason = "seconds for people")]
 fn operator(plan: &Arc<dyn ExecutionPlan>) -> Operator {
-    let metrics = plan.metrics().unwrap_or_else(MetricsSet::new);
+    let metrics = plan.metrics().unwrap_or_default();
     let named = |name: &str| metrics.sum_by_name(name).map_or(0, |value| value.as_usize() as u64);
     let compute = metrics.elapsed_compute().unwrap_or(0) as u64;
     // Scans measure decoding under a name of their own.
