@@ -32,8 +32,9 @@
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
 //! snapshot              which files a snapshot table has, their one schema, how they are read
 //! group                 file groups of bounded size                                            (pure)
-//! staging               plan: the SELECT, checked, and its groups; run: one group becomes sorted staging files
-//! compaction            plan: staging files of one partition (pure); run: they are merged into lake files
+//! staging               plan: the SELECT, checked, and its groups; run: one group becomes sorted staging files,
+//!                       cut into runs that fit in memory (sort), each in order (order, pure)
+//! compaction            plan: staging files of one partition (pure); run: they are merged (merge) into lake files
 //! lake                  what "published" means
 //! write                 the plan node that writes partitioned Parquet; its rows are the manifest's rows
 //! session               stores, memory, engine sessions
