@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 use tokio::task::JoinSet;
 
 use crate::compaction::plan::{PartitionDetails, PartitionGroup};
@@ -147,8 +148,17 @@ pub struct PlanView {
     pub staging: String,
     /// Lake location.
     pub location: String,
-    /// The engine's plan of the first stage task.
-    pub explain: Option<String>,
+    /// The engine's plans, if they were asked for and there are files.
+    pub explain: Option<Explain>,
+}
+
+/// The engine's plans of one task of each step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explain {
+    /// Of the first stage task.
+    pub stage: String,
+    /// Of a publish task: the merge of a partition that has two sorted runs.
+    pub publish: String,
 }
 
 /// A stage task in a [`PlanView`].
@@ -260,10 +270,19 @@ impl Pipeline {
         })
     }
 
-    async fn explain(&self, plan: &StagePlan, files: &[FileEntry]) -> Result<String> {
-        let task = self.stage_task(plan, 1, files);
-        let (_, physical) = task.plan(self.on_rows()).await?;
-        Ok(datafusion::physical_plan::displayable(physical.as_ref()).indent(false).to_string())
+    async fn explain(&self, plan: &StagePlan, files: &[FileEntry]) -> Result<Explain> {
+        let text = |plan: Arc<dyn ExecutionPlan>| displayable(plan.as_ref()).indent(false).to_string();
+        let (_, stage) = self.stage_task(plan, 1, files).plan(self.on_rows()).await?;
+        // What is staged is not known yet; the plan of any two runs is alike, and nothing is opened for it.
+        let run = |name: &str| {
+            let uri = plan.ledger.layout().staging_data().join(name).uri().into();
+            FileEntry { uri, etag: "".into(), size: 1, n_record: Some(1), partition: None }
+        };
+        let files = vec![run("run-1.parquet"), run("run-2.parquet")];
+        let group = PartitionGroup { partition: String::new(), first_row: 0, files };
+        let columns = plan.columns()?;
+        let (_, publish) = self.compact_task(plan, &columns, 1, &group).plan(self.on_rows()).await?;
+        Ok(Explain { stage: text(stage), publish: text(publish) })
     }
 
     fn stage_task<'a>(&'a self, plan: &'a StagePlan, group: usize, files: &'a [FileEntry]) -> StageTask<'a> {
@@ -451,7 +470,8 @@ impl Pipeline {
             }
         });
         let mut known = vec![Known::new(); tables.len()];
-        for (table, number, files) in self.run_all(tasks).await? {
+        let at_once = tables.iter().map(|plan| self.engine.tasks_at_once(plan.details.run_bytes)).min();
+        for (table, number, files) in self.run_all(tasks, at_once.unwrap_or(1)).await? {
             known[table].insert(number, files);
         }
         let tables = tables.into_iter().zip(known);
@@ -483,7 +503,7 @@ impl Pipeline {
             }
         });
         let mut ran: Vec<usize> = tables.iter().map(|table| table.tasks).collect();
-        for table in self.run_all(tasks).await? {
+        for table in self.run_all(tasks, self.engine.parallel_tasks()).await? {
             ran[table] += 1;
         }
         let mut reports = Vec::new();
@@ -518,9 +538,33 @@ impl Pipeline {
     }
 
     async fn prepare(&self, plan: &StagePlan, known: &Known, only: Option<usize>) -> Result<Prepared> {
-        let staged =
-            Staged { plan: &plan.details.id, planned_at: &plan.details.planned_at, groups: plan.groups.len(), known };
+        let staged = Staged {
+            plan: &plan.details.id,
+            result: &plan.details.result,
+            planned_at: &plan.details.planned_at,
+            groups: plan.groups.len(),
+            known,
+        };
         prepare(self.engine.stores(), &plan.ledger, &plan.lake, staged, only).await
+    }
+
+    fn compact_task<'a>(
+        &'a self,
+        plan: &'a StagePlan,
+        columns: &'a LakeColumns,
+        number: usize,
+        group: &'a PartitionGroup,
+    ) -> CompactTask<'a> {
+        CompactTask {
+            engine: &self.engine,
+            lake: &plan.lake,
+            ledger: &plan.ledger,
+            columns,
+            plan: &plan.details.id,
+            result: &plan.details.result,
+            number,
+            group,
+        }
     }
 
     async fn compact(
@@ -530,33 +574,26 @@ impl Pipeline {
         number: usize,
         group: &PartitionGroup,
     ) -> Result<()> {
-        let task = CompactTask {
-            engine: &self.engine,
-            lake: &plan.lake,
-            ledger: &plan.ledger,
-            columns,
-            plan: &plan.details.id,
-            number,
-            group,
-        };
+        let task = self.compact_task(plan, columns, number, group);
         let manifest = task.run(self.on_rows()).await?;
         let details = &manifest.details;
         self.told("publish", &plan.lake, number, &group.files, details.rows_written, details.seconds);
         Ok(())
     }
 
-    /// Runs tasks, as many at once as the engine allows; after the first error no further one is started. A task that
-    /// is not started yet is not even made: there may be one per partition.
+    /// Runs tasks, so many at once; after the first error no further one is started. A task that is not started yet is not
+    /// even made: there may be one per partition.
     async fn run_all<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
         &self,
         tasks: impl IntoIterator<Item = F>,
+        at_once: usize,
     ) -> Result<Vec<T>> {
         let mut waiting = tasks.into_iter();
         let mut running = JoinSet::new();
         let (mut results, mut first_error) = (Vec::new(), None);
         loop {
             while first_error.is_none()
-                && running.len() < self.engine.parallel_tasks()
+                && running.len() < at_once
                 && let Some(task) = waiting.next()
             {
                 running.spawn(task);

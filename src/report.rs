@@ -219,8 +219,9 @@ impl Report {
             print(&format!("lake.{} -> {}", plan.table, plan.location));
         }
         for plan in plans {
-            if let Some(text) = &plan.explain {
-                print(&format!("\nlake.{}, stage group 1:\n{text}", plan.table));
+            if let Some(explain) = &plan.explain {
+                print(&format!("\nlake.{}, stage group 1:\n{}", plan.table, explain.stage));
+                print(&format!("lake.{}, publish of a partition with two runs:\n{}", plan.table, explain.publish));
             }
         }
     }
@@ -416,7 +417,7 @@ fn plan_json(plan: &PlanView, config: &Path) -> Value {
             "done": done, "total": total,
             "commands": (1..=total).map(|group| command("publish", group)).collect::<Vec<_>>(),
         })),
-        "explain": plan.explain,
+        "explain": plan.explain.as_ref().map(|explain| json!({ "stage": explain.stage, "publish": explain.publish })),
     })
 }
 

@@ -31,6 +31,8 @@ pub struct PartitionDetails {
     pub groups: usize,
     /// Hive path of the partition.
     pub partition: String,
+    /// Rows of the partition that earlier groups have.
+    pub first_row: u64,
     /// Id of the plan that it belongs to.
     pub plan: String,
     /// File sizes and compression that the lake files are written with.
@@ -42,6 +44,8 @@ pub struct PartitionDetails {
 pub struct PartitionGroup {
     /// Hive path.
     pub partition: String,
+    /// Rows of the partition that earlier groups have.
+    pub first_row: u64,
     /// Staging files, sorted by uri and thereby by the stage task that wrote them.
     pub files: Vec<FileEntry>,
 }
@@ -59,14 +63,15 @@ pub fn group(files: impl IntoIterator<Item = FileEntry>, is_sorted: bool, target
         files.sort_unstable_by(|a, b| a.uri.cmp(&b.uri));
         let bytes: u64 = files.iter().map(|file| file.size).sum();
         let parts = if is_sorted { 1 } else { bytes.div_ceil(limit).max(1) };
-        groups.extend(
-            cut(files, bytes, parts)
-                .into_iter()
-                .map(|files| PartitionGroup { partition: partition.to_string(), files }),
-        );
+        let mut first_row = 0;
+        for files in cut(files, bytes, parts) {
+            let rows: u64 = files.iter().filter_map(|file| file.n_record).sum();
+            groups.push(PartitionGroup { partition: partition.to_string(), first_row, files });
+            first_row += rows;
+        }
     }
     if groups.is_empty() {
-        groups.push(PartitionGroup { partition: String::new(), files: Vec::new() });
+        groups.push(PartitionGroup { partition: String::new(), first_row: 0, files: Vec::new() });
     }
     groups
 }
@@ -112,7 +117,7 @@ mod tests {
 
     #[test]
     fn table_without_rows_has_one_group_without_files() {
-        assert_eq!(group([], true, 1), [PartitionGroup { partition: String::new(), files: Vec::new() }]);
+        assert_eq!(group([], true, 1), [PartitionGroup { partition: String::new(), first_row: 0, files: Vec::new() }]);
     }
 
     #[test]

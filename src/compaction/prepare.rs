@@ -22,6 +22,8 @@ use crate::session::Stores;
 pub(crate) struct Staged<'a> {
     /// Id of the plan that it belongs to.
     pub(crate) plan: &'a str,
+    /// [`PlanDetails::result`](crate::staging::plan::PlanDetails) of the plan.
+    pub(crate) result: &'a str,
     /// When that was planned, for errors.
     pub(crate) planned_at: &'a str,
     /// Number of snapshot file groups.
@@ -90,7 +92,7 @@ pub(crate) async fn prepare(
         }
     };
     if is_new || only.is_none() {
-        let stems = groups.iter().map(|(number, group)| file_stem(*number, &group.files)).collect();
+        let stems = groups.iter().map(|(number, group)| file_stem(staged.result, *number, group)).collect();
         HiveLake::open(stores, ledger.layout()).await?.check_foreign(&lake.name, &stems).await?;
     }
     if is_new {
@@ -136,7 +138,8 @@ async fn read_groups(ledger: &Ledger, numbers: &[usize]) -> Result<Vec<(usize, P
             uri: ledger.layout().manifest(Step::PartitionFileGroups, number).summary.to_string(),
             reason: "it is missing although the first group's exists".to_owned(),
         })?;
-        groups.push((number, PartitionGroup { partition: manifest.details.partition, files: manifest.files }));
+        let PartitionDetails { partition, first_row, .. } = manifest.details;
+        groups.push((number, PartitionGroup { partition, first_row, files: manifest.files }));
     }
     Ok(groups)
 }
@@ -149,6 +152,7 @@ async fn commit(ledger: &Ledger, lake: &LakeTable, plan: &str, groups: &[(usize,
             group: number,
             groups: groups.len(),
             partition: group.partition.clone(),
+            first_row: group.first_row,
             plan: plan.to_owned(),
             properties: properties.clone(),
         };

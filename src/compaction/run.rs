@@ -1,12 +1,13 @@
 //! One compaction task: the sorted runs of a partition, merged into lake files.
 //!
 //! ```text
-//! LakeWriteExec                  rolls at the target size
-//!   SortPreservingMergeExec      equal keys keep the order of the stage tasks
-//!     DataSourceExec             one partition per run; a run's own files follow one another
+//! LakeWriteExec          rolls at the target size
+//!   MergeRunsExec        equal keys keep the order of the stage tasks
+//!     DataSourceExec     one partition per run
 //! ```
 //!
-//! The merge streams: memory is a batch per run and one open row group. Nothing is sorted again.
+//! The merge streams: memory is some batches per run and one open row group. Nothing is sorted again, unless a partition
+//! has more runs than the memory holds batches of: then the engine sorts it once more, spilling, to the same order.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,10 +21,12 @@ use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::prelude::SessionContext;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
+use super::merge::MergeRunsExec;
 use super::plan::PartitionGroup;
 use crate::config::{LakeTable, SortKey, WriteCompression};
 use crate::error::{Error, Result};
@@ -31,7 +34,10 @@ use crate::layout::Step;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
 use crate::snapshot::parquet_scan;
-use crate::write::{LakeColumns, LakeWriteExec, OnRows, RollRule, WriteSpec, collect_files, unwrap_engine};
+use crate::write::{
+    FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, OrdinalExec, RollRule, WriteSpec, builder,
+    bytes_spilled, collect_files, operators, unwrap_engine,
+};
 
 /// Row groups of lake files: what readers skip and decode at once.
 const ROW_GROUP_BYTES: u64 = 64 << 20;
@@ -53,8 +59,12 @@ pub struct CompactDetails {
     pub rows_written: u64,
     /// Bytes of the staging files.
     pub bytes_read: u64,
+    /// Bytes that sorting put on disk, where there were too many runs to merge.
+    pub bytes_spilled: u64,
     /// Wall time of the task.
     pub seconds: f64,
+    /// What each operator measured, the writer first.
+    pub operators: Vec<Operator>,
 }
 
 /// A compaction task's surroundings.
@@ -66,6 +76,8 @@ pub(crate) struct CompactTask<'a> {
     pub(crate) columns: &'a LakeColumns,
     /// Id of the plan that it belongs to.
     pub(crate) plan: &'a str,
+    /// [`PlanDetails::result`](crate::staging::plan::PlanDetails) of that plan.
+    pub(crate) result: &'a str,
     /// Group number, from 1.
     pub(crate) number: usize,
     pub(crate) group: &'a PartitionGroup,
@@ -85,9 +97,10 @@ impl CompactTask<'_> {
             source: Box::new(source),
         };
         let started = Instant::now();
-        let plan = self.physical_plan(on_rows).await.map_err(failed)?;
-        let session = self.engine.task_session(&self.group.files).await.map_err(failed)?;
-        let files = collect_files(plan, session.task_ctx()).await.map_err(|error| failed(unwrap_engine(error)))?;
+        let (session, plan) = self.plan(on_rows).await.map_err(failed)?;
+        let files =
+            collect_files(Arc::clone(&plan), session.task_ctx()).await.map_err(|error| failed(unwrap_engine(error)))?;
+        let operators = operators(&plan);
         let details = CompactDetails {
             table: self.lake.name.clone(),
             group: self.number,
@@ -96,7 +109,9 @@ impl CompactTask<'_> {
             rows_read: self.group.files.iter().filter_map(|file| file.n_record).sum(),
             rows_written: files.iter().filter_map(|file| file.n_record).sum(),
             bytes_read: self.group.files.iter().map(|file| file.size).sum(),
+            bytes_spilled: bytes_spilled(&operators),
             seconds: started.elapsed().as_secs_f64(),
+            operators,
         };
         let manifest = Manifest::new(files, details);
         let target = self.ledger.layout().manifest(Step::DatalakeFileGroups, self.number);
@@ -104,77 +119,77 @@ impl CompactTask<'_> {
         Ok(manifest)
     }
 
-    /// The task as a physical plan.
-    pub(crate) async fn physical_plan(&self, on_rows: OnRows) -> Result<Arc<dyn ExecutionPlan>> {
+    /// The whole task as a physical plan.
+    pub(crate) async fn plan(&self, on_rows: OnRows) -> Result<(SessionContext, Arc<dyn ExecutionPlan>)> {
+        let session = self.engine.task_session(&self.group.files).await?;
         let keys = sort_keys(self.lake);
-        let runs = runs(&self.group.files);
         let schema = &self.columns.file;
-        let input = match ordering(schema, &keys)? {
-            Some(ordering) if runs.len() > 1 => {
-                let scan = parquet_scan(schema, &runs).map_err(unwrap_engine)?;
-                // Without the round-robin tie-breaker, equal keys come in the order of the runs.
-                let merge = SortPreservingMergeExec::new(ordering, scan).with_round_robin_repartition(false);
-                Arc::new(merge) as Arc<dyn ExecutionPlan>
-            }
-            _ => parquet_scan(schema, &[runs.concat()]).map_err(unwrap_engine)?,
-        };
+        let input = self.sorted(&session, &keys)?;
         let folder = self.ledger.layout().lake().clone();
         let spec = WriteSpec {
             table: self.lake.name.clone(),
             store: self.engine.stores().open(&folder).await?,
             folder,
-            file_stem: file_stem(self.number, &self.group.files),
+            file_stem: file_stem(self.result, self.number, self.group),
             partition_columns: Vec::new(),
             fixed_partition: self.group.partition.clone(),
             file_schema: Arc::clone(schema),
-            properties: properties(self.lake, schema, &keys)?,
-            roll: RollRule {
+            encoding: FileEncoding::lake(schema, properties(self.lake, schema, &keys)?)
+                .map_err(|source| Error::Parquet { uri: format!("schema of lake.{}", self.lake.name), source })?,
+            numbering: Numbering::Rolling(RollRule {
                 target_bytes: self.lake.target_file_size,
                 min_bytes: self.lake.min_file_size,
                 max_bytes: self.lake.max_file_size,
-            },
+            }),
             total_rows: self.group.files.iter().map(|file| file.n_record).sum(),
             // An unpartitioned table without rows still has its columns; a partition without rows does not exist.
             write_empty: self.columns.partition.is_empty(),
             on_rows,
         };
-        Ok(Arc::new(LakeWriteExec::new(input, Arc::new(spec))))
+        Ok((session, Arc::new(LakeWriteExec::new(input, Arc::new(spec)))))
+    }
+
+    /// All rows of the group in their order.
+    fn sorted(&self, session: &SessionContext, keys: &[&SortKey]) -> Result<Arc<dyn ExecutionPlan>> {
+        let (schema, files) = (&self.columns.file, &self.group.files);
+        let scan = |runs: &[Vec<FileEntry>]| parquet_scan(session, schema, runs).map_err(unwrap_engine);
+        if keys.is_empty() || files.len() < 2 {
+            return scan(std::slice::from_ref(files));
+        }
+        let keys = keys.iter().map(|key| {
+            let index = schema.index_of(&key.column).map_err(|error| Error::Engine(error.into()))?;
+            Ok((index, SortOptions::new(key.descending, key.nulls_first)))
+        });
+        let mut keys = keys.collect::<Result<Vec<_>>>()?;
+        if files.len() <= self.engine.merge_width() {
+            let runs: Vec<Vec<FileEntry>> = files.iter().map(|file| vec![file.clone()]).collect();
+            return Ok(Arc::new(MergeRunsExec::new(scan(&runs)?, keys)));
+        }
+        let numbered = Arc::new(OrdinalExec::new(scan(std::slice::from_ref(files))?));
+        keys.push((schema.fields().len(), SortOptions::default()));
+        let expressions = keys.into_iter().map(|(index, options)| {
+            PhysicalSortExpr::new(Arc::new(Column::new(numbered.schema().field(index).name(), index)), options)
+        });
+        match LexOrdering::new(expressions) {
+            Some(ordering) => Ok(Arc::new(SortExec::new(ordering, numbered))),
+            None => Ok(numbered),
+        }
     }
 }
 
-/// First part of a lake file's name: the group's number and what its staging files are, wherever staging lies.
-pub(crate) fn file_stem(number: usize, files: &[FileEntry]) -> String {
-    let mut hash = Md5::new();
-    for file in files {
-        let name = file.uri.rsplit('/').next().unwrap_or_default();
-        hash.update(file.partition.as_deref().unwrap_or_default().as_bytes());
-        hash.update(name.as_bytes());
-        hash.update(file.etag.as_bytes());
-    }
-    let hash: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+/// First part of a lake file's name: the group's number, and a hash of what decides its rows. Not of the staging files, so
+/// memory and store make no difference.
+pub(crate) fn file_stem(result: &str, number: usize, group: &PartitionGroup) -> String {
+    let rows: u64 = group.files.iter().filter_map(|file| file.n_record).sum();
+    let text = format!("{result} {} {} {rows}", group.partition, group.first_row);
+    let hash: String = Md5::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     format!("{number:06}-{hash}")
-}
-
-/// Files of one stage task are one sorted run: their names are alike up to the sequence number.
-fn runs(files: &[FileEntry]) -> Vec<Vec<FileEntry>> {
-    let run = |file: &FileEntry| file.uri.rsplit_once('-').map_or(file.uri.to_string(), |(run, _)| run.to_owned());
-    files.chunk_by(|a, b| run(a) == run(b)).map(<[FileEntry]>::to_vec).collect()
 }
 
 /// Sort keys within a partition: its partition columns are constant and not in the files.
 fn sort_keys(lake: &LakeTable) -> Vec<&SortKey> {
     let is_partition = |key: &SortKey| lake.partitioned_by.iter().any(|(name, _)| *name == key.column);
     lake.sorted_by.iter().map(|(key, _)| key).filter(|key| !is_partition(key)).collect()
-}
-
-fn ordering(schema: &Schema, keys: &[&SortKey]) -> Result<Option<LexOrdering>> {
-    let mut expressions = Vec::new();
-    for key in keys {
-        let index = schema.index_of(&key.column).map_err(|error| Error::Engine(error.into()))?;
-        let options = SortOptions::new(key.descending, key.nulls_first);
-        expressions.push(PhysicalSortExpr::new(Arc::new(Column::new(&key.column, index)), options));
-    }
-    Ok(LexOrdering::new(expressions))
 }
 
 /// Text of what decides the form of lake files; a change after planning is refused.
@@ -207,8 +222,7 @@ fn properties(lake: &LakeTable, schema: &Schema, keys: &[&SortKey]) -> Result<Wr
         WriteCompression::Zstd(level) => Compression::ZSTD(ZstdLevel::try_new(level.into()).map_err(failed)?),
     };
     let row_group = usize::try_from(ROW_GROUP_BYTES.min(lake.target_file_size)).unwrap_or(usize::MAX);
-    Ok(WriterProperties::builder()
-        .set_created_by(concat!("snaplake ", env!("CARGO_PKG_VERSION")).to_owned())
+    Ok(builder()
         .set_compression(compression)
         .set_max_row_group_row_count(None)
         .set_max_row_group_bytes(Some(row_group))
@@ -220,23 +234,23 @@ fn properties(lake: &LakeTable, schema: &Schema, keys: &[&SortKey]) -> Result<Wr
 mod tests {
     use super::*;
 
-    fn file(name: &str) -> FileEntry {
-        let uri = format!("s3://b/k=1/{name}.parquet");
-        FileEntry { uri: uri.into(), etag: "e".into(), size: 1, n_record: Some(1), partition: Some("k=1".into()) }
+    fn group(staging: &str) -> PartitionGroup {
+        let uri = format!("{staging}/k=1/000001-ab-000000.parquet");
+        let file = FileEntry {
+            uri: uri.into(),
+            etag: staging.into(),
+            size: 1,
+            n_record: Some(1),
+            partition: Some("k=1".into()),
+        };
+        PartitionGroup { partition: "k=1".into(), first_row: 0, files: vec![file] }
     }
 
     #[test]
-    fn files_of_one_stage_task_are_one_run() {
-        let files = [file("000001-ab-0000"), file("000001-ab-0001"), file("000002-cd-0000")];
-        let lengths: Vec<usize> = runs(&files).iter().map(Vec::len).collect();
-        assert_eq!(lengths, [2, 1]);
-    }
-
-    #[test]
-    fn file_stem_does_not_depend_on_where_staging_lies() {
-        let mut moved = file("000001-ab-0000");
-        moved.uri = moved.uri.replace("s3://b", "file:///x").into();
-        assert_eq!(file_stem(1, &[moved]), file_stem(1, &[file("000001-ab-0000")]));
-        assert_ne!(file_stem(1, &[file("000001-ab-0001")]), file_stem(1, &[file("000001-ab-0000")]));
+    fn file_stem_depends_on_the_rows_and_not_on_where_staging_lies() {
+        assert_eq!(file_stem("r", 1, &group("s3://b")), file_stem("r", 1, &group("file:///x")));
+        assert_ne!(file_stem("r", 1, &group("s3://b")), file_stem("other", 1, &group("s3://b")));
+        let later = PartitionGroup { first_row: 5, ..group("s3://b") };
+        assert_ne!(file_stem("r", 1, &group("s3://b")), file_stem("r", 1, &later));
     }
 }

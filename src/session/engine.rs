@@ -43,6 +43,12 @@ pub struct Engine {
     threads: usize,
 }
 
+/// Larger runs are not sorted faster, and leave their caches.
+const MAX_RUN_BYTES: u64 = 256 << 20;
+
+/// What a merge holds of each run: three batches and a row group of a staging file.
+const MERGED_RUN_BYTES: u64 = 5 << 20;
+
 /// Schemas in which config and queries name tables.
 pub(crate) const SCHEMAS: [&str; 5] = ["snapshot", "staging", "lake", "manifest", "audit"];
 
@@ -74,6 +80,26 @@ impl Engine {
     pub fn parallel_tasks(&self) -> usize {
         let by_memory = usize::try_from(self.memory_bytes / (96 << 20)).unwrap_or(usize::MAX);
         self.threads.min(by_memory).max(1)
+    }
+
+    /// Bytes of a sorted run for plans that this process makes: half of what a task may have, and no more than pays.
+    #[must_use]
+    pub fn run_bytes(&self) -> u64 {
+        (self.memory_bytes / (2 * self.parallel_tasks() as u64)).clamp(16 << 20, MAX_RUN_BYTES)
+    }
+
+    /// Stage tasks that may run at once when each holds a run of so many bytes.
+    #[must_use]
+    pub fn tasks_at_once(&self, run_bytes: u64) -> usize {
+        let by_memory = usize::try_from(self.memory_bytes / (2 * run_bytes).max(1)).unwrap_or(usize::MAX);
+        self.parallel_tasks().min(by_memory).max(1)
+    }
+
+    /// Runs that one task may merge at once: each holds some batches and a row group.
+    #[must_use]
+    pub fn merge_width(&self) -> usize {
+        let of_task = self.memory_bytes / (2 * self.parallel_tasks() as u64);
+        usize::try_from(of_task / MERGED_RUN_BYTES).unwrap_or(usize::MAX).clamp(8, 1024)
     }
 
     /// A session that can read `files` and nothing else, each as it was planned.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::DateTime;
-use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ScalarValue;
 use datafusion::common::stats::Precision;
@@ -23,11 +23,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::SessionContext;
-use object_store::ObjectMeta;
+use object_store::{ObjectMeta, ObjectStore};
 
 use super::footer::FOOTER_BYTES;
 use super::text::{TextFile, TextScanExec};
-use super::whole::{SMALL_FILE_BYTES, WholeFiles};
+use super::whole::WholeFiles;
 use crate::config::FileFormat;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
@@ -69,7 +69,10 @@ pub(crate) struct FileListTable {
 
 impl FileListTable {
     /// `partition_fields` follow the columns of the files; their values come from each file's partition path.
-    pub(crate) fn new(table: TableFiles, partition_fields: Vec<Arc<Field>>, size: Size) -> Self {
+    pub(crate) fn new(mut table: TableFiles, partition_fields: Vec<Arc<Field>>, size: Size) -> Self {
+        if matches!(table.format, FileFormat::Parquet) {
+            table.schema = with_views(&table.schema);
+        }
         let fields: Vec<_> = table.schema.fields().iter().chain(&partition_fields).cloned().collect();
         Self { schema: Arc::new(Schema::new(fields)), table, partition_fields, size }
     }
@@ -125,10 +128,8 @@ impl FileListTable {
         let table = TableSchema::builder(Arc::clone(&self.table.schema))
             .with_table_partition_cols(self.partition_fields.clone())
             .build();
-        let readers = Arc::new(WholeFiles::new(state.runtime_env().object_store(&url)?));
-        let source =
-            ParquetSource::new(table).with_metadata_size_hint(FOOTER_BYTES).with_parquet_file_reader_factory(readers);
-        let config = FileScanConfigBuilder::new(url, Arc::new(source))
+        let source = parquet_source(table, state.runtime_env().object_store(&url)?);
+        let config = FileScanConfigBuilder::new(url, source)
             .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
             .with_statistics(self.statistics())
             .with_projection_indices(projection.cloned())?
@@ -175,11 +176,11 @@ impl TableProvider for FileListTable {
         _: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (partitions, rows) = (state.config().target_partitions(), state.config().batch_size());
+        let partitions = state.config().target_partitions();
         let mut scans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         for (url, files) in self.by_store()? {
             if matches!(self.table.format, FileFormat::Parquet) {
-                scans.push(whole_batches(self.parquet(url, &files, state, projection)?, &files, rows));
+                scans.push(self.parquet(url, &files, state, projection)?);
                 continue;
             }
             for part in files.chunks(files.len().div_ceil(partitions)) {
@@ -194,7 +195,7 @@ impl TableProvider for FileListTable {
                     format.clone(),
                 )?;
                 let scan = Arc::new(scan.with_statistics(self.statistics().project(projection)));
-                scans.push(whole_batches(scan, part, rows));
+                scans.push(scan);
             }
         }
         match scans.len() {
@@ -211,28 +212,31 @@ impl TableProvider for FileListTable {
     }
 }
 
-/// Joins the batches of many small files, of which each gives one that is far from full: the price of sorting grows
-/// with the square of the number of batches, and each keeps buffers alive that could hold many more rows.
-#[expect(
-    deprecated,
-    reason = "other operators of the engine fill their batches by now, but neither scan nor sort does"
-)]
-fn whole_batches(
-    scan: Arc<dyn ExecutionPlan>,
-    files: &[(Location, &FileEntry)],
-    rows: usize,
-) -> Arc<dyn ExecutionPlan> {
-    let bytes: u64 = files.iter().map(|(_, file)| file.size).sum();
-    if files.len() < 2 || bytes / files.len() as u64 >= SMALL_FILE_BYTES {
-        return scan;
-    }
-    Arc::new(datafusion::physical_plan::coalesce_batches::CoalesceBatchesExec::new(scan, rows))
+fn parquet_source(table: TableSchema, store: Arc<dyn ObjectStore>) -> Arc<ParquetSource> {
+    let readers = Arc::new(WholeFiles::new(store));
+    let source = ParquetSource::new(table).with_metadata_size_hint(FOOTER_BYTES);
+    Arc::new(source.with_parquet_file_reader_factory(readers))
 }
 
-/// A scan of Parquet files of one store, each group in its order, as an own partition.
-pub(crate) fn parquet_scan(schema: &SchemaRef, groups: &[Vec<FileEntry>]) -> Result<Arc<dyn ExecutionPlan>> {
+/// Text and binary columns in the form in which Parquet is decoded and rows are moved without copying them.
+fn with_views(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        DataType::Binary => Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView)),
+        _ => Arc::clone(field),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// A scan of Parquet files of one store, each group in its order, as an own partition; text comes as views.
+pub(crate) fn parquet_scan(
+    session: &SessionContext,
+    schema: &Schema,
+    groups: &[Vec<FileEntry>],
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let schema = with_views(schema);
     let Some(first) = groups.iter().flatten().next() else {
-        return Ok(Arc::new(EmptyExec::new(Arc::clone(schema))));
+        return Ok(Arc::new(EmptyExec::new(schema)));
     };
     let url = ObjectStoreUrl::parse(Location::from_uri(&first.uri).map_err(external)?.store())?;
     let groups = groups
@@ -245,12 +249,8 @@ pub(crate) fn parquet_scan(schema: &SchemaRef, groups: &[Vec<FileEntry>]) -> Res
             Ok(FileGroup::new(files.collect::<Result<_>>()?))
         })
         .collect::<Result<Vec<_>>>()?;
-    let table = TableSchema::builder(Arc::clone(schema)).build();
-    let config =
-        FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(table).with_metadata_size_hint(FOOTER_BYTES)))
-            .with_file_groups(groups)
-            .build();
-    Ok(DataSourceExec::from_data_source(config))
+    let source = parquet_source(TableSchema::builder(schema).build(), session.runtime_env().object_store(&url)?);
+    Ok(DataSourceExec::from_data_source(FileScanConfigBuilder::new(url, source).with_file_groups(groups).build()))
 }
 
 /// Puts a table into a session under `schema.name`.

@@ -19,7 +19,7 @@ use futures::future::BoxFuture;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 /// Files up to this size are read whole: a second request would take longer than the bytes of columns not asked for.
-pub(super) const SMALL_FILE_BYTES: u64 = 1 << 20;
+const SMALL_FILE_BYTES: u64 = 1 << 20;
 
 /// Opens small files as [`WholeFile`], all others as the engine does.
 #[derive(Debug)]

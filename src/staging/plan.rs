@@ -44,6 +44,11 @@ use crate::write::LakeColumns;
 pub struct PlanDetails {
     /// Hash of all that follows and of the files: what tasks of this plan say that they belong to.
     pub id: String,
+    /// Hash of what decides the rows of the lake and their order: unlike `id` the same for the same snapshot and config,
+    /// whoever planned it.
+    pub result: String,
+    /// Most bytes of a sorted run, in memory.
+    pub run_bytes: u64,
     /// Database, schema and table.
     pub database: String,
     /// Schema in the path.
@@ -229,7 +234,7 @@ impl<'a> Planner<'a> {
         register_views(&session, self.project, &relations.views).await?;
         let select = plan_select(&session.state(), self.project, lake).await?;
         let planned_at = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
-        let output = output_plan(select.plan.clone(), &planned_at)?.schema().as_arrow().clone();
+        let output = output_plan(select.plan.clone(), &planned_at, false)?.schema().as_arrow().clone();
         let missing = |name: &str| Error::NotPlanned { table: name.to_owned() };
         let driving = self.found.get(&select.driving).ok_or_else(|| missing(&select.driving))?;
         let mut whole = Vec::new();
@@ -241,6 +246,8 @@ impl<'a> Planner<'a> {
         let groups = Groups::pack(self.take_files(lake, &select.driving)?, lake.file_group_size);
         let mut details = PlanDetails {
             id: String::new(),
+            result: String::new(),
+            run_bytes: self.engine.run_bytes(),
             database: settings.database.clone(),
             schema: settings.schema.clone(),
             table: lake.name.clone(),
@@ -255,6 +262,7 @@ impl<'a> Planner<'a> {
             driving: source,
             whole,
         };
+        details.result = result_id(&details, &files, select.plan)?;
         details.id = plan_id(&details, &files)?;
         Ok((details, groups))
     }
@@ -399,6 +407,14 @@ fn committed_plan(lake: &LakeTable, ledger: Ledger, manifest: Manifest<PlanDetai
     Ok(StagePlan { lake: lake.clone(), ledger, details: manifest.details, groups, committed: true, replaces: false })
 }
 
+fn result_id(details: &PlanDetails, files: &str, select: LogicalPlan) -> Result<String> {
+    // What was planned when makes a difference only where the SELECT says now().
+    let fixed = |at: &str| Ok::<_, Error>(freeze(select.clone(), at)?.display_indent().to_string());
+    let says_now = fixed("2000-01-01T00:00:00Z")? != fixed("2001-02-03T04:05:06Z")?;
+    let planned_at = if says_now { details.planned_at.clone() } else { String::new() };
+    plan_id(&PlanDetails { run_bytes: 0, planned_at, ..details.clone() }, files)
+}
+
 fn plan_id(details: &PlanDetails, files: &str) -> Result<String> {
     let text = serde_json::to_vec(details)
         .map_err(|source| Error::DecodeManifest { uri: "details".to_owned(), source: source.into() })?;
@@ -448,12 +464,18 @@ pub(crate) async fn register_views(session: &SessionContext, project: &Project, 
     Ok(())
 }
 
-/// The SELECT with `now()` fixed and its columns in types that every Parquet reader knows.
-pub(crate) fn output_plan(plan: LogicalPlan, planned_at: &str) -> Result<LogicalPlan> {
+/// The SELECT with `now()` fixed.
+fn freeze(plan: LogicalPlan, planned_at: &str) -> Result<LogicalPlan> {
     let at = DateTime::parse_from_rfc3339(planned_at)
         .map(|at| at.with_timezone(&Utc))
         .map_err(|error| Error::Manifest { uri: "details.planned_at".to_owned(), reason: error.to_string() })?;
-    let plan = freeze_now(plan, at)?;
+    freeze_now(plan, at)
+}
+
+/// The SELECT with `now()` fixed and its columns in types that every Parquet reader knows. With `views` text may stay in the
+/// engine's own form, which the Parquet writer takes for text.
+pub(crate) fn output_plan(plan: LogicalPlan, planned_at: &str, views: bool) -> Result<LogicalPlan> {
+    let plan = freeze(plan, planned_at)?;
     let columns: Vec<Expr> = plan
         .schema()
         .columns()
@@ -461,9 +483,10 @@ pub(crate) fn output_plan(plan: LogicalPlan, planned_at: &str) -> Result<Logical
         .zip(plan.schema().fields())
         .map(|(column, field)| {
             let name = field.name().clone();
+            let is_view = matches!(field.data_type(), DataType::Utf8View | DataType::BinaryView);
             match stored_type(field.data_type()) {
-                Some(stored) => cast(Expr::Column(column), stored).alias(name),
-                None => Expr::Column(column).alias(name),
+                Some(stored) if !(views && is_view) => cast(Expr::Column(column), stored).alias(name),
+                _ => Expr::Column(column).alias(name),
             }
         })
         .collect();
@@ -533,6 +556,6 @@ pub(crate) async fn bind(
     }
     register_views(&session, project, &relations(project, &lake.query)?.views).await?;
     let mut select = plan_select(&session.state(), project, lake).await?;
-    select.plan = output_plan(select.plan, &details.planned_at)?;
+    select.plan = output_plan(select.plan, &details.planned_at, true)?;
     Ok((session, select))
 }

@@ -1,37 +1,37 @@
 //! One stage task: the SELECT over one file group, sorted, written, committed.
 //!
-//! The engine sorts within the process's memory pool and spills; the writer has one file open. What a task writes is
-//! decided by its files and the committed plan alone, so a retry writes the same files. A task that fails commits
+//! ```text
+//! LakeWriteExec      one file per run and partition
+//!   SortRunsExec     runs of bounded size, each in order
+//!     the SELECT     over the files of the group
+//! ```
+//!
+//! The writer has one file open. What a task writes is decided by its files and the committed plan alone, so a retry
+//! writes the same files. A task that fails commits
 //! nothing. When a value of one of several files cannot be cast, the SELECT is run once more file by file, to name it.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use datafusion::arrow::compute::SortOptions;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
-use datafusion::parquet::basic::Compression;
-use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
-use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
+use super::order::RunOrder;
 use super::plan::{PlanDetails, bind};
+use super::sort::SortRunsExec;
 use crate::config::{FileFormat, LakeTable, Project};
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
 use crate::write::{
-    LakeColumns, LakeWriteExec, OnRows, OrdinalExec, RollRule, WriteSpec, collect_files, unwrap_engine,
+    FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, RollRule, WriteSpec, bytes_spilled,
+    collect_files, operators, unwrap_engine,
 };
-
-/// Row groups of staging files: large enough to read well, small enough to hold one per task.
-const ROW_GROUP_BYTES: usize = 16 << 20;
 
 /// What a staging file group's manifest says besides its files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +52,8 @@ pub struct StageDetails {
     pub bytes_spilled: u64,
     /// Wall time of the task.
     pub seconds: f64,
+    /// What each operator measured, the writer first.
+    pub operators: Vec<Operator>,
 }
 
 /// A stage task's surroundings.
@@ -95,6 +97,7 @@ impl StageTask<'_> {
         let started = Instant::now();
         let (session, plan) = self.plan(on_rows).await?;
         let files = collect_files(Arc::clone(&plan), session.task_ctx()).await.map_err(unwrap_engine)?;
+        let operators = operators(&plan);
         let details = StageDetails {
             table: self.lake.name.clone(),
             group: self.group,
@@ -102,8 +105,9 @@ impl StageTask<'_> {
             rows_read: self.rows_read(&plan),
             rows_written: files.iter().filter_map(|file| file.n_record).sum(),
             bytes_read: self.files.iter().map(|file| file.size).sum(),
-            bytes_spilled: spilled(&plan),
+            bytes_spilled: bytes_spilled(&operators),
             seconds: started.elapsed().as_secs_f64(),
+            operators,
         };
         Ok(Manifest::new(files, details))
     }
@@ -121,6 +125,7 @@ impl StageTask<'_> {
         let output = self.details.output_schema.decode()?;
         let columns = LakeColumns::new(&output, self.lake)?;
         let folder = self.ledger.layout().staging_data().clone();
+        let order = self.order(&input)?;
         let spec = WriteSpec {
             table: self.lake.name.clone(),
             store: self.engine.stores().open(&folder).await?,
@@ -128,37 +133,30 @@ impl StageTask<'_> {
             file_stem: format!("{:06}-{}", self.group, &crate::manifest::codec::fingerprint(self.files)[..12]),
             partition_columns: columns.partition.iter().map(|field| field.name().clone()).collect(),
             fixed_partition: String::new(),
-            file_schema: columns.file,
-            properties: properties(),
-            roll: RollRule { target_bytes: STAGING_FILE_BYTES, min_bytes: STAGING_FILE_BYTES, max_bytes: u64::MAX },
+            file_schema: Arc::clone(&columns.file),
+            encoding: FileEncoding::staging(&columns.file)
+                .map_err(|source| Error::Parquet { uri: format!("schema of lake.{}", self.lake.name), source })?,
+            numbering: if order.is_some() { Numbering::Runs } else { Numbering::Rolling(STAGING_FILES) },
             total_rows: None,
             write_empty: false,
             on_rows,
         };
-        if let Some(ordering) = self.ordering(&input)? {
-            let numbered = Arc::new(OrdinalExec::new(input));
-            input = Arc::new(SortExec::new(ordering, numbered));
+        if let Some(order) = order {
+            input = Arc::new(SortRunsExec::new(input, Arc::new(order), self.details.run_bytes));
         }
         Ok((session, Arc::new(LakeWriteExec::new(input, Arc::new(spec)))))
     }
 
-    /// Partition columns, sort columns, then the ordinal that [`OrdinalExec`] puts last; `None` if no order is asked for.
-    fn ordering(&self, input: &Arc<dyn ExecutionPlan>) -> Result<Option<LexOrdering>> {
+    /// What runs are ordered by; `None` if the table has neither partitions nor sort keys.
+    fn order(&self, input: &Arc<dyn ExecutionPlan>) -> Result<Option<RunOrder>> {
         let schema = input.schema();
-        let partitions = self.lake.partitioned_by.iter().map(|(name, _)| (name, SortOptions::new(false, true)));
-        let keys =
-            self.lake.sorted_by.iter().map(|(key, _)| (&key.column, SortOptions::new(key.descending, key.nulls_first)));
-        let mut expressions = Vec::new();
-        for (name, options) in partitions.chain(keys) {
-            let index = schema.index_of(name).map_err(|error| Error::Engine(error.into()))?;
-            expressions.push(PhysicalSortExpr::new(Arc::new(Column::new(name, index)), options));
-        }
-        if expressions.is_empty() {
-            return Ok(None);
-        }
-        let ordinal = Column::new(OrdinalExec::COLUMN, schema.fields().len());
-        expressions.push(PhysicalSortExpr::new(Arc::new(ordinal), SortOptions::default()));
-        Ok(LexOrdering::new(expressions))
+        let column = |name: &str| schema.index_of(name).map_err(|error| Error::Engine(error.into()));
+        let partition = self.lake.partitioned_by.iter().map(|(name, _)| column(name)).collect::<Result<Vec<_>>>()?;
+        let keys = self.lake.sorted_by.iter();
+        let keys = keys
+            .map(|(key, _)| Ok((column(&key.column)?, SortOptions::new(key.descending, key.nulls_first))))
+            .collect::<Result<Vec<_>>>()?;
+        Ok((!partition.is_empty() || !keys.is_empty()).then_some(RunOrder { partition, keys }))
     }
 
     /// Parquet files say it themselves; text files are counted by their scan.
@@ -190,27 +188,5 @@ impl StageTask<'_> {
     }
 }
 
-/// Staging files end here; what a task writes into one partition is rarely as large.
-const STAGING_FILE_BYTES: u64 = 256 << 20;
-
-/// Written for speed: plain values, LZ4, no statistics and no index, since each file is read once and whole.
-fn properties() -> WriterProperties {
-    WriterProperties::builder()
-        .set_created_by(concat!("snaplake ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::LZ4_RAW)
-        .set_dictionary_enabled(false)
-        .set_statistics_enabled(EnabledStatistics::None)
-        .set_offset_index_disabled(true)
-        .set_max_row_group_row_count(None)
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-        .build()
-}
-
-fn spilled(plan: &Arc<dyn ExecutionPlan>) -> u64 {
-    let mut bytes = 0;
-    let _ = plan.apply(|node| {
-        bytes += node.metrics().and_then(|metrics| metrics.spilled_bytes()).unwrap_or(0) as u64;
-        Ok(TreeNodeRecursion::Continue)
-    });
-    bytes
-}
+/// Where the files of a table without partitions and order end.
+const STAGING_FILES: RollRule = RollRule { target_bytes: 256 << 20, min_bytes: 256 << 20, max_bytes: u64::MAX };

@@ -10,21 +10,17 @@
 //! It does not commit anything: the caller puts the output rows into a manifest.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
-use datafusion::arrow::compute::partition;
+use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::parquet::arrow::AsyncArrowWriter;
-use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
-use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PhysicalExpr,
@@ -32,17 +28,13 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 use object_store::ObjectStore;
-use tokio::sync::mpsc::Sender;
 
+use super::encoding::FileEncoding;
 use super::roll::RollRule;
-use super::upload::Upload;
+use super::writer::{Columns, Writer};
 use crate::error::Error;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
-use crate::partition::{self as hive, SEGMENT_LIMIT};
-
-/// Rows after which the size of the open file is looked at again.
-const CHECK_ROWS: usize = 1024;
 
 /// Called with the rows of each batch written.
 pub(crate) type OnRows = Arc<dyn Fn(u64) + Send + Sync>;
@@ -64,16 +56,25 @@ pub(crate) struct WriteSpec {
     pub(crate) fixed_partition: String,
     /// Columns of the files; the input may have more.
     pub(crate) file_schema: SchemaRef,
-    /// Encoding, compression, row-group size, sorting columns.
-    pub(crate) properties: WriterProperties,
-    /// When to start the next file.
-    pub(crate) roll: RollRule,
+    /// Encodings, compression, row-group size, sorting columns.
+    pub(crate) encoding: FileEncoding,
+    /// What the number in a file name counts.
+    pub(crate) numbering: Numbering,
     /// Rows of the whole input, if known; makes files of even size.
     pub(crate) total_rows: Option<u64>,
     /// Whether to write a file without rows when there are none.
     pub(crate) write_empty: bool,
     /// Progress.
     pub(crate) on_rows: OnRows,
+}
+
+/// What the number at the end of a file name counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Numbering {
+    /// Runs: the input's last column, one file per run and partition.
+    Runs,
+    /// Files of a partition, each ended by the rule.
+    Rolling(RollRule),
 }
 
 impl fmt::Debug for WriteSpec {
@@ -157,24 +158,17 @@ impl ExecutionPlan for LakeWriteExec {
     fn execute(&self, stream: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(stream, context)?;
         let mut output = RecordBatchReceiverStream::builder(output_schema(), 2);
-        let writer = Writer {
-            spec: Arc::clone(&self.spec),
-            columns: Columns::of(&input.schema(), &self.spec)?,
-            open: None,
-            last: None,
-            rows_left: self.spec.total_rows,
-            estimate: Estimate::default(),
-            output: output.tx(),
-            rows_written: MetricBuilder::new(&self.metrics).counter("rows_written", stream),
-            bytes_written: MetricBuilder::new(&self.metrics).counter("bytes_written", stream),
-        };
+        let columns = Columns::of(&input.schema(), &self.spec)?;
+        let rows = MetricBuilder::new(&self.metrics).counter("rows_written", stream);
+        let bytes = MetricBuilder::new(&self.metrics).counter("bytes_written", stream);
+        let writer = Writer::new(Arc::clone(&self.spec), columns, output.tx(), rows, bytes);
         output.spawn(writer.run(input));
         Ok(output.build())
     }
 }
 
 /// Schema of the rows that come out: one per file.
-fn output_schema() -> SchemaRef {
+pub(super) fn output_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("uri", DataType::Utf8, false),
         Field::new("etag", DataType::Utf8, false),
@@ -205,205 +199,6 @@ pub(crate) async fn collect_files(plan: Arc<dyn ExecutionPlan>, context: Arc<Tas
     Ok(files)
 }
 
-/// Indices into the input.
-struct Columns {
-    partition: Vec<usize>,
-    file: Vec<usize>,
-}
-
-impl Columns {
-    fn of(input: &Schema, spec: &WriteSpec) -> Result<Self> {
-        let partition = spec.partition_columns.iter().map(|name| Ok(input.index_of(name)?)).collect::<Result<_>>()?;
-        let file =
-            spec.file_schema.fields().iter().map(|field| Ok(input.index_of(field.name())?)).collect::<Result<_>>()?;
-        Ok(Self { partition, file })
-    }
-}
-
-/// How the bytes that a writer expects compare with those that a file then had: pages are counted before compression.
-#[derive(Debug, Default)]
-struct Estimate {
-    expected: u64,
-    stored: u64,
-}
-
-impl Estimate {
-    fn correct(&self, expected: u64) -> u64 {
-        if self.expected == 0 {
-            return expected;
-        }
-        u64::try_from(u128::from(expected) * u128::from(self.stored) / u128::from(self.expected)).unwrap_or(expected)
-    }
-}
-
-struct OpenFile {
-    values: hive::Values,
-    partition: String,
-    location: Location,
-    writer: AsyncArrowWriter<Upload>,
-    outcome: Arc<std::sync::Mutex<super::upload::Stored>>,
-    rows: u64,
-}
-
-impl OpenFile {
-    fn expected_bytes(&self) -> u64 {
-        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
-    }
-}
-
-struct Writer {
-    spec: Arc<WriteSpec>,
-    columns: Columns,
-    open: Option<OpenFile>,
-    /// Partition and number of the file that was opened last: one partition never uses a number twice.
-    last: Option<(hive::Values, usize)>,
-    rows_left: Option<u64>,
-    estimate: Estimate,
-    output: Sender<Result<RecordBatch>>,
-    rows_written: Count,
-    bytes_written: Count,
-}
-
-impl Writer {
-    async fn run(mut self, mut input: SendableRecordBatchStream) -> Result<()> {
-        let result = self.write_all(&mut input).await;
-        if result.is_err()
-            && let Some(open) = self.open.take()
-        {
-            open.writer.into_inner().abort().await;
-        }
-        result
-    }
-
-    async fn write_all(&mut self, input: &mut SendableRecordBatchStream) -> Result<()> {
-        while let Some(batch) = input.next().await {
-            self.write_batch(&batch?).await?;
-        }
-        if self.open.is_none() && self.spec.write_empty && self.rows_written.value() == 0 {
-            self.open(Vec::new())?;
-        }
-        self.finish().await
-    }
-
-    async fn write_batch(&mut self, batch: &RecordBatch) -> Result<()> {
-        if batch.num_rows() == 0 {
-            return Ok(());
-        }
-        let keys: Vec<ArrayRef> =
-            self.columns.partition.iter().map(|&column| Arc::clone(batch.column(column))).collect();
-        let whole = 0..batch.num_rows();
-        let ranges = if keys.is_empty() { Vec::from([whole]) } else { partition(&keys)?.ranges() };
-        let rows = batch.project(&self.columns.file)?.with_schema(Arc::clone(&self.spec.file_schema))?;
-        for range in ranges {
-            let values = hive::values_at(&keys, range.start).map_err(|source| {
-                let columns = self.spec.partition_columns.join(", ");
-                external(Error::PartitionValue { table: self.spec.table.clone(), columns, source })
-            })?;
-            if self.open.as_ref().is_some_and(|open| open.values != values) {
-                self.finish().await?;
-            }
-            if self.open.is_none() {
-                self.open(values)?;
-            }
-            self.write_rows(&rows.slice(range.start, range.len())).await?;
-        }
-        (self.spec.on_rows)(batch.num_rows() as u64);
-        Ok(())
-    }
-
-    /// All rows of one partition.
-    async fn write_rows(&mut self, rows: &RecordBatch) -> Result<()> {
-        let mut done = 0;
-        while done < rows.num_rows() {
-            let step = CHECK_ROWS.min(rows.num_rows() - done);
-            // Never the case; but rows that no file takes must not pass for filtered ones.
-            let Some(open) = &mut self.open else {
-                return Err(DataFusionError::Internal("rows without an open file".to_owned()));
-            };
-            if let Err(source) = open.writer.write(&rows.slice(done, step)).await {
-                return Err(upload_error(&open.location, source));
-            }
-            open.rows += step as u64;
-            done += step;
-            self.rows_written.add(step);
-            self.rows_left = self.rows_left.map(|left| left.saturating_sub(step as u64));
-            let bytes = self.estimate.correct(open.expected_bytes());
-            if self.spec.roll.is_full(bytes, open.rows, self.rows_left) {
-                let values = open.values.clone();
-                self.finish().await?;
-                if done < rows.num_rows() {
-                    self.open(values)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn open(&mut self, values: hive::Values) -> Result<()> {
-        let spec = &self.spec;
-        self.check_length(&values)?;
-        let sequence = match &self.last {
-            Some((last, sequence)) if *last == values => sequence + 1,
-            _ => 0,
-        };
-        let partition = if spec.partition_columns.is_empty() {
-            spec.fixed_partition.clone()
-        } else {
-            hive::path(spec.partition_columns.iter().map(String::as_str), &values)
-        };
-        let location = spec.folder.join(&partition).join(&format!("{}-{sequence:04}.parquet", spec.file_stem));
-        let path = location.key().map_err(external)?;
-        let upload = Upload::new(Arc::clone(&spec.store), path, location.store() == "file://");
-        let outcome = upload.outcome();
-        let options = ArrowWriterOptions::new().with_properties(spec.properties.clone());
-        let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(&spec.file_schema), options)?;
-        self.last = Some((values.clone(), sequence));
-        self.open = Some(OpenFile { values, partition, location, writer, outcome, rows: 0 });
-        Ok(())
-    }
-
-    fn check_length(&self, values: &[Option<String>]) -> Result<()> {
-        for (column, value) in self.spec.partition_columns.iter().zip(values) {
-            let length = hive::segment(column, value.as_deref()).len();
-            if length > SEGMENT_LIMIT {
-                return Err(external(Error::PartitionValueTooLong {
-                    table: self.spec.table.clone(),
-                    column: column.clone(),
-                    length,
-                    start: value.iter().flat_map(|value| value.chars()).take(40).collect(),
-                    limit: SEGMENT_LIMIT,
-                }));
-            }
-        }
-        Ok(())
-    }
-
-    async fn finish(&mut self) -> Result<()> {
-        let Some(mut open) = self.open.take() else { return Ok(()) };
-        let expected = open.expected_bytes();
-        if let Err(source) = open.writer.finish().await {
-            open.writer.into_inner().abort().await;
-            return Err(upload_error(&open.location, source));
-        }
-        let stored = open.outcome.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.estimate = Estimate { expected, stored: stored.bytes };
-        self.bytes_written.add(usize::try_from(stored.bytes).unwrap_or(usize::MAX));
-        let row = RecordBatch::try_new(
-            output_schema(),
-            vec![
-                Arc::new(StringArray::from(vec![open.location.uri()])) as Arc<dyn Array>,
-                Arc::new(StringArray::from(vec![stored.etag])),
-                Arc::new(UInt64Array::from(vec![stored.bytes])),
-                Arc::new(UInt64Array::from(vec![open.rows])),
-                Arc::new(StringArray::from(vec![open.partition])),
-            ],
-        )?;
-        // Nobody listens any more when the task was cancelled; then nothing of it is committed.
-        let _ = self.output.send(Ok(row)).await;
-        Ok(())
-    }
-}
-
 /// Our own error inside the engine's wrappings, or the engine's.
 pub(crate) fn unwrap_engine(error: DataFusionError) -> Error {
     match error {
@@ -419,21 +214,5 @@ pub(crate) fn unwrap_engine(error: DataFusionError) -> Error {
             inner => Error::Engine(DataFusionError::ArrowError(Box::new(inner), context)),
         },
         error => Error::Engine(error),
-    }
-}
-
-fn external(error: Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
-}
-
-/// A store's refusal comes wrapped by the Parquet writer; anything else is the writer's own.
-fn upload_error(location: &Location, source: datafusion::parquet::errors::ParquetError) -> DataFusionError {
-    use datafusion::parquet::errors::ParquetError;
-    match source {
-        ParquetError::External(inner) => match inner.downcast::<object_store::Error>() {
-            Ok(source) => external(Error::Store { action: "write", uri: location.to_string(), source: *source }),
-            Err(inner) => external(Error::Parquet { uri: location.to_string(), source: ParquetError::External(inner) }),
-        },
-        source => external(Error::Parquet { uri: location.to_string(), source }),
     }
 }

@@ -45,10 +45,10 @@ fn folders_of_a_partitioned_and_an_unpartitioned_table_follow_the_design() {
     lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/day=2026-01-02/odd=true/000004-<hash>-0000.parquet
     lake/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/whole/000001-<hash>-0000.parquet
     lake/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/whole/_SUCCESS
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-01/odd=false/000001-<hash>-0000.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-01/odd=true/000001-<hash>-0000.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-02/odd=false/000001-<hash>-0000.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-02/odd=true/000001-<hash>-0000.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-01/odd=false/000001-<hash>-000000.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-01/odd=true/000001-<hash>-000000.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-02/odd=false/000001-<hash>-000000.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-02/odd=true/000001-<hash>-000000.parquet
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-data/manifest-data-1.parquet
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-data/manifest-data-2.parquet
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-data/manifest-data-3.parquet

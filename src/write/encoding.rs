@@ -1,0 +1,162 @@
+//! How the columns of a file are encoded.
+//!
+//! | | staging: written and read once | lake: read often |
+//! | --- | --- | --- |
+//! | integers, dates, timestamps, decimals | differences, bit-packed, no codec | dictionary where values repeat, else differences |
+//! | text, binary | plain, LZ4 | dictionary where values repeat, else all lengths, then all bytes |
+//! | floats, booleans | plain, no codec | dictionary where values repeat, else plain |
+//! | statistics, indexes | none: each file is read whole | chunk and page statistics, page index |
+//!
+//! Differences are `DELTA_BINARY_PACKED`, lengths `DELTA_LENGTH_BYTE_ARRAY` of the Parquet format
+//! (<https://parquet.apache.org/docs/file-format/data-pages/encodings/>). The Parquet writer by itself tries a dictionary for every
+//! column and gives up when it has grown to 1 MiB: for keys, prices and comments that is most of the time of writing, and
+//! leaves a useless dictionary in the file. So whether values repeat is looked up first, in a sample of the rows that a
+//! file begins with; a wrong guess costs size, never a value. The guess depends on these rows alone.
+
+use std::collections::HashSet;
+
+use datafusion::arrow::array::{Array, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::take;
+use datafusion::arrow::datatypes::Schema;
+use datafusion::common::hash_utils::{RandomState, create_hashes};
+use datafusion::error::Result;
+use datafusion::parquet::arrow::ArrowSchemaConverter;
+use datafusion::parquet::basic::{Compression, Encoding, Type};
+use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use datafusion::parquet::schema::types::{ColumnPath, SchemaDescriptor};
+
+/// Row groups of staging files: large enough to read well, small enough to hold one per run that is merged.
+const STAGING_ROW_GROUP_BYTES: usize = 8 << 20;
+
+/// Rows that are looked at to choose an encoding.
+const SAMPLE_ROWS: usize = 512;
+
+/// Fewer rows say nothing, and their file is small however it is encoded.
+const MIN_SAMPLE_ROWS: usize = 64;
+
+/// Encoding of the files of one task.
+#[derive(Debug, Clone)]
+pub(crate) struct FileEncoding {
+    properties: WriterProperties,
+    /// Leaf columns; `None`: the properties hold for every file.
+    leaves: Option<SchemaDescriptor>,
+}
+
+impl FileEncoding {
+    /// For staging files.
+    ///
+    /// # Errors
+    /// [`ParquetError`] for a type that Parquet does not have.
+    pub(crate) fn staging(schema: &Schema) -> std::result::Result<Self, ParquetError> {
+        let leaves = ArrowSchemaConverter::new().convert(schema)?;
+        let mut builder = builder()
+            .set_dictionary_enabled(false)
+            .set_statistics_enabled(EnabledStatistics::None)
+            .set_offset_index_disabled(true)
+            .set_max_row_group_row_count(None)
+            .set_max_row_group_bytes(Some(STAGING_ROW_GROUP_BYTES));
+        for leaf in leaves.columns() {
+            builder = match leaf.physical_type() {
+                Type::INT32 | Type::INT64 => {
+                    builder.set_column_encoding(leaf.path().clone(), Encoding::DELTA_BINARY_PACKED)
+                }
+                Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY => {
+                    builder.set_column_compression(leaf.path().clone(), Compression::LZ4_RAW)
+                }
+                _ => builder,
+            };
+        }
+        Ok(Self { properties: builder.build(), leaves: None })
+    }
+
+    /// For lake files, `properties` saying all but the encodings.
+    ///
+    /// # Errors
+    /// [`ParquetError`] for a type that Parquet does not have.
+    pub(crate) fn lake(schema: &Schema, properties: WriterProperties) -> std::result::Result<Self, ParquetError> {
+        Ok(Self { properties, leaves: Some(ArrowSchemaConverter::new().convert(schema)?) })
+    }
+
+    /// Properties of a file that begins with these rows.
+    pub(super) fn properties(&self, first: &RecordBatch) -> Result<WriterProperties> {
+        let Some(leaves) = &self.leaves else { return Ok(self.properties.clone()) };
+        if first.num_rows() < MIN_SAMPLE_ROWS {
+            return Ok(self.properties.clone());
+        }
+        let mut builder = self.properties.clone().into_builder();
+        for leaf in leaves.columns() {
+            // Nested values keep what the Parquet writer does by itself.
+            let [name] = leaf.path().parts() else { continue };
+            let Some(column) = first.column_by_name(name) else { continue };
+            if column.data_type().is_nested() || do_values_repeat(column)? {
+                continue;
+            }
+            let path = ColumnPath::from(name.as_str());
+            builder = match leaf.physical_type() {
+                Type::INT32 | Type::INT64 => builder.set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED),
+                Type::BYTE_ARRAY => builder.set_column_encoding(path.clone(), Encoding::DELTA_LENGTH_BYTE_ARRAY),
+                _ => builder,
+            }
+            .set_column_dictionary_enabled(path, false);
+        }
+        Ok(builder.build())
+    }
+}
+
+/// A builder that names us in the file.
+pub(crate) fn builder() -> WriterPropertiesBuilder {
+    WriterProperties::builder().set_created_by(concat!("snaplake ", env!("CARGO_PKG_VERSION")).to_owned())
+}
+
+/// Whether the values of a sample, taken from all over the rows, occur twice on average.
+fn do_values_repeat(column: &dyn Array) -> Result<bool> {
+    let step = column.len().div_ceil(SAMPLE_ROWS);
+    let rows = UInt32Array::from_iter_values((0..column.len()).step_by(step).filter_map(|row| u32::try_from(row).ok()));
+    let sample = take(column, &rows, None)?;
+    let mut hashes = vec![0; sample.len()];
+    create_hashes([&sample], &RandomState::with_seed(0), &mut hashes)?;
+    let distinct: HashSet<u64> =
+        hashes.into_iter().enumerate().filter(|&(row, _)| sample.is_valid(row)).map(|(_, hash)| hash).collect();
+    Ok(distinct.len() * 2 <= sample.len() - sample.null_count())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+
+    use super::*;
+
+    fn encodings(rows: i64) -> Vec<(bool, Option<Encoding>)> {
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("key", Arc::new(Int64Array::from_iter_values(0..rows))),
+            ("kind", Arc::new(Int64Array::from_iter_values((0..rows).map(|row| row % 7)))),
+            ("text", Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("no {row}"))))),
+            ("word", Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("no {}", row % 9))))),
+            ("price", Arc::new(Float64Array::from_iter_values((0..rows).map(|row| row as f64 / 3.0)))),
+            ("empty", Arc::new(Int64Array::from_iter((0..rows).map(|_| None::<i64>)))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let lake = FileEncoding::lake(&batch.schema(), builder().build()).unwrap();
+        let chosen = lake.properties(&batch).unwrap();
+        let names = ["key", "kind", "text", "word", "price", "empty"].map(ColumnPath::from);
+        names.iter().map(|name| (chosen.dictionary_enabled(name), chosen.encoding(name))).collect()
+    }
+
+    #[test]
+    fn values_that_repeat_get_a_dictionary_and_others_none() {
+        let (key, text) = (Encoding::DELTA_BINARY_PACKED, Encoding::DELTA_LENGTH_BYTE_ARRAY);
+        let dictionary = (true, None);
+        assert_eq!(
+            encodings(5000),
+            [(false, Some(key)), dictionary, (false, Some(text)), dictionary, (false, None), dictionary]
+        );
+    }
+
+    #[test]
+    fn few_rows_keep_the_writers_default() {
+        assert!(encodings(10).iter().all(|column| *column == (true, None)));
+    }
+}

@@ -1,0 +1,314 @@
+//! The loop that writes: batches in, files out, one open at a time.
+//!
+//! A batch that holds several partitions is cut where they change. The open file is ended when the partition or the run
+//! changes, or when the roll rule says so; each file that was ended becomes one row for the manifest. Rows go to the encoder in
+//! slices of about [`SLICE_BYTES`], or a 16th of a small target, between which the file's size is looked at; where slices end
+//! depends on the rows alone.
+//! A failed write aborts its upload.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
+use datafusion::arrow::compute::partition;
+use datafusion::arrow::datatypes::{Schema, SchemaRef, UInt32Type};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
+use datafusion::parquet::arrow::{ArrowWriter, AsyncArrowWriter};
+use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::metadata::RowGroupMetaData;
+use datafusion::parquet::file::properties::WriterProperties;
+use datafusion::physical_plan::metrics::Count;
+use futures::StreamExt;
+use tokio::sync::mpsc::Sender;
+
+use super::exec::{Numbering, WriteSpec, output_schema};
+use super::size::used_bytes;
+use super::upload::{Stored, Upload};
+use crate::error::Error;
+use crate::layout::Location;
+use crate::partition::{self as hive, SEGMENT_LIMIT};
+
+/// Bytes in memory after which the size of the open file is looked at again.
+const SLICE_BYTES: usize = 1 << 20;
+
+/// Indices into the input.
+#[derive(Debug)]
+pub(super) struct Columns {
+    partition: Vec<usize>,
+    file: Vec<usize>,
+    run: Option<usize>,
+}
+
+impl Columns {
+    pub(super) fn of(input: &Schema, spec: &WriteSpec) -> Result<Self> {
+        let partition = spec.partition_columns.iter().map(|name| Ok(input.index_of(name)?)).collect::<Result<_>>()?;
+        let file =
+            spec.file_schema.fields().iter().map(|field| Ok(input.index_of(field.name())?)).collect::<Result<_>>()?;
+        let run = (spec.numbering == Numbering::Runs).then(|| input.fields().len() - 1);
+        Ok(Self { partition, file, run })
+    }
+}
+
+/// Rows from which on nearly all pages of a file are compressed: eight pages of the Parquet writer's 20,000 rows.
+const SETTLED_ROWS: u64 = 160_000;
+
+/// What the bytes that a writer expects come to: pages that are still open are counted before compression, which is most
+/// of a short file.
+#[derive(Debug, Clone, Copy)]
+enum Estimate {
+    /// Nothing is known.
+    AsExpected,
+    /// Stored bytes per row, and per expected byte of a long file, in the last file or a sample.
+    Learnt { per_row: f64, per_expected: f64 },
+}
+
+impl Estimate {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an estimate"
+    )]
+    fn correct(self, expected: u64, rows: u64) -> u64 {
+        match self {
+            Self::AsExpected => expected,
+            Self::Learnt { per_expected, .. } if rows >= SETTLED_ROWS => (expected as f64 * per_expected) as u64,
+            // Rows may become longer than those before: no more than this is believed to be gained by compression.
+            Self::Learnt { per_row, .. } => expected.min((per_row * rows as f64) as u64).max(expected / 4),
+        }
+    }
+}
+
+struct OpenFile {
+    values: hive::Values,
+    run: u32,
+    partition: String,
+    location: Location,
+    writer: AsyncArrowWriter<Upload>,
+    outcome: Arc<Mutex<Stored>>,
+    rows: u64,
+    /// Rows per slice.
+    step: usize,
+}
+
+impl OpenFile {
+    fn expected_bytes(&self) -> u64 {
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+    }
+}
+
+/// State of one stream that is being written.
+pub(super) struct Writer {
+    spec: Arc<WriteSpec>,
+    columns: Columns,
+    open: Option<OpenFile>,
+    /// Partition and number of the file that was opened last: one partition never uses a number twice.
+    last: Option<(hive::Values, u32)>,
+    rows_left: Option<u64>,
+    estimate: Estimate,
+    output: Sender<Result<RecordBatch>>,
+    rows_written: Count,
+    bytes_written: Count,
+}
+
+impl Writer {
+    pub(super) fn new(
+        spec: Arc<WriteSpec>,
+        columns: Columns,
+        output: Sender<Result<RecordBatch>>,
+        rows_written: Count,
+        bytes_written: Count,
+    ) -> Self {
+        let rows_left = spec.total_rows;
+        let estimate = Estimate::AsExpected;
+        Self { spec, columns, open: None, last: None, rows_left, estimate, output, rows_written, bytes_written }
+    }
+
+    /// Writes all rows, and sends a manifest row per file.
+    pub(super) async fn run(mut self, mut input: SendableRecordBatchStream) -> Result<()> {
+        let result = self.write_all(&mut input).await;
+        if result.is_err()
+            && let Some(open) = self.open.take()
+        {
+            open.writer.into_inner().abort().await;
+        }
+        result
+    }
+
+    async fn write_all(&mut self, input: &mut SendableRecordBatchStream) -> Result<()> {
+        while let Some(batch) = input.next().await {
+            self.write_batch(&batch?).await?;
+        }
+        if self.open.is_none() && self.spec.write_empty && self.rows_written.value() == 0 {
+            self.open(Vec::new(), 0, &RecordBatch::new_empty(Arc::clone(&self.spec.file_schema)))?;
+        }
+        self.finish().await
+    }
+
+    async fn write_batch(&mut self, batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let keys: Vec<ArrayRef> =
+            self.columns.partition.iter().map(|&column| Arc::clone(batch.column(column))).collect();
+        // A batch holds rows of one run.
+        let run = self.columns.run.map_or(0, |column| batch.column(column).as_primitive::<UInt32Type>().value(0));
+        let whole = 0..batch.num_rows();
+        let ranges = if keys.is_empty() { Vec::from([whole]) } else { partition(&keys)?.ranges() };
+        let rows = batch.project(&self.columns.file)?;
+        for range in ranges {
+            let values = hive::values_at(&keys, range.start).map_err(|source| {
+                let columns = self.spec.partition_columns.join(", ");
+                external(Error::PartitionValue { table: self.spec.table.clone(), columns, source })
+            })?;
+            if self.open.as_ref().is_some_and(|open| open.values != values || open.run != run) {
+                self.finish().await?;
+            }
+            self.write_rows(&rows.slice(range.start, range.len()), &values, run).await?;
+        }
+        (self.spec.on_rows)(batch.num_rows() as u64);
+        Ok(())
+    }
+
+    /// All rows of one partition.
+    async fn write_rows(&mut self, rows: &RecordBatch, values: &hive::Values, run: u32) -> Result<()> {
+        let mut done = 0;
+        while done < rows.num_rows() {
+            if self.open.is_none() {
+                self.open(values.clone(), run, &rows.slice(done, rows.num_rows() - done))?;
+            }
+            // Never the case; but rows that no file takes must not pass for filtered ones.
+            let Some(open) = &mut self.open else {
+                return Err(DataFusionError::Internal("rows without an open file".to_owned()));
+            };
+            let step = open.step.min(rows.num_rows() - done);
+            if let Err(source) = open.writer.write(&rows.slice(done, step)).await {
+                return Err(upload_error(&open.location, source));
+            }
+            open.rows += step as u64;
+            done += step;
+            self.rows_written.add(step);
+            self.rows_left = self.rows_left.map(|left| left.saturating_sub(step as u64));
+            if let Numbering::Rolling(rule) = self.spec.numbering {
+                let expected = open.expected_bytes();
+                let bytes = self.estimate.correct(expected, open.rows);
+                if rule.is_full(bytes, open.rows, self.rows_left) {
+                    self.finish().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the next file; `first` are rows that it will begin with.
+    fn open(&mut self, values: hive::Values, run: u32, first: &RecordBatch) -> Result<()> {
+        let spec = &self.spec;
+        self.check_length(&values)?;
+        let number = match (&spec.numbering, &self.last) {
+            (Numbering::Runs, _) => run,
+            (Numbering::Rolling(_), Some((last, number))) if *last == values => number + 1,
+            _ => 0,
+        };
+        let partition = if spec.partition_columns.is_empty() {
+            spec.fixed_partition.clone()
+        } else {
+            hive::path(spec.partition_columns.iter().map(String::as_str), &values)
+        };
+        let stem = &spec.file_stem;
+        let name = match spec.numbering {
+            Numbering::Runs => format!("{stem}-{number:06}.parquet"),
+            Numbering::Rolling(_) => format!("{stem}-{number:04}.parquet"),
+        };
+        let location = spec.folder.join(&partition).join(&name);
+        let path = location.key().map_err(external)?;
+        let upload = Upload::new(Arc::clone(&spec.store), path, location.store() == "file://");
+        let outcome = upload.outcome();
+        let properties = spec.encoding.properties(first)?;
+        let row_bytes = used_bytes(first) / first.num_rows().max(1);
+        if let (Estimate::AsExpected, Numbering::Rolling(rule), Some(rows)) =
+            (self.estimate, spec.numbering, spec.total_rows)
+            && rows.saturating_mul(row_bytes as u64) > rule.target_bytes
+        {
+            self.estimate = sample(first, &spec.file_schema, properties.clone())?;
+        }
+        let options = ArrowWriterOptions::new().with_properties(properties);
+        let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(&spec.file_schema), options)?;
+        let slice_bytes = match spec.numbering {
+            Numbering::Runs => SLICE_BYTES,
+            Numbering::Rolling(rule) => usize::try_from(rule.target_bytes / 16).unwrap_or(SLICE_BYTES).min(SLICE_BYTES),
+        };
+        let step = (slice_bytes / row_bytes.max(1)).clamp(64, 8192);
+        self.last = Some((values.clone(), number));
+        self.open = Some(OpenFile { values, run, partition, location, writer, outcome, rows: 0, step });
+        Ok(())
+    }
+
+    fn check_length(&self, values: &[Option<String>]) -> Result<()> {
+        for (column, value) in self.spec.partition_columns.iter().zip(values) {
+            let length = hive::segment(column, value.as_deref()).len();
+            if length > SEGMENT_LIMIT {
+                return Err(external(Error::PartitionValueTooLong {
+                    table: self.spec.table.clone(),
+                    column: column.clone(),
+                    length,
+                    start: value.iter().flat_map(|value| value.chars()).take(40).collect(),
+                    limit: SEGMENT_LIMIT,
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    async fn finish(&mut self) -> Result<()> {
+        let Some(mut open) = self.open.take() else { return Ok(()) };
+        let expected = open.expected_bytes();
+        if let Err(source) = open.writer.finish().await {
+            open.writer.into_inner().abort().await;
+            return Err(upload_error(&open.location, source));
+        }
+        let stored = open.outcome.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ratio = |of: u64| stored.bytes as f64 / of.max(1) as f64;
+        let per_expected = if open.rows >= SETTLED_ROWS { ratio(expected) } else { 1.0 };
+        self.estimate = Estimate::Learnt { per_row: ratio(open.rows), per_expected };
+        self.bytes_written.add(usize::try_from(stored.bytes).unwrap_or(usize::MAX));
+        let row = RecordBatch::try_new(
+            output_schema(),
+            vec![
+                Arc::new(StringArray::from(vec![open.location.uri()])) as Arc<dyn Array>,
+                Arc::new(StringArray::from(vec![stored.etag])),
+                Arc::new(UInt64Array::from(vec![stored.bytes])),
+                Arc::new(UInt64Array::from(vec![open.rows])),
+                Arc::new(StringArray::from(vec![open.partition])),
+            ],
+        )?;
+        // Nobody listens any more when the task was cancelled; then nothing of it is committed.
+        let _ = self.output.send(Ok(row)).await;
+        Ok(())
+    }
+}
+
+/// Encodes rows to learn their stored size.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn sample(rows: &RecordBatch, schema: &SchemaRef, properties: WriterProperties) -> Result<Estimate> {
+    let mut writer = ArrowWriter::try_new(std::io::sink(), Arc::clone(schema), Some(properties))?;
+    writer.write(rows)?;
+    let bytes: i64 = writer.close()?.row_groups().iter().map(RowGroupMetaData::compressed_size).sum();
+    Ok(Estimate::Learnt { per_row: bytes as f64 / rows.num_rows().max(1) as f64, per_expected: 1.0 })
+}
+
+fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// A store's refusal comes wrapped by the Parquet writer; anything else is the writer's own.
+fn upload_error(location: &Location, source: ParquetError) -> DataFusionError {
+    match source {
+        ParquetError::External(inner) => match inner.downcast::<object_store::Error>() {
+            Ok(source) => external(Error::Store { action: "write", uri: location.to_string(), source: *source }),
+            Err(inner) => external(Error::Parquet { uri: location.to_string(), source: ParquetError::External(inner) }),
+        },
+        source => external(Error::Parquet { uri: location.to_string(), source }),
+    }
+}
