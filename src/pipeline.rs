@@ -243,11 +243,14 @@ impl Pipeline {
         let groups = plan.groups.iter().enumerate().map(|(index, files)| GroupView {
             number: index + 1,
             files: files.len(),
-            bytes: files.iter().map(|file| file.size).sum(),
+            bytes: files.map(|file| file.size).sum(),
             done: done.contains(&(index + 1)),
         });
         let explain = match plan.groups.iter().next() {
-            Some(files) if explain => Some(self.explain(plan, files).await?),
+            Some(files) if explain => {
+                let files: Vec<FileEntry> = files.cloned().collect();
+                Some(self.explain(plan, &files).await?)
+            }
             _ => None,
         };
         Ok(PlanView {
@@ -445,7 +448,7 @@ impl Pipeline {
         for (index, plan) in tables.iter().enumerate() {
             let done = plan.ledger.done(Step::StagingFileGroups).await?;
             let todo: Vec<usize> = (1..=plan.groups.len()).filter(|number| !done.contains(number)).collect();
-            let files = || todo.iter().flat_map(|number| &plan.groups[number - 1]);
+            let files = || todo.iter().flat_map(|number| plan.groups.of(number - 1));
             self.reporter.on(&Event::Step {
                 table: &plan.lake.name,
                 step: "stage",
@@ -459,10 +462,10 @@ impl Pipeline {
         let tasks = all.into_iter().map(|(index, number)| {
             let (pipeline, plan) = (Arc::clone(self), Arc::clone(&tables[index]));
             async move {
-                let files = &plan.groups[number - 1];
-                let manifest = pipeline.stage_task(&plan, number, files).run(pipeline.on_rows()).await?;
+                let files: Vec<FileEntry> = plan.groups.of(number - 1).cloned().collect();
+                let manifest = pipeline.stage_task(&plan, number, &files).run(pipeline.on_rows()).await?;
                 let details = &manifest.details;
-                pipeline.told("stage", &plan.lake, number, files, details.rows_written, details.seconds);
+                pipeline.told("stage", &plan.lake, number, &files, details.rows_written, details.seconds);
                 Ok((index, number, manifest.files))
             }
         });

@@ -34,7 +34,7 @@ use crate::config::{FileFormat, LakeTable, Project, Select, freeze_now, plan_sel
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::manifest::codec::fingerprint;
-use crate::manifest::{FileEntry, Ledger, Manifest};
+use crate::manifest::{Commit, FileEntry, Ledger, Manifest};
 use crate::session::Engine;
 use crate::snapshot::{FileListTable, Size, TableFiles, discover, register};
 use crate::write::LakeColumns;
@@ -361,20 +361,22 @@ pub async fn committed_head(ledger: &Ledger, table: &str) -> Result<PlanDetails>
 ///
 /// # Errors
 /// Those of the ledger.
-pub async fn commit(plan: StagePlan) -> Result<StagePlan> {
+pub async fn commit(mut plan: StagePlan) -> Result<StagePlan> {
     if plan.committed {
         return Ok(plan);
     }
     write_groups(&plan).await?;
-    let manifest = Manifest::new(plan.groups.files().to_vec(), plan.details.clone());
     let target = plan.ledger.layout().snapshot_manifest();
-    if plan.replaces {
-        plan.ledger.write(&target, &manifest).await?;
-        return Ok(StagePlan { committed: true, replaces: false, ..plan });
-    }
-    match plan.ledger.commit(&target, &manifest).await {
-        Ok(crate::manifest::Commit::New) => Ok(StagePlan { committed: true, ..plan }),
-        Ok(crate::manifest::Commit::Already) | Err(Error::CommitConflict { .. }) => {
+    let manifest = Manifest { files: plan.groups.take_files(), details: plan.details.clone() };
+    let committed = if plan.replaces {
+        plan.ledger.write(&target, &manifest).await.map(|()| Commit::New)
+    } else {
+        plan.ledger.commit(&target, &manifest).await
+    };
+    plan.groups.put_back(manifest.files);
+    match committed {
+        Ok(Commit::New) => Ok(StagePlan { committed: true, replaces: false, ..plan }),
+        Ok(Commit::Already) | Err(Error::CommitConflict { .. }) => {
             tracing::warn!(table = plan.lake.name, "another run committed its plan first; going on with that plan");
             let theirs = plan.ledger.read::<PlanDetails>(&target).await?;
             let theirs = theirs.ok_or_else(|| Error::NotPlanned { table: plan.lake.name.clone() })?;
@@ -389,7 +391,7 @@ pub async fn commit(plan: StagePlan) -> Result<StagePlan> {
 async fn write_groups(plan: &StagePlan) -> Result<()> {
     let manifests = (1..).zip(plan.groups.iter()).map(|(group, files)| {
         let details = GroupDetails { table: plan.lake.name.clone(), group, plan: plan.details.id.clone() };
-        (group, Manifest::new(files.to_vec(), details))
+        (group, Manifest::new(files.cloned().collect(), details))
     });
     plan.ledger.write_all(Step::SnapshotFileGroups, manifests).await
 }
