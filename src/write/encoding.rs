@@ -78,8 +78,8 @@ impl FileEncoding {
         Ok(Self { properties, leaves: Some(ArrowSchemaConverter::new().convert(schema)?) })
     }
 
-    /// Properties of a file that begins with these rows.
-    pub(super) fn properties(&self, first: &RecordBatch) -> Result<WriterProperties> {
+    /// Properties of a file that begins with these rows, of so many that are still to come.
+    pub(super) fn properties(&self, first: &RecordBatch, rows: u64) -> Result<WriterProperties> {
         let Some(leaves) = &self.leaves else { return Ok(self.properties.clone()) };
         if first.num_rows() < MIN_SAMPLE_ROWS {
             return Ok(self.properties.clone());
@@ -89,7 +89,12 @@ impl FileEncoding {
             // Nested values keep what the Parquet writer does by itself.
             let [name] = leaf.path().parts() else { continue };
             let Some(column) = first.column_by_name(name) else { continue };
-            if column.data_type().is_nested() || do_values_repeat(column)? {
+            if column.data_type().is_nested() {
+                continue;
+            }
+            let sample = Sample::of(column)?;
+            // A dictionary of texts is worth more than one of numbers, which are short as differences too.
+            if sample.values_repeat() || (leaf.physical_type() == Type::BYTE_ARRAY && sample.distinct() <= rows / 4) {
                 continue;
             }
             let path = ColumnPath::from(name.as_str());
@@ -109,16 +114,38 @@ pub(crate) fn builder() -> WriterPropertiesBuilder {
     WriterProperties::builder().set_created_by(concat!("snaplake ", env!("CARGO_PKG_VERSION")).to_owned())
 }
 
-/// Whether the values of a sample, taken from all over the rows, occur twice on average.
-fn do_values_repeat(column: &dyn Array) -> Result<bool> {
-    let step = column.len().div_ceil(SAMPLE_ROWS);
-    let rows = UInt32Array::from_iter_values((0..column.len()).step_by(step).filter_map(|row| u32::try_from(row).ok()));
-    let sample = take(column, &rows, None)?;
-    let mut hashes = vec![0; sample.len()];
-    create_hashes([&sample], &RandomState::with_seed(0), &mut hashes)?;
-    let distinct: HashSet<u64> =
-        hashes.into_iter().enumerate().filter(|&(row, _)| sample.is_valid(row)).map(|(_, hash)| hash).collect();
-    Ok(distinct.len() * 2 <= sample.len() - sample.null_count())
+/// What a few values from all over a column say of it.
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    values: u64,
+    distinct: u64,
+}
+
+impl Sample {
+    fn of(column: &dyn Array) -> Result<Self> {
+        let step = column.len().div_ceil(SAMPLE_ROWS);
+        let rows = (0..column.len()).step_by(step).filter_map(|row| u32::try_from(row).ok());
+        let sample = take(column, &UInt32Array::from_iter_values(rows), None)?;
+        let mut hashes = vec![0; sample.len()];
+        create_hashes([&sample], &RandomState::with_seed(0), &mut hashes)?;
+        let distinct: HashSet<u64> =
+            hashes.into_iter().enumerate().filter(|&(row, _)| sample.is_valid(row)).map(|(_, hash)| hash).collect();
+        Ok(Self { values: (sample.len() - sample.null_count()) as u64, distinct: distinct.len() as u64 })
+    }
+
+    /// Whether a value occurs twice in the sample, on average.
+    fn values_repeat(self) -> bool {
+        self.distinct * 2 <= self.values
+    }
+
+    /// Distinct values of the column by the number of coincidences: of `n` values out of `d`, about `n^2 / 2d` are not the
+    /// first of their kind (the birthday problem). Too few coincidences say nothing.
+    fn distinct(self) -> u64 {
+        match self.values - self.distinct {
+            0..8 => u64::MAX,
+            coincidences => self.values * self.values / (2 * coincidences),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -135,13 +162,14 @@ mod tests {
             ("kind", Arc::new(Int64Array::from_iter_values((0..rows).map(|row| row % 7)))),
             ("text", Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("no {row}"))))),
             ("word", Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("no {}", row % 9))))),
+            ("name", Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("no {}", row * row % 4001))))),
             ("price", Arc::new(Float64Array::from_iter_values((0..rows).map(|row| row as f64 / 3.0)))),
             ("empty", Arc::new(Int64Array::from_iter((0..rows).map(|_| None::<i64>)))),
         ];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let lake = FileEncoding::lake(&batch.schema(), builder().build()).unwrap();
-        let chosen = lake.properties(&batch).unwrap();
-        let names = ["key", "kind", "text", "word", "price", "empty"].map(ColumnPath::from);
+        let chosen = lake.properties(&batch, 100 * rows as u64).unwrap();
+        let names = ["key", "kind", "text", "word", "name", "price", "empty"].map(ColumnPath::from);
         names.iter().map(|name| (chosen.dictionary_enabled(name), chosen.encoding(name))).collect()
     }
 
@@ -151,7 +179,7 @@ mod tests {
         let dictionary = (true, None);
         assert_eq!(
             encodings(5000),
-            [(false, Some(key)), dictionary, (false, Some(text)), dictionary, (false, None), dictionary]
+            [(false, Some(key)), dictionary, (false, Some(text)), dictionary, dictionary, (false, None), dictionary]
         );
     }
 

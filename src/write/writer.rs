@@ -224,7 +224,7 @@ impl Writer {
         let path = location.key().map_err(external)?;
         let upload = Upload::new(Arc::clone(&spec.store), path, location.store() == "file://");
         let outcome = upload.outcome();
-        let properties = spec.encoding.properties(first)?;
+        let properties = spec.encoding.properties(first, self.rows_left.unwrap_or(0))?;
         let row_bytes = used_bytes(first) / first.num_rows().max(1);
         if let (Estimate::AsExpected, Numbering::Rolling(rule), Some(rows)) =
             (self.estimate, spec.numbering, spec.total_rows)
