@@ -28,6 +28,8 @@ fn runs(work: &Work, out: &str) -> usize {
 fn threads_and_memory_do_not_change_a_byte_and_little_memory_makes_more_runs() {
     let work = Work::new(&config(
         "CREATE TABLE lake.events WITH (partitioned_by = ARRAY['day'], sorted_by = ARRAY['note'], file_group_size = '1MB') AS
+         SELECT id, day, note FROM snapshot.events;
+         CREATE TABLE lake.whole WITH (sorted_by = ARRAY['note'], file_group_size = '1MB') AS
          SELECT id, day, note FROM snapshot.events;",
     ));
     // One group that is too much for little memory, and some that are done meanwhile.
