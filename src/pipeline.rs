@@ -281,7 +281,7 @@ impl Pipeline {
         let files = vec![run("run-1.parquet"), run("run-2.parquet")];
         let group = PartitionGroup { partition: String::new(), first_row: 0, files };
         let columns = plan.columns()?;
-        let (_, publish) = self.compact_task(plan, &columns, 1, &group).plan(self.on_rows()).await?;
+        let publish = self.compact_task(plan, &columns, 1, &group).plan(self.on_rows()).await?.plan;
         Ok(Explain { stage: text(stage), publish: text(publish) })
     }
 

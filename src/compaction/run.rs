@@ -6,8 +6,8 @@
 //!     DataSourceExec     one partition per run
 //! ```
 //!
-//! The merge streams: memory is some batches per run and one open row group. Nothing is sorted again, unless a partition
-//! has more runs than the memory holds batches of: then the engine sorts it once more, spilling, to the same order.
+//! The merge streams: memory is some batches per run and one open row group. Nothing is sorted again; a partition of more
+//! runs than the memory holds batches of is merged in [`passes`](super::passes).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,15 +18,13 @@ use datafusion::parquet::arrow::ArrowSchemaConverter;
 use datafusion::parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use datafusion::parquet::file::metadata::SortingColumn;
 use datafusion::parquet::file::properties::WriterProperties;
-use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::prelude::SessionContext;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use super::merge::MergeRunsExec;
+use super::passes::{Merged, Passes};
 use super::plan::PartitionGroup;
 use crate::config::{LakeTable, SortKey, WriteCompression};
 use crate::error::{Error, Result};
@@ -35,8 +33,8 @@ use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
 use crate::snapshot::parquet_scan;
 use crate::write::{
-    FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, OrdinalExec, RollRule, WriteSpec, builder,
-    bytes_spilled, collect_files, operators, unwrap_engine,
+    FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, RollRule, WriteSpec, builder, collect_files,
+    operators, unwrap_engine,
 };
 
 /// Row groups of lake files: what readers skip and decode at once.
@@ -59,7 +57,7 @@ pub struct CompactDetails {
     pub rows_written: u64,
     /// Bytes of the staging files.
     pub bytes_read: u64,
-    /// Bytes that sorting put on disk, where there were too many runs to merge.
+    /// Bytes that merging put on disk, where there were too many runs to merge at once.
     pub bytes_spilled: u64,
     /// Wall time of the task.
     pub seconds: f64,
@@ -97,7 +95,7 @@ impl CompactTask<'_> {
             source: Box::new(source),
         };
         let started = Instant::now();
-        let (session, plan) = self.plan(on_rows).await.map_err(failed)?;
+        let Planned { session, plan, runs } = self.plan(on_rows).await.map_err(failed)?;
         let files =
             collect_files(Arc::clone(&plan), session.task_ctx()).await.map_err(|error| failed(unwrap_engine(error)))?;
         let operators = operators(&plan);
@@ -109,7 +107,7 @@ impl CompactTask<'_> {
             rows_read: self.group.files.iter().filter_map(|file| file.n_record).sum(),
             rows_written: files.iter().filter_map(|file| file.n_record).sum(),
             bytes_read: self.group.files.iter().map(|file| file.size).sum(),
-            bytes_spilled: bytes_spilled(&operators),
+            bytes_spilled: runs.bytes_spilled,
             seconds: started.elapsed().as_secs_f64(),
             operators,
         };
@@ -120,11 +118,12 @@ impl CompactTask<'_> {
     }
 
     /// The whole task as a physical plan.
-    pub(crate) async fn plan(&self, on_rows: OnRows) -> Result<(SessionContext, Arc<dyn ExecutionPlan>)> {
-        let session = self.engine.task_session(&self.group.files).await?;
+    pub(crate) async fn plan(&self, on_rows: OnRows) -> Result<Planned> {
+        let runs = self.runs().await?;
         let keys = sort_keys(self.lake);
         let schema = &self.columns.file;
-        let input = self.sorted(&session, &keys)?;
+        let session = self.engine.merge_session(&runs.files, runs.batch_rows).await?;
+        let input = self.merged(&session, &runs.files)?;
         let folder = self.ledger.layout().lake().clone();
         let spec = WriteSpec {
             table: self.lake.name.clone(),
@@ -146,35 +145,44 @@ impl CompactTask<'_> {
             write_empty: self.columns.partition.is_empty(),
             on_rows,
         };
-        Ok((session, Arc::new(LakeWriteExec::new(input, Arc::new(spec)))))
+        Ok(Planned { session, plan: Arc::new(LakeWriteExec::new(input, Arc::new(spec))), runs })
     }
 
-    /// All rows of the group in their order.
-    fn sorted(&self, session: &SessionContext, keys: &[&SortKey]) -> Result<Arc<dyn ExecutionPlan>> {
-        let (schema, files) = (&self.columns.file, &self.group.files);
-        let scan = |runs: &[Vec<FileEntry>]| parquet_scan(session, schema, runs).map_err(unwrap_engine);
-        if keys.is_empty() || files.len() < 2 {
-            return scan(std::slice::from_ref(files));
+    /// The group's staging files, or longer runs that were made of them.
+    async fn runs(&self) -> Result<Merged> {
+        let keys = self.keys()?;
+        if keys.is_empty() {
+            return Ok(Merged::all(&self.group.files));
         }
-        let keys = keys.iter().map(|key| {
-            let index = schema.index_of(&key.column).map_err(|error| Error::Engine(error.into()))?;
-            Ok((index, SortOptions::new(key.descending, key.nulls_first)))
-        });
-        let mut keys = keys.collect::<Result<Vec<_>>>()?;
-        if files.len() <= self.engine.merge_width() {
-            let runs: Vec<Vec<FileEntry>> = files.iter().map(|file| vec![file.clone()]).collect();
-            return Ok(Arc::new(MergeRunsExec::new(scan(&runs)?, keys)));
-        }
-        let numbered = Arc::new(OrdinalExec::new(scan(std::slice::from_ref(files))?));
-        keys.push((schema.fields().len(), SortOptions::default()));
-        let expressions = keys.into_iter().map(|(index, options)| {
-            PhysicalSortExpr::new(Arc::new(Column::new(numbered.schema().field(index).name(), index)), options)
-        });
-        match LexOrdering::new(expressions) {
-            Some(ordering) => Ok(Arc::new(SortExec::new(ordering, numbered))),
-            None => Ok(numbered),
-        }
+        let passes = Passes { engine: self.engine, table: &self.lake.name, schema: &self.columns.file, keys: &keys };
+        passes.merge(&self.group.files).await
     }
+
+    /// All rows of these runs in their order.
+    fn merged(&self, session: &SessionContext, runs: &[FileEntry]) -> Result<Arc<dyn ExecutionPlan>> {
+        let keys = self.keys()?;
+        let scan = |runs: &[Vec<FileEntry>]| parquet_scan(session, &self.columns.file, runs).map_err(unwrap_engine);
+        if keys.is_empty() || runs.len() < 2 {
+            return scan(&[runs.to_vec()]);
+        }
+        let runs: Vec<Vec<FileEntry>> = runs.iter().map(|file| vec![file.clone()]).collect();
+        Ok(Arc::new(MergeRunsExec::new(scan(&runs)?, keys)))
+    }
+
+    /// Columns of the files that runs are sorted by.
+    fn keys(&self) -> Result<Vec<(usize, SortOptions)>> {
+        let index = |name: &str| self.columns.file.index_of(name).map_err(|error| Error::Engine(error.into()));
+        let keys = sort_keys(self.lake).into_iter();
+        keys.map(|key| Ok((index(&key.column)?, SortOptions::new(key.descending, key.nulls_first)))).collect()
+    }
+}
+
+/// A task that can be run.
+pub(crate) struct Planned {
+    pub(crate) session: SessionContext,
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    /// What the plan reads, kept until it has run.
+    runs: Merged,
 }
 
 /// First part of a lake file's name: the group's number, and a hash of what decides its rows. Not of the staging files, so

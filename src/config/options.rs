@@ -36,7 +36,7 @@ pub const SETTINGS: &[OptionDoc] = &[
     key("snaplake.target_file_size", "128MB", "Default of the table property target_file_size."),
     key("snaplake.min_file_size", "75 % of target_file_size", "Default of the table property min_file_size."),
     key("snaplake.max_file_size", "180 % of target_file_size", "Default of the table property max_file_size."),
-    key("snaplake.file_group_size", "128MB", "Default of the table property file_group_size."),
+    key("snaplake.file_group_size", "96MB", "Default of the table property file_group_size."),
     key("snaplake.write_compression", "zstd", "Default of the table property write_compression."),
     key("snaplake.compression_level", "that of the codec", "Default of the table property compression_level."),
     key("snaplake.s3_endpoint", "AWS", "URL of an S3 endpoint that is not AWS, such as 'https://minio.example.com'."),
@@ -57,7 +57,7 @@ pub const PROPERTIES: &[OptionDoc] = &[
     key("max_file_size", "180 % of target_file_size", "No published file is larger, unless one row group is."),
     key(
         "file_group_size",
-        "128MB",
+        "96MB",
         "Snapshot bytes that one stage task reads; 'all' runs the SELECT once over all files.",
     ),
 ];
@@ -83,7 +83,7 @@ pub const FORMAT_PREFIX: &str = "format.";
 pub const TARGET_FILE_SIZE: u64 = 128_000_000;
 
 /// Snapshot bytes per stage task when nothing else is said.
-pub const FILE_GROUP_SIZE: u64 = 128_000_000;
+pub const FILE_GROUP_SIZE: u64 = 96_000_000;
 
 #[cfg(test)]
 mod tests {

@@ -43,11 +43,12 @@ pub struct Engine {
     threads: usize,
 }
 
-/// Larger runs are not sorted faster, and leave their caches.
-const MAX_RUN_BYTES: u64 = 256 << 20;
+/// Larger runs are not sorted faster. Smaller ones mean more staging files, which cost more than the rows in them when there
+/// are thousands of partitions.
+const MAX_RUN_BYTES: u64 = 640 << 20;
 
-/// What a merge holds of each run: three batches and a row group of a staging file.
-const MERGED_RUN_BYTES: u64 = 5 << 20;
+/// Rows that operators handle at once.
+const BATCH_ROWS: usize = 8192;
 
 /// Schemas in which config and queries name tables.
 pub(crate) const SCHEMAS: [&str; 5] = ["snapshot", "staging", "lake", "manifest", "audit"];
@@ -95,11 +96,10 @@ impl Engine {
         self.parallel_tasks().min(by_memory).max(1)
     }
 
-    /// Runs that one task may merge at once: each holds some batches and a row group.
+    /// Bytes that one merge may need.
     #[must_use]
-    pub fn merge_width(&self) -> usize {
-        let of_task = self.memory_bytes / (2 * self.parallel_tasks() as u64);
-        usize::try_from(of_task / MERGED_RUN_BYTES).unwrap_or(usize::MAX).clamp(8, 1024)
+    pub fn merge_bytes(&self) -> u64 {
+        self.memory_bytes / (2 * self.parallel_tasks() as u64)
     }
 
     /// A session that can read `files` and nothing else, each as it was planned.
@@ -107,7 +107,12 @@ impl Engine {
     /// # Errors
     /// Those of [`Stores::open`], and [`crate::error::Error::Engine`] when no folder for spilling can be made.
     pub async fn task_session(&self, files: impl IntoIterator<Item = &FileEntry>) -> Result<SessionContext> {
-        self.session(files, 1).await
+        self.session(files, 1, BATCH_ROWS).await
+    }
+
+    /// A task's session that reads so many rows at once.
+    pub(crate) async fn merge_session(&self, files: &[FileEntry], batch_rows: usize) -> Result<SessionContext> {
+        self.session(files, 1, batch_rows).await
     }
 
     /// A session for queries over all `files`, using all threads.
@@ -115,10 +120,15 @@ impl Engine {
     /// # Errors
     /// As [`Engine::task_session`].
     pub async fn query_session(&self, files: impl IntoIterator<Item = &FileEntry>) -> Result<SessionContext> {
-        self.session(files, self.threads).await
+        self.session(files, self.threads, BATCH_ROWS).await
     }
 
-    async fn session(&self, files: impl IntoIterator<Item = &FileEntry>, partitions: usize) -> Result<SessionContext> {
+    async fn session(
+        &self,
+        files: impl IntoIterator<Item = &FileEntry>,
+        partitions: usize,
+        batch_rows: usize,
+    ) -> Result<SessionContext> {
         let registry = DefaultObjectStoreRegistry::new();
         let mut pins: HashMap<String, (Location, HashMap<_, _>)> = HashMap::new();
         for file in files {
@@ -138,8 +148,10 @@ impl Engine {
             .with_memory_pool(Arc::clone(&self.pool))
             .with_object_store_registry(Arc::new(registry))
             .build_arc()?;
-        let mut config =
-            SessionConfig::new().with_target_partitions(partitions).with_information_schema(true).with_batch_size(8192);
+        let mut config = SessionConfig::new()
+            .with_target_partitions(partitions)
+            .with_information_schema(true)
+            .with_batch_size(batch_rows);
         let options = config.options_mut();
         options.sql_parser.collect_spans = true;
         options.execution.parquet.schema_force_view_types = false;

@@ -181,7 +181,7 @@ impl Sorter {
         let run = self.run.get_or_insert_with(|| {
             // Room for a quarter more rows than this first batch lets expect, so that a run seldom ends for want of it.
             let rows = self.run_bytes / (bytes / batch.num_rows()).max(1);
-            let rows = (rows + rows / 4).max(batch.num_rows()).min(u32::MAX as usize);
+            let rows = (rows + rows / 32).max(batch.num_rows()).min(u32::MAX as usize);
             Run { rows: BatchCoalescer::new(batch.schema(), rows), bytes: 0 }
         });
         run.rows.push_batch(batch)?;

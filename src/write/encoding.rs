@@ -27,7 +27,7 @@ use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties,
 use datafusion::parquet::schema::types::{ColumnPath, SchemaDescriptor};
 
 /// Row groups of staging files: large enough to read well, small enough to hold one per run that is merged.
-const STAGING_ROW_GROUP_BYTES: usize = 8 << 20;
+pub(crate) const STAGING_ROW_GROUP_BYTES: u64 = 4 << 20;
 
 /// Rows that are looked at to choose an encoding.
 const SAMPLE_ROWS: usize = 512;
@@ -55,7 +55,7 @@ impl FileEncoding {
             .set_statistics_enabled(EnabledStatistics::None)
             .set_offset_index_disabled(true)
             .set_max_row_group_row_count(None)
-            .set_max_row_group_bytes(Some(STAGING_ROW_GROUP_BYTES));
+            .set_max_row_group_bytes(usize::try_from(STAGING_ROW_GROUP_BYTES).ok());
         for leaf in leaves.columns() {
             builder = match leaf.physical_type() {
                 Type::INT32 | Type::INT64 => {

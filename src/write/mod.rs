@@ -9,17 +9,15 @@ mod columns;
 mod encoding;
 mod exec;
 mod metrics;
-mod ordinal;
 mod roll;
 mod size;
 mod upload;
 mod writer;
 
 pub(crate) use columns::LakeColumns;
-pub(crate) use encoding::{FileEncoding, builder};
+pub(crate) use encoding::{FileEncoding, STAGING_ROW_GROUP_BYTES, builder};
 pub(crate) use exec::{LakeWriteExec, Numbering, OnRows, WriteSpec, collect_files, unwrap_engine};
 pub(crate) use metrics::Operator;
 pub(crate) use metrics::{bytes_spilled, operators};
-pub(crate) use ordinal::OrdinalExec;
 pub(crate) use roll::RollRule;
 pub(crate) use size::used_bytes;

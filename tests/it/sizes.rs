@@ -44,18 +44,29 @@ fn threads_and_memory_do_not_change_a_byte_and_little_memory_makes_more_runs() {
 }
 
 #[test]
-fn partition_of_more_runs_than_little_memory_merges_is_sorted_again_to_the_same_bytes() {
+fn partition_of_more_runs_than_little_memory_holds_is_merged_in_passes_to_the_same_bytes() {
     let work = Work::new(&config(
         "CREATE TABLE lake.events WITH (sorted_by = ARRAY['note DESC'], file_group_size = 1) AS
          SELECT id, day, note FROM snapshot.events;",
     ));
-    for file in 0..12 {
-        work.write(&format!("export/part-{file}.csv"), &events(file * 3_000, 20_000));
+    for file in 0..64 {
+        work.write(&format!("export/part-{file:02}.csv"), &events(file * 3_000, 20_000));
     }
     work.snaplake(&["run", "--var", "out=rich", "--memory-limit", "2GB"]).ok();
     work.snaplake(&["run", "--var", "out=poor", "--memory-limit", "64MB"]).ok();
-    assert_eq!((runs(&work, "rich"), runs(&work, "poor")), (12, 12));
+    assert_eq!((runs(&work, "rich"), runs(&work, "poor")), (64, 64));
+    assert_eq!(spilled(&work, "rich"), 0);
+    assert!(spilled(&work, "poor") > 1_000_000, "{}", spilled(&work, "poor"));
     assert!(work.files("rich/lake") == work.files("poor/lake"), "the lakes differ");
+}
+
+/// Bytes that the only publish task wrote to merge in passes.
+fn spilled(work: &Work, out: &str) -> u64 {
+    let files = work.files(&format!("{out}/staging"));
+    let summary =
+        files.iter().find(|(path, _)| path.ends_with("datalake-file-groups/manifest-summary/manifest-summary-1.json"));
+    let summary: serde_json::Value = serde_json::from_slice(&summary.unwrap().1).unwrap();
+    summary["details"]["bytes_spilled"].as_u64().unwrap()
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn defaults_apply_and_paths_start_at_the_folder_of_the_file() {
     let lake = &project.lakes[0];
     assert_eq!(lake.at.to_string(), "a.sql:4:1");
     assert_eq!((lake.target_file_size, lake.min_file_size, lake.max_file_size), (128_000_000, 96_000_000, 230_400_000));
-    assert_eq!(lake.file_group_size, GroupSize::Bytes(128_000_000));
+    assert_eq!(lake.file_group_size, GroupSize::Bytes(96_000_000));
     assert_eq!(lake.compression, WriteCompression::Zstd(3));
     assert_eq!(lake.query_text, "SELECT * FROM snapshot.flights");
 }
