@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 130 interrupted.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -159,8 +160,10 @@ fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 /// Threads that wait for local files. Each keeps memory of what it read, so a hundred of them, which the runtime would
-/// start for a hundred runs, need more of it than the runs; more than this do not make a disk faster.
-const BLOCKING_THREADS: usize = 8;
+/// start for a hundred runs, need more of it than the runs; more than a few per core do not make a disk faster.
+fn blocking_threads() -> usize {
+    4 + 2 * std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -172,7 +175,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let verbosity = Verbosity { quiet: options.quiet, verbose: options.verbose, log: options.log_format };
     let report = Report::new(verbosity, cli.command.format());
     let runtime =
-        match tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build() {
+        match tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(blocking_threads()).build()
+        {
             Ok(runtime) => runtime,
             Err(source) => return report.failed(&Error::Io { action: "starting threads".to_owned(), source }),
         };

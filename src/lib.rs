@@ -29,6 +29,7 @@
 //! ```text
 //! main, cli, report     arguments; one short function per subcommand; the only file that prints
 //! query                 the tables of all steps in one SQL session, read-only
+//! bench                 what the micro benches call; only with the feature of that name
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
 //! snapshot              which files a snapshot table has, their one schema, how they are read
 //! group                 file groups of bounded size                                            (pure)
@@ -52,6 +53,9 @@
 //! `report` prints, only `layout` joins storage paths, only `partition` writes `key=value`. A test reads the sources and
 //! holds this.
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 pub mod cli;
 pub mod compaction;
 pub mod config;

@@ -11,9 +11,11 @@
 //! pyarrow and Polars decode a path before they compare it with that word, so no escaped form of it stays apart from
 //! NULL. Types that print in several ways (floats, binary, nested) are refused while planning, see [`is_allowed`].
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::compute::partition;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -82,6 +84,16 @@ pub fn is_allowed(data_type: &DataType) -> bool {
     }
 }
 
+/// The partitions of so many rows, which stand sorted by these columns: where each begins and ends, and its values.
+///
+/// # Errors
+/// As [`values_at`].
+pub fn split(columns: &[ArrayRef], rows: usize) -> Result<Vec<(Range<usize>, Values)>, ArrowError> {
+    let whole = 0..rows;
+    let ranges = if columns.is_empty() { Vec::from([whole]) } else { partition(columns)?.ranges() };
+    ranges.into_iter().map(|range| Ok((range.clone(), values_at(columns, range.start)?))).collect()
+}
+
 /// The partition of one row.
 ///
 /// # Errors
@@ -139,6 +151,15 @@ mod tests {
         assert_eq!(segment("k", None), "k=__HIVE_DEFAULT_PARTITION__");
         assert_eq!(parse_path("a=__HIVE_DEFAULT_PARTITION__/b="), Some(vec![None, Some(String::new())]));
         assert_eq!(parse_path("nothing"), None);
+    }
+
+    #[test]
+    fn rows_are_cut_where_the_partition_changes() {
+        let column: ArrayRef =
+            Arc::new(datafusion::arrow::array::Int32Array::from(vec![None, Some(1), Some(1), Some(2)]));
+        let one = |text: &str| vec![Some(text.to_owned())];
+        assert_eq!(split(&[column], 4).unwrap(), [(0..1, vec![None]), (1..3, one("1")), (3..4, one("2"))]);
+        assert_eq!(split(&[], 4).unwrap(), [(0..4, vec![])]);
     }
 
     #[test]

@@ -45,7 +45,7 @@ const LONG_STRETCH_ROWS: usize = 32;
 
 /// See the module's head.
 #[derive(Debug)]
-pub(super) struct MergeRunsExec {
+pub(crate) struct MergeRunsExec {
     input: Arc<dyn ExecutionPlan>,
     keys: Vec<(usize, SortOptions)>,
     properties: Arc<PlanProperties>,
@@ -54,7 +54,7 @@ pub(super) struct MergeRunsExec {
 
 impl MergeRunsExec {
     /// Each partition of `input` is a run, sorted by `keys`.
-    pub(super) fn new(input: Arc<dyn ExecutionPlan>, keys: Vec<(usize, SortOptions)>) -> Self {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, keys: Vec<(usize, SortOptions)>) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(input.schema()),
             Partitioning::UnknownPartitioning(1),

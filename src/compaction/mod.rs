@@ -1,6 +1,6 @@
 //! Second step: the staging files of a partition become lake files of one good size.
 
-mod merge;
+pub(crate) mod merge;
 mod passes;
 pub mod plan;
 pub(crate) mod prepare;

@@ -20,7 +20,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetOptions, GetResultPayload, ObjectStore};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::StreamReader;
 
 use crate::config::Compression;
@@ -147,15 +147,18 @@ impl Chunks {
         self.source.next().await.map_err(|error| self.origin.io(error))
     }
 
-    /// Runs `consume` on a blocking thread while this task feeds it; it may stop before the end.
+    /// Runs `consume` on a thread of its own while this task feeds it; it may stop before the end. Not on one of the runtime's
+    /// threads for blocking work: those are few, and reading the file needs them too.
     pub(super) async fn read_with<T, F>(mut self, consume: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut ChunkReader) -> T + Send + 'static,
     {
         let (sender, receiver) = mpsc::channel(2);
-        let consumer = tokio::task::spawn_blocking(move || {
-            consume(&mut ChunkReader { receiver, chunk: Bytes::new(), is_at_end: false })
+        let (done, consumed) = oneshot::channel();
+        std::thread::spawn(move || {
+            // Nobody waits for it any more when this task was cancelled.
+            let _ = done.send(consume(&mut ChunkReader { receiver, chunk: Bytes::new(), is_at_end: false }));
         });
         let mut fed = Ok(());
         loop {
@@ -173,7 +176,7 @@ impl Chunks {
             }
         }
         drop(sender);
-        let result = consumer.await.map_err(|e| Error::Engine(DataFusionError::ExecutionJoin(Box::new(e))))?;
+        let result = consumed.await.map_err(|gone| Error::Engine(DataFusionError::External(Box::new(gone))))?;
         // What the consumer made of a part of the file is worth nothing when the rest could not be read.
         fed.map(|()| result)
     }

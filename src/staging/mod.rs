@@ -1,7 +1,7 @@
 //! First step: snapshot files in groups become sorted, Hive-partitioned staging files.
 
 pub mod groups;
-mod order;
+pub(crate) mod order;
 pub mod plan;
 pub mod run;
 mod sort;

@@ -38,9 +38,9 @@ pub(crate) struct RunOrder {
 
 /// Row numbers in order, and where each partition ends in them.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Ordered {
-    pub(super) rows: Vec<u32>,
-    pub(super) ends: Vec<usize>,
+pub(crate) struct Ordered {
+    pub(crate) rows: Vec<u32>,
+    pub(crate) ends: Vec<usize>,
 }
 
 impl RunOrder {
@@ -48,7 +48,7 @@ impl RunOrder {
     ///
     /// # Errors
     /// For types that have no order.
-    pub(super) fn apply(&self, run: &RecordBatch) -> Result<Ordered> {
+    pub(crate) fn apply(&self, run: &RecordBatch) -> Result<Ordered> {
         let mut ordered = self.by_partition(run)?;
         if !self.keys.is_empty() {
             let keys = Keys::new(self.encode_keys(run)?);

@@ -79,7 +79,7 @@ impl FileEncoding {
     }
 
     /// Properties of a file that begins with these rows, of so many that are still to come.
-    pub(super) fn properties(&self, first: &RecordBatch, rows: u64) -> Result<WriterProperties> {
+    pub(crate) fn properties(&self, first: &RecordBatch, rows: u64) -> Result<WriterProperties> {
         let Some(leaves) = &self.leaves else { return Ok(self.properties.clone()) };
         if first.num_rows() < MIN_SAMPLE_ROWS {
             return Ok(self.properties.clone());

@@ -9,7 +9,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
-use datafusion::arrow::compute::partition;
 use datafusion::arrow::datatypes::{Schema, SchemaRef, UInt32Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
@@ -154,14 +153,12 @@ impl Writer {
             self.columns.partition.iter().map(|&column| Arc::clone(batch.column(column))).collect();
         // A batch holds rows of one run.
         let run = self.columns.run.map_or(0, |column| batch.column(column).as_primitive::<UInt32Type>().value(0));
-        let whole = 0..batch.num_rows();
-        let ranges = if keys.is_empty() { Vec::from([whole]) } else { partition(&keys)?.ranges() };
+        let parts = hive::split(&keys, batch.num_rows()).map_err(|source| {
+            let columns = self.spec.partition_columns.join(", ");
+            external(Error::PartitionValue { table: self.spec.table.clone(), columns, source })
+        })?;
         let rows = batch.project(&self.columns.file)?;
-        for range in ranges {
-            let values = hive::values_at(&keys, range.start).map_err(|source| {
-                let columns = self.spec.partition_columns.join(", ");
-                external(Error::PartitionValue { table: self.spec.table.clone(), columns, source })
-            })?;
+        for (range, values) in parts {
             if self.open.as_ref().is_some_and(|open| open.values != values || open.run != run) {
                 self.finish().await?;
             }

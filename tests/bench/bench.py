@@ -2,12 +2,16 @@
 """Runs snaplake against its peers on the same jobs, checks what each wrote, and reports time, CPU, memory and bytes.
 
     python tests/bench/bench.py [--quick] [--sf 5] [--rounds 5] [--cases a,b] [--peers polars,duckdb]
-                                [--snaplake PATH] [--work DIR] [--markdown FILE] [--json FILE] [--sf20] [--list]
+                                [--snaplake PATH] [--work DIR] [--min-free 12] [--markdown FILE]
+                                [--json FILE [--resume]] [--sf20] [--list]
 
 Every run is a fresh process on an empty output folder; the programs of a case take turns, and who begins moves on from
 round to round. The outputs of the first round are compared with the source. The table goes to standard output, progress to
-standard error. Exit code 1: a program failed, or wrote something else than the source says. Times never fail a run.
-Needs the packages of tests/bench/requirements.txt, and a release build of snaplake.
+standard error. With --json every run is on disk as soon as it is done: the same call with --resume goes on after an
+interruption, and a call for other cases, or for more rounds, with --resume adds them to the table. Exit code 1: a program
+failed, or wrote something else than the source says. Times never fail a run.
+Outputs are removed at the end: on ext4 leave some minutes before the next call. Needs the packages of
+tests/bench/requirements.txt, and a release build of snaplake.
 """
 
 import argparse
@@ -22,7 +26,7 @@ from pathlib import Path
 
 import report
 from cases import CASES, Case, Entry, Settings
-from measure import Failed, Run, helper, own_peak, remove, run, settle, warm
+from measure import Failed, Run, helper, own_peak, run, settle, warm
 from programs import Place, Program
 from stores import Bucket, Folders
 
@@ -34,13 +38,11 @@ def say(text: str) -> None:
 class Bench:
     """One call of the benchmark: where things lie, and what was found out."""
 
-    def __init__(self, settings: Settings, snaplake: Path, work: Path):
-        self.settings, self.snaplake, self.work = settings, snaplake, work
-        self.results: list[report.Result] = []
-        self.problems: list[str] = []
+    def __init__(self, settings: Settings, snaplake: Path, work: Path, min_free: int, found: report.Report, log: Path | None):
+        self.settings, self.snaplake, self.work, self.found, self.log = settings, snaplake, work, found, log
         work.mkdir(parents=True, exist_ok=True)
         self.scratch = Path(tempfile.mkdtemp(prefix="run-", dir=work))
-        self.folders = Folders(work, self.scratch)
+        self.folders = Folders(work, self.scratch, min_free)
         self.bucket: Bucket | None = None
 
     def close(self) -> None:
@@ -55,7 +57,13 @@ class Bench:
             self.bucket = Bucket(self.work, self.scratch)
         return self.bucket
 
+    def make_room(self, case: Case) -> None:
+        if self.folders.make_room():
+            self.found.removals.append(case.name)
+            say("  the disk is nearly full: outputs so far are removed, which slows down what comes next")
+
     def prepare(self, case: Case) -> None:
+        self.make_room(case)
         wanted = {entry.job.data for entry in case.entries}
         needed = wanted | {data.truth() for data in wanted} | {data.made_from() for data in wanted}
         for data in sorted(needed, key=lambda data: data.kind != "lineitem"):  # shuffled rows are made from those of lineitem
@@ -63,8 +71,6 @@ class Bench:
                 helper("data.py", *data.arguments(self.work))
         for entry in case.entries:
             self.store(entry.program).source(entry.job.data)
-        for data in wanted:
-            warm(data.folder(self.work))
 
     def name(self, case: Case, entry: Entry) -> str:
         return f"{case.name}/{entry.program.label.replace(' ', '_')}"
@@ -75,6 +81,7 @@ class Bench:
         place = Place(store.source(entry.job.data), store.empty(self.name(case, entry)))
         own.mkdir(parents=True, exist_ok=True)
         command = entry.program.command(entry.job, place, self.snaplake, own / "config.sql")
+        warm(entry.job.data.folder(self.work))  # again for each run: outputs can have pushed it out of memory
         if not self.settings.quick:
             settle()
         before = store.cpu()
@@ -112,38 +119,45 @@ class Bench:
         return {"target MB": f"{target / 1e6:g}", **found["facts"]}
 
     def problem(self, case: Case, entry: Entry, text: str) -> None:
-        self.problems.append(f"{case.name}, {entry.program.label}: {text}")
-        say(f"  PROBLEM {self.problems[-1]}")
+        self.found.problems.append(report.said_of(case, entry.program.label, text))
+        say(f"  PROBLEM {self.found.problems[-1]}")
+
+    def save(self) -> None:
+        """A file that is there is whole, whenever this program is ended."""
+        if self.log is not None:
+            new = self.log.with_name(f"{self.log.name}.new")
+            new.write_text(json.dumps(self.found.as_json(), indent=1) + "\n")
+            new.replace(self.log)
 
     def case(self, case: Case) -> None:
         say(f"{case.name}: {case.what}")
         self.prepare(case)
-        results = [report.Result(case, entry, [], {}) for entry in case.entries]
+        results = self.found.of(case)
         failed = set()
         for round_ in range(case.rounds or self.settings.rounds):
             start = round_ % len(results)
             for result in results[start:] + results[:start]:
-                if result.label in failed:
+                if result.label in failed or len(result.runs) > round_:
                     continue
+                self.make_room(case)
                 try:
                     self.turn(case, result, first=round_ == 0)
                 except Failed as said:
                     self.problem(case, result.entry, str(said))
                     failed.add(result.label)
                     result.runs.clear()
-                remove(self.scratch / self.name(case, result.entry))
-        self.results += results
+                self.save()
 
     def turn(self, case: Case, result: report.Result, first: bool) -> None:
         ran, lake = self.run_once(case, result.entry)
         beside = f", S3 server {ran.server_cpu:.1f} s CPU" if ran.server_cpu else ""
         say(f"  {result.label}: {ran.wall:.1f} s, {ran.cpu:.1f} s CPU, {ran.rss / 1e6:.0f} MB{beside}")
-        result.runs.append(ran)
         if first:
             local = self.store(result.entry.program).local(lake)
             self.check(case, result.entry, local)
             if case.footers:
                 result.footers.update(self.look_at_footers(case, result.entry, local))
+        result.runs.append(ran)
 
 
 def arguments() -> argparse.Namespace:
@@ -156,8 +170,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", default="polars,duckdb", help="comma-separated; '' for none [polars,duckdb]")
     parser.add_argument("--snaplake", type=Path, default=target / "release" / "snaplake", help="the program to measure")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "snaplake-bench", help="data and outputs")
+    parser.add_argument("--min-free", type=float, default=12, help="GB of disk below which outputs are removed early [12]")
     parser.add_argument("--markdown", type=Path, help="write the report there too")
-    parser.add_argument("--json", type=Path, help="write every single run there")
+    parser.add_argument("--json", type=Path, help="write every single run there, as soon as it is done")
+    parser.add_argument("--resume", action="store_true", help="begin with the runs that --json holds already, of the same programs")
     parser.add_argument("--sf20", action="store_true", help="memory cases at scale factor 20 too (8 GB of data)")
     parser.add_argument("--list", action="store_true", help="show the cases and end")
     told = parser.parse_args()
@@ -165,6 +181,8 @@ def arguments() -> argparse.Namespace:
     strange = [name for name in told.peers.split(",") if name not in ("", "polars", "duckdb")]
     if unknown or strange:
         parser.error(f"unknown: {', '.join(unknown + strange)}; cases are {', '.join(CASES)}; peers are polars, duckdb")
+    if told.rounds < 1 or (told.resume and not told.json):
+        parser.error("--rounds is at least 1, and --resume needs --json")
     try:
         for package in ("pyarrow", "duckdb", "tpchgen-cli", *(peer for peer in told.peers.split(",") if peer)):
             version(package)
@@ -187,21 +205,26 @@ def main() -> None:
         return
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped, and outputs removed
-    bench = Bench(settings, told.snaplake.resolve(), told.work.resolve())
+    snaplake = told.snaplake.resolve()
+    found = report.Report(report.Machine.here(snaplake, peers), settings)
+    if told.resume and told.json.exists():
+        try:
+            found.resume(json.loads(told.json.read_text()))
+        except ValueError as said:
+            sys.exit(f"{told.json}: {said}")
+    bench = Bench(settings, snaplake, told.work.resolve(), int(told.min_free * 1e9), found, told.json)
     try:
-        machine = report.Machine.here(bench.snaplake, peers)
+        bench.save()
         for case in cases:
             bench.case(case)
     finally:
         bench.close()
 
-    text = report.markdown(machine, settings, bench.results, bench.problems, own_peak())
+    text = found.markdown(own_peak())
     print(text)
     if told.markdown:
         told.markdown.write_text(text + "\n")
-    if told.json:
-        told.json.write_text(json.dumps(report.as_json(machine, bench.results, bench.problems), indent=1) + "\n")
-    sys.exit(1 if bench.problems else 0)
+    sys.exit(1 if found.problems else 0)
 
 
 if __name__ == "__main__":

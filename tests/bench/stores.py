@@ -1,4 +1,4 @@
-"""Where a run reads and writes: a folder, or a bucket of an S3 server on loopback. Both with the same four methods.
+"""Where a run reads and writes: a folder, or a bucket of an S3 server on loopback. Both with the same methods.
 
     stores.py ready BUCKET | upload FOLDER URL | remove URL | size URL | download URL FOLDER
 
@@ -9,6 +9,7 @@ CPU time is noted beside the run.
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,22 +25,39 @@ START = Path(__file__).parents[1] / "outside" / "start_weed.sh"
 
 
 class Folders:
-    """Local files. `work` holds the data sets, `scratch` the outputs."""
+    """Local files. `work` holds the data sets, `scratch` the outputs.
+
+    Outputs are kept until the end: for minutes after many files were removed, ext4 creates files more slowly (it looks for
+    inodes that were not used recently), which would punish the programs that create many. Only when less than `min_free`
+    bytes are left on the disk, all of them go at once.
+    """
 
     env: dict[str, str] = {}
 
-    def __init__(self, work: Path, scratch: Path):
-        self.work, self.scratch = work, scratch
+    def __init__(self, work: Path, scratch: Path, min_free: int):
+        self.work, self.scratch, self.min_free = work, scratch, min_free
+        self.outputs: list[Path] = []
+        self.made = 0
 
     def source(self, data) -> str:
         return str(data.folder(self.work))
 
     def empty(self, name: str) -> str:
         """A place for an output, with nothing in it."""
-        place = self.scratch / name / "files"
-        remove(place)
+        self.made += 1
+        place = self.scratch / name / f"files-{self.made}"
         place.parent.mkdir(parents=True, exist_ok=True)
+        self.outputs.append(place)
         return str(place)
+
+    def make_room(self) -> bool:
+        """Removes the outputs so far if the disk is nearly full; whether it did."""
+        if not self.outputs or shutil.disk_usage(self.scratch).free >= self.min_free:
+            return False
+        for place in self.outputs:
+            remove(place)
+        self.outputs.clear()
+        return True
 
     def size(self, lake: str) -> tuple[int, int]:
         return size_of(Path(lake))

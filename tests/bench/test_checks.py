@@ -23,10 +23,11 @@ import pyarrow.parquet as pq
 import checks
 import footers
 import report
-from cases import Case, Entry, Goal
+from cases import CASES, Case, Entry, Goal, Settings
 from data import Data
 from measure import Failed, Run, helper, run
 from programs import Job, Program
+from stores import Folders
 
 ROWS = 20_000
 
@@ -261,6 +262,59 @@ def told_of_goals() -> list[tuple[str, bool]]:
     ]
 
 
+def told_of_outputs(folder: Path) -> list[tuple[str, bool]]:
+    """Outputs stay until room is needed; then all go."""
+
+    def three(name: str, min_free: int) -> tuple[list[Path], bool]:
+        folders = Folders(folder, folder / name, min_free)
+        places = [Path(folders.empty("case/program")) for _ in range(3)]
+        empty = not any(place.exists() for place in places)
+        for place in places:
+            place.mkdir()
+        return places, empty and folders.make_room() and not folders.make_room()
+
+    kept, removed_kept = three("kept", 0)
+    gone, removed_gone = three("gone", 1 << 62)
+    return [
+        ("no run writes where another one wrote", len(set(kept)) == 3),
+        ("outputs are kept while there is room", not removed_kept and all(place.exists() for place in kept)),
+        ("outputs make room, once", removed_gone and not any(place.exists() for place in gone)),
+    ]
+
+
+def told_of_resuming() -> list[tuple[str, bool]]:
+    """A second call has the runs of the first one, and tries again what failed."""
+    machine = report.Machine(2, "cpu", 1 << 30, "Linux", 0.0, {"snaplake": "1"})
+    settings = Settings(5, 3, ("polars",))
+
+    def runs(number: int) -> list[Run]:
+        return [Run(wall, 1, 0, 1, 0, 0, 0, 0, 0, 100, 1) for wall in range(1, number + 1)]
+
+    first = report.Report(machine, settings)
+    mine, peer = first.of(CASES["ym_sorted"](settings))
+    mine.runs += runs(2)
+    first.problems = ["ym_sorted, snaplake: wrong rows", "ym_sorted, polars: out of memory"]
+    told = json.loads(json.dumps(first.as_json()))
+    second = report.Report(machine, settings)
+    second.resume(told)
+    second.of(CASES["day_sorted"](settings))
+    shown = [(result.case.name, result.label, result.runs) for result in second.results]
+    refused = False
+    try:
+        report.Report(machine, Settings(1, 3, ("polars",))).resume(told)
+    except ValueError as said:
+        refused = "scale" in str(said)
+    return [
+        ("earlier runs stand in the table, before new ones", shown == [
+            ("ym_sorted", "snaplake", mine.runs), ("ym_sorted", "polars", []),
+            ("day_sorted", "snaplake", []), ("day_sorted", "polars", []),
+        ]),
+        ("a case that goes on has its runs", second.of(CASES["ym_sorted"](settings))[0].runs == runs(2)),
+        ("what failed is tried again, what was wrong stays", second.problems == first.problems[:1]),
+        ("runs of another scale are refused", refused),
+    ]
+
+
 def main() -> None:
     missed = 0
 
@@ -291,7 +345,7 @@ def main() -> None:
             spoil(lake)
             problems = lake.footer_problems(target)
             tell(name, any(expected in problem for problem in problems), problems)
-        for name, holds in told_of_processes(Path(scratch)) + told_of_goals():
+        for name, holds in told_of_processes(Path(scratch)) + told_of_goals() + told_of_outputs(Path(scratch)) + told_of_resuming():
             tell(name, holds)
     print(f"{missed} missed")
     sys.exit(1 if missed else 0)

@@ -12,7 +12,7 @@ const ORDER: [&[&str]; 13] = [
     &["main"],
     &["cli"],
     &["report"],
-    &["query"],
+    &["query", "bench"],
     &["pipeline", "validate"],
     &["snapshot", "group", "staging", "compaction", "lake"],
     &["write"],

@@ -65,7 +65,7 @@ fn spilled(work: &Work, out: &str) -> u64 {
     let files = work.files(&format!("{out}/staging"));
     let summary =
         files.iter().find(|(path, _)| path.ends_with("datalake-file-groups/manifest-summary/manifest-summary-1.json"));
-    let summary: serde_json::Value = serde_json::from_slice(&summary.unwrap().1).unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(summary.unwrap().1).unwrap();
     summary["details"]["bytes_spilled"].as_u64().unwrap()
 }
 

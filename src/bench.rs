@@ -1,0 +1,69 @@
+//! The hot parts of both steps, as `tests/bench/micro.rs` calls them: nothing here is part of the program.
+//!
+//! Each function leads to the very code that the steps run, and adds none of its own to what is measured. What is public
+//! anyway (`group::pack`, `partition::split`) is called without it.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::SortOptions;
+use datafusion::error::Result;
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::basic::{Compression, ZstdLevel};
+use datafusion::parquet::file::metadata::RowGroupMetaData;
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::compaction::merge::MergeRunsExec;
+use crate::staging::order::RunOrder;
+use crate::write::{FileEncoding, builder};
+
+/// Indices of columns, and how each is sorted.
+pub type SortKeys = Vec<(usize, SortOptions)>;
+
+/// Orders a run as a stage task does; the number of its partitions.
+///
+/// # Errors
+/// For types that have no order.
+pub fn order_run(run: &RecordBatch, partition: &[usize], keys: &SortKeys) -> Result<usize> {
+    let ordered = RunOrder { partition: partition.to_vec(), keys: keys.clone() }.apply(run)?;
+    debug_assert_eq!(ordered.rows.len(), run.num_rows());
+    Ok(ordered.ends.len())
+}
+
+/// The plan that merges sorted runs, the partitions of `runs`, as a publish task does.
+#[must_use]
+pub fn merge_runs(runs: Arc<dyn ExecutionPlan>, keys: SortKeys) -> Arc<dyn ExecutionPlan> {
+    Arc::new(MergeRunsExec::new(runs, keys))
+}
+
+/// Which files an encoding is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Files {
+    /// Written and read once.
+    Staging,
+    /// Published, with zstd level 3.
+    Lake,
+}
+
+/// Encodes batches as one file, the choice of encodings included; its compressed bytes. Stores nothing.
+///
+/// # Errors
+/// For types that Parquet does not have.
+pub fn encode(files: Files, batches: &[RecordBatch]) -> Result<i64> {
+    let Some(first) = batches.first() else { return Ok(0) };
+    let encoding = match files {
+        Files::Staging => FileEncoding::staging(first.schema_ref())?,
+        Files::Lake => {
+            let compression = Compression::ZSTD(ZstdLevel::try_new(3)?);
+            let properties = builder().set_compression(compression).set_max_row_group_row_count(None).build();
+            FileEncoding::lake(first.schema_ref(), properties)?
+        }
+    };
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    let properties = encoding.properties(first, rows as u64)?;
+    let mut writer = ArrowWriter::try_new(std::io::sink(), first.schema(), Some(properties))?;
+    for batch in batches {
+        writer.write(batch)?;
+    }
+    Ok(writer.close()?.row_groups().iter().map(RowGroupMetaData::compressed_size).sum())
+}
