@@ -35,7 +35,8 @@
 //! group                 file groups of bounded size                                            (pure)
 //! staging               plan: the SELECT, checked, and its groups; run: one group becomes sorted staging files,
 //!                       cut into runs that fit in memory (sort), each in order (order, pure)
-//! compaction            plan: staging files of one partition (pure); run: they are merged (merge) into lake files
+//! compaction            plan: staging files of one partition (pure); run: they are merged (merge) into lake files, in
+//!                       passes where memory is little
 //! lake                  what "published" means
 //! write                 the plan node that writes partitioned Parquet; its rows are the manifest's rows
 //! session               stores, memory, engine sessions

@@ -32,7 +32,7 @@ use crate::write::{
 const BATCH_ROWS: usize = 8192;
 
 /// Smaller batches cost more than a pass.
-const MIN_BATCH_ROWS: usize = 1024;
+const MIN_BATCH_ROWS: usize = 512;
 
 /// Batches that a merge holds of each run: one being merged, one waiting, one being decoded.
 const BATCHES_PER_RUN: u64 = 3;
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(memory.row_bytes, 8 + 16 + 16 + 4 * 71);
         assert_eq!(memory.batch_rows(60, 4 << 30), BATCH_ROWS);
         assert!((MIN_BATCH_ROWS..2_000).contains(&memory.batch_rows(60, 128 << 20)));
-        assert!((60..80).contains(&memory.width(128 << 20)));
+        assert!((80..100).contains(&memory.width(128 << 20)));
         assert_eq!(memory.width(1 << 20), MIN_RUNS);
     }
 

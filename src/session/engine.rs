@@ -96,10 +96,10 @@ impl Engine {
         self.parallel_tasks().min(by_memory).max(1)
     }
 
-    /// Bytes that one merge may need.
+    /// Bytes that one merge may need for its runs; the rest of a task's share is for the row group that it writes.
     #[must_use]
     pub fn merge_bytes(&self) -> u64 {
-        self.memory_bytes / (2 * self.parallel_tasks() as u64)
+        self.memory_bytes / 5 * 2 / self.parallel_tasks() as u64
     }
 
     /// A session that can read `files` and nothing else, each as it was planned.
