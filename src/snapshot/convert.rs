@@ -105,13 +105,15 @@ fn whole(text: &str) -> Option<i64> {
 }
 
 fn decimals<T: DecimalType>(column: &ArrayRef, precision: u8, scale: i8) -> Result<ArrayRef, Misfit> {
-    let parse = |text: &str| {
-        let value = parse_decimal::<T>(text, precision, scale).ok()?;
-        (decimal_places(text) <= i64::from(scale)).then_some(value)
-    };
-    let array = each::<T>(column, parse, " without loss")?;
+    let array = each::<T>(column, |text| decimal::<T>(text, precision, scale), " without loss")?;
     let array = array.as_primitive::<T>().clone().with_precision_and_scale(precision, scale);
     array.map(|array| Arc::new(array) as ArrayRef).map_err(|error| Misfit { row: None, error })
+}
+
+/// The decimal that a text is, if none of its digits is lost.
+pub(super) fn decimal<T: DecimalType>(text: &str, precision: u8, scale: i8) -> Option<T::Native> {
+    let value = parse_decimal::<T>(text, precision, scale).ok()?;
+    (decimal_places(text) <= i64::from(scale)).then_some(value)
 }
 
 /// Decimal places that a number needs: 2 for `1.230`, -2 for `1200`.

@@ -1,14 +1,14 @@
-//! One CSV file for arrow's decoder: its first record, which columns it has, and where an error stands.
+//! The records of one CSV file as columns: which of them it has, and where an error stands.
 //!
-//! [`Head`] reads the first record, whatever the size of the chunks. [`CsvBody`] decodes the records after the header,
-//! or all of them where there is none. Columns are matched by the names of the header, else by position. Quoted
-//! fields may hold line ends. Rows of unequal length and two columns of one name are errors.
+//! Columns are matched by the names of the header ([`super::head`]), else by position. Quoted fields may hold line
+//! ends. Rows of unequal length and two columns of one name are errors.
+//!
+//! Records are split by [`Splitter`] and read by [`super::columns`]. What these do not read goes to arrow's decoder,
+//! which so decides what is an error and how it is worded: one batch if it is a value, else the rest of the file.
 
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes, BytesMut};
-use csv_core::ReadRecordResult;
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::csv::ReaderBuilder;
 use datafusion::arrow::csv::reader::Decoder;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -16,164 +16,190 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::error::{DataFusionError, Result};
 use regex::{Captures, Regex};
 
-use super::bytes::MAX_RECORD;
+use super::columns::column;
 use super::convert::csv_type;
 use super::decode::{Target, shortened};
+use super::fields::{Split, Splitter};
 use super::schema::duplicate;
-use crate::config::{CsvOptions, FileFormat};
-
-/// The first record of a file.
-pub(super) struct Head {
-    parser: csv_core::Reader,
-    text: Vec<u8>,
-    text_len: usize,
-    ends: Vec<usize>,
-    ends_len: usize,
-    /// What was read, if the first record is data.
-    replay: Option<BytesMut>,
-}
-
-impl Head {
-    pub(super) fn new(options: &CsvOptions) -> Self {
-        let mut parser = csv_core::ReaderBuilder::new();
-        parser.delimiter(options.delimiter).quote(options.quote).escape(options.escape).comment(options.comment);
-        if let Some(terminator) = options.terminator {
-            parser.terminator(csv_core::Terminator::Any(terminator));
-        }
-        Self {
-            parser: parser.build(),
-            text: vec![0; 1024],
-            text_len: 0,
-            ends: vec![0; 64],
-            ends_len: 0,
-            replay: (!options.has_header).then(BytesMut::new),
-        }
-    }
-
-    /// Takes the first record off the chunk. When it is complete, gives its fields and leaves the data in the chunk.
-    pub(super) fn push(&mut self, chunk: &mut Bytes) -> Result<Option<Vec<String>>> {
-        while !chunk.is_empty() {
-            let (result, used) = self.step(chunk)?;
-            if let Some(replay) = &mut self.replay {
-                replay.extend_from_slice(&chunk[..used]);
-            }
-            chunk.advance(used);
-            if let ReadRecordResult::Record = result {
-                if let Some(mut replay) = self.replay.take() {
-                    replay.extend_from_slice(chunk);
-                    *chunk = replay.freeze();
-                }
-                return self.fields().map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    /// The first record of a file that has no line end, with its bytes if it is data; None if the file is empty.
-    pub(super) fn finish(&mut self) -> Result<Option<(Vec<String>, Bytes)>> {
-        loop {
-            match self.step(&[])? {
-                (ReadRecordResult::Record, _) => {
-                    let replay = self.replay.take().unwrap_or_default();
-                    return Ok(Some((self.fields()?, replay.freeze())));
-                }
-                (ReadRecordResult::End, _) => return Ok(None),
-                _ => {}
-            }
-        }
-    }
-
-    /// One step of the parser, and the bytes that it took; makes room where it has none.
-    fn step(&mut self, input: &[u8]) -> Result<(ReadRecordResult, usize)> {
-        let (result, used, written, ends) =
-            self.parser.read_record(input, &mut self.text[self.text_len..], &mut self.ends[self.ends_len..]);
-        self.text_len += written;
-        self.ends_len += ends;
-        match result {
-            ReadRecordResult::OutputFull => self.text.resize(self.text.len() * 2, 0),
-            ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-            _ => {}
-        }
-        if self.text_len > MAX_RECORD {
-            let reason = format!("the first line does not end within {MAX_RECORD} bytes");
-            return Err(DataFusionError::Execution(reason));
-        }
-        Ok((result, used))
-    }
-
-    fn fields(&self) -> Result<Vec<String>> {
-        let mut start = 0;
-        let fields = self.ends[..self.ends_len].iter().map(|end| {
-            let field = std::str::from_utf8(&self.text[start..*end]);
-            start = *end;
-            field
-                .map(str::to_owned)
-                .map_err(|_| DataFusionError::Execution("the first line is not UTF-8 text".to_owned()))
-        });
-        fields.collect()
-    }
-}
+use crate::config::FileFormat;
 
 /// The records of one file.
 pub(super) struct CsvBody {
-    decoder: Decoder,
+    reader: Reader,
+    /// Records per batch.
+    rows: usize,
     /// All columns of the file, with the types to decode those that are asked for to.
     schema: SchemaRef,
     /// The columns to decode, in order of output.
     wanted: Vec<usize>,
+    /// Their types in the table.
+    types: Vec<DataType>,
     /// For each column of the output its position among the decoded ones.
     pub(super) slots: Vec<Option<usize>>,
-    /// Rows before the decoder was made: it counts from zero.
+    /// Rows before this batch or, with arrow's decoder, before the decoder was made: it counts from zero.
     since: u64,
 }
+
+enum Reader {
+    Own(Box<Splitter>),
+    Arrow(Box<Decoder>),
+}
+
+/// Columns as they are decoded, and their rows.
+pub(super) type Decoded = (Vec<ArrayRef>, usize);
 
 impl CsvBody {
     /// `first` is the first record: the header, if there is one.
     pub(super) fn new(target: &Target, first: Vec<String>, rows: usize) -> Result<Self> {
-        let has_header = matches!(target.format(), FileFormat::Csv(options) if options.has_header);
-        let names = if has_header { first } else { names_by_position(target, first.len())? };
+        let FileFormat::Csv(options) = target.format() else {
+            return Err(DataFusionError::Internal("the format is not CSV".to_owned()));
+        };
+        let names = if options.has_header { first } else { names_by_position(target, first.len())? };
         if let Some(name) = duplicate(names.iter().map(String::as_str)) {
             return Err(DataFusionError::Execution(format!("the file has two columns named '{name}'")));
         }
         check_header(target.table(), &names)?;
         let mut fields: Vec<_> = names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
-        let (mut wanted, mut slots) = (Vec::new(), Vec::new());
+        let (mut wanted, mut types, mut slots) = (Vec::new(), Vec::new(), Vec::new());
         for field in target.output().fields() {
             let column = names.iter().position(|name| name == field.name());
             slots.push(column.map(|_| wanted.len()));
             if let Some(column) = column {
                 fields[column] = Field::new(field.name(), csv_type(field.data_type()).unwrap_or(DataType::Utf8), true);
                 wanted.push(column);
+                types.push(field.data_type().clone());
             }
         }
         let schema = Arc::new(Schema::new(fields));
-        let decoder = decoder(target, &schema, &wanted, rows);
-        Ok(Self { decoder, schema, wanted, slots, since: 0 })
+        let reader = match Splitter::new(options, names.len()) {
+            Some(splitter) => Reader::Own(Box::new(splitter)),
+            None => Reader::Arrow(Box::new(decoder(target, &schema, &wanted, rows))),
+        };
+        Ok(Self { reader, rows, schema, wanted, types, slots, since: 0 })
+    }
+
+    /// The same records read by arrow alone: what is right.
+    #[cfg(test)]
+    pub(super) fn by_arrow_alone(target: &Target, first: Vec<String>, rows: usize) -> Result<Self> {
+        let mut body = Self::new(target, first, rows)?;
+        body.reader = Reader::Arrow(Box::new(decoder(target, &body.schema, &body.wanted, rows)));
+        Ok(body)
     }
 
     /// Goes on with batches of another size, between two batches.
     pub(super) fn restart(&mut self, target: &Target, rows: usize, since: u64) {
-        self.decoder = decoder(target, &self.schema, &self.wanted, rows);
-        self.since = since;
+        (self.rows, self.since) = (rows, since);
+        if let Reader::Arrow(_) = self.reader {
+            self.reader = Reader::Arrow(Box::new(decoder(target, &self.schema, &self.wanted, rows)));
+        }
     }
 
     /// Takes in bytes and says how many; fewer than all when a batch is full.
-    pub(super) fn decode(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.decoder.decode(bytes).map_err(|error| self.located(error))
+    pub(super) fn decode(&mut self, target: &Target, bytes: &[u8]) -> Result<usize> {
+        if let Reader::Own(splitter) = &mut self.reader {
+            match splitter.push(bytes, self.rows) {
+                Split::Taken(used) => return Ok(used),
+                Split::Refused => self.hand_over(target)?,
+            }
+        }
+        match &mut self.reader {
+            Reader::Own(_) => Ok(0),
+            Reader::Arrow(decoder) => decoder.decode(bytes).map_err(|error| self.located(error)),
+        }
     }
 
     /// Ends a last record that has no line end.
-    pub(super) fn end(&mut self) -> Result<()> {
-        self.decode(&[]).map(|_| ())
+    pub(super) fn end(&mut self, target: &Target) -> Result<()> {
+        if let Reader::Own(splitter) = &mut self.reader
+            && !splitter.end()
+        {
+            self.hand_over(target)?;
+        }
+        match &mut self.reader {
+            Reader::Own(_) => Ok(()),
+            Reader::Arrow(decoder) => decoder.decode(&[]).map(|_| ()).map_err(|error| self.located(error)),
+        }
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.decoder.capacity() == 0
+        match &self.reader {
+            Reader::Own(splitter) => splitter.rows() >= self.rows,
+            Reader::Arrow(decoder) => decoder.capacity() == 0,
+        }
     }
 
     /// The records so far, if any.
-    pub(super) fn flush(&mut self) -> Result<Option<RecordBatch>> {
-        self.decoder.flush().map_err(|error| self.located(error))
+    pub(super) fn flush(&mut self, target: &Target) -> Result<Option<Decoded>> {
+        let splitter = match &mut self.reader {
+            Reader::Own(splitter) => splitter,
+            Reader::Arrow(decoder) => {
+                let batch = decoder.flush().map_err(|error| self.located(error))?;
+                return Ok(batch.map(|batch| (batch.columns().to_vec(), batch.num_rows())));
+            }
+        };
+        let rows = splitter.rows();
+        if rows == 0 {
+            return Ok(None);
+        }
+        let length = splitter.bytes().len();
+        let columns = splitter.records().and_then(|records| {
+            let columns = self.wanted.iter().zip(&self.types);
+            columns.map(|(at, data_type)| column(records.column(*at), data_type, target.null_regex())).collect()
+        });
+        let decoded = match columns {
+            Some(columns) => (columns, rows),
+            None => {
+                let batch = self.by_arrow(target, length)?;
+                (batch.columns().to_vec(), batch.num_rows())
+            }
+        };
+        if let Reader::Own(splitter) = &mut self.reader {
+            splitter.clear();
+        }
+        self.since += rows as u64;
+        Ok(Some(decoded))
+    }
+
+    /// Has arrow read the rest of the file, from the start of this batch.
+    fn hand_over(&mut self, target: &Target) -> Result<()> {
+        if let Reader::Own(splitter) = &self.reader {
+            let decoder = self.fed(target, splitter.bytes())?;
+            self.reader = Reader::Arrow(Box::new(decoder));
+        }
+        Ok(())
+    }
+
+    /// A batch of so many bytes that has a value which could not be read.
+    fn by_arrow(&self, target: &Target, length: usize) -> Result<RecordBatch> {
+        let bytes = match &self.reader {
+            Reader::Own(splitter) => &splitter.bytes()[..length],
+            Reader::Arrow(_) => &[],
+        };
+        let mut decoder = self.fed(target, bytes)?;
+        decoder.decode(&[]).map_err(|error| self.located(error))?;
+        let batch = decoder.flush().map_err(|error| self.located(error))?;
+        // Arrow looks at the fields without what separates them, which may form characters that nobody wrote.
+        match batch.filter(|_| std::str::from_utf8(bytes).is_ok()) {
+            Some(batch) => Ok(batch),
+            None => {
+                let reason = format!("Encountered invalid UTF-8 data after row {}", self.since);
+                Err(DataFusionError::ArrowError(Box::new(ArrowError::CsvError(reason)), None))
+            }
+        }
+    }
+
+    /// Arrow's decoder with the bytes of a batch that is not yet full, or just so.
+    fn fed(&self, target: &Target, bytes: &[u8]) -> Result<Decoder> {
+        let mut decoder = decoder(target, &self.schema, &self.wanted, self.rows);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let used = decoder.decode(rest).map_err(|error| self.located(error))?;
+            if used == 0 {
+                break;
+            }
+            rest = &rest[used..];
+        }
+        Ok(decoder)
     }
 
     /// Arrow numbers columns and, from where its decoder began, rows; users know names, and rows of the file.
@@ -258,6 +284,7 @@ mod tests {
 
     use super::super::decode::tests::{decode, decode_in, lines, schema};
     use super::*;
+    use crate::config::CsvOptions;
 
     fn options() -> CsvOptions {
         CsvOptions::default()

@@ -14,7 +14,8 @@ use datafusion::arrow::json;
 use datafusion::error::{DataFusionError, Result};
 
 use super::convert::{convert, csv_type, json_type};
-use super::csv::{CsvBody, Head};
+use super::csv::CsvBody;
+use super::head::Head;
 use super::infer::null_regex;
 use crate::config::FileFormat;
 
@@ -81,11 +82,16 @@ impl Target {
     }
 
     /// The output batch: `slots` says where each column stands in the decoded one, None if the file does not have it.
-    fn assemble(&self, decoded: &RecordBatch, first: u64, slots: &[Option<usize>]) -> Result<RecordBatch> {
-        let rows = decoded.num_rows();
+    pub(super) fn assemble(
+        &self,
+        decoded: &[ArrayRef],
+        rows: usize,
+        first: u64,
+        slots: &[Option<usize>],
+    ) -> Result<RecordBatch> {
         let columns = self.output.fields().iter().zip(slots).map(|(field, slot)| match slot {
             None => Ok(new_null_array(field.data_type(), rows)),
-            Some(slot) => convert(Arc::clone(decoded.column(*slot)), field.data_type()).map_err(|misfit| {
+            Some(slot) => convert(Arc::clone(&decoded[*slot]), field.data_type()).map_err(|misfit| {
                 let place = match misfit.row {
                     Some(row) => format!("row {}", first + row as u64 + 1),
                     None => format!("rows {} to {}", first + 1, first + rows as u64),
@@ -139,7 +145,7 @@ pub(super) struct FileDecoder {
 }
 
 enum Body {
-    Head(Head),
+    Head(Box<Head>),
     Csv(CsvBody),
     Json { decoder: json::reader::Decoder, schema: SchemaRef },
 }
@@ -147,7 +153,7 @@ enum Body {
 impl FileDecoder {
     pub(super) fn new(target: Arc<Target>, pace: Pace) -> Result<Self> {
         let body = match &target.format {
-            FileFormat::Csv(options) => Body::Head(Head::new(options)),
+            FileFormat::Csv(options) => Body::Head(Box::new(Head::new(options))),
             _ => {
                 let fields = target.output.fields().iter();
                 let fields = fields.map(|field| Field::new(field.name(), json_type(field.data_type()), true));
@@ -173,7 +179,7 @@ impl FileDecoder {
                     }
                     continue;
                 }
-                Body::Csv(body) => body.decode(chunk)?,
+                Body::Csv(body) => body.decode(&self.target, chunk)?,
                 Body::Json { decoder, .. } => {
                     decoder.decode(chunk).map_err(|e| in_rows(e, self.rows, decoder.len()))?
                 }
@@ -201,7 +207,7 @@ impl FileDecoder {
             self.push(&mut rest)?;
         }
         if let Body::Csv(body) = &mut self.body {
-            body.end()?;
+            body.end(&self.target)?;
         }
         self.flush()
     }
@@ -210,9 +216,9 @@ impl FileDecoder {
         let first = self.rows;
         let batch = match &mut self.body {
             Body::Head(_) => None,
-            Body::Csv(body) => match body.flush()? {
+            Body::Csv(body) => match body.flush(&self.target)? {
                 None => None,
-                Some(decoded) => Some(self.target.assemble(&decoded, first, &body.slots)?),
+                Some((columns, rows)) => Some(self.target.assemble(&columns, rows, first, &body.slots)?),
             },
             Body::Json { decoder, .. } => {
                 let rows = decoder.len();
@@ -220,7 +226,7 @@ impl FileDecoder {
                     None => None,
                     Some(decoded) => {
                         let slots: Vec<_> = (0..decoded.num_columns()).map(Some).collect();
-                        Some(self.target.assemble(&decoded, first, &slots)?)
+                        Some(self.target.assemble(decoded.columns(), decoded.num_rows(), first, &slots)?)
                     }
                 }
             }

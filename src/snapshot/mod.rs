@@ -2,15 +2,21 @@
 
 mod bytes;
 mod clash;
+mod columns;
 mod convert;
 mod csv;
 mod decode;
 mod discover;
+mod fields;
 mod footer;
+mod head;
 mod infer;
 mod json;
+mod quick;
 mod schema;
 pub(crate) mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod whole;
 mod widen;
