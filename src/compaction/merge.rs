@@ -37,8 +37,7 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 
-/// Rows given out at once.
-const BATCH_ROWS: usize = 8192;
+use crate::session::BATCH_ROWS;
 
 /// Rows per stretch from which on slices are copied faster than single rows.
 const LONG_STRETCH_ROWS: usize = 32;

@@ -22,14 +22,11 @@ use super::merge::MergeRunsExec;
 use crate::error::{Error, Result};
 use crate::layout::Location;
 use crate::manifest::FileEntry;
-use crate::session::Engine;
+use crate::session::{BATCH_ROWS, Engine};
 use crate::snapshot::parquet_scan;
 use crate::write::{
     FileEncoding, LakeWriteExec, Numbering, RollRule, STAGING_ROW_GROUP_BYTES, WriteSpec, collect_files, unwrap_engine,
 };
-
-/// Rows per batch where memory is ample.
-const BATCH_ROWS: usize = 8192;
 
 /// Smaller batches cost more than a pass.
 const MIN_BATCH_ROWS: usize = 512;

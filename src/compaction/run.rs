@@ -119,11 +119,12 @@ impl CompactTask<'_> {
 
     /// The whole task as a physical plan.
     pub(crate) async fn plan(&self, on_rows: OnRows) -> Result<Planned> {
-        let runs = self.runs().await?;
+        let merge_keys = self.merge_keys()?;
+        let runs = self.runs(&merge_keys).await?;
         let keys = sort_keys(self.lake);
         let schema = &self.columns.file;
         let session = self.engine.merge_session(&runs.files, runs.batch_rows).await?;
-        let input = self.merged(&session, &runs.files)?;
+        let input = self.merged(&session, &runs.files, merge_keys)?;
         let folder = self.ledger.layout().lake().clone();
         let spec = WriteSpec {
             table: self.lake.name.clone(),
@@ -149,18 +150,21 @@ impl CompactTask<'_> {
     }
 
     /// The group's staging files, or longer runs that were made of them.
-    async fn runs(&self) -> Result<Merged> {
-        let keys = self.keys()?;
+    async fn runs(&self, keys: &[(usize, SortOptions)]) -> Result<Merged> {
         if keys.is_empty() {
             return Ok(Merged::all(&self.group.files));
         }
-        let passes = Passes { engine: self.engine, table: &self.lake.name, schema: &self.columns.file, keys: &keys };
+        let passes = Passes { engine: self.engine, table: &self.lake.name, schema: &self.columns.file, keys };
         passes.merge(&self.group.files).await
     }
 
     /// All rows of these runs in their order.
-    fn merged(&self, session: &SessionContext, runs: &[FileEntry]) -> Result<Arc<dyn ExecutionPlan>> {
-        let keys = self.keys()?;
+    fn merged(
+        &self,
+        session: &SessionContext,
+        runs: &[FileEntry],
+        keys: Vec<(usize, SortOptions)>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let scan = |runs: &[Vec<FileEntry>]| parquet_scan(session, &self.columns.file, runs).map_err(unwrap_engine);
         if keys.is_empty() || runs.len() < 2 {
             return scan(&[runs.to_vec()]);
@@ -170,7 +174,7 @@ impl CompactTask<'_> {
     }
 
     /// Columns of the files that runs are sorted by.
-    fn keys(&self) -> Result<Vec<(usize, SortOptions)>> {
+    fn merge_keys(&self) -> Result<Vec<(usize, SortOptions)>> {
         let index = |name: &str| self.columns.file.index_of(name).map_err(|error| Error::Engine(error.into()));
         let keys = sort_keys(self.lake).into_iter();
         keys.map(|key| Ok((index(&key.column)?, SortOptions::new(key.descending, key.nulls_first)))).collect()

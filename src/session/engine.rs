@@ -48,7 +48,7 @@ pub struct Engine {
 const MAX_RUN_BYTES: u64 = 640 << 20;
 
 /// Rows that operators handle at once.
-const BATCH_ROWS: usize = 8192;
+pub(crate) const BATCH_ROWS: usize = 8192;
 
 /// Schemas in which config and queries name tables.
 pub(crate) const SCHEMAS: [&str; 5] = ["snapshot", "staging", "lake", "manifest", "audit"];

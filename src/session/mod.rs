@@ -6,6 +6,7 @@ mod functions;
 mod pinned;
 mod stores;
 
+pub(crate) use engine::BATCH_ROWS;
 pub use engine::{Engine, EngineOptions};
 pub(crate) use pinned::{CONTENT_TAG, Pin, PinnedStore};
 pub(crate) use stores::OpenStores;

@@ -33,10 +33,8 @@ use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 
 use super::order::RunOrder;
+use crate::session::BATCH_ROWS;
 use crate::write::used_bytes;
-
-/// Rows given out at once.
-const BATCH_ROWS: usize = 8192;
 
 /// See the module's head.
 #[derive(Debug)]
