@@ -1,16 +1,18 @@
 //! The command line: clap types and one short function per subcommand.
 //!
-//! Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 130 interrupted.
+//! Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 130 interrupted (143 by SIGTERM).
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use datafusion_cli::print_format::PrintFormat;
 
+use crate::clean::{CleanOptions, clean};
 use crate::config::{ByteSize, Variables, load};
 use crate::error::{Error, Result};
 use crate::layout::Step;
@@ -29,7 +31,7 @@ Examples:
   snaplake plan configs/shop.sql --format json       the task list for an outside scheduler; its workers run
   snaplake stage configs/shop.sql --table orders --group 7
 
-Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 130 interrupted";
+Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 130 interrupted (143 by SIGTERM)";
 
 /// Turns database snapshots into a partitioned, sorted, proven data lake, in SQL.
 #[derive(Debug, Parser)]
@@ -77,6 +79,24 @@ enum Command {
     Validate {
         #[command(flatten)]
         common: Common,
+        /// Read every published file and compare every value; needs SET snaplake.verify = 'checksum' when staging.
+        #[arg(long)]
+        deep: bool,
+    },
+    /// List files that no manifest lists, such as what a killed run left; with --remove, remove them.
+    #[command(after_help = CLEAN_EXAMPLES)]
+    Clean {
+        #[command(flatten)]
+        common: Common,
+        /// Remove what is listed.
+        #[arg(long)]
+        remove: bool,
+        /// Also the staging files of tables whose lake is complete.
+        #[arg(long)]
+        staging: bool,
+        /// Only files of this age, such as 30m, 12h or 7d: younger ones may belong to a run that is under way.
+        #[arg(long, default_value = "1h", value_name = "AGE", value_parser = parse_age)]
+        older_than: Duration,
     },
     /// Query snapshot.*, staging.*, lake.* and manifest.* with SQL, read-only; a shell without -c.
     #[command(after_help = QUERY_EXAMPLES)]
@@ -105,6 +125,14 @@ Examples:
   snaplake query configs/shop.sql
   snaplake query configs/shop.sql -c 'SELECT day, count(*) FROM staging.orders GROUP BY day' --format csv
   snaplake query configs/shop.sql -c 'SELECT table_name, partition, n_record, size FROM manifest.lake_files'";
+
+const CLEAN_EXAMPLES: &str = "\
+Examples:
+  snaplake clean configs/shop.sql                         what a killed run left behind
+  snaplake clean configs/shop.sql --remove --older-than 0s  remove it at once: nothing else is running
+  snaplake clean configs/shop.sql --remove --staging      free the staging files of published tables
+
+Parts of unfinished uploads on S3 are not seen: give the bucket a lifecycle rule that aborts incomplete multipart uploads.";
 
 /// What all commands that work on a config take.
 #[derive(Debug, Args)]
@@ -159,6 +187,33 @@ fn parse_size(text: &str) -> Result<u64, String> {
     ByteSize::parse(text).map(|size| size.0).ok_or_else(|| "write a size such as 512MB, 4GiB or 1000000".to_owned())
 }
 
+fn parse_age(text: &str) -> Result<Duration, String> {
+    let wrong = || "write an age such as 0s, 30m, 12h or 7d".to_owned();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+    let unit = match &text[digits..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+/// The signal that asks the process to end, when it comes.
+async fn interrupted() -> &'static str {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        return tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = tokio::signal::ctrl_c() => "SIGINT",
+        };
+    }
+    let _ = tokio::signal::ctrl_c().await;
+    "SIGINT"
+}
+
 /// Threads that wait for local files. Each keeps memory of what it read, so a hundred of them, which the runtime would
 /// start for a hundred runs, need more of it than the runs; more than a few per core do not make a disk faster.
 fn blocking_threads() -> usize {
@@ -183,7 +238,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = runtime.block_on(async {
         tokio::select! {
             result = Box::pin(run(&cli.command, &report)) => result,
-            _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+            signal = interrupted() => Err(Error::Interrupted { signal }),
         }
     });
     // Threads that still decode or compress are of no use to anybody now.
@@ -202,7 +257,8 @@ impl Command {
             | Self::Publish { common, .. }
             | Self::Run { common }
             | Self::Status { common }
-            | Self::Validate { common } => Some(&common.options),
+            | Self::Validate { common, .. }
+            | Self::Clean { common, .. } => Some(&common.options),
             Self::Query { common, .. } => Some(common),
             Self::Completions { .. } => None,
         }
@@ -215,7 +271,8 @@ impl Command {
             | Self::Publish { common, .. }
             | Self::Run { common }
             | Self::Status { common }
-            | Self::Validate { common } => common.format,
+            | Self::Validate { common, .. }
+            | Self::Clean { common, .. } => common.format,
             Self::Query { .. } | Self::Completions { .. } => OutputFormat::Human,
         }
     }
@@ -232,6 +289,7 @@ async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
         EngineOptions { memory_limit: options.memory_limit, threads: options.threads.map(usize::from) };
     let engine = Engine::new(Stores::new(project.settings.s3.clone()), engine_options);
     let pipeline = Pipeline::new(project, engine, Arc::clone(report) as _);
+    let requests = || pipeline.engine().stores().requests();
     match command {
         Command::Plan { explain, .. } => plan(&pipeline, report, &options.config, *explain).await,
         Command::Stage { task: Task { group: Some(group) }, .. } => {
@@ -245,10 +303,16 @@ async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
             report.statuses(&pipeline.status().await?);
             Ok(())
         }
-        Command::Publish { .. } => pipeline.publish().await.map(|tables| report.tables(&tables)),
-        Command::Run { .. } => pipeline.run().await.map(|tables| report.tables(&tables)),
+        Command::Publish { .. } => pipeline.publish().await.map(|tables| report.tables(&tables, &requests())),
+        Command::Run { .. } => pipeline.run().await.map(|tables| report.tables(&tables, &requests())),
         Command::Status { .. } => pipeline.status().await.map(|tables| report.statuses(&tables)),
-        Command::Validate { .. } => pipeline.validate().await.map(|tables| report.validations(&tables)),
+        Command::Validate { deep, .. } => {
+            pipeline.validate(*deep).await.map(|tables| report.validations(&tables, &requests()))
+        }
+        Command::Clean { remove, staging, older_than, .. } => {
+            let options = CleanOptions { remove: *remove, staging: *staging, older_than: *older_than };
+            clean(&pipeline, options).await.map(|garbage| report.garbage(&garbage, options.remove))
+        }
         Command::Query { commands, format, .. } => query(&pipeline, report, commands, format).await,
         Command::Completions { .. } => Ok(()),
     }
@@ -300,5 +364,13 @@ mod tests {
     fn variable_without_a_value_is_refused() {
         assert_eq!(parse_variable("a=b=c"), Ok(("a".into(), "b=c".into())));
         assert!(parse_variable("a").is_err() && parse_variable("=a").is_err());
+    }
+
+    #[test]
+    fn age_has_a_unit() {
+        assert_eq!(parse_age("90m"), Ok(Duration::from_secs(5400)));
+        for wrong in ["", "5", "h", "1w", "-1h", "99999999999999999d"] {
+            assert!(parse_age(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -311,9 +311,32 @@ pub enum Error {
         /// What differs, with both numbers.
         reason: String,
     },
+    /// A store that would let two runs commit one task.
+    #[error(
+        "{store} does not honour conditional PUT (If-None-Match), which keeps two runs from committing the same task; \
+         if no two runs ever work on one table at once, SET snaplake.single_writer = true"
+    )]
+    NoConditionalPut {
+        /// Scheme and bucket.
+        store: String,
+    },
+    /// A deep validation has nothing to compare with.
+    #[error(
+        "lake.{table} has no checksums of {tasks} tasks, so its values cannot be proven; \
+         SET snaplake.verify = 'checksum' before a table is staged"
+    )]
+    NoChecksums {
+        /// Lake table.
+        table: String,
+        /// Tasks that ran without.
+        tasks: usize,
+    },
     /// The user asked to stop.
-    #[error("interrupted; run the same command again to continue")]
-    Interrupted,
+    #[error("interrupted by {signal}; run the same command again to continue")]
+    Interrupted {
+        /// `SIGINT` or `SIGTERM`.
+        signal: &'static str,
+    },
     /// A local file or terminal could not be used.
     #[error("{action} failed")]
     Io {

@@ -155,6 +155,20 @@ impl Location {
         Self { store: self.store.clone(), key }
     }
 
+    /// The same folder, and a dot before the name: what readers of data folders pass over.
+    #[must_use]
+    pub fn hidden(&self) -> Self {
+        let (folder, name) = self.key.rsplit_once('/').map_or(("", &*self.key), |(folder, name)| (folder, name));
+        self.with_key(folder).join(&format!(".{name}"))
+    }
+
+    /// Whether `other` lies below this folder.
+    #[must_use]
+    pub fn holds(&self, other: &Self) -> bool {
+        let rest = other.key.strip_prefix(self.key.trim_end_matches('/'));
+        self.store == other.store && rest.is_some_and(|rest| self.key.is_empty() || rest.starts_with('/'))
+    }
+
     /// Whether one of the two is the other or holds it.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
@@ -258,6 +272,12 @@ impl TableLayout {
         &self.root
     }
 
+    /// Folder of all manifests.
+    #[must_use]
+    pub fn manifests(&self) -> Location {
+        self.root.join("manifests")
+    }
+
     /// Folder of the Hive-partitioned staging files.
     #[must_use]
     pub fn staging_data(&self) -> &Location {
@@ -273,14 +293,14 @@ impl TableLayout {
     /// The snapshot manifest; its summary is the commit of the plan.
     #[must_use]
     pub fn snapshot_manifest(&self) -> ManifestFiles {
-        let folder = self.root.join("manifests");
+        let folder = self.manifests();
         ManifestFiles { summary: folder.join("manifest-summary.json"), data: folder.join("manifest-data.parquet") }
     }
 
     /// Manifest `number` (from 1) of a step.
     #[must_use]
     pub fn manifest(&self, step: Step, number: usize) -> ManifestFiles {
-        let folder = self.root.join("manifests").join(step.folder());
+        let folder = self.manifests().join(step.folder());
         ManifestFiles {
             summary: folder.join(&format!("manifest-summary/manifest-summary-{number}.json")),
             data: folder.join(&format!("manifest-data/manifest-data-{number}.parquet")),
@@ -290,13 +310,13 @@ impl TableLayout {
     /// Folder of a step's summaries: listing it tells what is done.
     #[must_use]
     pub fn summaries(&self, step: Step) -> Location {
-        self.root.join("manifests").join(step.folder()).join("manifest-summary")
+        self.manifests().join(step.folder()).join("manifest-summary")
     }
 
     /// The partition plan: commit of how staging files were grouped.
     #[must_use]
     pub fn partition_plan(&self) -> Location {
-        self.root.join("manifests").join(Step::PartitionFileGroups.folder()).join("manifest-summary.json")
+        self.manifests().join(Step::PartitionFileGroups.folder()).join("manifest-summary.json")
     }
 
     /// Result of the last validation.
@@ -366,6 +386,17 @@ mod tests {
             manifest.summary.uri().ends_with("/manifests/staging-file-groups/manifest-summary/manifest-summary-7.json")
         );
         assert_eq!(manifest_number("manifest-summary-7.json"), Some(7));
+    }
+
+    #[test]
+    fn hidden_file_and_what_a_folder_holds() {
+        let at = |text| Location::parse(text, Path::new("/")).unwrap();
+        assert_eq!(at("s3://b/k=1/f.parquet").hidden(), at("s3://b/k=1/.f.parquet"));
+        assert_eq!(at("s3://b/f").hidden(), at("s3://b/.f"));
+        assert!(at("/a/b/").holds(&at("/a/b/c")) && at("s3://b").holds(&at("s3://b/c")));
+        for other in ["/a/bc", "/a/b", "s3://a/b/c"] {
+            assert!(!at("/a/b").holds(&at(other)), "{other}");
+        }
     }
 
     #[test]

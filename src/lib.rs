@@ -29,6 +29,7 @@
 //! ```text
 //! main, cli, report     arguments; one short function per subcommand; the only file that prints
 //! query                 the tables of all steps in one SQL session, read-only
+//! clean                 files that no manifest lists
 //! bench                 what the micro benches call; only with the feature of that name
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
 //! snapshot              which files a snapshot table has, their one schema, how they are read
@@ -43,6 +44,7 @@
 //! config                SQL text to a checked project; every user error is born here, with its position
 //! manifest              the ledger: what is done is what manifests are committed
 //! layout, partition     all storage paths; Hive partition values
+//! checksum              sums over the values of columns, in any order                           (pure)
 //! spread                many small jobs on all threads, a bounded number at once
 //! error                 every failure, with its place
 //! ```
@@ -57,6 +59,8 @@
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
+pub mod checksum;
+pub mod clean;
 pub mod cli;
 pub mod compaction;
 pub mod config;

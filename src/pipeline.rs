@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::compaction::plan::{PartitionDetails, PartitionGroup};
 use crate::compaction::prepare::{Prepared, Staged, prepare};
 use crate::compaction::run::CompactTask;
-use crate::config::{LakeTable, Project};
+use crate::config::{LakeTable, Project, Verify};
 use crate::error::{Error, Result};
 use crate::lake::HiveLake;
 use crate::layout::Step;
@@ -22,7 +22,7 @@ use crate::manifest::{FileEntry, Ledger};
 use crate::session::Engine;
 use crate::staging::plan::{self, GroupDetails, Planner, StagePlan};
 use crate::staging::run::StageTask;
-use crate::validate::{Validation, validate};
+use crate::validate::{Proof, Validation, validate};
 use crate::write::{LakeColumns, OnRows};
 
 /// Is told what happens; called from many threads.
@@ -272,7 +272,7 @@ impl Pipeline {
 
     async fn explain(&self, plan: &StagePlan, files: &[FileEntry]) -> Result<Explain> {
         let text = |plan: Arc<dyn ExecutionPlan>| displayable(plan.as_ref()).indent(false).to_string();
-        let (_, stage) = self.stage_task(plan, 1, files).plan(self.on_rows()).await?;
+        let (_, stage) = self.stage_task(plan, 1, files).plan(self.on_rows(), None).await?;
         // What is staged is not known yet; the plan of any two runs is alike, and nothing is opened for it.
         let run = |name: &str| {
             let uri = plan.ledger.layout().staging_data().join(name).uri().into();
@@ -408,17 +408,17 @@ impl Pipeline {
         Ok(all)
     }
 
-    /// Compares all hops of every table, and marks complete ones.
+    /// Compares all hops of every table, and marks complete ones; a deep one reads every published value.
     ///
     /// # Errors
     /// [`Error::Validation`] of the first table that differs.
-    pub async fn validate(&self) -> Result<Vec<TableReport>> {
+    pub async fn validate(&self, deep: bool) -> Result<Vec<TableReport>> {
         let started = Instant::now();
         let mut reports = Vec::new();
         for lake in &self.project.lakes {
             let ledger = plan::ledger(&self.engine, &self.project, lake).await?;
-            let validation = validate(self.engine.stores(), &ledger, &lake.name).await?;
-            HiveLake::open(self.engine.stores(), ledger.layout()).await?.complete().await?;
+            let proof = Proof { engine: &self.engine, lake, ledger: &ledger, deep };
+            let validation = validate(proof).await?;
             reports.push(TableReport {
                 table: lake.name.clone(),
                 location: ledger.layout().lake().to_string(),
@@ -531,8 +531,9 @@ impl Pipeline {
         {
             return Ok(validation);
         }
-        let validation = validate(self.engine.stores(), &plan.ledger, &plan.lake.name).await?;
-        lake.complete().await?;
+        let deep = self.project.settings.verify == Verify::Checksum;
+        let proof = Proof { engine: &self.engine, lake: &plan.lake, ledger: &plan.ledger, deep };
+        let validation = validate(proof).await?;
         self.reporter.on(&Event::Complete { table: &plan.lake.name, rows: validation.footer_rows });
         Ok(validation)
     }
@@ -564,6 +565,7 @@ impl Pipeline {
             result: &plan.details.result,
             number,
             group,
+            verify: self.project.settings.verify,
         }
     }
 

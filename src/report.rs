@@ -18,10 +18,12 @@ use datafusion_cli::print_options::{MaxRows, PrintOptions};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
+use crate::clean::{Garbage, Why};
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::pipeline::{Event, PlanView, Reporter, TableReport, TableStatus, TaskSpec};
 use crate::query::QuerySession;
+use crate::session::Requests;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -136,19 +138,29 @@ impl Report {
     }
 
     /// What `run` or `publish` came to.
-    pub(crate) fn tables(&self, reports: &[TableReport]) {
-        self.validations(reports);
+    pub(crate) fn tables(&self, reports: &[TableReport], requests: &Requests) {
+        self.validations(reports, requests);
         if self.format == OutputFormat::Human && reports.iter().all(|report| report.tasks == 0) {
             print("nothing to do: all tables are complete");
         }
     }
 
     /// What `validate` came to.
-    pub(crate) fn validations(&self, reports: &[TableReport]) {
+    pub(crate) fn validations(&self, reports: &[TableReport], requests: &Requests) {
         self.bar.finish_and_clear();
+        let failed: u64 = requests.failed.values().sum();
         if self.format == OutputFormat::Json {
-            return print(&pretty(
-                &json!({ "version": 1, "tables": reports.iter().map(report_json).collect::<Vec<_>>() }),
+            let tables: Vec<Value> = reports.iter().map(report_json).collect();
+            let requests = json!({ "sent": requests.sent, "failed": requests.failed });
+            return print(&pretty(&json!({ "version": 1, "tables": tables, "requests": requests })));
+        }
+        if failed > 0 {
+            let kinds: Vec<String> = requests.failed.iter().map(|(kind, times)| format!("{kind}: {times}")).collect();
+            self.line(&format!(
+                "{} of {} failed and were sent again ({})",
+                HumanCount(failed),
+                count_u64(requests.sent, "request"),
+                kinds.join(", ")
             ));
         }
         let mut rows = vec![
@@ -238,6 +250,30 @@ impl Report {
                 let what = if is_new { "done" } else { "nothing to do, it was done before" };
                 print(&format!("lake.{} {step} group {}: {what}", task.table, task.group));
             }
+        }
+    }
+
+    /// What `clean` found: a line per file, to be piped on; how many, to standard error.
+    pub(crate) fn garbage(&self, garbage: &[Garbage], removed: bool) {
+        self.bar.finish_and_clear();
+        if self.format == OutputFormat::Json {
+            return print(&pretty(&json!({ "version": 1, "removed": removed, "files": garbage })));
+        }
+        for file in garbage {
+            let why = match file.why {
+                Why::Uncommitted => "uncommitted",
+                Why::Unfinished => "unfinished",
+                Why::Published => "published",
+            };
+            print(&format!("{why:11}  {:>10}  {}", HumanBytes(file.bytes).to_string(), file.uri));
+        }
+        if !self.quiet {
+            let bytes = HumanBytes(garbage.iter().map(|file| file.bytes).sum());
+            let what = if removed { "removed" } else { "nothing removed, add --remove" };
+            say(&match garbage {
+                [] => "no garbage".to_owned(),
+                _ => format!("{}, {bytes}: {what}", count(garbage.len(), "file")),
+            });
         }
     }
 
@@ -364,7 +400,8 @@ fn exit_code(error: &Error) -> u8 {
         | Error::GroupNeedsTable { .. }
         | Error::OutputFormat { .. } => 2,
         Error::Validation { .. } => 3,
-        Error::Interrupted => 130,
+        Error::Interrupted { signal: "SIGTERM" } => 143,
+        Error::Interrupted { .. } => 130,
         _ => 1,
     }
 }
@@ -445,7 +482,11 @@ fn table(rows: &[Vec<String>]) -> String {
 
 /// `1 file`, `2 files`.
 fn count(number: usize, noun: &str) -> String {
-    format!("{} {noun}{}", HumanCount(number as u64), if number == 1 { "" } else { "s" })
+    count_u64(number as u64, noun)
+}
+
+fn count_u64(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", HumanCount(number), if number == 1 { "" } else { "s" })
 }
 
 /// To standard output; a closed pipe is the reader's choice, not an error.
@@ -484,7 +525,9 @@ mod tests {
     fn exit_codes_tell_config_from_failure_and_from_validation() {
         let validation = Error::Validation { table: "t".into(), reason: "r".into() };
         let config = Error::NotUtf8 { path: "p".into(), offset: 1 };
-        assert_eq!([exit_code(&validation), exit_code(&config), exit_code(&Error::Interrupted)], [3, 2, 130]);
+        let interrupted = |signal| exit_code(&Error::Interrupted { signal });
+        assert_eq!([exit_code(&validation), exit_code(&config)], [3, 2]);
+        assert_eq!([interrupted("SIGINT"), interrupted("SIGTERM")], [130, 143]);
         assert_eq!(exit_code(&Error::NotPlanned { table: "t".into() }), 1);
     }
 }

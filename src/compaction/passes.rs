@@ -167,6 +167,8 @@ impl Passes<'_> {
                 .map_err(|source| Error::Parquet { uri: format!("schema of lake.{}", self.table), source })?,
             numbering: Numbering::Rolling(RollRule { target_bytes: u64::MAX, min_bytes: 0, max_bytes: u64::MAX }),
             total_rows: None,
+            is_published: false,
+            checksum: None,
             write_empty: true,
             on_rows: Arc::new(|_| ()),
         };

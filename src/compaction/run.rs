@@ -26,7 +26,8 @@ use serde::{Deserialize, Serialize};
 use super::merge::MergeRunsExec;
 use super::passes::{Merged, Passes};
 use super::plan::PartitionGroup;
-use crate::config::{LakeTable, SortKey, WriteCompression};
+use crate::checksum::{Checksum, ColumnSums};
+use crate::config::{LakeTable, SortKey, Verify, WriteCompression};
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::manifest::{FileEntry, Ledger, Manifest};
@@ -61,6 +62,9 @@ pub struct CompactDetails {
     pub bytes_spilled: u64,
     /// Wall time of the task.
     pub seconds: f64,
+    /// Sums over the values that were written, where `snaplake.verify` asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksums: Option<ColumnSums>,
     /// What each operator measured, the writer first.
     pub operators: Vec<Operator>,
 }
@@ -79,6 +83,7 @@ pub(crate) struct CompactTask<'a> {
     /// Group number, from 1.
     pub(crate) number: usize,
     pub(crate) group: &'a PartitionGroup,
+    pub(crate) verify: Verify,
 }
 
 impl CompactTask<'_> {
@@ -95,7 +100,7 @@ impl CompactTask<'_> {
             source: Box::new(source),
         };
         let started = Instant::now();
-        let Planned { session, plan, runs } = self.plan(on_rows).await.map_err(failed)?;
+        let Planned { session, plan, runs, checksum } = self.plan(on_rows).await.map_err(failed)?;
         let files =
             collect_files(Arc::clone(&plan), session.task_ctx()).await.map_err(|error| failed(unwrap_engine(error)))?;
         let operators = operators(&plan);
@@ -109,6 +114,7 @@ impl CompactTask<'_> {
             bytes_read: self.group.files.iter().map(|file| file.size).sum(),
             bytes_spilled: runs.bytes_spilled,
             seconds: started.elapsed().as_secs_f64(),
+            checksums: checksum.map(|checksum| checksum.sums()),
             operators,
         };
         let manifest = Manifest::new(files, details);
@@ -126,6 +132,7 @@ impl CompactTask<'_> {
         let session = self.engine.merge_session(&runs.files, runs.batch_rows).await?;
         let input = self.merged(&session, &runs.files, merge_keys)?;
         let folder = self.ledger.layout().lake().clone();
+        let checksum = (self.verify == Verify::Checksum).then(|| Arc::new(Checksum::of_all(schema)));
         let spec = WriteSpec {
             table: self.lake.name.clone(),
             store: self.engine.stores().open(&folder).await?,
@@ -142,11 +149,13 @@ impl CompactTask<'_> {
                 max_bytes: self.lake.max_file_size,
             }),
             total_rows: self.group.files.iter().map(|file| file.n_record).sum(),
+            is_published: true,
+            checksum: checksum.clone(),
             // An unpartitioned table without rows still has its columns; a partition without rows does not exist.
             write_empty: self.columns.partition.is_empty(),
             on_rows,
         };
-        Ok(Planned { session, plan: Arc::new(LakeWriteExec::new(input, Arc::new(spec))), runs })
+        Ok(Planned { session, plan: Arc::new(LakeWriteExec::new(input, Arc::new(spec))), runs, checksum })
     }
 
     /// The group's staging files, or longer runs that were made of them.
@@ -187,6 +196,7 @@ pub(crate) struct Planned {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     /// What the plan reads, kept until it has run.
     runs: Merged,
+    checksum: Option<Arc<Checksum>>,
 }
 
 /// First part of a lake file's name: the group's number, and a hash of what decides its rows. Not of the staging files, so

@@ -39,6 +39,16 @@ pub const SETTINGS: &[OptionDoc] = &[
     key("snaplake.file_group_size", "96MB", "Default of the table property file_group_size."),
     key("snaplake.write_compression", "zstd", "Default of the table property write_compression."),
     key("snaplake.compression_level", "that of the codec", "Default of the table property compression_level."),
+    key(
+        "snaplake.verify",
+        "count",
+        "What proves a lake: 'count' compares rows; 'checksum' also compares every value, and reads the lake once more.",
+    ),
+    key(
+        "snaplake.single_writer",
+        "false",
+        "Whether stores without conditional PUT may be written to: no two runs of one table at once then.",
+    ),
     key("snaplake.s3_endpoint", "AWS", "URL of an S3 endpoint that is not AWS, such as 'https://minio.example.com'."),
     key("snaplake.s3_region", "from the environment", "Region of the buckets, such as 'us-east-1'."),
     key("snaplake.s3_allow_http", "false", "Whether the endpoint may be reached without TLS."),

@@ -29,8 +29,22 @@ pub struct Settings {
     pub staging: Location,
     /// Root of the published lakes.
     pub datalake: Location,
+    /// What proves a lake.
+    pub verify: Verify,
+    /// Whether the user sees to it that no two runs write one table at once.
+    pub single_writer: bool,
     /// How to reach S3; credentials come from the environment.
     pub s3: S3Settings,
+}
+
+/// What is compared before a lake is called complete.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Rows.
+    #[default]
+    Count,
+    /// Rows, and every value by a checksum.
+    Checksum,
 }
 
 /// S3 access that is not a secret.
@@ -91,17 +105,27 @@ impl Written {
             snapshot_time,
             staging: location(staging, staging_base)?,
             datalake: location(datalake, datalake_base)?,
+            verify: match self.get("snaplake.verify") {
+                None => Verify::Count,
+                Some(value) => match value.text.to_lowercase().as_str() {
+                    "count" => Verify::Count,
+                    "checksum" => Verify::Checksum,
+                    _ => return Err(bad_value("snaplake.verify", value, "'count' or 'checksum'")),
+                },
+            },
+            single_writer: self.boolean("snaplake.single_writer")?,
             s3: self.s3()?,
         })
     }
 
+    /// False when it is not set.
+    fn boolean(&self, key: &'static str) -> Result<bool> {
+        let Some(value) = self.get(key) else { return Ok(false) };
+        boolean(&value.text).ok_or_else(|| bad_value(key, value, "true or false"))
+    }
+
     fn s3(&self) -> Result<S3Settings> {
-        let allow_http = match self.get("snaplake.s3_allow_http") {
-            Some(value) => {
-                boolean(&value.text).ok_or_else(|| bad_value("snaplake.s3_allow_http", value, "true or false"))?
-            }
-            None => false,
-        };
+        let allow_http = self.boolean("snaplake.s3_allow_http")?;
         let endpoint = self.get("snaplake.s3_endpoint");
         if let Some(url) = endpoint
             && !(url.text.starts_with("https://") || (allow_http && url.text.starts_with("http://")))

@@ -54,6 +54,18 @@ impl<'a> HiveLake<'a> {
         put.map(|_| ()).map_err(|source| store_error("write", &mark, source))
     }
 
+    /// Takes the mark away, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn withdraw(&self) -> Result<()> {
+        let mark = self.layout.success();
+        match self.store.delete(&mark.key()?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(store_error("delete", &mark, source)),
+        }
+    }
+
     /// Refuses a folder with data files whose names do not start with one of `stems`: one LIST.
     ///
     /// # Errors
@@ -65,7 +77,8 @@ impl<'a> HiveLake<'a> {
         while let Some(meta) = listing.try_next().await.map_err(|source| store_error("list", location, source))? {
             let name = meta.location.filename().unwrap_or_default();
             let stem = name.rsplit_once('-').map_or("", |(stem, _)| stem);
-            if name != "_SUCCESS" && !stems.contains(stem) {
+            // Readers pass over these names, of which some are ours.
+            if !name.starts_with(['.', '_']) && !stems.contains(stem) {
                 count += 1;
                 example.get_or_insert_with(|| name.to_owned());
             }

@@ -29,6 +29,9 @@ const AT_ONCE: usize = 64;
 /// On a local disk more threads only wait for one another at the folder.
 const AT_ONCE_LOCAL: usize = 8;
 
+/// How often a commit is tried whose requests fail for no reason of ours.
+const COMMIT_ATTEMPTS: usize = 3;
+
 /// Who wrote a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commit {
@@ -43,13 +46,20 @@ pub enum Commit {
 pub struct Ledger {
     store: Arc<dyn ObjectStore>,
     layout: Arc<TableLayout>,
+    single_writer: bool,
 }
 
 impl Ledger {
     /// `store` is the one of the staging location.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, layout: TableLayout) -> Self {
-        Self { store, layout: Arc::new(layout) }
+        Self { store, layout: Arc::new(layout), single_writer: false }
+    }
+
+    /// Does without the store's "create if absent": the user sees to it that there is one writer.
+    #[must_use]
+    pub fn with_single_writer(self, single_writer: bool) -> Self {
+        Self { single_writer, ..self }
     }
 
     /// Paths of this table.
@@ -151,6 +161,23 @@ impl Ledger {
         files: &ManifestFiles,
         manifest: &Manifest<D>,
     ) -> Result<Commit> {
+        // A store's client does not repeat a conditional write whose answer was lost. Here the answer can be found out.
+        for _ in 1..COMMIT_ATTEMPTS {
+            match self.try_commit(files, manifest).await {
+                Err(Error::Store { source: object_store::Error::Generic { source, .. }, uri, .. }) => {
+                    tracing::warn!(uri, source, "a commit failed; trying again");
+                }
+                other => return other,
+            }
+        }
+        self.try_commit(files, manifest).await
+    }
+
+    async fn try_commit<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        manifest: &Manifest<D>,
+    ) -> Result<Commit> {
         let ours = manifest.fingerprint();
         let data = codec::encode_files(&manifest.files, &files.data.uri())?;
         match self.put(&files.data, data.clone(), PutMode::Create).await {
@@ -171,6 +198,31 @@ impl Ledger {
                 self.compare::<D>(files, &ours).await?.ok_or_else(gone)
             }
             other => other.map(|()| Commit::New),
+        }
+    }
+
+    /// Commits as [`Ledger::commit`] does, and then tries to create the summary once more, which a store must refuse: one
+    /// that overwrites instead would let two runs commit the same task. To be called for a table's first manifest.
+    ///
+    /// # Errors
+    /// [`Error::NoConditionalPut`], after which the manifest is not committed; those of [`Ledger::commit`].
+    pub async fn commit_first<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        manifest: &Manifest<D>,
+    ) -> Result<Commit> {
+        let commit = self.commit(files, manifest).await?;
+        if commit == Commit::Already || self.single_writer {
+            return Ok(commit);
+        }
+        let summary = manifest.encode_summary(&files.data.uri(), &manifest.fingerprint())?;
+        match self.put(&files.summary, summary, PutMode::Create).await {
+            Err(error) if already_exists(&error) => Ok(commit),
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.revoke(files).await?;
+                Err(no_conditional_put(&files.summary))
+            }
         }
     }
 
@@ -203,6 +255,17 @@ impl Ledger {
         self.put(&files.data, codec::encode_files(&manifest.files, &files.data.uri())?, PutMode::Overwrite).await?;
         let summary = manifest.encode_summary(&files.data.uri(), &manifest.fingerprint())?;
         self.put(&files.summary, summary, PutMode::Overwrite).await
+    }
+
+    /// Makes a committed manifest uncommitted: from now on it is garbage. Its data file stays.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn revoke(&self, files: &ManifestFiles) -> Result<()> {
+        match self.store.delete(&files.summary.key()?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(store_error("delete", &files.summary, source)),
+        }
     }
 
     /// Replaces a small file beside the manifests.
@@ -242,14 +305,33 @@ impl Ledger {
         }
     }
 
-    async fn put(&self, location: &Location, bytes: Bytes, mode: PutMode) -> Result<()> {
+    async fn put(&self, location: &Location, bytes: Bytes, mut mode: PutMode) -> Result<()> {
+        if self.single_writer && mode == PutMode::Create {
+            mode = PutMode::Overwrite;
+            match self.store.head(&location.key()?).await {
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(source) => return Err(store_error("read", location, source)),
+                Ok(found) => {
+                    let (path, source) = (found.location.to_string(), "it was there before".into());
+                    return Err(store_error("write", location, object_store::Error::AlreadyExists { path, source }));
+                }
+            }
+        }
+        let is_create = mode == PutMode::Create;
         let options = PutOptions { mode, ..PutOptions::default() };
-        self.store
-            .put_opts(&location.key()?, PutPayload::from(bytes), options)
-            .await
-            .map(|_| ())
-            .map_err(|source| store_error("write", location, source))
+        self.store.put_opts(&location.key()?, PutPayload::from(bytes), options).await.map(|_| ()).map_err(|source| {
+            match source {
+                object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. } if is_create => {
+                    no_conditional_put(location)
+                }
+                source => store_error("write", location, source),
+            }
+        })
     }
+}
+
+fn no_conditional_put(location: &Location) -> Error {
+    Error::NoConditionalPut { store: location.store().to_owned() }
 }
 
 fn already_exists(error: &Error) -> bool {

@@ -1,11 +1,13 @@
 //! What a task runs in: the stores it reads and writes, the memory it may use, and the engine set up for exact,
 //! repeatable results.
 
+mod attempts;
 mod engine;
 mod functions;
 mod pinned;
 mod stores;
 
+pub use attempts::Requests;
 pub(crate) use engine::BATCH_ROWS;
 pub use engine::{Engine, EngineOptions};
 pub(crate) use pinned::{CONTENT_TAG, Pin, PinnedStore};

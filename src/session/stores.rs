@@ -13,6 +13,7 @@ use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use url::Url;
 
+use super::attempts::{Attempts, Requests};
 use crate::config::S3Settings;
 use crate::error::{Error, Result};
 use crate::layout::{Location, store_of};
@@ -22,6 +23,7 @@ use crate::manifest::FileEntry;
 #[derive(Debug, Default)]
 pub struct Stores {
     s3: S3Settings,
+    attempts: Attempts,
     open: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
 }
 
@@ -29,13 +31,19 @@ impl Stores {
     /// No store is opened yet.
     #[must_use]
     pub fn new(s3: S3Settings) -> Self {
-        Self { s3, open: Mutex::default() }
+        Self { s3, ..Self::default() }
     }
 
     /// Puts a store of the caller's in place; `url` is scheme and bucket. Unless that is `file://`, the store must take
     /// etags in quotes, as HTTP does.
     pub fn insert(&self, url: &str, store: Arc<dyn ObjectStore>) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(url.to_owned(), store);
+    }
+
+    /// Requests that were sent over HTTP so far.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        self.attempts.so_far()
     }
 
     /// The store of a location.
@@ -53,9 +61,13 @@ impl Stores {
             Some(("file", _)) => Arc::new(LocalFileSystem::new()),
             Some(("s3", _)) => self.open_s3(url).await.map_err(failed)?,
             Some(("gs", _)) => {
-                Arc::new(GoogleCloudStorageBuilder::from_env().with_url(url).build().map_err(|e| failed(e.into()))?)
+                let builder = GoogleCloudStorageBuilder::from_env().with_url(url);
+                Arc::new(builder.with_http_connector(self.attempts.clone()).build().map_err(|e| failed(e.into()))?)
             }
-            Some(_) => Arc::new(MicrosoftAzureBuilder::from_env().with_url(url).build().map_err(|e| failed(e.into()))?),
+            Some(_) => {
+                let builder = MicrosoftAzureBuilder::from_env().with_url(url);
+                Arc::new(builder.with_http_connector(self.attempts.clone()).build().map_err(|e| failed(e.into()))?)
+            }
             None => return Err(Error::Location { location: url.to_owned(), reason: "it has no scheme" }),
         };
         self.insert(url, Arc::clone(&store));
@@ -94,7 +106,7 @@ impl Stores {
             ..AwsOptions::default()
         };
         let builder = get_s3_object_store_builder(&Url::parse(url)?, &options, false).await?;
-        Ok(Arc::new(builder.build()?))
+        Ok(Arc::new(builder.with_http_connector(self.attempts.clone()).build()?))
     }
 }
 

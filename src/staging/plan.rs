@@ -345,7 +345,7 @@ impl<'a> Planner<'a> {
 pub async fn ledger(engine: &Engine, project: &Project, lake: &LakeTable) -> Result<Ledger> {
     let layout = project.layout(lake);
     let store = engine.stores().open(layout.root()).await?;
-    Ok(Ledger::new(store, layout))
+    Ok(Ledger::new(store, layout).with_single_writer(project.settings.single_writer))
 }
 
 /// The committed plan without its files, for a single task.
@@ -365,14 +365,14 @@ pub async fn commit(mut plan: StagePlan) -> Result<StagePlan> {
     if plan.committed {
         return Ok(plan);
     }
-    write_groups(&plan).await?;
     let target = plan.ledger.layout().snapshot_manifest();
+    if plan.replaces {
+        // First, since a summary beside the data of another plan would be neither.
+        plan.ledger.revoke(&target).await?;
+    }
+    write_groups(&plan).await?;
     let manifest = Manifest { files: plan.groups.take_files(), details: plan.details.clone() };
-    let committed = if plan.replaces {
-        plan.ledger.write(&target, &manifest).await.map(|()| Commit::New)
-    } else {
-        plan.ledger.commit(&target, &manifest).await
-    };
+    let committed = plan.ledger.commit_first(&target, &manifest).await;
     plan.groups.put_back(manifest.files);
     match committed {
         Ok(Commit::New) => Ok(StagePlan { committed: true, replaces: false, ..plan }),

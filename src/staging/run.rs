@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use datafusion::arrow::compute::SortOptions;
+use datafusion::arrow::datatypes::FieldRef;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
@@ -23,7 +24,8 @@ use serde::{Deserialize, Serialize};
 use super::order::RunOrder;
 use super::plan::{PlanDetails, bind};
 use super::sort::SortRunsExec;
-use crate::config::{FileFormat, LakeTable, Project};
+use crate::checksum::{Checksum, ColumnSums};
+use crate::config::{FileFormat, LakeTable, Project, Verify};
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::manifest::{FileEntry, Ledger, Manifest};
@@ -52,6 +54,9 @@ pub struct StageDetails {
     pub bytes_spilled: u64,
     /// Wall time of the task.
     pub seconds: f64,
+    /// Sums over the values that the SELECT gave, where `snaplake.verify` asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksums: Option<ColumnSums>,
     /// What each operator measured, the writer first.
     pub operators: Vec<Operator>,
 }
@@ -95,7 +100,8 @@ impl StageTask<'_> {
 
     async fn write(&self, on_rows: OnRows) -> Result<Manifest<StageDetails>> {
         let started = Instant::now();
-        let (session, plan) = self.plan(on_rows).await?;
+        let checksum = self.checksum()?;
+        let (session, plan) = self.plan(on_rows, checksum.clone()).await?;
         let files = collect_files(Arc::clone(&plan), session.task_ctx()).await.map_err(unwrap_engine)?;
         let operators = operators(&plan);
         let details = StageDetails {
@@ -107,15 +113,31 @@ impl StageTask<'_> {
             bytes_read: self.files.iter().map(|file| file.size).sum(),
             bytes_spilled: bytes_spilled(&operators),
             seconds: started.elapsed().as_secs_f64(),
+            checksums: checksum.map(|checksum| checksum.sums()),
             operators,
         };
         Ok(Manifest::new(files, details))
+    }
+
+    /// Of the columns that stand in files; those in the path are seen by their partition.
+    fn checksum(&self) -> Result<Option<Arc<Checksum>>> {
+        if self.project.settings.verify != Verify::Checksum {
+            return Ok(None);
+        }
+        let output = self.details.output_schema.decode()?;
+        let columns = LakeColumns::new(&output, self.lake)?.file;
+        let place = |field: &FieldRef| {
+            let index = output.index_of(field.name()).map_err(|error| Error::Engine(error.into()))?;
+            Ok((index, field.name().clone()))
+        };
+        Ok(Some(Arc::new(Checksum::new(columns.fields().iter().map(place).collect::<Result<_>>()?))))
     }
 
     /// The whole task as a physical plan.
     pub(crate) async fn plan(
         &self,
         on_rows: OnRows,
+        checksum: Option<Arc<Checksum>>,
     ) -> Result<(datafusion::prelude::SessionContext, Arc<dyn ExecutionPlan>)> {
         let (session, select) = bind(self.engine, self.project, self.lake, self.details, self.files).await?;
         let mut input = session.state().create_physical_plan(&select.plan).await.map_err(unwrap_engine)?;
@@ -138,11 +160,13 @@ impl StageTask<'_> {
                 .map_err(|source| Error::Parquet { uri: format!("schema of lake.{}", self.lake.name), source })?,
             numbering: if order.is_some() { Numbering::Runs } else { Numbering::Rolling(STAGING_FILES) },
             total_rows: None,
+            is_published: false,
             write_empty: false,
+            checksum: checksum.clone().filter(|_| order.is_none()),
             on_rows,
         };
         if let Some(order) = order {
-            input = Arc::new(SortRunsExec::new(input, Arc::new(order), self.details.run_bytes));
+            input = Arc::new(SortRunsExec::new(input, Arc::new(order), self.details.run_bytes, checksum));
         }
         Ok((session, Arc::new(LakeWriteExec::new(input, Arc::new(spec)))))
     }

@@ -33,6 +33,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 
 use super::order::RunOrder;
+use crate::checksum::Checksum;
 use crate::session::BATCH_ROWS;
 use crate::write::used_bytes;
 
@@ -42,6 +43,7 @@ pub(crate) struct SortRunsExec {
     input: Arc<dyn ExecutionPlan>,
     order: Arc<RunOrder>,
     run_bytes: u64,
+    checksum: Option<Arc<Checksum>>,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -52,8 +54,13 @@ impl SortRunsExec {
     /// name too.
     const COLUMN: &str = "__run";
 
-    /// `input` has one partition.
-    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, order: Arc<RunOrder>, run_bytes: u64) -> Self {
+    /// `input` has one partition; `checksum` adds up its values.
+    pub(crate) fn new(
+        input: Arc<dyn ExecutionPlan>,
+        order: Arc<RunOrder>,
+        run_bytes: u64,
+        checksum: Option<Arc<Checksum>>,
+    ) -> Self {
         let mut fields: Vec<_> = input.schema().fields().iter().cloned().collect();
         fields.push(Arc::new(Field::new(Self::COLUMN, DataType::UInt32, false)));
         let schema = Arc::new(Schema::new(fields));
@@ -67,6 +74,7 @@ impl SortRunsExec {
             input,
             order,
             run_bytes,
+            checksum,
             schema,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -114,7 +122,7 @@ impl ExecutionPlan for SortRunsExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(children.swap_remove(0), Arc::clone(&self.order), self.run_bytes)))
+        Ok(Arc::new(Self::new(children.swap_remove(0), Arc::clone(&self.order), self.run_bytes, self.checksum.clone())))
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -132,6 +140,7 @@ impl ExecutionPlan for SortRunsExec {
             order: Arc::clone(&self.order),
             schema: Arc::clone(&self.schema),
             run_bytes: usize::try_from(self.run_bytes).unwrap_or(usize::MAX),
+            checksum: self.checksum.clone(),
             run: None,
             number: 0,
             reservation: MemoryConsumer::new("SortRuns").register(context.memory_pool()),
@@ -161,6 +170,7 @@ struct Sorter {
     order: Arc<RunOrder>,
     schema: SchemaRef,
     run_bytes: usize,
+    checksum: Option<Arc<Checksum>>,
     run: Option<Run>,
     number: u32,
     reservation: MemoryReservation,
@@ -175,6 +185,9 @@ impl Sorter {
             return Ok(());
         }
         let timer = self.compute.timer();
+        if let Some(checksum) = &self.checksum {
+            checksum.add(&batch)?;
+        }
         let bytes = used_bytes(&batch);
         let run = self.run.get_or_insert_with(|| {
             // Room for a quarter more rows than this first batch lets expect, so that a run seldom ends for want of it.

@@ -32,6 +32,7 @@ use object_store::ObjectStore;
 use super::encoding::FileEncoding;
 use super::roll::RollRule;
 use super::writer::{Columns, Writer};
+use crate::checksum::Checksum;
 use crate::error::Error;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
@@ -62,8 +63,12 @@ pub(crate) struct WriteSpec {
     pub(crate) numbering: Numbering,
     /// Rows of the whole input, if known; makes files of even size.
     pub(crate) total_rows: Option<u64>,
+    /// Whether others read the folder while it is written.
+    pub(crate) is_published: bool,
     /// Whether to write a file without rows when there are none.
     pub(crate) write_empty: bool,
+    /// What adds up the values that are written, if anything does; its columns are those of the input.
+    pub(crate) checksum: Option<Arc<Checksum>>,
     /// Progress.
     pub(crate) on_rows: OnRows,
 }

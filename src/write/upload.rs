@@ -2,7 +2,9 @@
 //!
 //! Keeps what the store answers (its etag), the bytes and a hash of the content, which is what a manifest row needs and
 //! what `object_store`'s own buffered writer throws away. A failed upload is aborted, so no parts stay behind; a file
-//! becomes visible only when it is whole.
+//! becomes visible only when it is whole. Object stores do that by themselves. A killed process leaves half a local file
+//! beside the place where it belongs, so in a folder that others read a local file has a name with a dot until then,
+//! which readers of data folders pass over.
 
 use std::hash::Hasher;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +14,7 @@ use datafusion::parquet::arrow::async_writer::AsyncFileWriter;
 use datafusion::parquet::errors::{ParquetError, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
 use twox_hash::XxHash64;
 
@@ -33,7 +36,9 @@ pub(super) struct Stored {
 /// Sink of a Parquet writer; [`Upload::outcome`] tells the result after the writer has completed it.
 pub(super) struct Upload {
     store: Arc<dyn ObjectStore>,
-    path: object_store::path::Path,
+    path: Path,
+    /// Where the bytes go first, if not to `path`.
+    hidden: Option<Path>,
     /// Etags of local files follow inode and time instead of the content, so two writers of the same bytes would differ.
     content_etag: bool,
     buffer: BytesMut,
@@ -44,10 +49,11 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, path: object_store::path::Path, content_etag: bool) -> Self {
+    pub(super) fn new(store: Arc<dyn ObjectStore>, path: Path, content_etag: bool) -> Self {
         Self {
             store,
             path,
+            hidden: None,
             content_etag,
             buffer: BytesMut::new(),
             multipart: None,
@@ -55,6 +61,15 @@ impl Upload {
             bytes: 0,
             outcome: Arc::default(),
         }
+    }
+
+    /// Writes to `hidden`, and gives the file its name when it is whole.
+    pub(super) fn by_way_of(self, hidden: Path) -> Self {
+        Self { hidden: Some(hidden), ..self }
+    }
+
+    fn target(&self) -> &Path {
+        self.hidden.as_ref().unwrap_or(&self.path)
     }
 
     /// Filled when the upload is complete.
@@ -81,7 +96,7 @@ impl Upload {
         }
         self.buffer.extend_from_slice(&bytes);
         if self.buffer.len() >= PART_BYTES {
-            let upload = self.store.put_multipart(&self.path).await?;
+            let upload = self.store.put_multipart(self.target()).await?;
             let mut multipart = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
             multipart.put(self.buffer.split().freeze());
             self.multipart = Some(multipart);
@@ -92,13 +107,31 @@ impl Upload {
     async fn finish(&mut self) -> object_store::Result<()> {
         let answer = match self.multipart.take() {
             Some(multipart) => multipart.finish().await?,
-            None => self.store.put(&self.path, PutPayload::from(self.buffer.split().freeze())).await?,
+            None => {
+                let payload = PutPayload::from(self.buffer.split().freeze());
+                self.store.put(self.target(), payload).await?
+            }
         };
+        if let Some(hidden) = &self.hidden {
+            show(&self.store, hidden, &self.path, self.bytes).await?;
+        }
         let etag = answer.e_tag.map(|etag| etag.trim_matches('"').to_owned()).filter(|etag| !etag.is_empty());
         let content = || format!("{CONTENT_TAG}{:016x}", self.hash.finish());
         let etag = if self.content_etag { content() } else { etag.unwrap_or_else(content) };
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Stored { etag, bytes: self.bytes };
         Ok(())
+    }
+}
+
+/// Gives a whole file its name.
+async fn show(store: &Arc<dyn ObjectStore>, hidden: &Path, path: &Path, bytes: u64) -> object_store::Result<()> {
+    match store.rename(hidden, path).await {
+        // Another writer of the same task took it for its own, which has the same bytes.
+        Err(error @ object_store::Error::NotFound { .. }) => match store.head(path).await {
+            Ok(found) if found.size == bytes => Ok(()),
+            _ => Err(error),
+        },
+        other => other,
     }
 }
 
@@ -118,8 +151,8 @@ impl AsyncFileWriter for Upload {
 
 #[cfg(test)]
 mod tests {
+    use object_store::local::LocalFileSystem;
     use object_store::memory::InMemory;
-    use object_store::path::Path;
 
     use super::*;
 
@@ -156,5 +189,31 @@ mod tests {
         assert_eq!(one, other);
         assert!(one.etag.starts_with(CONTENT_TAG));
         assert_ne!(one.etag, different.etag);
+    }
+
+    #[tokio::test]
+    async fn hidden_file_has_its_name_when_it_is_whole_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
+        let visible = || {
+            let names = std::fs::read_dir(folder.path().join("k=1")).into_iter().flatten();
+            names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).filter(|name| !name.starts_with('.'))
+        };
+        for length in [10, PART_BYTES + 10] {
+            let upload = || {
+                Upload::new(Arc::clone(&store) as _, Path::from("k=1/f.parquet"), true)
+                    .by_way_of(Path::from("k=1/.f.parquet"))
+            };
+            let (mut one, mut other) = (upload(), upload());
+            for upload in [&mut one, &mut other] {
+                upload.write(Bytes::from(vec![7; length])).await.unwrap();
+                assert_eq!(visible().count(), 0);
+            }
+            one.complete().await.unwrap();
+            assert_eq!(visible().collect::<Vec<_>>(), ["f.parquet"]);
+            other.complete().await.unwrap();
+            assert_eq!(std::fs::read(folder.path().join("k=1/f.parquet")).unwrap(), vec![7; length]);
+            std::fs::remove_dir_all(folder.path().join("k=1")).unwrap();
+        }
     }
 }

@@ -149,6 +149,9 @@ impl Writer {
         if batch.num_rows() == 0 {
             return Ok(());
         }
+        if let Some(checksum) = &self.spec.checksum {
+            checksum.add(batch)?;
+        }
         let keys: Vec<ArrayRef> =
             self.columns.partition.iter().map(|&column| Arc::clone(batch.column(column))).collect();
         // A batch holds rows of one run.
@@ -219,7 +222,11 @@ impl Writer {
         };
         let location = spec.folder.join(&partition).join(&name);
         let path = location.key().map_err(external)?;
-        let upload = Upload::new(Arc::clone(&spec.store), path, location.store() == "file://");
+        let is_local = location.store() == "file://";
+        let mut upload = Upload::new(Arc::clone(&spec.store), path, is_local);
+        if is_local && spec.is_published {
+            upload = upload.by_way_of(location.hidden().key().map_err(external)?);
+        }
         let outcome = upload.outcome();
         let properties = spec.encoding.properties(first, self.rows_left.unwrap_or(0))?;
         let row_bytes = used_bytes(first) / first.num_rows().max(1);

@@ -12,7 +12,7 @@ const ORDER: [&[&str]; 13] = [
     &["main"],
     &["cli"],
     &["report"],
-    &["query", "bench"],
+    &["query", "clean", "bench"],
     &["pipeline", "validate"],
     &["snapshot", "group", "staging", "compaction", "lake"],
     &["write"],
@@ -20,7 +20,7 @@ const ORDER: [&[&str]; 13] = [
     &["config"],
     &["manifest"],
     &["layout", "partition"],
-    &["spread"],
+    &["spread", "checksum"],
     &["error"],
 ];
 

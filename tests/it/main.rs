@@ -4,8 +4,13 @@
 
 mod architecture;
 mod bad_input;
+mod clean;
 mod cli;
+mod crash;
+mod faults;
+mod hostile;
 mod project;
+mod proof;
 mod readme;
 mod requests;
 mod s3;

@@ -186,7 +186,7 @@ async fn requests_of_each_step_are_as_few_as_they_were() {
     bucket.command("run again", |job| async move { job.run().await.unwrap() }).await;
     assert_snapshot!(bucket.report, @r"
     plan: GET 1, LIST 1, HEAD 0, PUT 0, DELETE 0
-    stage: GET 7, LIST 2, HEAD 0, PUT 23, DELETE 0
+    stage: GET 7, LIST 2, HEAD 0, PUT 24, DELETE 0
     stage again: GET 2, LIST 1, HEAD 0, PUT 0, DELETE 0
     publish: GET 42, LIST 2, HEAD 0, PUT 17, DELETE 0
     run again: GET 4, LIST 2, HEAD 1, PUT 0, DELETE 0
@@ -203,7 +203,7 @@ async fn requests_of_tasks_by_hand_do_not_grow_with_the_other_groups() {
     let ran = bucket.command("stage 3 again", |job| async move { job.run_task(&staged(3)).await }).await;
     assert!(!ran.unwrap());
     assert_snapshot!(bucket.report, @"
-    stage 1: GET 6, LIST 1, HEAD 1, PUT 13, DELETE 0
+    stage 1: GET 6, LIST 1, HEAD 1, PUT 14, DELETE 0
     stage 2: GET 5, LIST 0, HEAD 1, PUT 5, DELETE 0
     stage 3: GET 5, LIST 0, HEAD 1, PUT 5, DELETE 0
     stage 3 again: GET 1, LIST 0, HEAD 1, PUT 0, DELETE 0
@@ -277,7 +277,7 @@ async fn planning_reads_one_manifest_and_writes_one_pair_per_group_however_many_
     assert!(again.committed && again.groups.len() == 200 && again.files() == 20_000);
     assert_snapshot!(bucket.report, @"
     plan: GET 3, LIST 0, HEAD 0, PUT 0, DELETE 0
-    commit: GET 0, LIST 0, HEAD 0, PUT 402, DELETE 0
+    commit: GET 0, LIST 0, HEAD 0, PUT 403, DELETE 0
     plan again: GET 2, LIST 0, HEAD 0, PUT 0, DELETE 0
     ");
 }

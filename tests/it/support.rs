@@ -1,5 +1,7 @@
 //! What the tests share: a folder with a generated export, the program, and file trees that can be compared.
 
+pub(crate) mod faulty;
+pub(crate) mod proxy;
 pub(crate) mod s3_server;
 
 use std::collections::BTreeMap;

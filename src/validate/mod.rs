@@ -6,8 +6,12 @@
 //! ```
 //!
 //! Between "read" and "gave" stands the SELECT, which may filter or join: that difference is counted, not judged. All
-//! others must be zero. The result is kept as `validation.json`; a difference is an error, and nothing is marked as
-//! complete. It compares counts, not values.
+//! others must be zero. Where tasks were told to, they kept checksums of what they gave and wrote: these must agree too, and
+//! a deep validation compares them with what is in the files now ([`deep`]). The result is kept as `validation.json`; a
+//! difference is an error, and the mark of a complete table is not put, or taken away. A store that cannot be asked is an
+//! error too, but says nothing about the lake.
+
+mod deep;
 
 use std::sync::Arc;
 
@@ -15,16 +19,22 @@ use futures::TryStreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use self::deep::Published;
+use crate::checksum::ColumnSums;
 use crate::compaction::plan::PartitionDetails;
 use crate::compaction::run::CompactDetails;
+use crate::config::LakeTable;
 use crate::error::{Error, Result};
+use crate::lake::HiveLake;
 use crate::layout::{Location, Step};
+use crate::manifest::ledger::store_error;
 use crate::manifest::{FileEntry, Ledger, Manifest};
-use crate::session::{OpenStores, Stores};
+use crate::session::{Engine, OpenStores};
 use crate::snapshot::read_footer;
 use crate::spread::spread;
 use crate::staging::plan::PlanDetails;
 use crate::staging::run::StageDetails;
+use crate::write::LakeColumns;
 
 /// Requests under way at once.
 const AT_ONCE: usize = 32;
@@ -91,43 +101,70 @@ pub struct Validation {
     pub footer_rows: u64,
     /// Partitions of the lake.
     pub partitions: u64,
+    /// Whether checksums of all values were compared from the SELECT to the publish tasks.
+    #[serde(default)]
+    pub checksums: bool,
+    /// Whether they were compared with the values in the published files.
+    #[serde(default)]
+    pub deep: bool,
 }
 
-/// Compares all hops of a published table and writes the result beside the manifests.
+/// What is to be proven.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Proof<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) lake: &'a LakeTable,
+    pub(crate) ledger: &'a Ledger,
+    /// Whether the published files are read whole.
+    pub(crate) deep: bool,
+}
+
+/// Compares all hops of a published table, writes the result beside the manifests, and marks the table as complete or not.
 ///
 /// # Errors
-/// [`Error::Validation`] when something differs; [`Error::NotPlanned`], [`Error::NotStaged`] when it is too early.
-pub(crate) async fn validate(stores: &Stores, ledger: &Ledger, table: &str) -> Result<Validation> {
-    let validation = compare(stores, ledger, table).await?;
+/// [`Error::Validation`] when something differs; [`Error::NotPlanned`], [`Error::NotStaged`] when it is too early;
+/// [`Error::NoChecksums`] when a deep one has nothing to compare with.
+pub(crate) async fn validate(proof: Proof<'_>) -> Result<Validation> {
+    let (ledger, table) = (proof.ledger, proof.lake.name.as_str());
+    let mark = HiveLake::open(proof.engine.stores(), ledger.layout()).await?;
+    let validation = compare(proof).await?;
     let text = serde_json::to_vec_pretty(&validation).map_err(|source| Error::DecodeManifest {
         uri: ledger.layout().validation().to_string(),
         source: source.into(),
     })?;
     ledger.write_file(&ledger.layout().validation(), text.into()).await?;
     if validation.valid {
+        mark.complete().await?;
         Ok(validation)
     } else {
+        mark.withdraw().await?;
         Err(Error::Validation { table: table.to_owned(), reason: validation.differences.join("; ") })
     }
 }
 
-async fn compare(stores: &Stores, ledger: &Ledger, table: &str) -> Result<Validation> {
+async fn compare(proof: Proof<'_>) -> Result<Validation> {
+    let Proof { engine, lake: LakeTable { name: table, .. }, ledger, deep } = proof;
     let layout = ledger.layout();
     let plan = ledger.read::<PlanDetails>(&layout.snapshot_manifest()).await?;
-    let plan = plan.ok_or_else(|| Error::NotPlanned { table: table.to_owned() })?;
+    let plan = plan.ok_or_else(|| Error::NotPlanned { table: table.clone() })?;
     let snapshot = Hop::of(&plan.files);
     let mut differences = Differences::default();
 
     let (mut staging, mut rows_read, mut rows_selected) = (Hop::default(), 0, 0);
+    let (mut selected, mut without_sums) = (ColumnSums::default(), 0);
     let total = plan.details.groups;
     let staged = each::<StageDetails>(ledger, Step::StagingFileGroups, total, |manifest| {
         rows_read += manifest.details.rows_read;
         rows_selected += manifest.details.rows_written;
         staging.add(&manifest.files);
+        match &manifest.details.checksums {
+            Some(sums) => selected.add(sums),
+            None => without_sums += 1,
+        }
     })
     .await?;
     if staged < total {
-        return Err(Error::NotStaged { table: table.to_owned(), missing: total - staged, total });
+        return Err(Error::NotStaged { table: table.clone(), missing: total - staged, total });
     }
     if let Some(rows) = snapshot.rows {
         differences.compare("rows of the snapshot files", rows, "rows read by stage tasks", rows_read);
@@ -139,12 +176,23 @@ async fn compare(stores: &Stores, ledger: &Ledger, table: &str) -> Result<Valida
     let mut grouped = Hop::default();
     each::<PartitionDetails>(ledger, Step::PartitionFileGroups, groups, |manifest| grouped.add(&manifest.files))
         .await?;
-    let mut files = Vec::new();
-    let done =
-        each::<CompactDetails>(ledger, Step::DatalakeFileGroups, groups, |manifest| files.extend(manifest.files))
-            .await?;
+    let (mut files, mut published, mut written) = (Vec::new(), Vec::new(), ColumnSums::default());
+    let done = each::<CompactDetails>(ledger, Step::DatalakeFileGroups, groups, |manifest| {
+        match manifest.details.checksums {
+            None => without_sums += 1,
+            Some(sums) => {
+                written.add(&sums);
+                if deep {
+                    let (partition, files) = (manifest.details.partition, manifest.files.clone());
+                    published.push(Published { partition, files, sums });
+                }
+            }
+        }
+        files.extend(manifest.files);
+    })
+    .await?;
     if groups == 0 || done < groups {
-        return Err(Error::NotPublished { table: table.to_owned(), done, total: groups });
+        return Err(Error::NotPublished { table: table.clone(), done, total: groups });
     }
     differences.compare(
         "rows of staging files",
@@ -161,14 +209,26 @@ async fn compare(stores: &Stores, ledger: &Ledger, table: &str) -> Result<Valida
         lake.rows.unwrap_or(0),
     );
 
-    let footers = footers(stores, &files, &mut differences).await?;
+    if without_sums == 0 {
+        for column in selected.differing(&written) {
+            differences.0.push(format!("column '{column}': its values are not those that the SELECT gave"));
+        }
+    }
+    let footers = footers(engine, &files, &mut differences).await?;
     differences.compare("rows of lake files", lake.rows.unwrap_or(0), "rows in their footers", footers);
+    if deep {
+        if without_sums > 0 {
+            return Err(Error::NoChecksums { table: table.clone(), tasks: without_sums });
+        }
+        let columns = LakeColumns::new(plan.details.output_schema.decode()?.as_ref(), proof.lake)?;
+        differences.0.extend(deep::differences(engine, &columns, &published).await?);
+    }
     let mut partitions: Vec<_> = files.iter().filter_map(|file| file.partition.as_deref()).collect();
     partitions.sort_unstable();
     partitions.dedup();
     Ok(Validation {
         version: 1,
-        table: table.to_owned(),
+        table: table.clone(),
         plan: plan.details.id,
         valid: differences.0.is_empty(),
         differences: differences.0,
@@ -180,6 +240,8 @@ async fn compare(stores: &Stores, ledger: &Ledger, table: &str) -> Result<Valida
         lake,
         footer_rows: footers,
         partitions: partitions.len() as u64,
+        checksums: without_sums == 0,
+        deep,
     })
 }
 
@@ -213,8 +275,8 @@ async fn each<D: Serialize + DeserializeOwned + Send + 'static>(
 }
 
 /// Rows in the footers of all files; a file that is gone, changed or has other rows is a difference.
-async fn footers(stores: &Stores, files: &[FileEntry], differences: &mut Differences) -> Result<u64> {
-    let opened = stores.open_all(files).await?;
+async fn footers(engine: &Engine, files: &[FileEntry], differences: &mut Differences) -> Result<u64> {
+    let opened = engine.stores().open_all(files).await?;
     let reads = files.iter().map(|file| {
         let (file, opened) = (file.clone(), Arc::clone(&opened));
         async move { Ok((footer_rows(&opened, &file).await, file)) }
@@ -233,6 +295,9 @@ async fn footers(stores: &Stores, files: &[FileEntry], differences: &mut Differe
                 );
                 sum += rows;
             }
+            Err(error) if let Some(source) = store_failure(error.as_ref()) => {
+                return Err(store_error("read", &location, source));
+            }
             Err(error) => differences.0.push(format!("{location} is gone, changed or unreadable: {error}")),
         }
     }
@@ -243,4 +308,21 @@ async fn footer_rows(opened: &OpenStores, file: &FileEntry) -> Result<u64, Box<d
     let location = Location::from_uri(&file.uri)?;
     let footer = read_footer(opened.of(&location)?, &location, file).await?;
     Ok(u64::try_from(footer.file_metadata().num_rows())?)
+}
+
+/// Why the store gave no answer; `None` if it did, and the file is not what it should be.
+fn store_failure(error: &(dyn std::error::Error + 'static)) -> Option<object_store::Error> {
+    use object_store::Error::{Generic, NotFound, PermissionDenied, Precondition, Unauthenticated};
+    let found = error.downcast_ref::<object_store::Error>();
+    match found {
+        None => error.source().and_then(store_failure),
+        Some(NotFound { .. } | Precondition { .. }) => None,
+        Some(PermissionDenied { path, source }) => {
+            Some(PermissionDenied { path: path.clone(), source: source.to_string().into() })
+        }
+        Some(Unauthenticated { path, source }) => {
+            Some(Unauthenticated { path: path.clone(), source: source.to_string().into() })
+        }
+        Some(other) => Some(Generic { store: "store", source: other.to_string().into() }),
+    }
 }

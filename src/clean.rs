@@ -1,0 +1,285 @@
+//! Garbage: files in a table's folders that no manifest lists; found, and removed if asked to.
+//!
+//! ```text
+//! manifests/    a data file whose summary was never written, groups of a plan that was replaced
+//! staging       files of tasks that were not committed; all of them, if wanted, once the lake is complete
+//! lake          files of tasks that were not committed, known by the names that this plan gives
+//! local         half files, whose names end in '#' and a number
+//! ```
+//!
+//! A file that a manifest lists is never touched, nor is a file in the lake's folder whose name this plan does not give. A task
+//! that is still running has written files that no manifest lists yet: therefore the age, below which nothing counts
+//! as garbage. Not seen: parts of multipart uploads of a process that was killed; buckets have a lifecycle rule for them.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStore;
+use serde::{Deserialize, Serialize};
+
+use crate::compaction::plan::{PartitionDetails, PartitionGroup};
+use crate::compaction::run::file_stem;
+use crate::error::{Error, Result};
+use crate::lake::HiveLake;
+use crate::layout::{Location, Step, TableLayout};
+use crate::manifest::Ledger;
+use crate::manifest::ledger::store_error;
+use crate::pipeline::Pipeline;
+use crate::staging::plan::{self, PlanDetails};
+
+/// What to look for, and what to do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CleanOptions {
+    /// Remove what was found.
+    pub remove: bool,
+    /// Take the staging files of complete tables for garbage.
+    pub staging: bool,
+    /// Younger files may belong to a task that is running.
+    pub older_than: Duration,
+}
+
+/// Why a file is garbage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// No manifest lists it.
+    Uncommitted,
+    /// Half a local file.
+    Unfinished,
+    /// A staging file of a complete lake table.
+    Published,
+}
+
+/// A file that may be removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Garbage {
+    /// Lake table.
+    pub table: String,
+    /// The file.
+    pub uri: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// Why.
+    pub why: Why,
+}
+
+/// Garbage of all tables of the project, by uri; removed if the options say so.
+///
+/// # Errors
+/// [`Error::Store`], [`Error::Io`]; those of the ledger.
+pub async fn clean(pipeline: &Pipeline, options: CleanOptions) -> Result<Vec<Garbage>> {
+    let mut all = Vec::new();
+    for lake in &pipeline.project().lakes {
+        let ledger = plan::ledger(pipeline.engine(), pipeline.project(), lake).await?;
+        let is_complete = HiveLake::open(pipeline.engine().stores(), ledger.layout()).await?.is_complete().await?;
+        let listed = Listed::read(&ledger).await?;
+        let table =
+            Table { name: &lake.name, layout: ledger.layout(), listed, drop_staging: options.staging && is_complete };
+        let mut found = Vec::new();
+        for folder in [table.layout.root(), table.layout.lake()] {
+            let store = pipeline.engine().stores().open(folder).await?;
+            let garbage = table.garbage(&store, folder, options.older_than).await?;
+            if options.remove {
+                remove(&store, folder, &garbage).await?;
+            }
+            found.extend(garbage);
+        }
+        found.sort_by(|a, b| a.uri.cmp(&b.uri));
+        all.extend(found);
+    }
+    Ok(all)
+}
+
+/// What the manifests of a table say.
+#[derive(Debug, Default)]
+struct Listed {
+    /// Staging and lake files.
+    files: HashSet<Arc<str>>,
+    /// Committed numbers by step; of the planning steps, those that the plan has.
+    live: Vec<(Step, BTreeSet<usize>)>,
+    is_planned: bool,
+    /// First parts of the names that lake files of this plan have.
+    stems: BTreeSet<String>,
+}
+
+impl Listed {
+    async fn read(ledger: &Ledger) -> Result<Self> {
+        let layout = ledger.layout();
+        let Some((_, plan)) = ledger.head::<PlanDetails>(&layout.snapshot_manifest()).await? else {
+            return Ok(Self::default());
+        };
+        let mut listed = Self { is_planned: true, ..Self::default() };
+        listed.live.push((Step::SnapshotFileGroups, (1..=plan.groups).collect()));
+        let first = ledger.head::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
+        let groups: BTreeSet<usize> = first.map_or_else(BTreeSet::new, |(_, first)| (1..=first.groups).collect());
+        let mut plans = ledger.read_all::<PartitionDetails>(Step::PartitionFileGroups, groups.iter().copied());
+        while let Some((number, manifest)) = plans.try_next().await? {
+            let Some(manifest) = manifest else { continue };
+            let PartitionDetails { partition, first_row, .. } = manifest.details;
+            let group = PartitionGroup { partition, first_row, files: manifest.files };
+            listed.stems.insert(file_stem(&plan.result, number, &group));
+        }
+        drop(plans);
+        listed.live.push((Step::PartitionFileGroups, groups));
+        for step in [Step::StagingFileGroups, Step::DatalakeFileGroups] {
+            let done = ledger.done(step).await?;
+            listed.add_files(ledger, step, &done).await?;
+            listed.live.push((step, done));
+        }
+        Ok(listed)
+    }
+
+    async fn add_files(&mut self, ledger: &Ledger, step: Step, numbers: &BTreeSet<usize>) -> Result<()> {
+        /// Details are of no interest here.
+        #[derive(Debug, Serialize, Deserialize)]
+        struct Nothing {}
+        let mut manifests = ledger.read_all::<Nothing>(step, numbers.iter().copied());
+        while let Some((_, manifest)) = manifests.try_next().await? {
+            self.files.extend(manifest.into_iter().flat_map(|manifest| manifest.files).map(|file| file.uri));
+        }
+        Ok(())
+    }
+
+    /// Whether a file below `manifests/` is part of a manifest; one that nobody of us wrote is nobody's garbage.
+    fn has_manifest(&self, layout: &TableLayout, uri: &str) -> bool {
+        let Some(below) = uri.strip_prefix(&layout.manifests().uri()).map(|below| below.trim_start_matches('/')) else {
+            return true;
+        };
+        let number = |name: &str| {
+            let name = name.strip_prefix("manifest-summary-").or_else(|| name.strip_prefix("manifest-data-"))?;
+            name.strip_suffix(".json").or_else(|| name.strip_suffix(".parquet"))?.parse::<usize>().ok()
+        };
+        match below.split('/').collect::<Vec<_>>()[..] {
+            ["manifest-data.parquet"] => self.is_planned,
+            [folder, "manifest-summary" | "manifest-data", name] => {
+                let Some(number) = number(name) else { return true };
+                let Some(step) = STEPS.iter().find(|step| step.folder() == folder) else { return true };
+                self.live.iter().any(|(live, numbers)| live == step && numbers.contains(&number))
+            }
+            _ => true,
+        }
+    }
+}
+
+const STEPS: [Step; 4] =
+    [Step::SnapshotFileGroups, Step::StagingFileGroups, Step::PartitionFileGroups, Step::DatalakeFileGroups];
+
+struct Table<'a> {
+    name: &'a str,
+    layout: &'a TableLayout,
+    listed: Listed,
+    drop_staging: bool,
+}
+
+impl Table<'_> {
+    /// Garbage below one folder: one LIST, and a look at the disk where it is local.
+    async fn garbage(
+        &self,
+        store: &Arc<dyn ObjectStore>,
+        folder: &Location,
+        older_than: Duration,
+    ) -> Result<Vec<Garbage>> {
+        // An age beyond all times means that nothing is old enough.
+        let youngest = chrono::TimeDelta::from_std(older_than).ok().and_then(|age| Utc::now().checked_sub_signed(age));
+        let Some(youngest) = youngest else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        let mut add = |location: &Location, bytes: u64, modified: DateTime<Utc>, half: bool| {
+            if let Some(why) = self.why(location, half)
+                && modified <= youngest
+            {
+                found.push(Garbage { table: self.name.to_owned(), uri: location.uri(), bytes, why });
+            }
+        };
+        let failed = |source| store_error("list", folder, source);
+        let mut listing = store.list(Some(&folder.key()?));
+        while let Some(meta) = listing.try_next().await.map_err(failed)? {
+            add(&folder.with_key(meta.location.as_ref()), meta.size, meta.last_modified, false);
+        }
+        if folder.store() == "file://" {
+            let mut half = |path: &Path, meta: &std::fs::Metadata| {
+                let modified = meta.modified().map_or_else(|_| Utc::now(), DateTime::from);
+                if let Some(path) = path.to_str() {
+                    add(&folder.with_key(path.trim_start_matches('/')), meta.len(), modified, true);
+                }
+            };
+            half_files(Path::new(&folder.to_string()), &mut half)?;
+        }
+        Ok(found)
+    }
+
+    /// Why a file is garbage, if it is.
+    fn why(&self, location: &Location, is_half: bool) -> Option<Why> {
+        let uri = location.uri();
+        if self.layout.lake().holds(location) {
+            let name = uri.rsplit('/').next().unwrap_or_default();
+            let stem = name.trim_start_matches('.').rsplit_once('-').map_or("", |(stem, _)| stem);
+            let is_ours = self.listed.stems.contains(stem) || (is_half && name.starts_with("_SUCCESS#"));
+            return match is_half {
+                _ if !is_ours || self.listed.files.contains(uri.as_str()) => None,
+                true => Some(Why::Unfinished),
+                false => Some(Why::Uncommitted),
+            };
+        }
+        if is_half {
+            return Some(Why::Unfinished);
+        }
+        if self.layout.staging_data().holds(location) {
+            return match self.listed.files.contains(uri.as_str()) {
+                false => Some(Why::Uncommitted),
+                true => self.drop_staging.then_some(Why::Published),
+            };
+        }
+        (!self.listed.has_manifest(self.layout, &uri)).then_some(Why::Uncommitted)
+    }
+}
+
+/// Files that a killed process was writing: the store's client hides them from listings.
+fn half_files(folder: &Path, take: &mut impl FnMut(&Path, &std::fs::Metadata)) -> Result<()> {
+    let failed = |source| Error::Io { action: format!("reading the folder {}", folder.display()), source };
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed)?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        // Links are not followed: what lies behind them is not ours.
+        let meta = entry.metadata().map_err(failed)?;
+        if meta.is_dir() {
+            half_files(&entry.path(), take)?;
+        } else if entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.rsplit_once('#'))
+            .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+        {
+            take(&entry.path(), &meta);
+        }
+    }
+    Ok(())
+}
+
+async fn remove(store: &Arc<dyn ObjectStore>, folder: &Location, garbage: &[Garbage]) -> Result<()> {
+    let (half, whole): (Vec<&Garbage>, Vec<&Garbage>) = garbage.iter().partition(|file| file.why == Why::Unfinished);
+    for file in half {
+        let path = Location::from_uri(&file.uri)?.to_string();
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::Io { action: format!("removing {path}"), source });
+            }
+            _ => {}
+        }
+    }
+    let keys = whole.iter().map(|file| Location::from_uri(&file.uri)?.key()).collect::<Result<Vec<_>>>()?;
+    let mut removals = store.delete_stream(futures::stream::iter(keys).map(Ok).boxed());
+    while let Some(removed) = removals.next().await {
+        match removed {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(source) => return Err(store_error("delete", folder, source)),
+        }
+    }
+    Ok(())
+}

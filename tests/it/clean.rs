@@ -1,0 +1,69 @@
+//! `clean`: what it takes for garbage, and what it leaves alone.
+
+use crate::support::Work;
+
+const LAKE: &str = "out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events/day=2026-01-02";
+const ROOT: &str = "out/staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z";
+
+fn listed(work: &Work, arguments: &[&str]) -> Vec<String> {
+    let run = work.snaplake(&[&["clean", "--older-than", "0s"], arguments].concat()).ok();
+    let mut names: Vec<String> = run.stdout.lines().map(|line| line.rsplit('/').next().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn complete_table_has_no_garbage() {
+    let work = Work::events(4, 40);
+    work.snaplake(&["run"]).ok();
+    assert_eq!(listed(&work, &[]), [] as [String; 0]);
+}
+
+#[test]
+fn only_what_no_manifest_lists_is_found_and_removed() {
+    let work = Work::events(4, 40);
+    work.snaplake(&["run"]).ok();
+    let before = work.files("out");
+    let lake_file = work.files(LAKE).into_keys().next().unwrap();
+    let garbage = [
+        format!("{LAKE}/.{lake_file}"),
+        format!("{LAKE}/.{lake_file}#1"),
+        format!("{LAKE}/{}", lake_file.replace("-0000.", "-0007.")),
+        format!("{ROOT}/datalake/shop/public/events/day=2026-01-01/000009-0123456789ab-000000.parquet"),
+        format!("{ROOT}/manifests/staging-file-groups/manifest-data/manifest-data-99.parquet"),
+        format!("{ROOT}/manifests/staging-file-groups/manifest-summary/manifest-summary-1.json#2"),
+    ];
+    let strangers = [format!("{LAKE}/theirs.parquet"), format!("{LAKE}/theirs.parquet#1"), format!("{ROOT}/notes.txt")];
+    garbage.iter().chain(&strangers).for_each(|path| work.write(path, "x"));
+    let mut names: Vec<&str> = garbage.iter().map(|path| path.rsplit('/').next().unwrap()).collect();
+    names.sort_unstable();
+
+    let young = work.snaplake(&["clean"]).ok();
+    assert!(young.stdout.is_empty() && young.stderr.contains("no garbage"), "{young:?}");
+    assert_eq!(listed(&work, &[]), names);
+    assert_eq!(work.files("out").len(), before.len() + garbage.len() + strangers.len());
+    assert_eq!(listed(&work, &["--remove"]), names);
+    strangers.iter().for_each(|path| std::fs::remove_file(work.path(path)).unwrap());
+    assert!(work.files("out") == before);
+}
+
+#[test]
+fn staging_files_of_a_complete_table_go_if_asked_for_and_a_rerun_has_nothing_to_do() {
+    let work = Work::events(4, 40);
+    work.snaplake(&["stage"]).ok();
+    assert_eq!(listed(&work, &["--staging"]), [] as [String; 0]);
+    work.snaplake(&["publish"]).ok();
+    let staged = work.files(&format!("{ROOT}/datalake")).len();
+    assert!(staged > 0);
+    assert_eq!(listed(&work, &["--staging", "--remove"]).len(), staged);
+    assert!(work.files(&format!("{ROOT}/datalake")).is_empty());
+    let again = work.snaplake(&["run"]).ok();
+    assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
+    work.snaplake(&["validate"]).ok();
+}
+
+#[test]
+fn table_that_was_never_planned_has_no_garbage() {
+    let work = Work::events(1, 1);
+    assert_eq!(listed(&work, &["--staging"]), [] as [String; 0]);
+}

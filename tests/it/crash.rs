@@ -1,0 +1,158 @@
+//! A crash at every write, before it and after it; then a rerun, which must make the same lake.
+//!
+//! The break points are found by counting the writes of an undisturbed run, so that none is forgotten: whatever the program
+//! does to a store is one. What a real `kill -9` leaves on a real disk is the matter of `tests/outside/soak.py`.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use snaplake::config::S3Settings;
+use snaplake::session::Stores;
+use snaplake::staging::plan::commit;
+use snaplake::{Error, Pipeline};
+
+use crate::support::faulty::{Fault, Faulty, Stop};
+use crate::support::{EVENTS, Work, events};
+
+/// One bucket in memory with an export, and a config to read it.
+struct Job {
+    work: Work,
+    store: Faulty,
+    variables: Vec<(&'static str, &'static str)>,
+}
+
+impl Job {
+    async fn new(tables: &str, files: usize, rows: usize) -> Self {
+        let job = Self {
+            work: Work::new(tables),
+            store: Faulty::default(),
+            variables: vec![("export", "s3://bucket/export"), ("out", "s3://bucket/out")],
+        };
+        for file in 0..files {
+            job.store.set(&format!("export/part-{file}.csv"), events(file * rows, rows)).await;
+        }
+        job
+    }
+
+    fn pipeline(&self) -> Arc<Pipeline> {
+        let stores = Stores::new(S3Settings::default());
+        stores.insert("s3://bucket", Arc::new(self.store.clone()));
+        self.work.pipeline(stores, &self.variables)
+    }
+
+    /// One process; a panic is the end of it.
+    async fn run(&self) -> Result<usize, Option<Error>> {
+        let pipeline = self.pipeline();
+        match AssertUnwindSafe(pipeline.run()).catch_unwind().await {
+            Ok(Ok(reports)) => Ok(reports.iter().map(|report| report.tasks).sum()),
+            Ok(Err(error)) => Err(Some(error)),
+            Err(_) => Err(None),
+        }
+    }
+
+    /// Lake and staging files with their content, manifests by name: they tell times.
+    async fn outcome(&self) -> BTreeMap<String, Bytes> {
+        let mut objects = self.store.objects("out").await;
+        for (_, content) in objects.iter_mut().filter(|(key, _)| key.contains("/manifests/")) {
+            *content = Bytes::new();
+        }
+        objects
+    }
+
+    async fn clear(&self) {
+        self.store.revive(None);
+        for key in self.store.objects("out").await.into_keys() {
+            self.store.unset(&key).await;
+        }
+    }
+}
+
+/// Stops at each of the `stops`, runs again, and compares.
+async fn check(job: &Job, expected: &BTreeMap<String, Bytes>, stops: &[Stop], prepare: impl AsyncFn()) {
+    assert!(!stops.is_empty());
+    for stop in stops {
+        job.clear().await;
+        prepare().await;
+        job.store.revive(Some(*stop));
+        let broken = job.run().await;
+        // A commit that fails for no reason of ours is tried again.
+        assert!(broken.is_err() || stop.fault == Fault::Error, "{stop:?} did not stop the run");
+        let writes = job.store.writes();
+        let at = writes.get(stop.at - 1).cloned().unwrap_or_default();
+        job.store.revive(None);
+        if let Err(error) = job.run().await {
+            panic!("{stop:?} at {at}: the rerun failed: {error:?}");
+        }
+        let found = job.outcome().await;
+        let differs = |key: &&String| found.get(*key) != expected.get(*key);
+        let different: Vec<&String> = found.keys().chain(expected.keys()).filter(differs).collect();
+        assert!(different.is_empty(), "{stop:?} at {at}: {different:?}");
+        job.store.revive(None);
+        assert_eq!(job.run().await.map_err(|error| format!("{error:?}")), Ok(0), "{stop:?} at {at}");
+        assert_eq!(job.store.writes(), [] as [String; 0], "{stop:?} at {at}: a third run wrote something");
+    }
+}
+
+/// Both sides of these writes.
+fn around(writes: impl IntoIterator<Item = usize>, faults: &[Fault]) -> Vec<Stop> {
+    let sides = |at| [false, true].map(|is_done| (at, is_done));
+    let stops = writes.into_iter().flat_map(sides);
+    stops.flat_map(|(at, is_done)| faults.iter().map(move |&fault| Stop { at, is_done, fault })).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_stopped_at_any_write_gives_the_same_lake_when_run_again() {
+    let job = Job::new(EVENTS, 6, 15).await;
+    job.run().await.unwrap();
+    let (expected, writes) = (job.outcome().await, job.store.writes().len());
+    assert!(writes > 35, "{writes} writes");
+    let stops = around(1..=writes, &[Fault::Error, Fault::Panic, Fault::Death]);
+    check(&job, &expected, &stops, async || ()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_that_replaces_another_one_can_be_stopped_at_any_write() {
+    let mut job = Job::new(EVENTS, 6, 15).await;
+    job.variables.push(("group", "100000"));
+    job.run().await.unwrap();
+    let expected = job.outcome().await;
+    let old = Job { work: Work::new(EVENTS), store: job.store.clone(), variables: job.variables[..2].to_vec() };
+    let plan_of_old = async || {
+        commit(old.pipeline().plan().await.unwrap().remove(0)).await.unwrap();
+    };
+    job.clear().await;
+    plan_of_old().await;
+    job.store.revive(None);
+    job.run().await.unwrap();
+    let writes = job.store.writes().len();
+    // Group manifests of the old plan that the new one has no use for stay where they are: nothing counts them.
+    let stops = around(1..=writes, &[Fault::Death]);
+    let mut expected_with_old = expected;
+    expected_with_old.extend(job.outcome().await.into_iter().filter(|(key, _)| key.contains("/snapshot-file-groups/")));
+    check(&job, &expected_with_old, &stops, plan_of_old).await;
+}
+
+/// One staging file of several parts.
+const LARGE: &str = "
+    CREATE EXTERNAL TABLE snapshot.events (id BIGINT, day VARCHAR, note VARCHAR)
+    STORED AS CSV LOCATION '${export}/' OPTIONS ('format.has_header' 'true');
+    CREATE TABLE lake.events WITH (sorted_by = ARRAY['id']) AS SELECT id, note FROM snapshot.events;
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upload_in_parts_can_be_stopped_at_any_part() {
+    let job = Job::new(LARGE, 2, 190_000).await;
+    job.run().await.unwrap();
+    let expected = job.outcome().await;
+    let writes = job.store.writes();
+    let kinds = ["begin ", "part ", "complete "];
+    let count = |kind: &str| writes.iter().filter(|write| write.starts_with(kind)).count();
+    assert!(kinds.map(count) >= [1, 2, 1], "{writes:?}");
+    let is_of_upload = |at: &usize| kinds.iter().any(|kind| writes[at - 1].starts_with(kind));
+    let stop = |at| Stop { at, is_done: false, fault: Fault::Death };
+    let stops: Vec<Stop> = (1..=writes.len()).filter(is_of_upload).map(stop).collect();
+    check(&job, &expected, &stops, async || ()).await;
+}
