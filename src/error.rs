@@ -291,6 +291,12 @@ pub enum Error {
         /// Why.
         source: Box<Self>,
     },
+    /// A library under us gave up in its own way, as decoders do over some damaged files.
+    #[error("{message}: a decoder or encoder panicked; a file may be damaged")]
+    Panicked {
+        /// What it said.
+        message: String,
+    },
     /// The query engine failed.
     #[error(transparent)]
     Engine(#[from] DataFusionError),

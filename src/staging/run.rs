@@ -10,6 +10,7 @@
 //! writes the same files. A task that fails commits
 //! nothing. When a value of one of several files cannot be cast, the SELECT is run once more file by file, to name it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +19,7 @@ use datafusion::arrow::datatypes::FieldRef;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::order::RunOrder;
@@ -89,7 +90,7 @@ impl StageTask<'_> {
             file,
             source: Box::new(source),
         };
-        let manifest = match self.write(on_rows).await {
+        let manifest = match caught(self.write(on_rows)).await {
             Ok(manifest) => manifest,
             Err(error) => return Err(failed(self.locate(&error).await, error)),
         };
@@ -195,21 +196,38 @@ impl StageTask<'_> {
 
     /// The one file of the group on which the SELECT fails by itself, if the error is about data.
     async fn locate(&self, error: &Error) -> Option<String> {
-        let Error::Engine(DataFusionError::ArrowError(..) | DataFusionError::Execution(_)) = error else { return None };
+        let (Error::Engine(DataFusionError::ArrowError(..) | DataFusionError::Execution(_)) | Error::Panicked { .. }) =
+            error
+        else {
+            return None;
+        };
         for file in self.files {
             let alone = StageTask { files: std::slice::from_ref(file), ..*self };
             let (session, select) =
                 bind(alone.engine, alone.project, alone.lake, alone.details, alone.files).await.ok()?;
             let plan = session.state().create_physical_plan(&select.plan).await.ok()?;
             let mut rows = execute_stream(plan, session.task_ctx()).ok()?;
-            while let Some(batch) = rows.next().await {
-                if batch.is_err() {
-                    return Some(file.uri.to_string());
+            let read = caught(async {
+                while let Some(batch) = rows.next().await {
+                    batch?;
                 }
+                Ok(())
+            });
+            if read.await.is_err() {
+                return Some(file.uri.to_string());
             }
         }
         None
     }
+}
+
+/// A panic as an error.
+async fn caught<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(Error::Panicked { message: text.unwrap_or_default() })
+    })
 }
 
 /// Where the files of a table without partitions and order end.
