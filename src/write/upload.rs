@@ -1,13 +1,14 @@
 //! One file on its way into a store: small ones as a single PUT, large ones as a multipart upload.
 //!
 //! Keeps what the store answers (its etag), the bytes and a hash of the content, which is what a manifest row needs and
-//! what `object_store`'s own buffered writer throws away. A failed upload is aborted, so no parts stay behind; a file
-//! becomes visible only when it is whole. Object stores do that by themselves. A killed process leaves half a local file
+//! what `object_store`'s own buffered writer throws away. The end of an upload is a step of its own, so the next file can be
+//! encoded while this one lands. A failed upload is aborted, so no parts stay behind; a file becomes visible only when it is
+//! whole. Object stores do that by themselves. A killed process leaves half a local file
 //! beside the place where it belongs, so in a folder that others read a local file has a name with a dot until then,
 //! which readers of data folders pass over.
 
 use std::hash::Hasher;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use datafusion::parquet::arrow::async_writer::AsyncFileWriter;
@@ -33,7 +34,7 @@ pub(super) struct Stored {
     pub(super) bytes: u64,
 }
 
-/// Sink of a Parquet writer; [`Upload::outcome`] tells the result after the writer has completed it.
+/// Sink of a Parquet writer; what the writer has completed is stored by [`Upload::land`].
 pub(super) struct Upload {
     store: Arc<dyn ObjectStore>,
     path: Path,
@@ -45,7 +46,6 @@ pub(super) struct Upload {
     multipart: Option<WriteMultipart>,
     hash: XxHash64,
     bytes: u64,
-    outcome: Arc<Mutex<Stored>>,
 }
 
 impl Upload {
@@ -59,7 +59,6 @@ impl Upload {
             multipart: None,
             hash: XxHash64::with_seed(0),
             bytes: 0,
-            outcome: Arc::default(),
         }
     }
 
@@ -72,9 +71,14 @@ impl Upload {
         self.hidden.as_ref().unwrap_or(&self.path)
     }
 
-    /// Filled when the upload is complete.
-    pub(super) fn outcome(&self) -> Arc<Mutex<Stored>> {
-        Arc::clone(&self.outcome)
+    /// Bytes of the file so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes in memory until the upload has landed.
+    pub(super) fn held_bytes(&self) -> usize {
+        if self.multipart.is_some() { PARTS_IN_FLIGHT * PART_BYTES } else { self.buffer.len() }
     }
 
     /// Gives up: the store forgets the parts that it has.
@@ -104,7 +108,19 @@ impl Upload {
         Ok(())
     }
 
-    async fn finish(&mut self) -> object_store::Result<()> {
+    /// Stores what is left and makes the file visible, or aborts the upload.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn land(mut self) -> object_store::Result<Stored> {
+        let result = self.finish().await;
+        if result.is_err() {
+            self.abort().await;
+        }
+        result
+    }
+
+    async fn finish(&mut self) -> object_store::Result<Stored> {
         let answer = match self.multipart.take() {
             Some(multipart) => multipart.finish().await?,
             None => {
@@ -118,8 +134,7 @@ impl Upload {
         let etag = answer.e_tag.map(|etag| etag.trim_matches('"').to_owned()).filter(|etag| !etag.is_empty());
         let content = || format!("{CONTENT_TAG}{:016x}", self.hash.finish());
         let etag = if self.content_etag { content() } else { etag.unwrap_or_else(content) };
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Stored { etag, bytes: self.bytes };
-        Ok(())
+        Ok(Stored { etag, bytes: self.bytes })
     }
 }
 
@@ -145,7 +160,7 @@ impl AsyncFileWriter for Upload {
     }
 
     fn complete(&mut self) -> BoxFuture<'_, Result<()>> {
-        self.finish().map(|result| result.map_err(external)).boxed()
+        futures::future::ready(Ok(())).boxed()
     }
 }
 
@@ -159,13 +174,11 @@ mod tests {
     async fn stored(pieces: &[usize], content_etag: bool) -> (Stored, Bytes) {
         let store = Arc::new(InMemory::new());
         let mut upload = Upload::new(Arc::clone(&store) as _, Path::from("f"), content_etag);
-        let outcome = upload.outcome();
         for (seed, length) in pieces.iter().enumerate() {
             let byte = u8::try_from(seed % 251).unwrap();
             upload.write(Bytes::from(vec![byte; *length])).await.unwrap();
         }
-        upload.complete().await.unwrap();
-        let outcome = outcome.lock().unwrap().clone();
+        let outcome = upload.land().await.unwrap();
         (outcome, store.get(&Path::from("f")).await.unwrap().bytes().await.unwrap())
     }
 
@@ -209,9 +222,9 @@ mod tests {
                 upload.write(Bytes::from(vec![7; length])).await.unwrap();
                 assert_eq!(visible().count(), 0);
             }
-            one.complete().await.unwrap();
+            one.land().await.unwrap();
             assert_eq!(visible().collect::<Vec<_>>(), ["f.parquet"]);
-            other.complete().await.unwrap();
+            other.land().await.unwrap();
             assert_eq!(std::fs::read(folder.path().join("k=1/f.parquet")).unwrap(), vec![7; length]);
             std::fs::remove_dir_all(folder.path().join("k=1")).unwrap();
         }

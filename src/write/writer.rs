@@ -4,12 +4,16 @@
 //! changes, or when the roll rule says so; each file that was ended becomes one row for the manifest. Rows go to the encoder in
 //! slices of about [`SLICE_BYTES`], or a 16th of a small target, between which the file's size is looked at; where slices end
 //! depends on the rows alone.
+//! A file that was ended lands in the background, in the order of its manifest rows, while the next is encoded: small files
+//! on a distant store would be mostly waiting. [`LANDING_BYTES`] bound what is held for that.
 //! A failed write aborts its upload.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
 use datafusion::arrow::datatypes::{Schema, SchemaRef, UInt32Type};
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -30,6 +34,12 @@ use crate::partition::{self as hive, SEGMENT_LIMIT};
 
 /// Bytes in memory after which the size of the open file is looked at again.
 const SLICE_BYTES: usize = 1 << 20;
+
+/// Bytes of ended files in memory; a larger file is waited for.
+const LANDING_BYTES: usize = 8 << 20;
+
+/// Ended files of one stream on their way at once.
+const LANDING_FILES: usize = 8;
 
 /// Indices into the input.
 #[derive(Debug)]
@@ -85,7 +95,6 @@ struct OpenFile {
     partition: String,
     location: Location,
     writer: AsyncArrowWriter<Upload>,
-    outcome: Arc<Mutex<Stored>>,
     rows: u64,
     /// Rows per slice.
     step: usize,
@@ -97,11 +106,21 @@ impl OpenFile {
     }
 }
 
+/// A file that was ended.
+struct Landing {
+    location: Location,
+    partition: String,
+    rows: u64,
+    held_bytes: usize,
+    upload: SpawnedTask<object_store::Result<Stored>>,
+}
+
 /// State of one stream that is being written.
 pub(super) struct Writer {
     spec: Arc<WriteSpec>,
     columns: Columns,
     open: Option<OpenFile>,
+    landing: VecDeque<Landing>,
     /// Partition and number of the file that was opened last: one partition never uses a number twice.
     last: Option<(hive::Values, u32)>,
     rows_left: Option<u64>,
@@ -121,16 +140,32 @@ impl Writer {
     ) -> Self {
         let rows_left = spec.total_rows;
         let estimate = Estimate::AsExpected;
-        Self { spec, columns, open: None, last: None, rows_left, estimate, output, rows_written, bytes_written }
+        let landing = VecDeque::new();
+        Self {
+            spec,
+            columns,
+            open: None,
+            landing,
+            last: None,
+            rows_left,
+            estimate,
+            output,
+            rows_written,
+            bytes_written,
+        }
     }
 
     /// Writes all rows, and sends a manifest row per file.
     pub(super) async fn run(mut self, mut input: SendableRecordBatchStream) -> Result<()> {
         let result = self.write_all(&mut input).await;
-        if result.is_err()
-            && let Some(open) = self.open.take()
-        {
-            open.writer.into_inner().abort().await;
+        if result.is_err() {
+            if let Some(open) = self.open.take() {
+                open.writer.into_inner().abort().await;
+            }
+            // Each lands or aborts itself; the first error is the one to tell.
+            for landing in self.landing.drain(..) {
+                let _ = landing.upload.join().await;
+            }
         }
         result
     }
@@ -142,7 +177,8 @@ impl Writer {
         if self.open.is_none() && self.spec.write_empty && self.rows_written.value() == 0 {
             self.open(Vec::new(), 0, &RecordBatch::new_empty(Arc::clone(&self.spec.file_schema)))?;
         }
-        self.finish().await
+        self.finish().await?;
+        self.land(0, 0).await
     }
 
     async fn write_batch(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -227,7 +263,6 @@ impl Writer {
         if is_local && spec.is_published {
             upload = upload.by_way_of(location.hidden().key().map_err(external)?);
         }
-        let outcome = upload.outcome();
         let properties = spec.encoding.properties(first, self.rows_left.unwrap_or(0))?;
         let row_bytes = used_bytes(first) / first.num_rows().max(1);
         if let (Estimate::AsExpected, Numbering::Rolling(rule), Some(rows)) =
@@ -244,7 +279,7 @@ impl Writer {
         };
         let step = (slice_bytes / row_bytes.max(1)).clamp(64, 8192);
         self.last = Some((values.clone(), number));
-        self.open = Some(OpenFile { values, run, partition, location, writer, outcome, rows: 0, step });
+        self.open = Some(OpenFile { values, run, partition, location, writer, rows: 0, step });
         Ok(())
     }
 
@@ -264,31 +299,52 @@ impl Writer {
         Ok(())
     }
 
+    /// Ends the open file and lets it land.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     async fn finish(&mut self) -> Result<()> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let expected = open.expected_bytes();
-        if let Err(source) = open.writer.finish().await {
-            open.writer.into_inner().abort().await;
+        let written = open.writer.finish().await;
+        let mut upload = open.writer.into_inner();
+        if let Err(source) = written {
+            upload.abort().await;
             return Err(upload_error(&open.location, source));
         }
-        let stored = open.outcome.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let ratio = |of: u64| stored.bytes as f64 / of.max(1) as f64;
+        let bytes = upload.bytes();
+        let ratio = |of: u64| bytes as f64 / of.max(1) as f64;
         let per_expected = if open.rows >= SETTLED_ROWS { ratio(expected) } else { 1.0 };
         self.estimate = Estimate::Learnt { per_row: ratio(open.rows), per_expected };
-        self.bytes_written.add(usize::try_from(stored.bytes).unwrap_or(usize::MAX));
-        let row = RecordBatch::try_new(
-            output_schema(),
-            vec![
-                Arc::new(StringArray::from(vec![open.location.uri()])) as Arc<dyn Array>,
-                Arc::new(StringArray::from(vec![stored.etag])),
-                Arc::new(UInt64Array::from(vec![stored.bytes])),
-                Arc::new(UInt64Array::from(vec![open.rows])),
-                Arc::new(StringArray::from(vec![open.partition])),
-            ],
-        )?;
-        // Nobody listens any more when the task was cancelled; then nothing of it is committed.
-        let _ = self.output.send(Ok(row)).await;
+        let held_bytes = upload.held_bytes();
+        let OpenFile { location, partition, rows, .. } = open;
+        let upload = SpawnedTask::spawn(upload.land());
+        self.landing.push_back(Landing { location, partition, rows, held_bytes, upload });
+        self.land(LANDING_FILES, LANDING_BYTES).await
+    }
+
+    /// Waits for the oldest files until no more than these are on their way, and sends their manifest rows.
+    async fn land(&mut self, files: usize, bytes: usize) -> Result<()> {
+        while self.landing.len() > files || self.landing.iter().map(|landing| landing.held_bytes).sum::<usize>() > bytes
+        {
+            let Some(landing) = self.landing.pop_front() else { return Ok(()) };
+            let stored = landing.upload.join_unwind().await.map_err(|error| DataFusionError::External(error.into()))?;
+            let uri = landing.location.uri();
+            let stored = stored.map_err(|source| {
+                external(Error::Store { action: "write", uri: landing.location.to_string(), source })
+            })?;
+            self.bytes_written.add(usize::try_from(stored.bytes).unwrap_or(usize::MAX));
+            let row = RecordBatch::try_new(
+                output_schema(),
+                vec![
+                    Arc::new(StringArray::from(vec![uri])) as Arc<dyn Array>,
+                    Arc::new(StringArray::from(vec![stored.etag])),
+                    Arc::new(UInt64Array::from(vec![stored.bytes])),
+                    Arc::new(UInt64Array::from(vec![landing.rows])),
+                    Arc::new(StringArray::from(vec![landing.partition])),
+                ],
+            )?;
+            // Nobody listens any more when the task was cancelled; then nothing of it is committed.
+            let _ = self.output.send(Ok(row)).await;
+        }
         Ok(())
     }
 }
