@@ -14,7 +14,7 @@ use datafusion_cli::print_format::PrintFormat;
 
 use crate::clean::{CleanOptions, clean};
 use crate::config::{ByteSize, Variables, load};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
 use crate::layout::Step;
 use crate::pipeline::{Pipeline, TaskSpec};
 use crate::report::{LogFormat, OutputFormat, Report, Verbosity};
@@ -237,7 +237,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         };
     let result = runtime.block_on(async {
         tokio::select! {
-            result = Box::pin(run(&cli.command, &report)) => result,
+            result = Box::pin(caught(run(&cli.command, &report))) => result,
             signal = interrupted() => Err(Error::Interrupted { signal }),
         }
     });

@@ -4,11 +4,14 @@
 //! variants of [`Error`] name the file, table, group or URL at hand and keep their source. Nothing here prints, and no
 //! message carries a credential.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
+use futures::FutureExt;
 
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -352,6 +355,20 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// What a panic said.
+    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Self::Panicked { message: text.unwrap_or_default().to_owned() }
+    }
+}
+
+/// A panic as an error.
+pub(crate) async fn caught<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref())))
 }
 
 fn at_file(file: &Option<String>) -> String {

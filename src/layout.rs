@@ -31,6 +31,13 @@ pub struct Location {
 /// URL schemes that [`Location::parse`] takes.
 const SCHEMES: [&str; 7] = ["s3", "s3a", "gs", "az", "abfs", "abfss", "file"];
 
+/// Whether a URL carries its permission in its query, as those of the AWS, Google and Azure consoles do.
+fn is_signed(url: &str) -> bool {
+    let names = ["sig=", "Signature=", "X-Amz-", "X-Goog-"];
+    url.split_once('?')
+        .is_some_and(|(_, query)| query.split('&').any(|part| names.iter().any(|name| part.starts_with(name))))
+}
+
 impl Location {
     /// Reads a URL or a path; a relative path starts at `base`, the folder of the file that holds the text.
     ///
@@ -50,15 +57,14 @@ impl Location {
         if scheme == "file" {
             return Self::local(rest, Path::new("/"));
         }
-        if rest.contains(['?', '#']) && scheme.starts_with("s3") && rest.contains('@') {
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let user = bucket.rsplit_once('@').map(|(user, _)| user);
+        let is_container = scheme.starts_with("abfs") && !bucket.contains(':');
+        if bucket.contains(':') || user.is_some() && !is_container || is_signed(rest) {
             return Err(refuse("write credentials into the environment, not into a URL"));
         }
-        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
             return Err(refuse("it names no bucket"));
-        }
-        if bucket.contains('@') && !scheme.starts_with("abfs") {
-            return Err(refuse("write credentials into the environment, not into a URL"));
         }
         let scheme = if scheme == "s3a" { "s3" } else { scheme };
         Ok(Self { store: format!("{scheme}://{bucket}"), key: squeeze(key) })

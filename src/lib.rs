@@ -30,7 +30,7 @@
 //! main, cli, report     arguments; one short function per subcommand; the only file that prints
 //! query                 the tables of all steps in one SQL session, read-only
 //! clean                 files that no manifest lists
-//! bench                 what the micro benches call; only with the feature of that name
+//! bench, fuzz           what the micro benches and the fuzz targets call; only with the features of these names
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
 //! snapshot              which files a snapshot table has, their one schema, how they are read
 //! group                 file groups of bounded size                                            (pure)
@@ -45,6 +45,7 @@
 //! manifest              the ledger: what is done is what manifests are committed
 //! layout, partition     all storage paths; Hive partition values
 //! checksum              sums over the values of columns, in any order                           (pure)
+//! redact                secrets in what is about to be said                                      (pure)
 //! spread                many small jobs on all threads, a bounded number at once
 //! error                 every failure, with its place
 //! ```
@@ -65,6 +66,9 @@ pub mod cli;
 pub mod compaction;
 pub mod config;
 pub mod error;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod group;
 mod lake;
 pub mod layout;
@@ -72,6 +76,7 @@ pub mod manifest;
 pub mod partition;
 pub mod pipeline;
 mod query;
+mod redact;
 mod report;
 pub mod session;
 pub mod snapshot;

@@ -397,7 +397,11 @@ impl Pipeline {
                 published: (0, 0),
                 complete: false,
             };
-            if let Ok(details) = plan::committed_head(&ledger, &lake.name).await {
+            let head = match plan::committed_head(&ledger, &lake.name).await {
+                Err(Error::NotPlanned { .. }) => None,
+                head => Some(head?),
+            };
+            if let Some(details) = head {
                 status.staged = (ledger.done(Step::StagingFileGroups).await?.len(), details.groups);
                 status.planned_at = Some(details.planned_at);
                 status.published = published(&ledger).await?.unwrap_or_default();

@@ -7,7 +7,7 @@ use std::error::Error as _;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::pipeline::{Event, PlanView, Reporter, TableReport, TableStatus, TaskSpec};
 use crate::query::QuerySession;
+use crate::redact::Redactor;
 use crate::session::Requests;
 
 /// How results are printed.
@@ -65,13 +66,19 @@ pub(crate) struct Report {
     rows: Mutex<u64>,
 }
 
+/// Whatever is said to people goes through it.
+static REDACTOR: LazyLock<Redactor> = LazyLock::new(Redactor::of_environment);
+
 /// Log lines go above the bar, not through it.
 #[derive(Clone)]
 struct AboveBar(ProgressBar);
 
 impl Write for AboveBar {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.suspend(|| std::io::stderr().write(bytes))
+        // A whole event comes in one write, so that no secret is cut in two.
+        let text = String::from_utf8_lossy(bytes);
+        self.0.suspend(|| std::io::stderr().write_all(REDACTOR.redact(&text).as_bytes()))?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -96,7 +103,8 @@ impl Report {
             (false, 0) => "warn,aws_config=error",
             (false, 1) => "warn,snaplake=info",
             (false, 2) => "info,snaplake=debug",
-            (false, _) => "debug",
+            // The parser tells each token of a config.
+            (false, _) => "debug,sqlparser=info",
         };
         let above = AboveBar(bar.clone());
         let log = tracing_subscriber::fmt()
@@ -496,7 +504,7 @@ fn print(text: &str) {
 
 /// To standard error.
 fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", REDACTOR.redact(text));
 }
 
 #[cfg(test)]

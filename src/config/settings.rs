@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
+use url::Url;
 
 use super::options::{PREFIX, SETTINGS};
 use super::properties::{CODEC, GROUP, Properties, SIZE};
@@ -134,7 +135,7 @@ impl Written {
             return Err(bad_value("snaplake.s3_endpoint", url, expected));
         }
         if let Some(url) = endpoint
-            && url.text.contains('@')
+            && !Url::parse(&url.text).is_ok_and(|url| url.username().is_empty() && url.query().is_none())
         {
             let expected = "a URL without credentials, which come from the environment";
             return Err(bad_value("snaplake.s3_endpoint", url, expected));

@@ -4,6 +4,7 @@
 //! what these set up costs more than the rows. Large ones are written in slices, so that no second copy of the whole
 //! list is in memory.
 
+use std::panic::catch_unwind;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
@@ -101,6 +102,11 @@ fn batch(schema: &SchemaRef, files: &[FileEntry]) -> Result<RecordBatch, datafus
 /// # Errors
 /// [`Error::DecodeManifest`] when it is not Parquet, [`Error::Manifest`] when a column is missing or NULL.
 pub fn decode_files(bytes: Bytes, uri: &str) -> Result<Vec<FileEntry>> {
+    // Over some damaged files the decoder panics.
+    catch_unwind(|| decode(bytes, uri)).unwrap_or_else(|panic| Err(undecodable(uri, Error::panicked(panic.as_ref()))))
+}
+
+fn decode(bytes: Bytes, uri: &str) -> Result<Vec<FileEntry>> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|source| undecodable(uri, source))?;
     let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
     let reader = builder.with_batch_size(SLICE.min(rows.max(1))).build().map_err(|source| undecodable(uri, source))?;
@@ -204,6 +210,18 @@ mod tests {
     fn garbage_is_an_error_that_names_the_file() {
         let error = decode_files(Bytes::from_static(b"PAR1 nothing"), "s3://b/x").unwrap_err();
         assert!(error.to_string().contains("s3://b/x"));
+    }
+
+    #[test]
+    fn any_flipped_bit_gives_a_list_or_an_error_that_names_the_file() {
+        let bytes = encode_files(&many(3), "u").unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut spoiled = bytes.to_vec();
+            spoiled[bit / 8] ^= 1 << (bit % 8);
+            if let Err(error) = decode_files(spoiled.into(), "s3://b/x") {
+                assert!(error.to_string().contains("s3://b/x"), "{bit}: {error}");
+            }
+        }
     }
 
     proptest! {

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use futures::{StreamExt, TryStreamExt};
 use glob::{MatchOptions, Pattern};
@@ -18,8 +19,8 @@ use super::infer::infer;
 use super::schema::SchemaMerger;
 use super::table::TableFiles;
 use crate::config::{FileFormat, SnapshotTable};
-use crate::error::{Error, Result, nearest};
-use crate::layout::Location;
+use crate::error::{Error, Result, caught, nearest};
+use crate::layout::{Location, store_of};
 use crate::manifest::FileEntry;
 use crate::manifest::codec::{decode_files, decode_foreign_summary};
 use crate::manifest::ledger::store_error;
@@ -172,6 +173,13 @@ async fn read_manifest(stores: &Stores, store: &Arc<dyn ObjectStore>, location: 
         let reason = format!("its summary says {} bytes, its files have {size}", head.size);
         return Err(Error::Manifest { uri: data.to_string(), reason });
     }
+    // Each bucket, and each key with a query: what cannot be read, or holds a credential, gets into no manifest of ours.
+    for of_store in files.chunk_by(|a, b| store_of(&a.uri) == store_of(&b.uri)) {
+        Location::from_uri(&of_store[0].uri)?;
+    }
+    for file in files.iter().filter(|file| file.uri.contains('?')) {
+        Location::from_uri(&file.uri)?;
+    }
     files.iter_mut().for_each(|file| file.partition = None);
     Ok(files)
 }
@@ -199,7 +207,16 @@ async fn resolve(
     let shared = Arc::new(table.clone());
     let jobs = files.iter().map(|file| {
         let (opened, table, file) = (Arc::clone(&opened), Arc::clone(&shared), file.clone());
-        async move { look_into(&opened, &table, &file).await }
+        async move {
+            caught(look_into(&opened, &table, &file)).await.map_err(|error| match error {
+                Error::Panicked { .. } => Error::ReadSnapshotFile {
+                    table: table.name.clone(),
+                    uri: file.uri.to_string(),
+                    source: DataFusionError::External(Box::new(error)),
+                },
+                error => error,
+            })
+        }
     });
     // What a file says is taken in at once and dropped: a million schemas do not fit into memory.
     let mut merger = SchemaMerger::new(&table.name);

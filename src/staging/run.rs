@@ -10,7 +10,6 @@
 //! writes the same files. A task that fails commits
 //! nothing. When a value of one of several files cannot be cast, the SELECT is run once more file by file, to name it.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,7 +18,7 @@ use datafusion::arrow::datatypes::FieldRef;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use super::order::RunOrder;
@@ -27,7 +26,7 @@ use super::plan::{PlanDetails, bind};
 use super::sort::SortRunsExec;
 use crate::checksum::{Checksum, ColumnSums};
 use crate::config::{FileFormat, LakeTable, Project, Verify};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
 use crate::layout::Step;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
@@ -219,15 +218,6 @@ impl StageTask<'_> {
         }
         None
     }
-}
-
-/// A panic as an error.
-async fn caught<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        Err(Error::Panicked { message: text.unwrap_or_default() })
-    })
 }
 
 /// Where the files of a table without partitions and order end.

@@ -14,6 +14,7 @@ mod proof;
 mod readme;
 mod requests;
 mod s3;
+mod secrets;
 mod sizes;
 mod slt;
 mod steps;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One SeaweedFS S3 server on loopback, for tests only: key test, secret testtest.
+# One SeaweedFS S3 server on loopback, for tests only: key test, secret testtest, or the keys of tests/it/secrets.rs.
 #
 #     start_weed.sh DIR S3PORT BASEPORT [WEED]
 #
@@ -9,7 +9,10 @@ set -euo pipefail
 dir=$1 port=$2 base=$3 weed=${4:-weed}
 mkdir -p "$dir/data"
 cat > "$dir/s3.json" <<JSON
-{"identities": [{"name": "test", "credentials": [{"accessKey": "test", "secretKey": "testtest"}],
+{"identities": [{"name": "test", "credentials": [
+                    {"accessKey": "test", "secretKey": "testtest"},
+                    {"accessKey": "SNAPKEYZULU0123456789",
+                     "secretKey": "snapsecretalpha/snapsecretbravo+snapsecretcharlie/"}],
                  "actions": ["Admin", "Read", "List", "Tagging", "Write"]}]}
 JSON
 setsid nohup "$weed" server -dir="$dir/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.telemetry=false \

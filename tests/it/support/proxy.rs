@@ -1,9 +1,11 @@
-//! A reverse proxy on 127.0.0.1 before an S3 server that spoils some of the requests, as a bad day of the network does.
+//! A reverse proxy on 127.0.0.1 before an S3 server that spoils some of the requests, as a bad day of the network does, or
+//! refuses them and says too much.
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +35,8 @@ pub(crate) enum Weather {
     Hang(Duration),
     /// It is done, so much later.
     Slow(Duration),
+    /// It is not done; the answer is 403 and repeats the request's first line and headers, as some gateways do.
+    Echo,
 }
 
 /// The proxy's address, and what it did.
@@ -41,6 +45,7 @@ pub(crate) struct Proxy {
     pub(crate) endpoint: String,
     requests: Arc<AtomicUsize>,
     spoiled: Arc<AtomicUsize>,
+    echoed: Arc<Mutex<String>>,
 }
 
 type Body = BoxBody<Bytes, std::io::Error>;
@@ -65,7 +70,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let proxy = Self { endpoint, requests: Arc::default(), spoiled: Arc::default() };
+        let proxy = Self { endpoint, requests: Arc::default(), spoiled: Arc::default(), echoed: Arc::default() };
         let (own, upstream) = (proxy.clone(), upstream.trim_start_matches("http://").to_owned());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -91,6 +96,11 @@ impl Proxy {
         (self.requests.load(Ordering::Relaxed), self.spoiled.load(Ordering::Relaxed))
     }
 
+    /// What [`Weather::Echo`] said.
+    pub(crate) fn echoed(&self) -> String {
+        self.echoed.lock().unwrap().clone()
+    }
+
     async fn answer(
         self,
         request: Request<Incoming>,
@@ -107,6 +117,14 @@ impl Proxy {
         }
         self.spoiled.fetch_add(1, Ordering::Relaxed);
         match weather {
+            Weather::Echo => {
+                let mut said = format!("{} {}", request.method(), request.uri());
+                for (name, value) in request.headers() {
+                    write!(said, "\n{name}: {}", String::from_utf8_lossy(value.as_bytes())).unwrap();
+                }
+                self.echoed.lock().unwrap().push_str(&said);
+                Ok(text(403, format!("<Error><Code>AccessDenied</Code><Message>refused: {said}</Message></Error>")))
+            }
             Weather::Status(status) => Ok(failure(status)),
             Weather::Done(status) => forward(request, &upstream).await.map(|_| failure(status)),
             Weather::Reset => Err(closed()),

@@ -30,6 +30,10 @@ use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 const KEY: &str = "loopback";
 const SECRET: &str = "loopback-secret";
 
+/// Keys that every server takes too and that no other text contains; `tests/outside/start_weed.sh` has them as well.
+pub(crate) const UNMISTAKABLE: (&str, &str) =
+    ("SNAPKEYZULU0123456789", "snapsecretalpha/snapsecretbravo+snapsecretcharlie/");
+
 /// A server's address, a bucket on it, and a prefix that no other test uses.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
@@ -53,6 +57,12 @@ impl Server {
         let set = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} must be set, too"));
         let (key, secret) = (set("AWS_ACCESS_KEY_ID"), set("AWS_SECRET_ACCESS_KEY"));
         Self { endpoint, bucket: set("SNAPLAKE_TEST_S3_BUCKET"), prefix, key, secret }
+    }
+
+    /// The same place with [`UNMISTAKABLE`] keys.
+    pub(crate) fn with_unmistakable_keys(self) -> Self {
+        let (key, secret) = UNMISTAKABLE;
+        Self { key: key.to_owned(), secret: secret.to_owned(), ..self }
     }
 
     /// `s3://` URL of this test's prefix.
@@ -99,7 +109,9 @@ fn start(bucket: &str) -> String {
         ..Buckets::default()
     }));
     let mut builder = S3ServiceBuilder::new(objects);
-    builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
+    let mut keys = SimpleAuth::from_single(KEY, SECRET);
+    keys.register(UNMISTAKABLE.0.to_owned(), UNMISTAKABLE.1.into());
+    builder.set_auth(keys);
     let service = builder.build();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -274,6 +286,21 @@ impl S3 for Objects {
             prefix: Some(prefix),
             ..ListObjectsV2Output::default()
         }))
+    }
+
+    async fn delete_objects(
+        &self,
+        request: S3Request<DeleteObjectsInput>,
+    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        let mut buckets = self.lock();
+        let bucket = buckets.bucket(&request.input.bucket)?;
+        let objects = request.input.delete.objects;
+        let deleted = objects.into_iter().map(|object| {
+            bucket.remove(&object.key);
+            DeletedObject { key: Some(object.key), ..DeletedObject::default() }
+        });
+        let deleted = Some(deleted.collect());
+        Ok(S3Response::new(DeleteObjectsOutput { deleted, ..DeleteObjectsOutput::default() }))
     }
 
     async fn create_multipart_upload(

@@ -1,0 +1,237 @@
+//! Takes secrets out of what is about to be said: errors and log lines, which quote servers, parsers and URLs.
+//!
+//! ```text
+//! https://user:pass@host/x             -> https://***@host/x           userinfo of a URL
+//! s3://b/x?X-Amz-Signature=ab&y=1      -> s3://b/x?***                 its query
+//! SET aws.secret_access_key = 'abc'    -> ... = '***'                  a literal after a name that says what it is
+//! Expected: ;, found: 'wJalrXUtnFEMI+7' -> ... found: '***'            a long literal that a parser stumbled over
+//! Authorization: Basic dXNlcjpw        -> Authorization: '***'         a header that a server told back
+//! x-amz-security-token: FwoGZ...       -> x-amz-security-token: ***    what the environment holds as secret
+//! ```
+//!
+//! Pure but for [`Redactor::of_environment`]. It is the last line of defence: configs are refused when they hold
+//! credentials, and clients keep theirs to themselves. It does not know secrets that stand in files, and leaves data alone.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use regex::{Captures, Regex};
+
+/// What stands where a secret stood.
+const MASK: &str = "***";
+
+/// A shorter value is found by chance in texts that have nothing to do with it.
+const MIN_SECRET_BYTES: usize = 8;
+
+/// Those of AWS have 16 characters or more.
+const MIN_KEY_ID_BYTES: usize = 16;
+
+/// Replaces secrets in texts.
+#[derive(Debug)]
+pub(crate) struct Redactor {
+    /// The longest first: one may be part of another.
+    secrets: Vec<String>,
+}
+
+impl Redactor {
+    /// Knows the values of all environment variables that are secret by their names, such as `AWS_SECRET_ACCESS_KEY`.
+    pub(crate) fn of_environment() -> Self {
+        let variables = std::env::vars_os();
+        Self::new(variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))))
+    }
+
+    fn new(variables: impl Iterator<Item = (String, String)>) -> Self {
+        let mut secrets = Vec::new();
+        for (name, value) in variables {
+            // A proxy or endpoint: `http://user:pass@host`.
+            if let Some((start, _)) = value.rsplit_once('@')
+                && ["PROXY", "ENDPOINT", "URL"].iter().any(|part| name.to_ascii_uppercase().contains(part))
+            {
+                let user = start.split_once("://").map_or(start, |(_, user)| user);
+                secrets.extend(user.split(':').map(str::to_owned));
+            }
+            // The id of a key is half a secret, and with some servers an everyday word: `minioadmin`, also a bucket.
+            if is_secret(&name) && (value.len() >= MIN_KEY_ID_BYTES || !name.to_ascii_uppercase().ends_with("_ID")) {
+                secrets.push(value);
+            }
+        }
+        secrets.retain(|value| value.len() >= MIN_SECRET_BYTES);
+        // As they stand in URLs: encoded as RFC 3986 has it, or only where it must be.
+        for at in 0..secrets.len() {
+            let usual = secrets[at].replace('%', "%25").replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
+            let form = utf8_percent_encode(&secrets[at], NON_ALPHANUMERIC).to_string();
+            // And as the scheme of a URL that has none.
+            let lower = secrets[at].to_lowercase();
+            secrets.extend([usual, form, lower]);
+        }
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.dedup();
+        Self { secrets }
+    }
+
+    /// The text with `***` in place of secrets.
+    pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        // Each is compiled once, from a text that the tests compile too.
+        static URL: LazyLock<Regex> = LazyLock::new(|| pattern(r#"([A-Za-z][A-Za-z0-9+.-]*://)([^\s'"]+)"#));
+        static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+            let name = r"(?:secret|password|passwd|token|key_id|access_key|account_key|private_key|sas_key)";
+            let literal = r#"(?:'(?:[^']|'')*('|$)|"(?:[^"\\]|\\.)*("|$))"#;
+            pattern(&format!(r#"(?i)({name}[\w.-]*['"]?(?:\s*[=:,(]|\s)\s*(?:\w+\s*\(\s*)?){literal}"#))
+        });
+        static FOUND: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(found:?\s+(?:\w+\()?)'[^'\s]{16,}(?:'|$)"));
+        static QUERY: LazyLock<Regex> = LazyLock::new(|| {
+            pattern(r#"(?i)([?&][\w.-]*(?:secret|password|token|key|sig|credential)[\w.-]*=)[^&\s'"]+"#)
+        });
+        static HEADER: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)(authorization['"]?:\s*)[^\r\n'"]+"#));
+
+        let mut text = Cow::Borrowed(text);
+        for secret in &self.secrets {
+            if text.contains(secret.as_str()) {
+                text = Cow::Owned(text.replace(secret.as_str(), MASK));
+            }
+        }
+        for (pattern, replace) in [
+            (&URL, redact_url as fn(&Captures<'_>) -> String),
+            (&NAMED, masked),
+            (&QUERY, masked),
+            (&FOUND, masked),
+            (&HEADER, masked),
+        ] {
+            if let Cow::Owned(replaced) = pattern.replace_all(&text, replace) {
+                text = Cow::Owned(replaced);
+            }
+        }
+        text
+    }
+}
+
+fn pattern(text: &str) -> Regex {
+    #[allow(clippy::expect_used)]
+    // Never: they are constants of this file, and its tests compile all of them.
+    Regex::new(text).expect("a valid pattern")
+}
+
+/// The name as it was, then a literal that says nothing.
+fn masked(found: &Captures<'_>) -> String {
+    format!("{}'{MASK}'", &found[1])
+}
+
+/// Whether a variable of this name holds a secret; one that ends in `_FILE` holds a path.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let parts = ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "ACCESS_KEY", "ACCOUNT_KEY", "SAS_KEY", "CREDENTIAL"];
+    parts.iter().any(|part| name.contains(part)) && !["_FILE", "_URI", "_PATH"].iter().any(|end| name.ends_with(end))
+}
+
+/// A URL without userinfo and query.
+fn redact_url(found: &Captures<'_>) -> String {
+    let (scheme, rest) = (&found[1], &found[2]);
+    let (rest, query) = match rest.split_once('?') {
+        // A question mark alone is a pattern for one character.
+        Some((path, query)) if query.contains('=') => (path, format!("?{MASK}")),
+        _ => (rest, String::new()),
+    };
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) || text.ends_with(']');
+    // The container of `abfss://container@account` is no user.
+    let is_container = scheme.starts_with("abfs") && !authority.contains(':');
+    let place = match (authority.rsplit_once('@'), authority.split_once(':')) {
+        (Some(_), _) if is_container => rest.to_owned(),
+        (Some((user, _)), _) => format!("{MASK}{}", &rest[user.len()..]),
+        // A password with a slash in it.
+        (None, Some((_, port)))
+            if !authority.starts_with('[') && !is_port(port.trim_end_matches([')', ',', '.', ':'])) =>
+        {
+            rest.rsplit_once('@').map_or_else(|| MASK.to_owned(), |(_, place)| format!("{MASK}@{place}"))
+        }
+        _ => rest.to_owned(),
+    };
+    format!("{scheme}{place}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn redact(text: &str) -> String {
+        Redactor::new(std::iter::empty()).redact(text).into_owned()
+    }
+
+    #[test]
+    fn userinfo_and_query_of_urls_are_masked() {
+        for (text, expected) in [
+            ("at 'https://user:pass@host:9000/x'", "at 'https://***@host:9000/x'"),
+            ("https://token@host/x", "https://***@host/x"),
+            ("s3://AKIA:ab/cd+ef@bucket/x,", "s3://***@bucket/x,"),
+            ("s3://AKIA:ab/cd+ef", "s3://***"),
+            ("'minio:9000?secret=ab&x=1'", "'minio:9000?secret='***'&x=1'"),
+            ("s3://b/x?X-Amz-Signature=ab&y=1 is gone", "s3://b/x?*** is gone"),
+            ("abfss://container:pass@account.dfs.core.windows.net/x", "abfss://***@account.dfs.core.windows.net/x"),
+        ] {
+            assert_eq!(redact(text), expected);
+        }
+    }
+
+    #[test]
+    fn urls_without_secrets_stay() {
+        for text in [
+            "s3://bucket/a@b/2024-01-01T00:00:00.csv",
+            "s3://bucket/part-?.csv",
+            "http://127.0.0.1:9000/x: no connection",
+            "http://[::1]:9000/x",
+            "(http://127.0.0.1:9000)",
+            "file:///home/me/x.parquet",
+            "abfss://container@account.dfs.core.windows.net/x",
+        ] {
+            assert_eq!(redact(text), text);
+        }
+    }
+
+    #[test]
+    fn literals_after_the_name_of_a_secret_are_masked() {
+        for (text, expected) in [
+            ("SET aws.secret_access_key = 'a''b' x", "SET aws.secret_access_key = '***' x"),
+            ("SET aws.secret_access_key 'a'", "SET aws.secret_access_key '***'"),
+            ("OPTIONS ('aws.secret_access_key', 'a')", "OPTIONS ('aws.secret_access_key', '***')"),
+            ("secret = lower('a')", "secret = lower('***')"),
+            ("proxy-authorization: Basic bWU6 bWU6\nhost: h", "proxy-authorization: '***'\nhost: h"),
+            ("SET aws.session_token = 'a", "SET aws.session_token = '***'"),
+            ("Expected: ;, found: 'wJalrXUtnFEMI/K7MDENG' at Line: 1", "Expected: ;, found: '***' at Line: 1"),
+            ("expected a value, found concat('wJalrXUtnFEMI/K7MDENG')", "expected a value, found concat('***')"),
+            ("expected a name, found 'lineitem'", "expected a name, found 'lineitem'"),
+        ] {
+            assert_eq!(redact(text), expected);
+        }
+        assert_eq!(redact("column 'token_count' is of type 'Int64'"), "column 'token_count' is of type 'Int64'");
+    }
+
+    #[test]
+    fn values_of_secret_variables_are_masked_as_they_are_and_encoded() {
+        let variables = [
+            ("AWS_SECRET_ACCESS_KEY", "ab/cd+ef/gh"),
+            ("AWS_SESSION_TOKEN", "short"),
+            ("USER", "somebody"),
+            ("http_proxy", "http://me:pass+word@h"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let redactor = Redactor::new(variables.into_iter());
+        let text = "ab/cd+ef/gh ab%2Fcd%2Bef%2Fgh short somebody minioadmin";
+        assert_eq!(redactor.redact(text), "*** *** short somebody minioadmin");
+        assert_eq!(redactor.redact("pool of (me:pass+word)"), "pool of (me:***)");
+        for (name, secret) in [("DB_PASSWORD", true), ("AWS_WEB_IDENTITY_TOKEN_FILE", false), ("PATH", false)] {
+            assert_eq!(is_secret(name), secret, "{name}");
+        }
+    }
+
+    proptest! {
+        /// No text makes it panic, and what is redacted has nothing more to redact.
+        #[test]
+        fn redacted_twice_is_redacted_once(text in r#"(https?://|s3://|[a-z:@/?='" ]|secret|é){0,40}"#) {
+            let once = redact(&text);
+            prop_assert_eq!(redact(&once), once);
+        }
+    }
+}
