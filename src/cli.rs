@@ -19,6 +19,7 @@ use crate::layout::Step;
 use crate::pipeline::{Pipeline, TaskSpec};
 use crate::report::{LogFormat, OutputFormat, Report, Verbosity};
 use crate::session::{Engine, EngineOptions, Stores};
+use crate::write::uploads_ended;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -201,6 +202,9 @@ fn parse_age(text: &str) -> Result<Duration, String> {
     number.checked_mul(unit).map(Duration::from_secs).ok_or_else(wrong)
 }
 
+/// How long a stopped run waits until the store has forgotten its unfinished uploads.
+const ABORT_TIME: Duration = Duration::from_secs(10);
+
 /// The signal that asks the process to end, when it comes.
 async fn interrupted() -> &'static str {
     #[cfg(unix)]
@@ -241,6 +245,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             signal = interrupted() => Err(Error::Interrupted { signal }),
         }
     });
+    if matches!(result, Err(Error::Interrupted { .. })) && !runtime.block_on(uploads_ended(ABORT_TIME)) {
+        tracing::warn!("some multipart uploads could not be aborted in time; a lifecycle rule of the bucket ends them");
+    }
     // Threads that still decode or compress are of no use to anybody now.
     runtime.shutdown_background();
     match result {

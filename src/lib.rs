@@ -45,6 +45,7 @@
 //! manifest              the ledger: what is done is what manifests are committed
 //! layout, partition     all storage paths; Hive partition values
 //! checksum              sums over the values of columns, in any order                           (pure)
+//! advice                what to do about a limit of the machine                               (pure)
 //! redact                secrets in what is about to be said                                      (pure)
 //! spread                many small jobs on all threads, a bounded number at once
 //! error                 every failure, with its place
@@ -57,6 +58,7 @@
 //! `report` prints, only `layout` joins storage paths, only `partition` writes `key=value`. A test reads the sources and
 //! holds this.
 
+mod advice;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;

@@ -18,6 +18,7 @@ use datafusion_cli::print_options::{MaxRows, PrintOptions};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
+use crate::advice::advice;
 use crate::clean::{Garbage, Why};
 use crate::error::{Error, Result};
 use crate::layout::Step;
@@ -142,6 +143,9 @@ impl Report {
     pub(crate) fn failed(&self, error: &Error) -> ExitCode {
         self.bar.finish_and_clear();
         say(&format!("error: {}", describe(error)));
+        if let Some(advice) = advice(error) {
+            say(&format!("  so {advice}"));
+        }
         ExitCode::from(exit_code(error))
     }
 

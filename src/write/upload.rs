@@ -2,7 +2,7 @@
 //!
 //! Keeps what the store answers (its etag), the bytes and a hash of the content, which is what a manifest row needs and
 //! what `object_store`'s own buffered writer throws away. The end of an upload is a step of its own, so the next file can be
-//! encoded while this one lands. A failed upload is aborted, so no parts stay behind; a file becomes visible only when it is
+//! encoded while this one lands. A failed upload is aborted (`parts`), so no parts stay behind; a file becomes visible only when it is
 //! whole. Object stores do that by themselves. A killed process leaves half a local file
 //! beside the place where it belongs, so in a folder that others read a local file has a name with a dot until then,
 //! which readers of data folders pass over.
@@ -16,16 +16,11 @@ use datafusion::parquet::errors::{ParquetError, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use twox_hash::XxHash64;
 
+use super::parts::{PART_BYTES, PARTS_IN_FLIGHT, Parts};
 use crate::session::CONTENT_TAG;
-
-/// Constant, since some stores want equal parts; 10,000 of them allow files of 80 GB.
-const PART_BYTES: usize = 8 << 20;
-
-/// Parts of one file on their way at once.
-const PARTS_IN_FLIGHT: usize = 2;
 
 /// What is known of a file after its last byte.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,7 +38,7 @@ pub(super) struct Upload {
     /// Etags of local files follow inode and time instead of the content, so two writers of the same bytes would differ.
     content_etag: bool,
     buffer: BytesMut,
-    multipart: Option<WriteMultipart>,
+    multipart: Option<Parts>,
     hash: XxHash64,
     bytes: u64,
 }
@@ -83,10 +78,8 @@ impl Upload {
 
     /// Gives up: the store forgets the parts that it has.
     pub(super) async fn abort(&mut self) {
-        if let Some(multipart) = self.multipart.take()
-            && let Err(error) = multipart.abort().await
-        {
-            tracing::warn!(path = %self.path, %error, "could not abort a multipart upload");
+        if let Some(multipart) = self.multipart.take() {
+            multipart.abort().await;
         }
     }
 
@@ -94,16 +87,12 @@ impl Upload {
         self.hash.write(&bytes);
         self.bytes += bytes.len() as u64;
         if let Some(multipart) = &mut self.multipart {
-            multipart.wait_for_capacity(PARTS_IN_FLIGHT).await?;
-            multipart.put(bytes);
-            return Ok(());
+            return multipart.push(bytes).await;
         }
         self.buffer.extend_from_slice(&bytes);
         if self.buffer.len() >= PART_BYTES {
-            let upload = self.store.put_multipart(self.target()).await?;
-            let mut multipart = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-            multipart.put(self.buffer.split().freeze());
-            self.multipart = Some(multipart);
+            let parts = Parts::new(self.store.put_multipart(self.target()).await?);
+            self.multipart.insert(parts).push(self.buffer.split().freeze()).await?;
         }
         Ok(())
     }
