@@ -254,7 +254,7 @@ pub enum Error {
     },
     /// A partition value that no path can hold.
     #[error(
-        "lake.{table}: partition column '{column}' has a value of {length} bytes (starts with '{start}'); keys allow at most {limit} bytes per value, so choose another partition column"
+        "lake.{table}: partition column '{column}' makes a folder name of {length} bytes (its value starts with '{start}'); file systems allow at most {limit}, so choose another partition column"
     )]
     PartitionValueTooLong {
         /// Lake table.

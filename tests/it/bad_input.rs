@@ -154,7 +154,7 @@ fn partition_value_that_no_key_can_hold_is_told() {
         shop("WITH (partitioned_by = ARRAY['day'])", "SELECT id, repeat(day, 100) AS day FROM snapshot.orders");
     insta::assert_snapshot!(refused_at_staging(&project), @r"
     exit 1: error: stage of lake.orders group 1 failed
-      because lake.orders: partition column 'day' has a value of 304 bytes (starts with 'monmonmonmonmonmonmonmonmonmonmonmonmonm'); keys allow at most 255 bytes per value, so choose another partition column
+      because lake.orders: partition column 'day' makes a folder name of 304 bytes (its value starts with 'monmonmonmonmonmonmonmonmonmonmonmonmonm'); file systems allow at most 255, so choose another partition column
     ");
 }
 
