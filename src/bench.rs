@@ -11,11 +11,12 @@ use datafusion::error::Result;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::metadata::RowGroupMetaData;
+use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::compaction::merge::MergeRunsExec;
 use crate::staging::order::RunOrder;
-use crate::write::{FileEncoding, builder};
+use crate::write::FileEncoding;
 
 /// Indices of columns, and how each is sorted.
 pub type SortKeys = Vec<(usize, SortOptions)>;
@@ -27,7 +28,7 @@ pub type SortKeys = Vec<(usize, SortOptions)>;
 pub fn order_run(run: &RecordBatch, partition: &[usize], keys: &SortKeys) -> Result<usize> {
     let ordered = RunOrder { partition: partition.to_vec(), keys: keys.clone() }.apply(run)?;
     debug_assert_eq!(ordered.rows.len(), run.num_rows());
-    Ok(ordered.ends.len())
+    Ok(ordered.partitions.len())
 }
 
 /// The plan that merges sorted runs, the partitions of `runs`, as a publish task does.
@@ -52,15 +53,16 @@ pub enum Files {
 pub fn encode(files: Files, batches: &[RecordBatch]) -> Result<i64> {
     let Some(first) = batches.first() else { return Ok(0) };
     let encoding = match files {
-        Files::Staging => FileEncoding::staging(first.schema_ref())?,
+        Files::Staging => FileEncoding::merged(first.schema_ref())?,
         Files::Lake => {
             let compression = Compression::ZSTD(ZstdLevel::try_new(3)?);
-            let properties = builder().set_compression(compression).set_max_row_group_row_count(None).build();
+            let properties =
+                WriterProperties::builder().set_compression(compression).set_max_row_group_row_count(None).build();
             FileEncoding::lake(first.schema_ref(), properties)?
         }
     };
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    let properties = encoding.properties(first, rows as u64)?;
+    let properties = encoding.properties(first, rows as u64, 0)?;
     let mut writer = ArrowWriter::try_new(std::io::sink(), first.schema(), Some(properties))?;
     for batch in batches {
         writer.write(batch)?;

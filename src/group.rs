@@ -1,6 +1,14 @@
 //! Grouping files into tasks: pure, deterministic, independent of the order in which files were listed.
 //!
-//! First-fit decreasing: files sorted by size (largest first) and then by name go each into the first group with room.
+//! Neighbours by name go together, if that takes few more groups than there must be: an export is mostly in the order of
+//! a key, and then the rows of one task stand before those of the next.
+//!
+//! ```text
+//! limit 10, files a=5 b=5 c=5 d=5          group 1: a b      group 2: c d
+//! ```
+//!
+//! Otherwise first-fit decreasing: files sorted by size (largest first) and then by name go each into the first group with
+//! room.
 //!
 //! ```text
 //! limit 10, files a=6 b=5 c=4 d=4 e=1      group 1: a c      (6 + 4)
@@ -9,17 +17,66 @@
 //!
 //! A file larger than the limit is a group of its own. No I/O, no knowledge of what the files hold.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 
-/// Indices into `files` per group; within a group by name, so that a task reads files in a fixed order.
+/// Indices into `files` per group, in the order of [`by_name`].
 ///
 /// Takes `O(n log n)` for any number of groups: a tournament tree over the free bytes of the groups finds the first fit.
 #[must_use]
 pub fn pack(files: &[(&str, u64)], limit_bytes: u64) -> Vec<Vec<usize>> {
     // Names are compared once; after that, files go by their rank among the names.
-    let mut by_name: Vec<usize> = (0..files.len()).collect();
-    by_name.sort_unstable_by_key(|&file| files[file].0);
-    let size = |rank: usize| files[by_name[rank]].1;
+    let mut ranked: Vec<usize> = (0..files.len()).collect();
+    ranked.sort_unstable_by(|&one, &other| by_name(files[one].0, files[other].0));
+    let size = |rank: usize| files[ranked[rank]].1;
+    let least = groups_at_least(files, limit_bytes);
+    let mut groups = neighbours(files.len(), size, limit_bytes);
+    if groups.len() > least + least / 4 {
+        groups = first_fit(files, size, limit_bytes);
+    }
+    for group in &mut groups {
+        group.iter_mut().for_each(|file| *file = ranked[*file]);
+    }
+    groups
+}
+
+/// The order of names in which numbers count as such: `part-9` comes before `part-10`.
+#[must_use]
+pub fn by_name(one: &str, other: &str) -> Ordering {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let same = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let start = one[..same].iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |last| last + 1);
+    let number = |name: &'_ [u8]| {
+        let digits = name.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let zeros = name[..digits].iter().take_while(|byte| **byte == b'0').count();
+        (digits - zeros, zeros..digits, digits > 0)
+    };
+    let ((a_length, a, a_is), (b_length, b, b_is)) = (number(&one[start..]), number(&other[start..]));
+    let by_number = if a_is && b_is {
+        a_length.cmp(&b_length).then_with(|| one[start..][a].cmp(&other[start..][b]))
+    } else {
+        Ordering::Equal
+    };
+    by_number.then_with(|| one[same..].cmp(&other[same..]))
+}
+
+/// Ranks in groups of neighbours, each as full as it gets.
+fn neighbours(files: usize, size: impl Fn(usize) -> u64, limit_bytes: u64) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut free = None;
+    for rank in 0..files {
+        let left = free.and_then(|free: u64| free.checked_sub(size(rank)));
+        match (left, groups.last_mut()) {
+            (Some(_), Some(group)) => group.push(rank),
+            _ => groups.push(vec![rank]),
+        }
+        // A file over the limit leaves no room, not even for an empty one.
+        free = left.or_else(|| limit_bytes.checked_sub(size(rank)));
+    }
+    groups
+}
+
+/// Ranks in groups, the largest file first.
+fn first_fit(files: &[(&str, u64)], size: impl Fn(usize) -> u64, limit_bytes: u64) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..files.len()).collect();
     order.sort_by_key(|&rank| Reverse(size(rank)));
     let mut free = FreeBytes::new(groups_at_most(files, limit_bytes));
@@ -39,11 +96,16 @@ pub fn pack(files: &[(&str, u64)], limit_bytes: u64) -> Vec<Vec<usize>> {
         free.set(group, free.get(group) - size);
         groups[group].push(rank);
     }
-    for group in &mut groups {
-        group.sort_unstable();
-        group.iter_mut().for_each(|file| *file = by_name[*file]);
-    }
+    groups.iter_mut().for_each(|group| group.sort_unstable());
     groups
+}
+
+/// No way of grouping has fewer.
+fn groups_at_least(files: &[(&str, u64)], limit_bytes: u64) -> usize {
+    let (alone, shared): (Vec<u64>, Vec<u64>) = files.iter().map(|file| file.1).partition(|size| *size > limit_bytes);
+    let bytes: u128 = shared.iter().map(|size| u128::from(*size)).sum();
+    let least = bytes.div_ceil(u128::from(limit_bytes.max(1)));
+    alone.len() + usize::try_from(least).unwrap_or(usize::MAX).max(usize::from(!shared.is_empty()))
 }
 
 /// Files over the limit are alone. Of the other groups, any two hold more than the limit together: the first file of the
@@ -120,6 +182,20 @@ mod tests {
     }
 
     #[test]
+    fn numbers_in_names_count_as_such() {
+        let mut names = ["b", "a10", "a9", "a", "a09b", "a1x2", "a1x10", "10", "9", ""];
+        names.sort_unstable_by(|one, other| by_name(one, other));
+        assert_eq!(names, ["", "9", "10", "a", "a1x2", "a1x10", "a09b", "a9", "a10", "b"]);
+        assert_eq!(named(&[("p1", 5), ("p10", 5), ("p9", 5), ("p2", 5)], 10), ["p1p2", "p9p10"]);
+    }
+
+    #[test]
+    fn neighbours_stay_together_unless_that_takes_many_more_groups() {
+        assert_eq!(named(&[("a", 3), ("b", 4), ("c", 3), ("d", 4), ("e", 3)], 10), ["abc", "de"]);
+        assert_eq!(named(&[("a", 9), ("b", 2), ("c", 9), ("d", 2), ("e", 9), ("f", 2)], 10), ["a", "c", "e", "bdf"]);
+    }
+
+    #[test]
     fn empty_files_share_a_group() {
         assert_eq!(named(&[("a", 0), ("b", 0)], 10), ["ab"]);
     }
@@ -140,12 +216,24 @@ mod tests {
             }
         }
 
+        /// The order of names is total, and agrees with the plain one where there are no digits.
+        #[test]
+        fn order_of_names_is_total(names in prop::collection::vec("[ab0-2]{0,6}", 3), words in prop::collection::vec("[a-c/]{0,4}", 2)) {
+            let order = |one: usize, other: usize| by_name(&names[one], &names[other]);
+            prop_assert_eq!(order(0, 1), order(1, 0).reverse());
+            prop_assert_eq!(order(0, 1) == Ordering::Equal, names[0] == names[1]);
+            if order(0, 1) == Ordering::Less && order(1, 2) == Ordering::Less {
+                prop_assert_eq!(order(0, 2), Ordering::Less);
+            }
+            prop_assert_eq!(by_name(&words[0], &words[1]), words[0].cmp(&words[1]));
+        }
+
         /// The tree has room for all groups, whatever the sizes; a limit of nothing still takes empty files.
         #[test]
         fn number_of_groups_is_bounded(sizes in prop::collection::vec(0u64..12, 0..200), limit in 0u64..12) {
             let files: Vec<(&str, u64)> = sizes.iter().map(|size| ("f", *size)).collect();
             let groups = pack(&files, limit);
-            prop_assert!(groups.len() <= groups_at_most(&files, limit));
+            prop_assert!((groups_at_least(&files, limit)..=groups_at_most(&files, limit)).contains(&groups.len()));
             prop_assert_eq!(groups.iter().map(Vec::len).sum::<usize>(), files.len());
         }
 

@@ -1,5 +1,6 @@
 //! Second step: the staging files of a partition become lake files of one good size.
 
+mod copy;
 pub(crate) mod merge;
 mod passes;
 pub mod plan;

@@ -163,7 +163,7 @@ impl Passes<'_> {
             partition_columns: Vec::new(),
             fixed_partition: String::new(),
             file_schema: Arc::clone(self.schema),
-            encoding: FileEncoding::staging(self.schema)
+            encoding: FileEncoding::merged(self.schema)
                 .map_err(|source| Error::Parquet { uri: format!("schema of lake.{}", self.table), source })?,
             numbering: Numbering::Rolling(RollRule { target_bytes: u64::MAX, min_bytes: 0, max_bytes: u64::MAX }),
             total_rows: None,

@@ -1,4 +1,5 @@
-//! One compaction task: the sorted runs of a partition, merged into lake files.
+//! One compaction task: the sorted runs of a partition become lake files. They are copied where they do not interleave
+//! ([`copy`]), otherwise merged:
 //!
 //! ```text
 //! LakeWriteExec          rolls at the target size
@@ -13,33 +14,27 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use datafusion::arrow::compute::SortOptions;
-use datafusion::arrow::datatypes::Schema;
-use datafusion::parquet::arrow::ArrowSchemaConverter;
-use datafusion::parquet::basic::{Compression, GzipLevel, ZstdLevel};
-use datafusion::parquet::file::metadata::SortingColumn;
-use datafusion::parquet::file::properties::WriterProperties;
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
+use futures::StreamExt;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
+use super::copy;
 use super::merge::MergeRunsExec;
 use super::passes::{Merged, Passes};
 use super::plan::PartitionGroup;
 use crate::checksum::{Checksum, ColumnSums};
-use crate::config::{LakeTable, SortKey, Verify, WriteCompression};
-use crate::error::{Error, Result};
+use crate::config::{LakeTable, Verify};
+use crate::error::{Error, Result, caught};
 use crate::layout::Step;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
 use crate::snapshot::parquet_scan;
 use crate::write::{
-    FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, RollRule, WriteSpec, builder, collect_files,
-    operators, unwrap_engine,
+    Assembler, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, RollRule, WriteSpec,
+    collect_files, copied_properties, operators, published_properties, sort_keys, staging_encoding, unwrap_engine,
 };
-
-/// Row groups of lake files: what readers skip and decode at once.
-const ROW_GROUP_BYTES: u64 = 64 << 20;
 
 /// What a data lake file group's manifest says besides its files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,10 +95,11 @@ impl CompactTask<'_> {
             source: Box::new(source),
         };
         let started = Instant::now();
-        let Planned { session, plan, runs, checksum } = self.plan(on_rows).await.map_err(failed)?;
-        let files =
-            collect_files(Arc::clone(&plan), session.task_ctx()).await.map_err(|error| failed(unwrap_engine(error)))?;
-        let operators = operators(&plan);
+        let written = match Box::pin(caught(self.copied(&on_rows))).await.map_err(failed)? {
+            Some(written) => written,
+            None => self.merged(on_rows).await.map_err(failed)?,
+        };
+        let files = written.files;
         let details = CompactDetails {
             table: self.lake.name.clone(),
             group: self.number,
@@ -112,10 +108,10 @@ impl CompactTask<'_> {
             rows_read: self.group.files.iter().filter_map(|file| file.n_record).sum(),
             rows_written: files.iter().filter_map(|file| file.n_record).sum(),
             bytes_read: self.group.files.iter().map(|file| file.size).sum(),
-            bytes_spilled: runs.bytes_spilled,
+            bytes_spilled: written.bytes_spilled,
             seconds: started.elapsed().as_secs_f64(),
-            checksums: checksum.map(|checksum| checksum.sums()),
-            operators,
+            checksums: written.checksum.map(|checksum| checksum.sums()),
+            operators: written.operators,
         };
         let manifest = Manifest::new(files, details);
         let target = self.ledger.layout().manifest(Step::DatalakeFileGroups, self.number);
@@ -123,17 +119,61 @@ impl CompactTask<'_> {
         Ok(manifest)
     }
 
-    /// The whole task as a physical plan.
+    /// Copies the pages of runs that do not interleave; `None` if the runs must be merged.
+    async fn copied(&self, on_rows: &OnRows) -> Result<Option<Written>> {
+        let keys = self.merge_keys()?;
+        let key = keys
+            .first()
+            .map(|&(column, options)| (self.columns.file.field(column).name().as_str(), options, keys.len() == 1));
+        let Some(properties) = copied_properties(self.lake, &self.columns.file)? else { return Ok(None) };
+        let Some(runs) = copy::order(self.engine, &self.group.files, key).await? else { return Ok(None) };
+        let spec = self.spec(Arc::clone(on_rows), None).await?;
+        let encoding = staging_encoding(self.lake, &self.columns.file)?;
+        let rows = runs.iter().filter_map(|run| run.n_record).sum();
+        let lake = Assembler::new(&spec, encoding, properties, rows);
+        let (files, operator) = copy::copy(self.engine, &runs, lake).await?;
+        let checksum = self.sums_of(&runs).await?;
+        Ok(Some(Written { files, operators: vec![operator], bytes_spilled: 0, checksum }))
+    }
+
+    /// Adds up the values of staging files, which are those of their copy, where that is asked for.
+    async fn sums_of(&self, runs: &[FileEntry]) -> Result<Option<Arc<Checksum>>> {
+        let Some(checksum) = self.checksum() else { return Ok(None) };
+        let session = self.engine.task_session(runs).await?;
+        let scan = parquet_scan(&session, &self.columns.file, &[runs.to_vec()]).map_err(unwrap_engine)?;
+        let mut batches = execute_stream(scan, session.task_ctx()).map_err(unwrap_engine)?;
+        while let Some(batch) = batches.next().await {
+            checksum.add(&batch.map_err(unwrap_engine)?).map_err(|error| Error::Engine(error.into()))?;
+        }
+        Ok(Some(checksum))
+    }
+
+    async fn merged(&self, on_rows: OnRows) -> Result<Written> {
+        let Planned { session, plan, runs, checksum } = self.plan(on_rows).await?;
+        let files = collect_files(Arc::clone(&plan), session.task_ctx()).await.map_err(unwrap_engine)?;
+        Ok(Written { files, operators: operators(&plan), bytes_spilled: runs.bytes_spilled, checksum })
+    }
+
+    fn checksum(&self) -> Option<Arc<Checksum>> {
+        (self.verify == Verify::Checksum).then(|| Arc::new(Checksum::of_all(&self.columns.file)))
+    }
+
+    /// The merge as a physical plan.
     pub(crate) async fn plan(&self, on_rows: OnRows) -> Result<Planned> {
         let merge_keys = self.merge_keys()?;
         let runs = self.runs(&merge_keys).await?;
-        let keys = sort_keys(self.lake);
-        let schema = &self.columns.file;
         let session = self.engine.merge_session(&runs.files, runs.batch_rows).await?;
-        let input = self.merged(&session, &runs.files, merge_keys)?;
+        let input = self.all_rows(&session, &runs.files, merge_keys)?;
+        let checksum = self.checksum();
+        let spec = self.spec(on_rows, checksum.clone()).await?;
+        Ok(Planned { session, plan: Arc::new(LakeWriteExec::new(input, Arc::new(spec))), runs, checksum })
+    }
+
+    /// Where and how lake files are written.
+    async fn spec(&self, on_rows: OnRows, checksum: Option<Arc<Checksum>>) -> Result<WriteSpec> {
+        let schema = &self.columns.file;
         let folder = self.ledger.layout().lake().clone();
-        let checksum = (self.verify == Verify::Checksum).then(|| Arc::new(Checksum::of_all(schema)));
-        let spec = WriteSpec {
+        Ok(WriteSpec {
             table: self.lake.name.clone(),
             store: self.engine.stores().open(&folder).await?,
             folder,
@@ -141,7 +181,7 @@ impl CompactTask<'_> {
             partition_columns: Vec::new(),
             fixed_partition: self.group.partition.clone(),
             file_schema: Arc::clone(schema),
-            encoding: FileEncoding::lake(schema, properties(self.lake, schema, &keys)?)
+            encoding: FileEncoding::lake(schema, published_properties(self.lake, schema)?)
                 .map_err(|source| Error::Parquet { uri: format!("schema of lake.{}", self.lake.name), source })?,
             numbering: Numbering::Rolling(RollRule {
                 target_bytes: self.lake.target_file_size,
@@ -150,12 +190,11 @@ impl CompactTask<'_> {
             }),
             total_rows: self.group.files.iter().map(|file| file.n_record).sum(),
             is_published: true,
-            checksum: checksum.clone(),
+            checksum,
             // An unpartitioned table without rows still has its columns; a partition without rows does not exist.
             write_empty: self.columns.partition.is_empty(),
             on_rows,
-        };
-        Ok(Planned { session, plan: Arc::new(LakeWriteExec::new(input, Arc::new(spec))), runs, checksum })
+        })
     }
 
     /// The group's staging files, or longer runs that were made of them.
@@ -168,7 +207,7 @@ impl CompactTask<'_> {
     }
 
     /// All rows of these runs in their order.
-    fn merged(
+    fn all_rows(
         &self,
         session: &SessionContext,
         runs: &[FileEntry],
@@ -190,6 +229,14 @@ impl CompactTask<'_> {
     }
 }
 
+/// What a task has written.
+struct Written {
+    files: Vec<FileEntry>,
+    operators: Vec<Operator>,
+    bytes_spilled: u64,
+    checksum: Option<Arc<Checksum>>,
+}
+
 /// A task that can be run.
 pub(crate) struct Planned {
     pub(crate) session: SessionContext,
@@ -208,48 +255,12 @@ pub(crate) fn file_stem(result: &str, number: usize, group: &PartitionGroup) -> 
     format!("{number:06}-{hash}")
 }
 
-/// Sort keys within a partition: its partition columns are constant and not in the files.
-fn sort_keys(lake: &LakeTable) -> Vec<&SortKey> {
-    let is_partition = |key: &SortKey| lake.partitioned_by.iter().any(|(name, _)| *name == key.column);
-    lake.sorted_by.iter().map(|(key, _)| key).filter(|key| !is_partition(key)).collect()
-}
-
 /// Text of what decides the form of lake files; a change after planning is refused.
 pub(crate) fn properties_text(lake: &LakeTable) -> String {
     format!(
         "target {} min {} max {} {:?}",
         lake.target_file_size, lake.min_file_size, lake.max_file_size, lake.compression
     )
-}
-
-fn properties(lake: &LakeTable, schema: &Schema, keys: &[&SortKey]) -> Result<WriterProperties> {
-    let failed = |source| Error::Parquet { uri: format!("schema of lake.{}", lake.name), source };
-    let leaves = ArrowSchemaConverter::new().convert(schema).map_err(failed)?;
-    let sorting = keys
-        .iter()
-        .map_while(|key| {
-            let leaf = leaves.columns().iter().position(|leaf| leaf.path().parts() == [key.column.clone()])?;
-            Some(SortingColumn {
-                column_idx: i32::try_from(leaf).ok()?,
-                descending: key.descending,
-                nulls_first: key.nulls_first,
-            })
-        })
-        .collect::<Vec<_>>();
-    let compression = match lake.compression {
-        WriteCompression::Uncompressed => Compression::UNCOMPRESSED,
-        WriteCompression::Snappy => Compression::SNAPPY,
-        WriteCompression::Lz4 => Compression::LZ4_RAW,
-        WriteCompression::Gzip(level) => Compression::GZIP(GzipLevel::try_new(level.into()).map_err(failed)?),
-        WriteCompression::Zstd(level) => Compression::ZSTD(ZstdLevel::try_new(level.into()).map_err(failed)?),
-    };
-    let row_group = usize::try_from(ROW_GROUP_BYTES.min(lake.target_file_size)).unwrap_or(usize::MAX);
-    Ok(builder()
-        .set_compression(compression)
-        .set_max_row_group_row_count(None)
-        .set_max_row_group_bytes(Some(row_group))
-        .set_sorting_columns((!sorting.is_empty()).then_some(sorting))
-        .build())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
+use datafusion::parquet::file::metadata::PageIndexPolicy;
 use futures::{StreamExt, TryStreamExt};
 use glob::{MatchOptions, Pattern};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -263,7 +264,7 @@ async fn look_into(opened: &OpenStores, table: &SnapshotTable, file: &FileEntry)
         let inferred = infer(Arc::clone(store), &location.key()?, etag, &file.uri, &table.name, &table.format).await?;
         return Ok(Seen { schema: Some(inferred.schema), rows: inferred.exact_rows.then_some(inferred.rows) });
     }
-    let footer = read_footer(store, &location, file).await.map_err(unreadable)?;
+    let footer = read_footer(store, &location, file, PageIndexPolicy::Skip).await.map_err(unreadable)?;
     let footer = footer.file_metadata();
     let schema = parquet_to_arrow_schema(footer.schema_descr(), footer.key_value_metadata());
     let schema = schema.map_err(|source| unreadable(source.into()))?;

@@ -24,6 +24,7 @@ pub(crate) async fn read_footer(
     store: &Arc<dyn ObjectStore>,
     location: &Location,
     file: &FileEntry,
+    policy: PageIndexPolicy,
 ) -> Result<Arc<ParquetMetaData>> {
     let key = location.key().map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
     let pin = Pin { etag: Arc::clone(&file.etag), size: file.size };
@@ -33,7 +34,7 @@ pub(crate) async fn read_footer(
         ObjectMeta { location: key, last_modified: DateTime::UNIX_EPOCH, size: file.size, e_tag: None, version: None };
     DFParquetMetadata::new(&pinned, &meta)
         .with_metadata_size_hint(Some(FOOTER_BYTES))
-        .with_page_index_policy(Some(PageIndexPolicy::Skip))
+        .with_page_index_policy(Some(policy))
         .fetch_metadata()
         .await
 }

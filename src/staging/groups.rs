@@ -37,7 +37,9 @@ impl Groups {
         for of_store in files.chunk_by(|a, b| store_of(&a.uri) == store_of(&b.uri)) {
             let costs: Vec<(&str, u64)> = of_store.iter().map(|file| (file.uri.as_ref(), cost(file))).collect();
             for group in group::pack(&costs, limit) {
+                let first = members.len();
                 members.extend(group.iter().map(|file| start + file));
+                members[first..].sort_unstable();
                 ends.push(members.len());
             }
             start += of_store.len();

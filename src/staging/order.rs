@@ -36,11 +36,20 @@ pub(crate) struct RunOrder {
     pub(crate) keys: Vec<(usize, SortOptions)>,
 }
 
-/// Row numbers in order, and where each partition ends in them.
+/// Row numbers in order.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ordered {
     pub(crate) rows: Vec<u32>,
-    pub(crate) ends: Vec<usize>,
+    pub(crate) partitions: Vec<Stretch>,
+}
+
+/// Rows of one partition.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// Where they end in [`Ordered::rows`].
+    pub(crate) end: usize,
+    /// Whether they came in order.
+    pub(crate) came_in_order: bool,
 }
 
 impl RunOrder {
@@ -53,9 +62,9 @@ impl RunOrder {
         if !self.keys.is_empty() {
             let keys = Keys::new(self.encode_keys(run)?);
             let (mut start, mut buffer) = (0, Vec::new());
-            for &end in &ordered.ends {
-                keys.sort(&mut ordered.rows[start..end], &mut buffer);
-                start = end;
+            for partition in &mut ordered.partitions {
+                partition.came_in_order = keys.sort(&mut ordered.rows[start..partition.end], &mut buffer);
+                start = partition.end;
             }
         }
         Ok(ordered)
@@ -64,7 +73,8 @@ impl RunOrder {
     fn by_partition(&self, run: &RecordBatch) -> Result<Ordered> {
         let count = u32::try_from(run.num_rows()).unwrap_or(u32::MAX);
         if self.partition.is_empty() {
-            return Ok(Ordered { rows: (0..count).collect(), ends: Vec::from([run.num_rows()]) });
+            let all = Stretch { end: run.num_rows(), came_in_order: true };
+            return Ok(Ordered { rows: (0..count).collect(), partitions: vec![all] });
         }
         let keys = run.project(&self.partition)?;
         let schema = Arc::new(Schema::new(keys.schema().fields().clone()));
@@ -93,7 +103,8 @@ impl RunOrder {
             rows[*place] = row;
             *place += 1;
         }
-        Ok(Ordered { rows, ends })
+        let partitions = ends.into_iter().map(|end| Stretch { end, came_in_order: true }).collect();
+        Ok(Ordered { rows, partitions })
     }
 
     fn encode_keys(&self, run: &RecordBatch) -> Result<Rows> {
@@ -134,11 +145,12 @@ impl Keys {
         Self { rows, prefixes }
     }
 
-    /// Sorts row numbers, which stand in ascending order, by their keys; equal keys stay in order.
-    fn sort(&self, rows: &mut [u32], buffer: &mut Vec<Prefixed>) {
+    /// Sorts row numbers, which stand in ascending order, by their keys; equal keys stay in order. Whether they were sorted
+    /// before.
+    fn sort(&self, rows: &mut [u32], buffer: &mut Vec<Prefixed>) -> bool {
         let prefixed = |row: u32| (self.prefixes[row as usize], row);
         if rows.is_sorted_by(|&a, &b| self.compare(prefixed(a), prefixed(b)) == Ordering::Less) {
-            return;
+            return true;
         }
         buffer.clear();
         buffer.extend(rows.iter().map(|&row| prefixed(row)));
@@ -146,6 +158,7 @@ impl Keys {
         for (row, sorted) in rows.iter_mut().zip(buffer.iter()) {
             *row = sorted.1;
         }
+        false
     }
 
     /// By key, then by row.
@@ -184,7 +197,12 @@ mod tests {
             ("key", Arc::new(StringArray::from(vec!["e", "c", "a", "d", "b", "f"]))),
         ]);
         let order = RunOrder { partition: vec![0], keys: vec![(1, SortOptions::default())] };
-        assert_eq!(order.apply(&run).unwrap(), Ordered { rows: vec![4, 1, 3, 2, 0, 5], ends: vec![3, 6] });
+        let ordered = order.apply(&run).unwrap();
+        assert_eq!(
+            (ordered.rows, ordered.partitions.iter().map(|partition| partition.end).collect()),
+            (vec![4, 1, 3, 2, 0, 5], vec![3, 6])
+        );
+        assert!(ordered.partitions.iter().all(|partition| !partition.came_in_order));
     }
 
     proptest! {
@@ -228,7 +246,12 @@ mod tests {
                 }).collect()
             };
             let ends: Vec<usize> = (1..=rows.len()).filter(|&row| row == rows.len() || text(row - 1) != text(row)).collect();
-            prop_assert_eq!(ordered.ends, ends);
+            prop_assert_eq!(ordered.partitions.iter().map(|partition| partition.end).collect::<Vec<_>>(), ends);
+            let mut start = 0;
+            for partition in &ordered.partitions {
+                prop_assert_eq!(partition.came_in_order, ordered.rows[start..partition.end].is_sorted());
+                start = partition.end;
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use super::groups::Groups;
 use crate::config::{FileFormat, LakeTable, Project, Select, freeze_now, plan_select, plan_view};
 use crate::error::{Error, Result};
+use crate::group::by_name;
 use crate::layout::Step;
 use crate::manifest::codec::fingerprint;
 use crate::manifest::{Commit, FileEntry, Ledger, Manifest};
@@ -548,7 +549,10 @@ pub(crate) async fn bind(
             files: files.to_vec(),
         })
     };
-    let driving = FileListTable::new(table(&details.driving, files)?, Vec::new(), Size::Driving);
+    let mut driving = table(&details.driving, files)?;
+    // Rows mostly stand in the order in which an export numbered its files.
+    driving.files.sort_by(|one, other| by_name(&one.uri, &other.uri));
+    let driving = FileListTable::new(driving, Vec::new(), Size::Driving);
     register(&session, "snapshot", &details.driving.table, driving)?;
     for (source, files) in &details.whole {
         let whole = FileListTable::new(table(source, files)?, Vec::new(), Size::AsListed);

@@ -31,8 +31,8 @@ use crate::layout::Step;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
 use crate::write::{
-    FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, RollRule, WriteSpec, bytes_spilled,
-    collect_files, operators, unwrap_engine,
+    LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, RollRule, WriteSpec, bytes_spilled, collect_files,
+    operators, staging_encoding, unwrap_engine,
 };
 
 /// What a staging file group's manifest says besides its files.
@@ -156,8 +156,7 @@ impl StageTask<'_> {
             partition_columns: columns.partition.iter().map(|field| field.name().clone()).collect(),
             fixed_partition: String::new(),
             file_schema: Arc::clone(&columns.file),
-            encoding: FileEncoding::staging(&columns.file)
-                .map_err(|source| Error::Parquet { uri: format!("schema of lake.{}", self.lake.name), source })?,
+            encoding: staging_encoding(self.lake, &columns.file)?,
             numbering: if order.is_some() { Numbering::Runs } else { Numbering::Rolling(STAGING_FILES) },
             total_rows: None,
             is_published: false,

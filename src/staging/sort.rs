@@ -5,7 +5,8 @@
 //! output    run 0: partition 1 | partition 2 | ...         then run 1: partition 1 | partition 2 | ...
 //! ```
 //!
-//! A run is held in memory, ordered and given out in batches of one partition each, with the run's number as last column.
+//! A run is held in memory, ordered and given out in batches of one partition each. Two columns are added for the writer: the
+//! run's number, and the partition's rows in this run where they came in order (else 0).
 //! Nothing is spilled: a run goes straight into staging files, where it is durable, and the second step merges all runs of
 //! a partition anyway. Where runs end follows from the rows and `run_bytes` alone, so a retry makes the same runs.
 //!
@@ -14,7 +15,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{RecordBatch, UInt32Array};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{BatchCoalescer, take_arrays};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -32,7 +33,7 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 
-use super::order::RunOrder;
+use super::order::{RunOrder, Stretch};
 use crate::checksum::Checksum;
 use crate::session::BATCH_ROWS;
 use crate::write::used_bytes;
@@ -50,9 +51,9 @@ pub(crate) struct SortRunsExec {
 }
 
 impl SortRunsExec {
-    /// Name of the column with the run's number. It stands last and is found by its index, so a user's column may have this
+    /// Names of the columns for the writer. They stand last and are found by their index, so a user's column may have such a
     /// name too.
-    const COLUMN: &str = "__run";
+    const COLUMNS: [&str; 2] = ["__run", "__in_order"];
 
     /// `input` has one partition; `checksum` adds up its values.
     pub(crate) fn new(
@@ -62,7 +63,7 @@ impl SortRunsExec {
         checksum: Option<Arc<Checksum>>,
     ) -> Self {
         let mut fields: Vec<_> = input.schema().fields().iter().cloned().collect();
-        fields.push(Arc::new(Field::new(Self::COLUMN, DataType::UInt32, false)));
+        fields.extend(Self::COLUMNS.map(|name| Arc::new(Field::new(name, DataType::UInt32, false))));
         let schema = Arc::new(Schema::new(fields));
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
@@ -228,11 +229,15 @@ impl Sorter {
         let ordered = self.order.apply(&run)?;
         drop(timer);
         let mut start = 0;
-        for end in ordered.ends {
+        for Stretch { end, came_in_order } in ordered.partitions {
+            // A run has fewer than 2^32 rows.
+            let in_order = if came_in_order { u32::try_from(end - start).unwrap_or(u32::MAX) } else { 0 };
             for rows in ordered.rows[start..end].chunks(BATCH_ROWS) {
                 let timer = self.compute.timer();
                 let mut columns = take_arrays(run.columns(), &UInt32Array::from(rows.to_vec()), None)?;
-                columns.push(Arc::new(UInt32Array::from_value(self.number, rows.len())));
+                columns.extend(
+                    [self.number, in_order].map(|n| Arc::new(UInt32Array::from_value(n, rows.len())) as ArrayRef),
+                );
                 let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
                 drop(timer);
                 // Nobody listens any more when the task was cancelled or the writer failed, which then says why.

@@ -15,6 +15,7 @@ mod deep;
 
 use std::sync::Arc;
 
+use datafusion::parquet::file::metadata::PageIndexPolicy;
 use futures::TryStreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -306,7 +307,7 @@ async fn footers(engine: &Engine, files: &[FileEntry], differences: &mut Differe
 
 async fn footer_rows(opened: &OpenStores, file: &FileEntry) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
     let location = Location::from_uri(&file.uri)?;
-    let footer = read_footer(opened.of(&location)?, &location, file).await?;
+    let footer = read_footer(opened.of(&location)?, &location, file, PageIndexPolicy::Skip).await?;
     Ok(u64::try_from(footer.file_metadata().num_rows())?)
 }
 

@@ -1,17 +1,21 @@
 //! How the columns of a file are encoded.
 //!
-//! | | staging: written and read once | lake: read often |
+//! | | staging, to be merged | lake: read often; staging, to be copied |
 //! | --- | --- | --- |
 //! | integers, dates, timestamps, decimals | differences, bit-packed, no codec | dictionary where values repeat, else differences |
 //! | text, binary | plain, LZ4 | dictionary where values repeat, else all lengths, then all bytes |
 //! | floats, booleans | plain, no codec | dictionary where values repeat, else plain |
-//! | statistics, indexes | none: each file is read whole | chunk and page statistics, page index |
+//! | statistics, indexes | of the first sort key | chunk and page statistics, page index |
 //!
 //! Differences are `DELTA_BINARY_PACKED`, lengths `DELTA_LENGTH_BYTE_ARRAY` of the Parquet format
 //! (<https://parquet.apache.org/docs/file-format/data-pages/encodings/>). The Parquet writer by itself tries a dictionary for every
 //! column and gives up when it has grown to 1 MiB: for keys, prices and comments that is most of the time of writing, and
 //! leaves a useless dictionary in the file. So whether values repeat is looked up first, in a sample of the rows that a
 //! file begins with; a wrong guess costs size, never a value. The guess depends on these rows alone.
+//!
+//! Many rows of a partition that came in order will probably not be merged with others. They are staged as they will be
+//! published, so that the second step copies their pages ([`super::assemble`]); only columns with a dictionary are not
+//! compressed yet, since their indices still change.
 
 use std::collections::HashSet;
 
@@ -23,6 +27,7 @@ use datafusion::error::Result;
 use datafusion::parquet::arrow::ArrowSchemaConverter;
 use datafusion::parquet::basic::{Compression, Encoding, Type};
 use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use datafusion::parquet::schema::types::{ColumnPath, SchemaDescriptor};
 
@@ -35,39 +40,47 @@ const SAMPLE_ROWS: usize = 512;
 /// Fewer rows say nothing, and their file is small however it is encoded.
 const MIN_SAMPLE_ROWS: usize = 64;
 
+/// Rows of a partition in one run from which on their pages are worth copying: fewer make pages that compress badly.
+pub(crate) const COPIED_ROWS: u64 = 8192;
+
+/// Rows per page, at most: the Parquet writer's own default.
+const PAGE_ROWS: u64 = 20_000;
+
 /// Encoding of the files of one task.
 #[derive(Debug, Clone)]
 pub(crate) struct FileEncoding {
-    properties: WriterProperties,
-    /// Leaf columns; `None`: the properties hold for every file.
-    leaves: Option<SchemaDescriptor>,
+    /// For rows that will be merged; `None` in lake files.
+    merged: Option<WriterProperties>,
+    /// For published rows; `None` in staging files of which none is copied.
+    published: Option<Published>,
 }
 
 impl FileEncoding {
-    /// For staging files.
+    /// For rows that will be merged, in no certain order.
     ///
     /// # Errors
     /// [`ParquetError`] for a type that Parquet does not have.
-    pub(crate) fn staging(schema: &Schema) -> std::result::Result<Self, ParquetError> {
+    pub(crate) fn merged(schema: &Schema) -> std::result::Result<Self, ParquetError> {
         let leaves = ArrowSchemaConverter::new().convert(schema)?;
-        let mut builder = builder()
-            .set_dictionary_enabled(false)
-            .set_statistics_enabled(EnabledStatistics::None)
-            .set_offset_index_disabled(true)
-            .set_max_row_group_row_count(None)
-            .set_max_row_group_bytes(usize::try_from(STAGING_ROW_GROUP_BYTES).ok());
-        for leaf in leaves.columns() {
-            builder = match leaf.physical_type() {
-                Type::INT32 | Type::INT64 => {
-                    builder.set_column_encoding(leaf.path().clone(), Encoding::DELTA_BINARY_PACKED)
-                }
-                Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY => {
-                    builder.set_column_compression(leaf.path().clone(), Compression::LZ4_RAW)
-                }
-                _ => builder,
-            };
+        Ok(Self { merged: Some(to_be_merged(&leaves).build()), published: None })
+    }
+
+    /// For staging files that are sorted by this column first, if by any; rows in order are staged as `copied` says.
+    ///
+    /// # Errors
+    /// [`ParquetError`] for a type that Parquet does not have.
+    pub(crate) fn staging(
+        schema: &Schema,
+        first_key: Option<&str>,
+        copied: Option<WriterProperties>,
+    ) -> std::result::Result<Self, ParquetError> {
+        let leaves = ArrowSchemaConverter::new().convert(schema)?;
+        let mut merged = to_be_merged(&leaves);
+        if let Some(key) = first_key {
+            merged = merged.set_column_statistics_enabled(ColumnPath::from(key), EnabledStatistics::Chunk);
         }
-        Ok(Self { properties: builder.build(), leaves: None })
+        let published = copied.map(|properties| Published { properties, leaves });
+        Ok(Self { merged: Some(merged.build()), published })
     }
 
     /// For lake files, `properties` saying all but the encodings.
@@ -75,17 +88,57 @@ impl FileEncoding {
     /// # Errors
     /// [`ParquetError`] for a type that Parquet does not have.
     pub(crate) fn lake(schema: &Schema, properties: WriterProperties) -> std::result::Result<Self, ParquetError> {
-        Ok(Self { properties, leaves: Some(ArrowSchemaConverter::new().convert(schema)?) })
+        let leaves = ArrowSchemaConverter::new().convert(schema)?;
+        Ok(Self { merged: None, published: Some(Published { properties, leaves }) })
     }
 
-    /// Properties of a file that begins with these rows, of so many that are still to come.
-    pub(crate) fn properties(&self, first: &RecordBatch, rows: u64) -> Result<WriterProperties> {
-        let Some(leaves) = &self.leaves else { return Ok(self.properties.clone()) };
+    /// Properties of a file that begins with these rows, of so many that are still to come, so many of which came in order.
+    pub(crate) fn properties(&self, first: &RecordBatch, rows: u64, in_order: u64) -> Result<WriterProperties> {
+        match (&self.merged, &self.published) {
+            (None, Some(published)) => published.properties(first, rows),
+            (Some(_), Some(published)) if in_order >= COPIED_ROWS => published.to_be_copied(first, in_order),
+            (Some(merged), _) => Ok(merged.clone()),
+            (None, None) => Ok(builder().build()),
+        }
+    }
+}
+
+/// What is fast to write and to read once.
+fn to_be_merged(leaves: &SchemaDescriptor) -> WriterPropertiesBuilder {
+    let mut builder = builder()
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_offset_index_disabled(true)
+        .set_max_row_group_row_count(None)
+        .set_max_row_group_bytes(usize::try_from(STAGING_ROW_GROUP_BYTES).ok());
+    for leaf in leaves.columns() {
+        builder = match leaf.physical_type() {
+            Type::INT32 | Type::INT64 => {
+                builder.set_column_encoding(leaf.path().clone(), Encoding::DELTA_BINARY_PACKED)
+            }
+            Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY => {
+                builder.set_column_compression(leaf.path().clone(), Compression::LZ4_RAW)
+            }
+            _ => builder,
+        };
+    }
+    builder
+}
+
+/// The form of lake files.
+#[derive(Debug, Clone)]
+struct Published {
+    properties: WriterProperties,
+    leaves: SchemaDescriptor,
+}
+
+impl Published {
+    fn properties(&self, first: &RecordBatch, rows: u64) -> Result<WriterProperties> {
         if first.num_rows() < MIN_SAMPLE_ROWS {
             return Ok(self.properties.clone());
         }
         let mut builder = self.properties.clone().into_builder();
-        for leaf in leaves.columns() {
+        for leaf in self.leaves.columns() {
             // Nested values keep what the Parquet writer does by itself.
             let [name] = leaf.path().parts() else { continue };
             let Some(column) = first.column_by_name(name) else { continue };
@@ -107,6 +160,34 @@ impl FileEncoding {
         }
         Ok(builder.build())
     }
+
+    /// Row groups that a merge can hold too, and pages of even size.
+    fn to_be_copied(&self, first: &RecordBatch, rows: u64) -> Result<WriterProperties> {
+        let properties = self.properties(first, rows)?;
+        let pages = rows.div_ceil(PAGE_ROWS).max(1);
+        let mut builder = properties
+            .clone()
+            .into_builder()
+            .set_max_row_group_bytes(usize::try_from(STAGING_ROW_GROUP_BYTES).ok())
+            .set_key_value_metadata(Some(vec![KeyValue::new(PAGES_KEY.to_owned(), pages_mark(&properties))]))
+            .set_data_page_row_count_limit(usize::try_from(rows.div_ceil(pages)).unwrap_or(usize::MAX));
+        for leaf in self.leaves.columns() {
+            let has_dictionary = !matches!(leaf.physical_type(), Type::BOOLEAN | Type::FIXED_LEN_BYTE_ARRAY)
+                && properties.dictionary_enabled(leaf.path());
+            if has_dictionary {
+                builder = builder.set_column_compression(leaf.path().clone(), Compression::UNCOMPRESSED);
+            }
+        }
+        Ok(builder.build())
+    }
+}
+
+/// Key of a staging file's footer; its value says which lake files can take the file's pages.
+pub(super) const PAGES_KEY: &str = "snaplake.pages";
+
+/// What decides, besides the rows, how published pages look: codec and level.
+pub(super) fn pages_mark(published: &WriterProperties) -> String {
+    format!("{:?}", published.compression(&ColumnPath::new(Vec::new())))
 }
 
 /// A builder that names us in the file.
@@ -177,7 +258,7 @@ mod tests {
         ];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let lake = FileEncoding::lake(&batch.schema(), builder().build()).unwrap();
-        let chosen = lake.properties(&batch, 100 * rows as u64).unwrap();
+        let chosen = lake.properties(&batch, 100 * rows as u64, 0).unwrap();
         let names = ["key", "kind", "text", "word", "name", "price", "empty"].map(ColumnPath::from);
         names.iter().map(|name| (chosen.dictionary_enabled(name), chosen.encoding(name))).collect()
     }

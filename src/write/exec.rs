@@ -31,6 +31,7 @@ use object_store::ObjectStore;
 
 use super::encoding::FileEncoding;
 use super::roll::RollRule;
+use super::upload::Upload;
 use super::writer::{Columns, Writer};
 use crate::checksum::Checksum;
 use crate::error::Error;
@@ -76,7 +77,8 @@ pub(crate) struct WriteSpec {
 /// What the number at the end of a file name counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Numbering {
-    /// Runs: the input's last column, one file per run and partition.
+    /// Runs, one file per run and partition. The input's last two columns are the run's number and, where the rows of the
+    /// partition came in order, how many they are in this run, else 0.
     Runs,
     /// Files of a partition, each ended by the rule.
     Rolling(RollRule),
@@ -85,6 +87,27 @@ pub(crate) enum Numbering {
 impl fmt::Debug for WriteSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "WriteSpec({} {})", self.table, self.folder)
+    }
+}
+
+impl WriteSpec {
+    /// Begins file `number` of a partition, which is given as its Hive path.
+    ///
+    /// # Errors
+    /// For paths that the store cannot have.
+    pub(super) fn create(&self, partition: &str, number: u32) -> Result<(Location, Upload), Error> {
+        let stem = &self.file_stem;
+        let name = match self.numbering {
+            Numbering::Runs => format!("{stem}-{number:06}.parquet"),
+            Numbering::Rolling(_) => format!("{stem}-{number:04}.parquet"),
+        };
+        let location = self.folder.join(partition).join(&name);
+        let is_local = location.store() == "file://";
+        let mut upload = Upload::new(Arc::clone(&self.store), location.key()?, is_local);
+        if is_local && self.is_published {
+            upload = upload.by_way_of(location.hidden().key()?);
+        }
+        Ok((location, upload))
     }
 }
 

@@ -4,22 +4,36 @@
 //! LakeWriteExec      one row per finished file: uri, etag, size, n_record, partition   = the manifest's rows
 //!   ...              rows sorted by partition, in an order that a retry repeats, so it writes the same bytes
 //! ```
+//!
+//! Where staged rows need no merging, lake files are made of their pages instead ([`Assembler`]).
 
+mod assemble;
+mod bounds;
+mod chunk;
+mod codec;
 mod columns;
+mod dictionary;
 mod encoding;
 mod exec;
+mod indices;
+mod landing;
 mod metrics;
 mod parts;
+mod published;
 mod roll;
 mod size;
 mod upload;
 mod writer;
 
+pub(crate) use assemble::{Assembler, StagedRowGroup};
+pub(crate) use bounds::compare;
+pub(crate) use chunk::Part;
 pub(crate) use columns::LakeColumns;
-pub(crate) use encoding::{FileEncoding, STAGING_ROW_GROUP_BYTES, builder};
+pub(crate) use encoding::{COPIED_ROWS, FileEncoding, STAGING_ROW_GROUP_BYTES};
 pub(crate) use exec::{LakeWriteExec, Numbering, OnRows, WriteSpec, collect_files, unwrap_engine};
 pub(crate) use metrics::Operator;
 pub(crate) use metrics::{bytes_spilled, operators};
 pub(crate) use parts::uploads_ended;
+pub(crate) use published::{copied_properties, published_properties, sort_keys, staging_encoding};
 pub(crate) use roll::RollRule;
 pub(crate) use size::used_bytes;

@@ -83,7 +83,11 @@ impl Upload {
         }
     }
 
-    async fn push(&mut self, bytes: Bytes) -> object_store::Result<()> {
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// Those of the store, for bytes sent before.
+    pub(super) async fn push(&mut self, bytes: Bytes) -> object_store::Result<()> {
         self.hash.write(&bytes);
         self.bytes += bytes.len() as u64;
         if let Some(multipart) = &mut self.multipart {

@@ -4,16 +4,12 @@
 //! changes, or when the roll rule says so; each file that was ended becomes one row for the manifest. Rows go to the encoder in
 //! slices of about [`SLICE_BYTES`], or a 16th of a small target, between which the file's size is looked at; where slices end
 //! depends on the rows alone.
-//! A file that was ended lands in the background, in the order of its manifest rows, while the next is encoded: small files
-//! on a distant store would be mostly waiting. [`LANDING_BYTES`] bound what is held for that.
-//! A failed write aborts its upload.
+//! A file that was ended lands in the background (`landing`), while the next is encoded. A failed write aborts its upload.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
 use datafusion::arrow::datatypes::{Schema, SchemaRef, UInt32Type};
-use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -26,8 +22,9 @@ use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 
 use super::exec::{Numbering, WriteSpec, output_schema};
+use super::landing::{Landed, Landing, Landings};
 use super::size::used_bytes;
-use super::upload::{Stored, Upload};
+use super::upload::Upload;
 use crate::error::Error;
 use crate::layout::Location;
 use crate::partition::{self as hive, SEGMENT_LIMIT};
@@ -35,17 +32,12 @@ use crate::partition::{self as hive, SEGMENT_LIMIT};
 /// Bytes in memory after which the size of the open file is looked at again.
 const SLICE_BYTES: usize = 1 << 20;
 
-/// Bytes of ended files in memory; a larger file is waited for.
-const LANDING_BYTES: usize = 8 << 20;
-
-/// Ended files of one stream on their way at once.
-const LANDING_FILES: usize = 8;
-
 /// Indices into the input.
 #[derive(Debug)]
 pub(super) struct Columns {
     partition: Vec<usize>,
     file: Vec<usize>,
+    /// The run's number; the next column says how many rows came in order.
     run: Option<usize>,
 }
 
@@ -54,7 +46,7 @@ impl Columns {
         let partition = spec.partition_columns.iter().map(|name| Ok(input.index_of(name)?)).collect::<Result<_>>()?;
         let file =
             spec.file_schema.fields().iter().map(|field| Ok(input.index_of(field.name())?)).collect::<Result<_>>()?;
-        let run = (spec.numbering == Numbering::Runs).then(|| input.fields().len() - 1);
+        let run = (spec.numbering == Numbering::Runs).then(|| input.fields().len() - 2);
         Ok(Self { partition, file, run })
     }
 }
@@ -89,6 +81,17 @@ impl Estimate {
     }
 }
 
+/// Rows without an order are in order, all of them; how many is not known.
+const ALWAYS_IN_ORDER: u64 = 1 << 20;
+
+/// Of a batch's rows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Run {
+    number: u32,
+    /// Rows that the partition has in this run, if they came in order.
+    in_order: u64,
+}
+
 struct OpenFile {
     values: hive::Values,
     run: u32,
@@ -106,21 +109,12 @@ impl OpenFile {
     }
 }
 
-/// A file that was ended.
-struct Landing {
-    location: Location,
-    partition: String,
-    rows: u64,
-    held_bytes: usize,
-    upload: SpawnedTask<object_store::Result<Stored>>,
-}
-
 /// State of one stream that is being written.
 pub(super) struct Writer {
     spec: Arc<WriteSpec>,
     columns: Columns,
     open: Option<OpenFile>,
-    landing: VecDeque<Landing>,
+    landings: Landings,
     /// Partition and number of the file that was opened last: one partition never uses a number twice.
     last: Option<(hive::Values, u32)>,
     rows_left: Option<u64>,
@@ -140,12 +134,11 @@ impl Writer {
     ) -> Self {
         let rows_left = spec.total_rows;
         let estimate = Estimate::AsExpected;
-        let landing = VecDeque::new();
         Self {
             spec,
             columns,
             open: None,
-            landing,
+            landings: Landings::default(),
             last: None,
             rows_left,
             estimate,
@@ -162,10 +155,7 @@ impl Writer {
             if let Some(open) = self.open.take() {
                 open.writer.into_inner().abort().await;
             }
-            // Each lands or aborts itself; the first error is the one to tell.
-            for landing in self.landing.drain(..) {
-                let _ = landing.upload.join().await;
-            }
+            self.landings.wait().await;
         }
         result
     }
@@ -175,10 +165,13 @@ impl Writer {
             self.write_batch(&batch?).await?;
         }
         if self.open.is_none() && self.spec.write_empty && self.rows_written.value() == 0 {
-            self.open(Vec::new(), 0, &RecordBatch::new_empty(Arc::clone(&self.spec.file_schema)))?;
+            self.open(Vec::new(), Run::default(), &RecordBatch::new_empty(Arc::clone(&self.spec.file_schema)))?;
         }
         self.finish().await?;
-        self.land(0, 0).await
+        while let Some(landed) = self.landings.next().await? {
+            self.tell(landed).await?;
+        }
+        Ok(())
     }
 
     async fn write_batch(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -190,15 +183,19 @@ impl Writer {
         }
         let keys: Vec<ArrayRef> =
             self.columns.partition.iter().map(|&column| Arc::clone(batch.column(column))).collect();
-        // A batch holds rows of one run.
-        let run = self.columns.run.map_or(0, |column| batch.column(column).as_primitive::<UInt32Type>().value(0));
+        // A batch holds rows of one run and partition.
+        let first = |column: usize| batch.column(column).as_primitive::<UInt32Type>().value(0);
+        let run = self.columns.run.map_or(Run { number: 0, in_order: ALWAYS_IN_ORDER }, |column| Run {
+            number: first(column),
+            in_order: first(column + 1).into(),
+        });
         let parts = hive::split(&keys, batch.num_rows()).map_err(|source| {
             let columns = self.spec.partition_columns.join(", ");
             external(Error::PartitionValue { table: self.spec.table.clone(), columns, source })
         })?;
         let rows = batch.project(&self.columns.file)?;
         for (range, values) in parts {
-            if self.open.as_ref().is_some_and(|open| open.values != values || open.run != run) {
+            if self.open.as_ref().is_some_and(|open| open.values != values || open.run != run.number) {
                 self.finish().await?;
             }
             self.write_rows(&rows.slice(range.start, range.len()), &values, run).await?;
@@ -208,7 +205,7 @@ impl Writer {
     }
 
     /// All rows of one partition.
-    async fn write_rows(&mut self, rows: &RecordBatch, values: &hive::Values, run: u32) -> Result<()> {
+    async fn write_rows(&mut self, rows: &RecordBatch, values: &hive::Values, run: Run) -> Result<()> {
         let mut done = 0;
         while done < rows.num_rows() {
             if self.open.is_none() {
@@ -238,11 +235,11 @@ impl Writer {
     }
 
     /// Opens the next file; `first` are rows that it will begin with.
-    fn open(&mut self, values: hive::Values, run: u32, first: &RecordBatch) -> Result<()> {
+    fn open(&mut self, values: hive::Values, run: Run, first: &RecordBatch) -> Result<()> {
         let spec = &self.spec;
         self.check_length(&values)?;
         let number = match (&spec.numbering, &self.last) {
-            (Numbering::Runs, _) => run,
+            (Numbering::Runs, _) => run.number,
             (Numbering::Rolling(_), Some((last, number))) if *last == values => number + 1,
             _ => 0,
         };
@@ -251,19 +248,8 @@ impl Writer {
         } else {
             hive::path(spec.partition_columns.iter().map(String::as_str), &values)
         };
-        let stem = &spec.file_stem;
-        let name = match spec.numbering {
-            Numbering::Runs => format!("{stem}-{number:06}.parquet"),
-            Numbering::Rolling(_) => format!("{stem}-{number:04}.parquet"),
-        };
-        let location = spec.folder.join(&partition).join(&name);
-        let path = location.key().map_err(external)?;
-        let is_local = location.store() == "file://";
-        let mut upload = Upload::new(Arc::clone(&spec.store), path, is_local);
-        if is_local && spec.is_published {
-            upload = upload.by_way_of(location.hidden().key().map_err(external)?);
-        }
-        let properties = spec.encoding.properties(first, self.rows_left.unwrap_or(0))?;
+        let (location, upload) = spec.create(&partition, number).map_err(external)?;
+        let properties = spec.encoding.properties(first, self.rows_left.unwrap_or(0), run.in_order)?;
         let row_bytes = used_bytes(first) / first.num_rows().max(1);
         if let (Estimate::AsExpected, Numbering::Rolling(rule), Some(rows)) =
             (self.estimate, spec.numbering, spec.total_rows)
@@ -279,7 +265,7 @@ impl Writer {
         };
         let step = (slice_bytes / row_bytes.max(1)).clamp(64, 8192);
         self.last = Some((values.clone(), number));
-        self.open = Some(OpenFile { values, run, partition, location, writer, rows: 0, step });
+        self.open = Some(OpenFile { values, run: run.number, partition, location, writer, rows: 0, step });
         Ok(())
     }
 
@@ -314,37 +300,29 @@ impl Writer {
         let ratio = |of: u64| bytes as f64 / of.max(1) as f64;
         let per_expected = if open.rows >= SETTLED_ROWS { ratio(expected) } else { 1.0 };
         self.estimate = Estimate::Learnt { per_row: ratio(open.rows), per_expected };
-        let held_bytes = upload.held_bytes();
         let OpenFile { location, partition, rows, .. } = open;
-        let upload = SpawnedTask::spawn(upload.land());
-        self.landing.push_back(Landing { location, partition, rows, held_bytes, upload });
-        self.land(LANDING_FILES, LANDING_BYTES).await
+        self.landings.add(Landing { location, partition, rows }, upload);
+        while let Some(landed) = self.landings.next_if_many().await? {
+            self.tell(landed).await?;
+        }
+        Ok(())
     }
 
-    /// Waits for the oldest files until no more than these are on their way, and sends their manifest rows.
-    async fn land(&mut self, files: usize, bytes: usize) -> Result<()> {
-        while self.landing.len() > files || self.landing.iter().map(|landing| landing.held_bytes).sum::<usize>() > bytes
-        {
-            let Some(landing) = self.landing.pop_front() else { return Ok(()) };
-            let stored = landing.upload.join_unwind().await.map_err(|error| DataFusionError::External(error.into()))?;
-            let uri = landing.location.uri();
-            let stored = stored.map_err(|source| {
-                external(Error::Store { action: "write", uri: landing.location.to_string(), source })
-            })?;
-            self.bytes_written.add(usize::try_from(stored.bytes).unwrap_or(usize::MAX));
-            let row = RecordBatch::try_new(
-                output_schema(),
-                vec![
-                    Arc::new(StringArray::from(vec![uri])) as Arc<dyn Array>,
-                    Arc::new(StringArray::from(vec![stored.etag])),
-                    Arc::new(UInt64Array::from(vec![stored.bytes])),
-                    Arc::new(UInt64Array::from(vec![landing.rows])),
-                    Arc::new(StringArray::from(vec![landing.partition])),
-                ],
-            )?;
-            // Nobody listens any more when the task was cancelled; then nothing of it is committed.
-            let _ = self.output.send(Ok(row)).await;
-        }
+    /// Sends the manifest row of a file.
+    async fn tell(&mut self, file: Landed) -> Result<()> {
+        self.bytes_written.add(usize::try_from(file.stored.bytes).unwrap_or(usize::MAX));
+        let row = RecordBatch::try_new(
+            output_schema(),
+            vec![
+                Arc::new(StringArray::from(vec![file.location.uri()])) as Arc<dyn Array>,
+                Arc::new(StringArray::from(vec![file.stored.etag])),
+                Arc::new(UInt64Array::from(vec![file.stored.bytes])),
+                Arc::new(UInt64Array::from(vec![file.rows])),
+                Arc::new(StringArray::from(vec![file.partition])),
+            ],
+        )?;
+        // Nobody listens any more when the task was cancelled; then nothing of it is committed.
+        let _ = self.output.send(Ok(row)).await;
         Ok(())
     }
 }
