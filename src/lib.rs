@@ -27,7 +27,7 @@
 //! # Code map, in the order of the data's path
 //!
 //! ```text
-//! main, cli, report     arguments; one short function per subcommand; the only file that prints
+//! main, cli, report     arguments; one short function per subcommand; the only module that prints
 //! query                 the tables of all steps in one SQL session, read-only
 //! clean                 files that no manifest lists
 //! bench, fuzz           what the micro benches and the fuzz targets call; only with the features of these names

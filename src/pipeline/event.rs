@@ -1,0 +1,54 @@
+//! What a pipeline tells while it runs; it prints nothing itself.
+
+/// Is told what happens; called from many threads.
+pub trait Reporter: Send + Sync {
+    /// Something happened.
+    fn on(&self, event: &Event<'_>);
+}
+
+/// What a [`Reporter`] is told.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A step of a table begins, with so much to do; `done` of `tasks` were done before.
+    Step {
+        /// Lake table.
+        table: &'a str,
+        /// `stage` or `publish`.
+        step: &'static str,
+        /// Tasks of the step.
+        tasks: usize,
+        /// Of these, done by earlier runs.
+        done: usize,
+        /// Input files of the tasks to run.
+        files: usize,
+        /// Input bytes of the tasks to run.
+        bytes: u64,
+    },
+    /// Rows were written.
+    Rows(u64),
+    /// A task is committed.
+    Task {
+        /// Lake table.
+        table: &'a str,
+        /// `stage` or `publish`.
+        step: &'static str,
+        /// Group number.
+        group: usize,
+        /// Input files.
+        files: usize,
+        /// Input bytes.
+        bytes: u64,
+        /// Rows written.
+        rows: u64,
+        /// Wall time.
+        seconds: f64,
+    },
+    /// A table was validated and is complete.
+    Complete {
+        /// Lake table.
+        table: &'a str,
+        /// Rows of its lake files.
+        rows: u64,
+    },
+}

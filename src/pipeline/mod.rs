@@ -1,0 +1,134 @@
+//! The steps in order: plan, stage, publish, validate; concurrency, resume and nothing else.
+//!
+//! All tables are planned and checked before the first file is written. Then all tables' tasks run, as many at once as
+//! threads and memory allow. What is done is read from the manifests, so a second run does what is missing. When a task
+//! fails, no further one is started, those under way are finished (and committed), and the first error is returned.
+
+mod event;
+mod plan;
+mod publish;
+mod stage;
+mod status;
+mod task;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+
+pub use self::event::{Event, Reporter};
+pub use self::plan::{Explain, GroupView, PlanView};
+pub use self::publish::TableReport;
+pub use self::status::TableStatus;
+pub use self::task::TaskSpec;
+use crate::config::{LakeTable, Project};
+use crate::error::{Error, Result};
+use crate::manifest::FileEntry;
+use crate::session::Engine;
+use crate::staging::plan::StagePlan;
+use crate::write::OnRows;
+
+/// A project, an engine to run it, and somebody to tell.
+pub struct Pipeline {
+    project: Project,
+    engine: Engine,
+    reporter: Arc<dyn Reporter>,
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline").field("project", &self.project).finish_non_exhaustive()
+    }
+}
+
+/// Staging files per group of the tasks that this process ran.
+type Known = HashMap<usize, Vec<FileEntry>>;
+
+/// A planned table and what this process staged of it.
+struct Table {
+    plan: Arc<StagePlan>,
+    known: Known,
+    tasks: usize,
+}
+
+impl Pipeline {
+    /// Puts the parts together; nothing is read yet.
+    #[must_use]
+    pub fn new(project: Project, engine: Engine, reporter: Arc<dyn Reporter>) -> Arc<Self> {
+        Arc::new(Self { project, engine, reporter })
+    }
+
+    /// The project.
+    #[must_use]
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Both steps of all tables, then validation.
+    ///
+    /// # Errors
+    /// As [`Pipeline::stage`] and [`Pipeline::publish`].
+    pub async fn run(self: &Arc<Self>) -> Result<Vec<TableReport>> {
+        let started = Instant::now();
+        let tables = self.stage_tables().await?;
+        self.publish_tables(tables, started).await
+    }
+
+    /// Runs tasks, so many at once; after the first error no further one is started. A task that is not started yet is not
+    /// even made: there may be one per partition.
+    async fn run_all<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+        &self,
+        tasks: impl IntoIterator<Item = F>,
+        at_once: usize,
+    ) -> Result<Vec<T>> {
+        let mut waiting = tasks.into_iter();
+        let mut running = JoinSet::new();
+        let (mut results, mut first_error) = (Vec::new(), None);
+        loop {
+            while first_error.is_none()
+                && running.len() < at_once
+                && let Some(task) = waiting.next()
+            {
+                running.spawn(task);
+            }
+            match running.join_next().await {
+                None => return first_error.map_or(Ok(results), Err),
+                Some(Ok(Ok(result))) => results.push(result),
+                Some(Ok(Err(error))) => {
+                    first_error.get_or_insert(error);
+                }
+                Some(Err(panic)) => {
+                    first_error.get_or_insert(Error::Engine(datafusion::error::DataFusionError::ExecutionJoin(
+                        Box::new(panic),
+                    )));
+                }
+            }
+        }
+    }
+
+    fn lake(&self, name: &str) -> Result<&LakeTable> {
+        self.project.lakes.iter().find(|lake| lake.name == name).ok_or_else(|| not_planned(name))
+    }
+
+    fn on_rows(&self) -> OnRows {
+        let reporter = Arc::clone(&self.reporter);
+        Arc::new(move |rows| reporter.on(&Event::Rows(rows)))
+    }
+
+    fn told(&self, step: &'static str, lake: &LakeTable, group: usize, files: &[FileEntry], rows: u64, seconds: f64) {
+        let bytes = files.iter().map(|file| file.size).sum();
+        tracing::info!(table = lake.name, step, group, files = files.len(), bytes, rows, seconds, "task committed");
+        self.reporter.on(&Event::Task { table: &lake.name, step, group, files: files.len(), bytes, rows, seconds });
+    }
+}
+
+fn not_planned(table: &str) -> Error {
+    Error::NotPlanned { table: table.to_owned() }
+}

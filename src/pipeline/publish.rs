@@ -1,0 +1,177 @@
+//! The second step: staging files become lake files, which are then proven and marked.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Event, Known, Pipeline, Table};
+use crate::compaction::plan::PartitionGroup;
+use crate::compaction::prepare::{Prepared, Staged, prepare};
+use crate::compaction::run::CompactTask;
+use crate::config::Verify;
+use crate::error::Result;
+use crate::lake::HiveLake;
+use crate::staging::plan::{self, StagePlan};
+use crate::validate::{Proof, Validation, validate};
+use crate::write::LakeColumns;
+
+/// What a run did for one table.
+#[derive(Debug, Clone)]
+pub struct TableReport {
+    /// Lake table.
+    pub table: String,
+    /// Lake location.
+    pub location: String,
+    /// Tasks that this run ran; 0: all was done before.
+    pub tasks: usize,
+    /// Seconds since this run began until the table was complete.
+    pub seconds: f64,
+    /// What validation found.
+    pub validation: Validation,
+}
+
+impl Pipeline {
+    /// Second step of all tables, then validation.
+    ///
+    /// # Errors
+    /// [`Error::NotPlanned`](crate::Error::NotPlanned), [`Error::NotStaged`](crate::Error::NotStaged),
+    /// [`Error::Task`](crate::Error::Task), [`Error::Validation`](crate::Error::Validation).
+    pub async fn publish(self: &Arc<Self>) -> Result<Vec<TableReport>> {
+        let started = Instant::now();
+        let mut tables = Vec::new();
+        for plan in self.plan_committed().await? {
+            tables.push(Table { plan: Arc::new(plan), known: Known::new(), tasks: 0 });
+        }
+        self.publish_tables(tables, started).await
+    }
+
+    /// Compares all hops of every table, and marks complete ones; a deep one reads every published value.
+    ///
+    /// # Errors
+    /// [`Error::Validation`](crate::Error::Validation) of the first table that differs.
+    pub async fn validate(&self, deep: bool) -> Result<Vec<TableReport>> {
+        let started = Instant::now();
+        let mut reports = Vec::new();
+        for lake in &self.project.lakes {
+            let ledger = plan::ledger(&self.engine, &self.project, lake).await?;
+            let proof = Proof { engine: &self.engine, lake, ledger: &ledger, deep };
+            let validation = validate(proof).await?;
+            reports.push(TableReport {
+                table: lake.name.clone(),
+                location: ledger.layout().lake().to_string(),
+                tasks: 0,
+                seconds: started.elapsed().as_secs_f64(),
+                validation,
+            });
+        }
+        Ok(reports)
+    }
+
+    pub(super) async fn publish_tables(
+        self: &Arc<Self>,
+        tables: Vec<Table>,
+        started: Instant,
+    ) -> Result<Vec<TableReport>> {
+        let (mut all, mut columns) = (Vec::new(), Vec::new());
+        for (index, table) in tables.iter().enumerate() {
+            let prepared = self.prepare(&table.plan, &table.known, None).await?;
+            let files = || prepared.todo.iter().flat_map(|(_, group)| &group.files);
+            self.reporter.on(&Event::Step {
+                table: &table.plan.lake.name,
+                step: "publish",
+                tasks: prepared.total,
+                done: prepared.total - prepared.todo.len(),
+                files: files().count(),
+                bytes: files().map(|file| file.size).sum(),
+            });
+            columns.push(Arc::new(table.plan.columns()?));
+            all.extend(prepared.todo.into_iter().map(|(number, group)| (index, number, group)));
+        }
+        let tasks = all.into_iter().map(|(index, number, group)| {
+            let (pipeline, plan, columns) =
+                (Arc::clone(self), Arc::clone(&tables[index].plan), Arc::clone(&columns[index]));
+            async move {
+                pipeline.compact(&plan, &columns, number, &group).await?;
+                Ok(index)
+            }
+        });
+        let mut ran: Vec<usize> = tables.iter().map(|table| table.tasks).collect();
+        for table in self.run_all(tasks, self.engine.parallel_tasks()).await? {
+            ran[table] += 1;
+        }
+        let mut reports = Vec::new();
+        for (Table { plan, .. }, tasks) in tables.iter().zip(ran) {
+            let validation = self.finish(plan, tasks).await?;
+            reports.push(TableReport {
+                table: plan.lake.name.clone(),
+                location: plan.ledger.layout().lake().to_string(),
+                tasks,
+                seconds: started.elapsed().as_secs_f64(),
+                validation,
+            });
+        }
+        Ok(reports)
+    }
+
+    /// Validates and marks a table, unless this run changed nothing of a complete one.
+    async fn finish(&self, plan: &StagePlan, tasks: usize) -> Result<Validation> {
+        let lake = HiveLake::open(self.engine.stores(), plan.ledger.layout()).await?;
+        if tasks == 0
+            && lake.is_complete().await?
+            && let Some(last) = plan.ledger.read_file(&plan.ledger.layout().validation()).await?
+            && let Ok(validation) = serde_json::from_slice::<Validation>(&last)
+            && validation.valid
+        {
+            return Ok(validation);
+        }
+        let deep = self.project.settings.verify == Verify::Checksum;
+        let proof = Proof { engine: &self.engine, lake: &plan.lake, ledger: &plan.ledger, deep };
+        let validation = validate(proof).await?;
+        self.reporter.on(&Event::Complete { table: &plan.lake.name, rows: validation.footer_rows });
+        Ok(validation)
+    }
+
+    pub(super) async fn prepare(&self, plan: &StagePlan, known: &Known, only: Option<usize>) -> Result<Prepared> {
+        let staged = Staged {
+            plan: &plan.details.id,
+            result: &plan.details.result,
+            planned_at: &plan.details.planned_at,
+            groups: plan.groups.len(),
+            known,
+        };
+        prepare(self.engine.stores(), &plan.ledger, &plan.lake, staged, only).await
+    }
+
+    pub(super) fn compact_task<'a>(
+        &'a self,
+        plan: &'a StagePlan,
+        columns: &'a LakeColumns,
+        number: usize,
+        group: &'a PartitionGroup,
+    ) -> CompactTask<'a> {
+        CompactTask {
+            engine: &self.engine,
+            lake: &plan.lake,
+            ledger: &plan.ledger,
+            columns,
+            plan: &plan.details.id,
+            result: &plan.details.result,
+            number,
+            group,
+            verify: self.project.settings.verify,
+        }
+    }
+
+    pub(super) async fn compact(
+        &self,
+        plan: &StagePlan,
+        columns: &LakeColumns,
+        number: usize,
+        group: &PartitionGroup,
+    ) -> Result<()> {
+        let task = self.compact_task(plan, columns, number, group);
+        let manifest = task.run(self.on_rows()).await?;
+        let details = &manifest.details;
+        self.told("publish", &plan.lake, number, &group.files, details.rows_written, details.seconds);
+        Ok(())
+    }
+}

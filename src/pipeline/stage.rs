@@ -1,0 +1,72 @@
+//! The first step: every file group of every table becomes staging files.
+
+use std::sync::Arc;
+
+use super::{Event, Known, Pipeline, Table};
+use crate::error::Result;
+use crate::layout::Step;
+use crate::manifest::FileEntry;
+use crate::staging::plan::{self, StagePlan};
+use crate::staging::run::StageTask;
+
+impl Pipeline {
+    /// First step of all tables.
+    ///
+    /// # Errors
+    /// Those of planning, and [`Error::Task`](crate::Error::Task).
+    pub async fn stage(self: &Arc<Self>) -> Result<()> {
+        self.stage_tables().await.map(|_| ())
+    }
+
+    pub(super) fn stage_task<'a>(&'a self, plan: &'a StagePlan, group: usize, files: &'a [FileEntry]) -> StageTask<'a> {
+        StageTask {
+            engine: &self.engine,
+            project: &self.project,
+            lake: &plan.lake,
+            ledger: &plan.ledger,
+            details: &plan.details,
+            plan: &plan.details.id,
+            group,
+            files,
+        }
+    }
+
+    pub(super) async fn stage_tables(self: &Arc<Self>) -> Result<Vec<Table>> {
+        let mut tables = Vec::new();
+        for plan in self.plan().await? {
+            tables.push(Arc::new(plan::commit(plan).await?));
+        }
+        let mut all: Vec<(usize, usize)> = Vec::new();
+        for (index, plan) in tables.iter().enumerate() {
+            let done = plan.ledger.done(Step::StagingFileGroups).await?;
+            let todo: Vec<usize> = (1..=plan.groups.len()).filter(|number| !done.contains(number)).collect();
+            let files = || todo.iter().flat_map(|number| plan.groups.of(number - 1));
+            self.reporter.on(&Event::Step {
+                table: &plan.lake.name,
+                step: "stage",
+                tasks: plan.groups.len(),
+                done: plan.groups.len() - todo.len(),
+                files: files().count(),
+                bytes: files().map(|file| file.size).sum(),
+            });
+            all.extend(todo.iter().map(|&number| (index, number)));
+        }
+        let tasks = all.into_iter().map(|(index, number)| {
+            let (pipeline, plan) = (Arc::clone(self), Arc::clone(&tables[index]));
+            async move {
+                let files: Vec<FileEntry> = plan.groups.of(number - 1).cloned().collect();
+                let manifest = pipeline.stage_task(&plan, number, &files).run(pipeline.on_rows()).await?;
+                let details = &manifest.details;
+                pipeline.told("stage", &plan.lake, number, &files, details.rows_written, details.seconds);
+                Ok((index, number, manifest.files))
+            }
+        });
+        let mut known = vec![Known::new(); tables.len()];
+        let at_once = tables.iter().map(|plan| self.engine.tasks_at_once(plan.details.run_bytes)).min();
+        for (table, number, files) in self.run_all(tasks, at_once.unwrap_or(1)).await? {
+            known[table].insert(number, files);
+        }
+        let tables = tables.into_iter().zip(known);
+        Ok(tables.map(|(plan, known)| Table { plan, tasks: known.len(), known }).collect())
+    }
+}
