@@ -295,7 +295,7 @@ fn entry(file: Landed) -> FileEntry {
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::{
-        Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch,
+        ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch,
         StringArray, UInt32Array,
     };
     use datafusion::arrow::compute::concat_batches;
@@ -316,7 +316,7 @@ mod tests {
         let numbers = || (from..from + rows).map(move |row| row.wrapping_mul(7919) % distinct);
         let some = |number: i64| (number % 5 != 3).then_some(number);
         let list =
-            numbers().map(|n| (n % 4 != 0).then(|| (0..n % 3).map(|item| Some(i32::try_from(n * item).unwrap()))));
+            numbers().map(|n| (n % 4 != 0).then(|| (0..n % 3).map(move |item| Some(i32::try_from(n * item).unwrap()))));
         let decimals = Decimal128Array::from_iter(numbers().map(|n| some(n).map(|n| i128::from(n) - 40)));
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("id", Arc::new(Int64Array::from_iter_values(from..from + rows))),
@@ -449,7 +449,7 @@ mod tests {
     async fn files_end_between_row_groups_near_the_target() {
         let parts: Vec<RecordBatch> = (0..40).map(|part| batch(part * 1000, 1000, 1 << 20)).collect();
         let groups: Vec<StagedRowGroup> = parts.iter().flat_map(|part| staged(part, COPIED_ROWS)).collect();
-        let target = 150_000;
+        let target = 80_000;
         let files = assembled(&parts[0], groups, target).await;
         let sizes: Vec<u64> = files.iter().map(|file| file.len() as u64).collect();
         assert!(
