@@ -6,6 +6,7 @@ mod architecture;
 mod bad_input;
 mod clean;
 mod cli;
+mod copy;
 mod crash;
 mod faults;
 mod hostile;
