@@ -1,6 +1,7 @@
 //! The command line: clap types and one short function per subcommand.
 //!
-//! Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 130 interrupted (143 by SIGTERM).
+//! Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 4 an audit failed, 130 interrupted (143 by
+//! SIGTERM).
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -28,11 +29,13 @@ Examples:
   snaplake run configs/shop.sql --table orders --memory-limit 2GB
   snaplake stage configs/shop.sql                    the first half; then look at it:
   snaplake query configs/shop.sql -c 'SELECT count(*) FROM staging.orders'
+  snaplake audit configs/shop.sql                    what must return no rows; publish and run do it too
   snaplake publish configs/shop.sql                  the second half
   snaplake plan configs/shop.sql --format json       the task list for an outside scheduler; its workers run
   snaplake stage configs/shop.sql --table orders --group 7
 
-Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 130 interrupted (143 by SIGTERM)";
+Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 4 an audit failed,
+            130 interrupted (143 by SIGTERM)";
 
 /// Turns database snapshots into a partitioned, sorted, proven data lake, in SQL.
 #[derive(Debug, Parser)]
@@ -59,14 +62,20 @@ enum Command {
         #[command(flatten)]
         task: Task,
     },
-    /// Second half: staging files become the lake; then validate it and mark it with _SUCCESS.
+    /// Run the audits over what is staged: each must return no rows.
+    #[command(after_help = AUDIT_EXAMPLES)]
+    Audit {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Second half: audit what is staged, make it the lake, validate that and mark it with _SUCCESS.
     Publish {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
         task: Task,
     },
-    /// Both halves. A rerun does only what is missing.
+    /// Both halves with the audits between them. A rerun does only what is missing.
     Run {
         #[command(flatten)]
         common: Common,
@@ -120,6 +129,16 @@ enum Command {
         shell: clap_complete::Shell,
     },
 }
+
+const AUDIT_EXAMPLES: &str = "\
+Examples:
+  snaplake audit configs/shop.sql
+  snaplake audit configs/shop.sql --table orders          only the audits that hold back this table
+  snaplake query configs/shop.sql -c 'SELECT * FROM audit.orders_have_a_customer'
+
+An audit is CREATE VIEW audit.name AS SELECT ..., or a property in WITH, such as not_null = ARRAY['id'].
+The first 1,000 rows that one finds are kept as a Parquet file in the staging folder. One that passed does
+not run again until what is staged or its text has changed.";
 
 const QUERY_EXAMPLES: &str = "\
 Examples:
@@ -261,6 +280,7 @@ impl Command {
         match self {
             Self::Plan { common, .. }
             | Self::Stage { common, .. }
+            | Self::Audit { common }
             | Self::Publish { common, .. }
             | Self::Run { common }
             | Self::Status { common }
@@ -275,6 +295,7 @@ impl Command {
         match self {
             Self::Plan { common, .. }
             | Self::Stage { common, .. }
+            | Self::Audit { common }
             | Self::Publish { common, .. }
             | Self::Run { common }
             | Self::Status { common }
@@ -310,6 +331,7 @@ async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
             report.statuses(&pipeline.status().await?);
             Ok(())
         }
+        Command::Audit { .. } => pipeline.audit().await.map(|verdicts| report.audits(&verdicts)),
         Command::Publish { .. } => pipeline.publish().await.map(|tables| report.tables(&tables, &requests())),
         Command::Run { .. } => pipeline.run().await.map(|tables| report.tables(&tables, &requests())),
         Command::Status { .. } => pipeline.status().await.map(|tables| report.statuses(&tables)),

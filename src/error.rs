@@ -13,6 +13,8 @@ use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 use futures::FutureExt;
 
+use crate::verdict::Verdict;
+
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -320,6 +322,32 @@ pub enum Error {
         /// What differs, with both numbers.
         reason: String,
     },
+    /// Audits found rows.
+    #[error("{}", audits_failed(verdicts))]
+    AuditsFailed {
+        /// What all audits came to, also those that passed.
+        verdicts: Vec<Verdict>,
+    },
+    /// An audit could not be run to its end.
+    #[error("{audit} could not run, so nothing was published")]
+    Audit {
+        /// Its name.
+        audit: String,
+        #[source]
+        /// Why.
+        source: Box<Self>,
+    },
+    /// A task was asked for whose table has not passed its audits.
+    #[error(
+        "lake.{table} is not audited: {} did not run over what is staged now; run `snaplake audit` first",
+        audits.join(", ")
+    )]
+    NotAudited {
+        /// Lake table.
+        table: String,
+        /// Audits that have to run.
+        audits: Vec<String>,
+    },
     /// A store that would let two runs commit one task.
     #[error(
         "{store} does not honour conditional PUT (If-None-Match), which keeps two runs from committing the same task; \
@@ -369,6 +397,16 @@ impl Error {
 /// A panic as an error.
 pub(crate) async fn caught<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref())))
+}
+
+fn audits_failed(verdicts: &[Verdict]) -> String {
+    let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.passed()).collect();
+    let found = failed.iter().map(|verdict| {
+        let rows = if verdict.rows == 1 { "row" } else { "rows" };
+        format!("{} found {} {rows}", verdict.audit, verdict.rows)
+    });
+    let found = found.collect::<Vec<_>>().join(", ");
+    format!("{} of {} audits failed, so nothing was published: {found}", failed.len(), verdicts.len())
 }
 
 fn at_file(file: &Option<String>) -> String {
@@ -630,6 +668,16 @@ pub enum ConfigError {
         table: String,
         /// What it reads.
         name: String,
+    },
+    /// An audit that waits for what waits for it.
+    #[error(
+        "audit.{audit} reads lake.{table} and holds back its publication, so it could never run; read staging.{table} instead"
+    )]
+    AuditOfPublished {
+        /// Audit.
+        audit: String,
+        /// Lake table.
+        table: String,
     },
     /// `--table` names nothing.
     #[error("the config has no table lake.{name}{}", did_you_mean(nearest))]

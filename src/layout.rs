@@ -5,7 +5,8 @@
 //!     manifests/manifest-summary.json, manifest-data.parquet
 //!     manifests/snapshot-file-groups/{manifest-summary,manifest-data}/...
 //!     manifests/staging-file-groups/ partition-file-groups/ datalake-file-groups/
-//!     manifests/validation.json
+//!     manifests/validation.json, audits.json
+//!     audits/<audit>.parquet                  the first rows of an audit that failed
 //!     datalake/{D}/{S}/{T}/{k1}={v1}/.../<file>.parquet
 //! {datalake}/{D}/{T}/snapshot={TIME}/{D}/{S}/{T}/{k1}={v1}/.../<file>.parquet
 //! ```
@@ -16,6 +17,7 @@
 use std::fmt;
 use std::path::Path;
 
+use md5::{Digest, Md5};
 use object_store::path::Path as Key;
 
 use crate::error::{Error, Result};
@@ -232,6 +234,9 @@ impl Step {
     }
 }
 
+/// Most bytes of an audit's name in a file name.
+const AUDIT_NAME: usize = 200;
+
 /// All paths of one table of one snapshot.
 #[derive(Debug, Clone)]
 pub struct TableLayout {
@@ -331,6 +336,24 @@ impl TableLayout {
         self.root.join("manifests/validation.json")
     }
 
+    /// Which audits passed, over what.
+    #[must_use]
+    pub fn audits(&self) -> Location {
+        self.root.join("manifests/audits.json")
+    }
+
+    /// The first rows that an audit found.
+    #[must_use]
+    pub fn audit_rows(&self, audit: &str) -> Location {
+        let mut name = partition::encode(audit);
+        if name.len() > AUDIT_NAME {
+            // Encoded names are ASCII, so they can be cut anywhere.
+            let hash = Md5::digest(&name).iter().take(6).map(|byte| format!("{byte:02x}")).collect::<String>();
+            name = format!("{}-{hash}", &name[..AUDIT_NAME]);
+        }
+        self.root.join("audits").join(&format!("{name}.parquet"))
+    }
+
     /// Marks the lake as complete.
     #[must_use]
     pub fn success(&self) -> Location {
@@ -392,6 +415,16 @@ mod tests {
             manifest.summary.uri().ends_with("/manifests/staging-file-groups/manifest-summary/manifest-summary-7.json")
         );
         assert_eq!(manifest_number("manifest-summary-7.json"), Some(7));
+        assert!(paths.audit_rows("t.not_null(a b)").uri().ends_with("Z/audits/t.not_null%28a%20b%29.parquet"));
+    }
+
+    #[test]
+    fn audits_with_long_names_have_files_of_their_own_that_a_disk_can_hold() {
+        let at = Location::parse("/st", Path::new("/")).unwrap();
+        let paths = TableLayout::new(&at, &at, ("d", "public", "t"), "2013-12-31T23:59:59Z", None);
+        let [a, b] = ["a", "b"].map(|end| paths.audit_rows(&format!("{}{end}", "(é".repeat(90))));
+        assert_ne!(a, b);
+        assert!(a.raw_key().rsplit('/').next().unwrap().len() <= 255);
     }
 
     #[test]

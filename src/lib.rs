@@ -32,6 +32,7 @@
 //! clean                 files that no manifest lists
 //! bench, fuzz           what the micro benches and the fuzz targets call; only with the features of these names
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
+//! audit                 queries over what is staged that must return no rows, or nothing is published
 //! snapshot              which files a snapshot table has, their one schema, how they are read
 //! group                 file groups of bounded size                                            (pure)
 //! staging               plan: the SELECT, checked, and its groups; run: one group becomes sorted staging files,
@@ -48,7 +49,7 @@
 //! advice                what to do about a limit of the machine                               (pure)
 //! redact                secrets in what is about to be said                                      (pure)
 //! spread                many small jobs on all threads, a bounded number at once
-//! error                 every failure, with its place
+//! error, verdict        every failure, with its place; what an audit came to
 //! ```
 //!
 //! # Invariants
@@ -59,6 +60,7 @@
 //! holds this.
 
 mod advice;
+mod audit;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
@@ -85,7 +87,9 @@ pub mod snapshot;
 mod spread;
 pub mod staging;
 pub mod validate;
+mod verdict;
 mod write;
 
 pub use error::{ConfigError, Error, Result};
 pub use pipeline::{Event, Pipeline, Reporter};
+pub use verdict::Verdict;

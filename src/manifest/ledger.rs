@@ -9,12 +9,12 @@
 //!
 //! A crash between the steps leaves files that no summary lists: garbage, never data. The ledger keeps no state.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -73,14 +73,22 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`].
     pub async fn done(&self, step: Step) -> Result<BTreeSet<usize>> {
+        Ok(self.summaries(step).await?.into_keys().collect())
+    }
+
+    /// The summaries that a step has committed, by number: a text each that changes when one is written anew.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn summaries(&self, step: Step) -> Result<BTreeMap<usize, String>> {
         let folder = self.layout.summaries(step);
         let failed = |source| store_error("list", &folder, source);
-        self.store
-            .list(Some(&folder.key()?))
-            .try_filter_map(|meta| async move { Ok(meta.location.filename().and_then(manifest_number)) })
-            .try_collect()
-            .await
-            .map_err(failed)
+        let stamp = |meta: ObjectMeta| {
+            let number = meta.location.filename().and_then(manifest_number)?;
+            Some((number, meta.e_tag.unwrap_or_else(|| format!("{} {}", meta.last_modified, meta.size))))
+        };
+        let listing = self.store.list(Some(&folder.key()?));
+        listing.try_filter_map(|meta| async move { Ok(stamp(meta)) }).try_collect().await.map_err(failed)
     }
 
     /// Head and details of a committed manifest, without its file list; `None` if it is not committed.
@@ -262,9 +270,17 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`].
     pub async fn revoke(&self, files: &ManifestFiles) -> Result<()> {
-        match self.store.delete(&files.summary.key()?).await {
+        self.remove_file(&files.summary).await
+    }
+
+    /// Removes a small file, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn remove_file(&self, location: &Location) -> Result<()> {
+        match self.store.delete(&location.key()?).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(source) => Err(store_error("delete", &files.summary, source)),
+            Err(source) => Err(store_error("delete", location, source)),
         }
     }
 

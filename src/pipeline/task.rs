@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Known, Pipeline, not_planned};
+use crate::audit;
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::staging::plan::{self, GroupDetails, Planner};
@@ -20,15 +21,18 @@ pub struct TaskSpec {
 }
 
 impl Pipeline {
-    /// Exactly one task, whatever the others' state; `false` if it was done before.
+    /// Exactly one task, whatever the others' state; `false` if it was done before. One of the second step runs no audits:
+    /// they must have passed.
     ///
     /// # Errors
-    /// [`Error::NoSuchGroup`], [`Error::Task`]; for the second step also [`Error::NotStaged`].
+    /// [`Error::NoSuchGroup`], [`Error::Task`]; for the second step also [`Error::NotStaged`], [`Error::NotAudited`],
+    /// [`Error::AuditsFailed`].
     pub async fn run_task(self: &Arc<Self>, task: &TaskSpec) -> Result<bool> {
         let lake = self.lake(&task.table)?;
         if task.step == Step::DatalakeFileGroups {
             let planner = Planner::new(&self.engine, &self.project);
             let plan = planner.committed(lake).await?.ok_or_else(|| not_planned(&task.table))?;
+            audit::gate(&self.engine, &self.project, lake).await?;
             let prepared = self.prepare(&plan, &Known::new(), Some(task.group)).await?;
             for (number, group) in &prepared.todo {
                 self.compact(&plan, &plan.columns()?, *number, group).await?;
@@ -38,7 +42,10 @@ impl Pipeline {
         let ledger = plan::ledger(&self.engine, &self.project, lake).await?;
         let details = match plan::committed_head(&ledger, &task.table).await {
             Err(Error::NotPlanned { .. }) => {
-                plan::commit(Planner::new(&self.engine, &self.project).plan(lake).await?).await?.details
+                let mut planner = Planner::new(&self.engine, &self.project);
+                let plan = planner.plan(lake).await?;
+                audit::check(&self.engine, &self.project, &mut planner, &[&plan]).await?;
+                plan::commit(plan).await?.details
             }
             head => head?,
         };

@@ -13,6 +13,9 @@ impl Report {
     #[must_use]
     pub(crate) fn failed(&self, error: &Error) -> ExitCode {
         self.bar.finish_and_clear();
+        if let Error::AuditsFailed { verdicts } = error {
+            self.failed_audits(verdicts);
+        }
         say(&format!("error: {}", describe(error)));
         if let Some(advice) = advice(error) {
             say(&format!("  so {advice}"));
@@ -74,6 +77,7 @@ fn exit_code(error: &Error) -> u8 {
         | Error::GroupNeedsTable { .. }
         | Error::OutputFormat { .. } => 2,
         Error::Validation { .. } => 3,
+        Error::AuditsFailed { .. } => 4,
         Error::Interrupted { signal: "SIGTERM" } => 143,
         Error::Interrupted { .. } => 130,
         _ => 1,

@@ -3,6 +3,7 @@
 //! On a terminal a bar shows bytes, rows per second and the time left; otherwise there are only lines. `--format json`
 //! turns each result into one JSON document. Errors are printed with their causes, each once.
 
+mod audits;
 mod failure;
 mod outcome;
 mod plan;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar};
 
-use super::Report;
 use super::text::{REDACTOR, count, say};
+use super::{Report, audits};
 use crate::pipeline::{Event, Reporter};
 
 /// Log lines go above the bar, not through it.
@@ -66,6 +66,10 @@ impl Reporter for Report {
             Event::Task { table, step, bytes, .. } => {
                 self.bar.set_message(format!("{step} {table}"));
                 self.bar.inc(bytes);
+            }
+            Event::Audit { audit, verdict: None } => self.bar.set_message(format!("audit {audit}")),
+            Event::Audit { audit, verdict: Some(verdict) } => {
+                self.line(&format!("audit   {audit}: {}", audits::outcome(verdict)));
             }
             Event::Complete { table, rows } => {
                 self.line(&format!("valid   {table}: {} rows in and out agree, _SUCCESS written", HumanCount(rows)));

@@ -13,7 +13,7 @@ const ORDER: [&[&str]; 13] = [
     &["cli"],
     &["report"],
     &["query", "clean", "bench", "fuzz"],
-    &["pipeline", "validate"],
+    &["pipeline", "validate", "audit"],
     &["snapshot", "group", "staging", "compaction", "lake"],
     &["write"],
     &["session"],
@@ -21,7 +21,7 @@ const ORDER: [&[&str]; 13] = [
     &["manifest"],
     &["layout", "partition"],
     &["spread", "checksum", "redact", "advice"],
-    &["error"],
+    &["error", "verdict"],
 ];
 
 /// A source file without comments and tests.
@@ -93,6 +93,7 @@ fn used(source: &Source) -> Vec<String> {
     let home = |name: &str| match name {
         "Error" | "Result" | "ConfigError" => "error".to_owned(),
         "Pipeline" | "Event" | "Reporter" => "pipeline".to_owned(),
+        "Verdict" => "verdict".to_owned(),
         name => name.to_owned(),
     };
     let mut modules: Vec<String> = names.iter().filter(|name| !name.is_empty()).map(|name| home(name)).collect();

@@ -114,6 +114,19 @@ async fn run_stopped_at_any_write_gives_the_same_lake_when_run_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn run_with_audits_stopped_at_any_write_gives_the_same_lake_when_run_again() {
+    let rules = "WITH (not_null = ARRAY['id'], unique_key = ARRAY['id'], ";
+    let job = Job::new(&EVENTS.replace("WITH (", rules), 4, 15).await;
+    job.run().await.unwrap();
+    let (expected, writes) = (job.outcome().await, job.store.writes());
+    let at = writes.iter().position(|write| write.ends_with("/audits.json")).unwrap() + 1;
+    assert!(writes[at..].iter().all(|write| !write.contains("/staging-file-groups/")), "{writes:?}");
+    assert!(writes[..at].iter().all(|write| !write.contains("/lake/")), "{writes:?}");
+    let stops = around(at - 1..=at + 1, &[Fault::Error, Fault::Panic, Fault::Death]);
+    check(&job, &expected, &stops, async || ()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn plan_that_replaces_another_one_can_be_stopped_at_any_write() {
     let mut job = Job::new(EVENTS, 6, 15).await;
     job.variables.push(("group", "100000"));

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod architecture;
+mod audit;
 mod bad_input;
 mod clean;
 mod cli;
@@ -22,3 +23,4 @@ mod slt;
 mod steps;
 mod stores;
 mod support;
+mod walkthrough;
