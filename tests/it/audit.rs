@@ -92,11 +92,69 @@ fn failed_audits_are_all_told_and_nothing_is_published() {
     let properties =
         "not_null = ARRAY['id', 'day'], accepted_values = MAP {'state': ['new', 'paid']}, row_count_min = 6";
     let project = orders(properties, &format!("{CUSTOMERS}{KNOWN_CUSTOMER}"));
-    assert_snapshot!(shown(&project, &["run", "config.sql"]), @"");
+    assert_snapshot!(shown(&project, &["run", "config.sql"]), @r"
+    exit 4
+    audit                                      holds back  rows  outcome  seconds
+    orders.not_null(id)                            orders     1   failed  [s]
+    orders.not_null(day)                           orders     1   failed  [s]
+    orders.accepted_values(state)                  orders     1   failed  [s]
+    orders.row_count_min                           orders     0   passed  [s]
+    audit.orders_have_a_known_customer  orders, customers     2   failed  [s]
+    --- standard error
+    stage   orders: 3 of 3 tasks; 3 files, 138 B
+    stage   customers: 1 of 1 task; 1 file, 22 B
+    audit   orders.not_null(id): failed, 1 row found
+    audit   orders.not_null(day): failed, 1 row found
+    audit   orders.accepted_values(state): failed, 1 row found
+    audit   orders.row_count_min: passed
+    audit   audit.orders_have_a_known_customer: failed, 2 rows found
+    orders.not_null(id) found 1 row
+    +----+----------+-------+-----+
+    | id | customer | state | day |
+    +----+----------+-------+-----+
+    |    | 30       | new   | wed |
+    +----+----------+-------+-----+
+    in [dir]/staging/shop/orders/[snapshot]/audits/orders.not_null%28id%29.parquet
+    orders.not_null(day) found 1 row
+    +----+----------+-------+-----+
+    | id | customer | state | day |
+    +----+----------+-------+-----+
+    | 4  | 10       |       |     |
+    +----+----------+-------+-----+
+    in [dir]/staging/shop/orders/[snapshot]/audits/orders.not_null%28day%29.parquet
+    orders.accepted_values(state) found 1 row
+    +----+----------+-------+-----+
+    | id | customer | state | day |
+    +----+----------+-------+-----+
+    | 2  | 20       | lost  | wed |
+    +----+----------+-------+-----+
+    in [dir]/staging/shop/orders/[snapshot]/audits/orders.accepted_values%28state%29.parquet
+    audit.orders_have_a_known_customer found 2 rows
+    +----+----------+
+    | id | customer |
+    +----+----------+
+    | 3  |          |
+    |    | 30       |
+    +----+----------+
+    in [dir]/staging/shop/orders/[snapshot]/audits/audit.orders_have_a_known_customer.parquet
+    error: 4 of 5 audits failed, so nothing was published: orders.not_null(id) found 1 row, orders.not_null(day) found 1 row, orders.accepted_values(state) found 1 row, audit.orders_have_a_known_customer found 2 rows
+    ");
     assert_eq!(published(&project), 0);
     let kept = kept_rows(&project);
-    assert_snapshot!(kept.join("\n"), @"");
-    assert_snapshot!(read(&project.path(&kept[0])), @"");
+    assert_snapshot!(kept.join("\n"), @r"
+    staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/audits/audit.orders_have_a_known_customer.parquet
+    staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/audits/orders.accepted_values%28state%29.parquet
+    staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/audits/orders.not_null%28day%29.parquet
+    staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/audits/orders.not_null%28id%29.parquet
+    ");
+    assert_snapshot!(read(&project.path(&kept[0])), @r"
+    +----+----------+
+    | id | customer |
+    +----+----------+
+    | 3  |          |
+    |    | 30       |
+    +----+----------+
+    ");
     // A second run finds the same without staging anything.
     assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 4);
     assert_snapshot!("audit_json", shown(&project, &["audit", "config.sql", "--format", "json", "--quiet"]));
@@ -174,9 +232,17 @@ fn publish_task_needs_audits_that_passed_over_what_is_staged() {
     assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
     let early = publish(&project);
     assert_eq!(early.code, 1);
-    assert_snapshot!(early.err, @"");
+    assert_snapshot!(early.err, @"error: lake.orders is not audited: orders.unique_key(id) did not run over what is staged now; run `snaplake audit` first");
     assert_eq!(project.snaplake(&["audit", "config.sql"]).code, 4);
-    assert_snapshot!(shown(&project, &["publish", "config.sql", "--group", "1"]), @"");
+    assert_snapshot!(shown(&project, &["publish", "config.sql", "--group", "1"]), @r"
+    exit 4
+    audit                  holds back  rows  outcome  seconds
+    orders.unique_key(id)      orders     1   failed  [s]
+    --- standard error
+    orders.unique_key(id) found 1 row
+    in [dir]/staging/shop/orders/[snapshot]/audits/orders.unique_key%28id%29.parquet
+    error: 1 of 1 audits failed, so nothing was published: orders.unique_key(id) found 1 row
+    ");
     assert_eq!(published(&project), 0);
     let project = changed(project, "unique_key = ARRAY['id', 'day']", "");
     assert_eq!(publish(&project).code, 1);
@@ -196,7 +262,13 @@ fn key_is_unique_over_all_groups_and_null_is_like_nothing_else() {
     let project = orders("unique_key = ARRAY['id']", "");
     let project = project.file("export/orders/d.csv", "id,customer,day,state\n,1,mon,new\n");
     assert_eq!(project.snaplake(&["run", "config.sql"]).code, 4);
-    assert_snapshot!(read(&project.path(&kept_rows(&project)[0])), @"");
+    assert_snapshot!(read(&project.path(&kept_rows(&project)[0])), @r"
+    +----+----------+
+    | id | count(*) |
+    +----+----------+
+    | 2  | 2        |
+    +----+----------+
+    ");
     // Of a key of several columns, one NULL is enough.
     let project = orders("unique_key = ARRAY['customer', 'day']", "");
     let project = project.file("export/orders/d.csv", "id,customer,day,state\n7,,mon,new\n8,10,,new\n");
@@ -209,7 +281,13 @@ fn accepted_values_are_texts_of_any_type_and_null_may_stand() {
     assert_eq!(orders(&states("['new', 'paid', 'lost']"), "").snaplake(&["run", "config.sql"]).code, 0);
     let project = orders(&states("['new', 'paid']"), "");
     assert_eq!(project.snaplake(&["run", "config.sql"]).code, 4);
-    assert_snapshot!(read(&project.path(&kept_rows(&project)[0])), @"");
+    assert_snapshot!(read(&project.path(&kept_rows(&project)[0])), @r"
+    +----+----------+-------+-----+
+    | id | customer | state | day |
+    +----+----------+-------+-----+
+    | 2  | 20       | lost  | wed |
+    +----+----------+-------+-----+
+    ");
 }
 
 #[test]
@@ -226,7 +304,12 @@ fn counts_of_rows_are_those_of_the_stage_tasks() {
     assert_eq!(run("max_filtered_fraction = 0.5", "WHERE id > 2 OR customer = 30").0, 0);
     let (code, told) = run("row_count_min = 4, max_filtered_fraction = 0.4", "WHERE id > 2 OR customer = 30");
     assert_eq!(code, 4);
-    assert_snapshot!(told.lines().filter(|line| line.starts_with('|')).collect::<Vec<_>>().join("\n"), @"");
+    assert_snapshot!(told.lines().filter(|line| line.starts_with('|')).collect::<Vec<_>>().join("\n"), @r"
+    | rows | row_count_min |
+    | 3    | 4             |
+    | rows_read | rows_filtered | max_filtered_fraction |
+    | 6         | 3             | 0.4                   |
+    ");
 }
 
 #[test]
@@ -270,7 +353,7 @@ fn mistakes_are_told_at_their_place_before_anything_is_written() {
         view("SELECT id FROM staging.orders WHERE custmers = 1"),
         view("SELECT idd FROM lake.customers, staging.orders"),
         view("SELECT sqroot(id) FROM staging.orders"),
-        view("SELECT id FROM staging.orders WHERE id = DATE '2024-01-01'"),
+        view("SELECT id FROM staging.orders WHERE id = [1]"),
         view("SELECT o.id FROM staging.orders AS o JOIN lake.orders AS l ON l.id = o.id"),
         view("SELECT l.id FROM lake.orders AS l, snapshot.orders"),
         view("INSERT INTO staging.orders VALUES (1)"),
@@ -331,7 +414,11 @@ fn query_shows_what_an_audit_finds() {
 fn config_without_audits_says_so_and_keeps_no_record() {
     let project = orders("", "");
     assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
-    assert_snapshot!(shown(&project, &["audit", "config.sql"]), @"");
+    assert_snapshot!(shown(&project, &["audit", "config.sql"]), @r"
+    exit 0
+    the config has no audits of these tables
+    --- standard error
+    ");
     assert!(!project.files("staging").iter().any(|file| file.ends_with("audits.json")));
 }
 
@@ -370,5 +457,11 @@ CREATE TABLE lake.keys WITH (unique_key = ARRAY['a', 'b']) AS SELECT a, b FROM s
     std::fs::remove_dir_all(project.path("staging")).unwrap();
     let project = project.copy(&format!("COPY ({keys} WHERE value = 3654321) TO 'export/b.parquet'"));
     assert_eq!(audit(&project), (4, 1));
-    assert_snapshot!(read(&project.path(&kept_rows(&project)[0])), @"");
+    assert_snapshot!(read(&project.path(&kept_rows(&project)[0])), @r"
+    +---------+---------+----------+
+    | a       | b       | count(*) |
+    +---------+---------+----------+
+    | 2300341 | 3654321 | 2        |
+    +---------+---------+----------+
+    ");
 }
