@@ -374,7 +374,26 @@ fn mistakes_are_told_at_their_place_before_anything_is_written() {
         assert_eq!(project.files("staging").len() + published(&project), 0);
         outcome.err
     });
-    assert_snapshot!(told.concat(), @"");
+    assert_snapshot!(told.concat(), @r"
+    error: config.sql:13:37: column 'cutsomer' does not exist; did you mean 'customer'?
+    error: config.sql:13:16: table 'staging.order' does not exist; did you mean 'staging.orders'?
+    error: config.sql:13:37: column 'custmers' does not exist; did you mean 'customer'?
+    error: config.sql:13:8: column 'idd' does not exist; did you mean 'id'?
+    error: config.sql:13:8: function 'sqroot' does not exist; did you mean 'sqrt'?
+    error: config.sql:13:1: cannot infer common argument type for comparison operation Int64 = List(Int64)
+    error: config.sql:13:1: audit.a reads lake.orders and holds back its publication, so it could never run; read staging.orders instead
+    error: config.sql:13:1: audit.a reads lake.orders and holds back its publication, so it could never run; read staging.orders instead
+    error: config.sql:13:1: a statement that writes is not supported here: an audit is a SELECT that must return no rows
+    error: config.sql:13:11: DELETE FROM is not a statement of a snaplake config; use SET, CREATE EXTERNAL TABLE snapshot.t, CREATE TABLE lake.t WITH (...) AS SELECT, or CREATE VIEW
+    error: config.sql:13:11: view 'audit.a' is defined twice; the first is at config.sql:12:1
+    error: config.sql:13:1: column 'i' has type Interval(MonthDayNano), which Parquet cannot hold; CAST it in the SELECT
+    error: config.sql:13:15: table 'audit.b' does not exist
+    error: config.sql:13:15: table 'manifest.tasks' does not exist
+    error: config.sql:7:107: not_null column 'custommer' is not in the SELECT of lake.orders; did you mean 'customer'?
+    error: config.sql:7:103: unique_key column 'nothing_like_it' is not in the SELECT of lake.orders
+    error: config.sql:7:123: accepted_values column 'State' is not in the SELECT of lake.orders; did you mean 'state'?
+    error: config.sql:7:84: accepted_values takes a map, such as MAP {'column': ['a', 'b']}
+    ");
 }
 
 #[test]
