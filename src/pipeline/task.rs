@@ -42,7 +42,7 @@ impl Pipeline {
             }
             head => head?,
         };
-        Planner::new(&self.engine, &self.project).check_unchanged(&details, lake, &ledger)?;
+        Planner::new(&self.engine, &self.project).check_unchanged(&details, lake)?;
         let count = details.groups;
         let none = || Error::NoSuchGroup { table: task.table.clone(), step: "stage", number: task.group, count };
         if task.group == 0 || task.group > count {

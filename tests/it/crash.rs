@@ -18,14 +18,14 @@ use crate::support::faulty::{Fault, Faulty, Stop};
 use crate::support::{EVENTS, Work, events};
 
 /// One bucket in memory with an export, and a config to read it.
-struct Job {
+pub(crate) struct Job {
     work: Work,
-    store: Faulty,
+    pub(crate) store: Faulty,
     variables: Vec<(&'static str, &'static str)>,
 }
 
 impl Job {
-    async fn new(tables: &str, files: usize, rows: usize) -> Self {
+    pub(crate) async fn new(tables: &str, files: usize, rows: usize) -> Self {
         let job = Self {
             work: Work::new(tables),
             store: Faulty::default(),
@@ -37,7 +37,7 @@ impl Job {
         job
     }
 
-    fn pipeline(&self) -> Arc<Pipeline> {
+    pub(crate) fn pipeline(&self) -> Arc<Pipeline> {
         let stores = Stores::new(S3Settings::default());
         stores.insert("s3://bucket", Arc::new(self.store.clone()));
         self.work.pipeline(stores, &self.variables)
@@ -54,7 +54,7 @@ impl Job {
     }
 
     /// Lake and staging files with their content, manifests by name: they tell times.
-    async fn outcome(&self) -> BTreeMap<String, Bytes> {
+    pub(crate) async fn outcome(&self) -> BTreeMap<String, Bytes> {
         let mut objects = self.store.objects("out").await;
         for (_, content) in objects.iter_mut().filter(|(key, _)| key.contains("/manifests/")) {
             *content = Bytes::new();
@@ -62,7 +62,7 @@ impl Job {
         objects
     }
 
-    async fn clear(&self) {
+    pub(crate) async fn clear(&self) {
         self.store.revive(None);
         for key in self.store.objects("out").await.into_keys() {
             self.store.unset(&key).await;

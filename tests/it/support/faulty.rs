@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Panic,
     /// The process is gone: neither this request nor any later one, of any kind, succeeds.
     Death,
+    /// The request gets no answer, ever.
+    Hang,
 }
 
 /// A break point.
@@ -137,6 +139,9 @@ async fn guarded<T>(verdict: Result<Verdict>, write: impl Future<Output = Result
             if is_done {
                 // It may be refused, as a second creation is; the fault comes all the same.
                 let _ = write.await;
+            }
+            if fault == Fault::Hang {
+                std::future::pending::<()>().await;
             }
             fail(fault)
         }
