@@ -106,7 +106,10 @@ impl StageTask<'_> {
         let planned = self.files.iter().chain(self.details.whole.iter().flat_map(|(_, files)| files));
         let mut planned = planned.filter_map(|file| Location::from_uri(&file.uri).ok());
         match planned.find(|file| file.raw_key().trim_matches('/') == path.trim_matches('/')) {
-            Some(file) => store_error("read", &file, object_store::Error::Precondition { path, source: reason.into() }),
+            Some(file) => {
+                let (path, source) = (file.to_string(), reason.into());
+                store_error("read", &file, object_store::Error::Precondition { path, source })
+            }
             None => error,
         }
     }

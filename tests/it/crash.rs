@@ -10,8 +10,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 use snaplake::config::S3Settings;
+use snaplake::layout::Step;
+use snaplake::manifest::Manifest;
+use snaplake::pipeline::TaskSpec;
 use snaplake::session::Stores;
-use snaplake::staging::plan::commit;
+use snaplake::staging::plan::{GroupDetails, commit};
 use snaplake::{Error, Pipeline};
 
 use crate::support::faulty::{Fault, Faulty, Stop};
@@ -156,4 +159,22 @@ async fn upload_in_parts_can_be_stopped_at_any_part() {
     let stop = |at| Stop { at, is_done: false, fault: Fault::Death };
     let stops: Vec<Stop> = (1..=writes.len()).filter(is_of_upload).map(stop).collect();
     check(&job, &expected, &stops, async || ()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stage_task_ends_well_where_a_planner_that_lost_has_just_written_its_own_groups() {
+    let job = Job::new(EVENTS, 6, 15).await;
+    let (won, lost) = (job.pipeline().plan().await.unwrap().remove(0), job.pipeline().plan().await.unwrap().remove(0));
+    assert_ne!(won.details.id, lost.details.id);
+    let won = commit(won).await.unwrap();
+    for (group, files) in (1..).zip(lost.groups.iter()) {
+        let details = GroupDetails { table: "events".to_owned(), group, plan: lost.details.id.clone() };
+        let target = lost.ledger.layout().manifest(Step::SnapshotFileGroups, group);
+        lost.ledger.write(&target, &Manifest::new(files.cloned().collect(), details)).await.unwrap();
+    }
+    for group in 1..=won.groups.len() {
+        let task = TaskSpec { table: "events".to_owned(), step: Step::StagingFileGroups, group };
+        assert!(job.pipeline().run_task(&task).await.unwrap(), "group {group}");
+    }
+    assert_eq!(job.pipeline().run().await.unwrap()[0].validation.footer_rows, 90);
 }

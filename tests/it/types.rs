@@ -5,7 +5,9 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, new_null_array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, Int64Array, Int64Builder, MapBuilder, RecordBatch, StringBuilder, new_null_array,
+};
 use datafusion::arrow::compute::{can_cast_types, cast, concat};
 use datafusion::arrow::datatypes::{DataType, Field, Fields, IntervalUnit, Schema, TimeUnit};
 use datafusion::common::ScalarValue;
@@ -46,6 +48,16 @@ fn types() -> Vec<DataType> {
 
 /// Some values and a NULL; numbers that differ where numbers can become this type.
 fn values(of: &DataType) -> Option<ArrayRef> {
+    if let DataType::Map(..) = of {
+        let mut maps = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+        for row in 0..4 {
+            maps.keys().append_value("k");
+            maps.values().append_option((row > 0).then_some(row));
+            maps.append(row < 3).ok()?;
+        }
+        let maps: ArrayRef = Arc::new(maps.finish());
+        return cast(&maps, of).ok();
+    }
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![7, 1, 120]));
     let some = if can_cast_types(&DataType::Int64, of) {
         cast(&numbers, of).ok()?
@@ -233,7 +245,7 @@ fn every_parquet_type_arrives_with_equal_values_or_is_refused_by_name() {
             other => found.push(format!("{physical} {annotation}: {other:?}")),
         }
     }
-    insta::assert_debug_snapshot!(found);
+    assert_eq!(found, [] as [String; 0]);
 }
 
 #[test]
