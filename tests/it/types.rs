@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, Int64Array, Int64Builder, MapBuilder, RecordBatch, StringBuilder, new_null_array,
+    Array, ArrayRef, Int64Array, Int64Builder, MapBuilder, RecordBatch, StringArray, StringBuilder, new_null_array,
 };
 use datafusion::arrow::compute::{can_cast_types, cast, concat};
 use datafusion::arrow::datatypes::{DataType, Field, Fields, IntervalUnit, Schema, TimeUnit};
@@ -42,7 +42,10 @@ fn types() -> Vec<DataType> {
     types.extend([Struct(pair), List(item(List(item(Float64))))]);
     types.push(Map(Arc::new(Field::new("entries", Struct(entries), false)), false));
     types.push(Dictionary(Box::new(Int32), Box::new(Utf8)));
-    types.push(RunEndEncoded(Arc::new(Field::new("run_ends", Int32, false)), item(Utf8)));
+    types.push(RunEndEncoded(
+        Arc::new(Field::new("run_ends", Int32, false)),
+        Arc::new(Field::new("values", Utf8, true)),
+    ));
     types
 }
 
@@ -58,14 +61,17 @@ fn values(of: &DataType) -> Option<ArrayRef> {
         let maps: ArrayRef = Arc::new(maps.finish());
         return cast(&maps, of).ok();
     }
-    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![7, 1, 120]));
-    let some = if can_cast_types(&DataType::Int64, of) {
-        cast(&numbers, of).ok()?
-    } else {
-        ScalarValue::new_default(of).ok()?.to_array_of_size(3).ok()?
-    };
-    let all = concat(&[&some, &new_null_array(of, 1)]).ok()?;
-    (all.data_type() == of).then_some(all)
+    let numbers = [Some(7), Some(1), Some(120), None];
+    let from: [ArrayRef; 2] = [
+        Arc::new(Int64Array::from(numbers.to_vec())),
+        Arc::new(numbers.iter().map(|number| number.map(|number| number.to_string())).collect::<StringArray>()),
+    ];
+    let converted =
+        from.iter().filter(|from| can_cast_types(from.data_type(), of)).find_map(|from| cast(from, of).ok());
+    converted.or_else(|| {
+        let some = ScalarValue::new_default(of).ok()?.to_array_of_size(3).ok()?;
+        concat(&[&some, &new_null_array(of, 1)]).ok()
+    })
 }
 
 /// What became of one type.
@@ -275,4 +281,15 @@ fn int96_timestamps_beyond_what_nanoseconds_hold_keep_their_value() {
     4,9999-12-31T12:00:00
     5,0001-01-01T12:00:00
     ");
+}
+
+#[test]
+fn select_of_a_type_that_parquet_lacks_is_refused_by_column_and_type() {
+    let work = Work::new(
+        "CREATE EXTERNAL TABLE snapshot.t (id BIGINT) STORED AS CSV LOCATION 'export/';
+         CREATE TABLE lake.t AS SELECT id, INTERVAL '1' MONTH AS v FROM snapshot.t;",
+    );
+    work.write("export/a.csv", "id\n1\n");
+    work.snaplake(&["run"]).failed(2, &["column 'v' has type Interval(MonthDayNano)", "CAST it in the SELECT"]);
+    assert!(work.files("out").is_empty());
 }

@@ -55,6 +55,7 @@ struct State {
 pub(crate) struct Faulty {
     inner: Arc<InMemory>,
     forgets_conditions: Arc<AtomicBool>,
+    panics_reading: Arc<Mutex<Option<Path>>>,
     state: Arc<Mutex<State>>,
 }
 
@@ -73,6 +74,11 @@ impl Faulty {
     /// From now on a PUT overwrites what is there, whatever was asked.
     pub(crate) fn forget_conditions(&self) {
         self.forgets_conditions.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on the code behind a read of this object panics, as a decoder may over a footer.
+    pub(crate) fn panic_reading(&self, key: &str) {
+        *self.panics_reading.lock().unwrap() = Some(Path::from(key));
     }
 
     /// Writes since the last [`Faulty::revive`], in their order: what, and the key.
@@ -170,6 +176,8 @@ impl ObjectStore for Faulty {
 
     async fn get_opts(&self, path: &Path, mut options: GetOptions) -> Result<GetResult> {
         self.read()?;
+        let panics = self.panics_reading.lock().unwrap().as_ref() == Some(path);
+        assert!(!panics, "a panic that the test asked for");
         options.if_match = options.if_match.map(|etag| etag.trim_matches('"').to_owned());
         self.inner.get_opts(path, options).await
     }
