@@ -14,10 +14,11 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use datafusion_cli::print_format::PrintFormat;
 
 use crate::clean::{CleanOptions, clean};
-use crate::config::{ByteSize, Variables, load};
+use crate::config::{ByteSize, Variables, duration, load};
 use crate::error::{Error, Result, caught};
 use crate::layout::Step;
 use crate::pipeline::{Pipeline, TaskSpec};
+use crate::replan::replan;
 use crate::report::{LogFormat, OutputFormat, Report, Verbosity};
 use crate::session::{Engine, EngineOptions, Stores};
 use crate::write::uploads_ended;
@@ -79,6 +80,9 @@ enum Command {
     Run {
         #[command(flatten)]
         common: Common,
+        /// First plan anew, from the files and the config as they are now; refused for tables that are partly published.
+        #[arg(long)]
+        replan: bool,
     },
     /// Show how far each table is.
     Status {
@@ -152,7 +156,7 @@ Examples:
   snaplake clean configs/shop.sql --remove --older-than 0s  remove it at once: nothing else is running
   snaplake clean configs/shop.sql --remove --staging      free the staging files of published tables
 
-Parts of unfinished uploads on S3 are not seen: give the bucket a lifecycle rule that aborts incomplete multipart uploads.";
+Multipart uploads to S3 that a killed run began are listed and aborted, too, if the credentials may list them.";
 
 /// What all commands that work on a config take.
 #[derive(Debug, Args)]
@@ -208,17 +212,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 fn parse_age(text: &str) -> Result<Duration, String> {
-    let wrong = || "write an age such as 0s, 30m, 12h or 7d".to_owned();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
-    let unit = match &text[digits..] {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(wrong)
+    duration(text).ok_or_else(|| "write an age such as 0s, 30m, 12h or 7d".to_owned())
 }
 
 /// How long a stopped run waits until the store has forgotten its unfinished uploads.
@@ -252,6 +246,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let Some(options) = cli.command.options() else { return completions(&cli.command) };
     let verbosity = Verbosity { quiet: options.quiet, verbose: options.verbose, log: options.log_format };
     let report = Report::new(verbosity, cli.command.format());
+    // Each panic becomes an error with a place; its own words are those of a defect, and are for logs.
+    std::panic::set_hook(Box::new(|panic| tracing::debug!(%panic)));
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(blocking_threads()).build()
         {
@@ -282,7 +278,7 @@ impl Command {
             | Self::Stage { common, .. }
             | Self::Audit { common }
             | Self::Publish { common, .. }
-            | Self::Run { common }
+            | Self::Run { common, .. }
             | Self::Status { common }
             | Self::Validate { common, .. }
             | Self::Clean { common, .. } => Some(&common.options),
@@ -297,7 +293,7 @@ impl Command {
             | Self::Stage { common, .. }
             | Self::Audit { common }
             | Self::Publish { common, .. }
-            | Self::Run { common }
+            | Self::Run { common, .. }
             | Self::Status { common }
             | Self::Validate { common, .. }
             | Self::Clean { common, .. } => common.format,
@@ -333,7 +329,12 @@ async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
         }
         Command::Audit { .. } => pipeline.audit().await.map(|verdicts| report.audits(&verdicts)),
         Command::Publish { .. } => pipeline.publish().await.map(|tables| report.tables(&tables, &requests())),
-        Command::Run { .. } => pipeline.run().await.map(|tables| report.tables(&tables, &requests())),
+        Command::Run { replan: is_new, .. } => {
+            if *is_new {
+                replan(&pipeline).await?;
+            }
+            pipeline.run().await.map(|tables| report.tables(&tables, &requests()))
+        }
         Command::Status { .. } => pipeline.status().await.map(|tables| report.statuses(&tables)),
         Command::Validate { deep, .. } => {
             pipeline.validate(*deep).await.map(|tables| report.validations(&tables, &requests()))

@@ -8,6 +8,7 @@ use std::any::Any;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
@@ -166,8 +167,8 @@ pub enum Error {
     },
     /// The config no longer says what the staged plan was made from.
     #[error(
-        "lake.{table} was planned {planned_at} with another {what}; set a new snaplake.snapshot_time, \
-         or remove {staging} to plan it anew"
+        "lake.{table} was planned {planned_at} with another {what}; plan it anew with `snaplake run --replan` while \
+         nothing of it is published, or set a new snaplake.snapshot_time"
     )]
     PlanChanged {
         /// Lake table.
@@ -176,8 +177,19 @@ pub enum Error {
         planned_at: String,
         /// SELECT, properties, ...
         what: &'static str,
-        /// Staging folder.
-        staging: String,
+    },
+    /// A new plan was asked for, but files of the old one are published.
+    #[error(
+        "lake.{table} cannot be planned anew: {done} of its publish groups are done in {location}; go on without \
+         --replan (or name other tables with --table), or set a new snaplake.snapshot_time"
+    )]
+    AlreadyPublished {
+        /// Lake table.
+        table: String,
+        /// Publish groups with a manifest.
+        done: usize,
+        /// Lake location.
+        location: String,
     },
     /// A declared column that none of the files has.
     #[error("column '{column}' is declared for snapshot.{table}, but no file has it{}", did_you_mean(nearest))]
@@ -302,6 +314,15 @@ pub enum Error {
         /// What it said.
         message: String,
     },
+    /// A task took longer than the user allows.
+    #[error(
+        "not done within snaplake.task_timeout, {seconds} s; if no store hangs, set a longer time or smaller groups \
+         (file_group_size), then run the same command again"
+    )]
+    Timeout {
+        /// What the user allows.
+        seconds: u64,
+    },
     /// The query engine failed.
     #[error(transparent)]
     Engine(#[from] DataFusionError),
@@ -409,6 +430,12 @@ fn audits_failed(verdicts: &[Verdict]) -> String {
     format!("{} of {} audits failed, so nothing was published: {found}", failed.len(), verdicts.len())
 }
 
+/// What is not done in time as an error; what it has begun is dropped.
+pub(crate) async fn within<T>(limit: Option<Duration>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let Some(limit) = limit else { return work.await };
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(Error::Timeout { seconds: limit.as_secs() }))
+}
+
 fn at_file(file: &Option<String>) -> String {
     file.as_ref().map(|file| format!(" at {file}")).unwrap_or_default()
 }
@@ -419,7 +446,8 @@ fn store_hint(source: &object_store::Error) -> &'static str {
         other if other.to_string().contains("NoSuchBucket") => ": the bucket does not exist",
         object_store::Error::NotFound { .. } => ": it does not exist",
         object_store::Error::Precondition { .. } => {
-            ": it was changed after it was planned; plan again with another snaplake.snapshot_time"
+            ": it was changed after it was planned; plan anew with `snaplake run --replan` while nothing is published, \
+             or set a new snaplake.snapshot_time"
         }
         object_store::Error::PermissionDenied { .. } => ": the credentials do not allow it",
         object_store::Error::Unauthenticated { .. } => ": the credentials are missing or wrong",

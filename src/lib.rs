@@ -29,7 +29,7 @@
 //! ```text
 //! main, cli, report     arguments; one short function per subcommand; the only module that prints
 //! query                 the tables of all steps in one SQL session, read-only
-//! clean                 files that no manifest lists
+//! clean, replan         files that no manifest lists; new plans for what is not published yet
 //! bench, fuzz           what the micro benches and the fuzz targets call; only with the features of these names
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
 //! audit                 queries over what is staged that must return no rows, or nothing is published
@@ -81,6 +81,7 @@ pub mod partition;
 pub mod pipeline;
 mod query;
 mod redact;
+pub mod replan;
 mod report;
 pub mod session;
 pub mod snapshot;

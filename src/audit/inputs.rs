@@ -65,7 +65,7 @@ impl<'a> Input<'a> {
     ) -> Result<Self> {
         let ledger = ledger(engine, project, lake).await?;
         let plan = committed_head(&ledger, &lake.name).await?;
-        Planner::new(engine, project).check_unchanged(&plan, lake, &ledger)?;
+        Planner::new(engine, project).check_unchanged(&plan, lake)?;
         let is_staging = step == Step::StagingFileGroups;
         let total = if is_staging {
             plan.groups

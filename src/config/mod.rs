@@ -36,5 +36,6 @@ pub use rules::{Check, Rule};
 pub(crate) use select::{Select, freeze_now, plan_select, plan_view};
 pub use settings::{S3Settings, Settings, Verify};
 pub use tables::{LakeTable, SnapshotTable, View};
+pub(crate) use values::duration;
 pub use values::{ByteSize, Compression, CsvOptions, FileFormat, GroupSize, SortKey, TextOptions, WriteCompression};
 pub use variables::Variables;

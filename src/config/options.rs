@@ -45,6 +45,11 @@ pub const SETTINGS: &[OptionDoc] = &[
         "What proves a lake: 'count' compares rows; 'checksum' also compares every value, and reads the lake once more.",
     ),
     key(
+        "snaplake.task_timeout",
+        "none",
+        "Time that one task may take, such as '2h': one that takes longer ends the run, and the next run does it again.",
+    ),
+    key(
         "snaplake.single_writer",
         "false",
         "Whether stores without conditional PUT may be written to: no two runs of one table at once then.",

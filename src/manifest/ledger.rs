@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{Stream, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
+use object_store::path::Path as Key;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -284,6 +285,18 @@ impl Ledger {
         }
     }
 
+    /// Makes all committed manifests of a step uncommitted, the first one before all others. Their data files stay.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn revoke_all(&self, step: Step) -> Result<()> {
+        let mut numbers = self.done(step).await?;
+        let Some(first) = numbers.pop_first() else { return Ok(()) };
+        self.revoke(&self.layout.manifest(step, first)).await?;
+        let others = numbers.into_iter().map(|number| self.layout.manifest(step, number).summary.key());
+        delete_all(&self.store, &self.layout.summaries(step), others.collect::<Result<_>>()?).await
+    }
+
     /// Replaces a small file beside the manifests.
     ///
     /// # Errors
@@ -352,6 +365,21 @@ fn no_conditional_put(location: &Location) -> Error {
 
 fn already_exists(error: &Error) -> bool {
     matches!(error, Error::Store { source: object_store::Error::AlreadyExists { .. }, .. })
+}
+
+/// Deletes what is there of `keys`, all of which lie below `folder`.
+///
+/// # Errors
+/// [`Error::Store`].
+pub(crate) async fn delete_all(store: &Arc<dyn ObjectStore>, folder: &Location, keys: Vec<Key>) -> Result<()> {
+    let mut removals = store.delete_stream(futures::stream::iter(keys).map(Ok).boxed());
+    while let Some(removed) = removals.next().await {
+        match removed {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(source) => return Err(store_error("delete", folder, source)),
+        }
+    }
+    Ok(())
 }
 
 /// A store's error with what was tried on what.

@@ -7,4 +7,5 @@ pub mod ledger;
 
 pub use codec::Manifest;
 pub use entry::FileEntry;
+pub(crate) use entry::bare_etag;
 pub use ledger::{Commit, Ledger};

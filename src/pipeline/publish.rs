@@ -159,6 +159,7 @@ impl Pipeline {
             number,
             group,
             verify: self.project.settings.verify,
+            timeout: self.project.settings.task_timeout,
         }
     }
 

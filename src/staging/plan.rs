@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Two planners at once: the one that loses at the commit takes over the winner's plan. A plan never changes once it is
-//! committed; a config that no longer fits it is an error, not a new plan.
+//! committed; a config that no longer fits it is an error, not a new plan, unless nothing is staged or the user asks for one
+//! (`replan`).
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -148,7 +149,7 @@ pub struct StagePlan {
     pub groups: Groups,
     /// Whether the plan is in the store.
     pub committed: bool,
-    /// Whether another plan is in the store of which nothing is staged, so that this one may take its place.
+    /// Whether another plan is in the store whose place this one takes; nothing may be staged of it then.
     pub replaces: bool,
 }
 
@@ -220,6 +221,18 @@ impl<'a> Planner<'a> {
         Ok(StagePlan { lake: lake.clone(), ledger, details, groups, committed: false, replaces })
     }
 
+    /// A new plan of `lake`, whatever was planned before. What was staged of that has to be given up before this one is
+    /// committed.
+    ///
+    /// # Errors
+    /// All mistakes of config and snapshot.
+    pub async fn plan_anew(&mut self, lake: &LakeTable) -> Result<StagePlan> {
+        let ledger = ledger(self.engine, self.project, lake).await?;
+        let replaces = ledger.is_committed(&ledger.layout().snapshot_manifest()).await?;
+        let (details, groups) = self.new_plan(lake).await?;
+        Ok(StagePlan { lake: lake.clone(), ledger, details, groups, committed: false, replaces })
+    }
+
     /// The committed plan of `lake`, if there is one and the config still says the same.
     ///
     /// # Errors
@@ -228,7 +241,7 @@ impl<'a> Planner<'a> {
         let ledger = ledger(self.engine, self.project, lake).await?;
         let manifest = ledger.read::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;
         let Some(manifest) = manifest else { return Ok(None) };
-        self.check_unchanged(&manifest.details, lake, &ledger)?;
+        self.check_unchanged(&manifest.details, lake)?;
         committed_plan(lake, ledger, manifest).map(Some)
     }
 
@@ -324,13 +337,9 @@ impl<'a> Planner<'a> {
     ///
     /// # Errors
     /// [`Error::PlanChanged`].
-    pub fn check_unchanged(&self, details: &PlanDetails, lake: &LakeTable, ledger: &Ledger) -> Result<()> {
-        let changed = |what| Error::PlanChanged {
-            table: lake.name.clone(),
-            planned_at: details.planned_at.clone(),
-            what,
-            staging: ledger.layout().root().to_string(),
-        };
+    pub fn check_unchanged(&self, details: &PlanDetails, lake: &LakeTable) -> Result<()> {
+        let (table, planned_at) = (&lake.name, &details.planned_at);
+        let changed = |what| Error::PlanChanged { table: table.clone(), planned_at: planned_at.clone(), what };
         if details.select != select_text(self.project, lake)? {
             return Err(changed("SELECT"));
         }

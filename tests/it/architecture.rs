@@ -12,7 +12,7 @@ const ORDER: [&[&str]; 13] = [
     &["main"],
     &["cli"],
     &["report"],
-    &["query", "clean", "bench", "fuzz"],
+    &["query", "clean", "replan", "bench", "fuzz"],
     &["pipeline", "validate", "audit"],
     &["snapshot", "group", "staging", "compaction", "lake"],
     &["write"],
