@@ -4,6 +4,7 @@
 //! turns each result into one JSON document. Errors are printed with their causes, each once.
 
 mod failure;
+mod init;
 mod outcome;
 mod plan;
 mod progress;

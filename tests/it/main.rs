@@ -10,6 +10,7 @@ mod copy;
 mod crash;
 mod faults;
 mod hostile;
+mod init;
 mod limits;
 mod project;
 mod proof;
