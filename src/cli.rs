@@ -16,6 +16,7 @@ use datafusion_cli::print_format::PrintFormat;
 use crate::clean::{CleanOptions, clean};
 use crate::config::{ByteSize, Variables, duration, load};
 use crate::error::{Error, Result, caught};
+use crate::init::{InitOptions, init, snapshot_time};
 use crate::layout::Step;
 use crate::pipeline::{Pipeline, TaskSpec};
 use crate::replan::replan;
@@ -25,6 +26,7 @@ use crate::write::uploads_ended;
 
 const EXAMPLES: &str = "\
 Examples:
+  snaplake init s3://bucket/export -o configs/shop.sql   look at an export and write a config for it
   snaplake plan configs/shop.sql                     what would be done; writes nothing
   snaplake run configs/shop.sql                      stage, publish, validate; again: only what is missing
   snaplake run configs/shop.sql --table orders --memory-limit 2GB
@@ -48,6 +50,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look at a folder, bucket or prefix, and write a config and one SQL file per table.
+    #[command(after_help = INIT_EXAMPLES)]
+    Init(InitArguments),
     /// Show what would be done: files, bytes, groups, partitions if known. Writes nothing.
     Plan {
         #[command(flatten)]
@@ -144,6 +149,17 @@ An audit is CREATE VIEW audit.name AS SELECT ..., or a property in WITH, such as
 The first 1,000 rows that one finds are kept as a Parquet file in the staging folder. One that passed does
 not run again until what is staged or its text has changed.";
 
+const INIT_EXAMPLES: &str = "\
+Examples:
+  snaplake init export -o configs/shop.sql                what it found, and what to type next
+  snaplake init s3://bucket/exports/shop/ -o configs/shop.sql --database shop
+  snaplake init gs://bucket/export -o configs/shop.sql --snapshot-time 2026-01-31T00:00:00Z --force
+
+It writes the config, and models to sql/shop/ (beside the folder configs, else beside the config). It reads file names,
+Parquet footers, and a bounded part of the files, never more than some hundred MB, and it tries each SELECT on that.
+What it knows: Parquet, CSV and NDJSON, plain or compressed, by content; exports of RDS and Aurora, of DynamoDB, and
+manifests of s3manifesto. Everything in the files is a proposal: change it.";
+
 const QUERY_EXAMPLES: &str = "\
 Examples:
   snaplake query configs/shop.sql
@@ -184,6 +200,13 @@ struct CommonOptions {
     /// Tasks at once [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+/// How much is said.
+#[derive(Debug, Args)]
+struct Talk {
     /// Print only the result and errors.
     #[arg(short, long)]
     quiet: bool,
@@ -196,6 +219,32 @@ struct CommonOptions {
 }
 
 #[derive(Debug, Args)]
+struct InitArguments {
+    /// Folder, file or URL of the export: a path, s3://, gs:// or az://.
+    location: String,
+    /// The config to write, such as configs/shop.sql.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Name of the database [default: from the export or the location].
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    database: Option<String>,
+    /// Its schema [default: from the export, else public].
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    schema: Option<String>,
+    /// Time of the snapshot, RFC 3339 [default: from the export, else of the newest file].
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    snapshot_time: Option<String>,
+    /// Replace files that exist.
+    #[arg(long)]
+    force: bool,
+    /// Result on standard output: a table for people, or JSON.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT")]
+    format: OutputFormat,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+#[derive(Debug, Args)]
 struct Task {
     /// Run exactly this task of the table (a number from 1), for an outside scheduler; needs --table once.
     #[arg(long, value_name = "N")]
@@ -205,6 +254,15 @@ struct Task {
 fn parse_variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     if name.is_empty() { Err("the name is empty".to_owned()) } else { Ok((name.to_owned(), value.to_owned())) }
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    let is_name = !text.trim().is_empty() && text != "." && text != "..";
+    is_name.then(|| text.to_owned()).ok_or_else(|| "write a name".to_owned())
+}
+
+fn parse_time(text: &str) -> Result<String, String> {
+    snapshot_time(text).ok_or_else(|| "write a time such as 2026-01-31T00:00:00Z".to_owned())
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {
@@ -243,8 +301,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return Report::usage(&error),
     };
-    let Some(options) = cli.command.options() else { return completions(&cli.command) };
-    let verbosity = Verbosity { quiet: options.quiet, verbose: options.verbose, log: options.log_format };
+    let Some(talk) = cli.command.talk() else { return completions(&cli.command) };
+    let verbosity = Verbosity { quiet: talk.quiet, verbose: talk.verbose, log: talk.log_format };
     let report = Report::new(verbosity, cli.command.format());
     // Each panic becomes an error with a place; its own words are those of a defect, and are for logs.
     std::panic::set_hook(Box::new(|panic| tracing::debug!(%panic)));
@@ -283,7 +341,14 @@ impl Command {
             | Self::Validate { common, .. }
             | Self::Clean { common, .. } => Some(&common.options),
             Self::Query { common, .. } => Some(common),
-            Self::Completions { .. } => None,
+            Self::Init(_) | Self::Completions { .. } => None,
+        }
+    }
+
+    fn talk(&self) -> Option<&Talk> {
+        match self {
+            Self::Init(arguments) => Some(&arguments.talk),
+            other => other.options().map(|options| &options.talk),
         }
     }
 
@@ -297,12 +362,16 @@ impl Command {
             | Self::Status { common }
             | Self::Validate { common, .. }
             | Self::Clean { common, .. } => common.format,
+            Self::Init(arguments) => arguments.format,
             Self::Query { .. } | Self::Completions { .. } => OutputFormat::Human,
         }
     }
 }
 
 async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
+    if let Command::Init(arguments) = command {
+        return init_config(arguments, report).await;
+    }
     let Some(options) = command.options() else { return Ok(()) };
     let variables = Variables { named: options.variables.iter().cloned().collect(), ..Variables::default() };
     let mut project = load(&options.config, &variables)?;
@@ -344,8 +413,23 @@ async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
             clean(&pipeline, options).await.map(|garbage| report.garbage(&garbage, options.remove))
         }
         Command::Query { commands, format, .. } => query(&pipeline, report, commands, format).await,
-        Command::Completions { .. } => Ok(()),
+        Command::Init(_) | Command::Completions { .. } => Ok(()),
     }
+}
+
+async fn init_config(arguments: &InitArguments, report: &Arc<Report>) -> Result<()> {
+    let engine = Arc::new(Engine::new(Stores::default(), EngineOptions::default()));
+    let options = InitOptions {
+        location: arguments.location.clone(),
+        output: arguments.output.clone(),
+        database: arguments.database.clone(),
+        schema: arguments.schema.clone(),
+        snapshot_time: arguments.snapshot_time.clone(),
+        force: arguments.force,
+    };
+    let found = Box::pin(init(&engine, &options)).await?;
+    report.initialized(&found, &engine.stores().requests());
+    Ok(())
 }
 
 async fn plan(pipeline: &Arc<Pipeline>, report: &Report, config: &std::path::Path, explain: bool) -> Result<()> {

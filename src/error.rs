@@ -152,6 +152,40 @@ pub enum Error {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A location in which `init` sees no table.
+    #[error("no table was found in {location}: {why}")]
+    NothingFound {
+        /// As resolved.
+        location: String,
+        /// What is there instead.
+        why: String,
+    },
+    /// A location with more groups of files than `init` tells apart.
+    #[error("{location} has more than {limit} folders and kinds of files; name a folder below it")]
+    TooManyFolders {
+        /// As resolved.
+        location: String,
+        /// How many may be.
+        limit: usize,
+    },
+    /// `init` would replace a file.
+    #[error("{path} exists; add --force to replace it, or name another file with -o")]
+    OutputExists {
+        /// The file.
+        path: String,
+    },
+    /// `init` would write beside models that its config would take in.
+    #[error("{path} lies where the models go, and the config would take it in; move it, or name another file with -o")]
+    ForeignModel {
+        /// The file.
+        path: String,
+    },
+    /// `-o` names no file of SQL.
+    #[error("'{path}' is not a file to write a config to; name one that ends with .sql, such as configs/shop.sql")]
+    OutputFile {
+        /// As given.
+        path: String,
+    },
     /// Somebody committed something else under the same task.
     #[error(
         "{uri} exists with other content (fingerprint {theirs}, ours {ours}); \

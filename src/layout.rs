@@ -199,6 +199,35 @@ pub fn store_of(uri: &str) -> &str {
     uri[start..].find('/').map_or(uri, |end| &uri[..start + end])
 }
 
+/// A relative path or a part of a glob below another one, of which either may be empty.
+#[must_use]
+pub fn below(folder: &str, rest: &str) -> String {
+    match folder.trim_end_matches('/') {
+        "" if folder.is_empty() => rest.to_owned(),
+        folder => format!("{folder}/{rest}"),
+    }
+}
+
+/// How to write `to` from `folder` on: a relative path where both are local and share a folder that is not the root, with
+/// at most `up` steps up; otherwise its absolute form. Without a slash at the end.
+#[must_use]
+pub fn written_from(folder: &Location, to: &Location, up: usize) -> String {
+    let absolute = || to.to_string().trim_end_matches('/').to_owned();
+    if folder.store != "file://" || to.store != folder.store {
+        return absolute();
+    }
+    let parts = |key: &'_ str| key.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let (from, to) = (parts(&folder.key), parts(&to.key));
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let steps = from.len() - shared;
+    if shared == 0 || steps > up {
+        return absolute();
+    }
+    let mut path = vec![".."; steps];
+    path.extend(to[shared..].iter().map(String::as_str));
+    if path.is_empty() { ".".to_owned() } else { path.join("/") }
+}
+
 fn squeeze(key: &str) -> String {
     let folder = key.ends_with('/');
     let mut key = key.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
@@ -425,6 +454,18 @@ mod tests {
         let [a, b] = ["a", "b"].map(|end| paths.audit_rows(&format!("{}{end}", "(é".repeat(90))));
         assert_ne!(a, b);
         assert!(a.raw_key().rsplit('/').next().unwrap().len() <= 255);
+    }
+
+    #[test]
+    fn a_path_is_written_relative_to_a_folder_near_it() {
+        let at = |text| Location::parse(text, Path::new("/")).unwrap();
+        let written = |to| written_from(&at("/w/configs"), &at(to), 2);
+        assert_eq!(written("/w/data/x/"), "../data/x");
+        assert_eq!(written("/w/configs/"), ".");
+        assert_eq!(written("/other/x"), "/other/x");
+        assert_eq!(written("s3://b/x/"), "s3://b/x");
+        assert_eq!(written_from(&at("/w/a/b/c"), &at("/w/x"), 2), "/w/x");
+        assert_eq!((below("a/", "b"), below("", "b"), below("a", "")), ("a/b".into(), "b".into(), "a/".into()));
     }
 
     #[test]

@@ -30,6 +30,8 @@
 //! main, cli, report     arguments; one short function per subcommand; the only module that prints
 //! query                 the tables of all steps in one SQL session, read-only
 //! clean, replan         files that no manifest lists; new plans for what is not published yet
+//! init                  an unknown location looked at, and a config for it proposed; pure but for survey, sample, schema,
+//!                       folder, trial and files
 //! bench, fuzz           what the micro benches and the fuzz targets call; only with the features of these names
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
 //! audit                 queries over what is staged that must return no rows, or nothing is published
@@ -74,6 +76,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod group;
+mod init;
 mod lake;
 pub mod layout;
 pub mod manifest;

@@ -75,6 +75,9 @@ fn exit_code(error: &Error) -> u8 {
         | Error::Location { .. }
         | Error::NoSuchGroup { .. }
         | Error::GroupNeedsTable { .. }
+        | Error::OutputExists { .. }
+        | Error::ForeignModel { .. }
+        | Error::OutputFile { .. }
         | Error::OutputFormat { .. } => 2,
         Error::Validation { .. } => 3,
         Error::AuditsFailed { .. } => 4,

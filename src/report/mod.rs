@@ -5,6 +5,7 @@
 
 mod audits;
 mod failure;
+mod init;
 mod outcome;
 mod plan;
 mod progress;

@@ -158,7 +158,15 @@ fn entry(location: &Location, meta: &ObjectMeta) -> FileEntry {
     }
 }
 
-async fn read_manifest(stores: &Stores, store: &Arc<dyn ObjectStore>, location: &Location) -> Result<Vec<FileEntry>> {
+/// The files that a manifest lists, given the location of its summary.
+///
+/// # Errors
+/// [`Error::Manifest`], [`Error::Store`], [`Error::Location`].
+pub(crate) async fn read_manifest(
+    stores: &Stores,
+    store: &Arc<dyn ObjectStore>,
+    location: &Location,
+) -> Result<Vec<FileEntry>> {
     let get = async |store: &Arc<dyn ObjectStore>, location: &Location| {
         let failed = |source| store_error("read", location, source);
         store.get(&location.key()?).await.map_err(failed)?.bytes().await.map_err(failed)

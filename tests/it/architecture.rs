@@ -12,7 +12,7 @@ const ORDER: [&[&str]; 13] = [
     &["main"],
     &["cli"],
     &["report"],
-    &["query", "clean", "replan", "bench", "fuzz"],
+    &["query", "clean", "replan", "init", "bench", "fuzz"],
     &["pipeline", "validate", "audit"],
     &["snapshot", "group", "staging", "compaction", "lake"],
     &["write"],
@@ -143,7 +143,22 @@ fn order(sources: &[Source]) -> Vec<String> {
 
 /// Planning is pure: no I/O, not async.
 fn pure(sources: &[Source]) -> Vec<String> {
-    const PURE: [&str; 3] = ["group.rs", "compaction/plan.rs", "config/parse.rs"];
+    const PURE: [&str; 14] = [
+        "group.rs",
+        "compaction/plan.rs",
+        "config/parse.rs",
+        "init/content.rs",
+        "init/dialect.rs",
+        "init/dynamo.rs",
+        "init/exports.rs",
+        "init/locate.rs",
+        "init/names.rs",
+        "init/profile.rs",
+        "init/propose.rs",
+        "init/render.rs",
+        "init/sqltype.rs",
+        "init/tally.rs",
+    ];
     const IO: &str =
         r"\basync\b|\.await\b|\b(tokio|futures|object_store|Stores|ObjectStore)\b|std::(fs|net|process|env)\b";
     let pure = sources.iter().filter(|source| PURE.contains(&source.path.as_str()));

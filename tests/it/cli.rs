@@ -43,7 +43,7 @@ fn shown(project: &Project, arguments: &[&str]) -> String {
 fn help_of_the_program_and_of_every_subcommand() {
     let project = Project::new("");
     for command in
-        ["", "plan", "stage", "audit", "publish", "run", "status", "validate", "clean", "query", "completions"]
+        ["", "init", "plan", "stage", "audit", "publish", "run", "status", "validate", "clean", "query", "completions"]
     {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let outcome = project.snaplake(&arguments);
@@ -251,7 +251,7 @@ fn query_refuses_statements_that_write() {
 fn completions_name_every_subcommand() {
     let outcome = Project::new("").snaplake(&["completions", "bash"]);
     assert_eq!((outcome.code, outcome.err.as_str()), (0, ""));
-    for command in ["plan", "stage", "audit", "publish", "run", "status", "validate", "clean", "query"] {
+    for command in ["init", "plan", "stage", "audit", "publish", "run", "status", "validate", "clean", "query"] {
         assert!(outcome.out.contains(&format!("snaplake__subcmd__{command}")), "{command}");
     }
 }

@@ -12,6 +12,7 @@ mod crash;
 mod etags;
 mod faults;
 mod hostile;
+mod init;
 mod limits;
 mod project;
 mod proof;
