@@ -28,7 +28,8 @@
 //!
 //! ```text
 //! main, cli, report     arguments; one short function per subcommand; the only module that prints
-//! query                 the tables of all steps in one SQL session, read-only
+//! query                 the tables of all steps in one SQL session, read-only: which files a filter leaves (prune), what
+//!                       manifests answer (index), the schema `manifest` (manifests)
 //! clean                 files that no manifest lists
 //! bench, fuzz           what the micro benches and the fuzz targets call; only with the features of these names
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost

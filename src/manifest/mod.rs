@@ -4,7 +4,9 @@ pub mod codec;
 mod data;
 mod entry;
 pub mod ledger;
+pub mod statistics;
 
 pub use codec::Manifest;
 pub use entry::FileEntry;
 pub use ledger::{Commit, Ledger};
+pub use statistics::{ColumnRange, ColumnRanges};

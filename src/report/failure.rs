@@ -21,12 +21,6 @@ impl Report {
     }
 }
 
-/// Whether somebody stopped reading, as `head` does.
-pub(super) fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
-    let io = error.downcast_ref::<std::io::Error>();
-    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe) || error.source().is_some_and(is_broken_pipe)
-}
-
 /// The error, then its causes; a cause that its effect already quotes is left out.
 fn describe(error: &Error) -> String {
     let mut text = clean(&error.to_string());
@@ -72,7 +66,7 @@ fn exit_code(error: &Error) -> u8 {
         | Error::Location { .. }
         | Error::NoSuchGroup { .. }
         | Error::GroupNeedsTable { .. }
-        | Error::OutputFormat { .. } => 2,
+        | Error::RowOutput { .. } => 2,
         Error::Validation { .. } => 3,
         Error::Interrupted { signal: "SIGTERM" } => 143,
         Error::Interrupted { .. } => 130,

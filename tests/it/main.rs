@@ -13,6 +13,7 @@ mod hostile;
 mod limits;
 mod project;
 mod proof;
+mod query;
 mod readme;
 mod requests;
 mod s3;
