@@ -255,11 +255,12 @@ impl Rows {
 
 /// A file that gets its name when it is whole; a device or pipe is written to as it is.
 fn to_file(path: &Path) -> std::io::Result<(File, Option<(NamedTempFile, PathBuf)>)> {
+    // `/dev/stdout` leads to a file when standard output goes there.
+    if path.starts_with("/dev") || path.metadata().is_ok_and(|known| !known.is_file()) {
+        return Ok((File::options().write(true).open(path)?, None));
+    }
     // Of a link, the file that it leads to is replaced.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if path.metadata().is_ok_and(|known| !known.is_file()) {
-        return Ok((File::options().write(true).open(&path)?, None));
-    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".snaplake-");
