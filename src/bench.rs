@@ -16,7 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use crate::compaction::merge::MergeRunsExec;
 use crate::staging::order::RunOrder;
-use crate::write::FileEncoding;
+use crate::write::{FileEncoding, Ranges};
 
 /// Indices of columns, and how each is sorted.
 pub type SortKeys = Vec<(usize, SortOptions)>;
@@ -68,4 +68,18 @@ pub fn encode(files: Files, batches: &[RecordBatch]) -> Result<i64> {
         writer.write(batch)?;
     }
     Ok(writer.close()?.row_groups().iter().map(RowGroupMetaData::compressed_size).sum())
+}
+
+/// Finds the smallest and largest values of each column, as a stage task does beside encoding; the NULLs.
+///
+/// # Errors
+/// For values that have no order.
+pub fn ranges(batches: &[RecordBatch]) -> Result<u64> {
+    let Some(first) = batches.first() else { return Ok(0) };
+    let none = ArrowWriter::try_new(std::io::sink(), first.schema(), None)?.close()?;
+    let mut ranges = Ranges::new(first.schema_ref(), false);
+    for batch in batches {
+        ranges.add(batch)?;
+    }
+    Ok(ranges.finish(first.schema_ref(), &none)?.values().map(|range| range.nulls).sum())
 }

@@ -4,14 +4,14 @@
 //! SIGTERM).
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use datafusion_cli::print_format::PrintFormat;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::clean::{CleanOptions, clean};
 use crate::config::{ByteSize, Variables, duration, load};
@@ -19,10 +19,11 @@ use crate::error::{Error, Result, caught};
 use crate::init::{InitOptions, init, snapshot_time};
 use crate::layout::Step;
 use crate::pipeline::{Pipeline, TaskSpec};
+use crate::query::QuerySession;
 use crate::replan::replan;
-use crate::report::{LogFormat, OutputFormat, Report, Verbosity};
+use crate::report::{LogFormat, OutputFormat, Report, RowFormat, RowOptions, Verbosity};
 use crate::session::{Engine, EngineOptions, Stores};
-use crate::write::uploads_ended;
+use crate::write::{unwrap_engine, uploads_ended};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -117,17 +118,13 @@ enum Command {
         #[arg(long, default_value = "1h", value_name = "AGE", value_parser = parse_age)]
         older_than: Duration,
     },
-    /// Query snapshot.*, staging.*, lake.* and manifest.* with SQL, read-only; a shell without -c.
+    /// Query snapshot.*, staging.*, lake.* and manifest.* with SQL, read-only; without SQL, a shell.
     #[command(after_help = QUERY_EXAMPLES)]
     Query {
         #[command(flatten)]
         common: CommonOptions,
-        /// Run this SQL and exit.
-        #[arg(short = 'c', long = "command", value_name = "SQL")]
-        commands: Vec<String>,
-        /// Print rows in this format: table, csv, tsv, json, nd-json, automatic.
-        #[arg(long, default_value = "table", value_name = "FORMAT")]
-        format: String,
+        #[command(flatten)]
+        query: Query,
     },
     /// Print a completion script for a shell.
     #[command(
@@ -162,9 +159,16 @@ manifests of s3manifesto. Everything in the files is a proposal: change it.";
 
 const QUERY_EXAMPLES: &str = "\
 Examples:
-  snaplake query configs/shop.sql
+  snaplake query configs/shop.sql                           a shell: \\d lists the tables, \\? all commands
   snaplake query configs/shop.sql -c 'SELECT day, count(*) FROM staging.orders GROUP BY day' --format csv
-  snaplake query configs/shop.sql -c 'SELECT table_name, partition, n_record, size FROM manifest.lake_files'";
+  snaplake query configs/shop.sql -f report.sql -o report.parquet --format parquet
+  echo 'SELECT * FROM lake.orders' | snaplake query configs/shop.sql --format ndjson | head
+  snaplake query configs/shop.sql -c 'SELECT table_name, partition, n_record, size FROM manifest.lake_files'
+  snaplake query configs/shop.sql -c \"SELECT * FROM manifest.tasks WHERE state = 'open'\"
+  snaplake query configs/shop.sql -c 'EXPLAIN SELECT * FROM lake.orders WHERE day = 3'
+
+Tables of manifest: snapshot_files, snapshot_file_groups, staging_files, partition_file_groups,
+lake_files, tasks, column_statistics. EXPLAIN says how many files of a table are read.";
 
 const CLEAN_EXAMPLES: &str = "\
 Examples:
@@ -245,6 +249,25 @@ struct InitArguments {
 }
 
 #[derive(Debug, Args)]
+struct Query {
+    /// Run this SQL and exit; can be repeated.
+    #[arg(short = 'c', long = "command", value_name = "SQL", conflicts_with = "file")]
+    commands: Vec<String>,
+    /// Run the SQL of this file and exit; - is standard input.
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Form of the rows.
+    #[arg(long, value_enum, default_value_t = RowFormat::Table, value_name = "FORMAT")]
+    format: RowFormat,
+    /// Write the rows into this file, which appears when all is written.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Rows of a table to show, or inf for all [default: 40 on a terminal, otherwise all].
+    #[arg(long, value_name = "N", value_parser = parse_max_rows)]
+    maxrows: Option<usize>,
+}
+
+#[derive(Debug, Args)]
 struct Task {
     /// Run exactly this task of the table (a number from 1), for an outside scheduler; needs --table once.
     #[arg(long, value_name = "N")]
@@ -263,6 +286,11 @@ fn parse_name(text: &str) -> Result<String, String> {
 
 fn parse_time(text: &str) -> Result<String, String> {
     snapshot_time(text).ok_or_else(|| "write a time such as 2026-01-31T00:00:00Z".to_owned())
+}
+
+fn parse_max_rows(text: &str) -> Result<usize, String> {
+    let number = if text == "inf" { Some(usize::MAX) } else { text.parse().ok() };
+    number.ok_or_else(|| "write a number of rows, or inf".to_owned())
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {
@@ -412,7 +440,7 @@ async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
             let options = CleanOptions { remove: *remove, staging: *staging, older_than: *older_than };
             clean(&pipeline, options).await.map(|garbage| report.garbage(&garbage, options.remove))
         }
-        Command::Query { commands, format, .. } => query(&pipeline, report, commands, format).await,
+        Command::Query { query: options, .. } => query(&pipeline, report, options).await,
         Command::Init(_) | Command::Completions { .. } => Ok(()),
     }
 }
@@ -452,10 +480,27 @@ async fn one_task(pipeline: &Arc<Pipeline>, report: &Report, step: Step, group: 
     Ok(())
 }
 
-async fn query(pipeline: &Arc<Pipeline>, report: &Report, commands: &[String], format: &str) -> Result<()> {
-    let format = PrintFormat::from_str(format, true).map_err(|_| Error::OutputFormat { format: format.to_owned() })?;
-    let session = crate::query::QuerySession::open(pipeline).await?;
-    report.query(&session, commands, format).await
+async fn query(pipeline: &Arc<Pipeline>, report: &Report, query: &Query) -> Result<()> {
+    let options = RowOptions { format: query.format, output: query.output.clone(), max_rows: query.maxrows };
+    let is_input = query.file.as_ref().is_some_and(|file| file.as_os_str() == "-");
+    let sql = match &query.file {
+        _ if !query.commands.is_empty() => Some(query.commands.join(";\n")),
+        Some(file) if !is_input => Some(read_sql(&file.display().to_string(), || std::fs::read_to_string(file))?),
+        None if std::io::stdin().is_terminal() => None,
+        _ => Some(read_sql("standard input", || std::io::read_to_string(std::io::stdin()))?),
+    };
+    let Some(sql) = sql else {
+        let session = QuerySession::open(pipeline).await?;
+        return report.shell(&session, &options).await;
+    };
+    // Mistakes are told before anything is looked up.
+    let statements = QuerySession::parse(&sql).map_err(unwrap_engine)?;
+    let session = QuerySession::open(pipeline).await?;
+    report.query(&session, statements, &options).await
+}
+
+fn read_sql(name: &str, read: impl FnOnce() -> std::io::Result<String>) -> Result<String> {
+    read().map_err(|source| Error::Io { action: format!("reading {name}"), source })
 }
 
 fn completions(command: &Command) -> ExitCode {

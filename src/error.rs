@@ -253,11 +253,11 @@ pub enum Error {
         /// Lake tables chosen.
         count: usize,
     },
-    /// A format that query rows cannot be printed in.
-    #[error("'{format}' is not a format of rows; use table, csv, tsv, json, nd-json or automatic")]
-    OutputFormat {
-        /// As given.
-        format: String,
+    /// Rows of a query that cannot go where they are asked to go.
+    #[error("{reason}")]
+    RowOutput {
+        /// Why, and what to do.
+        reason: &'static str,
     },
     /// A step was asked for whose input is not complete.
     #[error("lake.{table} is not staged: {missing} of {total} stage groups are not done; run `snaplake stage` first")]

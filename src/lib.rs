@@ -28,7 +28,8 @@
 //!
 //! ```text
 //! main, cli, report     arguments; one short function per subcommand; the only module that prints
-//! query                 the tables of all steps in one SQL session, read-only
+//! query                 the tables of all steps in one SQL session, read-only: which files a filter leaves (prune), what
+//!                       manifests answer (index), the schema `manifest` (manifests)
 //! clean, replan         files that no manifest lists; new plans for what is not published yet
 //! init                  an unknown location looked at, and a config for it proposed; pure but for survey, sample, schema,
 //!                       folder, trial and files

@@ -12,10 +12,9 @@
 //! NULL. Types that print in several ways (floats, binary, nested) are refused while planning, see [`is_allowed`].
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef};
-use datafusion::arrow::compute::partition;
+use datafusion::arrow::array::{Array, ArrayRef, StringArray};
+use datafusion::arrow::compute::{CastOptions, cast_with_options, partition};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -102,18 +101,26 @@ pub fn values_at(columns: &[ArrayRef], row: usize) -> Result<Values, ArrowError>
     columns
         .iter()
         .map(|column| {
-            if column.is_null(row) {
-                return Ok(None);
-            }
-            let text = ArrayFormatter::try_new(column.as_ref(), &FORMAT)?.value(row).try_to_string()?;
-            if text == NULL_SEGMENT {
+            let text = text(column, row)?;
+            if text.as_deref() == Some(NULL_SEGMENT) {
                 return Err(ArrowError::ComputeError(format!(
                     "the text {NULL_SEGMENT} cannot be a partition value: readers take it for NULL; replace it in the SELECT"
                 )));
             }
-            Ok(Some(text))
+            Ok(text)
         })
         .collect()
+}
+
+/// One value as text that [`typed`] reads back; `None` for NULL.
+///
+/// # Errors
+/// [`ArrowError`] for a type that cannot be printed.
+pub fn text(column: &ArrayRef, row: usize) -> Result<Option<String>, ArrowError> {
+    if column.is_null(row) {
+        return Ok(None);
+    }
+    ArrayFormatter::try_new(column.as_ref(), &FORMAT)?.value(row).try_to_string().map(Some)
 }
 
 /// A partition value with its real type; NULL stays NULL.
@@ -126,17 +133,23 @@ pub fn typed(value: Option<&str>, data_type: &DataType) -> Result<ScalarValue, D
         (Some(text), DataType::Dictionary(key, values)) => {
             Ok(ScalarValue::Dictionary(key.clone(), Box::new(typed(Some(text), values)?)))
         }
-        (Some(text), _) => {
-            let text: ArrayRef = Arc::new(datafusion::arrow::array::StringArray::from(vec![text]));
-            let strict = datafusion::arrow::compute::CastOptions { safe: false, ..Default::default() };
-            let value = datafusion::arrow::compute::cast_with_options(&text, data_type, &strict)?;
-            ScalarValue::try_from_array(&value, 0)
-        }
+        (Some(text), _) => ScalarValue::try_from_array(&typed_column(&StringArray::from(vec![text]), data_type)?, 0),
     }
+}
+
+/// Partition values of many files with their real type, as [`typed`] gives them.
+///
+/// # Errors
+/// [`DataFusionError`] when a text is not one of that type.
+pub fn typed_column(values: &StringArray, data_type: &DataType) -> Result<ArrayRef, DataFusionError> {
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    Ok(cast_with_options(values, data_type, &strict)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -164,7 +177,7 @@ mod tests {
 
     #[test]
     fn text_that_looks_like_null_is_refused() {
-        let column: ArrayRef = Arc::new(datafusion::arrow::array::StringArray::from(vec![NULL_SEGMENT]));
+        let column: ArrayRef = Arc::new(StringArray::from(vec![NULL_SEGMENT]));
         assert!(values_at(&[column], 0).unwrap_err().to_string().contains("readers take it for NULL"));
     }
 

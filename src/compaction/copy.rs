@@ -136,14 +136,14 @@ pub(super) async fn copy(
     engine: &Engine,
     runs: &[FileEntry],
     mut lake: Assembler<'_>,
-) -> Result<(Vec<FileEntry>, Operator)> {
+) -> Result<(Vec<(FileEntry, String)>, Operator)> {
     let mut operator = Operator { operator: "CopyPages".to_owned(), ..Operator::default() };
     if let Err(error) = add_all(engine, runs, &mut lake, &mut operator).await {
         lake.abort().await;
         return Err(error);
     }
     let files = lake.finish().await?;
-    operator.bytes_written = files.iter().map(|file| file.size).sum();
+    operator.bytes_written = files.iter().map(|(file, _)| file.size).sum();
     Ok((files, operator))
 }
 

@@ -176,7 +176,7 @@ impl Passes<'_> {
         let plan = Arc::new(LakeWriteExec::new(merge, Arc::new(spec)));
         let mut files = collect_files(plan, session.task_ctx()).await.map_err(unwrap_engine)?;
         // One file without end, written even when it is empty.
-        Ok(files.swap_remove(0))
+        Ok(files.swap_remove(0).0)
     }
 }
 

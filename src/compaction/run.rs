@@ -112,14 +112,14 @@ impl CompactTask<'_> {
             partition: self.group.partition.clone(),
             plan: self.plan.to_owned(),
             rows_read: self.group.files.iter().filter_map(|file| file.n_record).sum(),
-            rows_written: files.iter().filter_map(|file| file.n_record).sum(),
+            rows_written: files.iter().filter_map(|(file, _)| file.n_record).sum(),
             bytes_read: self.group.files.iter().map(|file| file.size).sum(),
             bytes_spilled: written.bytes_spilled,
             seconds: started.elapsed().as_secs_f64(),
             checksums: written.checksum.map(|checksum| checksum.sums()),
             operators: written.operators,
         };
-        let manifest = Manifest::new(files, details);
+        let manifest = Manifest::with_statistics(files, details);
         let target = self.ledger.layout().manifest(Step::DatalakeFileGroups, self.number);
         self.ledger.commit(&target, &manifest).await?;
         Ok(manifest)
@@ -237,7 +237,8 @@ impl CompactTask<'_> {
 
 /// What a task has written.
 struct Written {
-    files: Vec<FileEntry>,
+    /// With their column statistics.
+    files: Vec<(FileEntry, String)>,
     operators: Vec<Operator>,
     bytes_spilled: u64,
     checksum: Option<Arc<Checksum>>,

@@ -31,7 +31,7 @@ async fn inferred(bytes: &[u8], format: &FileFormat) -> Result<Inferred, Error> 
     let (store, location) = (Arc::new(InMemory::new()), Path::from("sample"));
     // Memory does not fail, and if it did the file would be missing.
     let _ = store.put(&location, bytes.to_vec().into()).await;
-    infer(store as Arc<dyn ObjectStore>, &location, None, "the sample", "the table", format).await
+    infer(store as Arc<dyn ObjectStore>, &location, "the sample", "the table", format).await
 }
 
 /// What is at the bottom of an error, in its own words.

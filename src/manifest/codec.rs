@@ -3,7 +3,7 @@
 //! ```text
 //! manifest-summary-7.json   {"manifest": "s3://../manifest-data-7.parquet", "size": 9, "n_record": 3,
 //!                            "fingerprint": "0f..", "details": {"version": 1, ...}}
-//! manifest-data-7.parquet   uri | etag | size | n_record [| partition]     one row per file, sorted by uri
+//! manifest-data-7.parquet   uri | etag | size | n_record [| partition | column_statistics]     one row per file, sorted by uri
 //! ```
 //!
 //! The same files give the same bytes. `details` is ours and versioned; an unknown version is an error, never a guess.
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use super::data::{decode_files, encode_files};
+pub use super::data::{decode_files, decode_with_statistics, encode_files, encode_with_statistics};
 pub use super::entry::{FileEntry, fingerprint};
 use crate::error::{Error, Result};
 
@@ -25,6 +25,9 @@ const VERSION: u32 = 1;
 pub struct Manifest<D> {
     /// The files, sorted by uri.
     pub files: Vec<FileEntry>,
+    /// What is known of the columns of each file, in the same order and the form of [`super::statistics`]; empty where it is
+    /// not known or was not asked for.
+    pub statistics: Vec<String>,
     /// What is ours.
     pub details: D,
 }
@@ -63,7 +66,14 @@ impl<D> Manifest<D> {
     /// Sorts the files by uri, as the data file holds them.
     pub fn new(mut files: Vec<FileEntry>, details: D) -> Self {
         files.sort_unstable_by(|a, b| a.uri.cmp(&b.uri));
-        Self { files, details }
+        Self { files, statistics: Vec::new(), details }
+    }
+
+    /// As [`Manifest::new`], with what is known of the columns of each file.
+    pub fn with_statistics(mut files: Vec<(FileEntry, String)>, details: D) -> Self {
+        files.sort_unstable_by(|(a, _), (b, _)| a.uri.cmp(&b.uri));
+        let (files, statistics) = files.into_iter().unzip();
+        Self { files, statistics, details }
     }
 
     /// Bytes of all files.

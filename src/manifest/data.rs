@@ -11,9 +11,9 @@ use bytes::Bytes;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
-use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
+use datafusion::parquet::arrow::{ArrowWriter, ProjectionMask};
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use datafusion::parquet::schema::types::ColumnPath;
@@ -25,6 +25,9 @@ use crate::error::{Error, Result};
 /// Rows that are encoded and decoded at once.
 const SLICE: usize = 65_536;
 
+const PARTITION: &str = "partition";
+const STATISTICS: &str = "column_statistics";
+
 /// Manifests of fewer files than this are written plain.
 const SMALL: usize = 512;
 
@@ -32,7 +35,13 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(field
 
 static SCHEMA_WITH_PARTITION: LazyLock<SchemaRef> = LazyLock::new(|| {
     let mut fields = fields();
-    fields.push(Field::new("partition", DataType::Utf8, true));
+    fields.push(Field::new(PARTITION, DataType::Utf8, true));
+    Arc::new(Schema::new(fields))
+});
+
+static SCHEMA_WITH_STATISTICS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let mut fields = fields();
+    fields.extend([PARTITION, STATISTICS].map(|name| Field::new(name, DataType::Utf8, true)));
     Arc::new(Schema::new(fields))
 });
 
@@ -57,7 +66,7 @@ fn properties(files: usize) -> WriterProperties {
     }
     properties
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_column_dictionary_enabled(ColumnPath::from("partition"), true)
+        .set_column_dictionary_enabled(ColumnPath::from(PARTITION), true)
         .set_max_row_group_row_count(Some(2 * SLICE))
         .build()
 }
@@ -67,22 +76,41 @@ fn properties(files: usize) -> WriterProperties {
 /// # Errors
 /// [`Error::Parquet`] if encoding fails.
 pub fn encode_files(files: &[FileEntry], uri: &str) -> Result<Bytes> {
+    encode_with_statistics(files, &[], uri)
+}
+
+/// The data file with what is known of the columns of each file, if anything is.
+///
+/// # Errors
+/// As [`encode_files`].
+pub fn encode_with_statistics(files: &[FileEntry], statistics: &[String], uri: &str) -> Result<Bytes> {
     let failed = |source| Error::Parquet { uri: uri.to_owned(), source };
-    let with_partition = files.iter().any(|file| file.partition.is_some());
-    let schema = if with_partition { &SCHEMA_WITH_PARTITION } else { &SCHEMA };
+    let schema = if !statistics.is_empty() {
+        &SCHEMA_WITH_STATISTICS
+    } else if files.iter().any(|file| file.partition.is_some()) {
+        &SCHEMA_WITH_PARTITION
+    } else {
+        &SCHEMA
+    };
     // The columns have the plain types that Parquet's own schema says: no copy of the Arrow schema is needed.
     let options = ArrowWriterOptions::new().with_properties(properties(files.len())).with_skip_arrow_metadata(true);
     // Growing by doubling would hold a large file twice.
     let mut bytes = Vec::with_capacity(1_024 + 32 * files.len());
     let mut writer = ArrowWriter::try_new_with_options(&mut bytes, Arc::clone(schema), options).map_err(failed)?;
-    for slice in files.chunks(SLICE) {
-        writer.write(&batch(schema, slice).map_err(|source| failed(source.into()))?).map_err(failed)?;
+    for (index, slice) in files.chunks(SLICE).enumerate() {
+        let of_slice = statistics.get(index * SLICE..).unwrap_or_default();
+        writer.write(&batch(schema, slice, of_slice).map_err(|source| failed(source.into()))?).map_err(failed)?;
     }
     writer.close().map_err(failed)?;
     Ok(bytes.into())
 }
 
-fn batch(schema: &SchemaRef, files: &[FileEntry]) -> Result<RecordBatch, datafusion::arrow::error::ArrowError> {
+/// `statistics` may go on after the last file.
+fn batch(
+    schema: &SchemaRef,
+    files: &[FileEntry],
+    statistics: &[String],
+) -> Result<RecordBatch, datafusion::arrow::error::ArrowError> {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(files.iter().map(|file| &file.uri))),
@@ -93,6 +121,10 @@ fn batch(schema: &SchemaRef, files: &[FileEntry]) -> Result<RecordBatch, datafus
     if schema.fields().len() > columns.len() {
         columns.push(Arc::new(files.iter().map(|file| file.partition.as_deref()).collect::<StringArray>()));
     }
+    if schema.fields().len() > columns.len() {
+        let texts = (0..files.len()).map(|file| statistics.get(file).filter(|text| !text.is_empty()));
+        columns.push(Arc::new(texts.collect::<StringArray>()));
+    }
     RecordBatch::try_new(Arc::clone(schema), columns)
 }
 
@@ -102,21 +134,52 @@ fn batch(schema: &SchemaRef, files: &[FileEntry]) -> Result<RecordBatch, datafus
 /// # Errors
 /// [`Error::DecodeManifest`] when it is not Parquet, [`Error::Manifest`] when a column is missing or NULL.
 pub fn decode_files(bytes: Bytes, uri: &str) -> Result<Vec<FileEntry>> {
-    // Over some damaged files the decoder panics.
-    catch_unwind(|| decode(bytes, uri)).unwrap_or_else(|panic| Err(undecodable(uri, Error::panicked(panic.as_ref()))))
+    Ok(decode_caught(bytes, uri, false)?.0)
 }
 
-fn decode(bytes: Bytes, uri: &str) -> Result<Vec<FileEntry>> {
+/// Reads a data file and what it says of the columns of each file: as many texts as files, empty where it says nothing.
+///
+/// # Errors
+/// As [`decode_files`].
+pub fn decode_with_statistics(bytes: Bytes, uri: &str) -> Result<(Vec<FileEntry>, Vec<String>)> {
+    decode_caught(bytes, uri, true)
+}
+
+fn decode_caught(bytes: Bytes, uri: &str, with_statistics: bool) -> Result<(Vec<FileEntry>, Vec<String>)> {
+    // Over some damaged files the decoder panics.
+    let decoded = catch_unwind(|| decode(bytes, uri, with_statistics));
+    decoded.unwrap_or_else(|panic| Err(undecodable(uri, Error::panicked(panic.as_ref()))))
+}
+
+fn decode(bytes: Bytes, uri: &str, with_statistics: bool) -> Result<(Vec<FileEntry>, Vec<String>)> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|source| undecodable(uri, source))?;
     let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-    let reader = builder.with_batch_size(SLICE.min(rows.max(1))).build().map_err(|source| undecodable(uri, source))?;
+    let wanted =
+        ["uri", "etag", "size", "n_record", PARTITION].into_iter().chain(with_statistics.then_some(STATISTICS));
+    let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);
+    let builder = builder.with_projection(mask).with_batch_size(SLICE.min(rows.max(1)));
+    let reader = builder.build().map_err(|source| undecodable(uri, source))?;
     // The footer's count is a hint: a damaged one must not ask for all memory.
     let mut files = Vec::with_capacity(rows.min(1 << 20));
+    let mut statistics = Vec::new();
     for batch in reader {
-        decode_batch(&batch.map_err(|source| undecodable(uri, source))?, uri, &mut files)?;
+        let batch = batch.map_err(|source| undecodable(uri, source))?;
+        decode_batch(&batch, uri, &mut files)?;
+        if with_statistics {
+            let column = batch.column_by_name(STATISTICS).map(|column| cast(column, &DataType::Utf8)).transpose();
+            let column = column.map_err(|source| undecodable(uri, source))?;
+            let texts = column.as_ref().map(|column| column.as_string::<i32>());
+            let text = |row| texts.filter(|texts| texts.is_valid(row)).map_or("", |texts| texts.value(row)).to_owned();
+            statistics.extend((0..batch.num_rows()).map(text));
+        }
     }
-    files.sort_unstable_by(|a: &FileEntry, b| a.uri.cmp(&b.uri));
-    Ok(files)
+    if !with_statistics {
+        files.sort_unstable_by(|a: &FileEntry, b| a.uri.cmp(&b.uri));
+        return Ok((files, statistics));
+    }
+    let mut both: Vec<(FileEntry, String)> = files.into_iter().zip(statistics).collect();
+    both.sort_unstable_by(|(a, _), (b, _)| a.uri.cmp(&b.uri));
+    Ok(both.into_iter().unzip())
 }
 
 fn decode_batch(batch: &RecordBatch, uri: &str, files: &mut Vec<FileEntry>) -> Result<()> {
@@ -130,7 +193,7 @@ fn decode_batch(batch: &RecordBatch, uri: &str, files: &mut Vec<FileEntry>) -> R
     let etags = column("etag", DataType::Utf8)?;
     let sizes = column("size", DataType::UInt64)?.ok_or_else(|| missing("size"))?;
     let rows = column("n_record", DataType::UInt64)?;
-    let partitions = column("partition", DataType::Utf8)?;
+    let partitions = column(PARTITION, DataType::Utf8)?;
     let (uris, etags) = (uris.as_string::<i32>(), etags.as_ref().map(|etags| etags.as_string::<i32>()));
     let (sizes, rows) =
         (sizes.as_primitive::<UInt64Type>(), rows.as_ref().map(|rows| rows.as_primitive::<UInt64Type>()));
@@ -204,6 +267,19 @@ mod tests {
         let bytes = |count: usize| encode_files(&many(count), "u").unwrap().len();
         assert!(bytes(1) < 1_500, "{}", bytes(1));
         assert!(bytes(SMALL) < bytes(SMALL - 1) / 2);
+    }
+
+    #[test]
+    fn statistics_stay_with_their_file_and_are_read_only_when_asked_for() {
+        let files = [file("s3://b/b", "2", Some(1)), file("s3://b/a", "1", Some(1))];
+        let texts = ["{\"k\":1}".to_owned(), String::new()];
+        let bytes = encode_with_statistics(&files, &texts, "u").unwrap();
+        let (sorted, statistics) = decode_with_statistics(bytes.clone(), "u").unwrap();
+        assert_eq!(sorted, [files[1].clone(), files[0].clone()]);
+        assert_eq!(statistics, [texts[1].clone(), texts[0].clone()]);
+        assert_eq!(decode_files(bytes, "u").unwrap(), sorted);
+        let plain = encode_files(&files, "u").unwrap();
+        assert_eq!(decode_with_statistics(plain, "u").unwrap().1, ["", ""]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::FileEntry;
 use super::codec::{self, Manifest, SummaryHead};
 use crate::error::{Error, Result};
 use crate::layout::{Location, ManifestFiles, Step, TableLayout, manifest_number};
@@ -109,13 +110,33 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::head`], and [`Error::Manifest`] when summary and data do not belong together.
     pub async fn read<D: Serialize + DeserializeOwned>(&self, files: &ManifestFiles) -> Result<Option<Manifest<D>>> {
+        self.read_with(files, |bytes, uri| Ok((codec::decode_files(bytes, uri)?, Vec::new()))).await
+    }
+
+    /// A committed manifest with what it says of the columns of its files.
+    ///
+    /// # Errors
+    /// As [`Ledger::read`].
+    pub async fn read_with_statistics<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+    ) -> Result<Option<Manifest<D>>> {
+        self.read_with(files, codec::decode_with_statistics).await
+    }
+
+    async fn read_with<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        decode: impl Fn(Bytes, &str) -> Result<(Vec<FileEntry>, Vec<String>)>,
+    ) -> Result<Option<Manifest<D>>> {
         let Some((head, details)) = self.head(files).await? else { return Ok(None) };
         let uri = files.data.uri();
         let bytes = self.get(&files.data).await?.ok_or_else(|| Error::Manifest {
             uri: uri.clone(),
             reason: "its summary exists but the file does not".to_owned(),
         })?;
-        let manifest = Manifest { files: codec::decode_files(bytes, &uri)?, details };
+        let (list, statistics) = decode(bytes, &uri)?;
+        let manifest = Manifest { files: list, statistics, details };
         if manifest.fingerprint() != head.fingerprint {
             return Err(Error::Manifest {
                 uri,
@@ -141,6 +162,25 @@ impl Ledger {
         let reads = numbers.into_iter().map(move |number| {
             let ledger = self.clone();
             async move { Ok((number, ledger.read::<D>(&ledger.layout.manifest(step, number)).await?)) }
+        });
+        spread(reads, self.at_once())
+    }
+
+    /// Manifests as [`Ledger::read_all`] gives them, with what they say of the columns of their files.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::read`], from the stream.
+    pub fn read_all_with_statistics<D: Serialize + DeserializeOwned + Send + 'static>(
+        &self,
+        step: Step,
+        numbers: impl IntoIterator<Item = usize>,
+    ) -> impl Stream<Item = Result<(usize, Option<Manifest<D>>)>> {
+        let reads = numbers.into_iter().map(move |number| {
+            let ledger = self.clone();
+            async move {
+                let files = ledger.layout.manifest(step, number);
+                Ok((number, ledger.read_with_statistics::<D>(&files).await?))
+            }
         });
         spread(reads, self.at_once())
     }
@@ -188,7 +228,7 @@ impl Ledger {
         manifest: &Manifest<D>,
     ) -> Result<Commit> {
         let ours = manifest.fingerprint();
-        let data = codec::encode_files(&manifest.files, &files.data.uri())?;
+        let data = codec::encode_with_statistics(&manifest.files, &manifest.statistics, &files.data.uri())?;
         match self.put(&files.data, data.clone(), PutMode::Create).await {
             Err(error) if already_exists(&error) => {
                 // Either a task that was committed before, whose data must stay, or what a crash left behind.
@@ -261,7 +301,8 @@ impl Ledger {
         files: &ManifestFiles,
         manifest: &Manifest<D>,
     ) -> Result<()> {
-        self.put(&files.data, codec::encode_files(&manifest.files, &files.data.uri())?, PutMode::Overwrite).await?;
+        let data = codec::encode_with_statistics(&manifest.files, &manifest.statistics, &files.data.uri())?;
+        self.put(&files.data, data, PutMode::Overwrite).await?;
         let summary = manifest.encode_summary(&files.data.uri(), &manifest.fingerprint())?;
         self.put(&files.summary, summary, PutMode::Overwrite).await
     }
@@ -395,7 +436,6 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::manifest::FileEntry;
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     struct Note {

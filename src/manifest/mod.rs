@@ -4,8 +4,10 @@ pub mod codec;
 mod data;
 mod entry;
 pub mod ledger;
+pub mod statistics;
 
 pub use codec::Manifest;
 pub use entry::FileEntry;
 pub(crate) use entry::bare_etag;
 pub use ledger::{Commit, Ledger};
+pub use statistics::{ColumnRange, ColumnRanges};

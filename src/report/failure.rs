@@ -24,12 +24,6 @@ impl Report {
     }
 }
 
-/// Whether somebody stopped reading, as `head` does.
-pub(super) fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
-    let io = error.downcast_ref::<std::io::Error>();
-    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe) || error.source().is_some_and(is_broken_pipe)
-}
-
 /// The error, then its causes; a cause that its effect already quotes is left out.
 fn describe(error: &Error) -> String {
     let mut text = clean(&error.to_string());
@@ -78,7 +72,7 @@ fn exit_code(error: &Error) -> u8 {
         | Error::OutputExists { .. }
         | Error::ForeignModel { .. }
         | Error::OutputFile { .. }
-        | Error::OutputFormat { .. } => 2,
+        | Error::RowOutput { .. } => 2,
         Error::Validation { .. } => 3,
         Error::AuditsFailed { .. } => 4,
         Error::Interrupted { signal: "SIGTERM" } => 143,

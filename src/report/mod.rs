@@ -10,6 +10,7 @@ mod outcome;
 mod plan;
 mod progress;
 mod query;
+mod rows;
 mod status;
 mod text;
 
@@ -21,6 +22,7 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use self::progress::AboveBar;
+pub(crate) use self::rows::{RowFormat, RowOptions};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

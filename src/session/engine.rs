@@ -115,12 +115,15 @@ impl Engine {
         self.session(files, 1, batch_rows).await
     }
 
-    /// A session for queries over all `files`, using all threads.
+    /// A session for queries over all `files`, using all threads that the memory allows: what merges the sorted rows of several
+    /// threads cannot spill, nor what merges their runs.
     ///
     /// # Errors
     /// As [`Engine::task_session`].
     pub async fn query_session(&self, files: impl IntoIterator<Item = &FileEntry>) -> Result<SessionContext> {
-        self.session(files, self.threads, BATCH_ROWS).await
+        let by_memory = |bytes: u64| usize::try_from(self.memory_bytes / bytes).unwrap_or(usize::MAX);
+        let threads = self.threads.min(by_memory(256 << 20)).max(1);
+        self.session(files, threads, by_memory(128 << 10).clamp(BATCH_ROWS / 8, BATCH_ROWS)).await
     }
 
     async fn session(

@@ -1,7 +1,8 @@
 //! A table over an explicit list of files: nothing is listed, no schema is inferred when it is read.
 //!
 //! The same provider serves a stage task (one file group), the tables that every task reads whole, and queries over
-//! staging and lake files, whose partition values come typed from their paths. Filters are left to the engine.
+//! staging and lake files, whose partition values come typed from their paths. Filters are left to the engine, and which files
+//! to read to the caller.
 
 use std::sync::Arc;
 
@@ -66,6 +67,7 @@ pub(crate) struct FileListTable {
     partition_fields: Vec<Arc<Field>>,
     schema: SchemaRef,
     size: Size,
+    known: Option<Statistics>,
 }
 
 impl FileListTable {
@@ -75,10 +77,19 @@ impl FileListTable {
             table.schema = with_views(&table.schema);
         }
         let fields: Vec<_> = table.schema.fields().iter().chain(&partition_fields).cloned().collect();
-        Self { schema: Arc::new(Schema::new(fields)), table, partition_fields, size }
+        Self { schema: Arc::new(Schema::new(fields)), table, partition_fields, size, known: None }
+    }
+
+    /// Tells the optimizer what is known of Parquet files that lie in one store, column by column: the engine answers from
+    /// what is exact without reading a file.
+    pub(crate) fn with_statistics(self, statistics: Statistics) -> Self {
+        Self { known: Some(statistics), ..self }
     }
 
     fn statistics(&self) -> Statistics {
+        if let Some(known) = &self.known {
+            return known.clone();
+        }
         let mut statistics = Statistics::new_unknown(&self.schema);
         let files = &self.table.files;
         let bytes = files.iter().map(|file| file.size).sum::<u64>();

@@ -392,7 +392,7 @@ pub async fn commit(mut plan: StagePlan) -> Result<StagePlan> {
         plan.ledger.revoke(&target).await?;
     }
     write_groups(&plan).await?;
-    let manifest = Manifest { files: plan.groups.take_files(), details: plan.details.clone() };
+    let manifest = Manifest { files: plan.groups.take_files(), statistics: Vec::new(), details: plan.details.clone() };
     let committed = plan.ledger.commit_first(&target, &manifest).await;
     plan.groups.put_back(manifest.files);
     match committed {

@@ -132,14 +132,14 @@ impl StageTask<'_> {
             group: self.group,
             plan: self.plan.to_owned(),
             rows_read: self.rows_read(&plan),
-            rows_written: files.iter().filter_map(|file| file.n_record).sum(),
+            rows_written: files.iter().filter_map(|(file, _)| file.n_record).sum(),
             bytes_read: self.files.iter().map(|file| file.size).sum(),
             bytes_spilled: bytes_spilled(&operators),
             seconds: started.elapsed().as_secs_f64(),
             checksums: checksum.map(|checksum| checksum.sums()),
             operators,
         };
-        Ok(Manifest::new(files, details))
+        Ok(Manifest::with_statistics(files, details))
     }
 
     /// Of the columns that stand in files; those in the path are seen by their partition.

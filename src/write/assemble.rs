@@ -29,10 +29,12 @@ use super::encoding::{COPIED_ROWS, FileEncoding, PAGES_KEY, pages_mark};
 use super::exec::{Numbering, WriteSpec, unwrap_engine};
 use super::landing::{Landed, Landing, Landings};
 use super::published::ROW_GROUP_BYTES;
+use super::ranges::Ranges;
 use super::upload::Upload;
 use crate::error::{Error, Result};
 use crate::layout::Location;
 use crate::manifest::FileEntry;
+use crate::manifest::statistics::encode_ranges;
 
 /// A dictionary that is larger costs more than it saves: the Parquet writer's own default.
 const DICTIONARY_BYTES: usize = 1 << 20;
@@ -66,7 +68,7 @@ pub(crate) struct Assembler<'a> {
     files: u32,
     rows_left: u64,
     landings: Landings,
-    done: Vec<FileEntry>,
+    done: Vec<(FileEntry, String)>,
 }
 
 impl<'a> Assembler<'a> {
@@ -107,11 +109,11 @@ impl<'a> Assembler<'a> {
         Ok(())
     }
 
-    /// Ends all files.
+    /// Ends all files, and gives each with its column statistics.
     ///
     /// # Errors
     /// Those of the store.
-    pub(crate) async fn finish(mut self) -> Result<Vec<FileEntry>> {
+    pub(crate) async fn finish(mut self) -> Result<Vec<(FileEntry, String)>> {
         self.end_file().await?;
         while let Some(landed) = self.landings.next().await.map_err(unwrap_engine)? {
             self.done.push(entry(landed));
@@ -248,20 +250,23 @@ impl<'a> Assembler<'a> {
         self.end_row_group().await?;
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let uri = open.location.to_string();
-        let footer = open.writer.finish().map(|_| std::mem::take(open.writer.inner_mut()));
+        let footer = open.writer.finish().map(|footer| (footer, std::mem::take(open.writer.inner_mut())));
         let ended = match footer {
-            Ok(footer) => {
-                let pushed = open.upload.push(footer.into()).await;
-                pushed.map_err(|source| Error::Store { action: "write", uri, source })
-            }
+            Ok((footer, bytes)) => match open.upload.push(bytes.into()).await {
+                Ok(()) => Ranges::of_copy(&self.spec.file_schema, &footer).map_err(unwrap_engine),
+                Err(source) => Err(Error::Store { action: "write", uri, source }),
+            },
             Err(source) => Err(Error::Parquet { uri, source }),
         };
-        if let Err(error) = ended {
-            open.upload.abort().await;
-            return Err(error);
-        }
+        let statistics = match ended {
+            Ok(ranges) => encode_ranges(&ranges),
+            Err(error) => {
+                open.upload.abort().await;
+                return Err(error);
+            }
+        };
         let partition = self.spec.fixed_partition.clone();
-        self.landings.add(Landing { location: open.location, partition, rows: open.rows }, open.upload);
+        self.landings.add(Landing { location: open.location, partition, rows: open.rows, statistics }, open.upload);
         while let Some(landed) = self.landings.next_if_many().await.map_err(unwrap_engine)? {
             self.done.push(entry(landed));
         }
@@ -282,14 +287,15 @@ fn write_row_group(writer: &mut SerializedFileWriter<Vec<u8>>, chunks: Vec<Chunk
     Ok(std::mem::take(writer.inner_mut()))
 }
 
-fn entry(file: Landed) -> FileEntry {
-    FileEntry {
+fn entry(file: Landed) -> (FileEntry, String) {
+    let entry = FileEntry {
         uri: file.location.uri().into(),
         etag: file.stored.etag.into(),
         size: file.stored.bytes,
         n_record: Some(file.rows),
         partition: Some(file.partition.into()),
-    }
+    };
+    (entry, file.statistics)
 }
 
 #[cfg(test)]
@@ -390,7 +396,7 @@ mod tests {
             lake.add(part, "f").await.unwrap();
         }
         let mut files = Vec::new();
-        for entry in lake.finish().await.unwrap() {
+        for (entry, _) in lake.finish().await.unwrap() {
             assert_eq!(entry.partition.as_deref(), Some("k=1"));
             let key = Location::from_uri(&entry.uri).unwrap().key().unwrap();
             let bytes = store.get(&key).await.unwrap().bytes().await.unwrap();

@@ -203,11 +203,15 @@ pub(super) fn output_schema() -> SchemaRef {
         Field::new("size", DataType::UInt64, false),
         Field::new("n_record", DataType::UInt64, false),
         Field::new("partition", DataType::Utf8, false),
+        Field::new("column_statistics", DataType::Utf8, false),
     ]))
 }
 
-/// Runs a plan that ends in [`LakeWriteExec`] and gives its rows as manifest entries.
-pub(crate) async fn collect_files(plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> Result<Vec<FileEntry>> {
+/// Runs a plan that ends in [`LakeWriteExec`] and gives its rows as manifest entries, each with its column statistics.
+pub(crate) async fn collect_files(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+) -> Result<Vec<(FileEntry, String)>> {
     let mut stream = plan.execute(0, context)?;
     let mut files = Vec::new();
     while let Some(batch) = stream.next().await {
@@ -215,13 +219,14 @@ pub(crate) async fn collect_files(plan: Arc<dyn ExecutionPlan>, context: Arc<Tas
         let text = |column: usize| batch.column(column).as_string::<i32>();
         let number = |column: usize| batch.column(column).as_primitive::<UInt64Type>();
         for row in 0..batch.num_rows() {
-            files.push(FileEntry {
+            let file = FileEntry {
                 uri: text(0).value(row).into(),
                 etag: text(1).value(row).into(),
                 size: number(2).value(row),
                 n_record: Some(number(3).value(row)),
                 partition: Some(text(4).value(row).into()),
-            });
+            };
+            files.push((file, text(5).value(row).to_owned()));
         }
     }
     Ok(files)

@@ -22,6 +22,8 @@ pub(super) struct Landing {
     /// Hive path.
     pub(super) partition: String,
     pub(super) rows: u64,
+    /// What its manifest says of its columns.
+    pub(super) statistics: String,
 }
 
 /// A file that is stored.
@@ -30,6 +32,8 @@ pub(super) struct Landed {
     /// Hive path.
     pub(super) partition: String,
     pub(super) rows: u64,
+    /// What its manifest says of its columns.
+    pub(super) statistics: String,
     pub(super) stored: Stored,
 }
 
@@ -67,10 +71,10 @@ impl Landings {
     pub(super) async fn next(&mut self) -> Result<Option<Landed>> {
         let Some(OnItsWay { file, upload, .. }) = self.0.pop_front() else { return Ok(None) };
         let stored = upload.join_unwind().await.map_err(|error| DataFusionError::External(error.into()))?;
-        let Landing { location, partition, rows } = file;
+        let Landing { location, partition, rows, statistics } = file;
         let failed = |source| Error::Store { action: "write", uri: location.to_string(), source };
         let stored = stored.map_err(|source| DataFusionError::External(Box::new(failed(source))))?;
-        Ok(Some(Landed { location, partition, rows, stored }))
+        Ok(Some(Landed { location, partition, rows, statistics, stored }))
     }
 
     /// Waits until each has landed or aborted itself: another error is the one to tell.

@@ -1,7 +1,7 @@
 //! Writing Hive-partitioned Parquet: the same plan node for both steps, with one open file per stream.
 //!
 //! ```text
-//! LakeWriteExec      one row per finished file: uri, etag, size, n_record, partition   = the manifest's rows
+//! LakeWriteExec      one row per finished file: uri, etag, size, n_record, partition, column statistics   = the manifest's rows
 //!   ...              rows sorted by partition, in an order that a retry repeats, so it writes the same bytes
 //! ```
 //!
@@ -20,6 +20,7 @@ mod landing;
 mod metrics;
 mod parts;
 mod published;
+mod ranges;
 mod roll;
 mod size;
 mod upload;
@@ -35,5 +36,7 @@ pub(crate) use metrics::Operator;
 pub(crate) use metrics::{bytes_spilled, operators};
 pub(crate) use parts::uploads_ended;
 pub(crate) use published::{copied_properties, published_properties, sort_keys, staging_encoding};
+#[cfg(any(test, feature = "bench"))]
+pub(crate) use ranges::Ranges;
 pub(crate) use roll::RollRule;
 pub(crate) use size::used_bytes;

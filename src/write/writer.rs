@@ -16,17 +16,20 @@ use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
 use datafusion::parquet::arrow::{ArrowWriter, AsyncArrowWriter};
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::RowGroupMetaData;
-use datafusion::parquet::file::properties::WriterProperties;
+use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
+use datafusion::parquet::schema::types::ColumnPath;
 use datafusion::physical_plan::metrics::Count;
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 
 use super::exec::{Numbering, WriteSpec, output_schema};
 use super::landing::{Landed, Landing, Landings};
+use super::ranges::Ranges;
 use super::size::used_bytes;
 use super::upload::Upload;
 use crate::error::Error;
 use crate::layout::Location;
+use crate::manifest::statistics::encode_ranges;
 use crate::partition::{self as hive, SEGMENT_LIMIT};
 
 /// Bytes in memory after which the size of the open file is looked at again.
@@ -99,6 +102,7 @@ struct OpenFile {
     location: Location,
     writer: AsyncArrowWriter<Upload>,
     rows: u64,
+    ranges: Ranges,
     /// Rows per slice.
     step: usize,
 }
@@ -216,7 +220,9 @@ impl Writer {
                 return Err(DataFusionError::Internal("rows without an open file".to_owned()));
             };
             let step = open.step.min(rows.num_rows() - done);
-            if let Err(source) = open.writer.write(&rows.slice(done, step)).await {
+            let slice = rows.slice(done, step);
+            open.ranges.add(&slice)?;
+            if let Err(source) = open.writer.write(&slice).await {
                 return Err(upload_error(&open.location, source));
             }
             open.rows += step as u64;
@@ -257,6 +263,8 @@ impl Writer {
         {
             self.estimate = sample(first, &spec.file_schema, properties.clone())?;
         }
+        let has_statistics = properties.statistics_enabled(&ColumnPath::new(Vec::new())) != EnabledStatistics::None;
+        let ranges = Ranges::new(&spec.file_schema, has_statistics);
         let options = ArrowWriterOptions::new().with_properties(properties);
         let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(&spec.file_schema), options)?;
         let slice_bytes = match spec.numbering {
@@ -265,7 +273,7 @@ impl Writer {
         };
         let step = (slice_bytes / row_bytes.max(1)).clamp(64, 8192);
         self.last = Some((values.clone(), number));
-        self.open = Some(OpenFile { values, run: run.number, partition, location, writer, rows: 0, step });
+        self.open = Some(OpenFile { values, run: run.number, partition, location, writer, rows: 0, ranges, step });
         Ok(())
     }
 
@@ -292,16 +300,23 @@ impl Writer {
         let expected = open.expected_bytes();
         let written = open.writer.finish().await;
         let mut upload = open.writer.into_inner();
-        if let Err(source) = written {
-            upload.abort().await;
-            return Err(upload_error(&open.location, source));
-        }
+        let ranges = match written {
+            Ok(footer) => open.ranges.finish(&self.spec.file_schema, &footer),
+            Err(source) => Err(upload_error(&open.location, source)),
+        };
+        let statistics = match ranges {
+            Ok(ranges) => encode_ranges(&ranges),
+            Err(error) => {
+                upload.abort().await;
+                return Err(error);
+            }
+        };
         let bytes = upload.bytes();
         let ratio = |of: u64| bytes as f64 / of.max(1) as f64;
         let per_expected = if open.rows >= SETTLED_ROWS { ratio(expected) } else { 1.0 };
         self.estimate = Estimate::Learnt { per_row: ratio(open.rows), per_expected };
         let OpenFile { location, partition, rows, .. } = open;
-        self.landings.add(Landing { location, partition, rows }, upload);
+        self.landings.add(Landing { location, partition, rows, statistics }, upload);
         while let Some(landed) = self.landings.next_if_many().await? {
             self.tell(landed).await?;
         }
@@ -319,6 +334,7 @@ impl Writer {
                 Arc::new(UInt64Array::from(vec![file.stored.bytes])),
                 Arc::new(UInt64Array::from(vec![file.rows])),
                 Arc::new(StringArray::from(vec![file.partition])),
+                Arc::new(StringArray::from(vec![file.statistics])),
             ],
         )?;
         // Nobody listens any more when the task was cancelled; then nothing of it is committed.

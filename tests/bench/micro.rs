@@ -21,7 +21,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{SortOptions, take_record_batch};
 use datafusion::datasource::memory::MemorySourceConfig;
 use futures::StreamExt;
-use snaplake::bench::{Files, SortKeys, encode, merge_runs, order_run};
+use snaplake::bench::{Files, SortKeys, encode, merge_runs, order_run, ranges};
 use snaplake::group::pack;
 use snaplake::partition::split;
 
@@ -87,6 +87,9 @@ fn main() -> Result<()> {
         let batches = batches(&lake_row.slice(0, rows));
         table.add(&name, rows, || Ok(encode(files, &batches)?))?;
     }
+
+    let staged = batches(&lake_row.slice(0, 50_000));
+    table.add("ranges: staging", 50_000, || Ok(ranges(&staged)?))?;
 
     for (partitions, columns) in [("84", &[YEAR, MONTH][..]), ("2,526", &[SHIPDATE])] {
         let name = format!("split: {partitions} partitions");

@@ -80,7 +80,7 @@ fn wrong_arguments_exit_with_2_and_say_why() {
     error: invalid value 'much' for '--memory-limit <SIZE>': write a size such as 512MB, 4GiB or 1000000
     error: invalid value '0' for '--threads <N>': 0 is not in 1..=65535
     error: --group runs one task of one table, but the config has 2; name it with --table
-    error: 'xml' is not a format of rows; use table, csv, tsv, json, nd-json or automatic
+    error: invalid value 'xml' for '--format <FORMAT>'
     ");
     assert_eq!(project.files("staging"), [""; 0]);
 }

@@ -151,3 +151,31 @@ fn checksums_of_copied_pages_are_those_of_the_select() {
     assert_eq!(operators(&work), BTreeSet::from(["CopyPages".to_owned()]));
     work.snaplake(&["validate", "--deep", "--var", "verify=checksum"]).ok();
 }
+
+#[test]
+fn manifest_of_copied_files_has_the_ranges_of_the_staged_ones() {
+    let work = job();
+    for file in 0..2 {
+        work.write(&format!("export/part-{file}.csv"), &rows(file * ROWS..(file + 1) * ROWS, file));
+    }
+    work.snaplake(&["run"]).ok();
+    assert_eq!(operators(&work), BTreeSet::from(["CopyPages".to_owned()]));
+    let query = |sql: &str| work.snaplake(&["query", "--format", "csv", "-c", sql]).ok().stdout;
+    for files in ["staging_files", "lake_files"] {
+        let ranges = query(&format!(
+            "SELECT column_name, sum(nulls) AS nulls, min(CAST(min_value AS DOUBLE)) AS a, max(CAST(max_value AS DOUBLE)) AS z
+             FROM manifest.column_statistics JOIN manifest.{files} USING (uri) WHERE column_name IN ('id', 'price')
+             GROUP BY 1 ORDER BY 1"
+        ));
+        assert_eq!(ranges, "column_name,nulls,a,z\nid,0,0.0,39999.0\nprice,0,0.0,9999.75\n", "{files}");
+    }
+    // Nobody has looked at the values of copied pages: a float may be NaN.
+    let exact =
+        "SELECT column_name, bool_and(is_exact) AS exact FROM manifest.column_statistics JOIN manifest.lake_files
+        USING (uri) GROUP BY 1 ORDER BY 1";
+    assert_eq!(query(exact), "column_name,exact\nid,true\nkind,true\nnote,true\nprice,false\n");
+    let plan = query("EXPLAIN SELECT * FROM lake.events WHERE id = 39999");
+    assert!(plan.contains("ManifestScanExec: lake.events, files=1 of 2"), "{plan}");
+    let plan = query("EXPLAIN SELECT count(*), min(id), max(kind) FROM lake.events");
+    assert!(!plan.contains("ManifestScanExec"), "{plan}");
+}

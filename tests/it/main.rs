@@ -16,6 +16,7 @@ mod init;
 mod limits;
 mod project;
 mod proof;
+mod query;
 mod readme;
 mod replan;
 mod requests;

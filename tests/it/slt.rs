@@ -164,6 +164,11 @@ fn rowwise() {
 }
 
 #[test]
+fn query() {
+    check("query");
+}
+
+#[test]
 fn nycflights13() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = repository.join("configs/nycflights13.sql");

@@ -1,0 +1,72 @@
+//! What the tasks of one step of a table have committed: their files, and what they say of themselves.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, TryStreamExt};
+use serde_json::Value;
+
+use crate::error::Result;
+use crate::layout::Step;
+use crate::manifest::FileEntry;
+use crate::staging::plan::StagePlan;
+
+/// The manifests of one step.
+#[derive(Debug, Default)]
+pub(super) struct Committed {
+    /// In the order of their tasks.
+    pub(super) files: Vec<FileEntry>,
+    /// The task of each file.
+    pub(super) groups: Vec<u64>,
+    /// What is known of the columns of each file; empty for a step that only names files of others.
+    pub(super) statistics: Vec<String>,
+    /// By their number.
+    pub(super) tasks: BTreeMap<usize, Task>,
+}
+
+/// One manifest: a task, or what one is to do.
+#[derive(Debug, Default)]
+pub(super) struct Task {
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    /// Rows, where they are known of all files.
+    pub(super) rows: Option<u64>,
+    /// As in the manifest's summary.
+    pub(super) details: Value,
+}
+
+impl Task {
+    pub(super) fn of<'a>(files: impl Iterator<Item = &'a FileEntry>, details: Value) -> Self {
+        files.fold(Self { rows: Some(0), details, ..Self::default() }, |sum, file| Self {
+            files: sum.files + 1,
+            bytes: sum.bytes + file.size,
+            rows: sum.rows.zip(file.n_record).map(|(sum, rows)| sum + rows),
+            ..sum
+        })
+    }
+}
+
+impl Committed {
+    /// What is committed now.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub(super) async fn read(plan: &StagePlan, step: Step) -> Result<Self> {
+        let writes = matches!(step, Step::StagingFileGroups | Step::DatalakeFileGroups);
+        let done = plan.ledger.done(step).await?;
+        let mut manifests = if writes {
+            plan.ledger.read_all_with_statistics::<Value>(step, done).left_stream()
+        } else {
+            plan.ledger.read_all::<Value>(step, done).right_stream()
+        };
+        let mut all = Self::default();
+        while let Some((number, manifest)) = manifests.try_next().await? {
+            // Revoked since it was listed.
+            let Some(manifest) = manifest else { continue };
+            all.tasks.insert(number, Task::of(manifest.files.iter(), manifest.details));
+            all.groups.extend(std::iter::repeat_n(number as u64, manifest.files.len()));
+            all.files.extend(manifest.files);
+            all.statistics.extend(manifest.statistics);
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,224 @@
+//! One SQL session over everything that a project has so far: `snapshot.*`, `staging.*`, `lake.*` and `manifest.*`.
+//!
+//! Only committed files are seen: staging and lake tables are the files that manifests list when the session begins, so a
+//! table can be queried while it is being staged, and the same row is never seen twice. Partition columns have their real
+//! types and NULLs. Of these files a query opens those that its filters leave ([`prune`]), and none for what manifests
+//! answer ([`index`]). The session is read-only ([`guard`]).
+
+mod committed;
+mod guard;
+mod index;
+mod manifests;
+mod prune;
+mod table;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::common::TableReference;
+use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::TaskContext;
+use datafusion::execution::context::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion_cli::cli_context::CliSessionContext;
+use object_store::ObjectStore;
+
+use self::committed::{Committed, Task};
+use self::manifests::{FileRow, StatisticsStream, TaskRow, files, tasks};
+use self::table::ManifestTable;
+use crate::audit::register_audits;
+use crate::config::FileFormat;
+use crate::error::Result;
+use crate::layout::Step;
+use crate::manifest::FileEntry;
+use crate::pipeline::Pipeline;
+use crate::snapshot::TableFiles;
+use crate::staging::plan::{Planner, StagePlan, register_helpers};
+
+/// A read-only session, also for `datafusion-cli`'s shell.
+pub(crate) struct QuerySession(SessionContext);
+
+/// Names in `manifest` of the tables of files.
+const FILE_TABLES: [&str; 5] =
+    ["snapshot_files", "snapshot_file_groups", "staging_files", "partition_file_groups", "lake_files"];
+
+/// What the session will hold.
+#[derive(Default)]
+struct Found {
+    snapshots: HashMap<String, TableFiles>,
+    tables: Vec<(&'static str, String, ManifestTable)>,
+    files: HashMap<&'static str, Vec<FileRow>>,
+    tasks: Vec<TaskRow>,
+}
+
+impl QuerySession {
+    /// Registers all tables of a project as far as they exist.
+    ///
+    /// # Errors
+    /// Those of planning and of the ledger.
+    pub(crate) async fn open(pipeline: &Pipeline) -> Result<Self> {
+        let project = pipeline.project();
+        let mut planner = Planner::new(pipeline.engine(), project);
+        let mut found = Found::default();
+        for lake in &project.lakes {
+            if let Some(plan) = planner.committed(lake).await? {
+                found.add(&plan).await?;
+            }
+        }
+        for snapshot in &project.snapshots {
+            if found.snapshots.contains_key(&snapshot.name) {
+                continue;
+            }
+            match planner.find(&snapshot.name).await {
+                Ok(Some(table)) => {
+                    found.snapshots.insert(snapshot.name.clone(), table.clone());
+                }
+                Ok(None) => {}
+                // All other tables can still be asked.
+                Err(error) => tracing::warn!(table = snapshot.name, %error, "left out a snapshot table"),
+            }
+        }
+        let Found { snapshots, mut tables, files: mut rows, tasks: task_rows } = found;
+        for (name, table) in snapshots {
+            tables.push(("snapshot", name, ManifestTable::new("snapshot", table, Vec::new(), Vec::new())));
+        }
+        let listed = tables.iter().flat_map(|(_, _, table)| table.index().files.iter());
+        let session = pipeline.engine().query_session(listed).await?;
+        let written = tables.iter().filter(|(schema, ..)| *schema != "snapshot");
+        let written = written.map(|(_, name, table)| (name.clone(), Arc::clone(table.index()))).collect();
+        let statistics = StatisticsStream::table(written)?;
+        session.register_table(TableReference::partial("manifest", "column_statistics"), Arc::new(statistics))?;
+        session.register_table(TableReference::partial("manifest", "tasks"), Arc::new(tasks(&task_rows)?))?;
+        for name in FILE_TABLES {
+            let table = files(&rows.remove(name).unwrap_or_default())?;
+            session.register_table(TableReference::partial("manifest", name), Arc::new(table))?;
+        }
+        for (schema, name, table) in tables {
+            session.register_table(TableReference::partial(schema, name), Arc::new(table))?;
+        }
+        register_helpers(&session, project).await?;
+        register_audits(&session, project).await?;
+        Ok(Self(session))
+    }
+
+    /// The statements of a text.
+    ///
+    /// # Errors
+    /// Of its syntax, with line and column.
+    pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>, DataFusionError> {
+        Ok(DFParserBuilder::new(sql).build()?.parse_statements()?.into_iter().collect())
+    }
+
+    /// Plans a statement and begins to run it; what it gives streams.
+    ///
+    /// # Errors
+    /// Of planning, and of a statement that may not be run.
+    pub(crate) async fn run(&self, statement: Statement) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let plan = self.0.state().statement_to_plan(statement).await?;
+        let plan = self.execute_logical_plan(plan).await?.create_physical_plan().await?;
+        execute_stream(plan, self.0.task_ctx())
+    }
+}
+
+impl Found {
+    /// Adds all that a planned table has.
+    async fn add(&mut self, plan: &StagePlan) -> Result<()> {
+        self.add_sources(plan)?;
+        let name = &plan.lake.name;
+        let rows = plan.groups.files().iter().map(|file| (name.clone(), None, file.clone()));
+        self.files.entry("snapshot_files").or_default().extend(rows);
+        let groups = Committed::read(plan, Step::SnapshotFileGroups).await?;
+        self.add_files("snapshot_file_groups", name, &groups);
+        let staged = Committed::read(plan, Step::StagingFileGroups).await?;
+        self.add_written(
+            "staging",
+            plan,
+            staged,
+            (1..).zip(plan.groups.iter()).map(|(number, files)| (number, Task::of(files, serde_json::Value::Null))),
+        )?;
+        let mut partitions = Committed::read(plan, Step::PartitionFileGroups).await?;
+        // The first group is written last: without it the others are what a planner that died has left.
+        if !partitions.tasks.contains_key(&1) {
+            partitions = Committed::default();
+        }
+        self.add_files("partition_file_groups", name, &partitions);
+        let published = Committed::read(plan, Step::DatalakeFileGroups).await?;
+        self.add_written("lake", plan, published, partitions.tasks)
+    }
+
+    fn add_files(&mut self, table: &'static str, name: &str, committed: &Committed) {
+        let files = committed.groups.iter().zip(&committed.files);
+        let rows = files.map(|(&group, file)| (name.to_owned(), Some(group), file.clone()));
+        self.files.entry(table).or_default().extend(rows);
+    }
+
+    /// Files that tasks wrote: a table of their rows, of themselves, and of the tasks.
+    fn add_written(
+        &mut self,
+        schema: &'static str,
+        plan: &StagePlan,
+        mut committed: Committed,
+        planned: impl IntoIterator<Item = (usize, Task)>,
+    ) -> Result<()> {
+        let name = &plan.lake.name;
+        let (step, table) = match schema {
+            "lake" => (Step::DatalakeFileGroups, "lake_files"),
+            _ => (Step::StagingFileGroups, "staging_files"),
+        };
+        self.add_files(table, name, &committed);
+        let columns = plan.columns()?;
+        let files = TableFiles {
+            name: name.clone(),
+            format: FileFormat::Parquet,
+            schema: columns.file,
+            files: std::mem::take(&mut committed.files),
+        };
+        let statistics = std::mem::take(&mut committed.statistics);
+        let table = ManifestTable::new(schema, files, statistics, columns.partition);
+        self.tables.push((schema, name.clone(), table));
+        self.tasks.extend(TaskRow::of_step(name, step, planned, committed));
+        Ok(())
+    }
+
+    fn add_sources(&mut self, plan: &StagePlan) -> Result<()> {
+        let driving: Vec<FileEntry> = plan.groups.files().to_vec();
+        let whole = plan.details.whole.iter().map(|(source, files)| (source, files.clone()));
+        for (source, files) in whole.chain([(&plan.details.driving, driving)]) {
+            self.snapshots.entry(source.table.clone()).or_insert(TableFiles {
+                name: source.table.clone(),
+                format: source.format.clone(),
+                schema: source.schema.decode()?,
+                files,
+            });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl CliSessionContext for QuerySession {
+    fn task_ctx(&self) -> Arc<TaskContext> {
+        self.0.task_ctx()
+    }
+
+    fn session_state(&self) -> SessionState {
+        self.0.state()
+    }
+
+    fn register_object_store(&self, _: &url::Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+
+    fn register_table_options_extension_from_scheme(&self, _: &str) {}
+
+    async fn execute_logical_plan(&self, plan: LogicalPlan) -> Result<DataFrame, DataFusionError> {
+        guard::check(&plan)?;
+        self.0.execute_logical_plan(plan).await
+    }
+}

@@ -1,0 +1,243 @@
+//! The smallest and largest value and the NULLs of each column of one file, for its manifest.
+//!
+//! A file that has statistics in its footer is not looked at twice: they are read off the footer with which the writer ends.
+//! Where the footer has none (staging files), and for floats, whose footers pass over NaN, each batch is looked at as it is
+//! written. Types that do not print in one way (binary, nested) are counted for NULLs only.
+
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::functions_aggregate::min_max::{MaxAccumulator, MinAccumulator};
+use datafusion::logical_expr::Accumulator;
+use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+
+use crate::manifest::{ColumnRange, ColumnRanges};
+use crate::partition;
+
+/// Looks at the rows of one file.
+pub(crate) struct Ranges {
+    columns: Vec<Column>,
+}
+
+/// What was seen of one column.
+struct Column {
+    name: String,
+    /// Whether the footer will say it.
+    in_footer: bool,
+    has_order: bool,
+    nulls: u64,
+    /// From the first batch on: its type may be another form of the file's.
+    extremes: Option<(MinAccumulator, MaxAccumulator)>,
+}
+
+impl Ranges {
+    /// For a file of these columns whose footer will have statistics, or will not.
+    pub(crate) fn new(schema: &Schema, has_footer: bool) -> Self {
+        let column = |name: &str, data_type: &DataType| Column {
+            name: name.to_owned(),
+            in_footer: has_footer && has_order(data_type) && !data_type.is_floating(),
+            has_order: has_order(data_type),
+            nulls: 0,
+            extremes: None,
+        };
+        Self { columns: schema.fields().iter().map(|field| column(field.name(), field.data_type())).collect() }
+    }
+
+    /// Looks at rows that are written; their columns are those of the file.
+    pub(crate) fn add(&mut self, rows: &RecordBatch) -> Result<()> {
+        for (column, values) in self.columns.iter_mut().zip(rows.columns()).filter(|(column, _)| !column.in_footer) {
+            column.nulls += values.null_count() as u64;
+            if column.has_order && values.null_count() < values.len() {
+                column.add(values)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known when the writer has ended the file with this footer.
+    pub(crate) fn finish(self, schema: &Schema, footer: &ParquetMetaData) -> Result<ColumnRanges> {
+        let mut ranges = ColumnRanges::new();
+        for column in self.columns {
+            let name = column.name.clone();
+            let range = if column.in_footer { of_footer(&name, schema, footer)? } else { Some(column.finish()?) };
+            ranges.extend(range.map(|range| (name, range.bounded())));
+        }
+        Ok(ranges)
+    }
+
+    /// What the footer says of a file whose pages were copied: nobody has looked at its values, so floats may be NaN.
+    pub(super) fn of_copy(schema: &Schema, footer: &ParquetMetaData) -> Result<ColumnRanges> {
+        let mut ranges = ColumnRanges::new();
+        for field in schema.fields().iter().filter(|field| has_order(field.data_type())) {
+            if let Some(mut range) = of_footer(field.name(), schema, footer)? {
+                range.is_exact &= !field.data_type().is_floating();
+                ranges.insert(field.name().clone(), range.bounded());
+            }
+        }
+        Ok(ranges)
+    }
+}
+
+impl Column {
+    fn add(&mut self, values: &ArrayRef) -> Result<()> {
+        let data_type = values.data_type();
+        if self.extremes.is_none() {
+            self.extremes = Some((MinAccumulator::try_new(data_type)?, MaxAccumulator::try_new(data_type)?));
+        }
+        if let Some((min, max)) = &mut self.extremes {
+            min.update_batch(std::slice::from_ref(values))?;
+            max.update_batch(std::slice::from_ref(values))?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<ColumnRange> {
+        let Some((mut min, mut max)) = self.extremes else {
+            return Ok(ColumnRange { nulls: self.nulls, min: None, max: None, is_exact: self.has_order });
+        };
+        range(self.nulls, &min.evaluate()?, &max.evaluate()?, true)
+    }
+}
+
+/// Whether values of this type have an order and print in one way.
+fn has_order(data_type: &DataType) -> bool {
+    data_type.is_floating() || (!matches!(data_type, DataType::Dictionary(_, _)) && partition::is_allowed(data_type))
+}
+
+/// The statistics of all row groups together; nothing if one of them has none.
+fn of_footer(name: &str, schema: &Schema, footer: &ParquetMetaData) -> Result<Option<ColumnRange>> {
+    let converter = StatisticsConverter::try_new(name, schema, footer.file_metadata().schema_descr())?;
+    let groups = footer.row_groups();
+    let (mins, maxs) = (converter.row_group_mins(groups)?, converter.row_group_maxes(groups)?);
+    let nulls = converter.row_group_null_counts(groups)?;
+    let exact = (converter.row_group_is_min_value_exact(groups)?, converter.row_group_is_max_value_exact(groups)?);
+    // Only texts are ever cut, and only of them the footer says whether they are.
+    let is_text = matches!(mins.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let mut is_exact = true;
+    for (group, rows) in groups.iter().map(RowGroupMetaData::num_rows).enumerate() {
+        if nulls.is_null(group) {
+            return Ok(None);
+        }
+        if u64::try_from(rows).is_ok_and(|rows| rows == nulls.value(group)) {
+            continue;
+        }
+        if mins.is_null(group) || maxs.is_null(group) {
+            return Ok(None);
+        }
+        let is_value = |exact: &BooleanArray| exact.is_valid(group) && exact.value(group);
+        is_exact &= !is_text || (is_value(&exact.0) && is_value(&exact.1));
+    }
+    let (mut min, mut max) = (MinAccumulator::try_new(mins.data_type())?, MaxAccumulator::try_new(maxs.data_type())?);
+    min.update_batch(&[mins])?;
+    max.update_batch(&[maxs])?;
+    range(nulls.iter().flatten().sum(), &min.evaluate()?, &max.evaluate()?, is_exact).map(Some)
+}
+
+fn range(nulls: u64, min: &ScalarValue, max: &ScalarValue, is_exact: bool) -> Result<ColumnRange> {
+    let is_nan = |value: &ScalarValue| match value {
+        ScalarValue::Float16(value) => value.is_some_and(|value| value.is_nan()),
+        ScalarValue::Float32(value) => value.is_some_and(f32::is_nan),
+        ScalarValue::Float64(value) => value.is_some_and(f64::is_nan),
+        _ => false,
+    };
+    let (min_text, max_text) = (text(min)?, text(max)?);
+    let is_told = min.is_null() == min_text.is_none() && max.is_null() == max_text.is_none();
+    let is_exact = is_exact && is_told && !is_nan(min) && !is_nan(max);
+    Ok(ColumnRange { nulls, min: min_text, max: max_text, is_exact })
+}
+
+/// Times of any zone as those of UTC, which no change of clocks makes ambiguous. `None` also for what no calendar has.
+fn text(value: &ScalarValue) -> Result<Option<String>> {
+    let value = match value.data_type() {
+        DataType::Timestamp(unit, Some(_)) => value.cast_to(&DataType::Timestamp(unit, Some("+00:00".into())))?,
+        _ => value.clone(),
+    };
+    Ok(partition::text(&value.to_array()?, 0).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{
+        BinaryArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, StringViewArray,
+        TimestampMicrosecondArray,
+    };
+    use datafusion::parquet::arrow::ArrowWriter;
+    use datafusion::parquet::file::properties::WriterProperties;
+
+    use super::*;
+
+    /// What is found in a file of several row groups, by looking at each batch and from the footer.
+    fn both(batch: &RecordBatch) -> [ColumnRanges; 2] {
+        [false, true].map(|has_footer| {
+            let properties = WriterProperties::builder().set_max_row_group_row_count(Some(2)).build();
+            let mut writer = ArrowWriter::try_new(std::io::sink(), batch.schema(), Some(properties)).unwrap();
+            let mut ranges = Ranges::new(&batch.schema(), has_footer);
+            for row in 0..batch.num_rows() {
+                writer.write(&batch.slice(row, 1)).unwrap();
+                ranges.add(&batch.slice(row, 1)).unwrap();
+            }
+            ranges.finish(&batch.schema(), &writer.close().unwrap()).unwrap()
+        })
+    }
+
+    fn shown(range: &ColumnRange) -> String {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+        let exact = if range.is_exact { "" } else { " inexact" };
+        format!("{} nulls, {} to {}{exact}", range.nulls, text(&range.min), text(&range.max))
+    }
+
+    #[test]
+    fn footer_and_batches_say_the_same_of_every_type() {
+        let long = "ä".repeat(50);
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("a_int", Arc::new(Int64Array::from(vec![None, Some(-5), Some(40), Some(7), None]))),
+            ("b_date", Arc::new(Date32Array::from(vec![Some(0), Some(-1), Some(20_000), None, None]))),
+            ("c_time", Arc::new(TimestampMicrosecondArray::from(vec![Some(1), Some(0), None, None, Some(2_000_000)]))),
+            (
+                "d_decimal",
+                Arc::new(
+                    Decimal128Array::from(vec![Some(-105), Some(99_999), None, None, None])
+                        .with_precision_and_scale(12, 2)
+                        .unwrap(),
+                ),
+            ),
+            ("e_bool", Arc::new(BooleanArray::from(vec![Some(true), None, None, Some(false), None]))),
+            ("f_text", Arc::new(StringArray::from(vec![Some("b"), None, Some(""), Some("é"), Some("a")]))),
+            ("g_view", Arc::new(StringViewArray::from(vec![Some("longer than twelve"), None, Some("m"), None, None]))),
+            ("h_empty", Arc::new(Int64Array::from(vec![None::<i64>; 5]))),
+            ("i_bytes", Arc::new(BinaryArray::from(vec![Some(b"x".as_slice()), None, None, None, None]))),
+            ("j_long", Arc::new(StringArray::from(vec![Some(long.as_str()), None, None, None, None]))),
+        ];
+        let [looked, footer] = both(&RecordBatch::try_from_iter(columns).unwrap());
+        let text: Vec<String> = looked.iter().map(|(name, range)| format!("{name}: {}", shown(range))).collect();
+        insta::assert_snapshot!(text.join("\n"), @r"
+        a_int: 2 nulls, -5 to 40
+        b_date: 2 nulls, 1969-12-31 to 2024-10-04
+        c_time: 2 nulls, 1970-01-01 00:00:00 to 1970-01-01 00:00:02
+        d_decimal: 3 nulls, -1.05 to 999.99
+        e_bool: 3 nulls, false to true
+        f_text: 1 nulls,  to é
+        g_view: 3 nulls, longer than twelve to m
+        h_empty: 5 nulls, - to -
+        i_bytes: 4 nulls, - to - inexact
+        j_long: 4 nulls, ääääääääääääääääääääääääääääääää to äääääääääääääääääääääääääääääääå inexact
+        ");
+        assert_eq!(looked, footer);
+    }
+
+    #[test]
+    fn floats_with_nan_have_no_exact_range_whatever_the_footer_says() {
+        let of = |values: Vec<Option<f64>>| {
+            let column: ArrayRef = Arc::new(Float64Array::from(values));
+            both(&RecordBatch::try_from_iter([("x", column)]).unwrap()).map(|ranges| shown(&ranges["x"]))
+        };
+        let plain = "1 nulls, -0.5 to 1e300";
+        assert_eq!(of(vec![Some(1e300), None, Some(-0.5)]), [plain, plain]);
+        let nan = "0 nulls, 1.0 to NaN inexact";
+        assert_eq!(of(vec![Some(1.0), Some(f64::NAN)]), [nan, nan]);
+    }
+}

@@ -1,0 +1,330 @@
+//! `snaplake query`: which files it opens, what it sees of a run that is going on, where its rows go, what it refuses.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::Stdio;
+
+use crate::project::{Outcome, Project};
+use crate::support::Work;
+
+/// Three days of three groups; ids of a group lie together, and a day has a file per group.
+fn events() -> Project {
+    let rows = |from: u32| {
+        let row = |id: u32| match id % 4 {
+            0 => format!("{id},,\n"),
+            day => format!("{id},2026-01-0{day},note {id:03}\n"),
+        };
+        (from..from + 12).map(row).fold("id,day,note\n".to_owned(), |text, row| text + &row)
+    };
+    let config = "CREATE EXTERNAL TABLE snapshot.events (id BIGINT, day DATE, note VARCHAR)
+        STORED AS CSV LOCATION 'export/' OPTIONS ('format.has_header' 'true', 'format.null_regex' '^$');
+        CREATE TABLE lake.events WITH (partitioned_by = ARRAY['day'], sorted_by = ARRAY['id'], file_group_size = 1) AS
+        SELECT id, day, note FROM snapshot.events;";
+    let project = Project::new(config);
+    [1, 101, 201].into_iter().fold(project, |project, from| project.file(&format!("export/{from}.csv"), rows(from)))
+}
+
+fn run(project: &Project, sql: &str) -> Outcome {
+    project.snaplake(&["query", "config.sql", "--format", "csv", "-c", sql])
+}
+
+#[track_caller]
+fn answer(project: &Project, sql: &str) -> String {
+    let outcome = run(project, sql);
+    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{sql}");
+    outcome.out
+}
+
+/// Removes data files whose path does not hold `kept`: who opens one of them fails.
+fn remove_data(project: &Project, folder: &str, kept: &str) -> usize {
+    let files = project.files(folder).into_iter().filter(|file| file.contains("/day=") && !file.contains(kept));
+    files.map(|file| std::fs::remove_file(project.path(&file)).unwrap()).count()
+}
+
+/// The line of EXPLAIN that says how many files are read.
+fn files_read(project: &Project, sql: &str) -> String {
+    let plan = answer(project, &format!("EXPLAIN {sql}"));
+    let line = plan.lines().find(|line| line.contains("ManifestScanExec"));
+    line.map_or("none".to_owned(), |line| line.trim().replace("ManifestScanExec: ", "").replace('"', ""))
+}
+
+#[test]
+fn filter_of_a_partition_opens_its_files_alone() {
+    let project = events();
+    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    for (schema, files) in [("staging", "3 of 12"), ("lake", "1 of 4")] {
+        assert!(remove_data(&project, schema, "day=2026-01-02") > 0);
+        let of_day = format!("SELECT count(*) AS n, sum(id) AS sum FROM {schema}.events WHERE day = DATE '2026-01-02'");
+        assert_eq!(answer(&project, &of_day), "n,sum\n9,954\n");
+        assert_eq!(files_read(&project, &of_day), format!("{schema}.events, files={files}"));
+        let all = run(&project, &format!("SELECT sum(id) FROM {schema}.events"));
+        assert_eq!((all.code, all.out.as_str()), (1, ""));
+        assert!(all.err.contains("not found"), "{}", all.err);
+    }
+}
+
+#[test]
+fn filter_of_null_partitions_opens_their_files_alone() {
+    let project = events();
+    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    remove_data(&project, "lake", "day=__HIVE_DEFAULT_PARTITION__");
+    assert_eq!(answer(&project, "SELECT min(id) AS id FROM lake.events WHERE day IS NULL AND id > 100"), "id\n104\n");
+    assert_eq!(run(&project, "SELECT sum(id) FROM lake.events WHERE day IS NOT NULL").code, 1);
+}
+
+#[test]
+fn filter_of_a_column_passes_over_files_whose_range_has_none() {
+    let project = events();
+    assert_eq!(project.snaplake(&["stage", "config.sql", "--quiet"]).code, 0);
+    let sql = "SELECT id, note FROM staging.events WHERE id BETWEEN 100 AND 101 AND note > 'note 100'";
+    assert_eq!(files_read(&project, sql), "staging.events, files=1 of 12");
+    assert_eq!(answer(&project, sql), "id,note\n101,note 101\n");
+    assert_eq!(files_read(&project, "SELECT * FROM staging.events WHERE id > 300"), "staging.events, files=0 of 12");
+    assert_eq!(answer(&project, "SELECT count(*) AS n FROM staging.events WHERE id > 300"), "n\n0\n");
+}
+
+#[test]
+fn count_min_and_max_open_no_file() {
+    let project = events();
+    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    for schema in ["staging", "lake"] {
+        assert!(remove_data(&project, schema, "no such file") >= 4);
+        let sql = format!(
+            "SELECT count(*) AS n, count(note) AS notes, min(id) AS a, max(id) AS z, min(day) AS first, max(note) AS last
+             FROM {schema}.events"
+        );
+        let expected = "n,notes,a,z,first,last\n36,27,1,212,2026-01-01,note 211\n";
+        assert_eq!(answer(&project, &sql), expected);
+        assert_eq!(
+            answer(&project, &format!("{sql} WHERE day = DATE '2026-01-03'")),
+            "n,notes,a,z,first,last\n9,9,3,211,2026-01-03,note 211\n"
+        );
+        assert_eq!(files_read(&project, &sql), "none");
+        assert_eq!(run(&project, &format!("SELECT sum(id) FROM {schema}.events")).code, 1);
+    }
+}
+
+#[test]
+fn texts_that_are_cut_in_the_manifest_are_not_answered_from_it() {
+    let long = "é".repeat(50);
+    let config = "CREATE EXTERNAL TABLE snapshot.t (id INT, text VARCHAR) STORED AS CSV LOCATION 'export/t.csv';
+        CREATE TABLE lake.t AS SELECT id, text FROM snapshot.t;";
+    let project = Project::new(config).file("export/t.csv", format!("id,text\n1,{long}a\n2,{long}b\n3,x\n"));
+    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    for schema in ["staging", "lake"] {
+        let sql = |text: &str| format!("SELECT {text} AS text FROM {schema}.t");
+        assert_eq!(answer(&project, &sql("max(text)")), format!("text\n{long}b\n"));
+        assert_eq!(answer(&project, &sql("max(id)")), "text\n3\n");
+        assert_eq!(answer(&project, &format!("{} WHERE text > '{long}a'", sql("text"))), format!("text\n{long}b\n"));
+    }
+}
+
+// A table that is being staged: one task has committed, a file of another one lies about.
+#[test]
+fn files_that_no_task_has_committed_are_not_seen() {
+    let project = events();
+    let stage = |group: &str| project.snaplake(&["stage", "config.sql", "--table", "events", "--group", group]).code;
+    assert_eq!(project.snaplake(&["stage", "config.sql", "--quiet"]).code, 0);
+    let summary = project
+        .files("staging")
+        .into_iter()
+        .find(|file| file.contains("staging-file-groups/manifest-summary/manifest-summary-2"))
+        .unwrap();
+    std::fs::remove_file(project.path(&summary)).unwrap();
+    let seen = "SELECT count(*) AS n, count(DISTINCT id) AS ids FROM staging.events";
+    assert_eq!(answer(&project, seen), "n,ids\n24,24\n");
+    let tasks = "SELECT group_number, state, files_written FROM manifest.tasks WHERE step = 'stage' ORDER BY 1";
+    assert_eq!(answer(&project, tasks), "group_number,state,files_written\n1,done,4\n2,open,\n3,done,4\n");
+    assert_eq!(stage("2"), 0);
+    assert_eq!(answer(&project, seen), "n,ids\n36,36\n");
+}
+
+#[test]
+fn query_beside_a_stage_sees_whole_tasks_and_no_row_twice() {
+    let work = Work::events(60, 400);
+    let mut stage = work.command(&["stage", "--quiet", "--threads", "1"]).stderr(Stdio::null()).spawn().unwrap();
+    let sql =
+        "SELECT (SELECT count(*) FROM staging.events) AS seen, (SELECT count(DISTINCT id) FROM staging.events) AS ids,
+        (SELECT sum(rows_written) FROM manifest.tasks WHERE step = 'stage' AND state = 'done') AS committed";
+    let mut seen = Vec::new();
+    loop {
+        let is_over = stage.try_wait().unwrap().is_some();
+        let run = work.snaplake(&["query", "--format", "csv", "-c", sql]);
+        // Before the plan is committed there is no such table.
+        if run.stderr.contains("table 'datafusion.staging.events' not found") && !is_over {
+            continue;
+        }
+        let row = run.ok().stdout.lines().nth(1).unwrap().to_owned();
+        let numbers: Vec<u64> = row.split(',').map(|number| number.parse().unwrap_or(0)).collect();
+        assert!(numbers[0] == numbers[1] && numbers[1] == numbers[2], "{row}");
+        seen.push(numbers[0]);
+        if is_over {
+            break;
+        }
+    }
+    assert!(seen.is_sorted(), "{seen:?}");
+    assert_eq!(seen.last(), Some(&24_000));
+}
+
+#[test]
+fn sort_beyond_the_memory_spills_and_its_rows_stream() {
+    let work = Work::events(1, 1);
+    let sql = "SELECT value, repeat(CAST(value * 7919 % 1000003 AS VARCHAR), 30) AS text
+        FROM generate_series(1, 3000000) ORDER BY text";
+    let arguments = ["query", "--memory-limit", "64MB", "--format", "ndjson", "-c", sql];
+    let mut child = work.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    lines.read_line(&mut first).unwrap();
+    // All rows are sorted now, and most of them wait for the pipe.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak: u64 = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .and_then(|line| line.split_whitespace().nth(1))
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(lines.lines().map(Result::unwrap).count(), 2_999_999);
+    assert!(child.wait().unwrap().success());
+    assert!(peak < 330_000, "{peak} KiB for 560 MB of rows");
+}
+
+#[test]
+fn rows_go_into_a_file_when_they_are_whole() {
+    let project = events();
+    let sql = "SELECT id, day FROM snapshot.events WHERE id < 4 ORDER BY id";
+    let into = |format: &str, file: &str, sql: &str| {
+        project.snaplake(&["query", "config.sql", "--format", format, "-o", file, "-c", sql])
+    };
+    for (format, expected) in [
+        ("csv", "id,day\n1,2026-01-01\n2,2026-01-02\n3,2026-01-03\n"),
+        ("tsv", "id\tday\n1\t2026-01-01\n2\t2026-01-02\n3\t2026-01-03\n"),
+        (
+            "ndjson",
+            "{\"id\":1,\"day\":\"2026-01-01\"}\n{\"id\":2,\"day\":\"2026-01-02\"}\n{\"id\":3,\"day\":\"2026-01-03\"}\n",
+        ),
+    ] {
+        let outcome = into(format, "rows", sql);
+        assert_eq!((outcome.code, outcome.out.as_str(), outcome.err.as_str()), (0, "", ""));
+        assert_eq!(std::fs::read_to_string(project.path("rows")).unwrap(), expected);
+    }
+    // A failure leaves what was there before, and nothing else.
+    let failed = into("csv", "rows", "SELECT 1 / (id - 2) FROM snapshot.events ORDER BY id");
+    assert_eq!(failed.code, 1);
+    assert!(std::fs::read_to_string(project.path("rows")).unwrap().starts_with("{\"id\":1,"));
+    assert!(!project.files("").iter().any(|file| file.contains(".snaplake-")));
+    let nowhere = into("csv", "no/such/folder/rows", sql);
+    assert_eq!(nowhere.code, 1);
+    assert!(nowhere.err.contains("opening no/such/folder/rows failed"), "{}", nowhere.err);
+}
+
+#[test]
+fn parquet_rows_are_read_back_with_their_types() {
+    let project = events();
+    let sql = "SELECT id, day, note, CAST(id AS DECIMAL(9, 2)) AS price FROM snapshot.events ORDER BY id";
+    let arguments = ["query", "config.sql", "--format", "parquet", "-o", "out.parquet", "-c", sql];
+    assert_eq!(project.snaplake(&arguments).code, 0);
+    let piped = project.command(&["query", "config.sql", "--format", "parquet", "-c", sql]).output().unwrap();
+    assert_eq!(std::fs::read(project.path("out.parquet")).unwrap(), piped.stdout);
+    let back = Project::new(
+        "CREATE EXTERNAL TABLE snapshot.t STORED AS PARQUET LOCATION 't.parquet';
+         CREATE TABLE lake.t AS SELECT * FROM snapshot.t;",
+    )
+    .file("t.parquet", &piped.stdout);
+    let types =
+        "SELECT arrow_typeof(day) AS day, arrow_typeof(price) AS price, count(*) AS n FROM snapshot.t GROUP BY 1, 2";
+    assert_eq!(answer(&back, types), "day,price,n\nDate32,\"Decimal128(9, 2)\",36\n");
+    let two = project.snaplake(&[arguments.as_slice(), &["-c", "SELECT 1"]].concat());
+    assert_eq!((two.code, two.err.as_str()), (2, "error: a Parquet file holds the rows of one statement; give one\n"));
+}
+
+#[test]
+fn result_without_rows_has_its_header() {
+    let project = events();
+    let of = |format: &str| {
+        project
+            .snaplake(&[
+                "query",
+                "config.sql",
+                "--format",
+                format,
+                "-c",
+                "SELECT id, day FROM snapshot.events WHERE id < 0",
+            ])
+            .out
+    };
+    assert_eq!(["csv", "tsv", "json", "ndjson"].map(of), ["id,day\n", "id\tday\n", "[]\n", ""].map(str::to_owned));
+    assert!(of("table").contains("| id | day |"));
+}
+
+#[test]
+fn sql_comes_from_a_file_or_from_standard_input() {
+    let project = events().file("report.sql", "-- two results\nSELECT 1 AS a;\nSELECT 2 AS b");
+    let from_file = project.snaplake(&["query", "config.sql", "--format", "csv", "-f", "report.sql"]);
+    assert_eq!((from_file.code, from_file.out.as_str()), (0, "a\n1\nb\n2\n"));
+    for arguments in
+        [vec!["query", "config.sql", "--format", "csv"], vec!["query", "config.sql", "--format", "csv", "-f", "-"]]
+    {
+        let mut command = project.command(&arguments);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"SELECT 3 AS c;\n\n").unwrap();
+        let outcome = project.outcome(&child.wait_with_output().unwrap());
+        assert_eq!((outcome.code, outcome.out.as_str(), outcome.err.as_str()), (0, "c\n3\n", ""));
+    }
+    let none = project.snaplake(&["query", "config.sql", "-f", "none.sql"]);
+    assert_eq!(none.code, 1);
+    assert!(none.err.contains("reading none.sql failed"), "{}", none.err);
+    // A mistake in the last statement is told before the first one runs.
+    let wrong = run(&project, "SELECT 1; SELEKT 2");
+    assert_eq!((wrong.code, wrong.out.as_str()), (1, ""));
+    assert!(wrong.err.contains("SELEKT at Line: 1, Column: 11"), "{}", wrong.err);
+}
+
+#[test]
+fn table_shows_no_more_rows_than_asked_for_and_says_that_there_are_more() {
+    let project = events();
+    let sql = "SELECT id FROM snapshot.events ORDER BY id";
+    let shown = |rows: &str| project.snaplake(&["query", "config.sql", "--maxrows", rows, "-c", sql]);
+    let two = shown("2");
+    assert_eq!(two.out, "+----+\n| id |\n+----+\n| 1  |\n| 2  |\n+----+\n");
+    assert_eq!(two.err, "the first 2 rows; there are more: --maxrows inf shows all\n");
+    for all in [shown("36"), shown("inf")] {
+        assert_eq!((all.out.lines().count(), all.err.as_str()), (40, ""));
+    }
+    assert_eq!(shown("some").code, 2);
+}
+
+// What `snaplake query ... | head -1` does.
+#[test]
+fn reader_that_has_enough_ends_the_query_quietly() {
+    let project = events();
+    let everything = "SELECT a.value FROM generate_series(1, 100000) AS a, generate_series(1, 100000)";
+    for format in ["csv", "tsv", "json", "ndjson", "parquet"] {
+        let mut command = project.command(&["query", "config.sql", "--format", format, "-c", everything]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut some = [0; 4];
+        child.stdout.take().unwrap().read_exact(&mut some).unwrap();
+        let outcome = project.outcome(&child.wait_with_output().unwrap());
+        assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{format}");
+    }
+}
+
+#[test]
+fn settings_that_would_lift_the_limits_are_refused_and_others_are_not() {
+    let project = events();
+    let memory = run(&project, "SET datafusion.runtime.memory_limit = '100G'");
+    let expected =
+        "error: query is read-only: datafusion.runtime.memory_limit stays as it is; --memory-limit sets the memory\n";
+    assert_eq!((memory.code, memory.err.as_str()), (1, expected));
+    for sql in [
+        "RESET datafusion.runtime.memory_limit",
+        "SET datafusion.catalog.location = '/'",
+        "PREPARE p AS INSERT INTO snapshot.events VALUES (1, NULL, 'x')",
+        "SET datafusion.execution.batch_size = 7; COPY (SELECT 1) TO 'rows.csv'",
+    ] {
+        let outcome = run(&project, sql);
+        assert_eq!((outcome.code, outcome.out.as_str()), (1, ""), "{sql}");
+        assert!(outcome.err.contains("query is read-only: "), "{}", outcome.err);
+    }
+    assert_eq!(answer(&project, "SET datafusion.execution.time_zone = '+02:00'; SELECT 1 AS a"), "a\n1\n");
+}
