@@ -175,7 +175,22 @@ mod tests {
         );
         let text = |rule: &Rule| format!("{}\n  {}", rule.name("t"), rule.query("t", Counts { read: 8, written: 7 }));
         let told: Vec<String> = rules.unwrap().iter().map(text).collect();
-        insta::assert_snapshot!(told.join("\n"), @"");
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        t.not_null(id)
+          SELECT * FROM staging."t" WHERE "id" IS NULL
+        t.not_null(Tail "Num)
+          SELECT * FROM staging."t" WHERE "Tail ""Num" IS NULL
+        t.unique_key(id, day)
+          SELECT "id", "day", count(*) FROM staging."t" WHERE "id" IS NOT NULL AND "day" IS NOT NULL GROUP BY "id", "day" HAVING count(*) > 1
+        t.accepted_values(state)
+          SELECT * FROM staging."t" WHERE CAST("state" AS VARCHAR) NOT IN ('o''k', 'new')
+        t.accepted_values(n)
+          SELECT * FROM staging."t" WHERE CAST("n" AS VARCHAR) NOT IN ('1')
+        t.row_count_min
+          SELECT 7 AS rows, 10 AS row_count_min WHERE 7 < 10
+        t.max_filtered_fraction
+          SELECT 8 AS rows_read, 1 AS rows_filtered, 0.25 AS max_filtered_fraction WHERE 1 > 0.25 * 8
+        "#);
     }
 
     #[test]
@@ -209,6 +224,20 @@ mod tests {
             "unique_keys = ARRAY['a']",
         ];
         let told: Vec<String> = wrong.iter().map(|text| table(text).unwrap_err().to_string()).collect();
-        insta::assert_snapshot!(told.join("\n"), @"");
+        insta::assert_snapshot!(told.join("\n"), @r"
+        a.sql:2:44: 'lower(a)' is not a value of not_null: expected the name of a column that the SELECT yields
+        a.sql:2:49: column 'a' is defined twice; the first is at a.sql:2:44
+        a.sql:2:27: not_null takes an array of columns, not a map
+        a.sql:2:27: accepted_values takes a map, such as MAP {'column': ['a', 'b']}
+        a.sql:2:62: column 'a' is defined twice; the first is at a.sql:2:50
+        a.sql:2:50: 'a' is not a value of accepted_values: expected a column with at least one value
+        a.sql:2:27: expected a quoted value, found 1 + 1
+        a.sql:2:43: '1k' is not a value of row_count_min: expected a number of rows, such as 1
+        a.sql:2:44: '-1' is not a value of row_count_min: expected a number of rows, such as 1
+        a.sql:2:27: row_count_min takes one value, not several
+        a.sql:2:51: '1.5' is not a value of max_filtered_fraction: expected a number from 0 to 1, such as 0.1
+        a.sql:2:51: 'NaN' is not a value of max_filtered_fraction: expected a number from 0 to 1, such as 0.1
+        a.sql:2:27: unknown property 'unique_keys'; did you mean 'unique_key'?
+        ");
     }
 }
