@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, XzDecoder, ZstdDecoder};
-use datafusion::parquet::file::metadata::ParquetMetaData;
+use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -147,7 +147,7 @@ async fn parquet(source: &Source, files: &[&Listed], has_all: bool) -> Result<Sa
             let file = *file;
             async move {
                 let entry = source.entry(file);
-                let footer = read_footer(&source.store, &source.location(file), &entry).await;
+                let footer = read_footer(&source.store, &source.location(file), &entry, PageIndexPolicy::Skip).await;
                 (file, entry, footer)
             }
             .boxed()
