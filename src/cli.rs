@@ -152,10 +152,10 @@ Examples:
   snaplake init s3://bucket/exports/shop/ -o configs/shop.sql --database shop
   snaplake init gs://bucket/export -o configs/shop.sql --snapshot-time 2026-01-31T00:00:00Z --force
 
-It writes the config, and models to sql/shop/ (beside the folder configs, else beside the config). It reads file names,
-Parquet footers, and a bounded part of the files, never more than some hundred MB, and it tries each SELECT on that.
-What it knows: Parquet, CSV and NDJSON, plain or compressed, by content; exports of RDS and Aurora, of DynamoDB, and
-manifests of s3manifesto. Everything in the files is a proposal: change it.";
+The models go to sql/shop/ beside the folder configs, else beside the config. It reads file names, Parquet
+footers, and a bounded part of the files, some hundred MB at most, and tries each SELECT on that. It knows
+Parquet, CSV and NDJSON by content, plain or compressed, exports of RDS, Aurora and DynamoDB, and manifests of
+s3manifesto. Everything in the files is a proposal: change it.";
 
 const QUERY_EXAMPLES: &str = "\
 Examples:

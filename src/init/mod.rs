@@ -138,9 +138,7 @@ pub(crate) async fn init(engine: &Arc<Engine>, options: &InitOptions) -> Result<
     let home = Location::parse(&files::folder(&options.output).to_string_lossy(), Path::new("."))?;
     let out = Location::parse(&files::project(&options.output).to_string_lossy(), Path::new("."))?;
     // Beside the snapshot if the config lies in it: what is written must not be taken for a part of it.
-    let out = if root.holds(&out)
-        || root.overlaps(&out) && root.raw_key().trim_end_matches('/') == out.raw_key().trim_end_matches('/')
-    {
+    let out = if root.overlaps(&out) && !out.holds(&root) {
         let above = root.raw_key().trim_end_matches('/').rsplit_once('/').map_or("", |(above, _)| above);
         out.with_key(above)
     } else {

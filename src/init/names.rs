@@ -124,10 +124,11 @@ pub(super) fn ident(name: &str) -> String {
 }
 
 /// Words that the parser would let pass where they stand here, but not everywhere.
-const RESERVED: [&str; 32] = [
-    "all", "and", "as", "by", "check", "cross", "default", "end", "from", "full", "group", "having", "in", "inner",
-    "join", "left", "limit", "not", "null", "on", "or", "order", "outer", "right", "select", "table", "union", "user",
-    "using", "values", "where", "with",
+const RESERVED: [&str; 48] = [
+    "all", "and", "array", "as", "asc", "between", "by", "case", "cast", "check", "cross", "default", "desc",
+    "distinct", "else", "end", "exists", "false", "from", "full", "group", "having", "in", "inner", "interval", "is",
+    "join", "left", "like", "limit", "not", "null", "on", "or", "order", "outer", "right", "select", "table", "then",
+    "true", "union", "user", "using", "values", "when", "where", "with",
 ];
 
 /// Whether the parser takes a bare word for something else than a column; it decides for itself.

@@ -21,6 +21,9 @@ const DISTINCT_OF_COLUMN: usize = 1 << 16;
 /// Different days that are counted.
 const DAYS: usize = 1 << 15;
 
+/// Days that stand for a part of which only the ends are known.
+const POINTS: i64 = 400;
+
 /// What the sampled values of a column are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Profile {
@@ -175,6 +178,21 @@ fn looks_like_dates(column: &ArrayRef) -> bool {
     })
 }
 
+/// The days of rows of which only the first and last day of each part is known, and how many they are: as if they were
+/// spread evenly between.
+pub(super) fn between(parts: &[(i32, i32, u64)]) -> Option<Dates> {
+    let mut days: BTreeMap<i32, u64> = BTreeMap::new();
+    for (first, last, rows) in parts.iter().filter(|(first, last, _)| first <= last) {
+        let span = i64::from(*last) - i64::from(*first);
+        let points = (span + 1).min(POINTS);
+        for point in 0..points {
+            let day = i64::from(*first) + if points > 1 { span * point / (points - 1) } else { 0 };
+            *days.entry(i32::try_from(day).ok()?).or_default() += (rows / points.unsigned_abs()).max(1);
+        }
+    }
+    dates(&days, false)
+}
+
 /// Half a percent of the rows at each end is left out: there stand 1970-01-01 and 9999-12-31.
 fn dates(days: &BTreeMap<i32, u64>, is_text: bool) -> Option<Dates> {
     let rows: u64 = days.values().sum();
@@ -241,6 +259,16 @@ mod tests {
         assert_eq!((dates.months, dates.months_between, dates.days, dates.top_month), (2, 3, 3, 2));
         assert_eq!(text(&["2024-01-31", "unknown"]), None);
         assert_eq!(text(&["12345678901", "0000-00-00"]), None);
+    }
+
+    #[test]
+    fn parts_of_which_the_ends_are_known_are_spread_over_their_days() {
+        let year = |n: i32| (18_993 + 365 * n, 18_993 + 365 * n + 364, 1_000_000);
+        let found = between(&[year(0), year(1)]).unwrap();
+        assert_eq!((found.first.year(), found.last.year(), found.years, found.months), (2022, 2023, 2, 24));
+        assert!(found.top_month * 10 < 2_000_000, "{found:?}");
+        assert_eq!(between(&[(5, 4, 1)]), None);
+        assert_eq!(between(&[(5, 5, 1)]).unwrap().days, 1);
     }
 
     #[test]

@@ -313,7 +313,7 @@ fn empty_tables(described: &[Described], tally: &mut Tally, tables: &mut Vec<Fou
         let mut found = Found {
             wishes: Vec::new(),
             folder: folder.clone(),
-            locations: vec![below(&folder, "") + "/"],
+            locations: vec![below(&folder, "")],
             format: FileFormat::Parquet,
             declared: Some(Arc::new(schema)),
             items,
@@ -363,13 +363,7 @@ async fn of_manifest(
             tally.groups.remove(&key);
         }
     }
-    let mut own = Tally::default();
-    for file in listed {
-        own.add(file, tally.newest.unwrap_or_default());
-    }
-    let mut groups = own.groups.into_values();
-    let Some(mut group) = groups.next() else { return Ok(None) };
-    groups.for_each(|other| group.merge(other));
+    let group = Group::of(listed, tally.newest.unwrap_or_default());
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let key = Key { folder: folder.to_owned(), ending: String::new(), stem: String::new() };
     let inner = Source { store: engine.stores().open(&store).await?, root: store };

@@ -80,6 +80,17 @@ impl Group {
         Self::new("", newest)
     }
 
+    /// These files, whatever they are called.
+    pub(super) fn of(files: Vec<Listed>, newest: DateTime<Utc>) -> Self {
+        let mut group = Self::none(newest);
+        for file in files.into_iter().filter(|file| file.size > 0) {
+            group.files += 1;
+            group.bytes += file.size;
+            group.keep(file);
+        }
+        group
+    }
+
     fn new(name: &str, newest: DateTime<Utc>) -> Self {
         Self {
             files: 0,
@@ -101,8 +112,10 @@ impl Group {
         files
     }
 
-    fn keep(&mut self, hash: u64, file: Listed) {
-        self.sample.insert((hash, file.path.clone()), file);
+    fn keep(&mut self, file: Listed) {
+        let mut hasher = XxHash64::with_seed(0);
+        hasher.write(file.path.as_bytes());
+        self.sample.insert((hasher.finish(), file.path.clone()), file);
         if self.sample.len() > SAMPLE {
             self.sample.pop_last();
         }
@@ -127,9 +140,7 @@ impl Group {
         self.is_nested |= other.is_nested;
         self.keys.extend(other.keys);
         self.shorten(&other.prefix, &other.suffix);
-        for ((hash, _), file) in other.sample {
-            self.keep(hash, file);
-        }
+        other.sample.into_values().for_each(|file| self.keep(file));
     }
 }
 
@@ -241,8 +252,6 @@ impl Tally {
         }
         let mut key = key_of(&file.path);
         self.fold_stems(&mut key);
-        let mut hasher = XxHash64::with_seed(0);
-        hasher.write(file.path.as_bytes());
         let group = self.groups.entry(key).or_insert_with_key(|_| Group::new(&name, modified));
         group.newest = group.newest.max(modified);
         group.shorten(&name, &name);
@@ -260,7 +269,7 @@ impl Tally {
                 group.keys.insert(key.to_owned());
             }
         }
-        group.keep(hasher.finish(), file);
+        group.keep(file);
     }
 
     /// Counts a file that belongs to no table.

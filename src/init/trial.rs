@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Date32Type, SchemaRef};
+use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
@@ -13,7 +16,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 
 use super::names::ident;
-use super::profile::{Profile, Profiler};
+use super::profile::{Dates, Profile, Profiler, between};
 use super::sample::{FOOTER, Text};
 use super::schema::root_cause;
 use crate::config::{Compression, FileFormat};
@@ -150,7 +153,37 @@ pub(super) async fn over_parquet(
             None => (field.data_type().clone(), Profile::default()),
         })
         .collect();
+    for (index, (_, profile)) in outcome.columns.iter_mut().enumerate() {
+        if let Some(found) = days(files, schema, index).filter(|_| profile.rows > 0) {
+            let rows: u64 =
+                files.iter().filter_map(|(_, footer)| u64::try_from(footer.file_metadata().num_rows()).ok()).sum();
+            let top = u128::from(found.top_month) * u128::from(profile.rows) / u128::from(rows.max(1));
+            profile.dates = Some(Dates { top_month: u64::try_from(top).unwrap_or(profile.rows), ..found });
+        }
+    }
     Ok(Ok(outcome))
+}
+
+/// The days of a column by what the footers say of each row group: a sample of rows begins where files begin.
+fn days(files: &[(FileEntry, Arc<ParquetMetaData>)], schema: &SchemaRef, column: usize) -> Option<Dates> {
+    let field = schema.field(column);
+    if !matches!(field.data_type(), DataType::Date32 | DataType::Timestamp(_, _)) {
+        return None;
+    }
+    let mut parts = Vec::new();
+    for (_, footer) in files {
+        let groups = footer.row_groups();
+        let converter =
+            StatisticsConverter::try_new(field.name(), schema, footer.file_metadata().schema_descr()).ok()?;
+        let ends = [converter.row_group_mins(groups), converter.row_group_maxes(groups)];
+        let [first, last] = ends.map(|ends| cast(&ends.ok()?, &DataType::Date32).ok());
+        let (first, last) = (first?, last?);
+        let (first, last) = (first.as_primitive::<Date32Type>(), last.as_primitive::<Date32Type>());
+        for ((first, last), group) in first.iter().zip(last).zip(groups) {
+            parts.push((first?, last?, u64::try_from(group.num_rows()).ok()?));
+        }
+    }
+    between(&parts)
 }
 
 /// Columns, smallest first, as long as the first row groups of the files have together no more than `budget` bytes of
