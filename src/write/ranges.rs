@@ -4,7 +4,9 @@
 //! Where the footer has none (staging files), and for floats, whose footers pass over NaN, each batch is looked at as it is
 //! written. Types that do not print in one way (binary, nested) are counted for NULLs only.
 
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray};
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
@@ -87,8 +89,12 @@ impl Column {
             self.extremes = Some((MinAccumulator::try_new(data_type)?, MaxAccumulator::try_new(data_type)?));
         }
         if let Some((min, max)) = &mut self.extremes {
-            min.update_batch(std::slice::from_ref(values))?;
-            max.update_batch(std::slice::from_ref(values))?;
+            let (smallest, largest) = match values.as_string_view_opt().and_then(extremes) {
+                Some((smallest, largest)) => (values.slice(smallest, 1), values.slice(largest, 1)),
+                None => (Arc::clone(values), Arc::clone(values)),
+            };
+            min.update_batch(&[smallest])?;
+            max.update_batch(&[largest])?;
         }
         Ok(())
     }
@@ -99,6 +105,31 @@ impl Column {
         };
         range(self.nulls, &min.evaluate()?, &max.evaluate()?, true)
     }
+}
+
+/// Rows of a smallest and a largest text. Its first four bytes, which stand in the view, tell nearly every one apart from both.
+fn extremes(texts: &StringViewArray) -> Option<(usize, usize)> {
+    let start = |view: u128| {
+        let [_, _, _, _, a, b, c, d, ..] = view.to_le_bytes();
+        u32::from_be_bytes([a, b, c, d])
+    };
+    let is_valid = |row: usize| texts.nulls().is_none_or(|nulls| nulls.is_valid(row));
+    let first = (0..texts.len()).find(|&row| is_valid(row))?;
+    let (mut low, mut high) = (first, first);
+    let mut starts = (start(texts.views()[first]), start(texts.views()[first]));
+    for (row, &view) in texts.views().iter().enumerate().skip(first + 1) {
+        let of_row = start(view);
+        if (starts.0 < of_row && of_row < starts.1) || !is_valid(row) {
+            continue;
+        }
+        if of_row < starts.0 || (of_row == starts.0 && texts.value(row) < texts.value(low)) {
+            (low, starts.0) = (row, of_row);
+        }
+        if of_row > starts.1 || (of_row == starts.1 && texts.value(row) > texts.value(high)) {
+            (high, starts.1) = (row, of_row);
+        }
+    }
+    Some((low, high))
 }
 
 /// Whether values of this type have an order and print in one way.
@@ -159,14 +190,12 @@ fn text(value: &ScalarValue) -> Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use datafusion::arrow::array::{
-        BinaryArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, StringViewArray,
-        TimestampMicrosecondArray,
+        BinaryArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
     };
     use datafusion::parquet::arrow::ArrowWriter;
     use datafusion::parquet::file::properties::WriterProperties;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -239,5 +268,20 @@ mod tests {
         assert_eq!(of(vec![Some(1e300), None, Some(-0.5)]), [plain, plain]);
         let nan = "0 nulls, 1.0 to NaN inexact";
         assert_eq!(of(vec![Some(1.0), Some(f64::NAN)]), [nan, nan]);
+    }
+
+    proptest! {
+        /// The texts found are the smallest and the largest, whatever their length, also behind NULLs and in a slice.
+        #[test]
+        fn extremes_of_views_are_those_of_all_texts(
+            texts in prop::collection::vec(prop::option::of("[ab\\x00é]{0,14}"), 1..40), from in 0usize..4
+        ) {
+            let all: StringViewArray = texts.iter().map(Option::as_deref).collect();
+            let from = from.min(texts.len());
+            let slice = all.slice(from, texts.len() - from);
+            let found = extremes(&slice).map(|(low, high)| (slice.value(low).to_owned(), slice.value(high).to_owned()));
+            let valid = || texts[from..].iter().flatten().cloned();
+            prop_assert_eq!(found, valid().min().zip(valid().max()));
+        }
     }
 }
