@@ -30,6 +30,7 @@
 //! main, cli, report     arguments; one short function per subcommand; the only module that prints
 //! query                 the tables of all steps in one SQL session, read-only
 //! clean                 files that no manifest lists
+//! diff                  what changed between two snapshots
 //! bench, fuzz           what the micro benches and the fuzz targets call; only with the features of these names
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
 //! snapshot              which files a snapshot table has, their one schema, how they are read
@@ -46,6 +47,7 @@
 //! layout, partition     all storage paths; Hive partition values
 //! checksum              sums over the values of columns, in any order                           (pure)
 //! advice                what to do about a limit of the machine                               (pure)
+//! causes                an error and its causes as text                                       (pure)
 //! redact                secrets in what is about to be said                                      (pure)
 //! spread                many small jobs on all threads, a bounded number at once
 //! error                 every failure, with its place
@@ -62,11 +64,13 @@ mod advice;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
+mod causes;
 pub mod checksum;
 pub mod clean;
 pub mod cli;
 pub mod compaction;
 pub mod config;
+mod diff;
 pub mod error;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]

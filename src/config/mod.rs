@@ -29,6 +29,7 @@ mod tests;
 
 pub use resolve::{Project, load};
 pub(crate) use select::{Select, freeze_now, plan_select, plan_view};
+pub(crate) use settings::normalised as snapshot_time;
 pub use settings::{S3Settings, Settings, Verify};
 pub use tables::{LakeTable, SnapshotTable, View};
 pub use values::{ByteSize, Compression, CsvOptions, FileFormat, GroupSize, SortKey, TextOptions, WriteCompression};

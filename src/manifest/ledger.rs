@@ -14,13 +14,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
+use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::codec::{self, Manifest, SummaryHead};
 use crate::error::{Error, Result};
-use crate::layout::{Location, ManifestFiles, Step, TableLayout, manifest_number};
+use crate::layout::{Location, ManifestFiles, Step, TableLayout, failed_number, is_running, manifest_number};
+use crate::partition;
 use crate::spread::spread;
 
 /// Manifests read or written at once in a store that is far away.
@@ -39,6 +41,17 @@ pub enum Commit {
     New,
     /// Somebody else, with the same content.
     Already,
+}
+
+/// What one listing of a step's summaries shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Numbers of committed summaries: what is done.
+    pub done: BTreeSet<usize>,
+    /// Numbers of tasks that failed and are not done since.
+    pub failed: BTreeSet<usize>,
+    /// What processes tell of the tasks that they are running.
+    pub running: Vec<Location>,
 }
 
 /// The manifests of one table of one snapshot.
@@ -68,19 +81,59 @@ impl Ledger {
         &self.layout
     }
 
+    /// The same table's manifests of another snapshot.
+    #[must_use]
+    pub fn beside(&self, layout: TableLayout) -> Self {
+        Self { layout: Arc::new(layout), ..self.clone() }
+    }
+
+    /// Times of all snapshots of this table in the staging location, in order: one LIST.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn snapshot_times(&self) -> Result<Vec<String>> {
+        let folder = self.layout.snapshots();
+        let listed = self.store.list_with_delimiter(Some(&folder.key()?)).await;
+        let prefixes = match listed {
+            Ok(listed) => listed.common_prefixes,
+            Err(object_store::Error::NotFound { .. }) => Vec::new(),
+            Err(source) => return Err(store_error("list", folder, source)),
+        };
+        let time = |prefix: &Key| partition::parse_path(prefix.filename()?)?.pop()?;
+        let mut times: Vec<String> = prefixes.iter().filter_map(time).collect();
+        times.sort_unstable();
+        Ok(times)
+    }
+
     /// The numbers of the summaries that a step has committed: one LIST of its manifest folder.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn done(&self, step: Step) -> Result<BTreeSet<usize>> {
+        self.look(step).await.map(|seen| seen.done)
+    }
+
+    /// What a step has committed, and what tells of its other tasks: one LIST of its manifest folder.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn look(&self, step: Step) -> Result<Seen> {
         let folder = self.layout.summaries(step);
         let failed = |source| store_error("list", &folder, source);
-        self.store
-            .list(Some(&folder.key()?))
-            .try_filter_map(|meta| async move { Ok(meta.location.filename().and_then(manifest_number)) })
-            .try_collect()
-            .await
-            .map_err(failed)
+        let mut seen = Seen::default();
+        let mut listing = self.store.list(Some(&folder.key()?));
+        while let Some(meta) = listing.try_next().await.map_err(failed)? {
+            let name = meta.location.filename().unwrap_or_default();
+            if let Some(number) = manifest_number(name) {
+                seen.done.insert(number);
+            } else if let Some(number) = failed_number(name) {
+                seen.failed.insert(number);
+            } else if is_running(name) {
+                seen.running.push(folder.with_key(meta.location.as_ref()));
+            }
+        }
+        seen.failed.retain(|number| !seen.done.contains(number));
+        Ok(seen)
     }
 
     /// Head and details of a committed manifest, without its file list; `None` if it is not committed.
@@ -134,6 +187,24 @@ impl Ledger {
             async move { Ok((number, ledger.read::<D>(&ledger.layout.manifest(step, number)).await?)) }
         });
         spread(reads, self.at_once())
+    }
+
+    /// Heads and details of a step's manifests, without their file lists; those that are not committed are left out.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::head`], from the stream.
+    pub fn heads<D: Serialize + DeserializeOwned + Send + 'static>(
+        &self,
+        step: Step,
+        numbers: impl IntoIterator<Item = usize>,
+    ) -> impl Stream<Item = Result<(usize, SummaryHead, D)>> {
+        let reads = numbers.into_iter().map(move |number| {
+            let ledger = self.clone();
+            async move { Ok((number, ledger.head::<D>(&ledger.layout.manifest(step, number)).await?)) }
+        });
+        let found =
+            |(number, head): (usize, Option<(SummaryHead, D)>)| head.map(|(head, details)| (number, head, details));
+        spread(reads, self.at_once()).try_filter_map(move |read| std::future::ready(Ok(found(read))))
     }
 
     /// Writes manifests of a step that another one commits, as [`Ledger::write`] does.
@@ -262,10 +333,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`].
     pub async fn revoke(&self, files: &ManifestFiles) -> Result<()> {
-        match self.store.delete(&files.summary.key()?).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(source) => Err(store_error("delete", &files.summary, source)),
-        }
+        self.remove_file(&files.summary).await
     }
 
     /// Replaces a small file beside the manifests.
@@ -274,6 +342,17 @@ impl Ledger {
     /// [`Error::Store`].
     pub async fn write_file(&self, location: &Location, bytes: Bytes) -> Result<()> {
         self.put(location, bytes, PutMode::Overwrite).await
+    }
+
+    /// Removes a small file beside the manifests, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn remove_file(&self, location: &Location) -> Result<()> {
+        match self.store.delete(&location.key()?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(store_error("delete", location, source)),
+        }
     }
 
     /// Whether a manifest is committed: one HEAD.

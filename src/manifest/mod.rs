@@ -4,6 +4,7 @@ pub mod codec;
 mod data;
 mod entry;
 pub mod ledger;
+pub mod trace;
 
 pub use codec::Manifest;
 pub use entry::FileEntry;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::attempt::Job;
 use super::{Known, Pipeline, not_planned};
 use crate::error::{Error, Result};
 use crate::layout::Step;
@@ -25,13 +26,18 @@ impl Pipeline {
     /// # Errors
     /// [`Error::NoSuchGroup`], [`Error::Task`]; for the second step also [`Error::NotStaged`].
     pub async fn run_task(self: &Arc<Self>, task: &TaskSpec) -> Result<bool> {
+        Box::pin(self.alive(self.try_task(task))).await
+    }
+
+    async fn try_task(&self, task: &TaskSpec) -> Result<bool> {
         let lake = self.lake(&task.table)?;
         if task.step == Step::DatalakeFileGroups {
             let planner = Planner::new(&self.engine, &self.project);
             let plan = planner.committed(lake).await?.ok_or_else(|| not_planned(&task.table))?;
             let prepared = self.prepare(&plan, &Known::new(), Some(task.group)).await?;
             for (number, group) in &prepared.todo {
-                self.compact(&plan, &plan.columns()?, *number, group).await?;
+                let has_failed = prepared.failed.contains(number);
+                self.compact(&plan, &plan.columns()?, (*number, group), has_failed).await?;
             }
             return Ok(!prepared.todo.is_empty());
         }
@@ -57,6 +63,15 @@ impl Pipeline {
             let reason = "it belongs to another plan; run `snaplake stage` once without --group".to_owned();
             return Err(Error::Manifest { uri: target.summary.to_string(), reason });
         }
+        let attempt = self.attempt(Job {
+            ledger: ledger.clone(),
+            table: task.table.clone(),
+            plan: details.id.clone(),
+            step: task.step,
+            group: task.group,
+            // It is not asked for: word of a failure is passed over once the task is done.
+            has_failed: false,
+        });
         let task = StageTask {
             engine: &self.engine,
             project: &self.project,
@@ -67,7 +82,8 @@ impl Pipeline {
             group: task.group,
             files: &group.files,
         };
-        let manifest = task.run(self.on_rows()).await?;
+        let result = task.run(attempt.on_rows()).await;
+        let manifest = attempt.end(result).await?;
         self.told("stage", lake, task.group, &group.files, manifest.details.rows_written, manifest.details.seconds);
         Ok(true)
     }
