@@ -69,13 +69,13 @@ impl Comparison<'_> {
             };
             register(&session, "lake", name, FileListTable::new(table, columns.partition.clone(), Size::AsListed))?;
         }
-        for name in ["before", "after"] {
+        for (name, snapshot) in [("before", "other"), ("after", "config's")] {
             let doubled = doubled(&session, name, self.key).await?;
             if doubled > 0 {
-                let keys = self.key.join(", ");
                 return Err(no_diff(format!(
-                    "{doubled} values of the key ({keys}) stand in more than one row of the snapshot {name}; \
-                     name more columns with --key"
+                    "the key ({}) is not unique in the {snapshot} snapshot, where {doubled} of its values name more than \
+                     one row; name more columns with --key",
+                    self.key.join(", ")
                 )));
             }
         }
@@ -110,11 +110,11 @@ impl Comparison<'_> {
     /// Kind, partition columns, then all common columns before and after.
     fn query(&self) -> String {
         let common = self.common();
-        let equal = |name: &&str| format!("b.{0} IS NOT DISTINCT FROM a.{0}", quoted(name));
+        let equal = |name: &&str| format!("(b.{0} IS NOT DISTINCT FROM a.{0})", quoted(name));
         let on: Vec<String> = common.iter().take(self.key.len()).map(equal).collect();
         let mut differs = vec!["b._here IS NULL".to_owned(), "a._here IS NULL".to_owned()];
         differs.extend(
-            common.iter().skip(self.key.len()).map(|name| format!("b.{0} IS DISTINCT FROM a.{0}", quoted(name))),
+            common.iter().skip(self.key.len()).map(|name| format!("(b.{0} IS DISTINCT FROM a.{0})", quoted(name))),
         );
         let mut columns = vec![
             "CAST(CASE WHEN b._here IS NULL THEN 0 WHEN a._here IS NULL THEN 1 ELSE 2 END AS TINYINT) AS kind"

@@ -182,7 +182,8 @@ impl Pipeline {
 
 /// The snapshot file that an error or one of its causes names.
 fn file_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a str> {
-    match error.downcast_ref::<Error>() {
+    let boxed = || error.downcast_ref::<Box<Error>>().map(AsRef::as_ref);
+    match error.downcast_ref::<Error>().or_else(boxed) {
         Some(Error::Task { file: Some(file), .. } | Error::ReadSnapshotFile { uri: file, .. }) => Some(file),
         _ => error.source().and_then(file_of),
     }

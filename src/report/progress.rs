@@ -40,6 +40,8 @@ struct State {
     shown: Vec<ProgressBar>,
     /// Rows since the step began.
     rows: u64,
+    /// Whether the bars were taken away for good: tasks that are being stopped may still tell something.
+    is_over: bool,
 }
 
 /// A table as the board shows it.
@@ -78,12 +80,18 @@ impl Board {
         AboveBars(self.bars.clone())
     }
 
-    /// Takes all bars away.
+    /// Takes all bars away, for good.
     pub(super) fn clear(&self) {
-        self.total.finish_and_clear();
-        for bar in self.state().shown.drain(..) {
+        let mut state = self.state();
+        if std::mem::replace(&mut state.is_over, true) {
+            return;
+        }
+        for bar in state.shown.drain(..) {
             bar.finish_and_clear();
         }
+        self.total.finish_and_clear();
+        // Lines of bars that were above others may be left.
+        let _ = self.bars.clear();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -93,6 +101,9 @@ impl Board {
     /// A step of a table begins.
     fn begin(&self, table: &str, step: &str, tasks: Tasks, bytes: u64) {
         let mut state = self.state();
+        if state.is_over {
+            return;
+        }
         *state.tasks(table, step) = tasks;
         if self.total.position() >= self.total.length().unwrap_or(0) {
             self.total.reset();
@@ -103,8 +114,13 @@ impl Board {
         self.draw(&mut state);
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    /// So many more bytes are done, and something has changed.
+    fn change(&self, bytes: u64, change: impl FnOnce(&mut State)) {
         let mut state = self.state();
+        if state.is_over {
+            return;
+        }
+        self.total.inc(bytes);
         change(&mut state);
         self.draw(&mut state);
     }
@@ -130,6 +146,9 @@ impl Board {
 
     fn add_rows(&self, written: u64) {
         let mut state = self.state();
+        if state.is_over {
+            return;
+        }
         state.rows += written;
         let seconds = self.total.elapsed().max(Duration::from_millis(1)).as_secs_f64();
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -245,14 +264,13 @@ impl Reporter for Report {
             }
             Event::Rows(written) => self.board.add_rows(written),
             Event::Task { table, step, bytes, .. } => {
-                self.board.total.inc(bytes);
-                self.board.change(|state| state.tasks(table, step).done += 1);
+                self.board.change(bytes, |state| state.tasks(table, step).done += 1);
             }
-            Event::Failed { table, step, .. } => self.board.change(|state| state.tasks(table, step).failed += 1),
+            Event::Failed { table, step, .. } => self.board.change(0, |state| state.tasks(table, step).failed += 1),
             Event::Complete { table, rows } => {
                 let rows = HumanCount(rows);
                 self.line_without_bars(&format!("valid   {table}: {rows} rows in and out agree, _SUCCESS written"));
-                self.board.change(|state| state.line(table).is_complete = true);
+                self.board.change(0, |state| state.line(table).is_complete = true);
             }
         }
     }

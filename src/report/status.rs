@@ -1,8 +1,8 @@
 //! How far tables are: once, or again and again in the same place.
 //!
 //! ```text
-//! table   staged     rows       bytes  published  rows  bytes  running  failed  complete
-//! orders  2 of 4  200,000   12.30 MiB          -     -      -        1       1        no
+//! table   staged  published  running  failed  complete  rows staged      bytes  rows published  bytes
+//! orders  2 of 4          -        1       1        no      200,000  12.30 MiB               -      -
 //! orders: stage group 4 runs for 12 s, 1,024 rows so far
 //! orders: stage group 3 failed, attempt 2, 2026-01-31T00:00:00.000Z: ...
 //! ```
@@ -76,9 +76,12 @@ impl Report {
 /// A table of all tables, then what is running and what failed.
 fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
     let with_sums = statuses.iter().any(|status| status.stage.sums.is_some());
-    let head = ["table", "staged", "rows", "bytes", "published", "rows", "bytes", "running", "failed", "complete"];
-    let keep = |column: usize| with_sums || !matches!(column, 2 | 3 | 5 | 6);
-    let mut rows = vec![head.map(str::to_owned)];
+    // Cut at the right on a narrow terminal.
+    let mut head = vec!["table", "staged", "published", "running", "failed", "complete"];
+    if with_sums {
+        head.extend(["rows staged", "bytes", "rows published", "bytes"]);
+    }
+    let mut rows: Vec<Vec<String>> = vec![head.into_iter().map(str::to_owned).collect()];
     for status in statuses {
         let [staged, published] = [&status.stage, &status.publish];
         let tasks = |step: &StepStatus| step.total.map(|total| format!("{} of {total}", step.done));
@@ -92,22 +95,19 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
             sums.map_or_else(|| "-".to_owned(), |sums| HumanBytes(sums.bytes_written).to_string())
         };
         let running = [staged, published].map(|step| step.running.iter().filter(|task| task.is_alive).count());
-        rows.push([
+        let mut row = vec![
             status.table.clone(),
             tasks(staged).unwrap_or_else(|| "not planned".to_owned()),
-            rows_of(staged),
-            bytes_of(staged),
             tasks(published).unwrap_or_else(|| "-".to_owned()),
-            rows_of(published),
-            bytes_of(published),
             running.iter().sum::<usize>().to_string(),
             (staged.failed + published.failed).to_string(),
             if status.complete { "yes" } else { "no" }.to_owned(),
-        ]);
+        ];
+        if with_sums {
+            row.extend([rows_of(staged), bytes_of(staged), rows_of(published), bytes_of(published)]);
+        }
+        rows.push(row);
     }
-    let kept =
-        |row: [String; 10]| row.into_iter().enumerate().filter(|(at, _)| keep(*at)).map(|(_, cell)| cell).collect();
-    let rows: Vec<Vec<String>> = rows.into_iter().map(kept).collect();
     let mut lines: Vec<String> = table(&rows).lines().map(str::to_owned).collect();
     let steps = || {
         statuses.iter().flat_map(|status| {
@@ -248,8 +248,8 @@ mod tests {
     fn running_failed_and_silent_tasks_are_told_below_the_table() {
         let now = DateTime::parse_from_rfc3339("2026-01-31T00:00:12Z").unwrap().with_timezone(&Utc);
         insta::assert_snapshot!(lines(&[status()], now).join("\n"), @"
-        table   staged     rows      bytes  published  rows  bytes  running  failed  complete
-        orders  2 of 5  201,024  12.00 MiB          -     -      -        1       1        no
+        table   staged  published  running  failed  complete  rows staged      bytes  rows published  bytes
+        orders  2 of 5          -        1       1        no      201,024  12.00 MiB               -      -
         orders: stage group 4 runs for 12 s, 1,024 rows so far
         orders: stage group 5 was running; its process gave no sign of life since 2026-01-30T00:00:00Z
         orders: stage group 3 failed, attempt 2, 2026-01-31T00:00:05Z: stage of lake.orders group 3 failed at a.csv

@@ -33,7 +33,8 @@ fn shown(project: &Project, arguments: &[&str]) -> String {
         (r"(publish .* files?), [0-9.]+ (B|[KM]iB)", "$1, [bytes]"),
         (r#""seconds": [0-9.e-]+"#, r#""seconds": [s]"#),
         (r"(\S) {2,}", "$1  "),
-        (r"( of \d+  \d+)  [0-9.]+ (B|[KM]iB)", "$1  [bytes]"),
+        (r"((yes|no|\[bytes\])  \d+)  [0-9.]+ (B|[KM]iB)", "$1  [bytes]"),
+        (r"(\[bytes\]  \d+)  [0-9.]+ (B|[KM]iB)", "$1  [bytes]"),
         ("[0-9a-f]{32}", "[fingerprint]"),
         (r#""bytes": [0-9]{3,}"#, r#""bytes": [bytes]"#),
     ];
@@ -141,9 +142,9 @@ fn stage_and_publish_are_the_two_halves_and_status_tells_how_far_they_are() {
     valid  none: 0 rows in and out agree, _SUCCESS written
     ");
     insta::assert_snapshot!(shown(&project, &["status", "config.sql"]), @"
-    table  staged  rows  bytes  published  rows  bytes  running  failed  complete
-    orders  2 of 2  4  [bytes]  3 of 3  4  [bytes]  0  0  yes
-    none  1 of 1  0  [bytes]  1 of 1  0  [bytes]  0  0  yes
+    table  staged  published  running  failed  complete  rows staged  bytes  rows published  bytes
+    orders  2 of 2  3 of 3  0  0  yes  4  [bytes]  4  [bytes]
+    none  1 of 1  1 of 1  0  0  yes  0  [bytes]  0  [bytes]
     ");
 }
 

@@ -156,14 +156,18 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
     ];
     let said = said.map(|run| run.failed(1, &[]).stderr);
     let folder = work.path("").canonicalize().unwrap().to_string_lossy().trim_end_matches('/').to_owned();
-    assert_snapshot!(said.concat().replace(&folder, "[dir]"), @"");
+    assert_snapshot!(said.concat().replace(&folder, "[dir]"), @"
+    error: lake.orders cannot be compared with its snapshot of 2026-01-30T00:00:00Z: the key (id) is not unique in the config's snapshot, where 1 of its values name more than one row; name more columns with --key
+    error: lake.orders cannot be compared with its snapshot of 2026-01-30T00:00:00Z: key column 'nr' is not in both
+    error: lake.orders cannot be compared with its snapshot of 2026-01-01T00:00:00Z: [dir]/out/staging/shop/orders/snapshot=2026-01-01T00%3A00%3A00Z is not published; the staging folder has snapshots of: 2026-01-30T00:00:00Z, 2026-01-31T00:00:00Z
+    ");
     let wrong = program().args(["diff", "x.sql", "--against", "yesterday"]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));
 }
 
 #[test]
 fn rows_beyond_the_memory_are_compared_all_the_same() {
-    let select = "SELECT id, day, repeat(note, 40) AS note, unnest(range(0, 300)) AS v";
+    let select = "SELECT id, day, repeat(note, 40) AS words, unnest(range(0, 300)) AS v";
     let tables = TABLES.replace("SELECT id, day, amount, note, tags", select);
     let work = published(&tables, 400, |all| {
         all.remove(5);

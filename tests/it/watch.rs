@@ -57,8 +57,8 @@ fn failed_task_is_named_by_run_and_status_with_its_file_attempt_and_what_to_do()
     ");
     run(&["stage", "--quiet"]);
     assert_snapshot!(run(&["status"]), @"
-    table   staged  rows  bytes  published  rows  bytes  running  failed  complete
-    events  0 of 3     0    [bytes]          -     -      -        0       1        no
+    table   staged  published  running  failed  complete  rows staged  bytes  rows published  bytes
+    events  0 of 3          -        0       1        no            0    [bytes]               -      -
     events: stage group 1 failed, attempt 2, [time]: stage of lake.events group 1 failed
       because cannot read [dir]/export/part-1.csv of snapshot.events; the file may be truncated or not of this format
       because Parser error: Error while parsing value 'none' as type 'Int64' for column 'id' in row 31. Row data: '[none,2026-01-01,x]'
