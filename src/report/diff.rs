@@ -50,7 +50,7 @@ fn details(diff: &TableDiff) {
     }
     let is_partitioned = diff.partitions.iter().any(|partition| !partition.partition.is_empty());
     if is_partitioned {
-        let head = ["", "rows", "files", "bytes", "added", "removed", "changed"].map(str::to_owned).to_vec();
+        let head = ["partition", "rows", "files", "bytes", "added", "removed", "changed"].map(str::to_owned).to_vec();
         let rows = diff.partitions.iter().take(PARTITIONS).map(|partition| {
             let mut row = vec![partition.partition.clone()];
             row.extend(contents(&partition.before, &partition.after));
@@ -58,7 +58,7 @@ fn details(diff: &TableDiff) {
             row
         });
         let rows: Vec<Vec<String>> = [head].into_iter().chain(rows).collect();
-        print(&format!("\nlake.{name} by partition:{}", table(&rows)));
+        print(&format!("\nlake.{name}:\n{}", table(&rows)));
         if diff.partitions.len() > PARTITIONS {
             let more = count(diff.partitions.len() - PARTITIONS, "more partition");
             print(&format!("and {more}; --format json has all"));

@@ -172,14 +172,28 @@ impl State {
     }
 }
 
+impl Line {
+    /// Tables with something to do go first, complete ones last.
+    fn rank(&self) -> u8 {
+        let is_left = |tasks: Tasks| tasks.total.is_some_and(|total| tasks.done < total);
+        match (is_left(self.stage) || is_left(self.publish), self.is_complete) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => 2,
+        }
+    }
+}
+
 /// A line per table, as many as have room above the total and the cursor; the others are counted in the last one.
 fn lines(tables: &[Line], width: usize, height: usize) -> Vec<String> {
     let room = height.saturating_sub(2).max(1);
-    let chosen: Vec<&Line> = if tables.len() <= room {
-        tables.iter().collect()
-    } else {
-        tables.iter().filter(|line| !line.is_complete).take(room - 1).collect()
-    };
+    let mut chosen: Vec<usize> = (0..tables.len()).collect();
+    if tables.len() > room {
+        chosen.sort_by_key(|&table| tables[table].rank());
+        chosen.truncate(room - 1);
+        chosen.sort_unstable();
+    }
+    let chosen: Vec<&Line> = chosen.into_iter().map(|table| &tables[table]).collect();
     let name = chosen.iter().map(|line| line.table.chars().count()).max().unwrap_or(0).min(width / 4);
     let number =
         |tasks: &Tasks| tasks.total.map_or_else(|| "-".to_owned(), |total| format!("{} of {total}", tasks.done));
@@ -314,12 +328,15 @@ mod tests {
     }
 
     #[test]
-    fn tables_without_room_are_counted_and_complete_ones_make_room() {
-        let mut tables: Vec<Line> = (0..20).map(|n| line(&format!("t{n}"), (n, 20), None)).collect();
-        tables[0].is_complete = true;
+    fn tables_without_room_are_counted_and_those_with_nothing_to_do_make_room() {
+        let mut tables: Vec<Line> = (0..20).map(|n| line(&format!("t{n}"), (n % 2, 1), None)).collect();
+        tables[1].is_complete = true;
         assert_eq!(lines(&tables, 80, 22).len(), 20);
         let shown = lines(&tables, 80, 8);
-        assert!(shown[0].starts_with("t1 ") && shown.len() == 6, "{shown:?}");
+        let names: Vec<&str> = shown.iter().filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(names, ["t0", "t2", "t4", "t6", "t8", "and"]);
         assert_eq!(shown[5], "and 15 more tables, 1 complete");
+        let shown = lines(&tables, 80, 19);
+        assert!(shown[1].starts_with("t2 "), "complete tables go first: {shown:?}");
     }
 }

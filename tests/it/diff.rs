@@ -85,7 +85,24 @@ fn known(all: &mut Vec<Value>) {
 #[test]
 fn known_changes_are_counted_by_partition_and_shown() {
     let work = published(TABLES, 60, known);
-    assert_snapshot!(masked(&diff(&work, &["--key", "id", "--samples", "2"]).ok().stdout), @"");
+    assert_snapshot!(masked(&diff(&work, &["--key", "id", "--samples", "2"]).ok().stdout), @"
+    table  rows  files  bytes  partitions  added  removed  changed
+    orders  60  4  [bytes]  3 of 4 differ  2  2  4
+
+    lake.orders:
+    partition  rows  files  bytes  added  removed  changed
+    day=2026-01-01  18 -> 17  1  [bytes]  1  1  3
+    day=2026-01-02  18 -> 19  1  [bytes]  0  0  1
+    day=__HIVE_DEFAULT_PARTITION__  6  1  [bytes]  1  1  0
+
+    lake.orders, some rows:
+    + id 60: amount NULL, day 2026-01-01, note NULL, tags [0, 0]
+    + id 69: amount 17.25, day NULL, note note 69, tags [1, 0]
+    - id 19: amount 4.75, day NULL, note note 19, tags [1, 1]
+    - id 3: amount 0.75, day 2026-01-01, note note 3, tags [1, 0]
+    ~ id 6: note note 6 -> another
+    ~ id 12: note NULL -> not NULL
+    ");
     let found = diff_json(&work, &["--key", "id", "--samples", "9"]);
     assert_eq!(found["rows"], json!({"added": 2, "removed": 2, "changed": 4}), "{found:#}");
     assert_eq!((&found["before"]["rows"], &found["after"]["rows"]), (&json!(60), &json!(60)));
