@@ -148,7 +148,12 @@ impl Pipeline {
         if staged.tasks > 0 && merged.tasks > 0 {
             return Ok(left.estimate(plan.details.snapshot_time.clone(), staged, merged));
         }
-        let Some((time, ledger)) = earlier(&self.project, plan).await? else {
+        let earlier = earlier(&self.project, plan).await.unwrap_or_else(|error| {
+            // Not every user may list a whole staging folder.
+            tracing::debug!(%error, "no earlier snapshot to estimate by");
+            None
+        });
+        let Some((time, ledger)) = earlier else {
             return Ok(left.estimate(plan.details.snapshot_time.clone(), staged, merged));
         };
         let other = Timings::read(&ledger, Step::StagingFileGroups).await?;
