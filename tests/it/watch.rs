@@ -50,22 +50,22 @@ fn failed_task_is_named_by_run_and_status_with_its_file_attempt_and_what_to_do()
         masked(&format!("{}{}", run.stdout, run.stderr), &work)
     };
     assert_snapshot!(run(&["run", "--quiet", "--var", "export=export", "--var", "api_token=abc"]), @"
-    error: stage of lake.events group 1 failed
+    error: stage of lake.events group 2 failed
       because cannot read [dir]/export/part-1.csv of snapshot.events; the file may be truncated or not of this format
       because Parser error: Error while parsing value 'none' as type 'Int64' for column 'id' in row 31. Row data: '[none,2026-01-01,x]'
       what is done stays done; to go on, run the same command again: snaplake run [dir]/job.sql --quiet --var export=export --var api_token=*** --threads 1
     ");
     run(&["stage", "--quiet"]);
     assert_snapshot!(run(&["status"]), @"
-    table   staged  published  running  failed  complete  rows staged  bytes  rows published  bytes
-    events  0 of 3          -        0       1        no            0    [bytes]               -      -
-    events: stage group 1 failed, attempt 2, [time]: stage of lake.events group 1 failed
+    table   staged  published  running  failed  complete  rows staged     bytes  rows published  bytes
+    events  1 of 3          -        0       1        no           30  [bytes]               -      -
+    events: stage group 2 failed, attempt 2, [time]: stage of lake.events group 2 failed
       because cannot read [dir]/export/part-1.csv of snapshot.events; the file may be truncated or not of this format
       because Parser error: Error while parsing value 'none' as type 'Int64' for column 'id' in row 31. Row data: '[none,2026-01-01,x]'
     ");
     assert_snapshot!("status_json", run(&["status", "--format", "json"]));
     // The command of an outside scheduler counts on.
-    run(&["stage", "--table", "events", "--group", "1"]);
+    run(&["stage", "--table", "events", "--group", "2"]);
     let status = work.snaplake(&["status", "--format", "json"]).ok();
     let status: Value = serde_json::from_str(&status.stdout).unwrap();
     let failures = status["tables"][0]["stage"]["failures"].as_array().unwrap();
