@@ -5,6 +5,7 @@
 //!     manifests/manifest-summary.json, manifest-data.parquet
 //!     manifests/snapshot-file-groups/{manifest-summary,manifest-data}/...
 //!     manifests/staging-file-groups/ partition-file-groups/ datalake-file-groups/
+//!         manifest-summary/{manifest-summary-N.json, failed-N.json, running-*.json}
 //!     manifests/validation.json
 //!     datalake/{D}/{S}/{T}/{k1}={v1}/.../<file>.parquet
 //! {datalake}/{D}/{T}/snapshot={TIME}/{D}/{S}/{T}/{k1}={v1}/.../<file>.parquet

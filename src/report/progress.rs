@@ -66,12 +66,13 @@ impl Board {
     pub(super) fn new(is_shown: bool) -> Self {
         let target = if is_shown { ProgressDrawTarget::stderr_with_hz(8) } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
-        let total = bars.add(ProgressBar::no_length());
-        total.set_length(0);
+        // Nothing is drawn before the first step begins.
+        let total = ProgressBar::new(0);
         let template = "[{wide_bar}] {bytes}/{total_bytes}{prefix} eta {eta}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             total.set_style(style.progress_chars("=> "));
         }
+        let total = bars.add(total);
         Self { bars, total, is_shown, state: Mutex::default() }
     }
 

@@ -39,6 +39,7 @@ impl Report {
 
     /// Begins to watch: in place on a terminal, otherwise a line per table whenever something has changed.
     pub(crate) fn watch(&self) -> Watch {
+        self.board.clear();
         let terminal = (self.format == OutputFormat::Human).then(Term::buffered_stdout).filter(Term::is_term);
         Watch { terminal, shown: Vec::new() }
     }
