@@ -24,8 +24,8 @@ fn row(id: u32) -> Value {
     json!({
         "id": if id == 7 { Value::Null } else { json!(id) },
         "day": if id % 10 == 9 { Value::Null } else { json!(format!("2026-01-0{}", id % 3 + 1)) },
-        "amount": if id % 5 == 0 { Value::Null } else { json!(f64::from(id) / 4.0) },
-        "note": if id % 4 == 0 { Value::Null } else { json!(format!("note {id}")) },
+        "amount": if id.is_multiple_of(5) { Value::Null } else { json!(f64::from(id) / 4.0) },
+        "note": if id.is_multiple_of(4) { Value::Null } else { json!(format!("note {id}")) },
         "tags": [id % 2, id % 3],
     })
 }
