@@ -8,14 +8,27 @@ use std::io::{self, ErrorKind};
 
 use datafusion::error::DataFusionError;
 
+use crate::error::Error as Failure;
+
 /// `EMFILE` and `ENFILE` of Linux, macOS and the BSDs, for which [`ErrorKind`] has no name.
 const TOO_MANY_OPEN_FILES: [i32; 2] = [24, 23];
 
 /// What to do, for an error or one of its causes.
 pub(crate) fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(Failure::Store { action: "read" | "list", source, .. }) = error.downcast_ref()
+        && is_denied(source)
+    {
+        return Some("make that place readable for this user, or choose another one");
+    }
     let here = error.downcast_ref::<io::Error>().and_then(about_io);
     let here = here.or_else(|| error.downcast_ref::<DataFusionError>().and_then(about_engine));
     here.or_else(|| error.source().and_then(advice))
+}
+
+/// Whether the operating system said no.
+fn is_denied(error: &(dyn Error + 'static)) -> bool {
+    let here = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    here == Some(ErrorKind::PermissionDenied) || error.source().is_some_and(is_denied)
 }
 
 fn about_io(error: &io::Error) -> Option<&'static str> {
@@ -55,6 +68,14 @@ mod tests {
         assert!(advice(&engine).is_some_and(|advice| advice.starts_with("free space")));
         let in_io = io::Error::other(engine);
         assert!(advice(&in_io).is_some_and(|advice| advice.starts_with("free space")));
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_to_be_made_readable_not_writable() {
+        let denied = io::Error::from(ErrorKind::PermissionDenied);
+        let source = object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(denied) };
+        let error = Failure::Store { action: "list", uri: "/x".to_owned(), source };
+        assert!(advice(&error).is_some_and(|advice| advice.contains("readable")));
     }
 
     #[test]

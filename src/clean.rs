@@ -6,30 +6,34 @@
 //! staging       files of tasks that were not committed; all of them, if wanted, once the lake is complete
 //! lake          files of tasks that were not committed, known by the names that this plan gives
 //! local         half files, whose names end in '#' and a number
+//! S3            multipart uploads that nobody ended
 //! ```
 //!
 //! A file that a manifest lists is never touched, nor is a file in the lake's folder whose name this plan does not give. A task
 //! that is still running has written files that no manifest lists yet: therefore the age, below which nothing counts
-//! as garbage. Not seen: parts of multipart uploads of a process that was killed; buckets have a lifecycle rule for them.
+//! as garbage. Not seen: unended uploads to Google and Azure, and to servers that do not list them.
 
 use std::collections::{BTreeSet, HashSet};
+use std::error::Error as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
 use crate::compaction::plan::{PartitionDetails, PartitionGroup};
 use crate::compaction::run::file_stem;
+use crate::config::LakeTable;
 use crate::error::{Error, Result};
 use crate::lake::HiveLake;
 use crate::layout::{Location, Step, TableLayout, failed_number, is_running};
 use crate::manifest::Ledger;
-use crate::manifest::ledger::store_error;
+use crate::manifest::ledger::{delete_all, store_error};
 use crate::pipeline::Pipeline;
+use crate::session::{Stores, Unfinished};
 use crate::staging::plan::{self, PlanDetails};
 
 /// What to look for, and what to do with it.
@@ -43,13 +47,20 @@ pub struct CleanOptions {
     pub older_than: Duration,
 }
 
+impl CleanOptions {
+    /// The latest time of what is old enough; `None` for an age beyond all times.
+    fn youngest(&self) -> Option<DateTime<Utc>> {
+        chrono::TimeDelta::from_std(self.older_than).ok().and_then(|age| Utc::now().checked_sub_signed(age))
+    }
+}
+
 /// Why a file is garbage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// No manifest lists it.
     Uncommitted,
-    /// Half a local file.
+    /// Half a local file, or a multipart upload that nobody ended.
     Unfinished,
     /// A staging file of a complete lake table.
     Published,
@@ -66,6 +77,9 @@ pub struct Garbage {
     pub bytes: u64,
     /// Why.
     pub why: Why,
+    /// The server's name for a multipart upload that nobody ended; its bytes are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload: Option<String>,
 }
 
 /// Garbage of all tables of the project, by uri; removed if the options say so.
@@ -82,17 +96,24 @@ pub async fn clean(pipeline: &Pipeline, options: CleanOptions) -> Result<Vec<Gar
             Table { name: &lake.name, layout: ledger.layout(), listed, drop_staging: options.staging && is_complete };
         let mut found = Vec::new();
         for folder in [table.layout.root(), table.layout.lake()] {
-            let store = pipeline.engine().stores().open(folder).await?;
-            let garbage = table.garbage(&store, folder, options.older_than).await?;
-            if options.remove {
-                remove(&store, folder, &garbage).await?;
-            }
-            found.extend(garbage);
+            found.extend(table.clean(pipeline, folder, options).await?);
         }
         found.sort_by(|a, b| a.uri.cmp(&b.uri));
         all.extend(found);
     }
     Ok(all)
+}
+
+/// Removes the files that publish tasks of a table wrote into its lake and did not commit, of any age.
+///
+/// # Errors
+/// As [`clean`].
+pub(crate) async fn clear_lake(pipeline: &Pipeline, lake: &LakeTable) -> Result<()> {
+    let ledger = plan::ledger(pipeline.engine(), pipeline.project(), lake).await?;
+    let listed = Listed::read(&ledger).await?;
+    let table = Table { name: &lake.name, layout: ledger.layout(), listed, drop_staging: false };
+    let options = CleanOptions { remove: true, staging: false, older_than: Duration::ZERO };
+    table.clean(pipeline, table.layout.lake(), options).await.map(drop)
 }
 
 /// What the manifests of a table say.
@@ -192,22 +213,59 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
+    /// Garbage below one folder, removed if the options say so.
+    async fn clean(&self, pipeline: &Pipeline, folder: &Location, options: CleanOptions) -> Result<Vec<Garbage>> {
+        let store = pipeline.engine().stores().open(folder).await?;
+        let Some(youngest) = options.youngest() else { return Ok(Vec::new()) };
+        let mut garbage = self.garbage(&store, folder, youngest).await?;
+        let uploads = self.uploads(pipeline.engine().stores(), folder, youngest).await;
+        if options.remove {
+            remove(&store, folder, &garbage).await?;
+            for upload in &uploads {
+                pipeline.engine().stores().abort(folder, upload).await?;
+            }
+        }
+        garbage.extend(uploads.into_iter().map(|upload| Garbage {
+            table: self.name.to_owned(),
+            uri: folder.with_key(&upload.key).uri(),
+            bytes: 0,
+            why: Why::Unfinished,
+            upload: Some(upload.id),
+        }));
+        Ok(garbage)
+    }
+
+    /// Uploads of this table that nobody ended. Not every user may list them, nor does every server.
+    async fn uploads(&self, stores: &Stores, folder: &Location, youngest: DateTime<Utc>) -> Vec<Unfinished> {
+        let mut uploads = stores.unfinished(folder).await.unwrap_or_else(|error| {
+            let why = error.source().map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(%folder, why, "multipart uploads cannot be listed; a lifecycle rule of the bucket ends them");
+            Vec::new()
+        });
+        let is_ours = |key: &str| !self.layout.lake().holds(&folder.with_key(key)) || self.is_named_by_plan(key);
+        uploads.retain(|upload| upload.at <= youngest && is_ours(&upload.key));
+        uploads
+    }
+
+    /// Whether the name of a lake file, or of one that is not whole, is one that the plan gives.
+    fn is_named_by_plan(&self, key: &str) -> bool {
+        let name = key.rsplit('/').next().unwrap_or_default().trim_start_matches('.');
+        self.listed.stems.contains(name.rsplit_once('-').map_or("", |(stem, _)| stem))
+    }
+
     /// Garbage below one folder: one LIST, and a look at the disk where it is local.
     async fn garbage(
         &self,
         store: &Arc<dyn ObjectStore>,
         folder: &Location,
-        older_than: Duration,
+        youngest: DateTime<Utc>,
     ) -> Result<Vec<Garbage>> {
-        // An age beyond all times means that nothing is old enough.
-        let youngest = chrono::TimeDelta::from_std(older_than).ok().and_then(|age| Utc::now().checked_sub_signed(age));
-        let Some(youngest) = youngest else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         let mut add = |location: &Location, bytes: u64, modified: DateTime<Utc>, half: bool| {
             if let Some(why) = self.why(location, half)
                 && modified <= youngest
             {
-                found.push(Garbage { table: self.name.to_owned(), uri: location.uri(), bytes, why });
+                found.push(Garbage { table: self.name.to_owned(), uri: location.uri(), bytes, why, upload: None });
             }
         };
         let failed = |source| store_error("list", folder, source);
@@ -231,9 +289,8 @@ impl Table<'_> {
     fn why(&self, location: &Location, is_half: bool) -> Option<Why> {
         let uri = location.uri();
         if self.layout.lake().holds(location) {
-            let name = uri.rsplit('/').next().unwrap_or_default();
-            let stem = name.trim_start_matches('.').rsplit_once('-').map_or("", |(stem, _)| stem);
-            let is_ours = self.listed.stems.contains(stem) || (is_half && name.starts_with("_SUCCESS#"));
+            let is_mark = || uri.rsplit('/').next().is_some_and(|name| name.starts_with("_SUCCESS#"));
+            let is_ours = self.is_named_by_plan(&uri) || (is_half && is_mark());
             return match is_half {
                 _ if !is_ours || self.listed.files.contains(uri.as_str()) => None,
                 true => Some(Why::Unfinished),
@@ -290,12 +347,5 @@ async fn remove(store: &Arc<dyn ObjectStore>, folder: &Location, garbage: &[Garb
         }
     }
     let keys = whole.iter().map(|file| Location::from_uri(&file.uri)?.key()).collect::<Result<Vec<_>>>()?;
-    let mut removals = store.delete_stream(futures::stream::iter(keys).map(Ok).boxed());
-    while let Some(removed) = removals.next().await {
-        match removed {
-            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(source) => return Err(store_error("delete", folder, source)),
-        }
-    }
-    Ok(())
+    delete_all(store, folder, keys).await
 }

@@ -1,6 +1,7 @@
 //! The command line: clap types and one short function per subcommand.
 //!
-//! Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 130 interrupted (143 by SIGTERM).
+//! Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 4 an audit failed, 130 interrupted (143 by
+//! SIGTERM).
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -13,27 +14,32 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use datafusion_cli::print_format::PrintFormat;
 
 use crate::clean::{CleanOptions, clean};
-use crate::config::{ByteSize, Variables, load, snapshot_time};
+use crate::config::{self, ByteSize, Variables, duration, load};
 use crate::diff::{DiffOptions, diff};
 use crate::error::{Error, Result, caught};
+use crate::init::{InitOptions, init, snapshot_time};
 use crate::layout::Step;
 use crate::pipeline::{Pipeline, StatusReader, TaskSpec};
+use crate::replan::replan;
 use crate::report::{LogFormat, OutputFormat, Report, Verbosity};
 use crate::session::{Engine, EngineOptions, Stores};
 use crate::write::uploads_ended;
 
 const EXAMPLES: &str = "\
 Examples:
+  snaplake init s3://bucket/export -o configs/shop.sql   look at an export and write a config for it
   snaplake plan configs/shop.sql                     what would be done; writes nothing
   snaplake run configs/shop.sql                      stage, publish, validate; again: only what is missing
   snaplake run configs/shop.sql --table orders --memory-limit 2GB
   snaplake stage configs/shop.sql                    the first half; then look at it:
   snaplake query configs/shop.sql -c 'SELECT count(*) FROM staging.orders'
+  snaplake audit configs/shop.sql                    what must return no rows; publish and run do it too
   snaplake publish configs/shop.sql                  the second half
   snaplake plan configs/shop.sql --format json       the task list for an outside scheduler; its workers run
   snaplake stage configs/shop.sql --table orders --group 7
 
-Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 130 interrupted (143 by SIGTERM)";
+Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 4 an audit failed,
+            130 interrupted (143 by SIGTERM)";
 
 /// Turns database snapshots into a partitioned, sorted, proven data lake, in SQL.
 #[derive(Debug, Parser)]
@@ -45,6 +51,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look at a folder, bucket or prefix, and write a config and one SQL file per table.
+    #[command(after_help = INIT_EXAMPLES)]
+    Init(InitArguments),
     /// Show what would be done, what is done, how long the rest takes, and what will cost trouble. Writes nothing.
     Plan {
         #[command(flatten)]
@@ -60,17 +69,26 @@ enum Command {
         #[command(flatten)]
         task: Task,
     },
-    /// Second half: staging files become the lake; then validate it and mark it with _SUCCESS.
+    /// Run the audits over what is staged: each must return no rows.
+    #[command(after_help = AUDIT_EXAMPLES)]
+    Audit {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Second half: audit what is staged, make it the lake, validate that and mark it with _SUCCESS.
     Publish {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
         task: Task,
     },
-    /// Both halves. A rerun does only what is missing.
+    /// Both halves with the audits between them. A rerun does only what is missing.
     Run {
         #[command(flatten)]
         common: Common,
+        /// First plan anew, from the files and the config as they are now; refused for tables that are partly published.
+        #[arg(long)]
+        replan: bool,
     },
     /// Show how far each table is: tasks done, running and failed, rows and bytes so far.
     #[command(after_help = STATUS_EXAMPLES)]
@@ -87,7 +105,7 @@ enum Command {
         #[command(flatten)]
         common: Common,
         /// Time of the other snapshot, which is published too, such as 2013-12-30T23:59:59Z.
-        #[arg(long, value_name = "TIME", value_parser = parse_time)]
+        #[arg(long, value_name = "TIME", value_parser = parse_against)]
         against: String,
         /// Column that names a row, or several with commas between: rows are compared too.
         #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
@@ -141,6 +159,27 @@ enum Command {
     },
 }
 
+const AUDIT_EXAMPLES: &str = "\
+Examples:
+  snaplake audit configs/shop.sql
+  snaplake audit configs/shop.sql --table orders          only the audits that hold back this table
+  snaplake query configs/shop.sql -c 'SELECT * FROM audit.orders_have_a_customer'
+
+An audit is CREATE VIEW audit.name AS SELECT ..., or a property in WITH, such as not_null = ARRAY['id'].
+The first 1,000 rows that one finds are kept as a Parquet file in the staging folder. One that passed does
+not run again until what is staged or its text has changed.";
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  snaplake init export -o configs/shop.sql                what it found, and what to type next
+  snaplake init s3://bucket/exports/shop/ -o configs/shop.sql --database shop
+  snaplake init gs://bucket/export -o configs/shop.sql --snapshot-time 2026-01-31T00:00:00Z --force
+
+It writes the config, and models to sql/shop/ (beside the folder configs, else beside the config). It reads file names,
+Parquet footers, and a bounded part of the files, never more than some hundred MB, and it tries each SELECT on that.
+What it knows: Parquet, CSV and NDJSON, plain or compressed, by content; exports of RDS and Aurora, of DynamoDB, and
+manifests of s3manifesto. Everything in the files is a proposal: change it.";
+
 const QUERY_EXAMPLES: &str = "\
 Examples:
   snaplake query configs/shop.sql
@@ -169,7 +208,7 @@ Examples:
   snaplake clean configs/shop.sql --remove --older-than 0s  remove it at once: nothing else is running
   snaplake clean configs/shop.sql --remove --staging      free the staging files of published tables
 
-Parts of unfinished uploads on S3 are not seen: give the bucket a lifecycle rule that aborts incomplete multipart uploads.";
+Multipart uploads to S3 that a killed run began are listed and aborted, too, if the credentials may list them.";
 
 /// What all commands that work on a config take.
 #[derive(Debug, Args)]
@@ -197,6 +236,13 @@ struct CommonOptions {
     /// Tasks at once [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+/// How much is said.
+#[derive(Debug, Args)]
+struct Talk {
     /// Print only the result and errors.
     #[arg(short, long)]
     quiet: bool,
@@ -206,6 +252,32 @@ struct CommonOptions {
     /// Form of log lines on standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     log_format: LogFormat,
+}
+
+#[derive(Debug, Args)]
+struct InitArguments {
+    /// Folder, file or URL of the export: a path, s3://, gs:// or az://.
+    location: String,
+    /// The config to write, such as configs/shop.sql.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Name of the database [default: from the export or the location].
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    database: Option<String>,
+    /// Its schema [default: from the export, else public].
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    schema: Option<String>,
+    /// Time of the snapshot, RFC 3339 [default: from the export, else of the newest file].
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    snapshot_time: Option<String>,
+    /// Replace files that exist.
+    #[arg(long)]
+    force: bool,
+    /// Result on standard output: a table for people, or JSON.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT")]
+    format: OutputFormat,
+    #[command(flatten)]
+    talk: Talk,
 }
 
 #[derive(Debug, Args)]
@@ -220,26 +292,25 @@ fn parse_variable(text: &str) -> Result<(String, String), String> {
     if name.is_empty() { Err("the name is empty".to_owned()) } else { Ok((name.to_owned(), value.to_owned())) }
 }
 
+fn parse_name(text: &str) -> Result<String, String> {
+    let is_name = !text.trim().is_empty() && text != "." && text != "..";
+    is_name.then(|| text.to_owned()).ok_or_else(|| "write a name".to_owned())
+}
+
+fn parse_time(text: &str) -> Result<String, String> {
+    snapshot_time(text).ok_or_else(|| "write a time such as 2026-01-31T00:00:00Z".to_owned())
+}
+
 fn parse_size(text: &str) -> Result<u64, String> {
     ByteSize::parse(text).map(|size| size.0).ok_or_else(|| "write a size such as 512MB, 4GiB or 1000000".to_owned())
 }
 
-fn parse_time(text: &str) -> Result<String, String> {
-    snapshot_time(text).ok_or_else(|| "write RFC 3339 with a zone, such as 2013-12-31T23:59:59Z".to_owned())
+fn parse_against(text: &str) -> Result<String, String> {
+    config::snapshot_time(text).ok_or_else(|| "write RFC 3339 with a zone, such as 2013-12-31T23:59:59Z".to_owned())
 }
 
 fn parse_age(text: &str) -> Result<Duration, String> {
-    let wrong = || "write an age such as 0s, 30m, 12h or 7d".to_owned();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
-    let unit = match &text[digits..] {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(wrong)
+    duration(text).ok_or_else(|| "write an age such as 0s, 30m, 12h or 7d".to_owned())
 }
 
 /// How often a watch looks.
@@ -274,9 +345,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return Report::usage(&error),
     };
-    let Some(options) = cli.command.options() else { return completions(&cli.command) };
-    let verbosity = Verbosity { quiet: options.quiet, verbose: options.verbose, log: options.log_format };
+    let Some(talk) = cli.command.talk() else { return completions(&cli.command) };
+    let verbosity = Verbosity { quiet: talk.quiet, verbose: talk.verbose, log: talk.log_format };
     let report = Report::new(verbosity, cli.command.format());
+    // Each panic becomes an error with a place; its own words are those of a defect, and are for logs.
+    std::panic::set_hook(Box::new(|panic| tracing::debug!(%panic)));
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(blocking_threads()).build()
         {
@@ -312,14 +385,22 @@ impl Command {
         match self {
             Self::Plan { common, .. }
             | Self::Stage { common, .. }
+            | Self::Audit { common }
             | Self::Publish { common, .. }
-            | Self::Run { common }
+            | Self::Run { common, .. }
             | Self::Status { common, .. }
             | Self::Diff { common, .. }
             | Self::Validate { common, .. }
             | Self::Clean { common, .. } => Some(&common.options),
             Self::Query { common, .. } => Some(common),
-            Self::Completions { .. } => None,
+            Self::Init(_) | Self::Completions { .. } => None,
+        }
+    }
+
+    fn talk(&self) -> Option<&Talk> {
+        match self {
+            Self::Init(arguments) => Some(&arguments.talk),
+            other => other.options().map(|options| &options.talk),
         }
     }
 
@@ -327,18 +408,23 @@ impl Command {
         match self {
             Self::Plan { common, .. }
             | Self::Stage { common, .. }
+            | Self::Audit { common }
             | Self::Publish { common, .. }
-            | Self::Run { common }
+            | Self::Run { common, .. }
             | Self::Status { common, .. }
             | Self::Diff { common, .. }
             | Self::Validate { common, .. }
             | Self::Clean { common, .. } => common.format,
+            Self::Init(arguments) => arguments.format,
             Self::Query { .. } | Self::Completions { .. } => OutputFormat::Human,
         }
     }
 }
 
 async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
+    if let Command::Init(arguments) = command {
+        return init_config(arguments, report).await;
+    }
     let Some(options) = command.options() else { return Ok(()) };
     let variables = Variables { named: options.variables.iter().cloned().collect(), ..Variables::default() };
     let mut project = load(&options.config, &variables)?;
@@ -363,8 +449,14 @@ async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
             report.statuses(&pipeline.status().await?);
             Ok(())
         }
+        Command::Audit { .. } => pipeline.audit().await.map(|verdicts| report.audits(&verdicts)),
         Command::Publish { .. } => pipeline.publish().await.map(|tables| report.tables(&tables, &requests())),
-        Command::Run { .. } => pipeline.run().await.map(|tables| report.tables(&tables, &requests())),
+        Command::Run { replan: is_new, .. } => {
+            if *is_new {
+                replan(&pipeline).await?;
+            }
+            pipeline.run().await.map(|tables| report.tables(&tables, &requests()))
+        }
         Command::Status { watch, .. } => status(&pipeline, report, *watch).await,
         Command::Diff { against, key, samples, .. } => {
             let options = DiffOptions { against: against.clone(), key: key.clone(), samples: *samples };
@@ -378,8 +470,23 @@ async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
             clean(&pipeline, options).await.map(|garbage| report.garbage(&garbage, options.remove))
         }
         Command::Query { commands, format, .. } => query(&pipeline, report, commands, format).await,
-        Command::Completions { .. } => Ok(()),
+        Command::Init(_) | Command::Completions { .. } => Ok(()),
     }
+}
+
+async fn init_config(arguments: &InitArguments, report: &Arc<Report>) -> Result<()> {
+    let engine = Arc::new(Engine::new(Stores::default(), EngineOptions::default()));
+    let options = InitOptions {
+        location: arguments.location.clone(),
+        output: arguments.output.clone(),
+        database: arguments.database.clone(),
+        schema: arguments.schema.clone(),
+        snapshot_time: arguments.snapshot_time.clone(),
+        force: arguments.force,
+    };
+    let found = Box::pin(init(&engine, &options)).await?;
+    report.initialized(&found, &engine.stores().requests());
+    Ok(())
 }
 
 async fn plan(pipeline: &Arc<Pipeline>, report: &Report, config: &std::path::Path, explain: bool) -> Result<()> {

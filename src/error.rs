@@ -8,10 +8,13 @@ use std::any::Any;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 use futures::FutureExt;
+
+use crate::verdict::Verdict;
 
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -149,6 +152,40 @@ pub enum Error {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A location in which `init` sees no table.
+    #[error("no table was found in {location}: {why}")]
+    NothingFound {
+        /// As resolved.
+        location: String,
+        /// What is there instead.
+        why: String,
+    },
+    /// A location with more groups of files than `init` tells apart.
+    #[error("{location} has more than {limit} folders and kinds of files; name a folder below it")]
+    TooManyFolders {
+        /// As resolved.
+        location: String,
+        /// How many may be.
+        limit: usize,
+    },
+    /// `init` would replace a file.
+    #[error("{path} exists; add --force to replace it, or name another file with -o")]
+    OutputExists {
+        /// The file.
+        path: String,
+    },
+    /// `init` would write beside models that its config would take in.
+    #[error("{path} lies where the models go, and the config would take it in; move it, or name another file with -o")]
+    ForeignModel {
+        /// The file.
+        path: String,
+    },
+    /// `-o` names no file of SQL.
+    #[error("'{path}' is not a file to write a config to; name one that ends with .sql, such as configs/shop.sql")]
+    OutputFile {
+        /// As given.
+        path: String,
+    },
     /// Somebody committed something else under the same task.
     #[error(
         "{uri} exists with other content (fingerprint {theirs}, ours {ours}); \
@@ -164,8 +201,8 @@ pub enum Error {
     },
     /// The config no longer says what the staged plan was made from.
     #[error(
-        "lake.{table} was planned {planned_at} with another {what}; set a new snaplake.snapshot_time, \
-         or remove {staging} to plan it anew"
+        "lake.{table} was planned {planned_at} with another {what}; plan it anew with `snaplake run --replan` while \
+         nothing of it is published, or set a new snaplake.snapshot_time"
     )]
     PlanChanged {
         /// Lake table.
@@ -174,8 +211,19 @@ pub enum Error {
         planned_at: String,
         /// SELECT, properties, ...
         what: &'static str,
-        /// Staging folder.
-        staging: String,
+    },
+    /// A new plan was asked for, but files of the old one are published.
+    #[error(
+        "lake.{table} cannot be planned anew: {done} of its publish groups are done in {location}; go on without \
+         --replan (or name other tables with --table), or set a new snaplake.snapshot_time"
+    )]
+    AlreadyPublished {
+        /// Lake table.
+        table: String,
+        /// Publish groups with a manifest.
+        done: usize,
+        /// Lake location.
+        location: String,
     },
     /// A declared column that none of the files has.
     #[error("column '{column}' is declared for snapshot.{table}, but no file has it{}", did_you_mean(nearest))]
@@ -302,6 +350,15 @@ pub enum Error {
         /// What it said.
         message: String,
     },
+    /// A task took longer than the user allows.
+    #[error(
+        "not done within snaplake.task_timeout, {seconds} s; if no store hangs, set a longer time or smaller groups \
+         (file_group_size), then run the same command again"
+    )]
+    Timeout {
+        /// What the user allows.
+        seconds: u64,
+    },
     /// The query engine failed.
     #[error(transparent)]
     Engine(#[from] DataFusionError),
@@ -321,6 +378,32 @@ pub enum Error {
         table: String,
         /// What differs, with both numbers.
         reason: String,
+    },
+    /// Audits found rows.
+    #[error("{}", audits_failed(verdicts))]
+    AuditsFailed {
+        /// What all audits came to, also those that passed.
+        verdicts: Vec<Verdict>,
+    },
+    /// An audit could not be run to its end.
+    #[error("{audit} could not run, so nothing was published")]
+    Audit {
+        /// Its name.
+        audit: String,
+        #[source]
+        /// Why.
+        source: Box<Self>,
+    },
+    /// A task was asked for whose table has not passed its audits.
+    #[error(
+        "lake.{table} is not audited: {} did not run over what is staged now; run `snaplake audit` first",
+        audits.join(", ")
+    )]
+    NotAudited {
+        /// Lake table.
+        table: String,
+        /// Audits that have to run.
+        audits: Vec<String>,
     },
     /// A store that would let two runs commit one task.
     #[error(
@@ -387,6 +470,22 @@ fn in_partition(partition: &Option<String>) -> String {
     partition.as_ref().map(|partition| format!(" ({partition})")).unwrap_or_default()
 }
 
+fn audits_failed(verdicts: &[Verdict]) -> String {
+    let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.passed()).collect();
+    let found = failed.iter().map(|verdict| {
+        let rows = if verdict.rows == 1 { "row" } else { "rows" };
+        format!("{} found {} {rows}", verdict.audit, verdict.rows)
+    });
+    let found = found.collect::<Vec<_>>().join(", ");
+    format!("{} of {} audits failed, so nothing was published: {found}", failed.len(), verdicts.len())
+}
+
+/// What is not done in time as an error; what it has begun is dropped.
+pub(crate) async fn within<T>(limit: Option<Duration>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let Some(limit) = limit else { return work.await };
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(Error::Timeout { seconds: limit.as_secs() }))
+}
+
 fn at_file(file: &Option<String>) -> String {
     file.as_ref().map(|file| format!(" at {file}")).unwrap_or_default()
 }
@@ -397,7 +496,8 @@ fn store_hint(source: &object_store::Error) -> &'static str {
         other if other.to_string().contains("NoSuchBucket") => ": the bucket does not exist",
         object_store::Error::NotFound { .. } => ": it does not exist",
         object_store::Error::Precondition { .. } => {
-            ": it was changed after it was planned; plan again with another snaplake.snapshot_time"
+            ": it was changed after it was planned; plan anew with `snaplake run --replan` while nothing is published, \
+             or set a new snaplake.snapshot_time"
         }
         object_store::Error::PermissionDenied { .. } => ": the credentials do not allow it",
         object_store::Error::Unauthenticated { .. } => ": the credentials are missing or wrong",
@@ -646,6 +746,16 @@ pub enum ConfigError {
         table: String,
         /// What it reads.
         name: String,
+    },
+    /// An audit that waits for what waits for it.
+    #[error(
+        "audit.{audit} reads lake.{table} and holds back its publication, so it could never run; read staging.{table} instead"
+    )]
+    AuditOfPublished {
+        /// Audit.
+        audit: String,
+        /// Lake table.
+        table: String,
     },
     /// `--table` names nothing.
     #[error("the config has no table lake.{name}{}", did_you_mean(nearest))]

@@ -6,7 +6,8 @@
 //!     manifests/snapshot-file-groups/{manifest-summary,manifest-data}/...
 //!     manifests/staging-file-groups/ partition-file-groups/ datalake-file-groups/
 //!         manifest-summary/{manifest-summary-N.json, failed-N.json, running-*.json}
-//!     manifests/validation.json
+//!     manifests/validation.json, audits.json
+//!     audits/<audit>.parquet                  the first rows of an audit that failed
 //!     datalake/{D}/{S}/{T}/{k1}={v1}/.../<file>.parquet
 //! {datalake}/{D}/{T}/snapshot={TIME}/{D}/{S}/{T}/{k1}={v1}/.../<file>.parquet
 //! ```
@@ -17,6 +18,7 @@
 use std::fmt;
 use std::path::Path;
 
+use md5::{Digest, Md5};
 use object_store::path::Path as Key;
 
 use crate::error::{Error, Result};
@@ -198,6 +200,35 @@ pub fn store_of(uri: &str) -> &str {
     uri[start..].find('/').map_or(uri, |end| &uri[..start + end])
 }
 
+/// A relative path or a part of a glob below another one, of which either may be empty.
+#[must_use]
+pub fn below(folder: &str, rest: &str) -> String {
+    match folder.trim_end_matches('/') {
+        "" if folder.is_empty() => rest.to_owned(),
+        folder => format!("{folder}/{rest}"),
+    }
+}
+
+/// How to write `to` from `folder` on: a relative path where both are local and share a folder that is not the root, with
+/// at most `up` steps up; otherwise its absolute form. Without a slash at the end.
+#[must_use]
+pub fn written_from(folder: &Location, to: &Location, up: usize) -> String {
+    let absolute = || to.to_string().trim_end_matches('/').to_owned();
+    if folder.store != "file://" || to.store != folder.store {
+        return absolute();
+    }
+    let parts = |key: &'_ str| key.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let (from, to) = (parts(&folder.key), parts(&to.key));
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let steps = from.len() - shared;
+    if shared == 0 || steps > up {
+        return absolute();
+    }
+    let mut path = vec![".."; steps];
+    path.extend(to[shared..].iter().map(String::as_str));
+    if path.is_empty() { ".".to_owned() } else { path.join("/") }
+}
+
 fn squeeze(key: &str) -> String {
     let folder = key.ends_with('/');
     let mut key = key.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
@@ -241,6 +272,9 @@ impl Step {
         }
     }
 }
+
+/// Most bytes of an audit's name in a file name.
+const AUDIT_NAME: usize = 200;
 
 /// All paths of one table of one snapshot.
 #[derive(Debug, Clone)]
@@ -362,6 +396,24 @@ impl TableLayout {
         self.root.join("manifests/validation.json")
     }
 
+    /// Which audits passed, over what.
+    #[must_use]
+    pub fn audits(&self) -> Location {
+        self.root.join("manifests/audits.json")
+    }
+
+    /// The first rows that an audit found.
+    #[must_use]
+    pub fn audit_rows(&self, audit: &str) -> Location {
+        let mut name = partition::encode(audit);
+        if name.len() > AUDIT_NAME {
+            // Encoded names are ASCII, so they can be cut anywhere.
+            let hash = Md5::digest(&name).iter().take(6).map(|byte| format!("{byte:02x}")).collect::<String>();
+            name = format!("{}-{hash}", &name[..AUDIT_NAME]);
+        }
+        self.root.join("audits").join(&format!("{name}.parquet"))
+    }
+
     /// Marks the lake as complete.
     #[must_use]
     pub fn success(&self) -> Location {
@@ -440,6 +492,28 @@ mod tests {
         assert_eq!([failed_number("failed-7.json"), manifest_number("failed-7.json")], [Some(7), None]);
         let running = paths.running(Step::StagingFileGroups, "ab").uri();
         assert!(running.rsplit('/').next().is_some_and(is_running), "{running}");
+        assert!(paths.audit_rows("t.not_null(a b)").uri().ends_with("Z/audits/t.not_null%28a%20b%29.parquet"));
+    }
+
+    #[test]
+    fn audits_with_long_names_have_files_of_their_own_that_a_disk_can_hold() {
+        let at = Location::parse("/st", Path::new("/")).unwrap();
+        let paths = TableLayout::new(&at, &at, ("d", "public", "t"), "2013-12-31T23:59:59Z", None);
+        let [a, b] = ["a", "b"].map(|end| paths.audit_rows(&format!("{}{end}", "(é".repeat(90))));
+        assert_ne!(a, b);
+        assert!(a.raw_key().rsplit('/').next().unwrap().len() <= 255);
+    }
+
+    #[test]
+    fn a_path_is_written_relative_to_a_folder_near_it() {
+        let at = |text| Location::parse(text, Path::new("/")).unwrap();
+        let written = |to| written_from(&at("/w/configs"), &at(to), 2);
+        assert_eq!(written("/w/data/x/"), "../data/x");
+        assert_eq!(written("/w/configs/"), ".");
+        assert_eq!(written("/other/x"), "/other/x");
+        assert_eq!(written("s3://b/x/"), "s3://b/x");
+        assert_eq!(written_from(&at("/w/a/b/c"), &at("/w/x"), 2), "/w/x");
+        assert_eq!((below("a/", "b"), below("", "b"), below("a", "")), ("a/b".into(), "b".into(), "a/".into()));
     }
 
     #[test]

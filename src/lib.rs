@@ -29,10 +29,13 @@
 //! ```text
 //! main, cli, report     arguments; one short function per subcommand; the only module that prints
 //! query                 the tables of all steps in one SQL session, read-only
-//! clean                 files that no manifest lists
+//! clean, replan         files that no manifest lists; new plans for what is not published yet
 //! diff                  what changed between two snapshots
+//! init                  an unknown location looked at, and a config for it proposed; pure but for survey, sample, schema,
+//!                       folder, trial and files
 //! bench, fuzz           what the micro benches and the fuzz targets call; only with the features of these names
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
+//! audit                 queries over what is staged that must return no rows, or nothing is published
 //! snapshot              which files a snapshot table has, their one schema, how they are read
 //! group                 file groups of bounded size                                            (pure)
 //! staging               plan: the SELECT, checked, and its groups; run: one group becomes sorted staging files,
@@ -50,7 +53,7 @@
 //! causes                an error and its causes as text                                       (pure)
 //! redact                secrets in what is about to be said                                      (pure)
 //! spread                many small jobs on all threads, a bounded number at once
-//! error                 every failure, with its place
+//! error, verdict        every failure, with its place; what an audit came to
 //! ```
 //!
 //! # Invariants
@@ -61,6 +64,7 @@
 //! holds this.
 
 mod advice;
+mod audit;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
@@ -76,6 +80,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod group;
+mod init;
 mod lake;
 pub mod layout;
 pub mod manifest;
@@ -83,13 +88,16 @@ pub mod partition;
 pub mod pipeline;
 mod query;
 mod redact;
+pub mod replan;
 mod report;
 pub mod session;
 pub mod snapshot;
 mod spread;
 pub mod staging;
 pub mod validate;
+mod verdict;
 mod write;
 
 pub use error::{ConfigError, Error, Result};
 pub use pipeline::{Event, Pipeline, Reporter};
+pub use verdict::Verdict;

@@ -23,13 +23,14 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 use serde_json::Value;
 
+use crate::audit::register_audits;
 use crate::config::FileFormat;
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::manifest::FileEntry;
 use crate::pipeline::Pipeline;
 use crate::snapshot::{FileListTable, Size, TableFiles, register};
-use crate::staging::plan::{Planner, StagePlan, register_views};
+use crate::staging::plan::{Planner, StagePlan, register_helpers};
 
 /// A read-only session for `datafusion-cli`'s shell and printers.
 pub(crate) struct QuerySession(SessionContext);
@@ -112,9 +113,8 @@ impl QuerySession {
             let table = manifest_table(&manifests.remove(name).unwrap_or_default())?;
             session.register_table(TableReference::partial("manifest", name), Arc::new(table))?;
         }
-        let helpers: Vec<String> =
-            project.views.iter().filter(|view| view.schema.is_none()).map(|view| view.name.clone()).collect();
-        register_views(&session, project, &helpers).await?;
+        register_helpers(&session, project).await?;
+        register_audits(&session, project).await?;
         Ok(Self(session))
     }
 

@@ -6,7 +6,8 @@ CREATE TABLE lake.flights
 WITH (
   format         = 'PARQUET',
   partitioned_by = ARRAY['year', 'month'],
-  sorted_by      = ARRAY['time_hour', 'carrier', 'flight']
+  sorted_by      = ARRAY['time_hour', 'carrier', 'flight'],
+  unique_key     = ARRAY['time_hour', 'carrier', 'flight']
 ) AS
 SELECT
   CAST(year(f.time_hour) AS INT)  AS year,
@@ -33,3 +34,10 @@ SELECT
   f.air_time
 FROM snapshot.flights AS f
 LEFT JOIN snapshot.airlines AS a ON a.carrier = f.carrier;
+
+-- Must return no rows, or nothing is published: carriers that snapshot.airlines does not know.
+CREATE VIEW audit.flights_have_an_airline AS
+SELECT carrier, count(*) AS flights
+FROM staging.flights
+WHERE airline IS NULL
+GROUP BY carrier;

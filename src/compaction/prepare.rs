@@ -64,7 +64,6 @@ pub(crate) async fn prepare(
                     table: lake.name.clone(),
                     planned_at: staged.planned_at.to_owned(),
                     what: "file size or compression",
-                    staging: ledger.layout().root().to_string(),
                 });
             }
             (details.groups, None, false)
@@ -120,7 +119,7 @@ async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) ->
             None => missing += 1,
             Some(manifest) if manifest.details.plan == staged.plan => files.extend(manifest.files),
             Some(_) => {
-                let reason = "it belongs to another plan; remove the staging folder and run again".to_owned();
+                let reason = "it belongs to another plan; plan anew with `snaplake run --replan`".to_owned();
                 let target = ledger.layout().manifest(Step::StagingFileGroups, number);
                 return Err(Error::Manifest { uri: target.summary.to_string(), reason });
             }

@@ -11,7 +11,7 @@
 //! runs than the memory holds batches of is merged in [`passes`](super::passes).
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use datafusion::arrow::compute::SortOptions;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -26,7 +26,7 @@ use super::passes::{Merged, Passes};
 use super::plan::PartitionGroup;
 use crate::checksum::{Checksum, ColumnSums};
 use crate::config::{LakeTable, Verify};
-use crate::error::{Error, Result, caught};
+use crate::error::{Error, Result, caught, within};
 use crate::layout::Step;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
@@ -79,6 +79,8 @@ pub(crate) struct CompactTask<'a> {
     pub(crate) number: usize,
     pub(crate) group: &'a PartitionGroup,
     pub(crate) verify: Verify,
+    /// Time after which it is given up.
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl CompactTask<'_> {
@@ -95,10 +97,14 @@ impl CompactTask<'_> {
             file: None,
             source: Box::new(source),
         };
+        within(self.timeout, Box::pin(caught(self.write_and_commit(on_rows)))).await.map_err(failed)
+    }
+
+    async fn write_and_commit(&self, on_rows: OnRows) -> Result<Manifest<CompactDetails>> {
         let started = Instant::now();
-        let written = match Box::pin(caught(self.copied(&on_rows))).await.map_err(failed)? {
+        let written = match self.copied(&on_rows).await? {
             Some(written) => written,
-            None => self.merged(on_rows).await.map_err(failed)?,
+            None => self.merged(on_rows).await?,
         };
         let files = written.files;
         let details = CompactDetails {
@@ -116,7 +122,7 @@ impl CompactTask<'_> {
         };
         let manifest = Manifest::new(files, details);
         let target = self.ledger.layout().manifest(Step::DatalakeFileGroups, self.number);
-        self.ledger.commit(&target, &manifest).await.map_err(failed)?;
+        self.ledger.commit(&target, &manifest).await?;
         Ok(manifest)
     }
 

@@ -9,6 +9,7 @@
 //! Every mistake of the user becomes [`Error::Config`](crate::error::Error::Config) with `file:line:column`. Only
 //! [`load`] reads files; nothing here touches a store or lists a snapshot.
 
+mod audits;
 mod external;
 pub mod options;
 mod parse;
@@ -16,6 +17,7 @@ mod planner_error;
 mod properties;
 mod resolve;
 mod rowwise;
+mod rules;
 mod select;
 mod settings;
 mod statement;
@@ -27,10 +29,14 @@ mod variables;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use audits::{check_rules, plan_audit, plan_rule};
 pub use resolve::{Project, load};
+pub(crate) use rules::Counts;
+pub use rules::{Check, Rule};
 pub(crate) use select::{Select, freeze_now, plan_select, plan_view};
 pub(crate) use settings::normalised as snapshot_time;
 pub use settings::{S3Settings, Settings, Verify};
 pub use tables::{LakeTable, SnapshotTable, View};
+pub(crate) use values::duration;
 pub use values::{ByteSize, Compression, CsvOptions, FileFormat, GroupSize, SortKey, TextOptions, WriteCompression};
 pub use variables::Variables;

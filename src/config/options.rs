@@ -45,6 +45,11 @@ pub const SETTINGS: &[OptionDoc] = &[
         "What proves a lake: 'count' compares rows; 'checksum' also compares every value, and reads the lake once more.",
     ),
     key(
+        "snaplake.task_timeout",
+        "none",
+        "Time that one task may take, such as '2h': one that takes longer ends the run, and the next run does it again.",
+    ),
+    key(
         "snaplake.single_writer",
         "false",
         "Whether stores without conditional PUT may be written to: no two runs of one table at once then.",
@@ -69,6 +74,23 @@ pub const PROPERTIES: &[OptionDoc] = &[
         "file_group_size",
         "96MB",
         "Snapshot bytes that one stage task reads; 'all' runs the SELECT once over all files.",
+    ),
+    key("not_null", "none", "Audit: columns that must not have a NULL, such as ARRAY['id', 'day']."),
+    key(
+        "unique_key",
+        "none",
+        "Audit: columns whose values must together be unique, such as ARRAY['id']; rows with a NULL in one of them are left out.",
+    ),
+    key(
+        "accepted_values",
+        "none",
+        "Audit: all values that a column may have, as text, such as MAP {'origin': ['EWR', 'JFK', 'LGA']}; NULL may always stand.",
+    ),
+    key("row_count_min", "none", "Audit: rows that the table must have, such as 1."),
+    key(
+        "max_filtered_fraction",
+        "none",
+        "Audit: share of the rows read that the SELECT may leave out, from 0 to 1, such as 0.1.",
     ),
 ];
 

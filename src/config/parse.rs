@@ -176,8 +176,20 @@ impl Reader {
         };
         let key = self.placed(folded(&key), key.span);
         let value = match &value {
-            Expr::Array(array) => {
-                Literal::Many(array.elem.iter().map(|one| self.one(one, &key.at)).collect::<Result<_>>()?)
+            Expr::Array(array) => Literal::Many(self.many(&array.elem, &key.at)?),
+            Expr::Map(map) => {
+                let entry = |entry: &ast::MapEntry| {
+                    Ok((self.one(&entry.key, &key.at)?, self.one_or_many(&entry.value, &key.at)?))
+                };
+                Literal::Map(map.entries.iter().map(entry).collect::<Result<_>>()?)
+            }
+            // A map whose MAP was left out.
+            Expr::Dictionary(fields) => {
+                let entry = |field: &ast::DictionaryField| {
+                    let name = self.placed(field.key.value.clone(), field.key.span);
+                    Ok((name, self.one_or_many(&field.value, &key.at)?))
+                };
+                Literal::Map(fields.iter().map(entry).collect::<Result<_>>()?)
             }
             one => Literal::One(self.one(one, &key.at)?),
         };
@@ -204,6 +216,17 @@ impl Reader {
         match parts {
             Some(parts) => Ok(Name { parts, at }),
             None => Err(ConfigError::Syntax { message: format!("expected a name, found {name}") }.at(&at)),
+        }
+    }
+
+    fn many(&self, values: &[Expr], near: &Position) -> Result<Vec<Placed>> {
+        values.iter().map(|one| self.one(one, near)).collect()
+    }
+
+    fn one_or_many(&self, value: &Expr, near: &Position) -> Result<Vec<Placed>> {
+        match value {
+            Expr::Array(array) => self.many(&array.elem, near),
+            one => Ok(vec![self.one(one, near)?]),
         }
     }
 

@@ -72,6 +72,14 @@ fn unknown_column(field: &Column, valid: &[Column]) -> ConfigError {
 
 fn unknown_table(name: &str, project: &Project) -> ConfigError {
     let bare = name.rsplit('.').next().unwrap_or(name);
+    // Only audits read these, so nothing else is told of them.
+    for schema in ["staging.", "lake."] {
+        if name.contains(schema) {
+            let nearest = nearest(bare, project.all_lakes().map(|lake| lake.name.as_str()));
+            let nearest = nearest.map(|found| format!("{schema}{}", written(&found)));
+            return ConfigError::NotFound { kind: "table", name: name.to_owned(), nearest };
+        }
+    }
     let snapshots = project.snapshots.iter().map(|table| ("snapshot.", table.name.as_str()));
     let helpers = project.views.iter().filter(|view| view.schema.is_none()).map(|view| ("", view.name.as_str()));
     let known: Vec<(&str, &str)> = snapshots.chain(helpers).collect();

@@ -53,8 +53,8 @@ impl<'a> Properties<'a> {
     pub(super) fn own(&self, name: &str) -> Result<Option<&'a Placed>> {
         match self.literal(name) {
             Some(Property { value: Literal::One(value), .. }) => Ok(Some(value)),
-            Some(Property { key, value: Literal::Many(_) }) => {
-                let message = format!("{name} takes one value, not an array");
+            Some(Property { key, value: Literal::Many(_) | Literal::Map(_) }) => {
+                let message = format!("{name} takes one value, not several");
                 Err(ConfigError::Syntax { message }.at(&key.at))
             }
             None => Ok(None),
@@ -77,9 +77,13 @@ impl<'a> Properties<'a> {
         read: impl Fn(&str) -> Result<T, &'static str>,
         column: impl Fn(&T) -> &str,
     ) -> Result<Vec<(T, Position)>> {
-        let written = match self.literal(name).map(|property| &property.value) {
-            Some(Literal::Many(values)) => values.as_slice(),
-            Some(Literal::One(value)) => std::slice::from_ref(value),
+        let written = match self.literal(name) {
+            Some(Property { value: Literal::Many(values), .. }) => values.as_slice(),
+            Some(Property { value: Literal::One(value), .. }) => std::slice::from_ref(value),
+            Some(Property { key, value: Literal::Map(_) }) => {
+                let message = format!("{name} takes an array of columns, not a map");
+                return Err(ConfigError::Syntax { message }.at(&key.at));
+            }
             None => &[],
         };
         let mut found: Vec<(T, Position)> = Vec::new();
@@ -92,6 +96,18 @@ impl<'a> Properties<'a> {
             found.push((item, value.at.clone()));
         }
         Ok(found)
+    }
+
+    /// A property that gives values for columns.
+    pub(super) fn map(&self, name: &str) -> Result<&'a [(Placed, Vec<Placed>)]> {
+        match self.literal(name) {
+            Some(Property { value: Literal::Map(entries), .. }) => Ok(entries),
+            Some(Property { key, .. }) => {
+                let message = format!("{name} takes a map, such as MAP {{'column': ['a', 'b']}}");
+                Err(ConfigError::Syntax { message }.at(&key.at))
+            }
+            None => Ok(&[]),
+        }
     }
 
     fn size(&self, name: &str) -> Result<Option<(u64, Position)>> {

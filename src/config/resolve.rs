@@ -25,6 +25,8 @@ pub struct Project {
     pub snapshots: Vec<SnapshotTable>,
     /// CREATE TABLE lake.* AS SELECT, in the order of the files; at least one.
     pub lakes: Vec<LakeTable>,
+    /// Lake tables that [`Project::select_tables`] left out: audits of the others may read what is staged of them.
+    pub unselected: Vec<LakeTable>,
     /// CREATE VIEW: audits (schema `audit`) and helpers (no schema), in the order of the files.
     pub views: Vec<View>,
     /// The first statement: where mistakes without a place of their own are reported.
@@ -128,7 +130,14 @@ fn resolve(sources: Vec<Source>, top: Position) -> Result<Project> {
         }
     }
     let settings = written.resolve(&start)?;
-    let mut project = Project { settings, snapshots: Vec::new(), lakes: Vec::new(), views: Vec::new(), start };
+    let mut project = Project {
+        settings,
+        snapshots: Vec::new(),
+        lakes: Vec::new(),
+        unselected: Vec::new(),
+        views: Vec::new(),
+        start,
+    };
     let mut names: Vec<(String, Position)> = Vec::new();
     for (at, kind, base) in rest {
         let (what, name) = match kind {
@@ -146,7 +155,7 @@ fn resolve(sources: Vec<Source>, top: Position) -> Result<Project> {
             }
             Kind::CreateView(statement) => {
                 let view = tables::view(&at, *statement)?;
-                let name = view.schema.iter().chain([&view.name]).cloned().collect::<Vec<_>>().join(".");
+                let name = view.full_name();
                 project.views.push(view);
                 ("view", name)
             }
@@ -179,7 +188,10 @@ impl Project {
                 return Err(ConfigError::NoSuchTable { name: name.clone(), nearest }.at(&self.start));
             }
         }
-        self.lakes.retain(|lake| names.contains(&lake.name));
+        let (selected, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.lakes).into_iter().partition(|lake| names.contains(&lake.name));
+        self.lakes = selected;
+        self.unselected.extend(others);
         Ok(())
     }
 
@@ -187,6 +199,11 @@ impl Project {
     #[must_use]
     pub fn snapshot(&self, name: &str) -> Option<&SnapshotTable> {
         self.snapshots.iter().find(|table| table.name == name)
+    }
+
+    /// All lake tables, whether selected or not.
+    pub fn all_lakes(&self) -> impl Iterator<Item = &LakeTable> {
+        self.lakes.iter().chain(&self.unselected)
     }
 
     /// The paths of one lake table.

@@ -66,7 +66,12 @@ pub(crate) async fn plan_view(state: &SessionState, project: &Project, view: &Vi
     plan_query(state, project, &view.query, &view.query_at).await
 }
 
-async fn plan_query(state: &SessionState, project: &Project, query: &ast::Query, at: &Position) -> Result<LogicalPlan> {
+pub(super) async fn plan_query(
+    state: &SessionState,
+    project: &Project,
+    query: &ast::Query,
+    at: &Position,
+) -> Result<LogicalPlan> {
     let query = ast::Statement::Query(Box::new(query.clone()));
     let planned = state.statement_to_plan(Statement::Statement(Box::new(query))).await;
     planned.map_err(|error| explain(&error, project, at))
@@ -132,11 +137,7 @@ fn check_columns(schema: &Schema, lake: &LakeTable) -> Result<()> {
             return Err(ConfigError::DuplicateColumn { table: table(), column }.at(&lake.query_at));
         }
     }
-    let missing = |property, column: &str| {
-        let nearest = nearest(column, schema.fields().iter().map(|field| field.name().as_str()));
-        let (column, nearest) = (column.to_owned(), nearest.map(|name| written(&name)));
-        ConfigError::ColumnNotSelected { property, column, table: table(), nearest }
-    };
+    let missing = |property, column: &str| not_selected(schema, lake, property, column);
     for (column, at) in &lake.partitioned_by {
         let Ok(field) = schema.field_with_name(column) else {
             return Err(missing("partitioned_by", column).at(at));
@@ -166,8 +167,15 @@ fn check_columns(schema: &Schema, lake: &LakeTable) -> Result<()> {
     Ok(())
 }
 
+/// The mistake of a property that names a column which the SELECT does not yield.
+pub(super) fn not_selected(schema: &Schema, lake: &LakeTable, property: &'static str, column: &str) -> ConfigError {
+    let nearest = nearest(column, schema.fields().iter().map(|field| field.name().as_str()));
+    let (column, nearest) = (column.to_owned(), nearest.map(|name| written(&name)));
+    ConfigError::ColumnNotSelected { property, column, table: lake.name.clone(), nearest }
+}
+
 /// Whether Parquet has a type for a column; the writer would find out in the middle of a task.
-fn has_parquet_type(field: FieldRef) -> bool {
+pub(super) fn has_parquet_type(field: FieldRef) -> bool {
     fn is_hopeless(data_type: &DataType) -> bool {
         match data_type {
             DataType::Union(_, _) | DataType::Interval(IntervalUnit::MonthDayNano) => true,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use url::Url;
@@ -13,7 +14,7 @@ use super::options::{PREFIX, SETTINGS};
 use super::properties::{CODEC, GROUP, Properties, SIZE};
 use super::statement::{Placed, Property};
 use super::tables::{bad_value, known_key, location, path_name};
-use super::values::{ByteSize, GroupSize, WriteCompression, boolean};
+use super::values::{ByteSize, GroupSize, WriteCompression, boolean, duration};
 use crate::error::{ConfigError, Position, Result};
 use crate::layout::Location;
 
@@ -32,6 +33,8 @@ pub struct Settings {
     pub datalake: Location,
     /// What proves a lake.
     pub verify: Verify,
+    /// Time after which a task is given up; `None`: never.
+    pub task_timeout: Option<Duration>,
     /// Whether the user sees to it that no two runs write one table at once.
     pub single_writer: bool,
     /// How to reach S3; credentials come from the environment.
@@ -114,9 +117,19 @@ impl Written {
                     _ => return Err(bad_value("snaplake.verify", value, "'count' or 'checksum'")),
                 },
             },
+            task_timeout: self.task_timeout()?,
             single_writer: self.boolean("snaplake.single_writer")?,
             s3: self.s3()?,
         })
+    }
+
+    fn task_timeout(&self) -> Result<Option<Duration>> {
+        const KEY: &str = "snaplake.task_timeout";
+        let Some(value) = self.get(KEY) else { return Ok(None) };
+        match duration(&value.text) {
+            Some(limit) if !limit.is_zero() => Ok(Some(limit)),
+            _ => Err(bad_value(KEY, value, "a time such as '90s', '30m', '2h' or '1d'")),
+        }
     }
 
     /// False when it is not set.

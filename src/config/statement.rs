@@ -28,6 +28,8 @@ pub(crate) enum Literal {
     One(Placed),
     /// `ARRAY[...]`.
     Many(Vec<Placed>),
+    /// `MAP {'key': [...]}`.
+    Map(Vec<(Placed, Vec<Placed>)>),
 }
 
 /// `key = value`, or `key value` in OPTIONS.

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast;
 
 use super::options::OptionDoc;
 use super::properties::Properties;
+use super::rules::{Rule, rules};
 use super::settings::Written;
 use super::statement::{LakeStatement, Name, Placed, ViewStatement};
 use super::values::{self, FileFormat, GroupSize, SortKey, WriteCompression};
@@ -54,6 +55,8 @@ pub struct LakeTable {
     pub file_group_size: GroupSize,
     /// Replaces the path below `snaplake.datalake`.
     pub external_location: Option<Location>,
+    /// Audits that stand in WITH.
+    pub rules: Vec<Rule>,
     /// The SELECT; its spans count in the file of `at`.
     pub query: Box<ast::Query>,
     /// Start of the SELECT.
@@ -75,6 +78,14 @@ pub struct View {
     pub query_at: Position,
     /// Its query; its spans count in the file of `at`.
     pub query: Box<ast::Query>,
+}
+
+impl View {
+    /// `audit.name`, or the bare name of a helper.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        self.schema.iter().chain([&self.name]).cloned().collect::<Vec<_>>().join(".")
+    }
 }
 
 /// Reads a LOCATION literal, a setting or a property that holds a path or URL.
@@ -145,7 +156,7 @@ pub(super) fn path_name(name: &str, at: &Position) -> Result<String> {
 /// What CREATE VIEW means.
 pub(super) fn view(at: &Position, statement: ViewStatement) -> Result<View> {
     let mut parts = statement.name.parts;
-    let name = parts.pop().unwrap_or_default();
+    let name = path_name(&parts.pop().unwrap_or_default(), &statement.name.at)?;
     let schema = match parts.as_slice() {
         [] => None,
         [schema] if schema == "audit" => Some("audit".to_owned()),
@@ -191,6 +202,7 @@ pub(super) fn lake_table(
         max_file_size: sizes.max,
         file_group_size: properties.group_size()?,
         external_location,
+        rules: rules(&properties)?,
         query_text: statement.query.to_string(),
         query: statement.query,
         query_at: statement.query_at,

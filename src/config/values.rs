@@ -4,6 +4,7 @@
 //! fit gives `None`, or the words that say what would; the caller knows the key and the position.
 
 use std::fmt;
+use std::time::Duration;
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -192,6 +193,20 @@ pub enum WriteCompression {
     Lz4,
     /// Zstandard, level 1 to 22.
     Zstd(u8),
+}
+
+/// Reads a whole number of seconds, minutes, hours or days, such as `90s`, `30m`, `12h` or `7d`.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let number: u64 = text[..digits].parse().ok()?;
+    let unit = match &text[digits..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return None,
+    };
+    number.checked_mul(unit).map(Duration::from_secs)
 }
 
 /// Reads `true` or `false`.

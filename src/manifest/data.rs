@@ -18,8 +18,8 @@ use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use datafusion::parquet::schema::types::ColumnPath;
 
-use super::FileEntry;
 use super::codec::undecodable;
+use super::{FileEntry, bare_etag};
 use crate::error::{Error, Result};
 
 /// Rows that are encoded and decoded at once.
@@ -152,7 +152,7 @@ fn decode_batch(batch: &RecordBatch, uri: &str, files: &mut Vec<FileEntry>) -> R
         let etag = etags.filter(|etags| etags.is_valid(row)).map_or("", |etags| etags.value(row));
         files.push(FileEntry {
             uri: Arc::from(uris.value(row)),
-            etag: Arc::from(etag.trim_matches('"')),
+            etag: Arc::from(bare_etag(etag)),
             size: sizes.value(row),
             n_record: rows.filter(|rows| rows.is_valid(row)).map(|rows| rows.value(row)),
             partition,

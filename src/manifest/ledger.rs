@@ -9,13 +9,13 @@
 //!
 //! A crash between the steps leaves files that no summary lists: garbage, never data. The ledger keeps no state.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{Stream, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -134,6 +134,21 @@ impl Ledger {
         }
         seen.failed.retain(|number| !seen.done.contains(number));
         Ok(seen)
+    }
+
+    /// The summaries that a step has committed, by number: a text each that changes when one is written anew.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn summaries(&self, step: Step) -> Result<BTreeMap<usize, String>> {
+        let folder = self.layout.summaries(step);
+        let failed = |source| store_error("list", &folder, source);
+        let stamp = |meta: ObjectMeta| {
+            let number = meta.location.filename().and_then(manifest_number)?;
+            Some((number, meta.e_tag.unwrap_or_else(|| format!("{} {}", meta.last_modified, meta.size))))
+        };
+        let listing = self.store.list(Some(&folder.key()?));
+        listing.try_filter_map(|meta| async move { Ok(stamp(meta)) }).try_collect().await.map_err(failed)
     }
 
     /// Head and details of a committed manifest, without its file list; `None` if it is not committed.
@@ -336,6 +351,18 @@ impl Ledger {
         self.remove_file(&files.summary).await
     }
 
+    /// Makes all committed manifests of a step uncommitted, the first one before all others. Their data files stay.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn revoke_all(&self, step: Step) -> Result<()> {
+        let mut numbers = self.done(step).await?;
+        let Some(first) = numbers.pop_first() else { return Ok(()) };
+        self.revoke(&self.layout.manifest(step, first)).await?;
+        let others = numbers.into_iter().map(|number| self.layout.manifest(step, number).summary.key());
+        delete_all(&self.store, &self.layout.summaries(step), others.collect::<Result<_>>()?).await
+    }
+
     /// Replaces a small file beside the manifests.
     ///
     /// # Errors
@@ -415,6 +442,21 @@ fn no_conditional_put(location: &Location) -> Error {
 
 fn already_exists(error: &Error) -> bool {
     matches!(error, Error::Store { source: object_store::Error::AlreadyExists { .. }, .. })
+}
+
+/// Deletes what is there of `keys`, all of which lie below `folder`.
+///
+/// # Errors
+/// [`Error::Store`].
+pub(crate) async fn delete_all(store: &Arc<dyn ObjectStore>, folder: &Location, keys: Vec<Key>) -> Result<()> {
+    let mut removals = store.delete_stream(futures::stream::iter(keys).map(Ok).boxed());
+    while let Some(removed) = removals.next().await {
+        match removed {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(source) => return Err(store_error("delete", folder, source)),
+        }
+    }
+    Ok(())
 }
 
 /// A store's error with what was tried on what.

@@ -8,4 +8,5 @@ pub mod trace;
 
 pub use codec::Manifest;
 pub use entry::FileEntry;
+pub(crate) use entry::bare_etag;
 pub use ledger::{Commit, Ledger};

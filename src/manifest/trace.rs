@@ -72,8 +72,12 @@ struct Versioned<T> {
     trace: T,
 }
 
-/// Leaves word of a failed attempt: one GET and one PUT. `failure.attempt` is set to one more than what is there.
+/// Leaves word of a failed attempt, unless the task is done all the same: one HEAD, one GET and one PUT. `failure.attempt` is
+/// set to one more than what is there.
 pub async fn failed(ledger: &Ledger, step: Step, mut failure: Failure) {
+    if ledger.is_committed(&ledger.layout().manifest(step, failure.group)).await.unwrap_or(true) {
+        return;
+    }
     let place = ledger.layout().failed(step, failure.group);
     let before = read::<Failure>(ledger, &place).await.filter(|before| before.plan == failure.plan);
     failure.attempt = before.map_or(0, |before| before.attempt) + 1;

@@ -3,7 +3,7 @@
 //! ```text
 //! begins               nothing is written
 //! lasts                every 10 seconds one PUT for all tasks of a step that this process runs; one DELETE at the end
-//! fails                one GET and one PUT: why, and which attempt it was
+//! fails                one HEAD, one GET and one PUT: why, and which attempt it was
 //! succeeds             nothing; where an earlier run had failed at it, one DELETE
 //! ```
 //!

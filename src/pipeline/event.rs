@@ -1,5 +1,7 @@
 //! What a pipeline tells while it runs; it prints nothing itself.
 
+use crate::verdict::Verdict;
+
 /// Is told what happens; called from many threads.
 pub trait Reporter: Send + Sync {
     /// Something happened.
@@ -52,6 +54,13 @@ pub enum Event<'a> {
         step: &'static str,
         /// Group number.
         group: usize,
+    },
+    /// An audit begins, or has ended.
+    Audit {
+        /// Its name.
+        audit: &'a str,
+        /// What it came to; `None` when it begins.
+        verdict: Option<&'a Verdict>,
     },
     /// A table was validated and is complete.
     Complete {

@@ -1,10 +1,11 @@
-//! The steps in order: plan, stage, publish, validate; concurrency, resume and nothing else.
+//! The steps in order: plan, stage, audit, publish, validate; concurrency, resume and nothing else.
 //!
 //! All tables are planned and checked before the first file is written. Then all tables' tasks run, as many at once as
-//! threads and memory allow. What is done is read from the manifests, so a second run does what is missing. When a task
+//! threads and memory allow. Nothing is published of any table before all audits have passed. What is done is read from the manifests, so a second run does what is missing. When a task
 //! fails, no further one is started, those under way are finished (and committed), and the first error is returned.
 
 mod attempt;
+mod audit;
 mod estimate;
 mod event;
 mod plan;
@@ -77,7 +78,7 @@ impl Pipeline {
         &self.engine
     }
 
-    /// Both steps of all tables, then validation.
+    /// Both steps of all tables with the audits between them, then validation.
     ///
     /// # Errors
     /// As [`Pipeline::stage`] and [`Pipeline::publish`].

@@ -13,6 +13,7 @@ use super::estimate::{Estimate, Timings};
 use super::status::{TaskDetails, published};
 use super::warnings::{Facts, Warning, warnings};
 use super::{Pipeline, not_planned};
+use crate::audit;
 use crate::compaction::plan::{PartitionGroup, group};
 use crate::error::Result;
 use crate::lake::HiveLake;
@@ -157,6 +158,7 @@ impl Pipeline {
         for lake in &self.project.lakes {
             plans.push(planner.plan(lake).await?);
         }
+        audit::check(&self.engine, &self.project, &mut planner, &plans.iter().collect::<Vec<_>>()).await?;
         Ok(plans)
     }
 
@@ -271,13 +273,14 @@ impl Pipeline {
     /// The committed plan of every table.
     ///
     /// # Errors
-    /// [`Error::NotPlanned`](crate::Error::NotPlanned).
+    /// [`Error::NotPlanned`](crate::Error::NotPlanned); mistakes in audits.
     pub(super) async fn plan_committed(&self) -> Result<Vec<StagePlan>> {
-        let planner = Planner::new(&self.engine, &self.project);
+        let mut planner = Planner::new(&self.engine, &self.project);
         let mut plans = Vec::new();
         for lake in &self.project.lakes {
             plans.push(planner.committed(lake).await?.ok_or_else(|| not_planned(&lake.name))?);
         }
+        audit::check(&self.engine, &self.project, &mut planner, &plans.iter().collect::<Vec<_>>()).await?;
         Ok(plans)
     }
 }

@@ -32,11 +32,11 @@ pub struct TableReport {
 }
 
 impl Pipeline {
-    /// Second step of all tables, then validation.
+    /// Audits, then the second step of all tables, then validation.
     ///
     /// # Errors
-    /// [`Error::NotPlanned`](crate::Error::NotPlanned), [`Error::NotStaged`](crate::Error::NotStaged),
-    /// [`Error::Task`](crate::Error::Task), [`Error::Validation`](crate::Error::Validation).
+    /// Those of [`Pipeline::audit`]; [`Error::Task`](crate::Error::Task),
+    /// [`Error::Validation`](crate::Error::Validation).
     pub async fn publish(self: &Arc<Self>) -> Result<Vec<TableReport>> {
         let started = Instant::now();
         let mut tables = Vec::new();
@@ -73,6 +73,7 @@ impl Pipeline {
         tables: Vec<Table>,
         started: Instant,
     ) -> Result<Vec<TableReport>> {
+        self.audit_plans(&tables.iter().map(|table| table.plan.as_ref()).collect::<Vec<_>>()).await?;
         let (mut all, mut columns) = (Vec::new(), Vec::new());
         for (index, table) in tables.iter().enumerate() {
             let prepared = self.prepare(&table.plan, &table.known, None).await?;
@@ -162,6 +163,7 @@ impl Pipeline {
             number,
             group,
             verify: self.project.settings.verify,
+            timeout: self.project.settings.task_timeout,
         }
     }
 

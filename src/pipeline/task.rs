@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::attempt::Job;
 use super::{Known, Pipeline, not_planned};
+use crate::audit;
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::staging::plan::{self, GroupDetails, Planner};
@@ -21,10 +22,12 @@ pub struct TaskSpec {
 }
 
 impl Pipeline {
-    /// Exactly one task, whatever the others' state; `false` if it was done before.
+    /// Exactly one task, whatever the others' state; `false` if it was done before. One of the second step runs no audits:
+    /// they must have passed.
     ///
     /// # Errors
-    /// [`Error::NoSuchGroup`], [`Error::Task`]; for the second step also [`Error::NotStaged`].
+    /// [`Error::NoSuchGroup`], [`Error::Task`]; for the second step also [`Error::NotStaged`], [`Error::NotAudited`],
+    /// [`Error::AuditsFailed`].
     pub async fn run_task(self: &Arc<Self>, task: &TaskSpec) -> Result<bool> {
         Box::pin(self.alive(self.try_task(task))).await
     }
@@ -34,6 +37,7 @@ impl Pipeline {
         if task.step == Step::DatalakeFileGroups {
             let planner = Planner::new(&self.engine, &self.project);
             let plan = planner.committed(lake).await?.ok_or_else(|| not_planned(&task.table))?;
+            audit::gate(&self.engine, &self.project, lake).await?;
             let prepared = self.prepare(&plan, &Known::new(), Some(task.group)).await?;
             for (number, group) in &prepared.todo {
                 let has_failed = prepared.failed.contains(number);
@@ -44,11 +48,14 @@ impl Pipeline {
         let ledger = plan::ledger(&self.engine, &self.project, lake).await?;
         let details = match plan::committed_head(&ledger, &task.table).await {
             Err(Error::NotPlanned { .. }) => {
-                plan::commit(Planner::new(&self.engine, &self.project).plan(lake).await?).await?.details
+                let mut planner = Planner::new(&self.engine, &self.project);
+                let plan = planner.plan(lake).await?;
+                audit::check(&self.engine, &self.project, &mut planner, &[&plan]).await?;
+                plan::commit(plan).await?.details
             }
             head => head?,
         };
-        Planner::new(&self.engine, &self.project).check_unchanged(&details, lake, &ledger)?;
+        Planner::new(&self.engine, &self.project).check_unchanged(&details, lake)?;
         let count = details.groups;
         let none = || Error::NoSuchGroup { table: task.table.clone(), step: "stage", number: task.group, count };
         if task.group == 0 || task.group > count {
@@ -58,11 +65,16 @@ impl Pipeline {
             return Ok(false);
         }
         let target = ledger.layout().manifest(Step::SnapshotFileGroups, task.group);
-        let group = ledger.read::<GroupDetails>(&target).await?.ok_or_else(none)?;
-        if group.details.plan != details.id {
-            let reason = "it belongs to another plan; run `snaplake stage` once without --group".to_owned();
-            return Err(Error::Manifest { uri: target.summary.to_string(), reason });
-        }
+        let files = match ledger.read::<GroupDetails>(&target).await {
+            Ok(Some(group)) if group.details.plan == details.id => group.files,
+            // Who planned at the same moment and lost has written its own groups over those of the plan, and not yet put
+            // them back. The plan itself says the same.
+            Ok(_) | Err(Error::Manifest { .. }) => {
+                let plan = Planner::new(&self.engine, &self.project).committed(lake).await?.ok_or_else(none)?;
+                plan.groups.of(task.group - 1).cloned().collect()
+            }
+            Err(error) => return Err(error),
+        };
         let attempt = self.attempt(Job {
             ledger: ledger.clone(),
             table: task.table.clone(),
@@ -80,11 +92,11 @@ impl Pipeline {
             details: &details,
             plan: &details.id,
             group: task.group,
-            files: &group.files,
+            files: &files,
         };
         let result = task.run(attempt.on_rows()).await;
         let manifest = attempt.end(result).await?;
-        self.told("stage", lake, task.group, &group.files, manifest.details.rows_written, manifest.details.seconds);
+        self.told("stage", lake, task.group, &files, manifest.details.rows_written, manifest.details.seconds);
         Ok(true)
     }
 }

@@ -17,6 +17,9 @@ impl Report {
     #[must_use]
     pub(crate) fn failed(&self, error: &Error, arguments: Option<&[OsString]>) -> ExitCode {
         self.board.clear();
+        if let Error::AuditsFailed { verdicts } = error {
+            self.failed_audits(verdicts);
+        }
         let mut text = format!("error: {}", describe(error));
         if let Some(advice) = advice(error) {
             text.push_str(&format!("\n  so {advice}"));
@@ -78,8 +81,12 @@ fn exit_code(error: &Error) -> u8 {
         | Error::Location { .. }
         | Error::NoSuchGroup { .. }
         | Error::GroupNeedsTable { .. }
+        | Error::OutputExists { .. }
+        | Error::ForeignModel { .. }
+        | Error::OutputFile { .. }
         | Error::OutputFormat { .. } => 2,
         Error::Validation { .. } => 3,
+        Error::AuditsFailed { .. } => 4,
         Error::Interrupted { signal: "SIGTERM" } => 143,
         Error::Interrupted { .. } => 130,
         _ => 1,

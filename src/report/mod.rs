@@ -3,8 +3,10 @@
 //! On a terminal bars show all tables, rows per second and the time left; otherwise there are only lines. `--format json`
 //! turns each result into one JSON document. Errors are printed with their causes, each once.
 
+mod audits;
 mod diff;
 mod failure;
+mod init;
 mod outcome;
 mod plan;
 mod progress;

@@ -84,7 +84,11 @@ impl Report {
                 Why::Unfinished => "unfinished",
                 Why::Published => "published",
             };
-            print(&format!("{why:11}  {:>10}  {}", HumanBytes(file.bytes).to_string(), file.uri));
+            let (bytes, upload) = match &file.upload {
+                Some(id) => (String::new(), format!(" (upload {id})")),
+                None => (HumanBytes(file.bytes).to_string(), String::new()),
+            };
+            print(&format!("{why:11}  {bytes:>10}  {}{upload}", file.uri));
         }
         if !self.quiet {
             let bytes = HumanBytes(garbage.iter().map(|file| file.bytes).sum());

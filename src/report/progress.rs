@@ -14,8 +14,8 @@ use std::time::Duration;
 use console::Term;
 use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Report;
 use super::text::{count, cut, say};
+use super::{Report, audits};
 use crate::pipeline::{Event, Reporter};
 use crate::redact::REDACTOR;
 
@@ -282,6 +282,10 @@ impl Reporter for Report {
                 self.board.change(bytes, |state| state.tasks(table, step).done += 1);
             }
             Event::Failed { table, step, .. } => self.board.change(0, |state| state.tasks(table, step).failed += 1),
+            Event::Audit { audit, verdict: None } => self.board.total.set_prefix(format!(" audit {audit}")),
+            Event::Audit { audit, verdict: Some(verdict) } => {
+                self.line(&format!("audit   {audit}: {}", audits::outcome(verdict)));
+            }
             Event::Complete { table, rows } => {
                 let rows = HumanCount(rows);
                 self.line_without_bars(&format!("valid   {table}: {rows} rows in and out agree, _SUCCESS written"));

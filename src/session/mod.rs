@@ -6,6 +6,7 @@ mod engine;
 mod functions;
 mod pinned;
 mod stores;
+mod unfinished;
 
 pub use attempts::Requests;
 pub(crate) use engine::BATCH_ROWS;
@@ -13,3 +14,4 @@ pub use engine::{Engine, EngineOptions};
 pub(crate) use pinned::{CONTENT_TAG, Pin, PinnedStore};
 pub(crate) use stores::OpenStores;
 pub use stores::Stores;
+pub(crate) use unfinished::Unfinished;

@@ -1,13 +1,15 @@
 //! A store that refuses files which changed since they were planned.
 //!
-//! Every read of a pinned file carries `If-Match` with the planned etag, and the size that comes back must be the planned
-//! one. Files that are not pinned cannot be read at all: a task reads what its manifest lists, nothing else. It writes
-//! and lists nothing.
+//! Every read of a pinned file carries `If-Match` with the planned etag, and the etag and size that come back must be the
+//! planned ones: some stores pass over conditions, and some refuse the very etag that they gave, in quotes or as a weak one.
+//! What is refused is therefore asked for once more without the condition, and its etag decides. Files that are not pinned
+//! cannot be read at all: a task reads what its manifest lists, nothing else. It writes and lists nothing.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +19,9 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta,
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, coalesce_ranges,
 };
+
+use crate::layout::Location;
+use crate::manifest::{FileEntry, bare_etag};
 
 /// Marks an etag that we computed from a file's content, because its store has none that follows the content.
 pub(crate) const CONTENT_TAG: &str = "xxh64-";
@@ -37,11 +42,39 @@ pub(crate) struct PinnedStore {
     pins: HashMap<Path, Pin>,
     /// Local stores compare etags as they are, all others speak HTTP and want quotes.
     quoted: bool,
+    /// Whether conditions are of no use here.
+    refuses_own_etags: AtomicBool,
 }
 
 impl PinnedStore {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>, pins: HashMap<Path, Pin>, local: bool) -> Self {
-        Self { inner, pins, quoted: !local }
+        Self { inner, pins, quoted: !local, refuses_own_etags: AtomicBool::new(false) }
+    }
+
+    /// A store of one file at `location`.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Location`] when no key can be made of it.
+    pub(crate) fn of_file(
+        inner: &Arc<dyn ObjectStore>,
+        location: &Location,
+        file: &FileEntry,
+    ) -> crate::error::Result<Self> {
+        let pin = Pin { etag: Arc::clone(&file.etag), size: file.size };
+        Ok(Self::new(Arc::clone(inner), HashMap::from([(location.key()?, pin)]), location.store() == "file://"))
+    }
+
+    /// Reads with the condition, or, where that is refused, without it; and whether it was.
+    async fn get_if_match(&self, location: &Path, etag: &str, options: GetOptions) -> Result<(GetResult, bool)> {
+        if !self.refuses_own_etags.load(Ordering::Relaxed) {
+            let etag = if self.quoted { format!("\"{etag}\"") } else { etag.to_owned() };
+            let conditional = GetOptions { if_match: Some(etag), ..options.clone() };
+            match self.inner.get_opts(location, conditional).await {
+                Err(Error::Precondition { .. }) => {}
+                other => return Ok((other?, false)),
+            }
+        }
+        Ok((self.inner.get_opts(location, options).await?, true))
     }
 
     fn read_only<T>(operation: &str) -> Result<T> {
@@ -58,22 +91,28 @@ impl fmt::Display for PinnedStore {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for PinnedStore {
-    async fn get_opts(&self, location: &Path, mut options: GetOptions) -> Result<GetResult> {
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let Some(pin) = self.pins.get(location) else {
             return Err(Error::NotFound {
                 path: location.to_string(),
                 source: "it is not in the task's manifest".into(),
             });
         };
-        if !pin.etag.is_empty() && !pin.etag.starts_with(CONTENT_TAG) {
-            options.if_match = Some(if self.quoted { format!("\"{}\"", pin.etag) } else { pin.etag.to_string() });
-        }
-        let result = self.inner.get_opts(location, options).await?;
+        let changed = |source: String| Error::Precondition { path: location.to_string(), source: source.into() };
+        let has_etag = !pin.etag.is_empty() && !pin.etag.starts_with(CONTENT_TAG);
+        let (result, was_refused) = match has_etag {
+            true => self.get_if_match(location, &pin.etag, options).await?,
+            false => (self.inner.get_opts(location, options).await?, false),
+        };
         if result.meta.size != pin.size {
-            return Err(Error::Precondition {
-                path: location.to_string(),
-                source: format!("it has {} bytes, planned were {}", result.meta.size, pin.size).into(),
-            });
+            return Err(changed(format!("it has {} bytes, planned were {}", result.meta.size, pin.size)));
+        }
+        let found = bare_etag(result.meta.e_tag.as_deref().unwrap_or_default());
+        if has_etag && found != &*pin.etag && (was_refused || !found.is_empty()) {
+            return Err(changed(format!("its etag is '{found}', planned was '{}'", pin.etag)));
+        }
+        if was_refused {
+            self.refuses_own_etags.store(true, Ordering::Relaxed);
         }
         Ok(result)
     }

@@ -8,16 +8,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion_cli::object_storage::{AwsOptions, get_s3_object_store_builder};
 use object_store::ObjectStore;
+use object_store::aws::AmazonS3ConfigKey;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use url::Url;
 
 use super::attempts::{Attempts, Requests};
+use super::unfinished::{Bucket, Keeping, Unfinished};
 use crate::config::S3Settings;
 use crate::error::{Error, Result};
 use crate::layout::{Location, store_of};
 use crate::manifest::FileEntry;
+use crate::manifest::ledger::store_error;
 
 /// All stores that a process has opened.
 #[derive(Debug, Default)]
@@ -25,6 +28,7 @@ pub struct Stores {
     s3: S3Settings,
     attempts: Attempts,
     open: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+    buckets: Mutex<HashMap<String, Arc<Bucket>>>,
 }
 
 impl Stores {
@@ -106,7 +110,36 @@ impl Stores {
             ..AwsOptions::default()
         };
         let builder = get_s3_object_store_builder(&Url::parse(url)?, &options, false).await?;
-        Ok(Arc::new(builder.with_http_connector(self.attempts.clone()).build()?))
+        let region = builder.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_else(|| "us-east-1".to_owned());
+        let keeping = Keeping { attempts: self.attempts.clone(), last: Arc::default() };
+        let client = builder.with_http_connector(keeping.clone()).build()?;
+        if let Some(http) = keeping.last.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let bucket = Arc::new(Bucket { client: client.clone(), http, region });
+            self.buckets.lock().unwrap_or_else(PoisonError::into_inner).insert(url.to_owned(), bucket);
+        }
+        Ok(Arc::new(client))
+    }
+
+    fn bucket(&self, location: &Location) -> Option<Arc<Bucket>> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner).get(location.store()).cloned()
+    }
+
+    /// Multipart uploads below a folder that nobody ended; none where the store is not S3 or not open.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn unfinished(&self, folder: &Location) -> Result<Vec<Unfinished>> {
+        let Some(bucket) = self.bucket(folder) else { return Ok(Vec::new()) };
+        bucket.unfinished(folder.raw_key()).await.map_err(|source| store_error("list uploads of", folder, source))
+    }
+
+    /// Ends such an upload without a file.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn abort(&self, folder: &Location, upload: &Unfinished) -> Result<()> {
+        let Some(bucket) = self.bucket(folder) else { return Ok(()) };
+        bucket.abort(upload).await.map_err(|source| store_error("delete", &folder.with_key(&upload.key), source))
     }
 }
 

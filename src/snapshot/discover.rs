@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::datasource::physical_plan::parquet::Int96Coercer;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use datafusion::parquet::file::metadata::PageIndexPolicy;
@@ -18,14 +19,14 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use super::footer::read_footer;
 use super::infer::infer;
 use super::schema::SchemaMerger;
-use super::table::TableFiles;
+use super::table::{INT96_UNIT, TableFiles};
 use crate::config::{FileFormat, SnapshotTable};
 use crate::error::{Error, Result, caught, nearest};
 use crate::layout::{Location, store_of};
-use crate::manifest::FileEntry;
 use crate::manifest::codec::{decode_files, decode_foreign_summary};
 use crate::manifest::ledger::store_error;
-use crate::session::{OpenStores, Stores};
+use crate::manifest::{FileEntry, bare_etag};
+use crate::session::{OpenStores, PinnedStore, Stores};
 use crate::spread::spread;
 
 /// Footers read at once: small requests, so more than there are cores.
@@ -150,14 +151,22 @@ async fn list_folder(
 fn entry(location: &Location, meta: &ObjectMeta) -> FileEntry {
     FileEntry {
         uri: location.with_key(meta.location.as_ref()).uri().into(),
-        etag: meta.e_tag.as_deref().unwrap_or_default().trim_matches('"').into(),
+        etag: bare_etag(meta.e_tag.as_deref().unwrap_or_default()).into(),
         size: meta.size,
         n_record: None,
         partition: None,
     }
 }
 
-async fn read_manifest(stores: &Stores, store: &Arc<dyn ObjectStore>, location: &Location) -> Result<Vec<FileEntry>> {
+/// The files that a manifest lists, given the location of its summary.
+///
+/// # Errors
+/// [`Error::Manifest`], [`Error::Store`], [`Error::Location`].
+pub(crate) async fn read_manifest(
+    stores: &Stores,
+    store: &Arc<dyn ObjectStore>,
+    location: &Location,
+) -> Result<Vec<FileEntry>> {
     let get = async |store: &Arc<dyn ObjectStore>, location: &Location| {
         let failed = |source| store_error("read", location, source);
         store.get(&location.key()?).await.map_err(failed)?.bytes().await.map_err(failed)
@@ -259,14 +268,14 @@ async fn look_into(opened: &OpenStores, table: &SnapshotTable, file: &FileEntry)
     let unreadable = |source| Error::ReadSnapshotFile { table: table.name.clone(), uri: file.uri.to_string(), source };
     let store = opened.of(&location)?;
     if !matches!(table.format, FileFormat::Parquet) {
-        let quoted = if location.store() == "file://" { file.etag.to_string() } else { format!("\"{}\"", file.etag) };
-        let etag = (!file.etag.is_empty()).then_some(quoted);
-        let inferred = infer(Arc::clone(store), &location.key()?, etag, &file.uri, &table.name, &table.format).await?;
+        let pinned = Arc::new(PinnedStore::of_file(store, &location, file)?);
+        let inferred = infer(pinned, &location.key()?, &file.uri, &table.name, &table.format).await?;
         return Ok(Seen { schema: Some(inferred.schema), rows: inferred.exact_rows.then_some(inferred.rows) });
     }
     let footer = read_footer(store, &location, file, PageIndexPolicy::Skip).await.map_err(unreadable)?;
     let footer = footer.file_metadata();
     let schema = parquet_to_arrow_schema(footer.schema_descr(), footer.key_value_metadata());
     let schema = schema.map_err(|source| unreadable(source.into()))?;
+    let schema = Int96Coercer::new(footer.schema_descr(), &schema, &INT96_UNIT).coerce().unwrap_or(schema);
     Ok(Seen { schema: Some(schema), rows: u64::try_from(footer.num_rows()).ok() })
 }

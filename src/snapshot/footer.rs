@@ -1,6 +1,5 @@
 //! Reads the footer of a Parquet file that must still be as it was listed: one request for most files.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -11,7 +10,7 @@ use object_store::{ObjectMeta, ObjectStore};
 
 use crate::layout::Location;
 use crate::manifest::FileEntry;
-use crate::session::{Pin, PinnedStore};
+use crate::session::PinnedStore;
 
 /// Bytes read from the end of a file: holds most footers.
 pub(super) const FOOTER_BYTES: usize = 64 << 10;
@@ -27,9 +26,8 @@ pub(crate) async fn read_footer(
     policy: PageIndexPolicy,
 ) -> Result<Arc<ParquetMetaData>> {
     let key = location.key().map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
-    let pin = Pin { etag: Arc::clone(&file.etag), size: file.size };
-    let pins = HashMap::from([(key.clone(), pin)]);
-    let pinned = PinnedStore::new(Arc::clone(store), pins, location.store() == "file://");
+    let pinned = PinnedStore::of_file(store, location, file)
+        .map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
     let meta =
         ObjectMeta { location: key, last_modified: DateTime::UNIX_EPOCH, size: file.size, e_tag: None, version: None };
     DFParquetMetadata::new(&pinned, &meta)

@@ -40,12 +40,11 @@ pub(crate) struct Inferred {
 /// Reads a CSV or NDJSON file and finds its schema.
 ///
 /// # Errors
-/// `Error::Store` when the store fails or the file is not the one with that etag, `Error::ReadSnapshotFile` when it is
+/// `Error::Store` when the store fails, `Error::ReadSnapshotFile` when it is
 /// not text of the format, and `Error::SchemaConflict` when a column of an NDJSON file has two types.
 pub(crate) async fn infer(
     store: Arc<dyn ObjectStore>,
     location: &Path,
-    e_tag: Option<String>,
     uri: &str,
     table: &str,
     format: &FileFormat,
@@ -59,7 +58,7 @@ pub(crate) async fn infer(
             return Err(origin.unreadable(DataFusionError::Internal(reason)));
         }
     };
-    let request = Request { location, e_tag: e_tag.as_deref(), size: None, compression: text.compression };
+    let request = Request { location, e_tag: None, size: None, compression: text.compression };
     let chunks = Chunks::open(store.as_ref(), request, origin.clone(), Count::new()).await?;
     let limit = text.infer_records;
     match format {
@@ -132,7 +131,7 @@ mod tests {
         let store = InMemory::new();
         let location = Path::from(name);
         store.put(&location, bytes.into()).await.unwrap();
-        infer(Arc::new(store), &location, None, &format!("s3://b/{name}"), "t", format).await
+        infer(Arc::new(store), &location, &format!("s3://b/{name}"), "t", format).await
     }
 
     async fn infer_text(text: &str, format: &FileFormat) -> Result<Inferred> {

@@ -21,8 +21,11 @@ mod text;
 mod whole;
 mod widen;
 
-pub(crate) use discover::discover;
+pub(crate) use bytes::compression_of;
+pub(crate) use discover::{discover, read_manifest as manifest_files};
 pub(crate) use footer::read_footer;
+pub(crate) use infer::{Inferred, infer};
+pub(crate) use schema::SchemaMerger;
 pub use table::TableFiles;
 pub(crate) use table::{FileListTable, Size, parquet_scan, register};
 pub(crate) use text::rows_scanned;

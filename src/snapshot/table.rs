@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::DateTime;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ScalarValue;
+use datafusion::common::config::TableParquetOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Statistics, TableReference};
 use datafusion::datasource::listing::PartitionedFile;
@@ -212,9 +213,15 @@ impl TableProvider for FileListTable {
     }
 }
 
+/// Unit of the timestamps that old writers store as INT96. Nanoseconds, the engine's choice, reach from 1677 to 2262 only;
+/// a value beyond, such as 9999-12-31 for "never", would silently become another one.
+pub(super) const INT96_UNIT: TimeUnit = TimeUnit::Microsecond;
+
 fn parquet_source(table: TableSchema, store: Arc<dyn ObjectStore>) -> Arc<ParquetSource> {
     let readers = Arc::new(WholeFiles::new(store));
-    let source = ParquetSource::new(table).with_metadata_size_hint(FOOTER_BYTES);
+    let mut options = TableParquetOptions::default();
+    options.global.coerce_int96 = Some("us".to_owned());
+    let source = ParquetSource::new(table).with_table_parquet_options(options).with_metadata_size_hint(FOOTER_BYTES);
     Arc::new(source.with_parquet_file_reader_factory(readers))
 }
 

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Two planners at once: the one that loses at the commit takes over the winner's plan. A plan never changes once it is
-//! committed; a config that no longer fits it is an error, not a new plan.
+//! committed; a config that no longer fits it is an error, not a new plan, unless nothing is staged or the user asks for one
+//! (`replan`).
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -91,6 +92,14 @@ pub struct Source {
     pub declared: String,
 }
 
+impl Source {
+    /// The table over some of its files.
+    fn table_files(&self, files: &[FileEntry]) -> Result<TableFiles> {
+        let (name, format) = (self.table.clone(), self.format.clone());
+        Ok(TableFiles { name, format, schema: self.schema.decode()?, files: files.to_vec() })
+    }
+}
+
 /// An Arrow schema as base64 of an IPC stream without batches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -140,7 +149,7 @@ pub struct StagePlan {
     pub groups: Groups,
     /// Whether the plan is in the store.
     pub committed: bool,
-    /// Whether another plan is in the store of which nothing is staged, so that this one may take its place.
+    /// Whether another plan is in the store whose place this one takes; nothing may be staged of it then.
     pub replaces: bool,
 }
 
@@ -163,6 +172,16 @@ impl StagePlan {
     /// As [`SchemaText::decode`].
     pub fn columns(&self) -> Result<LakeColumns> {
         LakeColumns::new(self.details.output_schema.decode()?.as_ref(), &self.lake)
+    }
+
+    /// A snapshot table as it was planned, with its files; `None` if the SELECT does not read it.
+    ///
+    /// # Errors
+    /// As [`SchemaText::decode`].
+    pub fn source(&self, name: &str) -> Result<Option<TableFiles>> {
+        let whole = self.details.whole.iter().map(|(source, files)| (source, files.as_slice()));
+        let mut all = whole.chain([(&self.details.driving, self.groups.files())]);
+        all.find(|(source, _)| source.table == name).map(|(source, files)| source.table_files(files)).transpose()
     }
 }
 
@@ -202,6 +221,18 @@ impl<'a> Planner<'a> {
         Ok(StagePlan { lake: lake.clone(), ledger, details, groups, committed: false, replaces })
     }
 
+    /// A new plan of `lake`, whatever was planned before. What was staged of that has to be given up before this one is
+    /// committed.
+    ///
+    /// # Errors
+    /// All mistakes of config and snapshot.
+    pub async fn plan_anew(&mut self, lake: &LakeTable) -> Result<StagePlan> {
+        let ledger = ledger(self.engine, self.project, lake).await?;
+        let replaces = ledger.is_committed(&ledger.layout().snapshot_manifest()).await?;
+        let (details, groups) = self.new_plan(lake).await?;
+        Ok(StagePlan { lake: lake.clone(), ledger, details, groups, committed: false, replaces })
+    }
+
     /// The committed plan of `lake`, if there is one and the config still says the same.
     ///
     /// # Errors
@@ -210,7 +241,7 @@ impl<'a> Planner<'a> {
         let ledger = ledger(self.engine, self.project, lake).await?;
         let manifest = ledger.read::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;
         let Some(manifest) = manifest else { return Ok(None) };
-        self.check_unchanged(&manifest.details, lake, &ledger)?;
+        self.check_unchanged(&manifest.details, lake)?;
         committed_plan(lake, ledger, manifest).map(Some)
     }
 
@@ -298,14 +329,7 @@ impl<'a> Planner<'a> {
             table: table.name.clone(),
             format: table.format.clone(),
             schema: SchemaText::encode(&table.schema)?,
-            declared: self.declared_text(&table.name),
-        })
-    }
-
-    fn declared_text(&self, name: &str) -> String {
-        self.project.snapshot(name).map_or_else(String::new, |table| {
-            let locations: Vec<String> = table.locations.iter().map(|(location, _)| location.uri()).collect();
-            format!("{} {:?} {:?}", locations.join(" "), table.format, table.declared)
+            declared: declared_text(self.project, &table.name),
         })
     }
 
@@ -313,13 +337,9 @@ impl<'a> Planner<'a> {
     ///
     /// # Errors
     /// [`Error::PlanChanged`].
-    pub fn check_unchanged(&self, details: &PlanDetails, lake: &LakeTable, ledger: &Ledger) -> Result<()> {
-        let changed = |what| Error::PlanChanged {
-            table: lake.name.clone(),
-            planned_at: details.planned_at.clone(),
-            what,
-            staging: ledger.layout().root().to_string(),
-        };
+    pub fn check_unchanged(&self, details: &PlanDetails, lake: &LakeTable) -> Result<()> {
+        let (table, planned_at) = (&lake.name, &details.planned_at);
+        let changed = |what| Error::PlanChanged { table: table.clone(), planned_at: planned_at.clone(), what };
         if details.select != select_text(self.project, lake)? {
             return Err(changed("SELECT"));
         }
@@ -331,7 +351,7 @@ impl<'a> Planner<'a> {
         }
         let sources = details.whole.iter().map(|(source, _)| source).chain([&details.driving]);
         for source in sources {
-            if source.declared != self.declared_text(&source.table) {
+            if source.declared != declared_text(self.project, &source.table) {
                 return Err(changed("CREATE EXTERNAL TABLE"));
             }
         }
@@ -427,10 +447,27 @@ fn plan_id(details: &PlanDetails, files: &str) -> Result<String> {
 #[derive(Debug, Default)]
 pub(crate) struct Relations {
     pub(crate) snapshots: Vec<String>,
+    pub(crate) staging: Vec<String>,
+    pub(crate) lakes: Vec<String>,
     pub(crate) views: Vec<String>,
 }
 
-/// The snapshot tables and helper views that a query reads, through views too.
+impl Relations {
+    /// Whether a session has all of them but the views.
+    pub(crate) fn are_in(&self, session: &SessionContext) -> Result<bool> {
+        let schemas = [("snapshot", &self.snapshots), ("staging", &self.staging), ("lake", &self.lakes)];
+        for (schema, names) in schemas {
+            for name in names {
+                if !session.table_exist(TableReference::partial(schema, name.as_str()))? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The tables and helper views that a query reads, through views too; tables are sorted.
 pub(crate) fn relations(project: &Project, query: &ast::Query) -> Result<Relations> {
     let mut all = Relations::default();
     let mut queue = vec![query.clone()];
@@ -438,9 +475,15 @@ pub(crate) fn relations(project: &Project, query: &ast::Query) -> Result<Relatio
         let statement = DFStatement::Statement(Box::new(ast::Statement::Query(Box::new(query))));
         for relation in resolve_table_references(&statement, true)?.0 {
             let name = relation.table().to_owned();
-            if relation.schema() == Some("snapshot") {
-                if !all.snapshots.contains(&name) {
-                    all.snapshots.push(name);
+            let of_schema = match relation.schema() {
+                Some("snapshot") => Some(&mut all.snapshots),
+                Some("staging") => Some(&mut all.staging),
+                Some("lake") => Some(&mut all.lakes),
+                _ => None,
+            };
+            if let Some(names) = of_schema {
+                if !names.contains(&name) {
+                    names.push(name);
                 }
             } else if relation.schema().is_none()
                 && !all.views.contains(&name)
@@ -451,7 +494,9 @@ pub(crate) fn relations(project: &Project, query: &ast::Query) -> Result<Relatio
             }
         }
     }
-    all.snapshots.sort_unstable();
+    for names in [&mut all.snapshots, &mut all.staging, &mut all.lakes] {
+        names.sort_unstable();
+    }
     Ok(all)
 }
 
@@ -463,6 +508,17 @@ pub(crate) async fn register_views(session: &SessionContext, project: &Project, 
         session.register_table(TableReference::bare(view.name.as_str()), Arc::new(table))?;
     }
     Ok(())
+}
+
+/// Registers all helper views whose tables the session has: those over a table that is not staged yet are left out.
+pub(crate) async fn register_helpers(session: &SessionContext, project: &Project) -> Result<()> {
+    let mut names = Vec::new();
+    for view in project.views.iter().filter(|view| view.schema.is_none()) {
+        if relations(project, &view.query)?.are_in(session)? {
+            names.push(view.name.clone());
+        }
+    }
+    register_views(session, project, &names).await
 }
 
 /// The SELECT with `now()` fixed.
@@ -504,6 +560,14 @@ fn stored_type(data_type: &DataType) -> Option<DataType> {
     }
 }
 
+/// What the config says of a snapshot table: locations and declared columns.
+pub(crate) fn declared_text(project: &Project, name: &str) -> String {
+    project.snapshot(name).map_or_else(String::new, |table| {
+        let locations: Vec<String> = table.locations.iter().map(|(location, _)| location.uri()).collect();
+        format!("{} {:?} {:?}", locations.join(" "), table.format, table.declared)
+    })
+}
+
 fn select_text(project: &Project, lake: &LakeTable) -> Result<String> {
     let mut text = lake.query_text.clone();
     for name in relations(project, &lake.query)?.views {
@@ -541,21 +605,13 @@ pub(crate) async fn bind(
 ) -> Result<(SessionContext, Select)> {
     let whole = details.whole.iter().flat_map(|(_, files)| files);
     let session = engine.task_session(files.iter().chain(whole)).await?;
-    let table = |source: &Source, files: &[FileEntry]| {
-        Ok::<_, Error>(TableFiles {
-            name: source.table.clone(),
-            format: source.format.clone(),
-            schema: source.schema.decode()?,
-            files: files.to_vec(),
-        })
-    };
-    let mut driving = table(&details.driving, files)?;
+    let mut driving = details.driving.table_files(files)?;
     // Rows mostly stand in the order in which an export numbered its files.
     driving.files.sort_by(|one, other| by_name(&one.uri, &other.uri));
     let driving = FileListTable::new(driving, Vec::new(), Size::Driving);
     register(&session, "snapshot", &details.driving.table, driving)?;
     for (source, files) in &details.whole {
-        let whole = FileListTable::new(table(source, files)?, Vec::new(), Size::AsListed);
+        let whole = FileListTable::new(source.table_files(files)?, Vec::new(), Size::AsListed);
         register(&session, "snapshot", &source.table, whole)?;
     }
     register_views(&session, project, &relations(project, &lake.query)?.views).await?;

@@ -26,8 +26,9 @@ use super::plan::{PlanDetails, bind};
 use super::sort::SortRunsExec;
 use crate::checksum::{Checksum, ColumnSums};
 use crate::config::{FileFormat, LakeTable, Project, Verify};
-use crate::error::{Error, Result, caught};
-use crate::layout::Step;
+use crate::error::{Error, Result, caught, within};
+use crate::layout::{Location, Step};
+use crate::manifest::ledger::store_error;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
 use crate::write::{
@@ -90,12 +91,34 @@ impl StageTask<'_> {
             file,
             source: Box::new(source),
         };
-        let manifest = match caught(self.write(on_rows)).await {
-            Ok(manifest) => manifest,
-            Err(error) => return Err(failed(self.locate(&error).await, error)),
+        match within(self.project.settings.task_timeout, Box::pin(caught(self.write_and_commit(on_rows)))).await {
+            Ok(manifest) => Ok(manifest),
+            Err(error) => Err(failed(self.locate(&error).await, self.named(error))),
+        }
+    }
+
+    /// A file that is gone or was changed since it was planned, by name: the engine tells only a key.
+    fn named(&self, error: Error) -> Error {
+        let (path, reason) = match told_by_store(&error) {
+            Some(object_store::Error::Precondition { path, source }) => (path.clone(), source.to_string()),
+            Some(object_store::Error::NotFound { path, .. }) => (path.clone(), "it is gone".to_owned()),
+            _ => return error,
         };
+        let planned = self.files.iter().chain(self.details.whole.iter().flat_map(|(_, files)| files));
+        let mut planned = planned.filter_map(|file| Location::from_uri(&file.uri).ok());
+        match planned.find(|file| file.raw_key().trim_matches('/') == path.trim_matches('/')) {
+            Some(file) => {
+                let (path, source) = (file.to_string(), reason.into());
+                store_error("read", &file, object_store::Error::Precondition { path, source })
+            }
+            None => error,
+        }
+    }
+
+    async fn write_and_commit(&self, on_rows: OnRows) -> Result<Manifest<StageDetails>> {
+        let manifest = self.write(on_rows).await?;
         let target = self.ledger.layout().manifest(Step::StagingFileGroups, self.group);
-        self.ledger.commit(&target, &manifest).await.map_err(|error| failed(None, error))?;
+        self.ledger.commit(&target, &manifest).await?;
         Ok(manifest)
     }
 
@@ -218,6 +241,11 @@ impl StageTask<'_> {
         }
         None
     }
+}
+
+/// What a store said, if an error comes from one.
+fn told_by_store<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a object_store::Error> {
+    error.downcast_ref().or_else(|| error.source().and_then(told_by_store))
 }
 
 /// Where the files of a table without partitions and order end.

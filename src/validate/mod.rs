@@ -152,9 +152,11 @@ async fn compare(proof: Proof<'_>) -> Result<Validation> {
     let mut differences = Differences::default();
 
     let (mut staging, mut rows_read, mut rows_selected) = (Hop::default(), 0, 0);
-    let (mut selected, mut without_sums) = (ColumnSums::default(), 0);
+    let (mut selected, mut without_sums, mut strangers) = (ColumnSums::default(), 0, 0);
+    let mut of_plan = |id: &str| strangers += usize::from(id != plan.details.id);
     let total = plan.details.groups;
     let staged = each::<StageDetails>(ledger, Step::StagingFileGroups, total, |manifest| {
+        of_plan(&manifest.details.plan);
         rows_read += manifest.details.rows_read;
         rows_selected += manifest.details.rows_written;
         staging.add(&manifest.files);
@@ -175,10 +177,14 @@ async fn compare(proof: Proof<'_>) -> Result<Validation> {
     let first = ledger.head::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
     let groups = first.map_or(0, |(_, details)| details.groups);
     let mut grouped = Hop::default();
-    each::<PartitionDetails>(ledger, Step::PartitionFileGroups, groups, |manifest| grouped.add(&manifest.files))
-        .await?;
+    each::<PartitionDetails>(ledger, Step::PartitionFileGroups, groups, |manifest| {
+        of_plan(&manifest.details.plan);
+        grouped.add(&manifest.files);
+    })
+    .await?;
     let (mut files, mut published, mut written) = (Vec::new(), Vec::new(), ColumnSums::default());
     let done = each::<CompactDetails>(ledger, Step::DatalakeFileGroups, groups, |manifest| {
+        of_plan(&manifest.details.plan);
         match manifest.details.checksums {
             None => without_sums += 1,
             Some(sums) => {
@@ -194,6 +200,9 @@ async fn compare(proof: Proof<'_>) -> Result<Validation> {
     .await?;
     if groups == 0 || done < groups {
         return Err(Error::NotPublished { table: table.clone(), done, total: groups });
+    }
+    if strangers > 0 {
+        differences.0.push(format!("{strangers} of its manifests belong to another plan"));
     }
     differences.compare(
         "rows of staging files",

@@ -20,6 +20,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use twox_hash::XxHash64;
 
 use super::parts::{PART_BYTES, PARTS_IN_FLIGHT, Parts};
+use crate::manifest::bare_etag;
 use crate::session::CONTENT_TAG;
 
 /// What is known of a file after its last byte.
@@ -114,19 +115,31 @@ impl Upload {
     }
 
     async fn finish(&mut self) -> object_store::Result<Stored> {
-        let answer = match self.multipart.take() {
-            Some(multipart) => multipart.finish().await?,
+        let answered = match self.multipart.take() {
+            Some(multipart) => match multipart.finish().await {
+                Ok(answer) => answer.e_tag,
+                // The answer was lost, or is not one that the client knows; the file may be whole all the same.
+                Err(error) => match self.store.head(self.target()).await {
+                    Ok(found) if found.size == self.bytes => found.e_tag,
+                    _ => return Err(error),
+                },
+            },
             None => {
                 let payload = PutPayload::from(self.buffer.split().freeze());
-                self.store.put(self.target(), payload).await?
+                self.store.put(self.target(), payload).await?.e_tag
             }
         };
         if let Some(hidden) = &self.hidden {
             show(&self.store, hidden, &self.path, self.bytes).await?;
         }
-        let etag = answer.e_tag.map(|etag| etag.trim_matches('"').to_owned()).filter(|etag| !etag.is_empty());
+        let known = |etag: Option<String>| etag.filter(|etag| !bare_etag(etag).is_empty());
+        let mut etag = known(answered).filter(|_| !self.content_etag);
+        if etag.is_none() && !self.content_etag {
+            // Some stores do not say it when an upload ends.
+            etag = known(self.store.head(&self.path).await?.e_tag);
+        }
         let content = || format!("{CONTENT_TAG}{:016x}", self.hash.finish());
-        let etag = if self.content_etag { content() } else { etag.unwrap_or_else(content) };
+        let etag = etag.map_or_else(content, |etag| bare_etag(&etag).to_owned());
         Ok(Stored { etag, bytes: self.bytes })
     }
 }

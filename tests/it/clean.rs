@@ -1,6 +1,10 @@
 //! `clean`: what it takes for garbage, and what it leaves alone.
 
-use crate::support::Work;
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+
+use crate::support::s3_server::Server;
+use crate::support::{Run, Work, events};
 
 const LAKE: &str = "out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events/day=2026-01-02";
 const ROOT: &str = "out/staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z";
@@ -80,4 +84,47 @@ fn staging_files_of_a_complete_table_go_if_asked_for_and_a_rerun_has_nothing_to_
 fn table_that_was_never_planned_has_no_garbage() {
     let work = Work::events(1, 1);
     assert_eq!(listed(&work, &["--staging"]), [] as [String; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn multipart_uploads_that_nobody_ended_are_listed_and_aborted() {
+    let (server, work) = (Server::of_test("uploads"), Work::new(crate::support::EVENTS));
+    let store = server.store();
+    for file in 0..4 {
+        let path = object_store::path::Path::from(format!("export/part-{file}.csv"));
+        store.put(&path, events(file * 40, 40).into()).await.unwrap();
+    }
+    let snaplake = |arguments: &[&str]| {
+        let [export, out] = ["export", "out"].map(|part| format!("{part}={}/{part}", server.url()));
+        let mut command = work.command(arguments);
+        server.configure(command.args(["--var", &export, "--var", &out]));
+        Run::from(command.output().unwrap()).ok()
+    };
+    snaplake(&["run"]);
+    let lake = format!("{LAKE}/");
+    let listed = store.list(None).try_collect::<Vec<_>>().await.unwrap();
+    let published = listed.iter().map(|meta| meta.location.as_ref()).find(|key| key.starts_with(&lake)).unwrap();
+    let ours = [
+        published.to_owned(),
+        published.replace("-0000.", "-0001."),
+        format!("{ROOT}/datalake/a"),
+        format!("{ROOT}/b"),
+    ];
+    let strangers = [format!("{LAKE}/theirs.parquet"), "elsewhere/f".to_owned()];
+    for key in ours.iter().chain(&strangers) {
+        let mut upload = store.put_multipart(&object_store::path::Path::parse(key).unwrap()).await.unwrap();
+        upload.put_part(vec![0; 100].into()).await.unwrap();
+    }
+    let young = snaplake(&["clean"]);
+    assert!(young.stdout.is_empty(), "{}", young.stdout);
+    let found = snaplake(&["clean", "--older-than", "0s"]).stdout;
+    for key in &ours {
+        let uri = format!("{}/{key} (upload ", server.url());
+        assert!(found.lines().any(|line| line.starts_with("unfinished") && line.contains(&uri)), "{key}: {found}");
+    }
+    assert_eq!(found.lines().count(), ours.len(), "{found}");
+    assert_eq!(snaplake(&["clean", "--older-than", "0s", "--remove"]).stdout, found);
+    assert_eq!(snaplake(&["clean", "--older-than", "0s"]).stdout, "");
+    // A file that is listed stays, though another upload to it was aborted.
+    snaplake(&["validate"]);
 }

@@ -44,9 +44,21 @@ fn shown(project: &Project, arguments: &[&str]) -> String {
 #[test]
 fn help_of_the_program_and_of_every_subcommand() {
     let project = Project::new("");
-    for command in
-        ["", "plan", "stage", "publish", "run", "status", "diff", "validate", "clean", "query", "completions"]
-    {
+    for command in [
+        "",
+        "init",
+        "plan",
+        "stage",
+        "audit",
+        "publish",
+        "run",
+        "status",
+        "diff",
+        "validate",
+        "clean",
+        "query",
+        "completions",
+    ] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let outcome = project.snaplake(&arguments);
         assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{command}");
@@ -255,7 +267,8 @@ fn query_refuses_statements_that_write() {
 fn completions_name_every_subcommand() {
     let outcome = Project::new("").snaplake(&["completions", "bash"]);
     assert_eq!((outcome.code, outcome.err.as_str()), (0, ""));
-    for command in ["plan", "stage", "publish", "run", "status", "diff", "validate", "clean", "query"] {
+    for command in ["init", "plan", "stage", "audit", "publish", "run", "status", "diff", "validate", "clean", "query"]
+    {
         assert!(outcome.out.contains(&format!("snaplake__subcmd__{command}")), "{command}");
     }
 }

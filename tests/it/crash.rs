@@ -10,22 +10,25 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 use snaplake::config::S3Settings;
+use snaplake::layout::Step;
+use snaplake::manifest::Manifest;
+use snaplake::pipeline::TaskSpec;
 use snaplake::session::Stores;
-use snaplake::staging::plan::commit;
+use snaplake::staging::plan::{GroupDetails, commit};
 use snaplake::{Error, Pipeline};
 
 use crate::support::faulty::{Fault, Faulty, Stop};
 use crate::support::{EVENTS, Work, events};
 
 /// One bucket in memory with an export, and a config to read it.
-struct Job {
+pub(crate) struct Job {
     work: Work,
-    store: Faulty,
+    pub(crate) store: Faulty,
     variables: Vec<(&'static str, &'static str)>,
 }
 
 impl Job {
-    async fn new(tables: &str, files: usize, rows: usize) -> Self {
+    pub(crate) async fn new(tables: &str, files: usize, rows: usize) -> Self {
         let job = Self {
             work: Work::new(tables),
             store: Faulty::default(),
@@ -37,7 +40,7 @@ impl Job {
         job
     }
 
-    fn pipeline(&self) -> Arc<Pipeline> {
+    pub(crate) fn pipeline(&self) -> Arc<Pipeline> {
         let stores = Stores::new(S3Settings::default());
         stores.insert("s3://bucket", Arc::new(self.store.clone()));
         self.work.pipeline(stores, &self.variables)
@@ -54,7 +57,7 @@ impl Job {
     }
 
     /// Lake and staging files with their content, manifests by name: they tell times.
-    async fn outcome(&self) -> BTreeMap<String, Bytes> {
+    pub(crate) async fn outcome(&self) -> BTreeMap<String, Bytes> {
         let mut objects = self.store.objects("out").await;
         for (_, content) in objects.iter_mut().filter(|(key, _)| key.contains("/manifests/")) {
             *content = Bytes::new();
@@ -62,7 +65,7 @@ impl Job {
         objects
     }
 
-    async fn clear(&self) {
+    pub(crate) async fn clear(&self) {
         self.store.revive(None);
         for key in self.store.objects("out").await.into_keys() {
             self.store.unset(&key).await;
@@ -114,6 +117,19 @@ async fn run_stopped_at_any_write_gives_the_same_lake_when_run_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn run_with_audits_stopped_at_any_write_gives_the_same_lake_when_run_again() {
+    let rules = "WITH (not_null = ARRAY['id'], unique_key = ARRAY['id'], ";
+    let job = Job::new(&EVENTS.replace("WITH (", rules), 4, 15).await;
+    job.run().await.unwrap();
+    let (expected, writes) = (job.outcome().await, job.store.writes());
+    let at = writes.iter().position(|write| write.ends_with("/audits.json")).unwrap() + 1;
+    assert!(writes[at..].iter().all(|write| !write.contains("/staging-file-groups/")), "{writes:?}");
+    assert!(writes[..at].iter().all(|write| !write.contains("/lake/")), "{writes:?}");
+    let stops = around(at - 1..=at + 1, &[Fault::Error, Fault::Panic, Fault::Death]);
+    check(&job, &expected, &stops, async || ()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn plan_that_replaces_another_one_can_be_stopped_at_any_write() {
     let mut job = Job::new(EVENTS, 6, 15).await;
     job.variables.push(("group", "100000"));
@@ -156,4 +172,22 @@ async fn upload_in_parts_can_be_stopped_at_any_part() {
     let stop = |at| Stop { at, is_done: false, fault: Fault::Death };
     let stops: Vec<Stop> = (1..=writes.len()).filter(is_of_upload).map(stop).collect();
     check(&job, &expected, &stops, async || ()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stage_task_ends_well_where_a_planner_that_lost_has_just_written_its_own_groups() {
+    let job = Job::new(EVENTS, 6, 15).await;
+    let (won, lost) = (job.pipeline().plan().await.unwrap().remove(0), job.pipeline().plan().await.unwrap().remove(0));
+    assert_ne!(won.details.id, lost.details.id);
+    let won = commit(won).await.unwrap();
+    for (group, files) in (1..).zip(lost.groups.iter()) {
+        let details = GroupDetails { table: "events".to_owned(), group, plan: lost.details.id.clone() };
+        let target = lost.ledger.layout().manifest(Step::SnapshotFileGroups, group);
+        lost.ledger.write(&target, &Manifest::new(files.cloned().collect(), details)).await.unwrap();
+    }
+    for group in 1..=won.groups.len() {
+        let task = TaskSpec { table: "events".to_owned(), step: Step::StagingFileGroups, group };
+        assert!(job.pipeline().run_task(&task).await.unwrap(), "group {group}");
+    }
+    assert_eq!(job.pipeline().run().await.unwrap()[0].validation.footer_rows, 90);
 }

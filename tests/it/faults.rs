@@ -10,7 +10,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 use snaplake::config::S3Settings;
 use snaplake::session::Stores;
 
-use crate::support::faulty::Faulty;
+use crate::support::faulty::{Fault, Faulty, Stop};
 use crate::support::proxy::{Proxy, Weather};
 use crate::support::s3_server::Server;
 use crate::support::{EVENTS, Run, Work, events};
@@ -146,5 +146,34 @@ async fn store_without_conditional_put_is_refused_unless_one_writer_is_promised(
             assert!(error.contains("snaplake.single_writer"), "{error}");
             assert!(!store.objects("out").await.keys().any(|key| key.contains("/datalake/")), "it staged all the same");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn task_that_a_store_keeps_waiting_is_given_up_in_time_and_named() {
+    let job = crate::crash::Job::new(&format!("SET snaplake.task_timeout = '2s';{EVENTS}"), 6, 15).await;
+    job.pipeline().run().await.unwrap();
+    let (expected, writes) = (job.outcome().await, job.store.writes());
+    // Data and commits of both steps. What comes before the first of a kind is always as much.
+    for (part, words) in [
+        ("put out/staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/datalake", "stage of lake.events group"),
+        (
+            "put out/staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/manifests/staging",
+            "stage of lake.events group",
+        ),
+        ("put out/lake", "publish of lake.events group"),
+    ] {
+        job.clear().await;
+        let at = writes.iter().position(|write| write.starts_with(part)).unwrap() + 1;
+        job.store.revive(Some(Stop { at, is_done: false, fault: Fault::Hang }));
+        let started = Instant::now();
+        let error = job.pipeline().run().await.unwrap_err();
+        assert!(started.elapsed() < Duration::from_secs(60));
+        assert!(error.to_string().contains(words), "{part}: {error}");
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        assert!(why.contains("not done within snaplake.task_timeout, 2 s"), "{part}: {why}");
+        job.store.revive(None);
+        job.pipeline().run().await.unwrap();
+        assert!(job.outcome().await == expected, "{part}");
     }
 }

@@ -251,3 +251,36 @@ proptest! {
         }
     }
 }
+
+/// A file of which a fuzzer found that Parquet's decoder panics: its footer is right, a page says more bits than a value has.
+#[test]
+fn file_on_which_the_decoder_panics_is_an_error_that_names_it_and_nothing_is_published() {
+    let work = Work::new(&PARQUET_JOB.replace("s3://bucket/export/", "export/"));
+    std::fs::create_dir(work.path("export")).unwrap();
+    let damaged = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/damaged/decoder_panics.parquet");
+    std::fs::copy(damaged, work.path("export/b.parquet")).unwrap();
+    std::fs::write(work.path("export/a.parquet"), &PARQUET[0]).unwrap();
+    let words = ["stage of lake.events group 1 failed", "export/b.parquet", "a decoder or encoder panicked"];
+    let run = work.snaplake(&["run"]).failed(1, &words);
+    assert!(!run.stderr.contains("panicked at") && !run.stderr.contains("RUST_BACKTRACE"), "{}", run.stderr);
+    assert!(work.files("out/lake").is_empty());
+    std::fs::remove_file(work.path("export/b.parquet")).unwrap();
+    work.snaplake(&["run", "--replan"]).ok();
+}
+
+#[test]
+fn panic_while_planning_is_an_error_that_names_the_file() {
+    let work = Work::new(PARQUET_JOB);
+    let store = Faulty::default();
+    block_on(async {
+        store.set("export/a.parquet", PARQUET[0].clone()).await;
+        store.set("export/b.parquet", PARQUET[0].clone()).await;
+        store.panic_reading("export/b.parquet");
+        let stores = Stores::new(S3Settings::default());
+        stores.insert("s3://bucket", Arc::new(store.clone()));
+        let job = work.pipeline(stores, &[("export", "s3://bucket/export"), ("out", "s3://bucket/out")]);
+        let error = job.run().await.unwrap_err().to_string();
+        assert!(error.contains("cannot read s3://bucket/export/b.parquet of snapshot.events"), "{error}");
+        assert!(store.objects("out").await.is_empty());
+    });
+}

@@ -3,18 +3,22 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod architecture;
+mod audit;
 mod bad_input;
 mod clean;
 mod cli;
 mod copy;
 mod crash;
 mod diff;
+mod etags;
 mod faults;
 mod hostile;
+mod init;
 mod limits;
 mod project;
 mod proof;
 mod readme;
+mod replan;
 mod requests;
 mod s3;
 mod secrets;
@@ -23,4 +27,6 @@ mod slt;
 mod steps;
 mod stores;
 mod support;
+mod types;
+mod walkthrough;
 mod watch;

@@ -51,13 +51,14 @@ fn find(bytes: &[u8]) -> Option<String> {
 }
 
 /// All subcommands, said in all ways.
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 23] = [
     &["plan"],
     &["plan", "-vvv", "--explain"],
     &["plan", "-v", "--explain", "--format", "json"],
     &["stage", "-vvv", "--table", "events", "--group", "1"],
     &["stage", "-vv", "--log-format", "json", "--format", "json"],
     &["status", "-vvv"],
+    &["audit", "-vvv", "--format", "json"],
     &["status", "-v", "--format", "json"],
     &["publish", "-vvv", "--format", "json"],
     &["run", "-v"],
@@ -78,7 +79,8 @@ const COMMANDS: [&[&str]; 22] = [
 
 /// A job whose lake is proven by checksums.
 fn job() -> Work {
-    Work::new(&format!("SET snaplake.verify = 'checksum';{EVENTS}"))
+    let tables = EVENTS.replace("WITH (", "WITH (not_null = ARRAY['id'],");
+    Work::new(&format!("SET snaplake.verify = 'checksum';{tables}"))
 }
 
 /// The command, as talkative as the environment can make it.

@@ -120,6 +120,8 @@ fn wrong_settings_are_told_at_their_place() {
         "SET snaplake.database = 'a'; SET snaplake.snapshot_time = '2013-12-31T00:00:00Z'; SET snaplake.staging = 'ftp://x/y'; SET snaplake.datalake = 'b';",
         &format!("{HEAD}SET snaplake.min_file_size = 'big'; {LAKE}"),
         &format!("{HEAD}SET snaplake.compression_level = 23; {LAKE}"),
+        &format!("{HEAD}SET snaplake.task_timeout = 5; {LAKE}"),
+        &format!("{HEAD}SET snaplake.task_timeout = '0s'; {LAKE}"),
         &format!("{HEAD}SET snaplake.s3_endpoint = 'http://localhost:9000'; {LAKE}"),
         &format!("{HEAD}SET snaplake.s3_endpoint = 'https://key:secret@minio/x'; {LAKE}"),
         HEAD,
@@ -137,6 +139,8 @@ fn wrong_settings_are_told_at_their_place() {
     a.sql:1:106: 'ftp://x/y' is not a location: its scheme is not one of s3://, gs://, az://, file://
     a.sql:4:30: 'big' is not a value of snaplake.min_file_size: expected a size such as '128MB', '128MiB' or a number of bytes
     a.sql:4:34: '23' is not a value of snaplake.compression_level: expected a level of zstd from 1 to 22
+    a.sql:4:29: '5' is not a value of snaplake.task_timeout: expected a time such as '90s', '30m', '2h' or '1d'
+    a.sql:4:29: '0s' is not a value of snaplake.task_timeout: expected a time such as '90s', '30m', '2h' or '1d'
     a.sql:4:28: 'http://localhost:9000' is not a value of snaplake.s3_endpoint: expected an https:// URL, or an http:// URL together with SET snaplake.s3_allow_http = true
     a.sql:4:28: 'https://***@minio/x' is not a value of snaplake.s3_endpoint: expected a URL without credentials, which come from the environment
     a.sql:1:1: the config defines no lake table; add CREATE TABLE lake.t WITH (...) AS SELECT ..., or SET snaplake.models = 'sql/*.sql'

@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Panic,
     /// The process is gone: neither this request nor any later one, of any kind, succeeds.
     Death,
+    /// The request gets no answer, ever.
+    Hang,
 }
 
 /// A break point.
@@ -53,6 +55,7 @@ struct State {
 pub(crate) struct Faulty {
     inner: Arc<InMemory>,
     forgets_conditions: Arc<AtomicBool>,
+    panics_reading: Arc<Mutex<Option<Path>>>,
     state: Arc<Mutex<State>>,
 }
 
@@ -71,6 +74,11 @@ impl Faulty {
     /// From now on a PUT overwrites what is there, whatever was asked.
     pub(crate) fn forget_conditions(&self) {
         self.forgets_conditions.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on the code behind a read of this object panics, as a decoder may over a footer.
+    pub(crate) fn panic_reading(&self, key: &str) {
+        *self.panics_reading.lock().unwrap() = Some(Path::from(key));
     }
 
     /// Writes since the last [`Faulty::revive`], in their order: what, and the key.
@@ -138,6 +146,9 @@ async fn guarded<T>(verdict: Result<Verdict>, write: impl Future<Output = Result
                 // It may be refused, as a second creation is; the fault comes all the same.
                 let _ = write.await;
             }
+            if fault == Fault::Hang {
+                std::future::pending::<()>().await;
+            }
             fail(fault)
         }
     }
@@ -165,6 +176,8 @@ impl ObjectStore for Faulty {
 
     async fn get_opts(&self, path: &Path, mut options: GetOptions) -> Result<GetResult> {
         self.read()?;
+        let panics = self.panics_reading.lock().unwrap().as_ref() == Some(path);
+        assert!(!panics, "a panic that the test asked for");
         options.if_match = options.if_match.map(|etag| etag.trim_matches('"').to_owned());
         self.inner.get_opts(path, options).await
     }

@@ -34,6 +34,24 @@ const SECRET: &str = "loopback-secret";
 pub(crate) const UNMISTAKABLE: (&str, &str) =
     ("SNAPKEYZULU0123456789", "snapsecretalpha/snapsecretbravo+snapsecretcharlie/");
 
+/// What a server of this process does with etags; real ones do each of these.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Etags {
+    /// As S3 does.
+    #[default]
+    Strong,
+    /// The end of a multipart upload is answered with an empty one.
+    EmptyAfterParts,
+    /// The end of a multipart upload is answered without one.
+    NoneAfterParts,
+    /// All are weak, so no condition holds.
+    Weak,
+    /// A condition with the etag that the server gave is refused.
+    RefusesItsOwn,
+    /// Listings have none.
+    NotListed,
+}
+
 /// A server's address, a bucket on it, and a prefix that no other test uses.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
@@ -50,13 +68,16 @@ impl Server {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
         let prefix = format!("test/{name}-{time:x}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let Ok(endpoint) = std::env::var("SNAPLAKE_TEST_S3_ENDPOINT") else {
-            let (bucket, key, secret) = ("loopback".to_owned(), KEY.to_owned(), SECRET.to_owned());
-            return Self { endpoint: start(&bucket), bucket, prefix, key, secret };
-        };
+        let Ok(endpoint) = std::env::var("SNAPLAKE_TEST_S3_ENDPOINT") else { return Self::of_process(Etags::Strong) };
         let set = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} must be set, too"));
         let (key, secret) = (set("AWS_ACCESS_KEY_ID"), set("AWS_SECRET_ACCESS_KEY"));
         Self { endpoint, bucket: set("SNAPLAKE_TEST_S3_BUCKET"), prefix, key, secret }
+    }
+
+    /// A server of this process, of its own.
+    pub(crate) fn of_process(etags: Etags) -> Self {
+        let (bucket, key, secret) = ("loopback".to_owned(), KEY.to_owned(), SECRET.to_owned());
+        Self { endpoint: start(&bucket, etags), bucket, prefix: "test".to_owned(), key, secret }
     }
 
     /// The same place with [`UNMISTAKABLE`] keys.
@@ -100,14 +121,12 @@ impl Server {
 }
 
 /// Serves an empty bucket on a thread of its own until the process ends.
-fn start(bucket: &str) -> String {
+fn start(bucket: &str, etags: Etags) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let objects = Objects(Mutex::new(Buckets {
-        of: HashMap::from([(bucket.to_owned(), BTreeMap::new())]),
-        ..Buckets::default()
-    }));
+    let buckets = Buckets { of: HashMap::from([(bucket.to_owned(), BTreeMap::new())]), ..Buckets::default() };
+    let objects = Objects { buckets: Mutex::new(buckets), etags };
     let mut builder = S3ServiceBuilder::new(objects);
     let mut keys = SimpleAuth::from_single(KEY, SECRET);
     keys.register(UNMISTAKABLE.0.to_owned(), UNMISTAKABLE.1.into());
@@ -131,13 +150,24 @@ fn start(bucket: &str) -> String {
 
 /// Buckets in memory, as S3 shows them.
 #[derive(Debug, Default)]
-struct Objects(Mutex<Buckets>);
+struct Objects {
+    buckets: Mutex<Buckets>,
+    etags: Etags,
+}
 
 #[derive(Debug, Default)]
 struct Buckets {
     of: HashMap<String, BTreeMap<String, Stored>>,
-    uploads: HashMap<String, BTreeMap<i32, Bytes>>,
+    uploads: BTreeMap<String, Upload>,
     started: usize,
+}
+
+/// A multipart upload that is under way.
+#[derive(Debug)]
+struct Upload {
+    key: String,
+    at: SystemTime,
+    parts: BTreeMap<i32, Bytes>,
 }
 
 #[derive(Debug, Clone)]
@@ -152,29 +182,8 @@ impl Stored {
         Self { bytes, etag, at: SystemTime::now() }
     }
 
-    fn etag(&self) -> ETag {
-        ETag::Strong(self.etag.clone())
-    }
-
     fn size(&self) -> i64 {
         i64::try_from(self.bytes.len()).unwrap()
-    }
-
-    /// 412 unless the condition of a request holds.
-    fn check(
-        stored: Option<&Self>,
-        if_match: Option<&ETagCondition>,
-        if_none_match: Option<&ETagCondition>,
-    ) -> S3Result<()> {
-        let fits = |condition: &ETagCondition| match (stored, condition.as_etag()) {
-            (None, _) => false,
-            (Some(_), None) => true,
-            (Some(stored), Some(etag)) => etag.value() == stored.etag,
-        };
-        if if_match.is_some_and(|condition| !fits(condition)) || if_none_match.is_some_and(fits) {
-            return Err(s3_error!(PreconditionFailed));
-        }
-        Ok(())
     }
 }
 
@@ -189,8 +198,32 @@ impl Buckets {
 }
 
 impl Objects {
+    fn etag(&self, of: &Stored) -> Option<ETag> {
+        let etag = of.etag.clone();
+        Some(if self.etags == Etags::Weak { ETag::Weak(etag) } else { ETag::Strong(etag) })
+    }
+
+    /// 412 unless the condition of a request holds.
+    fn check(
+        &self,
+        stored: Option<&Stored>,
+        if_match: Option<&ETagCondition>,
+        if_none_match: Option<&ETagCondition>,
+    ) -> S3Result<()> {
+        let fits = |condition: &ETagCondition| match (stored, condition.as_etag()) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(_), Some(_)) if matches!(self.etags, Etags::Weak | Etags::RefusesItsOwn) => false,
+            (Some(stored), Some(etag)) => etag.value() == stored.etag,
+        };
+        if if_match.is_some_and(|condition| !fits(condition)) || if_none_match.is_some_and(fits) {
+            return Err(s3_error!(PreconditionFailed));
+        }
+        Ok(())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Buckets> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -215,8 +248,8 @@ impl S3 for Objects {
         let stored = Stored::new(bytes.clone(), md5_hex(&bytes));
         let mut buckets = self.lock();
         let bucket = buckets.bucket(&input.bucket)?;
-        Stored::check(bucket.get(&input.key), input.if_match.as_ref(), input.if_none_match.as_ref())?;
-        let e_tag = Some(stored.etag());
+        self.check(bucket.get(&input.key), input.if_match.as_ref(), input.if_none_match.as_ref())?;
+        let e_tag = self.etag(&stored);
         bucket.insert(input.key, stored);
         Ok(S3Response::new(PutObjectOutput { e_tag, ..PutObjectOutput::default() }))
     }
@@ -224,7 +257,7 @@ impl S3 for Objects {
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
         let found = self.lock().object(&input.bucket, &input.key)?;
-        Stored::check(Some(&found), input.if_match.as_ref(), None)?;
+        self.check(Some(&found), input.if_match.as_ref(), None)?;
         let all = found.bytes.len() as u64;
         let range = input.range.map(|range| range.check(all)).transpose()?;
         let content_range = range.as_ref().map(|range| format!("bytes {}-{}/{all}", range.start, range.end - 1));
@@ -234,7 +267,7 @@ impl S3 for Objects {
             content_length: Some(i64::try_from(part.len()).unwrap()),
             body: Some(StreamingBlob::from(Body::from(part))),
             content_range,
-            e_tag: Some(found.etag()),
+            e_tag: self.etag(&found),
             last_modified: Some(found.at.into()),
             ..GetObjectOutput::default()
         }))
@@ -243,10 +276,10 @@ impl S3 for Objects {
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         let input = request.input;
         let found = self.lock().object(&input.bucket, &input.key)?;
-        Stored::check(Some(&found), input.if_match.as_ref(), None)?;
+        self.check(Some(&found), input.if_match.as_ref(), None)?;
         Ok(S3Response::new(HeadObjectOutput {
             content_length: Some(found.size()),
-            e_tag: Some(found.etag()),
+            e_tag: self.etag(&found),
             last_modified: Some(found.at.into()),
             ..HeadObjectOutput::default()
         }))
@@ -282,7 +315,7 @@ impl S3 for Objects {
             contents.push(Object {
                 key: Some(key.clone()),
                 size: Some(stored.size()),
-                e_tag: Some(stored.etag()),
+                e_tag: self.etag(stored).filter(|_| self.etags != Etags::NotListed),
                 last_modified: Some(stored.at.into()),
                 ..Object::default()
             });
@@ -321,8 +354,9 @@ impl S3 for Objects {
         let mut buckets = self.lock();
         buckets.bucket(&request.input.bucket)?;
         buckets.started += 1;
-        let upload_id = format!("upload-{}", buckets.started);
-        buckets.uploads.insert(upload_id.clone(), BTreeMap::new());
+        let upload_id = format!("upload-{:06}", buckets.started);
+        let upload = Upload { key: request.input.key.clone(), at: SystemTime::now(), parts: BTreeMap::new() };
+        buckets.uploads.insert(upload_id.clone(), upload);
         let (bucket, key) = (Some(request.input.bucket), Some(request.input.key));
         let upload_id = Some(upload_id);
         Ok(S3Response::new(CreateMultipartUploadOutput { bucket, key, upload_id, ..Default::default() }))
@@ -333,7 +367,7 @@ impl S3 for Objects {
         let e_tag = Some(ETag::Strong(md5_hex(&bytes)));
         let mut buckets = self.lock();
         let upload = buckets.uploads.get_mut(&request.input.upload_id).ok_or_else(|| s3_error!(NoSuchUpload))?;
-        upload.insert(request.input.part_number, bytes);
+        upload.parts.insert(request.input.part_number, bytes);
         Ok(S3Response::new(UploadPartOutput { e_tag, ..UploadPartOutput::default() }))
     }
 
@@ -343,15 +377,47 @@ impl S3 for Objects {
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
         let input = request.input;
         let mut buckets = self.lock();
-        let parts = buckets.uploads.remove(&input.upload_id).ok_or_else(|| s3_error!(NoSuchUpload))?;
+        let parts = buckets.uploads.remove(&input.upload_id).ok_or_else(|| s3_error!(NoSuchUpload))?.parts;
         let digests: Vec<u8> = parts.values().flat_map(Md5::digest).collect();
         let stored =
             Stored::new(parts.values().flatten().copied().collect(), format!("{}-{}", md5_hex(&digests), parts.len()));
         let bucket = buckets.bucket(&input.bucket)?;
-        Stored::check(bucket.get(&input.key), input.if_match.as_ref(), input.if_none_match.as_ref())?;
-        let (e_tag, key) = (Some(stored.etag()), Some(input.key.clone()));
+        self.check(bucket.get(&input.key), input.if_match.as_ref(), input.if_none_match.as_ref())?;
+        let e_tag = match self.etags {
+            Etags::EmptyAfterParts => Some(ETag::Strong(String::new())),
+            Etags::NoneAfterParts => None,
+            _ => self.etag(&stored),
+        };
+        let key = Some(input.key.clone());
         bucket.insert(input.key, stored);
         Ok(S3Response::new(CompleteMultipartUploadOutput { e_tag, key, ..CompleteMultipartUploadOutput::default() }))
+    }
+
+    /// In pages of two, by the order in which they began.
+    async fn list_multipart_uploads(
+        &self,
+        request: S3Request<ListMultipartUploadsInput>,
+    ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+        let (prefix, after) =
+            (request.input.prefix.unwrap_or_default(), request.input.upload_id_marker.unwrap_or_default());
+        let buckets = self.lock();
+        let mut found =
+            buckets.uploads.iter().filter(|(id, upload)| **id > after && upload.key.starts_with(&prefix)).peekable();
+        let uploads = found.by_ref().take(2).map(|(id, upload)| MultipartUpload {
+            key: Some(upload.key.clone()),
+            upload_id: Some(id.clone()),
+            initiated: Some(upload.at.into()),
+            ..MultipartUpload::default()
+        });
+        let uploads: Vec<MultipartUpload> = uploads.collect();
+        let last = uploads.last().filter(|_| found.peek().is_some());
+        Ok(S3Response::new(ListMultipartUploadsOutput {
+            is_truncated: Some(last.is_some()),
+            next_key_marker: last.and_then(|last| last.key.clone()),
+            next_upload_id_marker: last.and_then(|last| last.upload_id.clone()),
+            uploads: Some(uploads),
+            ..ListMultipartUploadsOutput::default()
+        }))
     }
 
     async fn abort_multipart_upload(

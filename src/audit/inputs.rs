@@ -1,0 +1,143 @@
+//! The staging and lake tables that audits read, as they are in the store now: which plan, which of its tasks are done.
+
+use std::collections::BTreeMap;
+
+use futures::TryStreamExt;
+use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
+
+use super::tables::Table;
+use super::{Audit, Query};
+use crate::compaction::plan::PartitionDetails;
+use crate::config::{Counts, LakeTable, Project};
+use crate::error::{Error, Result};
+use crate::layout::Step;
+use crate::manifest::{FileEntry, Ledger};
+use crate::session::Engine;
+use crate::staging::plan::{PlanDetails, Planner, committed_head, declared_text, ledger};
+use crate::write::LakeColumns;
+
+/// A complete staging or lake table.
+#[derive(Debug)]
+pub(super) struct Input<'a> {
+    schema: &'static str,
+    lake: &'a LakeTable,
+    ledger: Ledger,
+    plan: PlanDetails,
+    step: Step,
+    /// Its committed tasks, with what changes when one is done anew.
+    summaries: BTreeMap<usize, String>,
+}
+
+/// What the details of a task say that matters here.
+#[derive(Debug, Serialize, Deserialize)]
+struct TaskDetails {
+    plan: String,
+    #[serde(default)]
+    rows_read: u64,
+    #[serde(default)]
+    rows_written: u64,
+}
+
+/// All that the audits read, each complete.
+///
+/// # Errors
+/// [`Error::NotPlanned`], [`Error::NotStaged`], [`Error::NotPublished`], [`Error::PlanChanged`]; those of the ledger.
+pub(super) async fn inputs<'a>(engine: &Engine, project: &'a Project, audits: &[Audit<'_>]) -> Result<Vec<Input<'a>>> {
+    let mut inputs = Vec::new();
+    for lake in project.all_lakes() {
+        for (schema, step) in [("staging", Step::StagingFileGroups), ("lake", Step::DatalakeFileGroups)] {
+            if audits.iter().any(|audit| audit.reads(schema, &lake.name)) {
+                inputs.push(Input::open(engine, project, lake, schema, step).await?);
+            }
+        }
+    }
+    Ok(inputs)
+}
+
+impl<'a> Input<'a> {
+    async fn open(
+        engine: &Engine,
+        project: &Project,
+        lake: &'a LakeTable,
+        schema: &'static str,
+        step: Step,
+    ) -> Result<Self> {
+        let ledger = ledger(engine, project, lake).await?;
+        let plan = committed_head(&ledger, &lake.name).await?;
+        Planner::new(engine, project).check_unchanged(&plan, lake)?;
+        let is_staging = step == Step::StagingFileGroups;
+        let total = if is_staging {
+            plan.groups
+        } else {
+            let first = ledger.layout().manifest(Step::PartitionFileGroups, 1);
+            ledger.head::<PartitionDetails>(&first).await?.map_or(0, |(_, first)| first.groups)
+        };
+        let mut summaries = ledger.summaries(step).await?;
+        summaries.retain(|number, _| *number <= total);
+        let (table, done) = (lake.name.clone(), summaries.len());
+        if is_staging && done < total {
+            return Err(Error::NotStaged { table, missing: total - done, total });
+        }
+        // A published table has at least one group.
+        if !is_staging && (total == 0 || done < total) {
+            return Err(Error::NotPublished { table, done, total });
+        }
+        Ok(Self { schema, lake, ledger, plan, step, summaries })
+    }
+
+    /// Whether the audit reads it.
+    pub(super) fn is_read_by(&self, audit: &Audit<'_>) -> bool {
+        audit.reads(self.schema, &self.lake.name)
+    }
+
+    /// The table over the files of its tasks, and the rows that these counted.
+    pub(super) async fn table(&self) -> Result<(Table, Counts)> {
+        let (mut files, mut counts): (Vec<FileEntry>, _) = (Vec::new(), Counts::default());
+        let mut manifests = self.ledger.read_all::<TaskDetails>(self.step, self.summaries.keys().copied());
+        while let Some((number, manifest)) = manifests.try_next().await? {
+            let manifest = manifest.filter(|manifest| manifest.details.plan == self.plan.id).ok_or_else(|| {
+                let uri = self.ledger.layout().manifest(self.step, number).summary.to_string();
+                let reason = "it belongs to another plan; remove the staging folder and run again".to_owned();
+                Error::Manifest { uri, reason }
+            })?;
+            counts.read += manifest.details.rows_read;
+            counts.written += manifest.details.rows_written;
+            files.extend(manifest.files);
+        }
+        let columns = LakeColumns::new(self.plan.output_schema.decode()?.as_ref(), self.lake)?;
+        Ok((Table::of_lake(self.schema, &self.lake.name, columns, files), counts))
+    }
+
+    /// Whose staged rows it has; `None` for a lake.
+    pub(super) fn staged(&self) -> Option<&str> {
+        (self.step == Step::StagingFileGroups).then_some(self.lake.name.as_str())
+    }
+}
+
+/// Hash of an audit's text and of all that it reads: where it is the same, so is what the audit finds.
+pub(super) fn fingerprint(project: &Project, audit: &Audit<'_>, inputs: &[Input<'_>]) -> String {
+    let mut hash = Md5::new();
+    let mut add = |text: &str| {
+        hash.update(text.len().to_le_bytes());
+        hash.update(text);
+    };
+    match audit.query {
+        Query::View(view) => add(&view.query.to_string()),
+        Query::Rule(lake, rule) => add(&rule.query(&lake.name, Counts::default())),
+    }
+    for view in project.views.iter().filter(|view| view.schema.is_none() && audit.reads.views.contains(&view.name)) {
+        add(&view.name);
+        add(&view.query.to_string());
+    }
+    for name in &audit.reads.snapshots {
+        add(&declared_text(project, name));
+    }
+    for input in inputs.iter().filter(|input| input.is_read_by(audit)) {
+        add(input.schema);
+        add(&input.lake.name);
+        add(&input.plan.id);
+        input.summaries.values().for_each(|summary| add(summary));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

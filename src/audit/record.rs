@@ -1,0 +1,159 @@
+//! What is remembered of audits, per lake table: `audits.json` beside its manifests.
+//!
+//! A record says which audits passed over what. It is written whole by each run of the table's audits, and never decides
+//! anything by itself: an audit counts as passed only while its text, the plan and the staged tasks are those of the record.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::inputs::{fingerprint, inputs};
+use super::{Audit, audits};
+use crate::config::{LakeTable, Project};
+use crate::error::{Error, Result};
+use crate::manifest::Ledger;
+use crate::session::Engine;
+use crate::staging::plan::ledger;
+use crate::verdict::Verdict;
+
+/// The content of `audits.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// Format of this record.
+    version: u32,
+    /// Lake table.
+    table: String,
+    /// What its audits came to.
+    audits: Vec<Entry>,
+}
+
+/// What one audit came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    /// Its name.
+    pub(super) audit: String,
+    /// Hash of its text and of all that it read.
+    pub(super) fingerprint: String,
+    /// Rows that it found.
+    pub(super) rows: u64,
+    /// Wall time.
+    pub(super) seconds: f64,
+    /// Bytes that sorting and grouping put on disk.
+    pub(super) bytes_spilled: u64,
+    /// When it ran, RFC 3339.
+    pub(super) audited_at: String,
+    /// File with the first rows that it found.
+    pub(super) rows_at: Option<String>,
+}
+
+/// The records of all chosen tables.
+#[derive(Debug, Default)]
+pub(super) struct Records(HashMap<String, (Ledger, Vec<Entry>)>);
+
+impl Records {
+    /// Those of the tables that the audits hold back; a table without one has an empty one.
+    ///
+    /// # Errors
+    /// Those of the ledger; [`Error::DecodeManifest`].
+    pub(super) async fn read(engine: &Engine, project: &Project, audits: &[Audit<'_>]) -> Result<Self> {
+        let mut records = Self::default();
+        for lake in audits.iter().flat_map(|audit| &audit.gates) {
+            if !records.0.contains_key(&lake.name) {
+                let ledger = ledger(engine, project, lake).await?;
+                let entries = read(&ledger).await?;
+                records.0.insert(lake.name.clone(), (ledger, entries));
+            }
+        }
+        Ok(records)
+    }
+
+    /// What the audit came to over the same, by the record of a table.
+    fn find(&self, audit: &Audit<'_>, table: &LakeTable, fingerprint: &str) -> Option<&Entry> {
+        let (_, entries) = self.0.get(&table.name)?;
+        entries.iter().find(|entry| entry.audit == audit.name && entry.fingerprint == fingerprint)
+    }
+
+    /// When the audit passed over the same, by the records of all tables that it holds back.
+    pub(super) fn passed(&self, audit: &Audit<'_>, fingerprint: &str) -> Option<&Entry> {
+        let mut found = audit.gates.iter().map(|table| self.find(audit, table, fingerprint));
+        let first = found.next().flatten()?;
+        (first.rows == 0 && found.all(|entry| entry.is_some_and(|entry| entry.rows == 0))).then_some(first)
+    }
+
+    /// Whether rows of the audit were kept by an earlier run.
+    pub(super) fn has_rows(&self, audit: &Audit<'_>) -> bool {
+        let mut entries = self.0.values().flat_map(|(_, entries)| entries);
+        entries.any(|entry| entry.audit == audit.name && entry.rows_at.is_some())
+    }
+
+    /// Where the rows of an audit are to be kept: in the folder of the first table that it holds back.
+    pub(super) fn ledger(&self, audit: &Audit<'_>) -> Option<&Ledger> {
+        self.0.get(&audit.gates.first()?.name).map(|(ledger, _)| ledger)
+    }
+
+    /// Writes the records of all tables anew.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::error::Error::Store).
+    pub(super) async fn write(&self, entries: &[(&Audit<'_>, Entry)]) -> Result<()> {
+        for (table, (ledger, _)) in &self.0 {
+            let of_table = entries.iter().filter(|(audit, _)| audit.gates.iter().any(|lake| lake.name == *table));
+            let audits = of_table.map(|(_, entry)| entry.clone()).collect();
+            let at = ledger.layout().audits();
+            let text = serde_json::to_vec_pretty(&Record { version: 1, table: table.clone(), audits })
+                .map_err(|source| Error::DecodeManifest { uri: at.to_string(), source: source.into() })?;
+            ledger.write_file(&at, text.into()).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn read(ledger: &Ledger) -> Result<Vec<Entry>> {
+    let at = ledger.layout().audits();
+    let Some(bytes) = ledger.read_file(&at).await? else { return Ok(Vec::new()) };
+    let record: Record = serde_json::from_slice(&bytes)
+        .map_err(|source| Error::DecodeManifest { uri: at.to_string(), source: source.into() })?;
+    Ok(record.audits)
+}
+
+/// Lets a single publish task of `lake` pass if all audits that hold it back have passed over what is staged now. It
+/// reads no data.
+///
+/// # Errors
+/// [`Error::AuditsFailed`] with those that are known to fail; [`Error::NotAudited`] with those that did not run; those of
+/// the ledger.
+pub(crate) async fn gate(engine: &Engine, project: &Project, lake: &LakeTable) -> Result<()> {
+    let mut audits = audits(project)?;
+    audits.retain(|audit| audit.gates.iter().any(|gated| gated.name == lake.name));
+    if audits.is_empty() {
+        return Ok(());
+    }
+    let inputs = inputs(engine, project, &audits).await?;
+    let records = Records::read(engine, project, &audits).await?;
+    let (mut verdicts, mut missing) = (Vec::new(), Vec::new());
+    for audit in &audits {
+        match records.find(audit, lake, &fingerprint(project, audit, &inputs)) {
+            None => missing.push(audit.name.clone()),
+            Some(entry) => verdicts.push(entry.verdict(audit)),
+        }
+    }
+    if verdicts.iter().any(|verdict| !verdict.passed()) {
+        return Err(Error::AuditsFailed { verdicts });
+    }
+    if missing.is_empty() { Ok(()) } else { Err(Error::NotAudited { table: lake.name.clone(), audits: missing }) }
+}
+
+impl Entry {
+    /// What the audit came to in an earlier run.
+    pub(super) fn verdict(&self, audit: &Audit<'_>) -> Verdict {
+        Verdict {
+            audit: audit.name.clone(),
+            tables: audit.tables(),
+            rows: self.rows,
+            seconds: self.seconds,
+            ran: false,
+            sample: Vec::new(),
+            rows_at: self.rows_at.clone(),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The queries of audits as checked logical plans.
+//!
+//! DataFusion plans them over the schemas that the caller registered. An audit only reads, and what it finds can be
+//! written as Parquet: both is known here, before any data is read.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::Schema;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::SetExpr;
+
+use super::planner_error::explain;
+use super::resolve::Project;
+use super::rules::{Counts, Rule};
+use super::select::{has_parquet_type, not_selected, plan_query};
+use super::tables::{LakeTable, View};
+use crate::error::{ConfigError, Result};
+
+/// Plans and checks an audit that is a view; `state` has the tables and helper views that it reads.
+///
+/// # Errors
+/// [`Error::Config`](crate::error::Error::Config) at the place in the view.
+pub(crate) async fn plan_audit(state: &SessionState, project: &Project, view: &View) -> Result<LogicalPlan> {
+    // The grammar takes these for queries.
+    if let SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) = view.query.body.as_ref() {
+        let clause = "a statement that writes";
+        let reason = "an audit is a SELECT that must return no rows";
+        return Err(ConfigError::UnsupportedClause { clause, reason }.at(&view.query_at));
+    }
+    let plan = plan_query(state, project, &view.query, &view.query_at).await?;
+    // Types that do not go together are only found by the analyzer.
+    state.optimize(&plan).map_err(|error| explain(&error, project, &view.query_at))?;
+    for field in plan.schema().fields() {
+        if !has_parquet_type(Arc::clone(field)) {
+            let (column, data_type) = (field.name().clone(), field.data_type().to_string());
+            return Err(ConfigError::ColumnType { column, data_type }.at(&view.query_at));
+        }
+    }
+    Ok(plan)
+}
+
+/// Plans an audit that stands in WITH.
+///
+/// # Errors
+/// [`Error::Config`](crate::error::Error::Config) at its place when the type of a column does not go with it.
+pub(crate) async fn plan_rule(
+    state: &SessionState,
+    lake: &LakeTable,
+    rule: &Rule,
+    counts: Counts,
+) -> Result<LogicalPlan> {
+    let failed = |error: datafusion::error::DataFusionError| {
+        ConfigError::Plan { message: format!("{}: {}", rule.name(&lake.name), error.find_root().message()) }
+            .at(&rule.at)
+    };
+    let plan = state.create_logical_plan(&rule.query(&lake.name, counts)).await.map_err(failed)?;
+    state.optimize(&plan).map_err(failed)?;
+    Ok(plan)
+}
+
+/// Whether the SELECT of `lake` yields the columns that its audits in WITH name.
+///
+/// # Errors
+/// [`ConfigError::ColumnNotSelected`] at the column.
+pub(crate) fn check_rules(schema: &Schema, lake: &LakeTable) -> Result<()> {
+    for rule in &lake.rules {
+        if let Some((column, at)) = rule.columns.iter().find(|(column, _)| schema.field_with_name(column).is_err()) {
+            return Err(not_selected(schema, lake, rule.check.property(), column).at(at));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! What a file is, as its first bytes say: endings lie. Pure.
+
+use crate::config::Compression;
+
+/// What the first bytes of a file are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    Parquet,
+    Packed(Compression),
+    /// UTF-8 text, or nothing.
+    Text,
+    /// What it is, and what to do about it.
+    Other(&'static str),
+}
+
+/// What kind of text it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextKind {
+    /// One JSON object per line.
+    Ndjson,
+    /// Perhaps delimited text.
+    Lines,
+    /// What it is, and what to do about it.
+    Other(&'static str),
+}
+
+const MAGIC: [(&[u8], Content); 14] = [
+    (b"PAR1", Content::Parquet),
+    (b"\x1f\x8b", Content::Packed(Compression::Gzip)),
+    (b"\x28\xb5\x2f\xfd", Content::Packed(Compression::Zstd)),
+    (b"BZh", Content::Packed(Compression::Bzip2)),
+    (b"\xfd7zXZ\0", Content::Packed(Compression::Xz)),
+    (b"ORC", Content::Other("ORC, which is not read; export as Parquet")),
+    (b"Obj\x01", Content::Other("Avro, which is not read; export as Parquet")),
+    (b"ARROW1", Content::Other("Arrow IPC, which is not read; export as Parquet")),
+    (b"PK\x03\x04", Content::Other("a zip archive or an Excel file; unpack it or save it as CSV")),
+    (b"SQLite format 3\0", Content::Other("an SQLite database; export its tables as CSV")),
+    (b"%PDF", Content::Other("a PDF document")),
+    (b"\xe0\x01\x00\xea", Content::Other("binary Ion; export as DYNAMODB_JSON")),
+    (b"\xff\xfe", Content::Other("UTF-16 text; save it as UTF-8")),
+    (b"\xfe\xff", Content::Other("UTF-16 text; save it as UTF-8")),
+];
+
+/// What a file is that begins with these bytes; `is_cut` says that it goes on.
+pub(super) fn look(bytes: &[u8], is_cut: bool) -> Content {
+    if let Some((_, content)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return *content;
+    }
+    match std::str::from_utf8(bytes) {
+        _ if bytes.contains(&0) => Content::Other("binary data of a kind that is not known"),
+        Ok(_) => Content::Text,
+        // A character that the cut has halved.
+        Err(error) if is_cut && error.error_len().is_none() => Content::Text,
+        Err(_) => Content::Other("text that is not UTF-8; save it as UTF-8"),
+    }
+}
+
+/// What kind of text it is; `is_cut` says that it goes on.
+pub(super) fn text_kind(text: &str, is_cut: bool) -> TextKind {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let is_json = |text: &str| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    if text.starts_with("$ion_1_0") {
+        return TextKind::Other("Ion text; export as DYNAMODB_JSON");
+    }
+    if text.starts_with('[') && (is_cut || is_json(text)) {
+        return TextKind::Other("a JSON array; write one object per line, as `jq -c '.[]'` does");
+    }
+    if text.starts_with('{') {
+        let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let has_line = is_json(first)
+            || serde_json::Deserializer::from_str(first)
+                .into_iter::<serde::de::IgnoredAny>()
+                .all(|value| value.is_ok());
+        if has_line {
+            return TextKind::Ndjson;
+        }
+        return TextKind::Other("JSON over several lines; write one object per line, as `jq -c .` does");
+    }
+    if text.starts_with("<?xml") || text.starts_with("<!DOCTYPE") || text.starts_with("<html") {
+        return TextKind::Other("XML or HTML, which is not read");
+    }
+    TextKind::Lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_bytes_decide_not_names() {
+        assert_eq!(look(b"PAR1....", true), Content::Parquet);
+        assert_eq!(look(b"\x1f\x8b\x08", true), Content::Packed(Compression::Gzip));
+        assert_eq!(look("a,b\n1,é".as_bytes(), false), Content::Text);
+        assert_eq!(look(&"a,é".as_bytes()[..3], true), Content::Text);
+        for bytes in [&b"a,\xe9\n"[..], b"a\0b", b"PK\x03\x04", &"a,é".as_bytes()[..3]] {
+            assert!(matches!(look(bytes, false), Content::Other(_)), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn json_is_read_only_one_object_per_line() {
+        assert_eq!(text_kind("\u{feff}\n{\"a\":1}\n{\"a\":2}", false), TextKind::Ndjson);
+        assert_eq!(text_kind("{\"a\":1} {\"a\":2}\n", false), TextKind::Ndjson);
+        assert_eq!(text_kind("a,b\n", false), TextKind::Lines);
+        for (text, word) in [("[{\"a\":1}]", "array"), ("{\n \"a\": 1\n}", "several lines"), ("<?xml?>", "XML")] {
+            let TextKind::Other(reason) = text_kind(text, false) else { panic!("{text}") };
+            assert!(reason.contains(word), "{reason}");
+        }
+    }
+}

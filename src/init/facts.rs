@@ -1,0 +1,90 @@
+//! What was found out about a table: the words in which survey, proposal and text speak of it.
+
+use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+
+use super::profile::Profile;
+use super::propose::Proposal;
+use crate::config::FileFormat;
+
+/// One column of a proposed SELECT.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Item {
+    /// Name in the lake.
+    pub(super) name: String,
+    /// What stands before AS; the column itself if there is nothing to change.
+    pub(super) expr: String,
+    pub(super) data_type: DataType,
+    pub(super) profile: Profile,
+    /// What a person should know, in a few words.
+    pub(super) note: Option<String>,
+    /// An expression that may be better, and why.
+    pub(super) alternative: Option<(String, String)>,
+}
+
+impl Default for Item {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            expr: String::new(),
+            data_type: DataType::Null,
+            profile: Profile::default(),
+            note: None,
+            alternative: None,
+        }
+    }
+}
+
+/// Sizes that decide about partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    /// Estimate of the published table.
+    pub(super) lake_bytes: u64,
+    /// Whether all rows were read.
+    pub(super) is_whole: bool,
+}
+
+/// How much of something was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) rows: u64,
+    /// Requests for contents.
+    pub(crate) requests: u64,
+}
+
+impl Read {
+    pub(super) fn add(&mut self, other: Self) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.rows += other.rows;
+        self.requests += other.requests;
+    }
+}
+
+/// A table that was found, and what is proposed for it.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// Names from the shortest to the most exact; the last ones are taken where others clash.
+    pub(super) wishes: Vec<String>,
+    /// Folder or file from the location on; empty for the location itself.
+    pub(super) folder: String,
+    /// Literals for LOCATION, from the location on: folders end with a slash, globs are escaped.
+    pub(super) locations: Vec<String>,
+    pub(super) format: FileFormat,
+    /// Columns for CREATE EXTERNAL TABLE; None: those of the files.
+    pub(super) declared: Option<SchemaRef>,
+    pub(super) items: Vec<Item>,
+    /// SELECT items that are left out, and why.
+    pub(super) left_out: Vec<(String, String)>,
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    /// Rows of the table, and whether that is exact.
+    pub(super) rows: (u64, bool),
+    pub(super) read: Read,
+    pub(super) newest: DateTime<Utc>,
+    /// Lines for the comment above the table.
+    pub(super) notes: Vec<String>,
+    pub(super) proposal: Proposal,
+}

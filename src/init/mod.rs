@@ -1,0 +1,229 @@
+//! `snaplake init`: looks at a folder, bucket or prefix, and writes a config and one model per table that run as they are.
+//!
+//! ```text
+//! LOCATION -> survey   one listing (tally), metadata (exports), a bounded part of the files (sample, content, dialect)
+//!          -> folder   which files are one table, its columns (schema, dynamo), a trial of its SELECT (trial, profile)
+//!          -> propose  partitions and order
+//!          -> locate   a LOCATION that means these files only
+//!          -> render   SQL with the reasons as comments
+//!          -> files    all files or none
+//! ```
+//!
+//! `survey`, `sample`, `schema`, `folder`, `trial` and `files` do I/O; all else is pure, and the same facts give the
+//! same bytes. It proposes and does not decide: whatever people know better they change in the files. A snapshot is
+//! never written to. Files that cannot be used are listed with the reason, and do not keep others from being found; it
+//! fails when no table is found, when the store does, and when files are in the way.
+
+mod content;
+mod dialect;
+mod dynamo;
+mod exports;
+mod facts;
+mod files;
+mod folder;
+mod locate;
+mod names;
+mod profile;
+mod propose;
+mod render;
+mod sample;
+mod schema;
+mod sqltype;
+mod survey;
+mod tally;
+mod trial;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use self::exports::Described;
+use self::facts::Found;
+pub(crate) use self::facts::Read;
+use self::files::Output;
+use self::names::{distinct, plain};
+use self::propose::Partition;
+use self::render::{Frame, Named};
+use self::survey::{Survey, survey, telling};
+use crate::error::{Error, Result};
+use crate::layout::{Location, below, written_from};
+use crate::session::Engine;
+
+/// Steps up that a relative path may have.
+const UP: usize = 4;
+
+/// What the user asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct InitOptions {
+    /// Path or URL.
+    pub(crate) location: String,
+    /// The config to write.
+    pub(crate) output: PathBuf,
+    pub(crate) database: Option<String>,
+    pub(crate) schema: Option<String>,
+    /// RFC 3339.
+    pub(crate) snapshot_time: Option<String>,
+    /// Whether files may be replaced.
+    pub(crate) force: bool,
+}
+
+/// What was found and written.
+#[derive(Debug)]
+pub(crate) struct Initialized {
+    pub(crate) location: String,
+    pub(crate) database: String,
+    pub(crate) snapshot_time: String,
+    pub(crate) config: PathBuf,
+    /// All files that were written; the config is the last one.
+    pub(crate) written: Vec<PathBuf>,
+    pub(crate) tables: Vec<TableLine>,
+    pub(crate) ignored: Vec<IgnoredLine>,
+    /// Of the whole location.
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) read: Read,
+}
+
+/// A table in a few words.
+#[derive(Debug)]
+pub(crate) struct TableLine {
+    pub(crate) table: String,
+    pub(crate) format: &'static str,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    /// Rows, and whether that is exact.
+    pub(crate) rows: (u64, bool),
+    pub(crate) columns: usize,
+    pub(crate) partitioned_by: Vec<String>,
+    pub(crate) sorted_by: Vec<String>,
+    /// As in the config, from the location on.
+    pub(crate) locations: Vec<String>,
+}
+
+/// Files that belong to no table, for one reason.
+#[derive(Debug)]
+pub(crate) struct IgnoredLine {
+    pub(crate) reason: String,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) example: String,
+}
+
+/// A time of a snapshot as configs have it; None if the text is none.
+pub(crate) fn snapshot_time(text: &str) -> Option<String> {
+    exports::time(text)
+}
+
+/// Looks at a location and writes what it proposes.
+///
+/// # Errors
+/// [`Error::NothingFound`], [`Error::TooManyFolders`], [`Error::OutputExists`], [`Error::ForeignModel`],
+/// [`Error::OutputFile`], [`Error::Location`], [`Error::Store`], [`Error::Io`].
+pub(crate) async fn init(engine: &Arc<Engine>, options: &InitOptions) -> Result<Initialized> {
+    let stem = options.output.file_stem().and_then(|stem| plain(&stem.to_string_lossy()));
+    let output = Output::new(&options.output, stem.as_deref().unwrap_or("lake"))?;
+    output.check(options.force)?;
+    let location = Location::parse(&options.location, Path::new("."))?;
+    if location.to_string().contains(['*', '?', '[']) {
+        let reason = "LOCATION would take its '*', '?' or '[' for a glob; name a folder above it, or rename it";
+        return Err(Error::Location { location: options.location.clone(), reason });
+    }
+    let name = location.to_string().trim_end_matches('/').to_owned();
+    let name = name.split_once("://").map_or(name.as_str(), |(_, name)| name).to_owned();
+    let Survey { tables, tally, described, read, root } = survey(engine, &location, &name).await?;
+    let tables = named(tables);
+    let rds = tables.iter().find_map(|table| survey::rds_database(&described, &table.found.folder));
+    let database = options.database.clone().or_else(|| rds.map(|(database, _)| database)).or_else(|| telling(&name));
+    let database = database.unwrap_or_else(|| "snapshot".to_owned());
+    let (time, why_time) = time(options, &described, &tables);
+    let home = Location::parse(&files::folder(&options.output).to_string_lossy(), Path::new("."))?;
+    let out = Location::parse(&files::project(&options.output).to_string_lossy(), Path::new("."))?;
+    // Beside the snapshot if the config lies in it: what is written must not be taken for a part of it.
+    let out = if root.holds(&out)
+        || root.overlaps(&out) && root.raw_key().trim_end_matches('/') == out.raw_key().trim_end_matches('/')
+    {
+        let above = root.raw_key().trim_end_matches('/').rsplit_once('/').map_or("", |(above, _)| above);
+        out.with_key(above)
+    } else {
+        out
+    };
+    let out = out.join("out").join(&plain(&database).unwrap_or_else(|| "lake".to_owned()));
+    let written = |to: &Location| written_from(&home, to, UP);
+    let models = Location::parse(&output.models.to_string_lossy(), Path::new("."))?;
+    let frame = Frame {
+        location: options.location.clone(),
+        base: written(&root),
+        config: options.output.display().to_string(),
+        database: database.clone(),
+        schema: options.schema.clone().or_else(|| survey::rds_schema_name(&described, &tables)),
+        time: time.clone(),
+        why_time,
+        staging: written(&out.join("staging")),
+        datalake: written(&out.join("datalake")),
+        models: below(&written(&models), "*.sql"),
+        files: tally.files,
+        bytes: tally.bytes,
+        read,
+    };
+    let config = render::config(&frame, &tables);
+    let texts: Vec<(String, String)> =
+        tables.iter().map(|table| (format!("{}.sql", table.name), render::model(table))).collect();
+    let written = output.write(&config, &texts, options.force)?;
+    let ignored = tally.ignored.into_iter().map(|(reason, ignored)| IgnoredLine {
+        reason,
+        files: ignored.files,
+        bytes: ignored.bytes,
+        example: ignored.example,
+    });
+    Ok(Initialized {
+        location: options.location.clone(),
+        database,
+        snapshot_time: time,
+        config: output.config,
+        written,
+        tables: tables.iter().map(line).collect(),
+        ignored: ignored.collect(),
+        files: tally.files,
+        bytes: tally.bytes,
+        read,
+    })
+}
+
+/// The tables with their names, in order of these.
+fn named(tables: Vec<Found>) -> Vec<Named> {
+    let wishes: Vec<Vec<String>> = tables.iter().map(|table| table.wishes.clone()).collect();
+    let names = distinct(&wishes);
+    let mut named: Vec<Named> = names.into_iter().zip(tables).map(|(name, found)| Named { name, found }).collect();
+    named.sort_by(|a, b| a.name.cmp(&b.name));
+    named
+}
+
+/// When the snapshot was taken, and how that is known.
+fn time(options: &InitOptions, described: &[Described], tables: &[Named]) -> (String, &'static str) {
+    if let Some(time) = &options.snapshot_time {
+        return (time.clone(), "as given");
+    }
+    let exported = described.iter().find_map(|described| match described {
+        Described::RdsExport { time, .. } | Described::Dynamo { time, .. } => time.clone(),
+        _ => None,
+    });
+    if let Some(time) = exported {
+        return (time, "as the export says");
+    }
+    let newest = tables.iter().map(|table| table.found.newest).max().unwrap_or_default();
+    (exports::seconds(newest), "time of the newest file")
+}
+
+fn line(Named { name, found }: &Named) -> TableLine {
+    let proposal = &found.proposal;
+    TableLine {
+        table: name.clone(),
+        format: found.format.name(),
+        files: found.files,
+        bytes: found.bytes,
+        rows: found.rows,
+        columns: found.items.len(),
+        partitioned_by: proposal.partitions.iter().map(Partition::name).map(str::to_owned).collect(),
+        sorted_by: proposal.sorted_by.clone(),
+        locations: found.locations.clone(),
+    }
+}

@@ -1,0 +1,420 @@
+//! The SQL that is written: a config, and a model per table, with the reasons as comments. Pure, and the same for the
+//! same facts.
+
+use std::fmt::Write as _;
+
+use datafusion::arrow::datatypes::{DataType, FieldRef};
+use indicatif::{HumanBytes, HumanCount};
+
+use super::facts::{Found, Item, Read};
+use super::locate::HERE;
+use super::names::{comment, escaped, ident, literal};
+use super::profile::Profile;
+use super::propose::{Partition, Scheme};
+use super::sqltype::{described, sql_type};
+use crate::config::{Compression, CsvOptions, FileFormat, TextOptions};
+use crate::layout::below;
+
+/// Columns that a comment behind code may start at, at most.
+const COMMENT_AT: usize = 60;
+
+/// Characters of a type that stand on one line.
+const WIDE: usize = 80;
+
+/// A table and its name.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) found: Found,
+}
+
+/// What the config says beside its tables.
+#[derive(Debug, Clone)]
+pub(super) struct Frame {
+    /// As the user named it.
+    pub(super) location: String,
+    /// From the config's folder on, or a URL, without a slash at the end.
+    pub(super) base: String,
+    /// The config as the user named it.
+    pub(super) config: String,
+    pub(super) database: String,
+    /// Why it is this one.
+    pub(super) schema: Option<String>,
+    pub(super) time: String,
+    pub(super) why_time: &'static str,
+    pub(super) staging: String,
+    pub(super) datalake: String,
+    pub(super) models: String,
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    pub(super) read: Read,
+}
+
+fn count(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", HumanCount(number), if number == 1 { "" } else { "s" })
+}
+
+/// The config.
+pub(super) fn config(frame: &Frame, tables: &[Named]) -> String {
+    let mut text = String::new();
+    let tables_found = count(tables.len() as u64, "table");
+    let (files, bytes) = (count(frame.files, "file"), HumanBytes(frame.bytes));
+    let config = comment(&frame.config);
+    let lines = [
+        format!("{tables_found} that `snaplake init` found in {}: {files}, {bytes}.", comment(&frame.location)),
+        format!("It read {} of them. All of this is a proposal, and yours to change.", HumanBytes(frame.read.bytes)),
+        String::new(),
+        format!("    snaplake plan {config}     what would be done; writes nothing"),
+        format!("    snaplake run {config}      do it; again: only what is missing"),
+        String::new(),
+        "To read or write elsewhere:".to_owned(),
+        "    --var snapshot=s3://bucket/export  --var staging=s3://bucket/staging  --var datalake=s3://bucket/lake"
+            .to_owned(),
+    ];
+    for line in lines {
+        push_comment(&mut text, &line);
+    }
+    text.push('\n');
+    push_line(&mut text, &format!("SET snaplake.database      = {};", literal(&frame.database)));
+    if let Some(schema) = &frame.schema {
+        push_line(&mut text, &format!("SET snaplake.schema        = {};", literal(schema)));
+    }
+    push_line(&mut text, &format!("SET snaplake.snapshot_time = {};  -- {}", literal(&frame.time), frame.why_time));
+    push_line(&mut text, &format!("SET snaplake.staging       = '${{staging:-{}}}';", escaped(&frame.staging)));
+    push_line(&mut text, &format!("SET snaplake.datalake      = '${{datalake:-{}}}';", escaped(&frame.datalake)));
+    push_line(&mut text, &format!("SET snaplake.models        = {};", literal(&frame.models)));
+    for table in tables {
+        text.push('\n');
+        snapshot_table(&mut text, frame, table);
+    }
+    text
+}
+
+fn push_line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
+fn push_comment(text: &mut String, line: &str) {
+    push_line(text, format!("-- {line}").trim_end());
+}
+
+fn snapshot_table(text: &mut String, frame: &Frame, Named { name, found }: &Named) {
+    push_comment(text, &format!("{}.", about(found)));
+    for note in &found.notes {
+        push_comment(text, &comment(note));
+    }
+    for (column, why) in found.left_out.iter().filter(|_| found.declared.is_some()) {
+        push_comment(text, &comment(&format!("Column {} is left out: {why}.", ident(column))));
+    }
+    let table = ident(name);
+    match &found.declared {
+        None => push_line(text, &format!("CREATE EXTERNAL TABLE snapshot.{table}")),
+        Some(schema) => {
+            push_line(text, &format!("CREATE EXTERNAL TABLE snapshot.{table} ("));
+            let names: Vec<String> = schema.fields().iter().map(|field| ident(field.name())).collect();
+            let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(40);
+            for (index, (name, field)) in names.iter().zip(schema.fields()).enumerate() {
+                let comma = if index + 1 < names.len() { "," } else { "" };
+                let data_type = declared(field.data_type());
+                push_line(text, &format!("  {name:<width$} {data_type}{comma}"));
+            }
+            push_line(text, ")");
+        }
+    }
+    push_line(text, &format!("STORED AS {}", found.format.name()));
+    let locations: Vec<String> =
+        found.locations.iter().map(|location| location_literal(&frame.base, location)).collect();
+    let options = options(&found.format);
+    let end = if options.is_empty() { ";" } else { "" };
+    match locations.as_slice() {
+        [one] => push_line(text, &format!("LOCATION {one}{end}")),
+        many => push_line(text, &format!("LOCATION (\n  {}\n){end}", many.join(",\n  "))),
+    }
+    if !options.is_empty() {
+        let options = options.iter().map(|(key, value)| format!("'format.{key}' {}", literal(value)));
+        push_line(text, &format!("OPTIONS ({});", options.collect::<Vec<_>>().join(", ")));
+    }
+}
+
+/// The type of a column, one line per field if it has many.
+fn declared(data_type: &DataType) -> String {
+    let whole = sql_type(data_type).unwrap_or_else(|| "VARCHAR".to_owned());
+    let DataType::Struct(fields) = data_type else { return whole };
+    if whole.len() <= WIDE {
+        return whole;
+    }
+    let field = |field: &FieldRef| Some(format!("\n    {} {}", ident(field.name()), sql_type(field.data_type())?));
+    let lines: Vec<String> = fields.iter().filter_map(field).collect();
+    format!("STRUCT<{}\n  >", lines.join(","))
+}
+
+/// `13 files, 7.86 MiB, CSV: 336,776 rows`.
+fn about(found: &Found) -> String {
+    let rows = match found.rows {
+        (rows, true) => count(rows, "row"),
+        (rows, false) => format!("about {}", count(rows, "row")),
+    };
+    let (files, bytes) = (count(found.files, "file"), HumanBytes(found.bytes));
+    format!("{files}, {bytes}, {}: {rows}", found.format.name())
+}
+
+fn location_literal(base: &str, location: &str) -> String {
+    let is_plain = !base.contains(['}', '$']);
+    let rest = if location == HERE { "" } else { location };
+    let whole = if location.is_empty() { base.to_owned() } else { below(base, rest) };
+    match whole.strip_prefix(base).filter(|_| is_plain) {
+        Some(rest) => format!("'${{snapshot:-{}}}{}'", escaped(base), escaped(rest)),
+        None => literal(&whole),
+    }
+}
+
+/// Options that a table needs, in the order of the reference.
+fn options(format: &FileFormat) -> Vec<(&'static str, String)> {
+    let mut options = Vec::new();
+    let byte = |byte: u8| if byte == b'\t' { r"\t".to_owned() } else { char::from(byte).to_string() };
+    if let FileFormat::Csv(csv) = format {
+        let default = CsvOptions::default();
+        options.push(("has_header", csv.has_header.to_string()));
+        options.extend((csv.delimiter != default.delimiter).then(|| ("delimiter", byte(csv.delimiter))));
+        options.extend((csv.quote != default.quote).then(|| ("quote", byte(csv.quote))));
+        options.extend(csv.escape.map(|escape| ("escape", byte(escape))));
+        options.extend(csv.comment.map(|comment| ("comment", byte(comment))));
+        options.extend(csv.null_regex.clone().map(|pattern| ("null_regex", pattern)));
+    }
+    let (FileFormat::Csv(CsvOptions { text, .. }) | FileFormat::Json(text)) = format else { return options };
+    let TextOptions { compression, .. } = text;
+    let name = compression.map(|compression| match compression {
+        Compression::None => "uncompressed",
+        Compression::Gzip => "gzip",
+        Compression::Zstd => "zstd",
+        Compression::Bzip2 => "bzip2",
+        Compression::Xz => "xz",
+    });
+    options.extend(name.map(|name| ("compression", name.to_owned())));
+    options
+}
+
+/// The model of one table.
+pub(super) fn model(Named { name, found }: &Named) -> String {
+    let mut text = String::new();
+    let proposal = &found.proposal;
+    push_comment(&mut text, &comment(&format!("{name}: {}.", about(found))));
+    let sampled = found.read.rows;
+    if sampled > 0 && (sampled, true) != found.rows {
+        push_comment(&mut text, &format!("Figures are those of {} that were looked at.", count(sampled, "row")));
+    }
+    push_comment(&mut text, &comment(&proposal.why_partitions));
+    push_comment(&mut text, &comment(&proposal.why_sorted));
+    text.push('\n');
+    push_line(&mut text, &format!("CREATE TABLE lake.{}", ident(name)));
+    push_line(&mut text, "WITH (");
+    for scheme in &proposal.alternatives {
+        push_line(
+            &mut text,
+            &format!(
+                "  -- partitioned_by = {},  -- {}",
+                array(scheme.columns.iter().map(Partition::name)),
+                comment(&scheme.why)
+            ),
+        );
+    }
+    let mut properties = vec![("format", "'PARQUET'".to_owned())];
+    if !proposal.partitions.is_empty() {
+        properties.push(("partitioned_by", array(proposal.partitions.iter().map(Partition::name))));
+    }
+    if !proposal.sorted_by.is_empty() {
+        properties.push(("sorted_by", array(proposal.sorted_by.iter().map(String::as_str))));
+    }
+    let width = properties.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+    for (index, (key, value)) in properties.iter().enumerate() {
+        let comma = if index + 1 < properties.len() { "," } else { "" };
+        push_line(&mut text, &format!("  {key:<width$} = {value}{comma}"));
+    }
+    push_line(&mut text, ") AS");
+    push_line(&mut text, "SELECT");
+    for Scheme { columns, .. } in &proposal.alternatives {
+        let parts: Vec<String> = columns.iter().filter_map(|column| part(column, &found.items)).collect();
+        if !parts.is_empty() {
+            push_line(&mut text, &format!("  -- {},", parts.join(", ")));
+        }
+    }
+    select(&mut text, found);
+    let _ = writeln!(text, "FROM snapshot.{};", ident(name));
+    text
+}
+
+/// `ARRAY['year', '"Order Id"']`
+fn array<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.map(|name| literal(&ident(name))).collect();
+    format!("ARRAY[{}]", names.join(", "))
+}
+
+/// A part of a date as an item of the SELECT.
+fn part(partition: &Partition, items: &[Item]) -> Option<String> {
+    let Partition::Part { part, column, is_text, name } = partition else { return None };
+    let item = items.iter().find(|item| item.name == *column)?;
+    let date = if *is_text { format!("try_cast({} AS TIMESTAMP)", item.expr) } else { item.expr.clone() };
+    Some(format!("{part}({date}) AS {}", ident(name)))
+}
+
+fn select(text: &mut String, found: &Found) {
+    let parts = found.proposal.partitions.iter().filter_map(|column| part(column, &found.items));
+    let parts: Vec<(String, String)> = parts.map(|part| (part, String::new())).collect();
+    let columns = found.items.iter().map(|item| {
+        let name = ident(&item.name);
+        let code = if item.expr == name { name } else { format!("{} AS {name}", item.expr) };
+        (code, figures(item))
+    });
+    let lines: Vec<(String, String)> = parts.into_iter().chain(columns).collect();
+    let width = lines.iter().map(|(code, _)| code.chars().count() + 1).filter(|width| *width <= COMMENT_AT).max();
+    let width = width.unwrap_or(COMMENT_AT);
+    let first = lines.len() - found.items.len();
+    for (index, (code, figures)) in lines.iter().enumerate() {
+        let item = index.checked_sub(first).map(|index| &found.items[index]);
+        if let Some((expr, why)) = item.and_then(|item| item.alternative.as_ref()) {
+            let name = item.map(|item| ident(&item.name)).unwrap_or_default();
+            let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+            push_line(text, &comment(&format!("  -- {expr} AS {name},  -- instead of the next line{why}")));
+        }
+        let comma = if index + 1 < lines.len() { "," } else { "" };
+        let code = format!("{code}{comma}");
+        let line =
+            if figures.is_empty() { format!("  {code}") } else { format!("  {code:<width$}  -- {}", comment(figures)) };
+        push_line(text, &line);
+    }
+}
+
+/// `BIGINT, 1,318 values, 2 % NULL; a note`
+fn figures(item: &Item) -> String {
+    let Profile { rows, nulls, distinct, is_capped, is_unique, .. } = item.profile;
+    let mut text = described(&item.data_type);
+    if rows > 0 && nulls == rows {
+        text.push_str(", NULL throughout");
+    } else if rows > 0 {
+        if is_unique && rows > 1 {
+            text.push_str(", no value twice");
+        } else if !is_capped {
+            let _ = write!(text, ", {}", count(distinct, "value"));
+        } else if distinct > 0 {
+            let _ = write!(text, ", more than {} values", HumanCount(distinct));
+        }
+        if nulls > 0 {
+            let share = nulls * 100 / rows;
+            let share = if share == 0 { "under 1".to_owned() } else { share.to_string() };
+            let _ = write!(text, ", {share} % NULL");
+        }
+    }
+    if let Some(note) = &item.note {
+        let _ = write!(text, "; {note}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::DateTime;
+    use datafusion::arrow::datatypes::{Field, Schema};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::{Variables, load};
+    use crate::init::facts::Size;
+    use crate::init::propose::propose;
+
+    fn frame() -> Frame {
+        Frame {
+            location: "export".into(),
+            base: "../export".into(),
+            config: "configs/shop.sql".into(),
+            database: "shop".into(),
+            schema: None,
+            time: "2024-01-31T00:00:00Z".into(),
+            why_time: "time of the newest file",
+            staging: "../out/staging".into(),
+            datalake: "../out/datalake".into(),
+            models: "models/*.sql".into(),
+            files: 2,
+            bytes: 2_000,
+            read: Read { files: 2, bytes: 2_000, rows: 20, requests: 2 },
+        }
+    }
+
+    fn table(name: &str, columns: &[&str], options: CsvOptions, locations: &[&str]) -> Named {
+        let field = |name: &&str| Field::new(*name, DataType::Int64, true);
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        let items: Vec<Item> = columns
+            .iter()
+            .map(|name| Item {
+                name: (*name).to_owned(),
+                expr: ident(name),
+                data_type: DataType::Int64,
+                profile: Profile { rows: 20, nulls: 1, distinct: 7, top: 3, ..Profile::default() },
+                ..Item::default()
+            })
+            .collect();
+        let proposal = propose(name, &items, Size { lake_bytes: 1_000, is_whole: true });
+        let found = Found {
+            wishes: Vec::new(),
+            folder: String::new(),
+            locations: locations.iter().map(|location| (*location).to_owned()).collect(),
+            format: FileFormat::Csv(options),
+            declared: Some(schema),
+            items,
+            left_out: Vec::new(),
+            files: 2,
+            bytes: 2_000,
+            rows: (20, true),
+            read: Read { files: 2, bytes: 2_000, rows: 20, requests: 2 },
+            newest: DateTime::UNIX_EPOCH,
+            notes: vec!["NULL is written NA.".into()],
+            proposal,
+        };
+        Named { name: name.to_owned(), found }
+    }
+
+    #[test]
+    fn config_and_model_read_well() {
+        let mut named = table(
+            "orders",
+            &["id", "Total"],
+            CsvOptions { null_regex: Some("^NA$".into()), ..CsvOptions::default() },
+            &["orders/"],
+        );
+        named.found.items[1].alternative = Some(("CAST(\"Total\" AS DECIMAL(18, 2))".into(), "exact".into()));
+        insta::assert_snapshot!(config(&frame(), std::slice::from_ref(&named)));
+        insta::assert_snapshot!(model(&named));
+    }
+
+    proptest! {
+        /// Whatever names and options a table has: what is written is read back as these, and nothing in a name ends
+        /// a literal, a comment or a variable.
+        #[test]
+        fn what_is_written_is_read_back(
+            name in "[a-zé$' {}]{1,8}",
+            columns in prop::collection::btree_set("[a-zA-Zé$'\"{} \n-]{1,8}", 1..5),
+            folder in "[a-zé$' {}-]{1,8}/",
+            null in prop::option::of("[a-z$'{}]{1,5}"),
+        ) {
+            prop_assume!(name.trim() == name);
+            let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+            let null_regex = null.map(|word| regex::escape(&word));
+            let options = CsvOptions { null_regex, delimiter: b'\t', has_header: false, ..CsvOptions::default() };
+            let named = table(&name, &columns, options.clone(), &[&folder]);
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("shop.sql");
+            std::fs::create_dir(home.path().join("models")).unwrap();
+            std::fs::write(&path, config(&frame(), std::slice::from_ref(&named))).unwrap();
+            std::fs::write(home.path().join("models/t.sql"), model(&named)).unwrap();
+            let project = load(&path, &Variables::default()).unwrap();
+            prop_assert_eq!(&project.lakes[0].name, &name);
+            let snapshot = &project.snapshots[0];
+            prop_assert_eq!(&snapshot.format, &FileFormat::Csv(options));
+            let declared: Vec<_> = snapshot.declared.as_ref().unwrap().fields().iter().map(|field| field.name().clone()).collect();
+            prop_assert_eq!(declared, columns);
+            prop_assert!(snapshot.locations[0].0.uri().ends_with(&below("export", &folder)));
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! What one listing comes to: groups of files that may be a table, within bounds. Pure.
+//!
+//! A listing may have millions of files. Of each group are kept a few sums, what all of its names have in common, and
+//! [`SAMPLE`] files; which ones depends on their names alone, so the order of the listing does not matter.
+//!
+//! ```text
+//! orders/1/part-0001.parquet   orders/1/part-0002.parquet   orders/2/part-0001.parquet   README.md
+//! '------------------- group: folder orders, ending .parquet, stem "" -------------'     ignored
+//! ```
+//!
+//! A group is made by names alone; what is in the files is looked at later.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher;
+
+use chrono::{DateTime, Utc};
+use twox_hash::XxHash64;
+
+use super::locate::Strays;
+use super::names::{is_volatile, partition_key, split_ending, stem};
+
+/// Files kept of each group.
+pub(super) const SAMPLE: usize = 64;
+
+/// Stems that one folder may have; beyond, its names are taken as arbitrary and the folder as one group.
+const STEMS: usize = 64;
+
+/// Groups that a location may have.
+pub(super) const GROUPS: usize = 20_000;
+
+/// Metadata files kept.
+const CONTROL: usize = 1_000;
+
+/// Partition keys kept of a group.
+const KEYS: usize = 8;
+
+/// A file below the location.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// From the location on, without a leading slash; empty if the location is the file.
+    pub(super) path: String,
+    pub(super) size: u64,
+    /// Without quotes; empty when the store has none.
+    pub(super) etag: String,
+}
+
+/// What makes files one group.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    /// Folder from the location on, without those that only count or partition.
+    pub(super) folder: String,
+    /// In lower case with its dot.
+    pub(super) ending: String,
+    /// See [`stem`].
+    pub(super) stem: String,
+}
+
+/// Files that may be a table, or a part of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Group {
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    /// Files of no bytes, not counted in `files`.
+    pub(super) empty: u64,
+    pub(super) newest: DateTime<Utc>,
+    /// Whether a file lies in a folder below.
+    pub(super) is_nested: bool,
+    /// Names in `key=value` folders.
+    pub(super) keys: BTreeSet<String>,
+    /// What all file names begin and end with.
+    pub(super) prefix: String,
+    pub(super) suffix: String,
+    /// At most [`SAMPLE`] files, by a hash of their path.
+    sample: BTreeMap<(u64, String), Listed>,
+}
+
+impl Group {
+    /// No files.
+    pub(super) fn none(newest: DateTime<Utc>) -> Self {
+        Self::new("", newest)
+    }
+
+    fn new(name: &str, newest: DateTime<Utc>) -> Self {
+        Self {
+            files: 0,
+            bytes: 0,
+            empty: 0,
+            newest,
+            is_nested: false,
+            keys: BTreeSet::new(),
+            prefix: name.to_owned(),
+            suffix: name.to_owned(),
+            sample: BTreeMap::new(),
+        }
+    }
+
+    /// The files that were kept, by path; all of them if there are no more than [`SAMPLE`].
+    pub(super) fn sample(&self) -> Vec<&Listed> {
+        let mut files: Vec<_> = self.sample.values().collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files
+    }
+
+    fn keep(&mut self, hash: u64, file: Listed) {
+        self.sample.insert((hash, file.path.clone()), file);
+        if self.sample.len() > SAMPLE {
+            self.sample.pop_last();
+        }
+    }
+
+    /// Leaves of prefix and suffix what others begin and end with, too.
+    fn shorten(&mut self, prefix: &str, suffix: &str) {
+        let same = |(a, b): &(char, char)| a == b;
+        let length = |shared: &mut dyn Iterator<Item = (char, char)>| shared.map(|(c, _)| c.len_utf8()).sum::<usize>();
+        let start = length(&mut self.prefix.chars().zip(prefix.chars()).take_while(same));
+        self.prefix.truncate(start);
+        let end = length(&mut self.suffix.chars().rev().zip(suffix.chars().rev()).take_while(same));
+        self.suffix.drain(..self.suffix.len() - end);
+    }
+
+    /// Takes in another group of the same folder.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.empty += other.empty;
+        self.newest = self.newest.max(other.newest);
+        self.is_nested |= other.is_nested;
+        self.keys.extend(other.keys);
+        self.shorten(&other.prefix, &other.suffix);
+        for ((hash, _), file) in other.sample {
+            self.keep(hash, file);
+        }
+    }
+}
+
+/// Files that belong to no table, by why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ignored {
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    /// The first of them by path.
+    pub(super) example: String,
+}
+
+/// What was listed so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) groups: BTreeMap<Key, Group>,
+    pub(super) ignored: BTreeMap<String, Ignored>,
+    /// Metadata of exports and manifests, to be read.
+    pub(super) control: Vec<Listed>,
+    /// Where files lie that belong to no table and might be taken for a table's.
+    pub(super) strays: Strays,
+    /// Folders that `_SUCCESS` ends, without those that only count.
+    pub(super) finished: BTreeSet<String>,
+    /// Stems per folder and ending; None: too many to tell.
+    stems: BTreeMap<(String, String), Option<usize>>,
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    pub(super) newest: Option<DateTime<Utc>>,
+}
+
+/// The folder that counts for a file: what stands before the folders at the end that only count.
+fn table_folder(folder: &str) -> &str {
+    let mut kept = folder;
+    while !kept.is_empty() {
+        let (before, last) = kept.rsplit_once('/').unwrap_or(("", kept));
+        if !is_volatile(last) {
+            break;
+        }
+        kept = before;
+    }
+    kept
+}
+
+/// The key of a file's group.
+pub(super) fn key_of(path: &str) -> Key {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let (before, ending) = split_ending(name);
+    Key { folder: table_folder(folder).to_owned(), stem: stem(before), ending }
+}
+
+/// Why a file is no table's, as its name says.
+fn reason(folder: &str, name: &str, ending: &str) -> Option<&'static str> {
+    let lower = name.to_lowercase();
+    if folder.split('/').chain([name]).any(|part| part.starts_with(['.', '_'])) {
+        return Some("hidden: the name starts with '.' or '_'");
+    }
+    if lower.starts_with("manifest-data") && ending == ".parquet" {
+        return Some("a manifest");
+    }
+    let starts = |words: &[&str]| words.iter().any(|word| lower.starts_with(word));
+    if starts(&["readme", "license", "licence", "changelog", "notice"])
+        || [".md", ".log", ".html", ".pdf", ".rst"].contains(&ending)
+    {
+        return Some("a document");
+    }
+    if [".crc", ".md5", ".sha1", ".sha256", ".sha512", ".checksum", ".sig", ".asc"].contains(&ending) {
+        return Some("a checksum or signature");
+    }
+    if [".sql", ".py", ".sh", ".r", ".yml", ".yaml", ".toml", ".ini", ".cfg", ".xml", ".lock", ".ipynb"]
+        .contains(&ending)
+    {
+        return Some("code or settings");
+    }
+    if [".tmp", ".bak", ".swp", ".partial", ".inprogress"].contains(&ending) || name.ends_with('~') {
+        return Some("a temporary file");
+    }
+    None
+}
+
+/// Whether a file describes an export or lists its files.
+fn is_control(name: &str) -> bool {
+    let starts = ["export_info_", "export_tables_info_", "manifest-summary"].iter().any(|word| name.starts_with(word));
+    name.ends_with(".json") && (starts || name == "manifest-files.json")
+}
+
+impl Tally {
+    /// Takes in one file.
+    pub(super) fn add(&mut self, file: Listed, modified: DateTime<Utc>) {
+        self.files += 1;
+        self.bytes += file.size;
+        self.newest = self.newest.max(Some(modified));
+        let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+        let (of_table, name) = (table_folder(folder).to_owned(), name.to_owned());
+        if name == "_SUCCESS" {
+            self.finished.insert(of_table);
+            return self.ignore("a mark of a finished export", &file.path, file.size);
+        }
+        let (_, ending) = split_ending(&name);
+        if is_control(&name) && self.control.len() < CONTROL {
+            self.strays.insert((folder.to_owned(), ending));
+            self.control.push(file);
+            return;
+        }
+        if let Some(reason) = reason(folder, &name, &ending) {
+            if !name.starts_with(['.', '_']) && self.strays.len() < CONTROL {
+                self.strays.insert((folder.to_owned(), ending));
+            }
+            return self.ignore(reason, &file.path, file.size);
+        }
+        let mut key = key_of(&file.path);
+        self.fold_stems(&mut key);
+        let mut hasher = XxHash64::with_seed(0);
+        hasher.write(file.path.as_bytes());
+        let group = self.groups.entry(key).or_insert_with_key(|_| Group::new(&name, modified));
+        group.newest = group.newest.max(modified);
+        group.shorten(&name, &name);
+        if file.size == 0 {
+            group.empty += 1;
+            return;
+        }
+        let below = folder.get(table_folder(folder).len()..).unwrap_or_default();
+        group.files += 1;
+        group.bytes += file.size;
+        group.is_nested |= !below.is_empty();
+        let keys = below.split('/').filter_map(partition_key);
+        for key in keys {
+            if group.keys.len() < KEYS {
+                group.keys.insert(key.to_owned());
+            }
+        }
+        group.keep(hasher.finish(), file);
+    }
+
+    /// Counts a file that belongs to no table.
+    pub(super) fn ignore(&mut self, reason: &str, path: &str, bytes: u64) {
+        self.ignore_all(reason, 1, bytes, path);
+    }
+
+    /// Counts files that belong to no table.
+    pub(super) fn ignore_all(&mut self, reason: &str, files: u64, bytes: u64, path: &str) {
+        let ignored = self.ignored.entry(reason.to_owned()).or_insert_with(|| Ignored {
+            files: 0,
+            bytes: 0,
+            example: path.to_owned(),
+        });
+        ignored.files += files;
+        ignored.bytes += bytes;
+        if path < ignored.example.as_str() {
+            path.clone_into(&mut ignored.example);
+        }
+    }
+
+    /// A folder with too many stems has none.
+    fn fold_stems(&mut self, key: &mut Key) {
+        let of_folder = (key.folder.clone(), key.ending.clone());
+        let is_new = !self.groups.contains_key(key);
+        let count = self.stems.entry(of_folder).or_insert(Some(0));
+        match count {
+            Some(stems) if is_new && *stems >= STEMS => *count = None,
+            Some(stems) => {
+                *stems += usize::from(is_new);
+                return;
+            }
+            None => {}
+        }
+        key.stem.clear();
+        let of_folder = |other: &Key| other.folder == key.folder && other.ending == key.ending;
+        let start = Key { stem: String::new(), ..key.clone() };
+        let others: Vec<Key> =
+            self.groups.range(start..).map(|(key, _)| key.clone()).take_while(|other| of_folder(other)).collect();
+        if others.len() < 2 && others.first().is_none_or(|other| other.stem.is_empty()) {
+            return;
+        }
+        let mut all: Option<Group> = None;
+        for group in others.iter().filter_map(|other| self.groups.remove(other)) {
+            match &mut all {
+                Some(all) => all.merge(group),
+                None => all = Some(group),
+            }
+        }
+        if let Some(all) = all {
+            self.groups.insert(key.clone(), all);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tally<'a>(paths: impl IntoIterator<Item = &'a str>) -> Tally {
+        let mut tally = Tally::default();
+        for path in paths {
+            let size = if path.ends_with('0') { 0 } else { path.len() as u64 };
+            tally.add(Listed { path: path.to_owned(), size, etag: String::new() }, DateTime::UNIX_EPOCH);
+        }
+        tally
+    }
+
+    /// `folder|ending|stem files` of each group.
+    fn groups(tally: &Tally) -> Vec<String> {
+        let shown =
+            |(key, group): (&Key, &Group)| format!("{}|{}|{} {}", key.folder, key.ending, key.stem, group.files);
+        tally.groups.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn batch_and_partition_folders_belong_to_the_table_above() {
+        let tally = tally([
+            "shop/public.orders/1/part-00000-a.gz.parquet",
+            "shop/public.orders/2/part-00000-b.gz.parquet",
+            "shop/public.orders/1/_SUCCESS",
+            "logs/dt=2024-01-01/hour=05/a.json",
+            "logs/dt=2024-01-02/hour=06/a.json",
+        ]);
+        assert_eq!(
+            groups(&tally),
+            ["logs|.json|a 2", "shop/public.orders|.gz.parquet|a 1", "shop/public.orders|.gz.parquet|b 1"]
+        );
+        let logs = tally.groups.values().next().unwrap();
+        assert_eq!(
+            (logs.is_nested, logs.keys.iter().map(String::as_str).collect::<Vec<_>>()),
+            (true, vec!["dt", "hour"])
+        );
+        assert!(tally.finished.contains("shop/public.orders"));
+    }
+
+    #[test]
+    fn names_that_say_what_they_are_are_ignored_with_the_reason() {
+        let tally = tally(["README.md", "a/_temporary/x.csv", "a/x.csv.crc", "make.py", "a/x.csv"]);
+        assert_eq!(groups(&tally), ["a|.csv|x 1"]);
+        let mut ignored: Vec<_> = tally.ignored.values().map(|ignored| ignored.example.as_str()).collect();
+        ignored.sort_unstable();
+        assert_eq!(ignored, ["README.md", "a/_temporary/x.csv", "a/x.csv.crc", "make.py"]);
+    }
+
+    #[test]
+    fn a_million_names_of_one_folder_stay_within_bounds() {
+        let names: Vec<String> = (0..200_000).map(|n| format!("x/{}.csv", word(n))).collect();
+        let tally = tally(names.iter().map(String::as_str));
+        assert_eq!(groups(&tally), ["x|.csv| 200000"]);
+        assert_eq!(tally.groups.values().next().unwrap().sample().len(), SAMPLE);
+    }
+
+    fn word(mut number: usize) -> String {
+        let mut word = String::new();
+        while word.len() < 8 {
+            word.push(char::from(b'g' + (number % 20) as u8));
+            number /= 20;
+        }
+        word
+    }
+
+    proptest! {
+        /// Groups, sums, samples and common parts of names do not depend on the order of the listing.
+        #[test]
+        fn the_order_of_a_listing_does_not_matter(
+            (paths, shuffled) in prop::collection::hash_set("(a|b/[0-9]|c/dt=[12])/[gh]{1,3}[0-9]?\\.(csv|json)", 0..150)
+                .prop_map(|paths| paths.into_iter().collect::<Vec<_>>())
+                .prop_flat_map(|paths| (Just(paths.clone()), Just(paths).prop_shuffle()))
+        ) {
+            let (one, other) = (tally(paths.iter().map(String::as_str)), tally(shuffled.iter().map(String::as_str)));
+            prop_assert_eq!(one.groups, other.groups);
+        }
+    }
+}

@@ -1,0 +1,486 @@
+//! Audits: what holds back which table, what a failure leaves, what is remembered, and what is refused.
+
+use std::path::Path;
+
+use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::prelude::{ParquetReadOptions, SessionContext};
+use insta::assert_snapshot;
+use regex::Regex;
+use serde_json::Value;
+
+use crate::project::Project;
+
+const ORDERS: &str = "CREATE EXTERNAL TABLE snapshot.orders (id BIGINT, customer BIGINT, day VARCHAR, state VARCHAR)
+STORED AS CSV LOCATION 'export/orders/';
+";
+const CUSTOMERS: &str = "CREATE EXTERNAL TABLE snapshot.customers (id BIGINT, name VARCHAR)
+STORED AS CSV LOCATION 'export/customers.csv';
+CREATE TABLE lake.customers AS SELECT * FROM snapshot.customers;
+";
+const KNOWN_CUSTOMER: &str = "CREATE VIEW audit.orders_have_a_known_customer AS
+SELECT o.id, o.customer FROM staging.orders AS o LEFT JOIN staging.customers AS c ON c.id = o.customer
+WHERE c.id IS NULL ORDER BY o.id;
+";
+
+/// Orders by day in three file groups, with these properties: one has no customer, one an unknown state, two the same id.
+fn orders(properties: &str, more: &str) -> Project {
+    Project::new(&config(properties, more))
+        .file("export/orders/a.csv", "id,customer,day,state\n1,10,mon,new\n2,20,tue,paid\n")
+        .file("export/orders/b.csv", "id,customer,day,state\n3,,mon,paid\n4,10,,\n")
+        .file("export/orders/c.csv", "id,customer,day,state\n2,20,wed,lost\n,30,wed,new\n")
+        .file("export/customers.csv", "id,name\n10,Ann\n20,Bob\n")
+}
+
+fn config(properties: &str, more: &str) -> String {
+    let properties = if properties.is_empty() { String::new() } else { format!(", {properties}") };
+    format!(
+        "{ORDERS}CREATE TABLE lake.orders WITH (partitioned_by = ARRAY['day'], file_group_size = 1{properties}) AS
+SELECT id, customer, day, state FROM snapshot.orders;
+{more}"
+    )
+}
+
+/// The same project with another config.
+fn changed(project: Project, properties: &str, more: &str) -> Project {
+    let text = std::fs::read_to_string(project.path("config.sql")).unwrap();
+    let head = text.split("CREATE").next().unwrap().to_owned();
+    project.file("config.sql", head + &config(properties, more))
+}
+
+/// Files of the lake's folder.
+fn published(project: &Project) -> usize {
+    project.files("lake").len()
+}
+
+/// Runs a command; exit code, standard output and standard error without times.
+fn shown(project: &Project, arguments: &[&str]) -> String {
+    let outcome = project.snaplake(arguments);
+    let text = format!("exit {}\n{}--- standard error\n{}", outcome.code, outcome.out, outcome.err);
+    let masks = [
+        (r"(?m) +[0-9]+\.[0-9]$", "  [s]"),
+        (r#""seconds": [0-9.e-]+"#, r#""seconds": [s]"#),
+        (r"snapshot=\S+Z/", "[snapshot]/"),
+        (r"[0-9.]+ KiB", "[bytes]"),
+    ];
+    masks.iter().fold(text, |text, (pattern, mask)| Regex::new(pattern).unwrap().replace_all(&text, *mask).into_owned())
+}
+
+/// The names of audits that ran, and whether they passed, from JSON.
+fn ran(project: &Project, arguments: &[&str]) -> Vec<(String, bool)> {
+    let outcome = project.snaplake(&[arguments, &["--format", "json", "--quiet"]].concat());
+    let document: Value = serde_json::from_str(&outcome.out).unwrap_or_else(|_| panic!("{outcome:?}"));
+    let audits = document["audits"].as_array().unwrap().iter().filter(|audit| audit["ran"] == true);
+    audits.map(|audit| (audit["audit"].as_str().unwrap().to_owned(), audit["passed"] == true)).collect()
+}
+
+/// What is in a Parquet file.
+fn read(path: &Path) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let file = path.to_str().unwrap();
+        let rows = SessionContext::new().read_parquet(file, ParquetReadOptions::default()).await.unwrap();
+        pretty_format_batches(&rows.collect().await.unwrap()).unwrap().to_string()
+    })
+}
+
+fn kept_rows(project: &Project) -> Vec<String> {
+    project.files("staging").into_iter().filter(|file| file.contains("Z/audits/")).collect()
+}
+
+#[test]
+fn failed_audits_are_all_told_and_nothing_is_published() {
+    let properties =
+        "not_null = ARRAY['id', 'day'], accepted_values = MAP {'state': ['new', 'paid']}, row_count_min = 6";
+    let project = orders(properties, &format!("{CUSTOMERS}{KNOWN_CUSTOMER}"));
+    assert_snapshot!(shown(&project, &["run", "config.sql"]), @r"
+    exit 4
+    audit                                      holds back  rows  outcome  seconds
+    orders.not_null(id)                            orders     1   failed  [s]
+    orders.not_null(day)                           orders     1   failed  [s]
+    orders.accepted_values(state)                  orders     1   failed  [s]
+    orders.row_count_min                           orders     0   passed  [s]
+    audit.orders_have_a_known_customer  orders, customers     2   failed  [s]
+    --- standard error
+    stage   orders: 3 of 3 tasks; 3 files, 138 B
+    stage   customers: 1 of 1 task; 1 file, 22 B
+    audit   orders.not_null(id): failed, 1 row found
+    audit   orders.not_null(day): failed, 1 row found
+    audit   orders.accepted_values(state): failed, 1 row found
+    audit   orders.row_count_min: passed
+    audit   audit.orders_have_a_known_customer: failed, 2 rows found
+    orders.not_null(id) found 1 row
+    +----+----------+-------+-----+
+    | id | customer | state | day |
+    +----+----------+-------+-----+
+    |    | 30       | new   | wed |
+    +----+----------+-------+-----+
+    in [dir]/staging/shop/orders/[snapshot]/audits/orders.not_null%28id%29.parquet
+    orders.not_null(day) found 1 row
+    +----+----------+-------+-----+
+    | id | customer | state | day |
+    +----+----------+-------+-----+
+    | 4  | 10       |       |     |
+    +----+----------+-------+-----+
+    in [dir]/staging/shop/orders/[snapshot]/audits/orders.not_null%28day%29.parquet
+    orders.accepted_values(state) found 1 row
+    +----+----------+-------+-----+
+    | id | customer | state | day |
+    +----+----------+-------+-----+
+    | 2  | 20       | lost  | wed |
+    +----+----------+-------+-----+
+    in [dir]/staging/shop/orders/[snapshot]/audits/orders.accepted_values%28state%29.parquet
+    audit.orders_have_a_known_customer found 2 rows
+    +----+----------+
+    | id | customer |
+    +----+----------+
+    | 3  |          |
+    |    | 30       |
+    +----+----------+
+    in [dir]/staging/shop/orders/[snapshot]/audits/audit.orders_have_a_known_customer.parquet
+    error: 4 of 5 audits failed, so nothing was published: orders.not_null(id) found 1 row, orders.not_null(day) found 1 row, orders.accepted_values(state) found 1 row, audit.orders_have_a_known_customer found 2 rows
+    ");
+    assert_eq!(published(&project), 0);
+    let kept = kept_rows(&project);
+    assert_snapshot!(kept.join("\n"), @r"
+    staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/audits/audit.orders_have_a_known_customer.parquet
+    staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/audits/orders.accepted_values%28state%29.parquet
+    staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/audits/orders.not_null%28day%29.parquet
+    staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/audits/orders.not_null%28id%29.parquet
+    ");
+    assert_snapshot!(read(&project.path(&kept[0])), @r"
+    +----+----------+
+    | id | customer |
+    +----+----------+
+    | 3  |          |
+    |    | 30       |
+    +----+----------+
+    ");
+    // A second run finds the same without staging anything.
+    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 4);
+    assert_snapshot!("audit_json", shown(&project, &["audit", "config.sql", "--format", "json", "--quiet"]));
+    assert_eq!(published(&project), 0);
+}
+
+#[test]
+fn mended_table_is_published_and_the_rows_that_were_kept_are_gone() {
+    let project = orders("not_null = ARRAY['customer']", CUSTOMERS);
+    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 4);
+    assert_eq!((published(&project), kept_rows(&project).len()), (0, 1));
+    let text = std::fs::read_to_string(project.path("config.sql")).unwrap();
+    let mended = text.replace("FROM snapshot.orders;", "FROM snapshot.orders WHERE customer IS NOT NULL;");
+    let project = project.file("config.sql", mended);
+    let refused = project.snaplake(&["run", "config.sql"]);
+    assert!(refused.code == 1 && refused.err.contains("another SELECT"), "{refused:?}");
+    std::fs::remove_dir_all(project.path("staging")).unwrap();
+    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0);
+    assert_eq!(kept_rows(&project), [""; 0]);
+    assert!(project.files("lake").iter().any(|file| file.ends_with("orders/_SUCCESS")));
+}
+
+#[test]
+fn audit_whose_text_is_mended_runs_again_without_staging_anew_and_the_others_do_not() {
+    let audit = |test: &str| format!("CREATE VIEW audit.states AS SELECT * FROM staging.orders WHERE {test};");
+    let project = orders("not_null = ARRAY['state', 'id'], row_count_min = 1", &audit("state = 'lost'"));
+    let all = ["orders.not_null(state)", "orders.not_null(id)", "orders.row_count_min", "audit.states"];
+    let came_to = [false, false, true, false];
+    let expected: Vec<(String, bool)> = all.map(str::to_owned).into_iter().zip(came_to).collect();
+    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_eq!(ran(&project, &["audit", "config.sql"]), expected);
+    let failed: Vec<(String, bool)> = expected.iter().filter(|(_, passed)| !passed).cloned().collect();
+    assert_eq!(ran(&project, &["audit", "config.sql"]), failed);
+    let project = changed(project, "row_count_min = 1", &audit("state = 'stolen'"));
+    assert_eq!(ran(&project, &["audit", "config.sql"]), [("audit.states".to_owned(), true)]);
+    assert_eq!(kept_rows(&project).len(), 2, "those of audits that are no more stay");
+    let run = project.snaplake(&["run", "config.sql"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.err.contains("audit   audit.states: passed before"), "{run:?}");
+    assert!(run.err.contains("stage   orders: 0 of 3 tasks"), "{run:?}");
+    assert_eq!(ran(&project, &["audit", "config.sql"]), []);
+}
+
+#[test]
+fn audit_of_a_published_table_that_is_changed_fails_and_leaves_the_lake_alone() {
+    let project = orders("", "");
+    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0);
+    let lake = project.files("lake");
+    let project = changed(project, "not_null = ARRAY['id']", "");
+    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 4);
+    assert_eq!(project.files("lake"), lake);
+}
+
+#[test]
+fn task_that_is_staged_anew_is_audited_anew() {
+    let project = orders("row_count_min = 1", "");
+    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_eq!(ran(&project, &["audit", "config.sql"]).len(), 1);
+    assert_eq!(ran(&project, &["audit", "config.sql"]).len(), 0);
+    let summary = project
+        .files("staging")
+        .into_iter()
+        .find(|file| file.ends_with("manifest-summary-2.json") && file.contains("staging-file-groups"));
+    std::fs::remove_file(project.path(&summary.unwrap())).unwrap();
+    let early = project.snaplake(&["audit", "config.sql"]);
+    assert!(early.code == 1 && early.err.contains("1 of 3 stage groups are not done"), "{early:?}");
+    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_eq!(ran(&project, &["audit", "config.sql"]).len(), 1);
+}
+
+#[test]
+fn publish_task_needs_audits_that_passed_over_what_is_staged() {
+    let project = orders("unique_key = ARRAY['id']", "");
+    let publish = |project: &Project| project.snaplake(&["publish", "config.sql", "--group", "1"]);
+    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    let early = publish(&project);
+    assert_eq!(early.code, 1);
+    assert_snapshot!(early.err, @"error: lake.orders is not audited: orders.unique_key(id) did not run over what is staged now; run `snaplake audit` first");
+    assert_eq!(project.snaplake(&["audit", "config.sql"]).code, 4);
+    assert_snapshot!(shown(&project, &["publish", "config.sql", "--group", "1"]), @r"
+    exit 4
+    audit                  holds back  rows  outcome  seconds
+    orders.unique_key(id)      orders     1   failed  [s]
+    --- standard error
+    orders.unique_key(id) found 1 row
+    in [dir]/staging/shop/orders/[snapshot]/audits/orders.unique_key%28id%29.parquet
+    error: 1 of 1 audits failed, so nothing was published: orders.unique_key(id) found 1 row
+    ");
+    assert_eq!(published(&project), 0);
+    let project = changed(project, "unique_key = ARRAY['id', 'day']", "");
+    assert_eq!(publish(&project).code, 1);
+    assert_eq!(project.snaplake(&["audit", "config.sql"]).code, 0);
+    for group in ["1", "2", "3", "4"] {
+        assert_eq!(project.snaplake(&["publish", "config.sql", "--group", group]).code, 0);
+    }
+    assert_eq!(published(&project), 4);
+    let end = project.snaplake(&["publish", "config.sql"]);
+    assert!(end.code == 0 && end.err.contains("passed before"), "{end:?}");
+    assert_eq!(published(&project), 5);
+}
+
+#[test]
+fn key_is_unique_over_all_groups_and_null_is_like_nothing_else() {
+    // 2 stands in two groups; two rows have no id, of which each is alone.
+    let project = orders("unique_key = ARRAY['id']", "");
+    let project = project.file("export/orders/d.csv", "id,customer,day,state\n,1,mon,new\n");
+    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 4);
+    assert_snapshot!(read(&project.path(&kept_rows(&project)[0])), @r"
+    +----+----------+
+    | id | count(*) |
+    +----+----------+
+    | 2  | 2        |
+    +----+----------+
+    ");
+    // Of a key of several columns, one NULL is enough.
+    let project = orders("unique_key = ARRAY['customer', 'day']", "");
+    let project = project.file("export/orders/d.csv", "id,customer,day,state\n7,,mon,new\n8,10,,new\n");
+    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0);
+}
+
+#[test]
+fn accepted_values_are_texts_of_any_type_and_null_may_stand() {
+    let states = |values: &str| format!("accepted_values = MAP {{'state': {values}, 'id': ['1', '2', '3', '4']}}");
+    assert_eq!(orders(&states("['new', 'paid', 'lost']"), "").snaplake(&["run", "config.sql"]).code, 0);
+    let project = orders(&states("['new', 'paid']"), "");
+    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 4);
+    assert_snapshot!(read(&project.path(&kept_rows(&project)[0])), @r"
+    +----+----------+-------+-----+
+    | id | customer | state | day |
+    +----+----------+-------+-----+
+    | 2  | 20       | lost  | wed |
+    +----+----------+-------+-----+
+    ");
+}
+
+#[test]
+fn counts_of_rows_are_those_of_the_stage_tasks() {
+    let run = |properties: &str, filter: &str| {
+        let project = orders(properties, "");
+        let text = std::fs::read_to_string(project.path("config.sql")).unwrap();
+        let project =
+            project.file("config.sql", text.replace("snapshot.orders;", &format!("snapshot.orders {filter};")));
+        let outcome = project.snaplake(&["run", "config.sql", "--quiet"]);
+        (outcome.code, outcome.err)
+    };
+    assert_eq!(run("row_count_min = 6, max_filtered_fraction = 0", "").0, 0);
+    assert_eq!(run("max_filtered_fraction = 0.5", "WHERE id > 2 OR customer = 30").0, 0);
+    let (code, told) = run("row_count_min = 4, max_filtered_fraction = 0.4", "WHERE id > 2 OR customer = 30");
+    assert_eq!(code, 4);
+    assert_snapshot!(told.lines().filter(|line| line.starts_with('|')).collect::<Vec<_>>().join("\n"), @r"
+    | rows | row_count_min |
+    | 3    | 4             |
+    | rows_read | rows_filtered | max_filtered_fraction |
+    | 6         | 3             | 0.4                   |
+    ");
+}
+
+#[test]
+fn audits_of_other_tables_do_not_hold_back_the_chosen_one() {
+    let audits = "CREATE VIEW audit.of_customers AS SELECT * FROM staging.customers;
+CREATE VIEW audit.of_nothing AS SELECT 1 AS a WHERE false;\n";
+    let project = orders("row_count_min = 1", &format!("{CUSTOMERS}{KNOWN_CUSTOMER}{audits}"));
+    assert_eq!(project.snaplake(&["stage", "config.sql", "--table", "customers"]).code, 0);
+    let names = |table: &str| {
+        let audits = ran(&project, &["audit", "config.sql", "--table", table]);
+        audits.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    // An audit of two tables needs both of them.
+    let early = project.snaplake(&["audit", "config.sql", "--table", "customers"]);
+    assert!(early.code == 1 && early.err.contains("lake.orders is not planned yet"), "{early:?}");
+    assert_eq!(project.snaplake(&["stage", "config.sql", "--table", "orders"]).code, 0);
+    assert_eq!(names("customers"), ["audit.orders_have_a_known_customer", "audit.of_customers", "audit.of_nothing"]);
+    assert_eq!(names("orders"), ["orders.row_count_min", "audit.orders_have_a_known_customer", "audit.of_nothing"]);
+}
+
+#[test]
+fn audit_may_read_a_snapshot_a_helper_and_a_lake_that_is_published() {
+    let audit = "CREATE VIEW paid AS SELECT * FROM staging.orders WHERE state = 'paid';
+CREATE VIEW audit.as_many AS SELECT p.id FROM paid AS p JOIN lake.customers AS c ON c.id = p.customer
+WHERE p.id NOT IN (SELECT id FROM snapshot.orders WHERE id IS NOT NULL) OR c.name = 'Ann';\n";
+    let project = orders("", &format!("{CUSTOMERS}{audit}"));
+    let early = project.snaplake(&["run", "config.sql"]);
+    assert!(early.code == 1 && early.err.contains("lake.customers is not published"), "{early:?}");
+    assert_eq!(published(&project), 0);
+    assert_eq!(project.snaplake(&["run", "config.sql", "--table", "customers"]).code, 0);
+    let run = project.snaplake(&["run", "config.sql"]);
+    assert!(run.code == 0 && run.err.contains("audit   audit.as_many: passed\n"), "{run:?}");
+}
+
+#[test]
+fn mistakes_are_told_at_their_place_before_anything_is_written() {
+    let view = |text: &str| ("", format!("{CUSTOMERS}CREATE VIEW audit.a AS\n{text};\n"));
+    let told = [
+        view("SELECT id FROM staging.orders WHERE cutsomer IS NULL"),
+        view("SELECT id FROM staging.order"),
+        view("SELECT id FROM staging.orders WHERE custmers = 1"),
+        view("SELECT idd FROM lake.customers, staging.orders"),
+        view("SELECT sqroot(id) FROM staging.orders"),
+        view("SELECT id FROM staging.orders WHERE id = [1]"),
+        view("SELECT o.id FROM staging.orders AS o JOIN lake.orders AS l ON l.id = o.id"),
+        view("SELECT l.id FROM lake.orders AS l, snapshot.orders"),
+        view("INSERT INTO staging.orders VALUES (1)"),
+        view("SELECT 1; DELETE FROM staging.orders"),
+        view("SELECT 1; CREATE VIEW audit.a AS SELECT 2"),
+        view("SELECT INTERVAL '1 month' AS i FROM staging.orders"),
+        view("SELECT * FROM audit.b"),
+        view("SELECT * FROM manifest.tasks"),
+        ("not_null = ARRAY['id', 'custommer']", String::new()),
+        ("unique_key = ARRAY['nothing_like_it']", String::new()),
+        ("accepted_values = MAP {'State': ['x'], '\"State\"': ['y']}", String::new()),
+        ("accepted_values = ARRAY['x']", String::new()),
+    ]
+    .map(|(properties, more)| {
+        let project = orders(properties, &more);
+        let outcome = project.snaplake(&["run", "config.sql"]);
+        assert_eq!((outcome.code, outcome.out.as_str()), (2, ""), "{properties} {more} {}", outcome.err);
+        assert_eq!(project.files("staging").len() + published(&project), 0);
+        outcome.err
+    });
+    assert_snapshot!(told.concat(), @r"
+    error: config.sql:13:37: column 'cutsomer' does not exist; did you mean 'customer'?
+    error: config.sql:13:16: table 'staging.order' does not exist; did you mean 'staging.orders'?
+    error: config.sql:13:37: column 'custmers' does not exist; did you mean 'customer'?
+    error: config.sql:13:8: column 'idd' does not exist; did you mean 'id'?
+    error: config.sql:13:8: function 'sqroot' does not exist; did you mean 'sqrt'?
+    error: config.sql:13:1: cannot infer common argument type for comparison operation Int64 = List(Int64)
+    error: config.sql:13:1: audit.a reads lake.orders and holds back its publication, so it could never run; read staging.orders instead
+    error: config.sql:13:1: audit.a reads lake.orders and holds back its publication, so it could never run; read staging.orders instead
+    error: config.sql:13:1: a statement that writes is not supported here: an audit is a SELECT that must return no rows
+    error: config.sql:13:11: DELETE FROM is not a statement of a snaplake config; use SET, CREATE EXTERNAL TABLE snapshot.t, CREATE TABLE lake.t WITH (...) AS SELECT, or CREATE VIEW
+    error: config.sql:13:11: view 'audit.a' is defined twice; the first is at config.sql:12:1
+    error: config.sql:13:1: column 'i' has type Interval(MonthDayNano), which Parquet cannot hold; CAST it in the SELECT
+    error: config.sql:13:15: table 'audit.b' does not exist
+    error: config.sql:13:15: table 'manifest.tasks' does not exist
+    error: config.sql:7:107: not_null column 'custommer' is not in the SELECT of lake.orders; did you mean 'customer'?
+    error: config.sql:7:103: unique_key column 'nothing_like_it' is not in the SELECT of lake.orders
+    error: config.sql:7:123: accepted_values column 'State' is not in the SELECT of lake.orders; did you mean 'state'?
+    error: config.sql:7:84: accepted_values takes a map, such as MAP {'column': ['a', 'b']}
+    ");
+}
+
+#[test]
+fn audit_with_a_mistake_is_found_when_its_table_was_staged_before() {
+    let project = orders("", "");
+    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    let project = changed(project, "not_null = ARRAY['staet']", "");
+    for command in ["audit", "publish", "run", "stage"] {
+        let outcome = project.snaplake(&[command, "config.sql"]);
+        assert!(outcome.code == 2 && outcome.err.contains("did you mean 'state'?"), "{command} {outcome:?}");
+    }
+}
+
+#[test]
+fn audit_that_breaks_while_it_runs_is_named_after_the_others_ran() {
+    let audits = "CREATE VIEW audit.breaks AS SELECT * FROM staging.orders WHERE CAST(state AS BIGINT) > 1;
+CREATE VIEW audit.fine AS SELECT * FROM staging.orders WHERE id > 100;\n";
+    let project = orders("", audits);
+    let run = project.snaplake(&["run", "config.sql"]);
+    assert_eq!((run.code, published(&project)), (1, 0));
+    assert!(run.err.contains("audit   audit.fine: passed"), "{run:?}");
+    assert!(run.err.contains("error: audit.breaks could not run, so nothing was published\n  because"), "{run:?}");
+}
+
+#[test]
+fn query_shows_what_an_audit_finds() {
+    let project = orders("", &format!("{CUSTOMERS}{KNOWN_CUSTOMER}"));
+    let sql = "SELECT * FROM audit.orders_have_a_known_customer";
+    let query = |project: &Project| project.snaplake(&["query", "config.sql", "--format", "csv", "-c", sql]);
+    assert!(query(&project).err.contains("orders_have_a_known_customer' not found"), "{:?}", query(&project));
+    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    let outcome = query(&project);
+    assert_eq!((outcome.code, outcome.out.as_str()), (0, "id,customer\n3,\n,30\n"), "{outcome:?}");
+}
+
+#[test]
+fn config_without_audits_says_so_and_keeps_no_record() {
+    let project = orders("", "");
+    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_snapshot!(shown(&project, &["audit", "config.sql"]), @r"
+    exit 0
+    the config has no audits of these tables
+    --- standard error
+    ");
+    assert!(!project.files("staging").iter().any(|file| file.ends_with("audits.json")));
+}
+
+#[test]
+fn no_more_than_a_thousand_rows_are_kept() {
+    let rows: String = (0..3000).map(|id| format!("{id},,mon,new\n")).collect();
+    let project = orders("not_null = ARRAY['customer']", "");
+    let project = project.file("export/orders/d.csv", format!("id,customer,day,state\n{rows}"));
+    let outcome = project.snaplake(&["run", "config.sql", "--quiet"]);
+    assert!(
+        outcome.code == 4 && outcome.err.contains("orders.not_null(customer) found 3,001 rows, such as"),
+        "{outcome:?}"
+    );
+    assert_eq!(outcome.err.lines().filter(|line| line.starts_with('|')).count(), 1 + 10);
+    assert_eq!(read(&project.path(&kept_rows(&project)[0])).lines().count(), 1000 + 4);
+}
+
+// Four million keys of 16 bytes need several times the memory that there is.
+#[test]
+fn unique_key_of_many_rows_spills_and_finds_the_one_that_stands_twice() {
+    let config = "CREATE EXTERNAL TABLE snapshot.keys STORED AS PARQUET LOCATION 'export/';
+CREATE TABLE lake.keys WITH (unique_key = ARRAY['a', 'b']) AS SELECT a, b FROM snapshot.keys;\n";
+    let keys = "SELECT (value * 7919) % 4000037 AS a, value AS b FROM generate_series(1, 4000000)";
+    let project = Project::new(config).copy(&format!("COPY ({keys}) TO 'export/a.parquet'"));
+    let audit = |project: &Project| {
+        let little = ["--memory-limit", "64MB", "--threads", "2"];
+        assert_eq!(project.snaplake(&[&["stage", "config.sql"], &little[..]].concat()).code, 0);
+        let outcome = project.snaplake(&[&["audit", "config.sql"], &little[..]].concat());
+        let record = project.files("staging").into_iter().find(|file| file.ends_with("audits.json")).unwrap();
+        let record: Value = serde_json::from_slice(&std::fs::read(project.path(&record)).unwrap()).unwrap();
+        let entry = &record["audits"][0];
+        assert!(entry["bytes_spilled"].as_u64().unwrap() > 50_000_000, "{record}");
+        (outcome.code, entry["rows"].as_u64().unwrap())
+    };
+    assert_eq!(audit(&project), (0, 0));
+    std::fs::remove_dir_all(project.path("staging")).unwrap();
+    let project = project.copy(&format!("COPY ({keys} WHERE value = 3654321) TO 'export/b.parquet'"));
+    assert_eq!(audit(&project), (4, 1));
+    assert_snapshot!(read(&project.path(&kept_rows(&project)[0])), @r"
+    +---------+---------+----------+
+    | a       | b       | count(*) |
+    +---------+---------+----------+
+    | 2300341 | 3654321 | 2        |
+    +---------+---------+----------+
+    ");
+}

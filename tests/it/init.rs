@@ -1,0 +1,384 @@
+//! `snaplake init`: an unknown folder becomes a config that runs unchanged, and gives the rows that the files hold.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use crate::project::{Outcome, Project};
+use crate::support::s3_server::Server;
+
+const TIME: [&str; 2] = ["--snapshot-time", "2026-01-31T00:00:00Z"];
+
+/// A folder without a config.
+fn empty() -> Project {
+    let project = Project::new("");
+    fs::remove_file(project.path("config.sql")).unwrap();
+    project
+}
+
+#[track_caller]
+fn ok(outcome: Outcome) -> Outcome {
+    assert_eq!(outcome.code, 0, "{}\n{}", outcome.out, outcome.err);
+    outcome
+}
+
+#[track_caller]
+fn init(project: &Project, location: &str) -> Outcome {
+    ok(project.snaplake(&["init", location, "-o", "configs/x.sql"]))
+}
+
+/// Rows as CSV, without the header.
+#[track_caller]
+fn rows(project: &Project, sql: &str) -> String {
+    let found = ok(project.snaplake(&["query", "configs/x.sql", "--format", "csv", "-c", sql]));
+    found.out.split_once('\n').map(|(_, rows)| rows.trim_end().to_owned()).unwrap_or_default()
+}
+
+/// What init wrote, by name.
+fn written(project: &Project) -> BTreeMap<String, String> {
+    let files = [project.files("configs"), project.files("sql")].concat();
+    files.into_iter().map(|name| (name.clone(), fs::read_to_string(project.path(&name)).unwrap())).collect()
+}
+
+/// Tables that init proposes.
+fn tables(project: &Project) -> Vec<String> {
+    let names = project.files("sql/x");
+    names.iter().map(|name| name.trim_start_matches("sql/x/").trim_end_matches(".sql").to_owned()).collect()
+}
+
+/// Runs the config as it is, and compares each lake table that is its snapshot table with it.
+#[track_caller]
+fn run_and_compare(project: &Project, same: &[&str]) {
+    ok(project.snaplake(&["run", "configs/x.sql"]));
+    for table in same {
+        let differ = |one: &str, other: &str| {
+            let sql = format!(
+                "SELECT count(*) FROM (SELECT * FROM {one}.\"{table}\" EXCEPT ALL SELECT * FROM {other}.\"{table}\")"
+            );
+            rows(project, &sql)
+        };
+        assert_eq!((differ("snapshot", "lake"), differ("lake", "snapshot")), ("0".into(), "0".into()), "{table}");
+    }
+}
+
+fn nycflights13() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/nycflights13").to_str().unwrap().to_owned()
+}
+
+#[test]
+fn nycflights13_is_found_and_runs_and_reads_well() {
+    let (project, location) = (empty(), nycflights13());
+    let arguments = ["init", &location, "-o", "configs/x.sql", TIME[0], TIME[1]];
+    let told = ok(project.snaplake(&arguments));
+    assert_eq!(tables(&project), ["airlines", "airports", "flights", "planes", "weather"]);
+    run_and_compare(&project, &["airlines", "airports", "flights", "planes", "weather"]);
+    assert_eq!(rows(&project, "SELECT count(*), sum(distance) FROM lake.flights"), "336776,350217607");
+
+    let first = written(&project);
+    let masked = |text: &str| text.replace(&location, "[data]");
+    insta::assert_snapshot!("nycflights13_told", masked(&format!("{}--- standard error\n{}", told.out, told.err)));
+    for name in ["configs/x.sql", "sql/x/flights.sql", "sql/x/airports.sql", "sql/x/weather.sql"] {
+        let snapshot = format!("nycflights13_{}", name.rsplit('/').next().unwrap().trim_end_matches(".sql"));
+        insta::assert_snapshot!(snapshot, masked(&first[name]));
+    }
+    ok(project.snaplake(&[arguments.as_slice(), &["--force"]].concat()));
+    assert_eq!(written(&project), first, "the same input gives other bytes");
+}
+
+const EXPORT_INFO: &str =
+    r#"{"exportTaskIdentifier":"exp-1","snapshotTime":"2024-01-31 05:06:07.891 UTC","status":"COMPLETE"}"#;
+
+fn original(columns: &[(&str, &str, &str)]) -> String {
+    let column = |(name, original, exported): &(&str, &str, &str)| {
+        format!(r#"{{"columnName":"{name}","originalType":"{original}","expectedExportedType":"{exported}"}}"#)
+    };
+    columns.iter().map(column).collect::<Vec<_>>().join(",")
+}
+
+fn rds_export() -> Project {
+    let part = |number: usize| format!("part-0000{number}-5f0e1c3a-9d1e-beef-cafe-0123456789a{number}-c000.gz.parquet");
+    let orders = original(&[
+        ("id", "bigint", "int64"),
+        ("price", "numeric", "binary (UTF8)"),
+        ("created_at", "timestamp with time zone", "binary (UTF8)"),
+        ("code", "character", "binary"),
+    ]);
+    let empty_columns = original(&[("id", "bigint", "int64"), ("at", "timestamp", "int64 (TIMESTAMP_MICRO)")]);
+    let table = |target: &str, columns: &str| {
+        format!(
+            r#"{{"target":"{target}","status":"COMPLETE","schemaMetadata":{{"originalTypeMappings":[{columns}]}}}}"#
+        )
+    };
+    let tables = [
+        table("shop.public.orders", &orders),
+        table("shop.public.Empty One", &empty_columns),
+        r#"{"target":"shop.audit.log","status":"COMPLETE","warningMessage":"a row was too large"}"#.to_owned(),
+        table("shop.audit.gone", ""),
+    ];
+    let orders = |number: usize, from: usize| {
+        format!(
+            "COPY (SELECT value AS id, (value / 4.0)::VARCHAR AS price, '2024-01-0' || (value % 9 + 1)::VARCHAR || ' 10:00:00+00' \
+             AS created_at, arrow_cast('c' || (value % 3)::VARCHAR, 'Binary') AS code FROM generate_series({from}, {}) AS t(value)) \
+             TO 'rds/exp-1/shop/public.orders/{number}/{}' STORED AS PARQUET",
+            from + 99,
+            part(number)
+        )
+    };
+    let log = |file: usize| {
+        format!("COPY (SELECT {file} AS n, 'x' AS line) TO 'rds/exp-1/shop/audit.log/{}' STORED AS PARQUET", part(file))
+    };
+    empty()
+        .file("rds/exp-1/export_info_exp-1.json", EXPORT_INFO)
+        .file(
+            "rds/exp-1/export_tables_info_exp-1_from_1_to_4.json",
+            format!(r#"{{"perTableStatus":[{}]}}"#, tables.join(",")),
+        )
+        .file("rds/exp-1/shop/public.orders/1/_SUCCESS", "")
+        .file("rds/exp-1/shop/public.orders/2/_SUCCESS", "")
+        .file("rds/exp-1/shop/public.Empty_One/1/_SUCCESS", "")
+        .file("rds/exp-1/shop/audit.gone/_SUCCESS", "")
+        .copy(&orders(1, 1))
+        .copy(&orders(2, 101))
+        .copy(&log(1))
+        .copy(&log(2))
+}
+
+#[test]
+fn rds_export_is_known_by_its_metadata_and_empty_tables_have_columns() {
+    let project = rds_export();
+    let told = init(&project, "rds");
+    assert_eq!(tables(&project), ["empty_one", "log", "orders"]);
+    assert!(told.out.contains("audit.gone") && told.out.contains("does not tell"), "{}", told.out);
+    run_and_compare(&project, &["empty_one", "log", "orders"]);
+    assert_eq!(rows(&project, "SELECT count(*), min(id), max(id) FROM lake.orders"), "200,1,200");
+    assert_eq!(rows(&project, "SELECT count(*) FROM lake.empty_one"), "0");
+    let written = written(&project);
+    let config = &written["configs/x.sql"];
+    for text in [
+        "SET snaplake.database      = 'shop';",
+        "'2024-01-31T05:06:07Z';  -- as the export says",
+        "LOCATION '${snapshot:-../rds}/exp-1/shop/public.orders/'",
+        "-- The export warns: a row was too large",
+    ] {
+        assert!(config.contains(text), "no {text} in {config}");
+    }
+    insta::assert_snapshot!("rds_orders", written["sql/x/orders.sql"]);
+}
+
+fn dynamo_export() -> Project {
+    let folder = "AWSDynamoDB/01706659200000-a1b2c3d4";
+    let item = |n: usize| {
+        let mixed = if n.is_multiple_of(2) { format!(r#"{{"N":"{n}"}}"#) } else { format!(r#"{{"S":"s{n}"}}"#) };
+        format!(
+            "{{\"Item\":{{\"pk\":{{\"S\":\"k{n}\"}},\"price\":{{\"N\":\"{n}.25\"}},\"count\":{{\"N\":\"{n}\"}},\"mixed\":{mixed},\
+             \"tags\":{{\"SS\":[\"a\",\"b\"]}},\"at\":{{\"M\":{{\"zip code\":{{\"S\":\"0{n}\"}}}}}},\"ok\":{{\"BOOL\":true}}}}}}\n"
+        )
+    };
+    let summary = r#"{"version":"2020-06-30","tableArn":"arn:aws:dynamodb:eu-west-1:1:table/Shop.Orders",
+        "exportTime":"2024-01-31T00:00:00.123Z","itemCount":20,"outputFormat":"DYNAMODB_JSON"}"#;
+    empty()
+        .file(&format!("export/{folder}/_started"), "")
+        .file(&format!("export/{folder}/manifest-summary.json"), summary)
+        .file(&format!("export/{folder}/manifest-summary.checksum"), "x")
+        .file(&format!("export/{folder}/manifest-files.json"), "{\"itemCount\":10}\n{\"itemCount\":10}\n")
+        .file(&format!("export/{folder}/manifest-files.checksum"), "x")
+        .gzip(
+            &format!("export/{folder}/data/ajqzu7adbm4jzcuotgvmvpk7p4.json.gz"),
+            &(0..10).map(item).collect::<String>(),
+        )
+        .gzip(
+            &format!("export/{folder}/data/bbqzu7adbm4jzcuotgvmvpk7p4.json.gz"),
+            &(10..20).map(item).collect::<String>(),
+        )
+        .gzip(&format!("export/{folder}/data/ccqzu7adbm4jzcuotgvmvpk7p4.json.gz"), "")
+}
+
+#[test]
+fn dynamodb_export_is_unwrapped() {
+    let project = dynamo_export();
+    init(&project, "export");
+    assert_eq!(tables(&project), ["shop_orders"]);
+    run_and_compare(&project, &[]);
+    let sql = "SELECT count(*), sum(price), sum(count), min(mixed), max(mixed), max(\"at\"['zip code']), min(tags[2]) FROM lake.shop_orders";
+    assert_eq!(rows(&project, sql), "20,195.0000000000,190,0,s9,09,b");
+    let written = written(&project);
+    assert!(written["configs/x.sql"].contains("'2024-01-31T00:00:00Z';  -- as the export says"));
+    insta::assert_snapshot!("dynamo_orders", written["sql/x/shop_orders.sql"]);
+}
+
+fn messy() -> Project {
+    let events: String = (0..50)
+        .map(|n| format!("{{\"id\":{n},\"kind\":\"k{}\",\"v\":{}}}\n", n % 3, if n == 7 { "\"x\"" } else { "1.5" }))
+        .collect();
+    empty()
+        .file("in/customers.csv", "id,Full Name,zip\n1,Ann,01234\n2,\"Bo, jr.\",94110\n")
+        .file("in/orders_2024-01.csv", "order;total\n1;2,5\n2;N/A\n")
+        .file("in/orders_2024-02.csv", "order;total\n3;7,5\n")
+        .file("in/events.ndjson", &events)
+        .copy("COPY (SELECT 1 AS a, 'x' AS \"B b\") TO 'in/things.parquet' STORED AS PARQUET")
+        .gzip("in/packed/part-1", "a\tb\n1\tNA\nNA\t2\n")
+        .gzip("in/packed/part-2", "a\tb\n3\t4\n")
+        .file("in/Strange [x]/One.Two Ünï.csv", "k|v\n'a|b'|'1'\n'c'|'2'\n")
+        .file("in/logs/dt=2024-01-01/a.json", "{\"n\":1}\n")
+        .file("in/logs/dt=2024-01-02/b.json", "{\"n\":2,\"m\":{\"x\":[1]}}\n")
+        .file("in/lies/data.csv", "{\"j\":1}\n{\"j\":2}\n")
+        .file("in/select/table.csv", "from,where\n1,2\n")
+        .file("in/README.txt", "These, are\nthe files\n")
+        .file("in/array.json", "[{\"a\":1}]")
+        .file("in/report.csv", "a,b\n1\n")
+        .file("in/book.xlsx", b"PK\x03\x04....")
+        .file("in/empty.csv", "")
+}
+
+#[test]
+fn messy_folder_gives_what_is_a_table_and_says_what_is_not() {
+    let project = messy();
+    let told = init(&project, "in");
+    let found = ["customers", "events", "lies", "logs", "orders", "packed", "select", "strange_x", "things"];
+    assert_eq!(tables(&project), found, "{}\n{}", told.out, written(&project)["configs/x.sql"]);
+    run_and_compare(&project, &found);
+    for (sql, expected) in [
+        ("SELECT count(*), min(zip) FROM lake.customers", "2,01234"),
+        ("SELECT count(*), min(v) FROM lake.events", "50,1.5"),
+        ("SELECT sum(\"order\"), count(total) FROM lake.orders", "6,3"),
+        ("SELECT sum(a), sum(b) FROM lake.packed", "4,6"),
+        ("SELECT max(v), min(k) FROM lake.strange_x", "2,a|b"),
+        ("SELECT sum(n), max(m['x'][1]) FROM lake.logs", "3,1"),
+        ("SELECT sum(j) FROM lake.lies", "3"),
+        ("SELECT \"from\" FROM lake.\"select\"", "1"),
+    ] {
+        assert_eq!(rows(&project, sql), expected, "{sql}");
+    }
+    for (name, reason) in [
+        ("README.txt", "a document"),
+        ("array.json", "a JSON array"),
+        ("report.csv", "records differ"),
+        ("book.xlsx", "Excel"),
+        ("empty.csv", "no bytes"),
+    ] {
+        let line = told.out.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{}", told.out));
+        assert!(line.contains(reason), "{line}");
+    }
+    assert!(
+        written(&project)["configs/x.sql"].contains("no file has a column dt"),
+        "{}",
+        written(&project)["configs/x.sql"]
+    );
+}
+
+#[test]
+fn a_location_may_be_one_file_or_a_manifest_or_hold_the_config() {
+    let project = empty().file("data/orders.csv", "id,day\n1,mon\n2,tue\n");
+    init(&project, "data/orders.csv");
+    run_and_compare(&project, &["orders"]);
+
+    let project = empty().file("orders.csv", "id,day\n1,mon\n").file("customers.csv", "name,city\nx,y\n");
+    ok(project.snaplake(&["init", ".", "-o", "x.sql"]));
+    let out = ok(project.snaplake(&["plan", "x.sql", "--format", "json"])).out;
+    assert!(!out.contains("[dir]/out"), "what is written lies in the snapshot: {out}");
+
+    let project = empty().copy("COPY (SELECT 1 AS id) TO 'files/a.parquet' STORED AS PARQUET");
+    let (uri, bytes) = (project.path("files/a.parquet"), fs::read(project.path("files/a.parquet")).unwrap());
+    let list = format!(
+        "COPY (SELECT 'file://{}' AS uri, '' AS etag, {}::BIGINT AS size, 1::BIGINT AS n_record) TO 'lists/manifest-data.parquet' STORED AS PARQUET",
+        uri.display(),
+        bytes.len()
+    );
+    let data = project.path("lists/manifest-data.parquet");
+    let summary = format!(
+        r#"{{"manifest":"file://{}","size":{},"n_record":1,"fingerprint":"x","details":{{}}}}"#,
+        data.display(),
+        bytes.len()
+    );
+    let project = project.copy(&list).file("lists/manifest-summary.json", summary);
+    init(&project, ".");
+    assert!(written(&project)["configs/x.sql"].contains("lists/manifest-summary.json'"));
+    assert_eq!(project.files("sql/x").len(), 1, "{:?}", written(&project));
+    ok(project.snaplake(&["plan", "configs/x.sql"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prefix_on_s3_is_listed_once_and_runs_from_there() {
+    let server = Server::of_test("init");
+    let store = server.store();
+    for file in 0..3 {
+        let text: String = (0..50).map(|n| format!("{},d{}\n", file * 50 + n, n % 3)).collect();
+        put(store.as_ref(), &format!("shop/orders/part-{file}.csv"), &format!("id,day\n{text}")).await;
+    }
+    put(store.as_ref(), "shop/customers/c.json", "{\"id\":1}\n").await;
+    let project = empty();
+    let run = |arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        server.configure(&mut command);
+        ok(project.outcome(&command.output().unwrap()))
+    };
+    let url = format!("{}/shop", server.url());
+    let told = run(&["init", &url, "-o", "configs/x.sql", "--format", "json"]).out;
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    // One HEAD of the location as an object, one LIST, a look at the start of each group, and four files.
+    assert_eq!(told["requests"]["sent"], 1 + 1 + 2 + 4, "{told}");
+    assert_eq!((&told["database"], told["tables"].as_array().unwrap().len()), (&"shop".into(), 2));
+    run(&["run", "configs/x.sql"]);
+    let sql = "SELECT count(*), count(DISTINCT id) FROM lake.orders";
+    let found = run(&["query", "configs/x.sql", "--format", "csv", "-c", sql]).out;
+    assert!(found.contains("\n150,150"), "{found}");
+}
+
+async fn put(store: &dyn ObjectStore, path: &str, text: &str) {
+    store.put(&path.into(), text.to_owned().into()).await.unwrap();
+}
+
+#[test]
+fn mistakes_are_told_with_what_to_do_and_nothing_is_written() {
+    let project = empty().file("in/a.csv", "id,x\n1,2\n").file("none/README.md", "x").file("bad/a.json", "[1]");
+    fs::create_dir_all(project.path("hollow")).unwrap();
+    let failed = |arguments: &[&str], code: i32, words: &[&str]| {
+        let outcome = project.snaplake(&[&["init"], arguments].concat());
+        assert_eq!((outcome.code, outcome.out.as_str()), (code, ""), "{}", outcome.err);
+        for word in words {
+            assert!(outcome.err.contains(word), "no '{word}' in {}", outcome.err);
+        }
+    };
+    failed(&["hollow", "-o", "x.sql"], 1, &["[dir]/hollow: it holds no files"]);
+    failed(&["nowhere", "-o", "x.sql"], 1, &["[dir]/nowhere: it does not exist"]);
+    failed(&["none", "-o", "x.sql"], 1, &["README.md (a document)"]);
+    failed(&["bad", "-o", "x.sql"], 1, &["a.json (a JSON array; write one object per line"]);
+    failed(&["ftp://x/y", "-o", "x.sql"], 2, &["s3://, gs://, az://"]);
+    failed(&["in", "-o", "configs"], 2, &["ends with .sql"]);
+    failed(&["in"], 2, &["--output"]);
+    failed(&["in", "-o", "x.sql", "--snapshot-time", "today"], 2, &["2026-01-31T00:00:00Z"]);
+    failed(&["in", "-o", "x.sql", "--database", ""], 2, &["write a name"]);
+    failed(&["in*", "-o", "x.sql"], 2, &["glob"]);
+    assert!(!project.path("x.sql").exists() && !project.path("sql").exists());
+
+    let project = project.file("sql/x/other.sql", "SELECT 1");
+    let outcome = project.snaplake(&["init", "in", "-o", "x.sql", "--force"]);
+    assert_eq!(outcome.code, 2);
+    assert!(outcome.err.contains("other.sql") && outcome.err.contains("move it"), "{}", outcome.err);
+    fs::remove_file(project.path("sql/x/other.sql")).unwrap();
+    ok(project.snaplake(&["init", "in", "-o", "x.sql"]));
+    let before = fs::read(project.path("x.sql")).unwrap();
+    let outcome = project.snaplake(&["init", "in", "-o", "x.sql"]);
+    assert!(outcome.code == 2 && outcome.err.contains("x.sql exists; add --force"), "{}", outcome.err);
+    assert_eq!(fs::read(project.path("x.sql")).unwrap(), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_may_not_be_read_is_named() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let project = empty().file("in/locked/a.csv", "id,x\n1,2\n");
+    let locked = project.path("in/locked");
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
+    // Root reads everything, and has no such mistake to make.
+    let is_root = fs::read_dir(&locked).is_ok();
+    let outcome = project.snaplake(&["init", "in", "-o", "x.sql"]);
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(
+        is_root || (outcome.code == 1 && outcome.err.contains("locked") && outcome.err.contains("readable")),
+        "{}",
+        outcome.err
+    );
+}
