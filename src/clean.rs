@@ -1,7 +1,8 @@
 //! Garbage: files in a table's folders that no manifest lists; found, and removed if asked to.
 //!
 //! ```text
-//! manifests/    a data file whose summary was never written, groups of a plan that was replaced
+//! manifests/    a data file whose summary was never written, groups of a plan that was replaced, traces of tasks that are
+//!               done since, or that nobody is running any more
 //! staging       files of tasks that were not committed; all of them, if wanted, once the lake is complete
 //! lake          files of tasks that were not committed, known by the names that this plan gives
 //! local         half files, whose names end in '#' and a number
@@ -28,7 +29,7 @@ use crate::compaction::run::file_stem;
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
 use crate::lake::HiveLake;
-use crate::layout::{Location, Step, TableLayout};
+use crate::layout::{Location, Step, TableLayout, failed_number, is_running};
 use crate::manifest::Ledger;
 use crate::manifest::ledger::{delete_all, store_error};
 use crate::pipeline::Pipeline;
@@ -165,6 +166,12 @@ impl Listed {
         Ok(())
     }
 
+    /// Whether the number of a trace is among those of a step.
+    fn has(&self, step: Step, trace: &str) -> bool {
+        let numbers = self.live.iter().find(|(live, _)| *live == step).map(|(_, numbers)| numbers);
+        numbers.zip(failed_number(trace)).is_some_and(|(numbers, number)| numbers.contains(&number))
+    }
+
     /// Whether a file below `manifests/` is part of a manifest; one that nobody of us wrote is nobody's garbage.
     fn has_manifest(&self, layout: &TableLayout, uri: &str) -> bool {
         let Some(below) = uri.strip_prefix(&layout.manifests().uri()).map(|below| below.trim_start_matches('/')) else {
@@ -176,6 +183,11 @@ impl Listed {
         };
         match below.split('/').collect::<Vec<_>>()[..] {
             ["manifest-data.parquet"] => self.is_planned,
+            [folder, "manifest-summary", name] if is_running(name) => !STEPS.iter().any(|step| step.folder() == folder),
+            [folder, "manifest-summary", name] if failed_number(name).is_some() => {
+                let step = TASKS.iter().find(|(_, step)| step.folder() == folder);
+                step.is_none_or(|(planned, step)| self.has(*planned, name) && !self.has(*step, name))
+            }
             [folder, "manifest-summary" | "manifest-data", name] => {
                 let Some(number) = number(name) else { return true };
                 let Some(step) = STEPS.iter().find(|step| step.folder() == folder) else { return true };
@@ -188,6 +200,10 @@ impl Listed {
 
 const STEPS: [Step; 4] =
     [Step::SnapshotFileGroups, Step::StagingFileGroups, Step::PartitionFileGroups, Step::DatalakeFileGroups];
+
+/// Steps of which tasks are done, after those that plan them.
+const TASKS: [(Step, Step); 2] =
+    [(Step::SnapshotFileGroups, Step::StagingFileGroups), (Step::PartitionFileGroups, Step::DatalakeFileGroups)];
 
 struct Table<'a> {
     name: &'a str,

@@ -14,11 +14,12 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::clean::{CleanOptions, clean};
-use crate::config::{ByteSize, Variables, duration, load};
+use crate::config::{self, ByteSize, Variables, duration, load};
+use crate::diff::{DiffOptions, diff};
 use crate::error::{Error, Result, caught};
 use crate::init::{InitOptions, init, snapshot_time};
 use crate::layout::Step;
-use crate::pipeline::{Pipeline, TaskSpec};
+use crate::pipeline::{Pipeline, StatusReader, TaskSpec};
 use crate::query::QuerySession;
 use crate::replan::replan;
 use crate::report::{LogFormat, OutputFormat, Report, RowFormat, RowOptions, Verbosity};
@@ -54,11 +55,11 @@ enum Command {
     /// Look at a folder, bucket or prefix, and write a config and one SQL file per table.
     #[command(after_help = INIT_EXAMPLES)]
     Init(InitArguments),
-    /// Show what would be done: files, bytes, groups, partitions if known. Writes nothing.
+    /// Show what would be done, what is done, how long the rest takes, and what will cost trouble. Writes nothing.
     Plan {
         #[command(flatten)]
         common: Common,
-        /// Also print the engine's plan of the first stage task of each table.
+        /// Also print the engine's plans of a stage task and of a publish task of each table.
         #[arg(long)]
         explain: bool,
     },
@@ -90,10 +91,29 @@ enum Command {
         #[arg(long)]
         replan: bool,
     },
-    /// Show how far each table is.
+    /// Show how far each table is: tasks done, running and failed, rows and bytes so far.
+    #[command(after_help = STATUS_EXAMPLES)]
     Status {
         #[command(flatten)]
         common: Common,
+        /// Show it again every 2 seconds until all tables are complete: in place on a terminal, else what has changed.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Show what changed since another snapshot: files and rows by partition and, by a key, rows.
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff {
+        #[command(flatten)]
+        common: Common,
+        /// Time of the other snapshot, which is published too, such as 2013-12-30T23:59:59Z.
+        #[arg(long, value_name = "TIME", value_parser = parse_against)]
+        against: String,
+        /// Column that names a row, or several with commas between: rows are compared too.
+        #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+        key: Vec<String>,
+        /// Rows of each kind that are shown.
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        samples: usize,
     },
     /// Prove the published lake: all manifests against each other and against the files' footers.
     Validate {
@@ -169,6 +189,22 @@ Examples:
 
 Tables of manifest: snapshot_files, snapshot_file_groups, staging_files, partition_file_groups,
 lake_files, tasks, column_statistics. EXPLAIN says how many files of a table are read.";
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  snaplake status configs/shop.sql
+  snaplake status configs/shop.sql --watch                    beside a run in another terminal
+  snaplake status configs/shop.sql --watch --format json      one JSON document a line, at each change
+
+What is done is what manifests say. Running and failed tasks are known from small files beside them, which
+their processes write: every 10 seconds while tasks run, and when one fails.";
+
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  snaplake diff configs/shop.sql --against 2026-01-30T00:00:00Z                 partitions whose files differ
+  snaplake diff configs/shop.sql --against 2026-01-30T00:00:00Z --table orders --key id
+
+Partitions whose files are the same, byte for byte, are not read.";
 
 const CLEAN_EXAMPLES: &str = "\
 Examples:
@@ -297,9 +333,16 @@ fn parse_size(text: &str) -> Result<u64, String> {
     ByteSize::parse(text).map(|size| size.0).ok_or_else(|| "write a size such as 512MB, 4GiB or 1000000".to_owned())
 }
 
+fn parse_against(text: &str) -> Result<String, String> {
+    config::snapshot_time(text).ok_or_else(|| "write RFC 3339 with a zone, such as 2013-12-31T23:59:59Z".to_owned())
+}
+
 fn parse_age(text: &str) -> Result<Duration, String> {
     duration(text).ok_or_else(|| "write an age such as 0s, 30m, 12h or 7d".to_owned())
 }
+
+/// How often a watch looks.
+const WATCH_TIME: Duration = Duration::from_secs(2);
 
 /// How long a stopped run waits until the store has forgotten its unfinished uploads.
 const ABORT_TIME: Duration = Duration::from_secs(10);
@@ -325,7 +368,8 @@ fn blocking_threads() -> usize {
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return Report::usage(&error),
     };
@@ -338,7 +382,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         match tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(blocking_threads()).build()
         {
             Ok(runtime) => runtime,
-            Err(source) => return report.failed(&Error::Io { action: "starting threads".to_owned(), source }),
+            Err(source) => {
+                return report.failed(&Error::Io { action: "starting threads".to_owned(), source }, None);
+            }
         };
     let result = runtime.block_on(async {
         tokio::select! {
@@ -353,11 +399,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report.failed(&error),
+        Err(error) => report.failed(&error, cli.command.goes_on().then_some(&arguments)),
     }
 }
 
 impl Command {
+    /// Whether a second run does what the first one did not.
+    fn goes_on(&self) -> bool {
+        matches!(self, Self::Stage { .. } | Self::Publish { .. } | Self::Run { .. })
+    }
+
     fn options(&self) -> Option<&CommonOptions> {
         match self {
             Self::Plan { common, .. }
@@ -365,7 +416,8 @@ impl Command {
             | Self::Audit { common }
             | Self::Publish { common, .. }
             | Self::Run { common, .. }
-            | Self::Status { common }
+            | Self::Status { common, .. }
+            | Self::Diff { common, .. }
             | Self::Validate { common, .. }
             | Self::Clean { common, .. } => Some(&common.options),
             Self::Query { common, .. } => Some(common),
@@ -387,7 +439,8 @@ impl Command {
             | Self::Audit { common }
             | Self::Publish { common, .. }
             | Self::Run { common, .. }
-            | Self::Status { common }
+            | Self::Status { common, .. }
+            | Self::Diff { common, .. }
             | Self::Validate { common, .. }
             | Self::Clean { common, .. } => common.format,
             Self::Init(arguments) => arguments.format,
@@ -432,7 +485,11 @@ async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
             }
             pipeline.run().await.map(|tables| report.tables(&tables, &requests()))
         }
-        Command::Status { .. } => pipeline.status().await.map(|tables| report.statuses(&tables)),
+        Command::Status { watch, .. } => status(&pipeline, report, *watch).await,
+        Command::Diff { against, key, samples, .. } => {
+            let options = DiffOptions { against: against.clone(), key: key.clone(), samples: *samples };
+            Box::pin(diff(&pipeline, &options)).await.map(|diffs| report.diffs(&diffs, against))
+        }
         Command::Validate { deep, .. } => {
             pipeline.validate(*deep).await.map(|tables| report.validations(&tables, &requests()))
         }
@@ -468,6 +525,22 @@ async fn plan(pipeline: &Arc<Pipeline>, report: &Report, config: &std::path::Pat
     }
     report.plans(&views, config);
     Ok(())
+}
+
+async fn status(pipeline: &Arc<Pipeline>, report: &Report, watch: bool) -> Result<()> {
+    let mut reader = StatusReader::new(pipeline);
+    if !watch {
+        report.statuses(&reader.read().await?);
+        return Ok(());
+    }
+    let mut watch = report.watch();
+    loop {
+        let statuses = reader.read().await?;
+        if !report.watched(&mut watch, &statuses) || statuses.iter().all(|status| status.complete) {
+            return Ok(());
+        }
+        tokio::time::sleep(WATCH_TIME).await;
+    }
 }
 
 async fn one_task(pipeline: &Arc<Pipeline>, report: &Report, step: Step, group: usize) -> Result<()> {

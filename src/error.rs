@@ -328,7 +328,7 @@ pub enum Error {
         source: datafusion::arrow::error::ArrowError,
     },
     /// A task failed while the engine ran.
-    #[error("{step} of lake.{table} group {group} failed{}", at_file(file))]
+    #[error("{step} of lake.{table} group {group}{} failed{}", in_partition(partition), at_file(file))]
     Task {
         /// `stage` or `publish`.
         step: &'static str,
@@ -336,6 +336,8 @@ pub enum Error {
         table: String,
         /// Group number.
         group: usize,
+        /// Hive path of the partition, of a publish task of a partitioned table.
+        partition: Option<String>,
         /// The snapshot file that fails on its own, when one was found.
         file: Option<String>,
         #[source]
@@ -423,6 +425,16 @@ pub enum Error {
         /// Tasks that ran without.
         tasks: usize,
     },
+    /// Two snapshots of a table that cannot be compared.
+    #[error("lake.{table} cannot be compared with its snapshot of {against}: {reason}")]
+    NoDiff {
+        /// Lake table.
+        table: String,
+        /// Time of the other snapshot.
+        against: String,
+        /// Why not.
+        reason: String,
+    },
     /// The user asked to stop.
     #[error("interrupted by {signal}; run the same command again to continue")]
     Interrupted {
@@ -452,6 +464,10 @@ impl Error {
 /// A panic as an error.
 pub(crate) async fn caught<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref())))
+}
+
+fn in_partition(partition: &Option<String>) -> String {
+    partition.as_ref().map(|partition| format!(" ({partition})")).unwrap_or_default()
 }
 
 fn audits_failed(verdicts: &[Verdict]) -> String {

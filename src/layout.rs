@@ -5,6 +5,7 @@
 //!     manifests/manifest-summary.json, manifest-data.parquet
 //!     manifests/snapshot-file-groups/{manifest-summary,manifest-data}/...
 //!     manifests/staging-file-groups/ partition-file-groups/ datalake-file-groups/
+//!         manifest-summary/{manifest-summary-N.json, failed-N.json, running-*.json}
 //!     manifests/validation.json, audits.json
 //!     audits/<audit>.parquet                  the first rows of an audit that failed
 //!     datalake/{D}/{S}/{T}/{k1}={v1}/.../<file>.parquet
@@ -261,6 +262,15 @@ impl Step {
             Self::DatalakeFileGroups => "datalake-file-groups",
         }
     }
+
+    /// What the tasks are called that read or write these: `stage` or `publish`.
+    #[must_use]
+    pub fn task_name(self) -> &'static str {
+        match self {
+            Self::SnapshotFileGroups | Self::StagingFileGroups => "stage",
+            Self::PartitionFileGroups | Self::DatalakeFileGroups => "publish",
+        }
+    }
 }
 
 /// Most bytes of an audit's name in a file name.
@@ -269,6 +279,7 @@ const AUDIT_NAME: usize = 200;
 /// All paths of one table of one snapshot.
 #[derive(Debug, Clone)]
 pub struct TableLayout {
+    snapshots: Location,
     root: Location,
     staging_data: Location,
     lake: Location,
@@ -300,10 +311,17 @@ impl TableLayout {
         let data = format!("{database}/{schema}/{table}");
         let root = staging.join(&snapshot);
         Self {
+            snapshots: staging.join(&format!("{database}/{table}")),
             staging_data: root.join("datalake").join(&data),
             lake: external.cloned().unwrap_or_else(|| datalake.join(&snapshot).join(&data)),
             root,
         }
+    }
+
+    /// `{staging}/{D}/{T}`: the table's snapshots.
+    #[must_use]
+    pub fn snapshots(&self) -> &Location {
+        &self.snapshots
     }
 
     /// `{staging}/{D}/{T}/snapshot={TIME}`.
@@ -353,6 +371,19 @@ impl TableLayout {
         self.manifests().join(step.folder()).join("manifest-summary")
     }
 
+    /// What is told of a task that failed. It lies beside the summaries, so that the listing that tells what is done tells
+    /// what failed, too.
+    #[must_use]
+    pub fn failed(&self, step: Step, number: usize) -> Location {
+        self.summaries(step).join(&format!("failed-{number}.json"))
+    }
+
+    /// What a process tells of the tasks that it is running.
+    #[must_use]
+    pub fn running(&self, step: Step, process: &str) -> Location {
+        self.summaries(step).join(&format!("running-{process}.json"))
+    }
+
     /// The partition plan: commit of how staging files were grouped.
     #[must_use]
     pub fn partition_plan(&self) -> Location {
@@ -394,6 +425,18 @@ impl TableLayout {
 #[must_use]
 pub fn manifest_number(file_name: &str) -> Option<usize> {
     file_name.strip_prefix("manifest-summary-")?.strip_suffix(".json")?.parse().ok()
+}
+
+/// The number in `failed-12.json`.
+#[must_use]
+pub fn failed_number(file_name: &str) -> Option<usize> {
+    file_name.strip_prefix("failed-")?.strip_suffix(".json")?.parse().ok()
+}
+
+/// Whether this is the name of what a process tells of its running tasks.
+#[must_use]
+pub fn is_running(file_name: &str) -> bool {
+    file_name.starts_with("running-") && file_name.ends_with(".json")
 }
 
 #[cfg(test)]
@@ -444,6 +487,11 @@ mod tests {
             manifest.summary.uri().ends_with("/manifests/staging-file-groups/manifest-summary/manifest-summary-7.json")
         );
         assert_eq!(manifest_number("manifest-summary-7.json"), Some(7));
+        let failed = paths.failed(Step::StagingFileGroups, 7).uri();
+        assert_eq!(failed, format!("{}/failed-7.json", paths.summaries(Step::StagingFileGroups).uri()));
+        assert_eq!([failed_number("failed-7.json"), manifest_number("failed-7.json")], [Some(7), None]);
+        let running = paths.running(Step::StagingFileGroups, "ab").uri();
+        assert!(running.rsplit('/').next().is_some_and(is_running), "{running}");
         assert!(paths.audit_rows("t.not_null(a b)").uri().ends_with("Z/audits/t.not_null%28a%20b%29.parquet"));
     }
 

@@ -31,6 +31,7 @@
 //! query                 the tables of all steps in one SQL session, read-only: which files a filter leaves (prune), what
 //!                       manifests answer (index), the schema `manifest` (manifests)
 //! clean, replan         files that no manifest lists; new plans for what is not published yet
+//! diff                  what changed between two snapshots
 //! init                  an unknown location looked at, and a config for it proposed; pure but for survey, sample, schema,
 //!                       folder, trial and files
 //! bench, fuzz           what the micro benches and the fuzz targets call; only with the features of these names
@@ -50,6 +51,7 @@
 //! layout, partition     all storage paths; Hive partition values
 //! checksum              sums over the values of columns, in any order                           (pure)
 //! advice                what to do about a limit of the machine                               (pure)
+//! causes                an error and its causes as text                                       (pure)
 //! redact                secrets in what is about to be said                                      (pure)
 //! spread                many small jobs on all threads, a bounded number at once
 //! error, verdict        every failure, with its place; what an audit came to
@@ -67,11 +69,13 @@ mod audit;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
+mod causes;
 pub mod checksum;
 pub mod clean;
 pub mod cli;
 pub mod compaction;
 pub mod config;
+mod diff;
 pub mod error;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]

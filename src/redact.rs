@@ -27,6 +27,9 @@ const MIN_SECRET_BYTES: usize = 8;
 /// Those of AWS have 16 characters or more.
 const MIN_KEY_ID_BYTES: usize = 16;
 
+/// Whatever is said to people, or kept for them beside the manifests, goes through it.
+pub(crate) static REDACTOR: LazyLock<Redactor> = LazyLock::new(Redactor::of_environment);
+
 /// Replaces secrets in texts.
 #[derive(Debug)]
 pub(crate) struct Redactor {
@@ -118,7 +121,7 @@ fn masked(found: &Captures<'_>) -> String {
 }
 
 /// Whether a variable of this name holds a secret; one that ends in `_FILE` holds a path.
-fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let parts = ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "ACCESS_KEY", "ACCOUNT_KEY", "SAS_KEY", "CREDENTIAL"];
     parts.iter().any(|part| name.contains(part)) && !["_FILE", "_URI", "_PATH"].iter().any(|end| name.ends_with(end))

@@ -14,6 +14,7 @@ use crate::config::LakeTable;
 use crate::error::{Error, Result};
 use crate::lake::HiveLake;
 use crate::layout::Step;
+use crate::manifest::ledger::Seen;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Stores;
 
@@ -39,6 +40,8 @@ pub(crate) struct Prepared {
     pub(crate) total: usize,
     /// Groups that are to be run, by number.
     pub(crate) todo: Vec<(usize, PartitionGroup)>,
+    /// Groups of these at which an earlier attempt failed.
+    pub(crate) failed: BTreeSet<usize>,
 }
 
 /// Reads the second step's plan, or makes it if all stage tasks are done; `only` limits what is to do to one group.
@@ -78,10 +81,10 @@ pub(crate) async fn prepare(
         }
         todo = BTreeSet::from([only]);
     }
-    let done = ledger.done(Step::DatalakeFileGroups).await?;
+    let Seen { done, failed, .. } = ledger.look(Step::DatalakeFileGroups).await?;
     todo.retain(|number| !done.contains(number));
     if todo.is_empty() && !is_new {
-        return Ok(Prepared { total, todo: Vec::new() });
+        return Ok(Prepared { total, todo: Vec::new(), failed });
     }
     let groups = match groups {
         Some(groups) => groups.into_iter().enumerate().map(|(index, group)| (index + 1, group)).collect(),
@@ -98,7 +101,7 @@ pub(crate) async fn prepare(
         commit(ledger, lake, staged.plan, &groups).await?;
     }
     let todo = groups.into_iter().filter(|(number, _)| todo.contains(number)).collect();
-    Ok(Prepared { total, todo })
+    Ok(Prepared { total, todo, failed })
 }
 
 /// Staging files of all stage tasks, from their manifests.

@@ -93,6 +93,7 @@ impl CompactTask<'_> {
             step: "publish",
             table: self.lake.name.clone(),
             group: self.number,
+            partition: Some(self.group.partition.clone()).filter(|partition| !partition.is_empty()),
             file: None,
             source: Box::new(source),
         };

@@ -34,6 +34,7 @@ pub use resolve::{Project, load};
 pub(crate) use rules::Counts;
 pub use rules::{Check, Rule};
 pub(crate) use select::{Select, freeze_now, plan_select, plan_view};
+pub(crate) use settings::normalised as snapshot_time;
 pub use settings::{S3Settings, Settings, Verify};
 pub use tables::{LakeTable, SnapshotTable, View};
 pub(crate) use values::duration;

@@ -208,7 +208,12 @@ impl Project {
 
     /// The paths of one lake table.
     pub(crate) fn layout(&self, lake: &LakeTable) -> TableLayout {
-        let Settings { database, schema, snapshot_time, staging, datalake, .. } = &self.settings;
+        self.layout_at(lake, &self.settings.snapshot_time)
+    }
+
+    /// The paths of one lake table of another snapshot.
+    pub(crate) fn layout_at(&self, lake: &LakeTable, snapshot_time: &str) -> TableLayout {
+        let Settings { database, schema, staging, datalake, .. } = &self.settings;
         let external = lake.external_location.as_ref();
         TableLayout::new(staging, datalake, (database, schema, &lake.name), snapshot_time, external)
     }

@@ -188,7 +188,7 @@ impl Settings {
 }
 
 /// RFC 3339 in UTC, with `Z`, and a fraction only when it is not zero.
-fn normalised(text: &str) -> Option<String> {
+pub(crate) fn normalised(text: &str) -> Option<String> {
     let time = DateTime::parse_from_rfc3339(text.trim()).ok()?.with_timezone(&Utc);
     // Leap seconds and years of five digits do not read back as themselves.
     if time.nanosecond() >= 1_000_000_000 || !(0..=9999).contains(&time.year()) {

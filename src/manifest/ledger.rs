@@ -22,7 +22,8 @@ use serde::de::DeserializeOwned;
 use super::FileEntry;
 use super::codec::{self, Manifest, SummaryHead};
 use crate::error::{Error, Result};
-use crate::layout::{Location, ManifestFiles, Step, TableLayout, manifest_number};
+use crate::layout::{Location, ManifestFiles, Step, TableLayout, failed_number, is_running, manifest_number};
+use crate::partition;
 use crate::spread::spread;
 
 /// Manifests read or written at once in a store that is far away.
@@ -41,6 +42,17 @@ pub enum Commit {
     New,
     /// Somebody else, with the same content.
     Already,
+}
+
+/// What one listing of a step's summaries shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Numbers of committed summaries: what is done.
+    pub done: BTreeSet<usize>,
+    /// Numbers of tasks that failed and are not done since.
+    pub failed: BTreeSet<usize>,
+    /// What processes tell of the tasks that they are running.
+    pub running: Vec<Location>,
 }
 
 /// The manifests of one table of one snapshot.
@@ -70,12 +82,59 @@ impl Ledger {
         &self.layout
     }
 
+    /// The same table's manifests of another snapshot.
+    #[must_use]
+    pub fn beside(&self, layout: TableLayout) -> Self {
+        Self { layout: Arc::new(layout), ..self.clone() }
+    }
+
+    /// Times of all snapshots of this table in the staging location, in order: one LIST.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn snapshot_times(&self) -> Result<Vec<String>> {
+        let folder = self.layout.snapshots();
+        let listed = self.store.list_with_delimiter(Some(&folder.key()?)).await;
+        let prefixes = match listed {
+            Ok(listed) => listed.common_prefixes,
+            Err(object_store::Error::NotFound { .. }) => Vec::new(),
+            Err(source) => return Err(store_error("list", folder, source)),
+        };
+        let time = |prefix: &Key| partition::parse_path(prefix.filename()?)?.pop()?;
+        let mut times: Vec<String> = prefixes.iter().filter_map(time).collect();
+        times.sort_unstable();
+        Ok(times)
+    }
+
     /// The numbers of the summaries that a step has committed: one LIST of its manifest folder.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn done(&self, step: Step) -> Result<BTreeSet<usize>> {
-        Ok(self.summaries(step).await?.into_keys().collect())
+        self.look(step).await.map(|seen| seen.done)
+    }
+
+    /// What a step has committed, and what tells of its other tasks: one LIST of its manifest folder.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn look(&self, step: Step) -> Result<Seen> {
+        let folder = self.layout.summaries(step);
+        let failed = |source| store_error("list", &folder, source);
+        let mut seen = Seen::default();
+        let mut listing = self.store.list(Some(&folder.key()?));
+        while let Some(meta) = listing.try_next().await.map_err(failed)? {
+            let name = meta.location.filename().unwrap_or_default();
+            if let Some(number) = manifest_number(name) {
+                seen.done.insert(number);
+            } else if let Some(number) = failed_number(name) {
+                seen.failed.insert(number);
+            } else if is_running(name) {
+                seen.running.push(folder.with_key(meta.location.as_ref()));
+            }
+        }
+        seen.failed.retain(|number| !seen.done.contains(number));
+        Ok(seen)
     }
 
     /// The summaries that a step has committed, by number: a text each that changes when one is written anew.
@@ -183,6 +242,24 @@ impl Ledger {
             }
         });
         spread(reads, self.at_once())
+    }
+
+    /// Heads and details of a step's manifests, without their file lists; those that are not committed are left out.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::head`], from the stream.
+    pub fn heads<D: Serialize + DeserializeOwned + Send + 'static>(
+        &self,
+        step: Step,
+        numbers: impl IntoIterator<Item = usize>,
+    ) -> impl Stream<Item = Result<(usize, SummaryHead, D)>> {
+        let reads = numbers.into_iter().map(move |number| {
+            let ledger = self.clone();
+            async move { Ok((number, ledger.head::<D>(&ledger.layout.manifest(step, number)).await?)) }
+        });
+        let found =
+            |(number, head): (usize, Option<(SummaryHead, D)>)| head.map(|(head, details)| (number, head, details));
+        spread(reads, self.at_once()).try_filter_map(move |read| std::future::ready(Ok(found(read))))
     }
 
     /// Writes manifests of a step that another one commits, as [`Ledger::write`] does.
@@ -315,17 +392,6 @@ impl Ledger {
         self.remove_file(&files.summary).await
     }
 
-    /// Removes a small file, if it is there.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn remove_file(&self, location: &Location) -> Result<()> {
-        match self.store.delete(&location.key()?).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(source) => Err(store_error("delete", location, source)),
-        }
-    }
-
     /// Makes all committed manifests of a step uncommitted, the first one before all others. Their data files stay.
     ///
     /// # Errors
@@ -344,6 +410,17 @@ impl Ledger {
     /// [`Error::Store`].
     pub async fn write_file(&self, location: &Location, bytes: Bytes) -> Result<()> {
         self.put(location, bytes, PutMode::Overwrite).await
+    }
+
+    /// Removes a small file beside the manifests, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn remove_file(&self, location: &Location) -> Result<()> {
+        match self.store.delete(&location.key()?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(store_error("delete", location, source)),
+        }
     }
 
     /// Whether a manifest is committed: one HEAD.

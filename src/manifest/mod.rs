@@ -5,6 +5,7 @@ mod data;
 mod entry;
 pub mod ledger;
 pub mod statistics;
+pub mod trace;
 
 pub use codec::Manifest;
 pub use entry::FileEntry;

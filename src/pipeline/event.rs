@@ -46,6 +46,15 @@ pub enum Event<'a> {
         /// Wall time.
         seconds: f64,
     },
+    /// An attempt at a task failed.
+    Failed {
+        /// Lake table.
+        table: &'a str,
+        /// `stage` or `publish`.
+        step: &'static str,
+        /// Group number.
+        group: usize,
+    },
     /// An audit begins, or has ended.
     Audit {
         /// Its name.

@@ -4,13 +4,16 @@
 //! threads and memory allow. Nothing is published of any table before all audits have passed. What is done is read from the manifests, so a second run does what is missing. When a task
 //! fails, no further one is started, those under way are finished (and committed), and the first error is returned.
 
+mod attempt;
 mod audit;
+mod estimate;
 mod event;
 mod plan;
 mod publish;
 mod stage;
 mod status;
 mod task;
+mod warnings;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,23 +21,26 @@ use std::time::Instant;
 
 use tokio::task::JoinSet;
 
+use self::attempt::Attempts;
+pub use self::estimate::Estimate;
 pub use self::event::{Event, Reporter};
-pub use self::plan::{Explain, GroupView, PlanView};
+pub use self::plan::{Explain, GroupView, PartitionView, PartitionsView, PlanView, PublishView};
 pub use self::publish::TableReport;
-pub use self::status::TableStatus;
+pub use self::status::{RunningStatus, StatusReader, StepStatus, Sums, TableStatus};
 pub use self::task::TaskSpec;
+pub use self::warnings::Warning;
 use crate::config::{LakeTable, Project};
 use crate::error::{Error, Result};
 use crate::manifest::FileEntry;
 use crate::session::Engine;
 use crate::staging::plan::StagePlan;
-use crate::write::OnRows;
 
 /// A project, an engine to run it, and somebody to tell.
 pub struct Pipeline {
     project: Project,
     engine: Engine,
     reporter: Arc<dyn Reporter>,
+    attempts: Attempts,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -57,7 +63,7 @@ impl Pipeline {
     /// Puts the parts together; nothing is read yet.
     #[must_use]
     pub fn new(project: Project, engine: Engine, reporter: Arc<dyn Reporter>) -> Arc<Self> {
-        Arc::new(Self { project, engine, reporter })
+        Arc::new(Self { project, engine, reporter, attempts: Attempts::default() })
     }
 
     /// The project.
@@ -92,35 +98,34 @@ impl Pipeline {
         let mut waiting = tasks.into_iter();
         let mut running = JoinSet::new();
         let (mut results, mut first_error) = (Vec::new(), None);
-        loop {
-            while first_error.is_none()
-                && running.len() < at_once
-                && let Some(task) = waiting.next()
-            {
-                running.spawn(task);
-            }
-            match running.join_next().await {
-                None => return first_error.map_or(Ok(results), Err),
-                Some(Ok(Ok(result))) => results.push(result),
-                Some(Ok(Err(error))) => {
-                    first_error.get_or_insert(error);
+        self.alive(async {
+            loop {
+                while first_error.is_none()
+                    && running.len() < at_once
+                    && let Some(task) = waiting.next()
+                {
+                    running.spawn(task);
                 }
-                Some(Err(panic)) => {
-                    first_error.get_or_insert(Error::Engine(datafusion::error::DataFusionError::ExecutionJoin(
-                        Box::new(panic),
-                    )));
+                match running.join_next().await {
+                    None => break,
+                    Some(Ok(Ok(result))) => results.push(result),
+                    Some(Ok(Err(error))) => {
+                        first_error.get_or_insert(error);
+                    }
+                    Some(Err(panic)) => {
+                        first_error.get_or_insert(Error::Engine(datafusion::error::DataFusionError::ExecutionJoin(
+                            Box::new(panic),
+                        )));
+                    }
                 }
             }
-        }
+        })
+        .await;
+        first_error.map_or(Ok(results), Err)
     }
 
     fn lake(&self, name: &str) -> Result<&LakeTable> {
         self.project.lakes.iter().find(|lake| lake.name == name).ok_or_else(|| not_planned(name))
-    }
-
-    fn on_rows(&self) -> OnRows {
-        let reporter = Arc::clone(&self.reporter);
-        Arc::new(move |rows| reporter.on(&Event::Rows(rows)))
     }
 
     fn told(&self, step: &'static str, lake: &LakeTable, group: usize, files: &[FileEntry], rows: u64, seconds: f64) {

@@ -1,18 +1,26 @@
-//! What would be done, before anything is: the plans of all tables and what of them is done already.
+//! What would be done, before anything is: the plans of all tables, what of them is done already, how long the rest will
+//! take as far as tasks that were done before tell, and what will cost trouble.
+//!
+//! Nothing is written. Partitions are known from the manifests of the stage tasks that are done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::physical_plan::{ExecutionPlan, displayable};
+use futures::TryStreamExt;
 
-use super::status::published;
+use super::estimate::{Estimate, Timings};
+use super::status::{TaskDetails, published};
+use super::warnings::{Facts, Warning, warnings};
 use super::{Pipeline, not_planned};
 use crate::audit;
-use crate::compaction::plan::PartitionGroup;
+use crate::compaction::plan::{PartitionGroup, group};
 use crate::error::Result;
+use crate::lake::HiveLake;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
 use crate::staging::plan::{Planner, StagePlan};
+use crate::write::OnRows;
 
 /// What would be done for one table.
 #[derive(Debug, Clone)]
@@ -25,6 +33,10 @@ pub struct PlanView {
     pub whole: Vec<String>,
     /// When the plan was committed; `None`: it is not.
     pub planned_at: Option<String>,
+    /// Whether a plan of an earlier config, of which nothing is staged, would be replaced.
+    pub replaces: bool,
+    /// Whether the lake is published and proven.
+    pub complete: bool,
     /// Snapshot files.
     pub files: usize,
     /// Their bytes.
@@ -33,10 +45,18 @@ pub struct PlanView {
     pub rows: Option<u64>,
     /// Columns of the lake table, with Arrow types.
     pub columns: Vec<(String, String)>,
+    /// Partition columns in path order.
+    pub partitioned_by: Vec<String>,
     /// Stage tasks.
     pub groups: Vec<GroupView>,
-    /// Publish tasks done and planned; `None` before staging is done.
-    pub publish: Option<(usize, usize)>,
+    /// Publish tasks.
+    pub publish: PublishView,
+    /// Partitions, as far as stage tasks are done; `None` for an unpartitioned table.
+    pub partitions: Option<PartitionsView>,
+    /// How long the rest will take, if tasks that were done tell.
+    pub estimate: Option<Estimate>,
+    /// What will cost time or trouble.
+    pub warnings: Vec<Warning>,
     /// Staging folder.
     pub staging: String,
     /// Lake location.
@@ -67,6 +87,66 @@ pub struct GroupView {
     pub done: bool,
 }
 
+/// Publish tasks in a [`PlanView`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PublishView {
+    /// Tasks; `None` while stage tasks that decide it are not done.
+    pub total: Option<usize>,
+    /// Numbers of those that are committed.
+    pub done: BTreeSet<usize>,
+}
+
+/// Partitions of a table by their staging files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionsView {
+    /// Number of partitions.
+    pub count: u64,
+    /// Bytes of all staging files.
+    pub bytes: u64,
+    /// Bytes of the partition in the middle.
+    pub median_bytes: u64,
+    /// The one with the most bytes.
+    pub largest: PartitionView,
+    /// Whether all stage tasks are done, so that no partition is missing.
+    pub is_whole: bool,
+}
+
+/// One partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PartitionView {
+    /// Hive path.
+    pub partition: String,
+    /// Staging files.
+    pub files: usize,
+    /// Their rows.
+    pub rows: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl PartitionsView {
+    /// `None` if there is no partition.
+    pub(super) fn of(mut partitions: Vec<PartitionView>, is_whole: bool) -> Option<Self> {
+        partitions.sort_by_key(|partition| partition.bytes);
+        Some(Self {
+            count: partitions.len() as u64,
+            bytes: partitions.iter().map(|partition| partition.bytes).sum(),
+            median_bytes: partitions.get(partitions.len() / 2)?.bytes,
+            is_whole,
+            largest: partitions.pop()?,
+        })
+    }
+}
+
+/// What the manifests of the stage tasks that are done say.
+#[derive(Default)]
+struct Staged {
+    /// Without their names: those are of no use here.
+    partitions: BTreeMap<Arc<str>, PartitionView>,
+    files: Vec<FileEntry>,
+    timings: Timings,
+}
+
 impl Pipeline {
     /// The first step's plan of every table; writes nothing.
     ///
@@ -87,11 +167,12 @@ impl Pipeline {
     /// # Errors
     /// Those of the ledger, and of planning the SELECT.
     pub async fn plan_view(&self, plan: &StagePlan, explain: bool) -> Result<PlanView> {
-        let mut done = BTreeSet::new();
-        let mut publish = None;
+        let (mut done, mut staged, mut publish, mut complete) = (BTreeSet::new(), Staged::default(), None, false);
         if plan.committed {
             done = plan.ledger.done(Step::StagingFileGroups).await?;
+            staged = self.staged(plan, &done).await?;
             publish = published(&plan.ledger).await?;
+            complete = HiveLake::open(self.engine.stores(), plan.ledger.layout()).await?.is_complete().await?;
         }
         let groups = plan.groups.iter().enumerate().map(|(index, files)| GroupView {
             number: index + 1,
@@ -99,6 +180,27 @@ impl Pipeline {
             bytes: files.map(|file| file.size).sum(),
             done: done.contains(&(index + 1)),
         });
+        let groups: Vec<GroupView> = groups.collect();
+        let is_staged = plan.committed && groups.iter().all(|group| group.done);
+        let (is_sorted, is_partitioned) = (!plan.lake.sorted_by.is_empty(), !plan.lake.partitioned_by.is_empty());
+        let publish = match publish {
+            Some((total, seen)) => PublishView { total: Some(total), done: seen.done },
+            None if is_staged => {
+                let groups = group(staged.files, is_sorted, plan.lake.target_file_size);
+                PublishView { total: Some(groups.len()), done: BTreeSet::new() }
+            }
+            // All sorted rows of an unpartitioned table are one merge.
+            None => PublishView { total: (is_sorted && !is_partitioned).then_some(1), done: BTreeSet::new() },
+        };
+        let partitions =
+            is_partitioned.then(|| PartitionsView::of(staged.partitions.into_values().collect(), is_staged)).flatten();
+        let facts = Facts {
+            groups: &groups,
+            group_size: plan.lake.file_group_size,
+            target_file_size: plan.lake.target_file_size,
+            partitions: partitions.as_ref(),
+        };
+        let warnings = warnings(facts);
         let explain = match plan.groups.iter().next() {
             Some(files) if explain => {
                 let files: Vec<FileEntry> = files.cloned().collect();
@@ -111,21 +213,51 @@ impl Pipeline {
             driving: plan.details.driving.table.clone(),
             whole: plan.details.whole.iter().map(|(source, _)| source.table.clone()).collect(),
             planned_at: plan.committed.then(|| plan.details.planned_at.clone()),
+            replaces: plan.replaces,
+            complete,
             files: plan.files(),
             bytes: plan.bytes(),
             rows: plan.groups.files().iter().map(|file| file.n_record).sum(),
             columns: plan.details.columns.clone(),
-            groups: groups.collect(),
+            partitioned_by: plan.lake.partitioned_by.iter().map(|(name, _)| name.clone()).collect(),
+            estimate: self.estimate(plan, &groups, &publish, staged.timings).await?,
+            groups,
             publish,
+            partitions,
+            warnings,
             staging: plan.ledger.layout().root().to_string(),
             location: plan.ledger.layout().lake().to_string(),
             explain,
         })
     }
 
+    /// Reads the manifests of the stage tasks that are done.
+    async fn staged(&self, plan: &StagePlan, done: &BTreeSet<usize>) -> Result<Staged> {
+        let mut staged = Staged::default();
+        let mut manifests = plan.ledger.read_all::<TaskDetails>(Step::StagingFileGroups, done.iter().copied());
+        while let Some((_, manifest)) = manifests.try_next().await? {
+            let Some(manifest) = manifest else { continue };
+            staged.timings.add(&manifest.details, manifest.size());
+            for file in manifest.files {
+                let partition = file.partition.clone().unwrap_or_default();
+                let view = staged.partitions.entry(Arc::clone(&partition)).or_default();
+                if view.files == 0 {
+                    view.partition = partition.to_string();
+                }
+                view.files += 1;
+                view.rows += file.n_record.unwrap_or(0);
+                view.bytes += file.size;
+                staged.files.push(file);
+            }
+        }
+        Ok(staged)
+    }
+
     async fn explain(&self, plan: &StagePlan, files: &[FileEntry]) -> Result<Explain> {
+        // The plans are not run.
+        let on_rows = || -> OnRows { Arc::new(|_| ()) };
         let text = |plan: Arc<dyn ExecutionPlan>| displayable(plan.as_ref()).indent(false).to_string();
-        let (_, stage) = self.stage_task(plan, 1, files).plan(self.on_rows(), None).await?;
+        let (_, stage) = self.stage_task(plan, 1, files).plan(on_rows(), None).await?;
         // What is staged is not known yet; the plan of any two runs is alike, and nothing is opened for it.
         let run = |name: &str| {
             let uri = plan.ledger.layout().staging_data().join(name).uri().into();
@@ -134,7 +266,7 @@ impl Pipeline {
         let files = vec![run("run-1.parquet"), run("run-2.parquet")];
         let group = PartitionGroup { partition: String::new(), first_row: 0, files };
         let columns = plan.columns()?;
-        let publish = self.compact_task(plan, &columns, 1, &group).plan(self.on_rows()).await?.plan;
+        let publish = self.compact_task(plan, &columns, 1, &group).plan(on_rows()).await?.plan;
         Ok(Explain { stage: text(stage), publish: text(publish) })
     }
 

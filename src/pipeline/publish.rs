@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::attempt::Job;
 use super::{Event, Known, Pipeline, Table};
 use crate::compaction::plan::PartitionGroup;
 use crate::compaction::prepare::{Prepared, Staged, prepare};
@@ -10,6 +11,7 @@ use crate::compaction::run::CompactTask;
 use crate::config::Verify;
 use crate::error::Result;
 use crate::lake::HiveLake;
+use crate::layout::Step;
 use crate::staging::plan::{self, StagePlan};
 use crate::validate::{Proof, Validation, validate};
 use crate::write::LakeColumns;
@@ -85,13 +87,15 @@ impl Pipeline {
                 bytes: files().map(|file| file.size).sum(),
             });
             columns.push(Arc::new(table.plan.columns()?));
-            all.extend(prepared.todo.into_iter().map(|(number, group)| (index, number, group)));
+            let failed = prepared.failed;
+            let todo = prepared.todo.into_iter();
+            all.extend(todo.map(|(number, group)| (index, number, group, failed.contains(&number))));
         }
-        let tasks = all.into_iter().map(|(index, number, group)| {
+        let tasks = all.into_iter().map(|(index, number, group, has_failed)| {
             let (pipeline, plan, columns) =
                 (Arc::clone(self), Arc::clone(&tables[index].plan), Arc::clone(&columns[index]));
             async move {
-                pipeline.compact(&plan, &columns, number, &group).await?;
+                pipeline.compact(&plan, &columns, (number, &group), has_failed).await?;
                 Ok(index)
             }
         });
@@ -167,11 +171,19 @@ impl Pipeline {
         &self,
         plan: &StagePlan,
         columns: &LakeColumns,
-        number: usize,
-        group: &PartitionGroup,
+        (number, group): (usize, &PartitionGroup),
+        has_failed: bool,
     ) -> Result<()> {
-        let task = self.compact_task(plan, columns, number, group);
-        let manifest = task.run(self.on_rows()).await?;
+        let attempt = self.attempt(Job {
+            ledger: plan.ledger.clone(),
+            table: plan.lake.name.clone(),
+            plan: plan.details.id.clone(),
+            step: Step::DatalakeFileGroups,
+            group: number,
+            has_failed,
+        });
+        let result = self.compact_task(plan, columns, number, group).run(attempt.on_rows()).await;
+        let manifest = attempt.end(result).await?;
         let details = &manifest.details;
         self.told("publish", &plan.lake, number, &group.files, details.rows_written, details.seconds);
         Ok(())

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::attempt::Job;
 use super::{Event, Known, Pipeline, Table};
 use crate::error::Result;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
+use crate::manifest::ledger::Seen;
 use crate::staging::plan::{self, StagePlan};
 use crate::staging::run::StageTask;
 
@@ -36,9 +38,9 @@ impl Pipeline {
         for plan in self.plan().await? {
             tables.push(Arc::new(plan::commit(plan).await?));
         }
-        let mut all: Vec<(usize, usize)> = Vec::new();
+        let mut all: Vec<(usize, usize, bool)> = Vec::new();
         for (index, plan) in tables.iter().enumerate() {
-            let done = plan.ledger.done(Step::StagingFileGroups).await?;
+            let Seen { done, failed, .. } = plan.ledger.look(Step::StagingFileGroups).await?;
             let todo: Vec<usize> = (1..=plan.groups.len()).filter(|number| !done.contains(number)).collect();
             let files = || todo.iter().flat_map(|number| plan.groups.of(number - 1));
             self.reporter.on(&Event::Step {
@@ -49,13 +51,22 @@ impl Pipeline {
                 files: files().count(),
                 bytes: files().map(|file| file.size).sum(),
             });
-            all.extend(todo.iter().map(|&number| (index, number)));
+            all.extend(todo.iter().map(|&number| (index, number, failed.contains(&number))));
         }
-        let tasks = all.into_iter().map(|(index, number)| {
+        let tasks = all.into_iter().map(|(index, number, has_failed)| {
             let (pipeline, plan) = (Arc::clone(self), Arc::clone(&tables[index]));
             async move {
                 let files: Vec<FileEntry> = plan.groups.of(number - 1).cloned().collect();
-                let manifest = pipeline.stage_task(&plan, number, &files).run(pipeline.on_rows()).await?;
+                let attempt = pipeline.attempt(Job {
+                    ledger: plan.ledger.clone(),
+                    table: plan.lake.name.clone(),
+                    plan: plan.details.id.clone(),
+                    step: Step::StagingFileGroups,
+                    group: number,
+                    has_failed,
+                });
+                let result = pipeline.stage_task(&plan, number, &files).run(attempt.on_rows()).await;
+                let manifest = attempt.end(result).await?;
                 let details = &manifest.details;
                 pipeline.told("stage", &plan.lake, number, &files, details.rows_written, details.seconds);
                 Ok((index, number, manifest.files))

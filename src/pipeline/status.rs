@@ -1,15 +1,34 @@
-//! How far tables are, from their manifests.
+//! How far tables are: what is done, from their manifests; what is running or failed, from the traces beside them.
+//!
+//! Manifests decide. A trace of a task that is done, or of another plan, is passed over; so a status is right about what
+//! is done even when every trace is lost. Sums over tasks are read from their summaries, each once: a second look costs as
+//! many requests as there are new ones.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
+use super::attempt::SIGN_OF_LIFE;
 use crate::compaction::plan::PartitionDetails;
-use crate::error::{Error, Result};
+use crate::config::LakeTable;
+use crate::error::Result;
 use crate::lake::HiveLake;
 use crate::layout::Step;
 use crate::manifest::Ledger;
-use crate::staging::plan;
+use crate::manifest::ledger::Seen;
+use crate::manifest::trace::{self, Failure, Running};
+use crate::staging::plan::{self, PlanDetails};
+use crate::validate::Validation;
+
+/// Traces of one step that are read; more are only counted.
+const TRACES: usize = 100;
 
 /// How far a table is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TableStatus {
     /// Lake table.
     pub table: String,
@@ -17,50 +36,268 @@ pub struct TableStatus {
     pub location: String,
     /// When the plan was committed.
     pub planned_at: Option<String>,
-    /// Stage tasks done and planned.
-    pub staged: (usize, usize),
-    /// Publish tasks done and planned; none planned before staging is done.
-    pub published: (usize, usize),
+    /// The first step.
+    pub stage: StepStatus,
+    /// The second step.
+    pub publish: StepStatus,
     /// Whether `_SUCCESS` stands.
     pub complete: bool,
 }
 
+/// How far a step of a table is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StepStatus {
+    /// Tasks that are committed.
+    pub done: usize,
+    /// Tasks; `None` before they are planned.
+    pub total: Option<usize>,
+    /// Tasks that processes say they are running.
+    pub running: Vec<RunningStatus>,
+    /// Tasks whose last attempt failed.
+    pub failed: usize,
+    /// Why, of the first hundred.
+    pub failures: Vec<Failure>,
+    /// Over committed tasks, if they were asked for.
+    pub sums: Option<Sums>,
+}
+
+/// A task that is under way, as its process last told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningStatus {
+    /// Group number.
+    pub group: usize,
+    /// When it began, RFC 3339.
+    pub started_at: String,
+    /// When its process last gave a sign of life, RFC 3339.
+    pub seen_at: String,
+    /// Whether that is so short ago that the process is taken to live.
+    pub is_alive: bool,
+    /// Rows written until then.
+    pub rows: u64,
+}
+
+/// What committed tasks of a step read and wrote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sums {
+    /// Rows read.
+    pub rows_read: u64,
+    /// Bytes of the files that were read.
+    pub bytes_read: u64,
+    /// Rows written.
+    pub rows_written: u64,
+    /// Bytes of the files that were written.
+    pub bytes_written: u64,
+}
+
+/// Reads how far tables are, again and again.
+#[derive(Debug)]
+pub struct StatusReader {
+    pipeline: Arc<Pipeline>,
+    counted: HashMap<(String, Step), Counted>,
+}
+
+/// Tasks of a step whose summaries were read.
+#[derive(Debug, Default)]
+struct Counted {
+    plan: String,
+    groups: BTreeSet<usize>,
+    sums: Sums,
+}
+
+/// What the details of both steps' tasks have in common.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct TaskDetails {
+    pub(super) plan: String,
+    pub(super) rows_read: u64,
+    pub(super) rows_written: u64,
+    pub(super) bytes_read: u64,
+    pub(super) seconds: f64,
+}
+
+impl StatusReader {
+    /// Nothing is read yet.
+    #[must_use]
+    pub fn new(pipeline: &Arc<Pipeline>) -> Self {
+        Self { pipeline: Arc::clone(pipeline), counted: HashMap::new() }
+    }
+
+    /// How far every table is now, with sums.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub async fn read(&mut self) -> Result<Vec<TableStatus>> {
+        let pipeline = Arc::clone(&self.pipeline);
+        let mut all = Vec::new();
+        for lake in &pipeline.project().lakes {
+            let looked = pipeline.look(lake).await?;
+            all.push(self.summed(looked).await?);
+        }
+        Ok(all)
+    }
+
+    async fn summed(&mut self, looked: Looked) -> Result<TableStatus> {
+        let Looked { ledger, plan, staged, published, mut status } = looked;
+        let Some(plan) = plan else { return Ok(status) };
+        if status.complete
+            && let Some(text) = ledger.read_file(&ledger.layout().validation()).await?
+            && let Ok(validation) = serde_json::from_slice::<Validation>(&text)
+            && validation.plan == plan
+        {
+            (status.stage.sums, status.publish.sums) = of_validation(&validation);
+            return Ok(status);
+        }
+        let table = &status.table;
+        status.stage.sums = Some(self.sums(&ledger, table, Step::StagingFileGroups, &plan, &staged).await?);
+        status.publish.sums = Some(self.sums(&ledger, table, Step::DatalakeFileGroups, &plan, &published).await?);
+        Ok(status)
+    }
+
+    async fn sums(
+        &mut self,
+        ledger: &Ledger,
+        table: &str,
+        step: Step,
+        plan: &str,
+        done: &BTreeSet<usize>,
+    ) -> Result<Sums> {
+        let counted = self.counted.entry((table.to_owned(), step)).or_default();
+        if counted.plan != plan || !counted.groups.is_subset(done) {
+            *counted = Counted { plan: plan.to_owned(), ..Counted::default() };
+        }
+        let new: Vec<usize> = done.difference(&counted.groups).copied().collect();
+        let mut heads = std::pin::pin!(ledger.heads::<TaskDetails>(step, new));
+        while let Some((number, head, details)) = heads.try_next().await? {
+            counted.groups.insert(number);
+            counted.sums.rows_read += details.rows_read;
+            counted.sums.bytes_read += details.bytes_read;
+            counted.sums.rows_written += details.rows_written;
+            counted.sums.bytes_written += head.size;
+        }
+        Ok(counted.sums)
+    }
+}
+
+/// Sums of a complete table, without reading its tasks.
+fn of_validation(validation: &Validation) -> (Option<Sums>, Option<Sums>) {
+    let staged = Sums {
+        rows_read: validation.rows_read,
+        bytes_read: validation.snapshot.bytes,
+        rows_written: validation.rows_selected,
+        bytes_written: validation.staging.bytes,
+    };
+    let published = Sums {
+        rows_read: validation.rows_selected,
+        bytes_read: validation.staging.bytes,
+        rows_written: validation.footer_rows,
+        bytes_written: validation.lake.bytes,
+    };
+    (Some(staged), Some(published))
+}
+
+/// A table's status without sums, and what they are made from.
+struct Looked {
+    ledger: Ledger,
+    plan: Option<String>,
+    staged: BTreeSet<usize>,
+    published: BTreeSet<usize>,
+    status: TableStatus,
+}
+
 impl Pipeline {
-    /// How far every table is.
+    /// How far every table is, without sums: no task's summary is read.
     ///
     /// # Errors
     /// Those of the ledger.
     pub async fn status(&self) -> Result<Vec<TableStatus>> {
         let mut all = Vec::new();
         for lake in &self.project.lakes {
-            let ledger = plan::ledger(&self.engine, &self.project, lake).await?;
-            let mut status = TableStatus {
-                table: lake.name.clone(),
-                location: ledger.layout().lake().to_string(),
-                planned_at: None,
-                staged: (0, 0),
-                published: (0, 0),
-                complete: false,
-            };
-            let head = match plan::committed_head(&ledger, &lake.name).await {
-                Err(Error::NotPlanned { .. }) => None,
-                head => Some(head?),
-            };
-            if let Some(details) = head {
-                status.staged = (ledger.done(Step::StagingFileGroups).await?.len(), details.groups);
-                status.planned_at = Some(details.planned_at);
-                status.published = published(&ledger).await?.unwrap_or_default();
-                status.complete = HiveLake::open(self.engine.stores(), ledger.layout()).await?.is_complete().await?;
-            }
-            all.push(status);
+            all.push(self.look(lake).await?.status);
         }
         Ok(all)
     }
+
+    async fn look(&self, lake: &LakeTable) -> Result<Looked> {
+        let ledger = plan::ledger(&self.engine, &self.project, lake).await?;
+        let status = TableStatus {
+            table: lake.name.clone(),
+            location: ledger.layout().lake().to_string(),
+            planned_at: None,
+            stage: StepStatus::default(),
+            publish: StepStatus::default(),
+            complete: false,
+        };
+        let head = ledger.head::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;
+        let nothing = BTreeSet::new;
+        let mut looked = Looked { ledger, plan: None, staged: nothing(), published: nothing(), status };
+        let Some((_, details)) = head else { return Ok(looked) };
+        let ledger = &looked.ledger;
+        let seen = ledger.look(Step::StagingFileGroups).await?;
+        looked.status.stage = step_status(ledger, Step::StagingFileGroups, &details.id, &seen).await;
+        looked.status.stage.total = Some(details.groups);
+        looked.staged = seen.done;
+        if let Some((total, seen)) = published(ledger).await? {
+            looked.status.publish = step_status(ledger, Step::DatalakeFileGroups, &details.id, &seen).await;
+            looked.status.publish.total = Some(total);
+            looked.published = seen.done;
+        }
+        looked.status.complete = HiveLake::open(self.engine.stores(), ledger.layout()).await?.is_complete().await?;
+        looked.status.planned_at = Some(details.planned_at);
+        looked.plan = Some(details.id);
+        Ok(looked)
+    }
 }
 
-/// Publish tasks done and planned; `None` if they are not planned yet.
-pub(super) async fn published(ledger: &Ledger) -> Result<Option<(usize, usize)>> {
+/// A step without its total and sums.
+async fn step_status(ledger: &Ledger, step: Step, plan: &str, seen: &Seen) -> StepStatus {
+    let mut status = StepStatus { done: seen.done.len(), ..StepStatus::default() };
+    for place in seen.running.iter().take(TRACES) {
+        let Some(told) = trace::read::<Running>(ledger, place).await else { continue };
+        if told.plan != plan {
+            continue;
+        }
+        let is_alive = is_alive(&told.at, Utc::now());
+        let tasks = told.tasks.into_iter().filter(|task| !seen.done.contains(&task.group));
+        status.running.extend(tasks.map(|task| RunningStatus {
+            group: task.group,
+            started_at: task.started_at,
+            seen_at: told.at.clone(),
+            is_alive,
+            rows: task.rows,
+        }));
+    }
+    status.running.sort_by_key(|task| task.group);
+    for &group in seen.failed.iter().take(TRACES) {
+        let failure = trace::read::<Failure>(ledger, &ledger.layout().failed(step, group)).await;
+        status.failures.extend(failure.filter(|failure| failure.plan == plan));
+    }
+    status.failed = status.failures.len() + seen.failed.len().saturating_sub(TRACES);
+    status
+}
+
+/// Whether a process that gave its last sign of life then is taken to live. Clocks may differ by a little.
+fn is_alive(seen_at: &str, now: DateTime<Utc>) -> bool {
+    let silence = DateTime::parse_from_rfc3339(seen_at).map(|at| now.signed_duration_since(at));
+    let longest = TimeDelta::from_std(3 * SIGN_OF_LIFE).unwrap_or_default();
+    silence.is_ok_and(|silence| silence < longest)
+}
+
+/// Publish tasks planned, and what is seen of them; `None` if they are not planned yet.
+pub(super) async fn published(ledger: &Ledger) -> Result<Option<(usize, Seen)>> {
     let first = ledger.layout().manifest(Step::PartitionFileGroups, 1);
     let Some((_, first)) = ledger.head::<PartitionDetails>(&first).await? else { return Ok(None) };
-    Ok(Some((ledger.done(Step::DatalakeFileGroups).await?.len(), first.groups)))
+    Ok(Some((first.groups, ledger.look(Step::DatalakeFileGroups).await?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn process_is_taken_to_live_until_it_misses_three_signs() {
+        let now = DateTime::parse_from_rfc3339("2026-01-31T00:01:00Z").unwrap().with_timezone(&Utc);
+        assert!(is_alive("2026-01-31T00:00:31Z", now));
+        assert!(!is_alive("2026-01-31T00:00:29Z", now));
+        assert!(is_alive("2026-01-31T00:01:05Z", now), "a clock that is ahead");
+        assert!(!is_alive("soon", now));
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::attempt::Job;
 use super::{Known, Pipeline, not_planned};
 use crate::audit;
 use crate::error::{Error, Result};
@@ -28,6 +29,10 @@ impl Pipeline {
     /// [`Error::NoSuchGroup`], [`Error::Task`]; for the second step also [`Error::NotStaged`], [`Error::NotAudited`],
     /// [`Error::AuditsFailed`].
     pub async fn run_task(self: &Arc<Self>, task: &TaskSpec) -> Result<bool> {
+        Box::pin(self.alive(self.try_task(task))).await
+    }
+
+    async fn try_task(&self, task: &TaskSpec) -> Result<bool> {
         let lake = self.lake(&task.table)?;
         if task.step == Step::DatalakeFileGroups {
             let planner = Planner::new(&self.engine, &self.project);
@@ -35,7 +40,8 @@ impl Pipeline {
             audit::gate(&self.engine, &self.project, lake).await?;
             let prepared = self.prepare(&plan, &Known::new(), Some(task.group)).await?;
             for (number, group) in &prepared.todo {
-                self.compact(&plan, &plan.columns()?, *number, group).await?;
+                let has_failed = prepared.failed.contains(number);
+                self.compact(&plan, &plan.columns()?, (*number, group), has_failed).await?;
             }
             return Ok(!prepared.todo.is_empty());
         }
@@ -69,6 +75,15 @@ impl Pipeline {
             }
             Err(error) => return Err(error),
         };
+        let attempt = self.attempt(Job {
+            ledger: ledger.clone(),
+            table: task.table.clone(),
+            plan: details.id.clone(),
+            step: task.step,
+            group: task.group,
+            // It is not asked for: word of a failure is passed over once the task is done.
+            has_failed: false,
+        });
         let task = StageTask {
             engine: &self.engine,
             project: &self.project,
@@ -79,7 +94,8 @@ impl Pipeline {
             group: task.group,
             files: &files,
         };
-        let manifest = task.run(self.on_rows()).await?;
+        let result = task.run(attempt.on_rows()).await;
+        let manifest = attempt.end(result).await?;
         self.told("stage", lake, task.group, &files, manifest.details.rows_written, manifest.details.seconds);
         Ok(true)
     }

@@ -12,7 +12,7 @@ use crate::verdict::Verdict;
 impl Report {
     /// What audits came to.
     pub(crate) fn audits(&self, verdicts: &[Verdict]) {
-        self.bar.finish_and_clear();
+        self.board.clear();
         match self.format {
             OutputFormat::Json => print(&pretty(&document(verdicts))),
             OutputFormat::Human if verdicts.is_empty() => print("the config has no audits of these tables"),

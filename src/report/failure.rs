@@ -1,64 +1,70 @@
 //! What went wrong, with its causes, what can be done about it, and the exit code.
 
-use std::error::Error as _;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::Report;
 use super::text::say;
 use crate::advice::advice;
+use crate::causes::describe;
 use crate::error::Error;
+use crate::redact::is_secret;
 
 impl Report {
-    /// Prints an error with its causes and gives the program's exit code.
+    /// Prints an error with its causes, what can be done about it, and gives the program's exit code.
+    ///
+    /// `arguments` are those of the command if it goes on where it stopped when it is run again.
     #[must_use]
-    pub(crate) fn failed(&self, error: &Error) -> ExitCode {
-        self.bar.finish_and_clear();
+    pub(crate) fn failed(&self, error: &Error, arguments: Option<&[OsString]>) -> ExitCode {
+        self.board.clear();
         if let Error::AuditsFailed { verdicts } = error {
             self.failed_audits(verdicts);
         }
-        say(&format!("error: {}", describe(error)));
+        let mut text = format!("error: {}", describe(error));
         if let Some(advice) = advice(error) {
-            say(&format!("  so {advice}"));
+            text.push_str(&format!("\n  so {advice}"));
         }
+        if let Some(arguments) = arguments
+            && matches!(error, Error::Task { .. } | Error::Store { .. } | Error::Interrupted { .. })
+        {
+            let is_said = text.contains("run the same command again");
+            let what =
+                if is_said { "that is" } else { "what is done stays done; to go on, run the same command again" };
+            text.push_str(&format!("\n  {what}: {}", command(arguments)));
+        }
+        say(&text);
         ExitCode::from(exit_code(error))
     }
 }
 
-/// The error, then its causes; a cause that its effect already quotes is left out.
-fn describe(error: &Error) -> String {
-    let mut text = clean(&error.to_string());
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = clean(&error.to_string());
-        if !text.contains(&message) {
-            text.push_str("\n  because ");
-            text.push_str(&message);
-        }
-        cause = error.source();
+/// The command as one would type it, without the values of variables that are secret by their names.
+fn command(arguments: &[OsString]) -> String {
+    let mut words = vec!["snaplake".to_owned()];
+    let mut is_variable = false;
+    for argument in arguments.iter().skip(1) {
+        let text = argument.to_string_lossy();
+        let (flag, variable) = match text.strip_prefix("--var=") {
+            Some(variable) => ("--var=", variable),
+            None => ("", &*text),
+        };
+        let masked = match variable.split_once('=') {
+            Some((name, _)) if (is_variable || !flag.is_empty()) && is_secret(name) => format!("{flag}{name}=***"),
+            _ => text.clone().into_owned(),
+        };
+        is_variable = text == "--var";
+        words.push(quoted(&masked));
     }
-    text
+    words.join(" ")
 }
 
-/// The engine's messages, without the prefixes that name its own parts.
-fn clean(message: &str) -> String {
-    const PREFIXES: [&str; 11] = [
-        "Arrow error: ",
-        "Execution error: ",
-        "External error: ",
-        "External: ",
-        "Parquet error: ",
-        "Error during planning: ",
-        "Object Store error: ",
-        "Schema error: ",
-        "Compute error: ",
-        "Invalid argument error: ",
-        "sql parser error: ",
-    ];
-    let mut text = message.trim();
-    while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
-        text = rest;
+/// A word of a shell's command line.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-+=.,:/@%*".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
-    text.to_owned()
 }
 
 fn exit_code(error: &Error) -> u8 {
@@ -86,15 +92,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_are_printed_once_and_without_the_engines_prefixes() {
-        let error = Error::Task {
-            step: "stage",
-            table: "t".into(),
-            group: 3,
-            file: Some("s3://b/f".into()),
-            source: Box::new(Error::Engine(datafusion::error::DataFusionError::Execution("no".into()))),
-        };
-        assert_eq!(describe(&error), "stage of lake.t group 3 failed at s3://b/f\n  because no");
+    fn command_is_quoted_and_tells_no_secret() {
+        let words =
+            ["/bin/x", "run", "a b.sql", "--var", "out=s3://b/x", "--var", "api_token=abc", "--var=password=x y"];
+        let words = words.map(OsString::from);
+        assert_eq!(command(&words), "snaplake run 'a b.sql' --var out=s3://b/x --var api_token=*** --var=password=***");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 
     #[test]

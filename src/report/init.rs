@@ -11,7 +11,7 @@ use crate::session::Requests;
 impl Report {
     /// What `init` found and wrote, and what to type next.
     pub(crate) fn initialized(&self, found: &Initialized, requests: &Requests) {
-        self.bar.finish_and_clear();
+        self.board.clear();
         if self.format == OutputFormat::Json {
             return print(&pretty(&initialized_json(found, requests)));
         }

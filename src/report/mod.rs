@@ -1,9 +1,10 @@
 //! The only place that prints: results to standard output, talk to standard error.
 //!
-//! On a terminal a bar shows bytes, rows per second and the time left; otherwise there are only lines. `--format json`
+//! On a terminal bars show all tables, rows per second and the time left; otherwise there are only lines. `--format json`
 //! turns each result into one JSON document. Errors are printed with their causes, each once.
 
 mod audits;
+mod diff;
 mod failure;
 mod init;
 mod outcome;
@@ -16,12 +17,11 @@ mod text;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use self::progress::AboveBar;
+use self::progress::Board;
 pub(crate) use self::rows::{RowFormat, RowOptions};
 
 /// How results are printed.
@@ -60,21 +60,15 @@ pub(crate) struct Report {
     /// Whether what happens is told in lines of text: not between log lines in JSON, which somebody parses.
     lines: bool,
     format: OutputFormat,
-    bar: ProgressBar,
-    rows: Mutex<u64>,
+    board: Board,
 }
 
 impl Report {
-    /// Sets up logging for the process, and the bar if standard error is a terminal.
+    /// Sets up logging for the process, and the bars if standard error is a terminal.
     #[must_use]
     pub(crate) fn new(verbosity: Verbosity, format: OutputFormat) -> Arc<Self> {
         let show = !verbosity.quiet && verbosity.log == LogFormat::Text && std::io::stderr().is_terminal();
-        let target = if show { ProgressDrawTarget::stderr_with_hz(8) } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(0), target);
-        let template = "{msg:30} [{bar:24}] {bytes:>10}/{total_bytes:10} {prefix} eta {eta}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
-        }
+        let board = Board::new(show);
         let level = match (verbosity.quiet, verbosity.verbose) {
             (true, _) => "error",
             // The AWS SDK warns of each place in which it finds no region or credentials, before it finds them.
@@ -84,7 +78,7 @@ impl Report {
             // The parser tells each token of a config.
             (false, _) => "debug,sqlparser=info",
         };
-        let above = AboveBar(bar.clone());
+        let above = board.above();
         let log = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::new(level))
             .with_target(false)
@@ -96,7 +90,7 @@ impl Report {
             LogFormat::Json => log.json().try_init(),
         };
         let lines = !verbosity.quiet && verbosity.log == LogFormat::Text;
-        Arc::new(Self { quiet: verbosity.quiet, lines, format, bar, rows: Mutex::new(0) })
+        Arc::new(Self { quiet: verbosity.quiet, lines, format, board })
     }
 
     /// Wrong arguments, or `--help`, which is not wrong.

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use super::text::{count, count_u64, pretty, print, say, table};
 use super::{OutputFormat, Report};
 use crate::clean::{Garbage, Why};
-use crate::layout::Step;
 use crate::pipeline::{TableReport, TaskSpec};
 use crate::session::Requests;
 
@@ -21,7 +20,7 @@ impl Report {
 
     /// What `validate` came to.
     pub(crate) fn validations(&self, reports: &[TableReport], requests: &Requests) {
-        self.bar.finish_and_clear();
+        self.board.clear();
         let failed: u64 = requests.failed.values().sum();
         if self.format == OutputFormat::Json {
             let tables: Vec<Value> = reports.iter().map(report_json).collect();
@@ -60,8 +59,8 @@ impl Report {
 
     /// What a single task came to.
     pub(crate) fn task(&self, task: &TaskSpec, is_new: bool) {
-        self.bar.finish_and_clear();
-        let step = step_name(task.step);
+        self.board.clear();
+        let step = task.step.task_name();
         match self.format {
             OutputFormat::Json => print(&pretty(
                 &json!({ "version": 1, "table": task.table, "step": step, "group": task.group, "ran": is_new }),
@@ -75,7 +74,7 @@ impl Report {
 
     /// What `clean` found: a line per file, to be piped on; how many, to standard error.
     pub(crate) fn garbage(&self, garbage: &[Garbage], removed: bool) {
-        self.bar.finish_and_clear();
+        self.board.clear();
         if self.format == OutputFormat::Json {
             return print(&pretty(&json!({ "version": 1, "removed": removed, "files": garbage })));
         }
@@ -110,8 +109,4 @@ fn report_json(report: &TableReport) -> Value {
         "seconds": report.seconds,
         "validation": report.validation,
     })
-}
-
-fn step_name(step: Step) -> &'static str {
-    if step == Step::StagingFileGroups { "stage" } else { "publish" }
 }

@@ -1,15 +1,11 @@
 //! Text in columns, numbers with their nouns, and the two ways out of the program.
 
 use std::io::Write;
-use std::sync::LazyLock;
 
 use indicatif::HumanCount;
 use serde_json::Value;
 
-use crate::redact::Redactor;
-
-/// Whatever is said to people goes through it.
-pub(super) static REDACTOR: LazyLock<Redactor> = LazyLock::new(Redactor::of_environment);
+use crate::redact::REDACTOR;
 
 pub(super) fn pretty(value: &Value) -> String {
     format!("{value:#}")
@@ -29,6 +25,14 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The text in so many characters at most.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    match text.char_indices().nth(width) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
 /// `1 file`, `2 files`.
 pub(super) fn count(number: usize, noun: &str) -> String {
     count_u64(number as u64, noun)
@@ -40,7 +44,12 @@ pub(super) fn count_u64(number: u64, noun: &str) -> String {
 
 /// To standard output; a closed pipe is the reader's choice, not an error.
 pub(super) fn print(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = is_printed(text);
+}
+
+/// To standard output, and whether somebody still reads it.
+pub(super) fn is_printed(text: &str) -> bool {
+    writeln!(std::io::stdout(), "{text}").is_ok()
 }
 
 /// To standard error.
@@ -56,5 +65,10 @@ mod tests {
     fn table_is_aligned_by_characters() {
         let rows = [["a", "n"], ["é", "10"], ["ccc", "7"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(table(&rows), "a     n\né    10\nccc   7");
+    }
+
+    #[test]
+    fn cut_text_is_no_wider_than_asked_for() {
+        assert_eq!([cut("éééé", 4), cut("éééé", 3)], ["éééé", "éé…"]);
     }
 }

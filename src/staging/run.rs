@@ -87,6 +87,7 @@ impl StageTask<'_> {
             step: "stage",
             table: self.lake.name.clone(),
             group: self.group,
+            partition: None,
             file,
             source: Box::new(source),
         };

@@ -12,7 +12,7 @@ const ORDER: [&[&str]; 13] = [
     &["main"],
     &["cli"],
     &["report"],
-    &["query", "clean", "replan", "init", "bench", "fuzz"],
+    &["query", "clean", "diff", "replan", "init", "bench", "fuzz"],
     &["pipeline", "validate", "audit"],
     &["snapshot", "group", "staging", "compaction", "lake"],
     &["write"],
@@ -20,7 +20,7 @@ const ORDER: [&[&str]; 13] = [
     &["config"],
     &["manifest"],
     &["layout", "partition"],
-    &["spread", "checksum", "redact", "advice"],
+    &["spread", "checksum", "redact", "advice", "causes"],
     &["error", "verdict"],
 ];
 

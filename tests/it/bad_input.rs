@@ -31,8 +31,10 @@ fn refused_at_planning(project: &Project) -> String {
 /// A run that must fail in a task: the plan is there, but no task is committed, and nothing is published.
 fn refused_at_staging(project: &Project) -> String {
     let message = refused(project, &["run", "config.sql", "--quiet"]);
-    let committed = project.files("staging").into_iter().filter(|file| file.contains("staging-file-groups"));
-    assert_eq!(committed.collect::<Vec<_>>(), [""; 0], "a failed task has a manifest");
+    let files = project.files("staging").into_iter().filter(|file| file.contains("staging-file-groups"));
+    let (told, committed): (Vec<String>, Vec<String>) = files.partition(|file| file.contains("/failed-"));
+    assert_eq!(committed, [""; 0], "a failed task has a manifest");
+    assert!(!told.is_empty(), "nobody is told of the failure");
     assert_eq!(project.files("lake"), [""; 0], "a failed run published");
     message
 }
@@ -95,6 +97,7 @@ fn truncated_gzip_is_named_at_planning_without_declared_columns_and_at_staging_w
     exit 1: error: stage of lake.orders group 1 failed
       because cannot read file://[dir]/export/b.csv.gz of snapshot.orders; the file may be truncated or not of this format
       because IO error: unexpected end of file
+      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
     ");
 }
 
@@ -124,6 +127,7 @@ fn value_that_cannot_be_cast_is_told_with_its_file_among_several() {
     insta::assert_snapshot!(refused_at_staging(&project), @r"
     exit 1: error: stage of lake.orders group 1 failed at file://[dir]/export/b.csv
       because Cast error: Cannot cast string 'n/a' to value of Int32 type
+      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
     ");
 }
 
@@ -137,6 +141,7 @@ fn text_that_is_not_of_its_declared_type_is_told_with_its_line() {
     exit 1: error: stage of lake.orders group 1 failed
       because cannot read file://[dir]/export/b.csv of snapshot.orders; the file may be truncated or not of this format
       because Parser error: Error while parsing value '2024-02-31' as type 'Date32' for column 'day' in row 2. Row data: '[3,2024-02-31]'
+      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
     ");
 }
 
@@ -155,6 +160,7 @@ fn partition_value_that_no_key_can_hold_is_told() {
     insta::assert_snapshot!(refused_at_staging(&project), @r"
     exit 1: error: stage of lake.orders group 1 failed
       because lake.orders: partition column 'day' makes a folder name of 304 bytes (its value starts with 'monmonmonmonmonmonmonmonmonmonmonmonmonm'); file systems allow at most 255, so choose another partition column
+      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
     ");
 }
 
@@ -166,6 +172,7 @@ fn text_that_hive_takes_for_null_is_refused_as_a_partition_value() {
     exit 1: error: stage of lake.orders group 1 failed
       because lake.orders: a value of the partition columns (day) cannot stand in a path
       because the text __HIVE_DEFAULT_PARTITION__ cannot be a partition value: readers take it for NULL; replace it in the SELECT
+      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
     ");
 }
 
@@ -190,9 +197,10 @@ CREATE TABLE lake.b WITH (external_location = 'out/b') AS SELECT * FROM snapshot
 #[test]
 fn staging_folder_that_cannot_be_written_is_named() {
     let project = shop("", "SELECT * FROM snapshot.orders").file("staging", "a file");
-    insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @r"
+    insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"
     exit 1: error: read [dir]/staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/manifests/manifest-summary.json failed
       because Generic LocalFileSystem error: Unable to open file [dir]/staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/manifests/manifest-summary.json: Not a directory (os error 20)
+      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
     ");
     assert_eq!(project.files("lake"), [""; 0]);
 }
@@ -200,9 +208,10 @@ fn staging_folder_that_cannot_be_written_is_named() {
 #[test]
 fn lake_folder_that_cannot_be_written_is_named_and_staging_is_kept() {
     let project = shop("", "SELECT * FROM snapshot.orders").file("lake", "a file");
-    insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @r"
+    insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"
     exit 1: error: list [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders failed
       because Generic LocalFileSystem error: Unable to walk dir: IO error for operation on [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders: Not a directory (os error 20)
+      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
     ");
     fs::remove_file(project.path("lake")).unwrap();
     assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0, "a rerun goes on where the run stopped");
@@ -234,10 +243,11 @@ fn snapshot_file_that_changed_after_planning_is_named() {
         shop("WITH (file_group_size = 1)", "SELECT * FROM snapshot.orders").file("export/b.csv", "id,day\n3,wed\n");
     assert_eq!(project.snaplake(&["stage", "config.sql", "--group", "1"]).code, 0);
     let project = project.file("export/a.csv", "id,day\n9,sun\n").file("export/b.csv", "id,day\n8,sat,sun\n");
-    insta::assert_snapshot!(masked(&refused(&project, &["run", "config.sql", "--quiet"])), @r"
+    insta::assert_snapshot!(masked(&refused(&project, &["run", "config.sql", "--quiet"])), @"
     exit 1: error: stage of lake.orders group 2 failed
       because read [dir]/export/b.csv failed: it was changed after it was planned; plan anew with `snaplake run --replan` while nothing is published, or set a new snaplake.snapshot_time
       because Request precondition failure for path [dir]/export/b.csv: it has 17 bytes, planned were 13
+      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
     ");
     assert_eq!(project.files("lake"), [""; 0]);
 }

@@ -36,6 +36,9 @@ fn only_what_no_manifest_lists_is_found_and_removed() {
         format!("{ROOT}/datalake/shop/public/events/day=2026-01-01/000009-0123456789ab-000000.parquet"),
         format!("{ROOT}/manifests/staging-file-groups/manifest-data/manifest-data-99.parquet"),
         format!("{ROOT}/manifests/staging-file-groups/manifest-summary/manifest-summary-1.json#2"),
+        format!("{ROOT}/manifests/staging-file-groups/manifest-summary/failed-1.json"),
+        format!("{ROOT}/manifests/datalake-file-groups/manifest-summary/failed-99.json"),
+        format!("{ROOT}/manifests/datalake-file-groups/manifest-summary/running-0123456789ab.json"),
     ];
     let strangers = [format!("{LAKE}/theirs.parquet"), format!("{LAKE}/theirs.parquet#1"), format!("{ROOT}/notes.txt")];
     garbage.iter().chain(&strangers).for_each(|path| work.write(path, "x"));
@@ -49,6 +52,17 @@ fn only_what_no_manifest_lists_is_found_and_removed() {
     assert_eq!(listed(&work, &["--remove"]), names);
     strangers.iter().for_each(|path| std::fs::remove_file(work.path(path)).unwrap());
     assert!(work.files("out") == before);
+}
+
+#[test]
+fn word_of_a_failure_stays_as_long_as_the_task_is_not_done() {
+    let work = Work::events(1, 40);
+    work.write("export/part-00001.csv", "id,day,note\nnone,2026-01-01,x\n");
+    work.snaplake(&["stage"]).failed(1, &["part-00001.csv"]);
+    let failed = |work: &Work| work.files(ROOT).into_keys().filter(|path| path.contains("/failed-")).count();
+    assert_eq!(failed(&work), 1);
+    assert_eq!(listed(&work, &["--remove"]).iter().filter(|name| name.starts_with("failed-")).count(), 0);
+    assert_eq!(failed(&work), 1);
 }
 
 #[test]

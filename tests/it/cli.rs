@@ -33,6 +33,8 @@ fn shown(project: &Project, arguments: &[&str]) -> String {
         (r"(publish .* files?), [0-9.]+ (B|[KM]iB)", "$1, [bytes]"),
         (r#""seconds": [0-9.e-]+"#, r#""seconds": [s]"#),
         (r"(\S) {2,}", "$1  "),
+        (r"((yes|no|\[bytes\])  \d+)  [0-9.]+ (B|[KM]iB)", "$1  [bytes]"),
+        (r"(\[bytes\]  \d+)  [0-9.]+ (B|[KM]iB)", "$1  [bytes]"),
         ("[0-9a-f]{32}", "[fingerprint]"),
         (r#""bytes": [0-9]{3,}"#, r#""bytes": [bytes]"#),
     ];
@@ -42,9 +44,21 @@ fn shown(project: &Project, arguments: &[&str]) -> String {
 #[test]
 fn help_of_the_program_and_of_every_subcommand() {
     let project = Project::new("");
-    for command in
-        ["", "init", "plan", "stage", "audit", "publish", "run", "status", "validate", "clean", "query", "completions"]
-    {
+    for command in [
+        "",
+        "init",
+        "plan",
+        "stage",
+        "audit",
+        "publish",
+        "run",
+        "status",
+        "diff",
+        "validate",
+        "clean",
+        "query",
+        "completions",
+    ] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let outcome = project.snaplake(&arguments);
         assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{command}");
@@ -88,12 +102,13 @@ fn wrong_arguments_exit_with_2_and_say_why() {
 #[test]
 fn plan_shows_what_would_be_done_and_writes_nothing() {
     let project = shop();
-    insta::assert_snapshot!(shown(&project, &["plan", "config.sql"]), @r"
-    table  from  files  bytes  rows  stage groups  publish groups
-    orders  orders  2  35 B  4  2 (0 done)  known after stage
-    none  days  1  20 B  1  1 (0 done)  known after stage
-    lake.orders -> [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders
-    lake.none -> [dir]/lake/shop/none/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/none
+    insta::assert_snapshot!(shown(&project, &["plan", "config.sql"]), @"
+    table  from  files  bytes  rows  stage tasks  publish tasks  partitions  time left
+    orders  orders  2  35 B  4  2 (0 done)  known after stage  ?  ?
+    none  days  1  20 B  1  1 (0 done)  known after stage  -  ?
+    lake.orders -> [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders (new)
+    lake.none -> [dir]/lake/shop/none/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/none (new)
+    warning: lake.orders: 2 snapshot files are larger than file_group_size (1 B), up to 19 B; let the export write smaller files, or raise file_group_size: a file is never cut, so its task takes longer than the others
     ");
     insta::assert_snapshot!("plan_json", shown(&project, &["plan", "config.sql", "--format", "json"]));
     insta::assert_snapshot!("plan_explain", shown(&project, &["plan", "config.sql", "--table", "orders", "--explain"]));
@@ -103,28 +118,29 @@ fn plan_shows_what_would_be_done_and_writes_nothing() {
 #[test]
 fn stage_and_publish_are_the_two_halves_and_status_tells_how_far_they_are() {
     let project = shop();
-    insta::assert_snapshot!(shown(&project, &["status", "config.sql"]), @r"
-    table  planned  staged  published  complete
-    orders  no  0 of 0  0 of 0  no
-    none  no  0 of 0  0 of 0  no
+    insta::assert_snapshot!(shown(&project, &["status", "config.sql"]), @"
+    table  staged  published  running  failed  complete
+    orders  not planned  -  0  0  no
+    none  not planned  -  0  0  no
     ");
     insta::assert_snapshot!(shown(&project, &["stage", "config.sql", "--table", "orders", "--group", "2"]), @r"
     lake.orders stage group 2: done
     ");
-    insta::assert_snapshot!(shown(&project, &["stage", "config.sql"]), @r"
-    table  planned  staged  published  complete
-    orders  [time]  2 of 2  0 of 0  no
-    none  [time]  1 of 1  0 of 0  no
+    insta::assert_snapshot!(shown(&project, &["stage", "config.sql"]), @"
+    table  staged  published  running  failed  complete
+    orders  2 of 2  -  0  0  no
+    none  1 of 1  -  0  0  no
     --- standard error
     stage  orders: 1 of 2 tasks, 1 done before; 1 file, 19 B
     stage  none: 1 of 1 task; 1 file, 20 B
     ");
-    insta::assert_snapshot!(shown(&project, &["plan", "config.sql", "--quiet"]), @r"
-    table  from  files  bytes  rows  stage groups  publish groups
-    orders  orders  2  35 B  4  2 (2 done)  known after stage
-    none  days  1  20 B  1  1 (1 done)  known after stage
-    lake.orders -> [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders
-    lake.none -> [dir]/lake/shop/none/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/none
+    insta::assert_snapshot!(shown(&project, &["plan", "config.sql", "--quiet"]), @"
+    table  from  files  bytes  rows  stage tasks  publish tasks  partitions  time left
+    orders  orders  2  35 B  4  2 (2 done)  3 (0 done)  3  ?
+    none  days  1  20 B  1  1 (1 done)  1 (0 done)  -  ?
+    lake.orders -> [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders (planned [time]; staged, 0 of 3 groups published)
+    lake.none -> [dir]/lake/shop/none/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/none (planned [time]; staged, 0 of 1 group published)
+    warning: lake.orders: 2 snapshot files are larger than file_group_size (1 B), up to 19 B; let the export write smaller files, or raise file_group_size: a file is never cut, so its task takes longer than the others
     ");
     insta::assert_snapshot!(shown(&project, &["publish", "config.sql"]), @r"
     table  rows in  rows out  files  bytes  partitions  seconds
@@ -137,10 +153,10 @@ fn stage_and_publish_are_the_two_halves_and_status_tells_how_far_they_are() {
     valid  orders: 4 rows in and out agree, _SUCCESS written
     valid  none: 0 rows in and out agree, _SUCCESS written
     ");
-    insta::assert_snapshot!(shown(&project, &["status", "config.sql"]), @r"
-    table  planned  staged  published  complete
-    orders  [time]  2 of 2  3 of 3  yes
-    none  [time]  1 of 1  1 of 1  yes
+    insta::assert_snapshot!(shown(&project, &["status", "config.sql"]), @"
+    table  staged  published  running  failed  complete  rows staged  bytes  rows published  bytes
+    orders  2 of 2  3 of 3  0  0  yes  4  [bytes]  4  [bytes]
+    none  1 of 1  1 of 1  0  0  yes  0  [bytes]  0  [bytes]
     ");
 }
 
@@ -251,7 +267,8 @@ fn query_refuses_statements_that_write() {
 fn completions_name_every_subcommand() {
     let outcome = Project::new("").snaplake(&["completions", "bash"]);
     assert_eq!((outcome.code, outcome.err.as_str()), (0, ""));
-    for command in ["init", "plan", "stage", "audit", "publish", "run", "status", "validate", "clean", "query"] {
+    for command in ["init", "plan", "stage", "audit", "publish", "run", "status", "diff", "validate", "clean", "query"]
+    {
         assert!(outcome.out.contains(&format!("snaplake__subcmd__{command}")), "{command}");
     }
 }

@@ -27,7 +27,8 @@ def tree(folder: Path) -> dict[str, str]:
     """Relative path and hash of every file; of manifests the path only, for they tell times."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file():
+        # What a killed process told of its running tasks is nobody's result.
+        if path.is_file() and not path.name.startswith("running-"):
             name = str(path.relative_to(folder))
             found[name] = "" if "/manifests/" in name else hashlib.sha256(path.read_bytes()).hexdigest()
     return found

@@ -6,7 +6,7 @@
 //! If-Match when reading, lists objects without etags and lets two writers win a contested create. They do what S3
 //! does: strong etags, also for parts; conditional reads and writes that are atomic; pages of 1000 keys.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::TcpListener;
 use std::ops::Bound;
 use std::process::Command;
@@ -290,10 +290,21 @@ impl S3 for Objects {
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let input = request.input;
-        if input.delimiter.is_some() {
-            return Err(s3_error!(NotImplemented, "snaplake lists whole folders only"));
-        }
         let prefix = input.prefix.unwrap_or_default();
+        if let Some(delimiter) = input.delimiter {
+            // Folders below a folder of folders: all that the program asks for.
+            let mut buckets = self.lock();
+            let keys = buckets.bucket(&input.bucket)?.keys().filter_map(|key| key.strip_prefix(&prefix));
+            let folders: BTreeSet<&str> =
+                keys.filter_map(|key| key.split_once(&delimiter)).map(|(folder, _)| folder).collect();
+            let folders = folders.into_iter().map(|folder| format!("{prefix}{folder}{delimiter}"));
+            return Ok(S3Response::new(ListObjectsV2Output {
+                common_prefixes: Some(folders.map(|prefix| CommonPrefix { prefix: Some(prefix) }).collect()),
+                is_truncated: Some(false),
+                name: Some(input.bucket),
+                ..ListObjectsV2Output::default()
+            }));
+        }
         let after = input.continuation_token.or(input.start_after).unwrap_or_default();
         let page = usize::try_from(input.max_keys.unwrap_or(1000).min(1000)).unwrap();
         let mut buckets = self.lock();

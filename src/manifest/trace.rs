@@ -1,0 +1,183 @@
+//! Traces of tasks that are running or failed: small files beside the summaries, for people who watch.
+//!
+//! ```text
+//! manifest-summary/manifest-summary-1.json    done: the only kind that counts
+//!                  failed-2.json              the last attempt failed: why, and which attempt it was
+//!                  running-5f3a09c1.json      what one process is at, written anew every 10 seconds
+//! ```
+//!
+//! Nothing decides by a trace: a task is done when its summary exists, whatever stands here. So a trace that cannot be
+//! written or read is no error, one of a task that is done is passed over, and so is one of another plan. There are never
+//! more than one per task and one per process, and `clean` knows them. No trace names a host or holds a secret.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Ledger;
+use crate::layout::{Location, Step};
+
+/// Form of the traces.
+const VERSION: u32 = 1;
+
+/// Longest error text that is kept, in bytes.
+const ERROR_BYTES: usize = 4096;
+
+/// Why the last attempt at a task failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Group number.
+    pub group: usize,
+    /// Id of the plan that the task belongs to.
+    pub plan: String,
+    /// How often the task failed so far.
+    pub attempt: u64,
+    /// When, RFC 3339.
+    pub at: String,
+    /// Wall time until then.
+    pub seconds: f64,
+    /// The error with its causes, without secrets.
+    pub error: String,
+    /// The snapshot file at fault, where one was found.
+    pub file: Option<String>,
+    /// Hive path of the partition, of a publish task.
+    pub partition: Option<String>,
+}
+
+/// What one process is running of one step of one table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// Id of the plan that the tasks belong to.
+    pub plan: String,
+    /// When this was written, RFC 3339.
+    pub at: String,
+    /// The tasks.
+    pub tasks: Vec<RunningTask>,
+}
+
+/// A task that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningTask {
+    /// Group number.
+    pub group: usize,
+    /// When it began, RFC 3339.
+    pub started_at: String,
+    /// Rows that it has written so far.
+    pub rows: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    version: u32,
+    #[serde(flatten)]
+    trace: T,
+}
+
+/// Leaves word of a failed attempt, unless the task is done all the same: one HEAD, one GET and one PUT. `failure.attempt` is
+/// set to one more than what is there.
+pub async fn failed(ledger: &Ledger, step: Step, mut failure: Failure) {
+    if ledger.is_committed(&ledger.layout().manifest(step, failure.group)).await.unwrap_or(true) {
+        return;
+    }
+    let place = ledger.layout().failed(step, failure.group);
+    let before = read::<Failure>(ledger, &place).await.filter(|before| before.plan == failure.plan);
+    failure.attempt = before.map_or(0, |before| before.attempt) + 1;
+    failure.error.truncate(failure.error.floor_char_boundary(ERROR_BYTES));
+    write(ledger, &place, failure).await;
+}
+
+/// Tells what a process is running: one PUT.
+pub async fn running(ledger: &Ledger, step: Step, process: &str, running: Running) {
+    write(ledger, &ledger.layout().running(step, process), running).await;
+}
+
+/// Takes a trace away: one DELETE.
+pub async fn remove(ledger: &Ledger, place: &Location) {
+    if let Err(error) = ledger.remove_file(place).await {
+        tracing::debug!(%error, "a trace stays that should go; nothing decides by it");
+    }
+}
+
+/// A trace, if it is there and can be read.
+pub async fn read<T: DeserializeOwned>(ledger: &Ledger, place: &Location) -> Option<T> {
+    let bytes = ledger.read_file(place).await.ok()??;
+    let found: Versioned<T> = serde_json::from_slice(&bytes).ok()?;
+    (found.version == VERSION).then_some(found.trace)
+}
+
+async fn write(ledger: &Ledger, place: &Location, trace: impl Serialize) {
+    let Ok(bytes) = serde_json::to_vec_pretty(&Versioned { version: VERSION, trace }) else { return };
+    if let Err(error) = ledger.write_file(place, bytes.into()).await {
+        tracing::debug!(%error, "a trace could not be written; nothing decides by it");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::layout::TableLayout;
+
+    const STEP: Step = Step::StagingFileGroups;
+
+    fn ledger() -> Ledger {
+        let at = Location::parse("s3://b/st", Path::new("/")).unwrap();
+        let layout = TableLayout::new(&at, &at, ("d", "public", "t"), "2013-01-01T00:00:00Z", None);
+        Ledger::new(Arc::new(InMemory::new()), layout)
+    }
+
+    fn failure(plan: &str, error: &str) -> Failure {
+        Failure {
+            group: 2,
+            plan: plan.to_owned(),
+            attempt: 0,
+            at: "2013-01-01T00:00:00Z".to_owned(),
+            seconds: 0.5,
+            error: error.to_owned(),
+            file: None,
+            partition: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn attempts_of_one_plan_are_counted_and_their_text_is_bounded() {
+        let ledger = ledger();
+        let place = ledger.layout().failed(STEP, 2);
+        for (plan, attempt) in [("a", 1), ("a", 2), ("b", 1)] {
+            failed(&ledger, STEP, failure(plan, &"é".repeat(5000))).await;
+            let found = read::<Failure>(&ledger, &place).await.unwrap();
+            assert_eq!((found.attempt, found.error.len()), (attempt, 4096));
+        }
+        assert_eq!(ledger.look(STEP).await.unwrap().failed, [2].into());
+        remove(&ledger, &place).await;
+        remove(&ledger, &place).await;
+        assert!(ledger.look(STEP).await.unwrap().failed.is_empty());
+    }
+
+    #[tokio::test]
+    async fn damaged_trace_and_one_of_another_version_are_passed_over() {
+        let ledger = ledger();
+        let place = ledger.layout().failed(STEP, 2);
+        for text in ["", "{}", r#"{"version": 2, "plan": "a", "at": "", "tasks": []}"#] {
+            ledger.write_file(&place, bytes::Bytes::from_static(text.as_bytes())).await.unwrap();
+            assert_eq!(read::<Running>(&ledger, &place).await, None, "{text}");
+        }
+        failed(&ledger, STEP, failure("a", "e")).await;
+        assert_eq!(read::<Failure>(&ledger, &place).await.unwrap().attempt, 1);
+    }
+
+    #[tokio::test]
+    async fn neither_makes_a_task_done() {
+        let ledger = ledger();
+        failed(&ledger, STEP, failure("a", "e")).await;
+        let now = Running { plan: "a".into(), at: "2013-01-01T00:00:00Z".into(), tasks: Vec::new() };
+        running(&ledger, STEP, "5f", now.clone()).await;
+        let seen = ledger.look(STEP).await.unwrap();
+        assert!(seen.done.is_empty());
+        assert_eq!(seen.running, [ledger.layout().running(STEP, "5f")]);
+        assert_eq!(read::<Running>(&ledger, &seen.running[0]).await, Some(now));
+    }
+}

@@ -1,0 +1,263 @@
+//! One attempt at a task, and what it leaves for people who watch ([`trace`](crate::manifest::trace)).
+//!
+//! ```text
+//! begins               nothing is written
+//! lasts                every 10 seconds one PUT for all tasks of a step that this process runs; one DELETE at the end
+//! fails                one HEAD, one GET and one PUT: why, and which attempt it was
+//! succeeds             nothing; where an earlier run had failed at it, one DELETE
+//! ```
+//!
+//! So a task that goes well costs no request of its own, however many there are. A process that was killed stops giving
+//! signs of life, which a mark at the start of a task could not tell. What fails here fails silently: no task depends on it.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use futures::future::{Either, select};
+use md5::{Digest, Md5};
+
+use super::{Event, Pipeline};
+use crate::causes::describe;
+use crate::error::{Error, Result};
+use crate::layout::{Location, Step};
+use crate::manifest::Ledger;
+use crate::manifest::trace::{self, Failure, Running, RunningTask};
+use crate::redact::REDACTOR;
+use crate::write::OnRows;
+
+/// How often a process tells what it is running.
+pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+
+/// A task as its traces name it.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) ledger: Ledger,
+    pub(super) table: String,
+    /// Id of the plan.
+    pub(super) plan: String,
+    pub(super) step: Step,
+    pub(super) group: usize,
+    /// Whether an earlier run left word that it failed.
+    pub(super) has_failed: bool,
+}
+
+/// Tasks that this process is running, by the number of the attempt.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    running: Mutex<BTreeMap<u64, Arc<Now>>>,
+    begun: AtomicU64,
+    /// Signs of life that stand in a store.
+    told: Mutex<Vec<(Ledger, Location)>>,
+}
+
+#[derive(Debug)]
+struct Now {
+    job: Job,
+    began: DateTime<Utc>,
+    rows: AtomicU64,
+}
+
+/// An attempt that is under way; over when it is dropped.
+pub(super) struct Attempt<'a> {
+    pipeline: &'a Pipeline,
+    number: u64,
+    now: Arc<Now>,
+    began: Instant,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        lock(&self.pipeline.attempts.running).remove(&self.number);
+    }
+}
+
+impl Attempts {
+    fn remember(&self, ledger: &Ledger, place: Location) {
+        let mut told = lock(&self.told);
+        if !told.iter().any(|(_, known)| *known == place) {
+            told.push((ledger.clone(), place));
+        }
+    }
+}
+
+impl Attempt<'_> {
+    /// Counts the rows that are written.
+    pub(super) fn on_rows(&self) -> OnRows {
+        let (reporter, now) = (Arc::clone(&self.pipeline.reporter), Arc::clone(&self.now));
+        Arc::new(move |rows| {
+            now.rows.fetch_add(rows, Ordering::Relaxed);
+            reporter.on(&Event::Rows(rows));
+        })
+    }
+
+    /// Leaves word of a failure, or takes away that of an earlier one.
+    pub(super) async fn end<T>(self, result: Result<T>) -> Result<T> {
+        let job = &self.now.job;
+        match &result {
+            Ok(_) if job.has_failed => {
+                trace::remove(&job.ledger, &job.ledger.layout().failed(job.step, job.group)).await;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let partition = match error {
+                    Error::Task { partition, .. } => partition.clone(),
+                    _ => None,
+                };
+                let failure = Failure {
+                    group: job.group,
+                    plan: job.plan.clone(),
+                    attempt: 0,
+                    at: text(Utc::now()),
+                    seconds: self.began.elapsed().as_secs_f64(),
+                    error: REDACTOR.redact(&describe(error)).into_owned(),
+                    file: file_of(error).map(|file| REDACTOR.redact(file).into_owned()),
+                    partition,
+                };
+                trace::failed(&job.ledger, job.step, failure).await;
+                let step = job.step.task_name();
+                self.pipeline.reporter.on(&Event::Failed { table: &job.table, step, group: job.group });
+            }
+        }
+        result
+    }
+}
+
+impl Pipeline {
+    /// Begins an attempt.
+    pub(super) fn attempt(&self, job: Job) -> Attempt<'_> {
+        let number = self.attempts.begun.fetch_add(1, Ordering::Relaxed);
+        let now = Arc::new(Now { job, began: Utc::now(), rows: AtomicU64::new(0) });
+        lock(&self.attempts.running).insert(number, Arc::clone(&now));
+        Attempt { pipeline: self, number, now, began: Instant::now() }
+    }
+
+    /// Does the work and gives signs of life meanwhile.
+    pub(super) async fn alive<T>(&self, work: impl Future<Output = T>) -> T {
+        let output = match select(pin!(work), pin!(self.signs_of_life())).await {
+            Either::Left((output, _)) => output,
+            Either::Right((never, _)) => match never {},
+        };
+        let told = std::mem::take(&mut *lock(&self.attempts.told));
+        for (ledger, place) in told {
+            trace::remove(&ledger, &place).await;
+        }
+        output
+    }
+
+    async fn signs_of_life(&self) -> Infallible {
+        let began = Md5::digest(format!("{} {:?}", std::process::id(), Utc::now().timestamp_nanos_opt()));
+        let process: String = began.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        loop {
+            tokio::time::sleep(SIGN_OF_LIFE).await;
+            self.sign_of_life(&process).await;
+        }
+    }
+
+    /// One PUT per table and step of which a task is running.
+    async fn sign_of_life(&self, process: &str) {
+        let mut all: BTreeMap<String, (Arc<Now>, Vec<RunningTask>)> = BTreeMap::new();
+        for now in lock(&self.attempts.running).values() {
+            let place = now.job.ledger.layout().running(now.job.step, process);
+            let task = RunningTask {
+                group: now.job.group,
+                started_at: text(now.began),
+                rows: now.rows.load(Ordering::Relaxed),
+            };
+            all.entry(place.uri()).or_insert_with(|| (Arc::clone(now), Vec::new())).1.push(task);
+        }
+        for (now, tasks) in all.into_values() {
+            let Job { ledger, step, plan, .. } = &now.job;
+            let place = ledger.layout().running(*step, process);
+            self.attempts.remember(ledger, place);
+            let running = Running { plan: plan.clone(), at: text(Utc::now()), tasks };
+            trace::running(ledger, *step, process, running).await;
+        }
+    }
+}
+
+/// The snapshot file that an error or one of its causes names.
+fn file_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a str> {
+    let boxed = || error.downcast_ref::<Box<Error>>().map(AsRef::as_ref);
+    match error.downcast_ref::<Error>().or_else(boxed) {
+        Some(Error::Task { file: Some(file), .. } | Error::ReadSnapshotFile { uri: file, .. }) => Some(file),
+        _ => error.source().and_then(file_of),
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn text(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::config::{S3Settings, Variables, load};
+    use crate::pipeline::{Reporter, StatusReader};
+    use crate::session::{Engine, EngineOptions, Stores};
+    use crate::staging::plan::commit;
+
+    struct Silent;
+
+    impl Reporter for Silent {
+        fn on(&self, _: &Event<'_>) {}
+    }
+
+    async fn planned() -> (Arc<Pipeline>, Job) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("t.csv"), "a\n1\n").unwrap();
+        let config = "SET snaplake.database = 'd'; SET snaplake.snapshot_time = '2026-01-31T00:00:00Z';
+            SET snaplake.staging = 's3://b/staging'; SET snaplake.datalake = 's3://b/lake';
+            CREATE EXTERNAL TABLE snapshot.t STORED AS CSV LOCATION 't.csv';
+            CREATE TABLE lake.t AS SELECT a FROM snapshot.t;";
+        std::fs::write(folder.path().join("job.sql"), config).unwrap();
+        let project = load(&folder.path().join("job.sql"), &Variables::default()).unwrap();
+        let stores = Stores::new(S3Settings::default());
+        stores.insert("s3://b", Arc::new(InMemory::new()));
+        let pipeline = Pipeline::new(project, Engine::new(stores, EngineOptions::default()), Arc::new(Silent));
+        let plan = commit(pipeline.plan().await.unwrap().remove(0)).await.unwrap();
+        let job = Job {
+            ledger: plan.ledger,
+            table: "t".to_owned(),
+            plan: plan.details.id,
+            step: Step::StagingFileGroups,
+            group: 1,
+            has_failed: false,
+        };
+        (pipeline, job)
+    }
+
+    #[tokio::test]
+    async fn running_task_is_seen_with_its_rows_until_its_process_ends_well() {
+        let (pipeline, job) = planned().await;
+        let running = async || StatusReader::new(&pipeline).read().await.unwrap().remove(0).stage.running;
+        pipeline.sign_of_life("5f").await;
+        assert_eq!(running().await, [], "nothing runs");
+        let attempt = pipeline.attempt(job.clone());
+        attempt.on_rows()(40);
+        attempt.on_rows()(2);
+        let output = pipeline
+            .alive(async {
+                pipeline.sign_of_life("5f").await;
+                pipeline.sign_of_life("5f").await;
+                running().await
+            })
+            .await;
+        assert_eq!((output.len(), output[0].group, output[0].rows, output[0].is_alive), (1, 1, 42, true));
+        assert_eq!(running().await, [], "its sign of life stays");
+        drop(attempt);
+        pipeline.sign_of_life("5f").await;
+        assert_eq!(running().await, []);
+        assert_eq!(job.ledger.look(job.step).await.unwrap().running, []);
+    }
+}
