@@ -53,8 +53,9 @@ impl<'a> Properties<'a> {
     pub(super) fn own(&self, name: &str) -> Result<Option<&'a Placed>> {
         match self.literal(name) {
             Some(Property { value: Literal::One(value), .. }) => Ok(Some(value)),
-            Some(Property { key, value: Literal::Many(_) | Literal::Map(_) }) => {
-                let message = format!("{name} takes one value, not several");
+            Some(Property { key, value }) => {
+                let found = if matches!(value, Literal::Map(_)) { "a map" } else { "an array" };
+                let message = format!("{name} takes one value, not {found}");
                 Err(ConfigError::Syntax { message }.at(&key.at))
             }
             None => Ok(None),

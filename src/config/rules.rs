@@ -234,7 +234,7 @@ mod tests {
         a.sql:2:27: expected a quoted value, found 1 + 1
         a.sql:2:43: '1k' is not a value of row_count_min: expected a number of rows, such as 1
         a.sql:2:44: '-1' is not a value of row_count_min: expected a number of rows, such as 1
-        a.sql:2:27: row_count_min takes one value, not several
+        a.sql:2:27: row_count_min takes one value, not an array
         a.sql:2:51: '1.5' is not a value of max_filtered_fraction: expected a number from 0 to 1, such as 0.1
         a.sql:2:51: 'NaN' is not a value of max_filtered_fraction: expected a number from 0 to 1, such as 0.1
         a.sql:2:27: unknown property 'unique_keys'; did you mean 'unique_key'?

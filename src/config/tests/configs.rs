@@ -179,10 +179,10 @@ fn wrong_tables_are_told_at_their_place() {
     ]
     .map(|text| refused(text))
     .join("\n");
-    insta::assert_snapshot!(told, @r"
+    insta::assert_snapshot!(told, @r#"
     a.sql:5:3: unknown property 'partiitoned_by'; did you mean 'partitioned_by'?
     a.sql:5:12: 'ORC' is not a value of format: expected 'PARQUET', the one format that snaplake publishes
-    a.sql:5:3: format takes one value, not several
+    a.sql:5:3: format takes one value, not an array
     a.sql:5:23: property 'format' is defined twice; the first is at a.sql:5:3
     a.sql:5:3: 'bucketed_by' is not supported: snaplake partitions and sorts, it does not bucket; use partitioned_by and sorted_by
     a.sql:5:36: column 'a' is defined twice; the first is at a.sql:5:26
@@ -205,7 +205,7 @@ fn wrong_tables_are_told_at_their_place() {
     a.sql:5:1: lake.g would be published to s3://bucket/lake, which overlaps the location of lake.flights; give one another external_location
     a.sql:5:13: a view in another schema than audit is not supported here: write CREATE VIEW audit.name for an audit, or CREATE VIEW name for a helper
     a.sql:5:28: view 'v' is defined twice; the first is at a.sql:5:1
-    ");
+    "#);
 }
 
 #[test]
