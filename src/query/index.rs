@@ -14,9 +14,9 @@ use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::array::{
     Array, ArrayBuilder, ArrayRef, BooleanArray, BooleanBuilder, StringArray, StringBuilder, UInt32Array, UInt64Array,
-    UInt64Builder,
+    UInt64Builder, new_null_array,
 };
-use datafusion::arrow::compute::{cast, take};
+use datafusion::arrow::compute::{can_cast_types, cast, take};
 use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
@@ -249,6 +249,10 @@ fn typed(texts: &StringArray, data_type: &DataType) -> Result<ArrayRef> {
     if let DataType::Timestamp(unit, Some(_)) = data_type {
         // Written as of UTC.
         return Ok(cast(&cast(texts, &DataType::Timestamp(*unit, Some("+00:00".into())))?, data_type)?);
+    }
+    // Values with parts are in no range.
+    if !can_cast_types(texts.data_type(), data_type) {
+        return Ok(new_null_array(data_type, texts.len()));
     }
     Ok(cast(texts, data_type)?)
 }

@@ -6,9 +6,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, UInt64Array, new_null_array,
+};
 use datafusion::arrow::compute::{cast, filter, filter_record_batch, take};
-use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type, Schema};
 use datafusion::catalog::Session;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::tree_node::TreeNode;
@@ -98,11 +100,11 @@ impl Kept<'_> {
 
 impl PruningStatistics for Kept<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        Some(self.ranges(column)?.min)
+        Some(beside_zero(self.ranges(column)?.min, -1.0))
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        Some(self.ranges(column)?.max)
+        Some(beside_zero(self.ranges(column)?.max, 1.0))
     }
 
     fn num_containers(&self) -> usize {
@@ -121,6 +123,19 @@ impl PruningStatistics for Kept<'_> {
     fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         None
     }
+}
+
+/// Bounds that are a zero become a little wider: some of the engine's comparisons tell the two zeros apart, others do not.
+fn beside_zero(bounds: ArrayRef, sign: f32) -> ArrayRef {
+    if let Some(bounds) = bounds.as_primitive_opt::<Float64Type>() {
+        let beside = f64::MIN_POSITIVE.copysign(sign.into());
+        return Arc::new(bounds.unary::<_, Float64Type>(|bound| if bound == 0.0 { beside } else { bound }));
+    }
+    if let Some(bounds) = bounds.as_primitive_opt::<Float32Type>() {
+        let beside = f32::MIN_POSITIVE.copysign(sign);
+        return Arc::new(bounds.unary::<_, Float32Type>(|bound| if bound == 0.0 { beside } else { bound }));
+    }
+    if *bounds.data_type() == DataType::Float16 { new_null_array(&DataType::Float16, bounds.len()) } else { bounds }
 }
 
 #[cfg(test)]
