@@ -41,10 +41,12 @@
 //! group                 file groups of bounded size                                            (pure)
 //! staging               plan: the SELECT, checked, and its groups; run: one group becomes sorted staging files,
 //!                       cut into runs that fit in memory (sort), each in order (order, pure)
-//! compaction            plan: staging files of one partition (pure); run: they are merged (merge) into lake files, in
+//! compaction            plan: staging files of one partition (pure); run: their pages are copied (copy) into lake files where
+//!                       runs do not interleave, else they are merged (merge), in
 //!                       passes where memory is little
 //! lake                  what "published" means
-//! write                 the plan node that writes partitioned Parquet; its rows are the manifest's rows
+//! write                 the plan node that writes partitioned Parquet, its rows are the manifest's rows; or files made of
+//!                       staged pages (assemble)
 //! session               stores, memory, engine sessions
 //! config                SQL text to a checked project; every user error is born here, with its position
 //! manifest              the ledger: what is done is what manifests are committed

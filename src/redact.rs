@@ -132,7 +132,7 @@ fn redact_url(found: &Captures<'_>) -> String {
     let (scheme, rest) = (&found[1], &found[2]);
     let (rest, query) = match rest.split_once('?') {
         // A question mark alone is a pattern for one character.
-        Some((path, query)) if query.contains('=') => (path, format!("?{MASK}")),
+        Some((path, query)) if query.contains('=') || query == MASK => (path, format!("?{MASK}")),
         _ => (rest, String::new()),
     };
     let authority = rest.split('/').next().unwrap_or(rest);

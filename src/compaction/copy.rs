@@ -55,10 +55,14 @@ pub(super) async fn order(
         return Ok(None);
     }
     let Some((column, options, is_only)) = key.filter(|_| runs.len() > 1) else { return Ok(Some(runs.to_vec())) };
-    let footers: Vec<_> = runs.iter().map(|run| footer_without_pages(engine, run)).collect();
-    let footers: Vec<_> = stream::iter(footers).buffered(FOOTERS_AT_ONCE).try_collect().await?;
-    let ranges = footers.iter().map(|footer| KeyRange::of(footer, column)).collect::<Option<Vec<_>>>();
-    let order = ranges.and_then(|ranges| in_order(&ranges, options.descending, is_only));
+    let found: Vec<_> = runs.iter().map(|run| KeyRange::read(engine, run, column)).collect();
+    let mut found = stream::iter(found).buffered(FOOTERS_AT_ONCE);
+    let mut ranges = Vec::with_capacity(runs.len());
+    while let Some(range) = found.try_next().await? {
+        let Some(range) = range else { return Ok(None) };
+        ranges.push(range);
+    }
+    let order = in_order(&ranges, options.descending, is_only);
     Ok(order.map(|order| order.into_iter().map(|run| runs[run].clone()).collect()))
 }
 
@@ -71,6 +75,14 @@ struct KeyRange {
 }
 
 impl KeyRange {
+    /// By the footer, of which nothing else is kept.
+    async fn read(engine: &Engine, run: &FileEntry, name: &str) -> Result<Option<Self>> {
+        let location = Location::from_uri(&run.uri)?;
+        let store = engine.stores().open(&location).await?;
+        let file = footer(&store, &location, run, PageIndexPolicy::Skip).await?;
+        Ok(Self::of(&file, name))
+    }
+
     fn of(file: &ParquetMetaData, name: &str) -> Option<Self> {
         let schema = file.file_metadata().schema_descr();
         let leaf = schema.columns().iter().position(|column| column.path().parts() == [name])?;
@@ -213,12 +225,6 @@ impl<'a> Run<'a> {
         let bytes = self.store.get_range(&self.location.key()?, all.clone()).await;
         Ok(Part { start: all.start, bytes: bytes.map_err(|source| unread(self.entry, source))? })
     }
-}
-
-async fn footer_without_pages(engine: &Engine, run: &FileEntry) -> Result<Arc<ParquetMetaData>> {
-    let location = Location::from_uri(&run.uri)?;
-    let store = engine.stores().open(&location).await?;
-    footer(&store, &location, run, PageIndexPolicy::Skip).await
 }
 
 async fn footer(

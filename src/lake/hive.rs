@@ -3,7 +3,7 @@
 //! The mark is written last, after validation. Publishing into a folder with files of somebody else is refused: readers
 //! of the folder would see both. What a crashed run of ours left has names that this plan gives, and is overwritten.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -89,5 +89,24 @@ impl<'a> HiveLake<'a> {
                 Err(Error::ForeignFiles { table: table.to_owned(), location: location.to_string(), count, example })
             }
         }
+    }
+
+    /// Data files of the folder that are not among these URIs: how many, and one of them. One LIST.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn unlisted(&self, listed: &HashSet<&str>) -> Result<Option<(usize, String)>> {
+        let location = self.layout.lake();
+        let mut listing = self.store.list(Some(&location.key()?));
+        let mut found: Option<(usize, String)> = None;
+        while let Some(meta) = listing.try_next().await.map_err(|source| store_error("list", location, source))? {
+            let name = meta.location.filename().unwrap_or_default();
+            if !name.starts_with(['.', '_'])
+                && !listed.contains(location.with_key(meta.location.as_ref()).uri().as_str())
+            {
+                found.get_or_insert_with(|| (0, meta.location.to_string())).0 += 1;
+            }
+        }
+        Ok(found)
     }
 }

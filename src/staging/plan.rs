@@ -69,6 +69,9 @@ pub struct PlanDetails {
     pub file_group_size: String,
     /// Number of file groups.
     pub groups: usize,
+    /// Which way of packing files into groups made them: see [`PACKING`].
+    #[serde(default)]
+    pub packing: u32,
     /// Columns of the lake table with their types, for people.
     pub columns: Vec<(String, String)>,
     /// Columns of the lake table, exactly.
@@ -78,6 +81,10 @@ pub struct PlanDetails {
     /// Snapshot tables that every task reads whole, with their files.
     pub whole: Vec<(Source, Vec<FileEntry>)>,
 }
+
+/// Number of the way in which [`Groups`] packs files. A plan's groups are packed again by whoever works on it, so a change of
+/// that way is a new number: files must not be staged twice, nor be left out.
+pub const PACKING: u32 = 1;
 
 /// A snapshot table as it was planned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -280,6 +287,7 @@ impl<'a> Planner<'a> {
             id: String::new(),
             result: String::new(),
             run_bytes: self.engine.run_bytes(),
+            packing: PACKING,
             database: settings.database.clone(),
             schema: settings.schema.clone(),
             table: lake.name.clone(),
@@ -348,6 +356,9 @@ impl<'a> Planner<'a> {
         }
         if details.file_group_size != lake.file_group_size.to_string() {
             return Err(changed("file_group_size"));
+        }
+        if details.packing != PACKING {
+            return Err(changed("version of snaplake, which packs files into groups in another way,"));
         }
         let sources = details.whole.iter().map(|(source, _)| source).chain([&details.driving]);
         for source in sources {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Between "read" and "gave" stands the SELECT, which may filter or join: that difference is counted, not judged. All
-//! others must be zero. Where tasks were told to, they kept checksums of what they gave and wrote: these must agree too, and
+//! others must be zero, and the lake's folder has no file besides. Where tasks were told to, they kept checksums of what they gave and wrote: these must agree too, and
 //! a deep validation compares them with what is in the files now ([`deep`]). The result is kept as `validation.json`; a
 //! difference is an error, and the mark of a complete table is not put, or taken away. A store that cannot be asked is an
 //! error too, but says nothing about the lake.
@@ -128,7 +128,7 @@ pub(crate) struct Proof<'a> {
 pub(crate) async fn validate(proof: Proof<'_>) -> Result<Validation> {
     let (ledger, table) = (proof.ledger, proof.lake.name.as_str());
     let mark = HiveLake::open(proof.engine.stores(), ledger.layout()).await?;
-    let validation = compare(proof).await?;
+    let validation = compare(proof, &mark).await?;
     let text = serde_json::to_vec_pretty(&validation).map_err(|source| Error::DecodeManifest {
         uri: ledger.layout().validation().to_string(),
         source: source.into(),
@@ -143,7 +143,7 @@ pub(crate) async fn validate(proof: Proof<'_>) -> Result<Validation> {
     }
 }
 
-async fn compare(proof: Proof<'_>) -> Result<Validation> {
+async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Validation> {
     let Proof { engine, lake: LakeTable { name: table, .. }, ledger, deep } = proof;
     let layout = ledger.layout();
     let plan = ledger.read::<PlanDetails>(&layout.snapshot_manifest()).await?;
@@ -226,6 +226,13 @@ async fn compare(proof: Proof<'_>) -> Result<Validation> {
     }
     let footers = footers(engine, &files, &mut differences).await?;
     differences.compare("rows of lake files", lake.rows.unwrap_or(0), "rows in their footers", footers);
+    let listed = files.iter().map(|file| &*file.uri).collect();
+    if let Some((count, example)) = published_to.unlisted(&listed).await? {
+        differences.0.push(format!(
+            "{count} files in the lake's folder that no manifest lists, whose rows readers see too, such as {example}; \
+             `snaplake clean --remove` removes those that this table has written"
+        ));
+    }
     if deep {
         if without_sums > 0 {
             return Err(Error::NoChecksums { table: table.clone(), tasks: without_sums });

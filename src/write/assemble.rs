@@ -36,8 +36,8 @@ use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::manifest::statistics::encode_ranges;
 
-/// A dictionary that is larger costs more than it saves: the Parquet writer's own default.
-const DICTIONARY_BYTES: usize = 1 << 20;
+/// A dictionary that is larger costs more than it saves. Those of staged row groups have up to 1 MiB.
+const DICTIONARY_BYTES: usize = 8 << 20;
 
 /// A staged row group, and the bytes of its file that hold it.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Smallest and largest value of a column chunk that is made of several, from what each of them says.
 //!
 //! Values are compared in the order of their Parquet type (<https://github.com/apache/parquet-format>, `ColumnOrder`). For types
-//! without one (INT96), and where a part says nothing of its values, nothing is said of the whole.
+//! without one (INT96, intervals), and where a part says nothing of its values, nothing is said of the whole.
 
 use std::cmp::Ordering;
 
@@ -13,7 +13,11 @@ use datafusion::parquet::schema::types::ColumnDescriptor;
 
 /// Compares two values, stored PLAIN but for the length of texts; `None` where there is no order.
 pub(crate) fn compare(column: &ColumnDescriptor, one: &[u8], other: &[u8]) -> Option<Ordering> {
-    let signed = column.sort_order() == SortOrder::SIGNED;
+    let signed = match column.sort_order() {
+        SortOrder::SIGNED => true,
+        SortOrder::UNSIGNED => false,
+        _ => return None,
+    };
     match column.physical_type() {
         Type::BOOLEAN => Some(one.first()?.cmp(other.first()?)),
         Type::INT32 if signed => Some(i32::from_le_bytes(*exact(one)?).cmp(&i32::from_le_bytes(*exact(other)?))),

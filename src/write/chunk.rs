@@ -135,14 +135,19 @@ impl Chunk {
     /// For damaged chunks.
     pub(super) fn add(&mut self, staged: Staged<'_>) -> Result<()> {
         let metadata = staged.metadata;
+        if *metadata.column_descr() != *self.column {
+            return Err(ParquetError::General(format!("a staging file has another column '{}'", self.column.path())));
+        }
         for encoding in metadata.encodings() {
             if !self.encodings.contains(&encoding) {
                 self.encodings.push(encoding);
             }
         }
         self.bounds.add(&self.column, metadata.statistics(), metadata.num_values());
-        let pages = self.page_bounds.take().zip(of_pages(staged.index));
-        self.page_bounds = pages.map(|(all, part)| [all, part].concat());
+        match (&mut self.page_bounds, of_pages(staged.index)) {
+            (Some(all), Some(part)) => all.extend(part),
+            (all, _) => *all = None,
+        }
         if metadata.dictionary_page_offset().is_none() && metadata.compression_codec() == self.codec.name() {
             self.copy(staged)?;
         } else {
@@ -157,8 +162,13 @@ impl Chunk {
         let metadata = staged.metadata;
         let (start, length) = metadata.byte_range();
         let length = usize::try_from(length).map_err(|error| ParquetError::External(error.into()))?;
-        self.pieces.push(staged.part.get_bytes(start, length)?);
         let locations = staged.pages.page_locations();
+        if locations.iter().map(|page| i64::from(page.compressed_page_size)).sum::<i64>() != metadata.compressed_size()
+        {
+            return Err(ParquetError::General("pages of a staging file are not its column chunk".to_owned()));
+        }
+        // A copy: a slice would keep the whole part in memory until the row group ends.
+        self.pieces.push(Bytes::copy_from_slice(&staged.part.get_bytes(start, length)?));
         for (page, location) in locations.iter().enumerate() {
             self.place(location.compressed_page_size.into(), rows_of(staged, page));
         }
@@ -185,9 +195,9 @@ impl Chunk {
                     let dictionary = self.dictionary.get_or_insert_default();
                     numbers = dictionary.add(buf, *num_values, self.column.physical_type())?;
                 }
-                Page::DataPage { buf, .. } => {
+                Page::DataPage { buf, num_values, .. } => {
                     let is_index = matches!(encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY);
-                    let body = if is_index { self.renumber(buf, &numbers)? } else { buf.to_vec() };
+                    let body = if is_index { self.renumber(buf, *num_values, &numbers)? } else { buf.to_vec() };
                     let length = body.len();
                     *buf = self.codec.compress(body)?.into();
                     let (bytes, uncompressed) = serialize(CompressedPage::new(page, length))?;
@@ -205,11 +215,8 @@ impl Chunk {
         Ok(())
     }
 
-    /// A data page with the numbers that its entries have in the whole dictionary.
-    fn renumber(&self, page: &[u8], numbers: &[u32]) -> Result<Vec<u8>> {
-        if numbers.iter().zip(0..).all(|(number, index)| *number == index) {
-            return Ok(page.to_vec());
-        }
+    /// A data page of so many values with the numbers that its entries have in the whole dictionary.
+    fn renumber(&self, page: &[u8], most_values: u32, numbers: &[u32]) -> Result<Vec<u8>> {
         let mut rest = page;
         for level in [self.column.max_rep_level(), self.column.max_def_level()] {
             if level > 0 {
@@ -221,10 +228,19 @@ impl Chunk {
         let mut renumbered = page[..page.len() - rest.len()].to_vec();
         let (width, indices) = rest.split_first().ok_or_else(cut)?;
         let mut values = Vec::new();
-        indices::decode(indices, *width, &mut values)?;
+        indices::decode(indices, *width, most_values, &mut values)?;
+        // What fills up the last group is 0 too, and there may be no entry.
+        if values
+            .iter()
+            .any(|value| *value != 0 && usize::try_from(*value).map_or(true, |index| index >= numbers.len()))
+        {
+            return Err(cut());
+        }
+        if numbers.iter().zip(0..).all(|(number, index)| *number == index) {
+            return Ok(page.to_vec());
+        }
         for value in &mut values {
-            let index = usize::try_from(*value).unwrap_or(usize::MAX);
-            *value = *numbers.get(index).ok_or_else(cut)?;
+            *value = numbers.get(*value as usize).copied().unwrap_or(0);
         }
         let width = indices::width_of(self.dictionary.as_ref().map_or(0, Dictionary::len));
         renumbered.push(width);

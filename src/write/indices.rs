@@ -14,38 +14,39 @@ use datafusion::parquet::errors::{ParquetError, Result};
 /// Values per bit-packed group; a run of one value is at least as long.
 const GROUP: usize = 8;
 
-/// Appends all values of `data` to `values`.
+/// Appends all values of `data` to `values`, of which there are at most so many and what fills up a group.
 ///
 /// # Errors
-/// When `data` ends within a run or `width` is over 32.
-pub(super) fn decode(mut data: &[u8], width: u8, values: &mut Vec<u32>) -> Result<()> {
+/// When `data` ends within a run, has more values or `width` is over 32.
+pub(super) fn decode(mut data: &[u8], width: u8, most: u32, values: &mut Vec<u32>) -> Result<()> {
     let width = usize::from(width);
     if width > 32 {
         return Err(ParquetError::General(format!("indices of {width} bits")));
     }
+    let most = usize::try_from(most).unwrap_or(usize::MAX).saturating_add(GROUP - 1);
+    let before = values.len();
     while !data.is_empty() {
         let header = varint(&mut data)?;
+        let is_packed = header & 1 == 1;
         let count = usize::try_from(header >> 1).unwrap_or(usize::MAX);
-        if header & 1 == 1 {
-            let bytes = count.checked_mul(width).ok_or_else(cut)?;
-            for group in take(&mut data, bytes)?.chunks_exact(width.max(1)) {
+        let of_run = count.saturating_mul(if is_packed { GROUP } else { 1 });
+        // A damaged page must not ask for all memory.
+        if of_run > most - (values.len() - before) {
+            return Err(cut());
+        }
+        if is_packed && width > 0 {
+            for group in take(&mut data, count * width)?.chunks_exact(width) {
                 unpack(group, width, values);
-            }
-            if width == 0 {
-                values.resize(values.len() + count.min(MOST_VALUES) * GROUP, 0);
             }
         } else {
             let mut bytes = [0; 4];
-            let length = width.div_ceil(8);
+            let length = if is_packed { 0 } else { width.div_ceil(8) };
             bytes[..length].copy_from_slice(take(&mut data, length)?);
-            values.resize(values.len() + count.min(MOST_VALUES), u32::from_le_bytes(bytes));
+            values.resize(values.len() + of_run, u32::from_le_bytes(bytes));
         }
     }
     Ok(())
 }
-
-/// No page has more: a damaged one must not ask for all memory.
-const MOST_VALUES: usize = 1 << 24;
 
 /// Appends `values`, none of which needs more than `width` bits, to `data`.
 pub(super) fn encode(values: &[u32], width: u8, data: &mut Vec<u8>) {
@@ -171,7 +172,7 @@ mod tests {
         encode(&[0, 1, 2, 3, 0, 1, 2, 3], 2, &mut data);
         assert_eq!(data, [18, 3, 3, 0b1110_0100, 0b1110_0100]);
         let mut values = Vec::new();
-        decode(&data, 2, &mut values).unwrap();
+        decode(&data, 2, 17, &mut values).unwrap();
         assert_eq!(values, [vec![3; 9], vec![0, 1, 2, 3, 0, 1, 2, 3]].concat());
     }
 
@@ -183,9 +184,10 @@ mod tests {
     #[test]
     fn data_that_end_within_a_run_are_an_error() {
         for data in [&[3u8, 1][..], &[4], &[0x80], &[0xff; 11], &[0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]] {
-            assert!(decode(data, 9, &mut Vec::new()).is_err(), "{data:?}");
+            assert!(decode(data, 9, 1000, &mut Vec::new()).is_err(), "{data:?}");
         }
-        assert!(decode(&[2, 0, 0, 0, 0, 0], 33, &mut Vec::new()).is_err());
+        assert!(decode(&[2, 0, 0, 0, 0, 0], 33, 1000, &mut Vec::new()).is_err());
+        assert!(decode(&[40, 1], 8, 12, &mut Vec::new()).is_err());
     }
 
     proptest! {
@@ -199,7 +201,7 @@ mod tests {
             let values: Vec<u32> = runs.iter().flat_map(|&(value, times)| vec![value & mask; times]).collect();
             let (mut data, mut decoded) = (Vec::new(), Vec::new());
             encode(&values, width, &mut data);
-            decode(&data, width, &mut decoded).unwrap();
+            decode(&data, width, u32::try_from(values.len()).unwrap(), &mut decoded).unwrap();
             prop_assert!(decoded.len() - values.len() < GROUP);
             prop_assert!(decoded[values.len()..].iter().all(|value| *value == 0));
             prop_assert_eq!(&decoded[..values.len()], values);
@@ -208,7 +210,7 @@ mod tests {
         /// No data make it panic.
         #[test]
         fn any_data_are_decoded_or_refused(width in 0u8..40, data in prop::collection::vec(any::<u8>(), 0..20)) {
-            let _ = decode(&data, width, &mut Vec::new());
+            let _ = decode(&data, width, 1000, &mut Vec::new());
         }
     }
 }

@@ -17,6 +17,9 @@ pub(super) const ROW_GROUP_BYTES: u64 = 64 << 20;
 /// Target size from which on staged row groups are small enough to deal files out evenly.
 const COPIED_TARGET_BYTES: u64 = 8 * STAGING_ROW_GROUP_BYTES;
 
+/// Columns up to which a staged row group has pages that are worth copying: of 32 KiB and more.
+const COPIED_COLUMNS: usize = 128;
+
 /// Sort keys within a partition: its partition columns are constant and not in the files.
 pub(crate) fn sort_keys(lake: &LakeTable) -> Vec<&SortKey> {
     let is_partition = |key: &SortKey| lake.partitioned_by.iter().any(|(name, _)| *name == key.column);
@@ -57,12 +60,14 @@ pub(crate) fn published_properties(lake: &LakeTable, schema: &Schema) -> Result<
         .build())
 }
 
-/// Writer properties of lake files that are made of staged pages; `None` if a table's files are too small for that.
+/// Writer properties of lake files that are made of staged pages; `None` if a table's files are too small for that, or its rows
+/// too wide.
 ///
 /// # Errors
 /// [`Error::Parquet`] for a type that Parquet does not have.
 pub(crate) fn copied_properties(lake: &LakeTable, schema: &Schema) -> Result<Option<WriterProperties>> {
-    (lake.target_file_size >= COPIED_TARGET_BYTES).then(|| published_properties(lake, schema)).transpose()
+    let fits = lake.target_file_size >= COPIED_TARGET_BYTES && schema.flattened_fields().len() <= COPIED_COLUMNS;
+    fits.then(|| published_properties(lake, schema)).transpose()
 }
 
 /// Encoding of a table's staging files.

@@ -120,3 +120,18 @@ fn checksums_do_not_depend_on_groups_runs_and_sizes() {
     assert!(one["note"].as_str().is_some_and(|sum| sum.len() == 16), "{one}");
     assert_eq!(one, other);
 }
+
+#[test]
+fn file_that_no_manifest_lists_is_a_difference_until_clean_removes_it() {
+    let work = job("count");
+    // Left by a task that wrote more files, of staging files that are gone.
+    let file = lake_file(&work, "day=2026-01-02");
+    let left = file.to_str().unwrap().replace("-0000.parquet", "-0001.parquet");
+    std::fs::copy(&file, &left).unwrap();
+    work.snaplake(&["validate"]).failed(3, &["1 files in the lake's folder that no manifest lists", "clean --remove"]);
+    assert!(!is_marked(&work));
+    work.snaplake(&["clean", "--remove", "--older-than", "0s"]).ok();
+    work.snaplake(&["validate"]).ok();
+    assert!(is_marked(&work));
+    assert!(file.exists());
+}
