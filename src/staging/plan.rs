@@ -358,7 +358,7 @@ impl<'a> Planner<'a> {
             return Err(changed("file_group_size"));
         }
         if details.packing != PACKING {
-            return Err(changed("version of snaplake, which packs files into groups in another way,"));
+            return Err(changed("version of snaplake, which has another way of packing files into groups"));
         }
         let sources = details.whole.iter().map(|(source, _)| source).chain([&details.driving]);
         for source in sources {

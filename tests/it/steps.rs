@@ -135,6 +135,23 @@ fn lost_staging_summary_is_staged_again_and_the_lake_is_the_same() {
 }
 
 #[test]
+fn plan_whose_groups_were_packed_in_another_way_is_not_gone_on_with() {
+    let work = Work::events(6, 30);
+    work.snaplake(&["stage"]).ok();
+    let summary = "out/staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/manifests/manifest-summary.json";
+    let text = std::fs::read_to_string(work.path(summary)).unwrap();
+    let (before, after) = text.split_once("\"packing\"").unwrap();
+    // As a version wrote it that did not say how it packs.
+    let (_, after) = after.split_once(',').unwrap();
+    work.write(summary, &format!("{before}{after}"));
+    for arguments in [&["run"][..], &["publish"], &["stage", "--table", "events", "--group", "1"]] {
+        work.snaplake(arguments).failed(1, &["another version of snaplake", "--replan"]);
+    }
+    assert!(work.files("out/lake").is_empty());
+    work.snaplake(&["run", "--replan"]).ok();
+}
+
+#[test]
 fn staging_file_that_no_summary_lists_is_not_data() {
     let work = Work::events(3, 30);
     let expected = expected_lake(&work);
