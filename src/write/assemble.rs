@@ -423,10 +423,19 @@ mod tests {
         footer(&writer.into_inner().unwrap().into())
     }
 
+    /// First row and smallest id of each page; ids count rows.
+    fn ids_of_pages(footer: &ParquetMetaData) -> Vec<(i64, i64)> {
+        let bounds = crate::write::bounds::of_pages(&footer.column_index().unwrap()[0][0]).unwrap();
+        let ids = bounds.into_iter().map(|page| i64::from_le_bytes(page.0.unwrap().0.try_into().unwrap()));
+        let pages = footer.offset_index().unwrap()[0][0].page_locations();
+        pages.iter().map(|page| page.first_row_index).zip(ids).collect()
+    }
+
     #[tokio::test]
     async fn pages_of_all_kinds_are_copied_and_statistics_are_those_of_all_rows() {
         // The second part has other entries in its dictionaries, the third is encoded here, the fourth has no dictionary.
-        let parts = [batch(0, 900, 40), batch(900, 2000, 300), batch(2900, 700, 40), batch(3600, 3000, 1 << 20)];
+        // It has several pages in a row group.
+        let parts = [batch(0, 900, 40), batch(900, 2000, 300), batch(2900, 700, 40), batch(3600, 40_000, 1 << 20)];
         let all = concat_batches(&parts[0].schema(), &parts).unwrap();
         let groups = [
             staged(&parts[0], COPIED_ROWS),
@@ -439,7 +448,7 @@ mod tests {
         assert_eq!(read(&files[0]), all);
         let (footer, expected) = (footer(&files[0]), expected_footer(&all));
         let (group, expected): (&RowGroupMetaData, _) = (footer.row_group(0), expected.row_group(0));
-        assert_eq!((footer.num_row_groups(), group.num_rows()), (1, 6600));
+        assert_eq!((footer.num_row_groups(), group.num_rows()), (1, 43_600));
         for (copied, written) in group.columns().iter().zip(expected.columns()) {
             let path = copied.column_path();
             assert_eq!(copied.statistics(), written.statistics(), "{path}");
@@ -447,6 +456,8 @@ mod tests {
             assert_eq!(copied.compression_codec(), written.compression_codec(), "{path}");
             assert!(copied.offset_index_offset().is_some(), "{path}");
         }
+        assert!(ids_of_pages(&footer).iter().all(|(first_row, id)| first_row == id));
+        assert!(ids_of_pages(&footer).len() > 2 * 4);
         let text = group.columns().iter().find(|column| column.column_path().string() == "text").unwrap();
         assert!(text.dictionary_page_offset().is_some());
     }
@@ -502,13 +513,7 @@ mod tests {
             let files = runtime.block_on(assembled(&all, groups, u64::MAX));
             prop_assert_eq!(&read(&files[0]), &all);
             let footer = footer(&files[0]);
-            let (index, pages) = (&footer.column_index().unwrap()[0][0], &footer.offset_index().unwrap()[0][0]);
-            let bounds = super::super::bounds::of_pages(index).unwrap();
-            for (bounds, page) in bounds.iter().zip(pages.page_locations()) {
-                // Ids count rows.
-                let (min, _) = bounds.0.as_ref().unwrap();
-                prop_assert_eq!(i64::from_le_bytes(min.as_slice().try_into().unwrap()), page.first_row_index);
-            }
+            prop_assert!(ids_of_pages(&footer).iter().all(|(first_row, id)| first_row == id));
         }
     }
 }
