@@ -4,7 +4,7 @@
     two_at_once.py --snaplake PATH --bucket NAME [--config FILE] [--rounds 20] [--at-once 2]
 
 The server and its keys come from the environment (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, ...). A round, below a prefix of its own:
-the same stage task and then the same publish task in all processes, then whole runs in all. All must end well, and the lake must
+the same stage task, the audits and the same publish task in all processes, then whole runs in all. All must end well, and the lake must
 be that of an undisturbed run, byte for byte, with one file per name. Exit code 1: something differs.
 """
 
@@ -18,7 +18,13 @@ from pathlib import Path
 import boto3
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TASKS = [["stage", "--table", "flights", "--group", "1"], ["stage"], ["publish", "--table", "flights", "--group", "3"], ["run"]]
+TASKS = [
+    ["stage", "--table", "flights", "--group", "1"],
+    ["stage"],
+    ["audit"],
+    ["publish", "--table", "flights", "--group", "3"],
+    ["run"],
+]
 
 
 class Rounds:
