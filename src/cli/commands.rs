@@ -1,0 +1,151 @@
+//! One short function per subcommand: arguments become options, the library does the work, the report shows what came of it.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::arguments::{Command, InitArguments, Query, Task};
+use crate::clean::{CleanOptions, clean};
+use crate::config::{Variables, load};
+use crate::diff::{DiffOptions, diff};
+use crate::error::{Error, Result};
+use crate::init::{InitOptions, init};
+use crate::layout::Step;
+use crate::pipeline::{Pipeline, StatusReader, TaskSpec};
+use crate::query::QuerySession;
+use crate::replan::replan;
+use crate::report::{Report, RowOptions};
+use crate::session::{Engine, EngineOptions, Stores};
+use crate::write::unwrap_engine;
+
+/// How often a watch looks.
+const WATCH_TIME: Duration = Duration::from_secs(2);
+
+/// Runs a subcommand; its result goes to the report.
+pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
+    if let Command::Init(arguments) = command {
+        return init_config(arguments, report).await;
+    }
+    let Some(options) = command.options() else { return Ok(()) };
+    let variables = Variables { named: options.variables.iter().cloned().collect(), ..Variables::default() };
+    let mut project = load(&options.config, &variables)?;
+    if !options.tables.is_empty() {
+        project.select_tables(&options.tables)?;
+    }
+    let engine_options =
+        EngineOptions { memory_limit: options.memory_limit, threads: options.threads.map(usize::from) };
+    let engine = Engine::new(Stores::new(project.settings.s3.clone()), engine_options);
+    let pipeline = Pipeline::new(project, engine, Arc::clone(report) as _);
+    let requests = || pipeline.engine().stores().requests();
+    match command {
+        Command::Plan { explain, .. } => plan(&pipeline, report, &options.config, *explain).await,
+        Command::Stage { task: Task { group: Some(group) }, .. } => {
+            one_task(&pipeline, report, Step::StagingFileGroups, *group).await
+        }
+        Command::Publish { task: Task { group: Some(group) }, .. } => {
+            one_task(&pipeline, report, Step::DatalakeFileGroups, *group).await
+        }
+        Command::Stage { .. } => {
+            pipeline.stage().await?;
+            report.statuses(&pipeline.status().await?);
+            Ok(())
+        }
+        Command::Audit { .. } => pipeline.audit().await.map(|verdicts| report.audits(&verdicts)),
+        Command::Publish { .. } => pipeline.publish().await.map(|tables| report.tables(&tables, &requests())),
+        Command::Run { replan: is_new, .. } => {
+            if *is_new {
+                replan(&pipeline).await?;
+            }
+            pipeline.run().await.map(|tables| report.tables(&tables, &requests()))
+        }
+        Command::Status { watch, .. } => status(&pipeline, report, *watch).await,
+        Command::Diff { against, key, samples, .. } => {
+            let options = DiffOptions { against: against.clone(), key: key.clone(), samples: *samples };
+            Box::pin(diff(&pipeline, &options)).await.map(|diffs| report.diffs(&diffs, against))
+        }
+        Command::Validate { deep, .. } => {
+            pipeline.validate(*deep).await.map(|tables| report.validations(&tables, &requests()))
+        }
+        Command::Clean { remove, staging, older_than, .. } => {
+            let options = CleanOptions { remove: *remove, staging: *staging, older_than: *older_than };
+            clean(&pipeline, options).await.map(|garbage| report.garbage(&garbage, options.remove))
+        }
+        Command::Query { query: options, .. } => query(&pipeline, report, options).await,
+        Command::Init(_) | Command::Completions { .. } => Ok(()),
+    }
+}
+
+async fn init_config(arguments: &InitArguments, report: &Arc<Report>) -> Result<()> {
+    let engine = Arc::new(Engine::new(Stores::default(), EngineOptions::default()));
+    let options = InitOptions {
+        location: arguments.location.clone(),
+        output: arguments.output.clone(),
+        database: arguments.database.clone(),
+        schema: arguments.schema.clone(),
+        snapshot_time: arguments.snapshot_time.clone(),
+        force: arguments.force,
+    };
+    let found = Box::pin(init(&engine, &options)).await?;
+    report.initialized(&found, &engine.stores().requests());
+    Ok(())
+}
+
+async fn plan(pipeline: &Arc<Pipeline>, report: &Report, config: &Path, explain: bool) -> Result<()> {
+    let plans = pipeline.plan().await?;
+    let mut views = Vec::new();
+    for plan in &plans {
+        views.push(pipeline.plan_view(plan, explain).await?);
+    }
+    report.plans(&views, config);
+    Ok(())
+}
+
+async fn status(pipeline: &Arc<Pipeline>, report: &Report, watch: bool) -> Result<()> {
+    let mut reader = StatusReader::new(pipeline);
+    if !watch {
+        report.statuses(&reader.read().await?);
+        return Ok(());
+    }
+    let mut watch = report.watch();
+    loop {
+        let statuses = reader.read().await?;
+        if !report.watched(&mut watch, &statuses) || statuses.iter().all(|status| status.complete) {
+            return Ok(());
+        }
+        tokio::time::sleep(WATCH_TIME).await;
+    }
+}
+
+async fn one_task(pipeline: &Arc<Pipeline>, report: &Report, step: Step, group: usize) -> Result<()> {
+    let [lake] = pipeline.project().lakes.as_slice() else {
+        return Err(Error::GroupNeedsTable { count: pipeline.project().lakes.len() });
+    };
+    let spec = TaskSpec { table: lake.name.clone(), step, group };
+    let is_new = pipeline.run_task(&spec).await?;
+    report.task(&spec, is_new);
+    Ok(())
+}
+
+async fn query(pipeline: &Arc<Pipeline>, report: &Report, query: &Query) -> Result<()> {
+    let options = RowOptions { format: query.format, output: query.output.clone(), max_rows: query.maxrows };
+    let is_input = query.file.as_ref().is_some_and(|file| file.as_os_str() == "-");
+    let sql = match &query.file {
+        _ if !query.commands.is_empty() => Some(query.commands.join(";\n")),
+        Some(file) if !is_input => Some(read_sql(&file.display().to_string(), || std::fs::read_to_string(file))?),
+        None if std::io::stdin().is_terminal() => None,
+        _ => Some(read_sql("standard input", || std::io::read_to_string(std::io::stdin()))?),
+    };
+    let Some(sql) = sql else {
+        let session = QuerySession::open(pipeline).await?;
+        return report.shell(&session, &options).await;
+    };
+    // Mistakes are told before anything is looked up.
+    let statements = QuerySession::parse(&sql).map_err(unwrap_engine)?;
+    let session = QuerySession::open(pipeline).await?;
+    report.query(&session, statements, &options).await
+}
+
+fn read_sql(name: &str, read: impl FnOnce() -> std::io::Result<String>) -> Result<String> {
+    read().map_err(|source| Error::Io { action: format!("reading {name}"), source })
+}

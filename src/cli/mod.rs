@@ -1,0 +1,88 @@
+//! The command line: what can be typed (arguments, with their values and help), and one short function per subcommand
+//! (commands). Here is what is around them: threads, signals, the exit code.
+//!
+//! Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 4 an audit failed, 130 interrupted (143 by
+//! SIGTERM).
+
+mod arguments;
+mod commands;
+mod help;
+mod values;
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser};
+
+use self::arguments::{Cli, Command};
+use crate::error::{Error, caught};
+use crate::report::{Report, Verbosity};
+use crate::write::uploads_ended;
+
+/// How long a stopped run waits until the store has forgotten its unfinished uploads.
+const ABORT_TIME: Duration = Duration::from_secs(10);
+
+/// The signal that asks the process to end, when it comes.
+async fn interrupted() -> &'static str {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        return tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = tokio::signal::ctrl_c() => "SIGINT",
+        };
+    }
+    let _ = tokio::signal::ctrl_c().await;
+    "SIGINT"
+}
+
+/// Threads that wait for local files. Each keeps memory of what it read, so a hundred of them, which the runtime would
+/// start for a hundred runs, need more of it than the runs; more than a few per core do not make a disk faster.
+fn blocking_threads() -> usize {
+    4 + 2 * std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// Runs the program with these arguments, the first of which is its name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return Report::usage(&error),
+    };
+    let Some(talk) = cli.command.talk() else { return completions(&cli.command) };
+    let verbosity = Verbosity { quiet: talk.quiet, verbose: talk.verbose, log: talk.log_format };
+    let report = Report::new(verbosity, cli.command.format());
+    // Each panic becomes an error with a place; its own words are those of a defect, and are for logs.
+    std::panic::set_hook(Box::new(|panic| tracing::debug!(%panic)));
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(blocking_threads()).build()
+        {
+            Ok(runtime) => runtime,
+            Err(source) => {
+                return report.failed(&Error::Io { action: "starting threads".to_owned(), source }, None);
+            }
+        };
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = Box::pin(caught(commands::run(&cli.command, &report))) => result,
+            signal = interrupted() => Err(Error::Interrupted { signal }),
+        }
+    });
+    if matches!(result, Err(Error::Interrupted { .. })) && !runtime.block_on(uploads_ended(ABORT_TIME)) {
+        tracing::warn!("some multipart uploads could not be aborted in time; a lifecycle rule of the bucket ends them");
+    }
+    // Threads that still decode or compress are of no use to anybody now.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report.failed(&error, cli.command.goes_on().then_some(&arguments)),
+    }
+}
+
+fn completions(command: &Command) -> ExitCode {
+    if let Command::Completions { shell } = command {
+        Report::completions(*shell, &mut Cli::command());
+    }
+    ExitCode::SUCCESS
+}
