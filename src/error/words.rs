@@ -1,0 +1,63 @@
+//! Parts of messages that depend on what is known.
+
+use crate::verdict::Verdict;
+
+pub(super) fn in_partition(partition: &Option<String>) -> String {
+    partition.as_ref().map(|partition| format!(" ({partition})")).unwrap_or_default()
+}
+
+pub(super) fn at_file(file: &Option<String>) -> String {
+    file.as_ref().map(|file| format!(" at {file}")).unwrap_or_default()
+}
+
+pub(super) fn audits_failed(verdicts: &[Verdict]) -> String {
+    let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.passed()).collect();
+    let found = failed.iter().map(|verdict| {
+        let rows = if verdict.rows == 1 { "row" } else { "rows" };
+        format!("{} found {} {rows}", verdict.audit, verdict.rows)
+    });
+    let found = found.collect::<Vec<_>>().join(", ");
+    format!("{} of {} audits failed, so nothing was published: {found}", failed.len(), verdicts.len())
+}
+
+/// What the user can do about a store's answer; empty when the source says enough.
+pub(super) fn store_hint(source: &object_store::Error) -> &'static str {
+    match source {
+        other if other.to_string().contains("NoSuchBucket") => ": the bucket does not exist",
+        object_store::Error::NotFound { .. } => ": it does not exist",
+        object_store::Error::Precondition { .. } => {
+            ": it was changed after it was planned; plan anew with `snaplake run --replan` while nothing is published, \
+             or set a new snaplake.snapshot_time"
+        }
+        object_store::Error::PermissionDenied { .. } => ": the credentials do not allow it",
+        object_store::Error::Unauthenticated { .. } => ": the credentials are missing or wrong",
+        _ => "",
+    }
+}
+
+pub(super) fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
+}
+
+/// The known name nearest to what the user wrote, unless it is too far off to be a typing error.
+#[must_use]
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let written = written.to_lowercase();
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&written, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= 1 + name.chars().count().max(written.chars().count()) / 3)
+        .min_by_key(|(distance, name)| (*distance, name.len()))
+        .map(|(_, name)| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_finds_a_transposition_and_ignores_strangers() {
+        assert_eq!(nearest("partiitoned_by", ["sorted_by", "partitioned_by"]), Some("partitioned_by".into()));
+        assert_eq!(nearest("zzz", ["sorted_by", "partitioned_by"]), None);
+    }
+}
