@@ -33,7 +33,7 @@
 //! clean, replan         files that no manifest lists; new plans for what is not published yet
 //! diff                  what changed between two snapshots
 //! init                  an unknown location looked at, and a config for it proposed; pure but for survey, sample, schema,
-//!                       folder, trial and files
+//!                       folder, draft, trial and files
 //! bench, fuzz           what the micro benches and the fuzz targets call; only with the features of these names
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
 //! audit                 queries over what is staged that must return no rows, or nothing is published

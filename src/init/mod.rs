@@ -2,25 +2,29 @@
 //!
 //! ```text
 //! LOCATION -> survey   one listing (tally), metadata (exports), a bounded part of the files (sample, content, dialect)
-//!          -> folder   which files are one table, its columns (schema, dynamo), a trial of its SELECT (trial, profile)
+//!          -> folder   which files are one table (form)
+//!          -> draft    its columns (columns, schema, dynamo), from a trial of its SELECT (trial, profile)
 //!          -> propose  partitions and order
 //!          -> locate   a LOCATION that means these files only
 //!          -> render   SQL with the reasons as comments
 //!          -> files    all files or none
 //! ```
 //!
-//! `survey`, `sample`, `schema`, `folder`, `trial` and `files` do I/O; all else is pure, and the same facts give the
+//! `survey`, `sample`, `schema`, `folder`, `draft`, `trial` and `files` do I/O; all else is pure, and the same facts give the
 //! same bytes. It proposes and does not decide: whatever people know better they change in the files. A snapshot is
 //! never written to. Files that cannot be used are listed with the reason, and do not keep others from being found; it
 //! fails when no table is found, when the store does, and when files are in the way.
 
+mod columns;
 mod content;
 mod dialect;
+mod draft;
 mod dynamo;
 mod exports;
 mod facts;
 mod files;
 mod folder;
+mod form;
 mod locate;
 mod names;
 mod profile;

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use super::columns::{columns_as_they_are, improve};
 use super::exports::{Described, RdsTable, describe, rds_schema};
 use super::facts::{Found, Read, Size};
-use super::folder::{Draft, Known, Looked, columns_as_they_are, improve, look_into};
+use super::folder::{Draft, Known, Looked, look_into};
 use super::locate::locations;
 use super::names::{GENERIC, plain, split_ending};
 use super::propose::propose;

@@ -1,0 +1,26 @@
+//! Where everything lies: the only module that joins storage paths.
+//!
+//! ```text
+//! {staging}/{D}/{T}/snapshot={TIME}/
+//!     manifests/manifest-summary.json, manifest-data.parquet
+//!     manifests/snapshot-file-groups/{manifest-summary,manifest-data}/...
+//!     manifests/staging-file-groups/ partition-file-groups/ datalake-file-groups/
+//!         manifest-summary/{manifest-summary-N.json, failed-N.json, running-*.json}
+//!     manifests/validation.json, audits.json
+//!     audits/<audit>.parquet                  the first rows of an audit that failed
+//!     datalake/{D}/{S}/{T}/{k1}={v1}/.../<file>.parquet
+//! {datalake}/{D}/{T}/snapshot={TIME}/{D}/{S}/{T}/{k1}={v1}/.../<file>.parquet
+//! ```
+//!
+//! A [`Location`] is a store and a raw key: the key is never percent-encoded here, so a `%2F` that a partition value
+//! brought along stays as it is. Nothing here touches a store.
+
+mod location;
+mod relative;
+mod step;
+mod table;
+
+pub use self::location::Location;
+pub use self::relative::{below, store_of, written_from};
+pub use self::step::{Step, failed_number, is_running, manifest_number};
+pub use self::table::{ManifestFiles, TableLayout};
