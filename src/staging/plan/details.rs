@@ -1,0 +1,135 @@
+//! What a plan says in its manifest, and the hashes that tell one plan from another.
+
+use std::io::Cursor;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::ipc::writer::StreamWriter;
+use datafusion::logical_expr::LogicalPlan;
+use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
+
+use super::select::freeze;
+use crate::config::FileFormat;
+use crate::error::{Error, Result};
+use crate::manifest::FileEntry;
+use crate::snapshot::TableFiles;
+
+/// What the snapshot manifest says besides its files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanDetails {
+    /// Hash of all that follows and of the files: what tasks of this plan say that they belong to.
+    pub id: String,
+    /// Hash of what decides the rows of the lake and their order: unlike `id` the same for the same snapshot and config,
+    /// whoever planned it.
+    pub result: String,
+    /// Most bytes of a sorted run, in memory.
+    pub run_bytes: u64,
+    /// Database, schema and table.
+    pub database: String,
+    /// Schema in the path.
+    pub schema: String,
+    /// Lake table.
+    pub table: String,
+    /// Time of the snapshot.
+    pub snapshot_time: String,
+    /// When this was planned: what `now()` is in the SELECT, for every task and retry.
+    pub planned_at: String,
+    /// The SELECT, printed, with the helper views that it reads.
+    pub select: String,
+    /// `partitioned_by` and `sorted_by`.
+    pub ordering: String,
+    /// Bytes per group, or `all`.
+    pub file_group_size: String,
+    /// Number of file groups.
+    pub groups: usize,
+    /// Which way of packing files into groups made them: see [`PACKING`].
+    #[serde(default)]
+    pub packing: u32,
+    /// Columns of the lake table with their types, for people.
+    pub columns: Vec<(String, String)>,
+    /// Columns of the lake table, exactly.
+    pub output_schema: SchemaText,
+    /// Snapshot table whose files the groups hold.
+    pub driving: Source,
+    /// Snapshot tables that every task reads whole, with their files.
+    pub whole: Vec<(Source, Vec<FileEntry>)>,
+}
+
+/// Number of the way in which [`Groups`](crate::staging::groups::Groups) packs files. A plan's groups are packed again by whoever works on it, so a change of
+/// that way is a new number: files must not be staged twice, nor be left out.
+pub const PACKING: u32 = 1;
+
+/// A snapshot table as it was planned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Bare name.
+    pub table: String,
+    /// How files are decoded.
+    pub format: FileFormat,
+    /// Merged or declared schema.
+    pub schema: SchemaText,
+    /// What the config said: locations and declared columns.
+    pub declared: String,
+}
+
+impl Source {
+    /// The table over some of its files.
+    pub(super) fn table_files(&self, files: &[FileEntry]) -> Result<TableFiles> {
+        let (name, format) = (self.table.clone(), self.format.clone());
+        Ok(TableFiles { name, format, schema: self.schema.decode()?, files: files.to_vec() })
+    }
+}
+
+/// An Arrow schema as base64 of an IPC stream without batches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SchemaText(String);
+
+impl SchemaText {
+    pub(super) fn encode(schema: &Schema) -> Result<Self> {
+        let mut bytes = Vec::new();
+        let written = StreamWriter::try_new(&mut bytes, schema).and_then(|mut writer| writer.finish());
+        written.map_err(|error| Error::Engine(error.into()))?;
+        Ok(Self(BASE64_STANDARD.encode(bytes)))
+    }
+
+    /// The schema.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`] when the text is not such a schema.
+    pub fn decode(&self) -> Result<SchemaRef> {
+        let wrong = |reason: String| Error::Manifest { uri: "details.schema".to_owned(), reason };
+        let bytes = BASE64_STANDARD.decode(&self.0).map_err(|error| wrong(error.to_string()))?;
+        let reader = StreamReader::try_new(Cursor::new(bytes), None).map_err(|error| wrong(error.to_string()))?;
+        Ok(reader.schema())
+    }
+}
+
+/// What a snapshot file group's manifest says besides its files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupDetails {
+    /// Lake table.
+    pub table: String,
+    /// Number of this group, from 1.
+    pub group: usize,
+    /// [`PlanDetails::id`] of the plan that it is a part of.
+    pub plan: String,
+}
+
+pub(super) fn result_id(details: &PlanDetails, files: &str, select: LogicalPlan) -> Result<String> {
+    // What was planned when makes a difference only where the SELECT says now().
+    let fixed = |at: &str| Ok::<_, Error>(freeze(select.clone(), at)?.display_indent().to_string());
+    let says_now = fixed("2000-01-01T00:00:00Z")? != fixed("2001-02-03T04:05:06Z")?;
+    let planned_at = if says_now { details.planned_at.clone() } else { String::new() };
+    plan_id(&PlanDetails { run_bytes: 0, planned_at, ..details.clone() }, files)
+}
+
+pub(super) fn plan_id(details: &PlanDetails, files: &str) -> Result<String> {
+    let text = serde_json::to_vec(details)
+        .map_err(|source| Error::DecodeManifest { uri: "details".to_owned(), source: source.into() })?;
+    let hash = Md5::new().chain_update(files).chain_update(text).finalize();
+    Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+}

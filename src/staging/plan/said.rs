@@ -1,0 +1,37 @@
+//! What the config says, as text: a plan keeps it, and is only gone on with while the config still says the same.
+
+use super::relations::relations;
+use crate::config::{LakeTable, Project};
+use crate::error::Result;
+
+/// What the config says of a snapshot table: locations and declared columns.
+pub(crate) fn declared_text(project: &Project, name: &str) -> String {
+    project.snapshot(name).map_or_else(String::new, |table| {
+        let locations: Vec<String> = table.locations.iter().map(|(location, _)| location.uri()).collect();
+        format!("{} {:?} {:?}", locations.join(" "), table.format, table.declared)
+    })
+}
+
+pub(super) fn select_text(project: &Project, lake: &LakeTable) -> Result<String> {
+    let mut text = lake.query_text.clone();
+    for name in relations(project, &lake.query)?.views {
+        if let Some(view) = project.views.iter().find(|view| view.schema.is_none() && view.name == name) {
+            text.push_str(&format!("; {name}: {}", view.query));
+        }
+    }
+    Ok(text)
+}
+
+pub(super) fn ordering_text(lake: &LakeTable) -> String {
+    let partitions: Vec<&str> = lake.partitioned_by.iter().map(|(name, _)| name.as_str()).collect();
+    let keys: Vec<String> = lake
+        .sorted_by
+        .iter()
+        .map(|(key, _)| {
+            let direction = if key.descending { "DESC" } else { "ASC" };
+            let nulls = if key.nulls_first { "NULLS FIRST" } else { "NULLS LAST" };
+            format!("{} {direction} {nulls}", key.column)
+        })
+        .collect();
+    format!("partitioned_by [{}] sorted_by [{}]", partitions.join(", "), keys.join(", "))
+}
