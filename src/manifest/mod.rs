@@ -10,5 +10,5 @@ pub mod trace;
 pub use codec::Manifest;
 pub use entry::FileEntry;
 pub(crate) use entry::bare_etag;
-pub use ledger::{Commit, Ledger};
+pub use ledger::{Commit, Extent, Ledger};
 pub use statistics::{ColumnRange, ColumnRanges};

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use serde_json::Value;
 
 use crate::error::Result;
 use crate::layout::Step;
-use crate::manifest::FileEntry;
+use crate::manifest::{Extent, FileEntry};
 use crate::staging::plan::StagePlan;
 
 /// The manifests of one step.
@@ -53,11 +53,8 @@ impl Committed {
     pub(super) async fn read(plan: &StagePlan, step: Step) -> Result<Self> {
         let writes = matches!(step, Step::StagingFileGroups | Step::DatalakeFileGroups);
         let done = plan.ledger.done(step).await?;
-        let mut manifests = if writes {
-            plan.ledger.read_all_with_statistics::<Value>(step, done).left_stream()
-        } else {
-            plan.ledger.read_all::<Value>(step, done).right_stream()
-        };
+        let extent = if writes { Extent::Statistics } else { Extent::Files };
+        let mut manifests = plan.ledger.read_all_extent::<Value>(step, done, extent);
         let mut all = Self::default();
         while let Some((number, manifest)) = manifests.try_next().await? {
             // Revoked since it was listed.

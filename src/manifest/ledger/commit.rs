@@ -1,0 +1,178 @@
+//! Writing manifests: data first, then the summary, which is the commit.
+//!
+//! ```text
+//! commit:  data files -> manifest data -> manifest summary (create if absent)
+//!                                                      |-- created: committed
+//!                                                      |-- exists, same fingerprint: somebody else did the same
+//!                                                      '-- exists, other fingerprint: CommitConflict
+//! ```
+//!
+//! A crash between the steps leaves files that no summary lists: garbage, never data.
+
+use futures::TryStreamExt;
+use object_store::PutMode;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Ledger;
+use super::store::{already_exists, delete_all, no_conditional_put};
+use crate::error::{Error, Result};
+use crate::layout::{ManifestFiles, Step};
+use crate::manifest::codec::{self, Manifest};
+use crate::spread::spread;
+
+/// How often a commit is tried whose requests fail for no reason of ours.
+const COMMIT_ATTEMPTS: usize = 3;
+
+/// Who wrote a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commit {
+    /// This call.
+    New,
+    /// Somebody else, with the same content.
+    Already,
+}
+
+impl Ledger {
+    /// Writes manifests of a step that another one commits, as [`Ledger::write`] does.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn write_all<D: Serialize + DeserializeOwned + Send + Sync + 'static>(
+        &self,
+        step: Step,
+        manifests: impl IntoIterator<Item = (usize, Manifest<D>)>,
+    ) -> Result<()> {
+        let writes = manifests.into_iter().map(|(number, manifest)| {
+            let ledger = self.clone();
+            async move { ledger.write(&ledger.layout.manifest(step, number), &manifest).await }
+        });
+        spread(writes, self.at_once()).try_collect().await
+    }
+
+    /// Writes the data file, then the summary if nobody has: the summary is the commit.
+    ///
+    /// # Errors
+    /// [`Error::CommitConflict`] if another content is committed; [`Error::Store`].
+    pub async fn commit<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        manifest: &Manifest<D>,
+    ) -> Result<Commit> {
+        // A store's client does not repeat a conditional write whose answer was lost. Here the answer can be found out.
+        for _ in 1..COMMIT_ATTEMPTS {
+            match self.try_commit(files, manifest).await {
+                Err(Error::Store { source: object_store::Error::Generic { source, .. }, uri, .. }) => {
+                    tracing::warn!(uri, source, "a commit failed; trying again");
+                }
+                other => return other,
+            }
+        }
+        self.try_commit(files, manifest).await
+    }
+
+    async fn try_commit<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        manifest: &Manifest<D>,
+    ) -> Result<Commit> {
+        let ours = manifest.fingerprint();
+        let data = codec::encode_with_statistics(&manifest.files, &manifest.statistics, &files.data.uri())?;
+        match self.put(&files.data, data.clone(), PutMode::Create).await {
+            Err(error) if already_exists(&error) => {
+                // Either a task that was committed before, whose data must stay, or what a crash left behind.
+                if let Some(commit) = self.compare::<D>(files, &ours).await? {
+                    return Ok(commit);
+                }
+                self.put(&files.data, data, PutMode::Overwrite).await?;
+            }
+            other => other?,
+        }
+        let summary = manifest.encode_summary(&files.data.uri(), &ours)?;
+        match self.put(&files.summary, summary, PutMode::Create).await {
+            Err(error) if already_exists(&error) => {
+                let gone =
+                    || Error::Manifest { uri: files.summary.uri(), reason: "it was there and is gone".to_owned() };
+                self.compare::<D>(files, &ours).await?.ok_or_else(gone)
+            }
+            other => other.map(|()| Commit::New),
+        }
+    }
+
+    /// Commits as [`Ledger::commit`] does, and then tries to create the summary once more, which a store must refuse: one
+    /// that overwrites instead would let two runs commit the same task. To be called for a table's first manifest.
+    ///
+    /// # Errors
+    /// [`Error::NoConditionalPut`], after which the manifest is not committed; those of [`Ledger::commit`].
+    pub async fn commit_first<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        manifest: &Manifest<D>,
+    ) -> Result<Commit> {
+        let commit = self.commit(files, manifest).await?;
+        if commit == Commit::Already || self.single_writer {
+            return Ok(commit);
+        }
+        let summary = manifest.encode_summary(&files.data.uri(), &manifest.fingerprint())?;
+        match self.put(&files.summary, summary, PutMode::Create).await {
+            Err(error) if already_exists(&error) => Ok(commit),
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.revoke(files).await?;
+                Err(no_conditional_put(&files.summary))
+            }
+        }
+    }
+
+    /// `None` if nothing is committed yet.
+    async fn compare<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        ours: &str,
+    ) -> Result<Option<Commit>> {
+        match self.head::<D>(files).await? {
+            None => Ok(None),
+            Some((head, _)) if head.fingerprint == ours => Ok(Some(Commit::Already)),
+            Some((head, _)) => Err(Error::CommitConflict {
+                uri: files.summary.to_string(),
+                theirs: head.fingerprint,
+                ours: ours.to_owned(),
+            }),
+        }
+    }
+
+    /// Writes a manifest that another one commits: data then summary, both replaced.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn write<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        manifest: &Manifest<D>,
+    ) -> Result<()> {
+        let data = codec::encode_with_statistics(&manifest.files, &manifest.statistics, &files.data.uri())?;
+        self.put(&files.data, data, PutMode::Overwrite).await?;
+        let summary = manifest.encode_summary(&files.data.uri(), &manifest.fingerprint())?;
+        self.put(&files.summary, summary, PutMode::Overwrite).await
+    }
+
+    /// Makes a committed manifest uncommitted: from now on it is garbage. Its data file stays.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn revoke(&self, files: &ManifestFiles) -> Result<()> {
+        self.remove_file(&files.summary).await
+    }
+
+    /// Makes all committed manifests of a step uncommitted, the first one before all others. Their data files stay.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn revoke_all(&self, step: Step) -> Result<()> {
+        let mut numbers = self.done(step).await?;
+        let Some(first) = numbers.pop_first() else { return Ok(()) };
+        self.revoke(&self.layout.manifest(step, first)).await?;
+        let others = numbers.into_iter().map(|number| self.layout.manifest(step, number).summary.key());
+        delete_all(&self.store, &self.layout.summaries(step), others.collect::<Result<_>>()?).await
+    }
+}

@@ -1,0 +1,310 @@
+//! Reading and committing manifests: what is done is what summaries exist, nothing else.
+//!
+//! How a commit is made is in `commit`, the requests for single files are in `store`. The ledger keeps no state.
+
+mod commit;
+mod store;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::{Stream, TryStreamExt};
+use object_store::path::Path as Key;
+use object_store::{ObjectMeta, ObjectStore};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use self::commit::Commit;
+pub(crate) use self::store::{delete_all, store_error};
+use super::codec::{self, Manifest, SummaryHead};
+use crate::error::{Error, Result};
+use crate::layout::{Location, ManifestFiles, Step, TableLayout, failed_number, is_running, manifest_number};
+use crate::partition;
+use crate::spread::spread;
+
+/// Manifests read or written at once in a store that is far away.
+const AT_ONCE: usize = 64;
+
+/// On a local disk more threads only wait for one another at the folder.
+const AT_ONCE_LOCAL: usize = 8;
+
+/// How much of a manifest is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Its list of files.
+    Files,
+    /// And what it says of the columns of each file.
+    Statistics,
+}
+
+/// What one listing of a step's summaries shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Numbers of committed summaries: what is done.
+    pub done: BTreeSet<usize>,
+    /// Numbers of tasks that failed and are not done since.
+    pub failed: BTreeSet<usize>,
+    /// What processes tell of the tasks that they are running.
+    pub running: Vec<Location>,
+}
+
+/// The manifests of one table of one snapshot.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    store: Arc<dyn ObjectStore>,
+    layout: Arc<TableLayout>,
+    single_writer: bool,
+}
+
+impl Ledger {
+    /// `store` is the one of the staging location.
+    #[must_use]
+    pub fn new(store: Arc<dyn ObjectStore>, layout: TableLayout) -> Self {
+        Self { store, layout: Arc::new(layout), single_writer: false }
+    }
+
+    /// Does without the store's "create if absent": the user sees to it that there is one writer.
+    #[must_use]
+    pub fn with_single_writer(self, single_writer: bool) -> Self {
+        Self { single_writer, ..self }
+    }
+
+    /// Paths of this table.
+    #[must_use]
+    pub fn layout(&self) -> &TableLayout {
+        &self.layout
+    }
+
+    /// The same table's manifests of another snapshot.
+    #[must_use]
+    pub fn beside(&self, layout: TableLayout) -> Self {
+        Self { layout: Arc::new(layout), ..self.clone() }
+    }
+
+    /// Times of all snapshots of this table in the staging location, in order: one LIST.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn snapshot_times(&self) -> Result<Vec<String>> {
+        let folder = self.layout.snapshots();
+        let listed = self.store.list_with_delimiter(Some(&folder.key()?)).await;
+        let prefixes = match listed {
+            Ok(listed) => listed.common_prefixes,
+            Err(object_store::Error::NotFound { .. }) => Vec::new(),
+            Err(source) => return Err(store_error("list", folder, source)),
+        };
+        let time = |prefix: &Key| partition::parse_path(prefix.filename()?)?.pop()?;
+        let mut times: Vec<String> = prefixes.iter().filter_map(time).collect();
+        times.sort_unstable();
+        Ok(times)
+    }
+
+    /// The numbers of the summaries that a step has committed: one LIST of its manifest folder.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn done(&self, step: Step) -> Result<BTreeSet<usize>> {
+        self.look(step).await.map(|seen| seen.done)
+    }
+
+    /// What a step has committed, and what tells of its other tasks: one LIST of its manifest folder.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn look(&self, step: Step) -> Result<Seen> {
+        let folder = self.layout.summaries(step);
+        let failed = |source| store_error("list", &folder, source);
+        let mut seen = Seen::default();
+        let mut listing = self.store.list(Some(&folder.key()?));
+        while let Some(meta) = listing.try_next().await.map_err(failed)? {
+            let name = meta.location.filename().unwrap_or_default();
+            if let Some(number) = manifest_number(name) {
+                seen.done.insert(number);
+            } else if let Some(number) = failed_number(name) {
+                seen.failed.insert(number);
+            } else if is_running(name) {
+                seen.running.push(folder.with_key(meta.location.as_ref()));
+            }
+        }
+        seen.failed.retain(|number| !seen.done.contains(number));
+        Ok(seen)
+    }
+
+    /// The summaries that a step has committed, by number: a text each that changes when one is written anew.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn summaries(&self, step: Step) -> Result<BTreeMap<usize, String>> {
+        let folder = self.layout.summaries(step);
+        let failed = |source| store_error("list", &folder, source);
+        let stamp = |meta: ObjectMeta| {
+            let number = meta.location.filename().and_then(manifest_number)?;
+            Some((number, meta.e_tag.unwrap_or_else(|| format!("{} {}", meta.last_modified, meta.size))))
+        };
+        let listing = self.store.list(Some(&folder.key()?));
+        listing.try_filter_map(|meta| async move { Ok(stamp(meta)) }).try_collect().await.map_err(failed)
+    }
+
+    /// Head and details of a committed manifest, without its file list; `None` if it is not committed.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::DecodeManifest`], [`Error::Manifest`].
+    pub async fn head<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+    ) -> Result<Option<(SummaryHead, D)>> {
+        let Some(bytes) = self.get(&files.summary).await? else { return Ok(None) };
+        Manifest::decode_summary(&bytes, &files.summary.uri()).map(Some)
+    }
+
+    /// A committed manifest; `None` if it is not committed.
+    ///
+    /// # Errors
+    /// As [`Ledger::head`], and [`Error::Manifest`] when summary and data do not belong together.
+    pub async fn read<D: Serialize + DeserializeOwned>(&self, files: &ManifestFiles) -> Result<Option<Manifest<D>>> {
+        self.read_extent(files, Extent::Files).await
+    }
+
+    async fn read_extent<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        extent: Extent,
+    ) -> Result<Option<Manifest<D>>> {
+        let Some((head, details)) = self.head(files).await? else { return Ok(None) };
+        let uri = files.data.uri();
+        let bytes = self.get(&files.data).await?.ok_or_else(|| Error::Manifest {
+            uri: uri.clone(),
+            reason: "its summary exists but the file does not".to_owned(),
+        })?;
+        let (list, statistics) = match extent {
+            Extent::Files => (codec::decode_files(bytes, &uri)?, Vec::new()),
+            Extent::Statistics => codec::decode_with_statistics(bytes, &uri)?,
+        };
+        let manifest = Manifest { files: list, statistics, details };
+        if manifest.fingerprint() != head.fingerprint {
+            return Err(Error::Manifest {
+                uri,
+                reason: "its files do not have the fingerprint of its summary".to_owned(),
+            });
+        }
+        Ok(Some(manifest))
+    }
+
+    fn at_once(&self) -> usize {
+        if self.layout.root().store() == "file://" { AT_ONCE_LOCAL } else { AT_ONCE }
+    }
+
+    /// Manifests of a step with their numbers, in the order of `numbers`; `None` where one is not committed.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::read`], from the stream.
+    pub fn read_all<D: Serialize + DeserializeOwned + Send + 'static>(
+        &self,
+        step: Step,
+        numbers: impl IntoIterator<Item = usize>,
+    ) -> impl Stream<Item = Result<(usize, Option<Manifest<D>>)>> {
+        self.read_all_extent(step, numbers, Extent::Files)
+    }
+
+    /// Manifests as [`Ledger::read_all`] gives them, with as much of them as is asked for.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::read`], from the stream.
+    pub fn read_all_extent<D: Serialize + DeserializeOwned + Send + 'static>(
+        &self,
+        step: Step,
+        numbers: impl IntoIterator<Item = usize>,
+        extent: Extent,
+    ) -> impl Stream<Item = Result<(usize, Option<Manifest<D>>)>> {
+        let reads = numbers.into_iter().map(move |number| {
+            let ledger = self.clone();
+            async move { Ok((number, ledger.read_extent::<D>(&ledger.layout.manifest(step, number), extent).await?)) }
+        });
+        spread(reads, self.at_once())
+    }
+
+    /// Heads and details of a step's manifests, without their file lists; those that are not committed are left out.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::head`], from the stream.
+    pub fn heads<D: Serialize + DeserializeOwned + Send + 'static>(
+        &self,
+        step: Step,
+        numbers: impl IntoIterator<Item = usize>,
+    ) -> impl Stream<Item = Result<(usize, SummaryHead, D)>> {
+        let reads = numbers.into_iter().map(move |number| {
+            let ledger = self.clone();
+            async move { Ok((number, ledger.head::<D>(&ledger.layout.manifest(step, number)).await?)) }
+        });
+        let found =
+            |(number, head): (usize, Option<(SummaryHead, D)>)| head.map(|(head, details)| (number, head, details));
+        spread(reads, self.at_once()).try_filter_map(move |read| std::future::ready(Ok(found(read))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use bytes::Bytes;
+    use object_store::memory::InMemory;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::manifest::FileEntry;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Note {
+        seconds: f64,
+    }
+
+    fn ledger() -> Ledger {
+        let at = Location::parse("s3://b/st", Path::new("/")).unwrap();
+        let layout = TableLayout::new(&at, &at, ("d", "public", "t"), "2013-01-01T00:00:00Z", None);
+        Ledger::new(Arc::new(InMemory::new()), layout)
+    }
+
+    fn manifest(etag: &str, seconds: f64) -> Manifest<Note> {
+        let file = FileEntry {
+            uri: "s3://b/f".into(),
+            etag: etag.into(),
+            size: 1,
+            n_record: Some(1),
+            partition: Some("".into()),
+        };
+        Manifest::new(vec![file], Note { seconds })
+    }
+
+    #[tokio::test]
+    async fn second_commit_of_the_same_files_is_already_done_and_keeps_the_first() {
+        let ledger = ledger();
+        let files = ledger.layout().manifest(Step::StagingFileGroups, 2);
+        assert!(ledger.read::<Note>(&files).await.unwrap().is_none());
+        assert_eq!(ledger.commit(&files, &manifest("1", 1.0)).await.unwrap(), Commit::New);
+        assert_eq!(ledger.commit(&files, &manifest("1", 9.0)).await.unwrap(), Commit::Already);
+        assert_eq!(ledger.read::<Note>(&files).await.unwrap().unwrap(), manifest("1", 1.0));
+        assert_eq!(ledger.done(Step::StagingFileGroups).await.unwrap(), BTreeSet::from([2]));
+        assert!(ledger.done(Step::DatalakeFileGroups).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn commit_of_other_files_is_a_conflict_that_names_both_fingerprints() {
+        let ledger = ledger();
+        let files = ledger.layout().manifest(Step::StagingFileGroups, 1);
+        ledger.commit(&files, &manifest("1", 1.0)).await.unwrap();
+        let error = ledger.commit(&files, &manifest("2", 1.0)).await.unwrap_err().to_string();
+        assert!(
+            error.contains(&manifest("1", 1.0).fingerprint()) && error.contains("manifest-summary-1.json"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn data_without_summary_is_not_committed() {
+        let ledger = ledger();
+        let files = ledger.layout().manifest(Step::StagingFileGroups, 1);
+        ledger.write_file(&files.data, Bytes::from_static(b"x")).await.unwrap();
+        assert!(ledger.read::<Note>(&files).await.unwrap().is_none());
+        assert!(ledger.done(Step::StagingFileGroups).await.unwrap().is_empty());
+    }
+}
