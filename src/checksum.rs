@@ -17,8 +17,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use datafusion::arrow::array::{Array, AsArray, GenericListArray, OffsetSizeTrait, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::arrow::array::{
+    Array, AsArray, GenericByteViewArray, GenericListArray, MAX_INLINE_VIEW_LEN, OffsetSizeTrait, RecordBatch,
+};
+use datafusion::arrow::datatypes::{ByteViewType, DataType, Schema};
 use datafusion::arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +124,29 @@ fn mix(a: u64, b: u64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
+/// Of up to 12 bytes that a view holds itself, as [`hash_bytes`] has it. After its length a view has the bytes, then zeros
+/// (Arrow's columnar format, "Variable-size Binary View Layout").
+#[expect(clippy::cast_possible_truncation, reason = "parts of a view")]
+fn hash_inline(view: u128) -> u64 {
+    let length = view as u32;
+    let mut hash = mix(length.into(), K[2]);
+    if length > 0 {
+        hash = mix(hash, (view >> 32) as u64);
+    }
+    if length > 8 {
+        hash = mix(hash, (view >> 96) as u64);
+    }
+    hash
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the length")]
+fn hash_views<T: ByteViewType>(array: &GenericByteViewArray<T>, hashes: &mut Vec<u64>) {
+    let views = array.views().iter().enumerate();
+    hashes.extend(views.map(|(row, view)| {
+        if *view as u32 <= MAX_INLINE_VIEW_LEN { hash_inline(*view) } else { hash_bytes(array.value(row).as_ref()) }
+    }));
+}
+
 fn hash_bytes(bytes: &[u8]) -> u64 {
     let mut hash = mix(bytes.len() as u64, K[2]);
     let (chunks, rest) = bytes.as_chunks::<8>();
@@ -144,10 +169,7 @@ fn hash(array: &dyn Array, hashes: &mut Vec<u64>) -> Result<()> {
         DataType::Boolean => hashes.extend(array.as_boolean().values().iter().map(|value| mix(value.into(), K[2]))),
         DataType::Utf8 => hashes.extend((0..array.len()).map(|row| hash_bytes(text::<i32>(array, row)))),
         DataType::LargeUtf8 => hashes.extend((0..array.len()).map(|row| hash_bytes(text::<i64>(array, row)))),
-        DataType::Utf8View => {
-            let values = array.as_string_view();
-            hashes.extend((0..array.len()).map(|row| hash_bytes(values.value(row).as_bytes())));
-        }
+        DataType::Utf8View => hash_views(array.as_string_view(), hashes),
         DataType::Binary => {
             let values = array.as_binary::<i32>();
             hashes.extend((0..array.len()).map(|row| hash_bytes(values.value(row))));
@@ -156,10 +178,7 @@ fn hash(array: &dyn Array, hashes: &mut Vec<u64>) -> Result<()> {
             let values = array.as_binary::<i64>();
             hashes.extend((0..array.len()).map(|row| hash_bytes(values.value(row))));
         }
-        DataType::BinaryView => {
-            let values = array.as_binary_view();
-            hashes.extend((0..array.len()).map(|row| hash_bytes(values.value(row))));
-        }
+        DataType::BinaryView => hash_views(array.as_binary_view(), hashes),
         DataType::FixedSizeBinary(_) => {
             let values = array.as_fixed_size_binary();
             hashes.extend((0..array.len()).map(|row| hash_bytes(values.value(row))));
@@ -219,6 +238,7 @@ fn text<O: OffsetSizeTrait>(array: &dyn Array, row: usize) -> &[u8] {
 }
 
 /// Numbers, dates, times, decimals, intervals: their bits.
+#[expect(clippy::cast_possible_truncation, reason = "the low half")]
 fn hash_fixed(array: &dyn Array, width: usize, hashes: &mut Vec<u64>) {
     let data = array.to_data();
     let bytes = data.buffers().first().map_or(&[][..], |buffer| buffer.as_slice());
@@ -235,6 +255,13 @@ fn hash_fixed(array: &dyn Array, width: usize, hashes: &mut Vec<u64>) {
         2 => of!(2, u16),
         4 => of!(4, u32),
         8 => of!(8, u64),
+        16 => {
+            let start = mix(16, K[2]);
+            hashes.extend(bytes.as_chunks::<16>().0.iter().map(|value| {
+                let value = u128::from_le_bytes(*value);
+                mix(mix(start, value as u64), (value >> 64) as u64)
+            }));
+        }
         _ => hashes.extend(bytes.chunks_exact(width).map(hash_bytes)),
     }
 }
@@ -294,6 +321,11 @@ mod tests {
         let texts = vec![Some("a"), None, Some("a text that is longer than a view holds"), Some("")];
         let expected = sum(&StringArray::from(texts.clone()));
         assert_eq!(sum(&StringViewArray::from(texts.clone())), expected);
+        for length in 0..20 {
+            let text = [&"abcdefghijklmnopqrstuvwxyz"[..length]];
+            let plain = sum(&StringArray::from(text.to_vec()));
+            assert_eq!(sum(&StringViewArray::from(text.to_vec())), plain, "{length} bytes");
+        }
         assert_eq!(sum(&texts.iter().copied().collect::<DictionaryArray<Int32Type>>()), expected);
         let bytes = BinaryArray::from(texts.iter().map(|text| text.map(str::as_bytes)).collect::<Vec<_>>());
         assert_eq!(sum(&bytes), expected);

@@ -1,10 +1,11 @@
 //! Grouping files into tasks: pure, deterministic, independent of the order in which files were listed.
 //!
 //! Neighbours by name go together, if that takes few more groups than there must be: an export is mostly in the order of
-//! a key, and then the rows of one task stand before those of the next.
+//! a key, and then the rows of one task stand before those of the next. They are cut where the groups come nearest to one
+//! size, so that no thread works on a large last group while the others have none.
 //!
 //! ```text
-//! limit 10, files a=5 b=5 c=5 d=5          group 1: a b      group 2: c d
+//! limit 10, files a=3 b=3 c=3 d=3          group 1: a b      group 2: c d      (not a b c, d)
 //! ```
 //!
 //! Otherwise first-fit decreasing: files sorted by size (largest first) and then by name go each into the first group with
@@ -32,6 +33,8 @@ pub fn pack(files: &[(&str, u64)], limit_bytes: u64) -> Vec<Vec<usize>> {
     let mut groups = neighbours(files.len(), size, limit_bytes);
     if groups.len() > least + least / 4 {
         groups = first_fit(files, size, limit_bytes);
+    } else if let Some(even) = evenly(files.len(), size, limit_bytes, groups.len()) {
+        groups = even;
     }
     for group in &mut groups {
         group.iter_mut().for_each(|file| *file = ranked[*file]);
@@ -73,6 +76,32 @@ fn neighbours(files: usize, size: impl Fn(usize) -> u64, limit_bytes: u64) -> Ve
         free = left.or_else(|| limit_bytes.checked_sub(size(rank)));
     }
     groups
+}
+
+/// Ranks in `groups` groups of neighbours, cut where the bytes so far come nearest to the same part of all bytes; `None`
+/// if one of them is over the limit, or has no file.
+fn evenly(files: usize, size: impl Fn(usize) -> u64, limit_bytes: u64, groups: usize) -> Option<Vec<Vec<usize>>> {
+    let total: u128 = (0..files).map(|rank| u128::from(size(rank))).sum();
+    let (mut cut, mut start, mut before) = (Vec::with_capacity(groups), 0, 0u128);
+    for group in 1..=groups as u128 {
+        let wanted = total * group / groups as u128;
+        let (mut end, mut bytes) = (start, 0u128);
+        while end < files {
+            let with_it = before + bytes + u128::from(size(end));
+            // Past the place, and no nearer to it than without this file.
+            if with_it > wanted && with_it - wanted > wanted.abs_diff(before + bytes) {
+                break;
+            }
+            bytes = with_it - before;
+            end += 1;
+        }
+        if start == end || bytes > u128::from(limit_bytes) {
+            return None;
+        }
+        cut.push((start..end).collect());
+        (start, before) = (end, before + bytes);
+    }
+    (start == files).then_some(cut)
 }
 
 /// Ranks in groups, the largest file first.
@@ -190,8 +219,21 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_are_cut_into_groups_of_about_one_size_where_the_limit_allows_that() {
+        assert_eq!(named(&[("a", 3), ("b", 3), ("c", 3), ("d", 3)], 10), ["ab", "cd"]);
+        let forty: Vec<String> = (10..50).map(|number| format!("f{number}")).collect();
+        let forty: Vec<(&str, u64)> = forty.iter().map(|name| (name.as_str(), 30)).collect();
+        let sizes: Vec<usize> = pack(&forty, 100).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [3, 3, 3, 2, 3, 3, 3, 3, 3, 3, 2, 3, 3, 3]);
+        assert_eq!(named(&[("a", 1), ("b", 9), ("c", 9), ("d", 1)], 10), ["ab", "cd"]);
+        // Nearest to halves would be a, bc, which is too much.
+        assert_eq!(named(&[("a", 8), ("b", 2), ("c", 9)], 10), ["ab", "c"]);
+        assert_eq!(named(&[("a", 0), ("b", 0), ("c", 10), ("d", 10)], 10), ["abc", "d"]);
+    }
+
+    #[test]
     fn neighbours_stay_together_unless_that_takes_many_more_groups() {
-        assert_eq!(named(&[("a", 3), ("b", 4), ("c", 3), ("d", 4), ("e", 3)], 10), ["abc", "de"]);
+        assert_eq!(named(&[("a", 3), ("b", 4), ("c", 3), ("d", 4), ("e", 3)], 10), ["ab", "cde"]);
         assert_eq!(named(&[("a", 9), ("b", 2), ("c", 9), ("d", 2), ("e", 9), ("f", 2)], 10), ["a", "c", "e", "bdf"]);
     }
 

@@ -52,6 +52,7 @@
 //! manifest              the ledger: what is done is what manifests are committed
 //! layout, partition     all storage paths; Hive partition values
 //! checksum              sums over the values of columns, in any order                           (pure)
+//! thrift                which Parquet footers are refused before they are read                    (pure)
 //! advice                what to do about a limit of the machine                               (pure)
 //! causes                an error and its causes as text                                       (pure)
 //! redact                secrets in what is about to be said                                      (pure)
@@ -97,6 +98,7 @@ pub mod session;
 pub mod snapshot;
 mod spread;
 pub mod staging;
+mod thrift;
 pub mod validate;
 mod verdict;
 mod write;

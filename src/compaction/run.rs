@@ -14,9 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::compute::SortOptions;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
-use futures::StreamExt;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +23,10 @@ use super::copy;
 use super::merge::MergeRunsExec;
 use super::passes::{Merged, Passes};
 use super::plan::PartitionGroup;
-use crate::checksum::{Checksum, ColumnSums};
+use crate::checksum::ColumnSums;
 use crate::config::{LakeTable, Verify};
 use crate::error::{Error, Result, caught, within};
+use crate::lake::sums;
 use crate::layout::Step;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
@@ -57,7 +57,7 @@ pub struct CompactDetails {
     pub bytes_spilled: u64,
     /// Wall time of the task.
     pub seconds: f64,
-    /// Sums over the values that were written, where `snaplake.verify` asks for them.
+    /// Sums over the values of the published files, read again, where `snaplake.verify` asks for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksums: Option<ColumnSums>,
     /// What each operator measured, the writer first.
@@ -107,6 +107,7 @@ impl CompactTask<'_> {
             None => self.merged(on_rows).await?,
         };
         let files = written.files;
+        let checksums = self.sums_of(&files).await?;
         let details = CompactDetails {
             table: self.lake.name.clone(),
             group: self.number,
@@ -117,7 +118,7 @@ impl CompactTask<'_> {
             bytes_read: self.group.files.iter().map(|file| file.size).sum(),
             bytes_spilled: written.bytes_spilled,
             seconds: started.elapsed().as_secs_f64(),
-            checksums: written.checksum.map(|checksum| checksum.sums()),
+            checksums,
             operators: written.operators,
         };
         let manifest = Manifest::with_statistics(files, details);
@@ -134,35 +135,27 @@ impl CompactTask<'_> {
             .map(|&(column, options)| (self.columns.file.field(column).name().as_str(), options, keys.len() == 1));
         let Some(properties) = copied_properties(self.lake, &self.columns.file)? else { return Ok(None) };
         let Some(runs) = copy::order(self.engine, &self.group.files, key).await? else { return Ok(None) };
-        let spec = self.spec(Arc::clone(on_rows), None).await?;
+        let spec = self.spec(Arc::clone(on_rows)).await?;
         let encoding = staging_encoding(self.lake, &self.columns.file)?;
         let rows = runs.iter().filter_map(|run| run.n_record).sum();
         let lake = Assembler::new(&spec, encoding, properties, rows);
         let (files, operator) = copy::copy(self.engine, &runs, lake).await?;
-        let checksum = self.sums_of(&runs).await?;
-        Ok(Some(Written { files, operators: vec![operator], bytes_spilled: 0, checksum }))
+        Ok(Some(Written { files, operators: vec![operator], bytes_spilled: 0 }))
     }
 
-    /// Adds up the values of staging files, which are those of their copy, where that is asked for.
-    async fn sums_of(&self, runs: &[FileEntry]) -> Result<Option<Arc<Checksum>>> {
-        let Some(checksum) = self.checksum() else { return Ok(None) };
-        let session = self.engine.task_session(runs).await?;
-        let scan = parquet_scan(&session, &self.columns.file, &[runs.to_vec()]).map_err(unwrap_engine)?;
-        let mut batches = execute_stream(scan, session.task_ctx()).map_err(unwrap_engine)?;
-        while let Some(batch) = batches.next().await {
-            checksum.add(&batch.map_err(unwrap_engine)?).map_err(|error| Error::Engine(error.into()))?;
+    /// Adds up what readers of the lake will see, where that is asked for: not what was given to the writer.
+    async fn sums_of(&self, files: &[(FileEntry, String)]) -> Result<Option<ColumnSums>> {
+        if self.verify != Verify::Checksum {
+            return Ok(None);
         }
-        Ok(Some(checksum))
+        let files: Vec<FileEntry> = files.iter().map(|(file, _)| file.clone()).collect();
+        sums(self.engine, self.columns, &files).await.map(Some)
     }
 
     async fn merged(&self, on_rows: OnRows) -> Result<Written> {
-        let Planned { session, plan, runs, checksum } = self.plan(on_rows).await?;
+        let Planned { session, plan, runs } = self.plan(on_rows).await?;
         let files = collect_files(Arc::clone(&plan), session.task_ctx()).await.map_err(unwrap_engine)?;
-        Ok(Written { files, operators: operators(&plan), bytes_spilled: runs.bytes_spilled, checksum })
-    }
-
-    fn checksum(&self) -> Option<Arc<Checksum>> {
-        (self.verify == Verify::Checksum).then(|| Arc::new(Checksum::of_all(&self.columns.file)))
+        Ok(Written { files, operators: operators(&plan), bytes_spilled: runs.bytes_spilled })
     }
 
     /// The merge as a physical plan.
@@ -171,13 +164,12 @@ impl CompactTask<'_> {
         let runs = self.runs(&merge_keys).await?;
         let session = self.engine.merge_session(&runs.files, runs.batch_rows).await?;
         let input = self.all_rows(&session, &runs.files, merge_keys)?;
-        let checksum = self.checksum();
-        let spec = self.spec(on_rows, checksum.clone()).await?;
-        Ok(Planned { session, plan: Arc::new(LakeWriteExec::new(input, Arc::new(spec))), runs, checksum })
+        let spec = self.spec(on_rows).await?;
+        Ok(Planned { session, plan: Arc::new(LakeWriteExec::new(input, Arc::new(spec))), runs })
     }
 
     /// Where and how lake files are written.
-    async fn spec(&self, on_rows: OnRows, checksum: Option<Arc<Checksum>>) -> Result<WriteSpec> {
+    async fn spec(&self, on_rows: OnRows) -> Result<WriteSpec> {
         let schema = &self.columns.file;
         let folder = self.ledger.layout().lake().clone();
         Ok(WriteSpec {
@@ -197,7 +189,7 @@ impl CompactTask<'_> {
             }),
             total_rows: self.group.files.iter().map(|file| file.n_record).sum(),
             is_published: true,
-            checksum,
+            checksum: None,
             // An unpartitioned table without rows still has its columns; a partition without rows does not exist.
             write_empty: self.columns.partition.is_empty(),
             on_rows,
@@ -242,7 +234,6 @@ struct Written {
     files: Vec<(FileEntry, String)>,
     operators: Vec<Operator>,
     bytes_spilled: u64,
-    checksum: Option<Arc<Checksum>>,
 }
 
 /// A task that can be run.
@@ -251,7 +242,6 @@ pub(crate) struct Planned {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     /// What the plan reads, kept until it has run.
     runs: Merged,
-    checksum: Option<Arc<Checksum>>,
 }
 
 /// First part of a lake file's name: the group's number, and a hash of what decides its rows. Not of the staging files, so

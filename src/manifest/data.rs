@@ -21,6 +21,7 @@ use datafusion::parquet::schema::types::ColumnPath;
 use super::codec::undecodable;
 use super::{FileEntry, bare_etag};
 use crate::error::{Error, Result};
+use crate::thrift::check_footer;
 
 /// Rows that are encoded and decoded at once.
 const SLICE: usize = 65_536;
@@ -152,6 +153,7 @@ fn decode_caught(bytes: Bytes, uri: &str, with_statistics: bool) -> Result<(Vec<
 }
 
 fn decode(bytes: Bytes, uri: &str, with_statistics: bool) -> Result<(Vec<FileEntry>, Vec<String>)> {
+    check_footer(&bytes).map_err(|source| undecodable(uri, source))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|source| undecodable(uri, source))?;
     let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
     let wanted =

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use chrono::DateTime;
-use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
-use datafusion::error::Result;
-use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
-use object_store::{ObjectMeta, ObjectStore};
+use bytes::Bytes;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::session::PinnedStore;
+use crate::thrift::check_footer;
 
 /// Bytes read from the end of a file: holds most footers.
 pub(super) const FOOTER_BYTES: usize = 64 << 10;
@@ -25,14 +26,23 @@ pub(crate) async fn read_footer(
     file: &FileEntry,
     policy: PageIndexPolicy,
 ) -> Result<Arc<ParquetMetaData>> {
-    let key = location.key().map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
-    let pinned = PinnedStore::of_file(store, location, file)
-        .map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
-    let meta =
-        ObjectMeta { location: key, last_modified: DateTime::UNIX_EPOCH, size: file.size, e_tag: None, version: None };
-    DFParquetMetadata::new(&pinned, &meta)
-        .with_metadata_size_hint(Some(FOOTER_BYTES))
-        .with_page_index_policy(Some(policy))
-        .fetch_metadata()
-        .await
+    let external = |error| DataFusionError::External(Box::new(error));
+    let key = location.key().map_err(external)?;
+    let pinned = PinnedStore::of_file(store, location, file).map_err(external)?;
+    let mut start = file.size.saturating_sub(FOOTER_BYTES as u64);
+    let mut end = pinned.get_range(&key, start..file.size).await?;
+    let mut reader = ParquetMetaDataReader::new().with_page_index_policy(policy);
+    loop {
+        check_footer(&end)?;
+        match reader.try_parse_sized(&end, file.size) {
+            Ok(()) => return Ok(Arc::new(reader.finish()?)),
+            Err(ParquetError::NeedMoreData(wanted)) if wanted as u64 > file.size - start => {
+                let more = file.size.saturating_sub(wanted as u64)..start;
+                start = more.start;
+                let first = pinned.get_range(&key, more).await?;
+                end = Bytes::from([first, end].concat());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }

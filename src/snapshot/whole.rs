@@ -18,6 +18,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use crate::thrift::check_footer;
+
 /// Files up to this size are read whole: a second request would take longer than the bytes of columns not asked for.
 const SMALL_FILE_BYTES: u64 = 1 << 20;
 
@@ -106,7 +108,8 @@ impl AsyncFileReader for WholeFile {
             let location = self.file.object_meta.location.clone();
             let bytes = self.bytes().await?;
             let policy = options.map_or(PageIndexPolicy::Skip, ArrowReaderOptions::column_index_policy);
-            let footer = ParquetMetaDataReader::new().with_page_index_policy(policy).parse_and_finish(bytes);
+            let reader = ParquetMetaDataReader::new().with_page_index_policy(policy);
+            let footer = check_footer(bytes).and_then(|()| reader.parse_and_finish(bytes));
             footer.map(Arc::new).map_err(|error| ParquetError::General(format!("footer of file {location}: {error}")))
         }
         .boxed()

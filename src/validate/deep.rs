@@ -3,17 +3,14 @@
 //! One task per partition file group, as many at once as threads and memory allow; a task holds one batch at a time. A file
 //! that cannot be read is a difference like any other, said with its name.
 
-use std::sync::Arc;
-
-use datafusion::physical_plan::execute_stream;
 use futures::{StreamExt, TryStreamExt};
 
-use crate::checksum::{Checksum, ColumnSums};
+use crate::checksum::ColumnSums;
 use crate::error::{Error, Result};
+use crate::lake::sums;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
-use crate::snapshot::parquet_scan;
-use crate::write::{LakeColumns, unwrap_engine};
+use crate::write::LakeColumns;
 
 /// Files of one publish task, and the sums of what it wrote.
 #[derive(Debug)]
@@ -50,25 +47,4 @@ pub(super) async fn differences(
     });
     let said: Vec<Vec<String>> = reads.buffered(engine.parallel_tasks()).try_collect().await?;
     Ok(said.into_iter().flatten().collect())
-}
-
-async fn sums(engine: &Engine, columns: &LakeColumns, files: &[FileEntry]) -> Result<ColumnSums> {
-    let checksum = Arc::new(Checksum::of_all(&columns.file));
-    let session = engine.task_session(files).await?;
-    let scan = parquet_scan(&session, &columns.file, &[files.to_vec()]).map_err(unwrap_engine)?;
-    let mut rows = execute_stream(scan, session.task_ctx()).map_err(unwrap_engine)?;
-    let task = {
-        let checksum = Arc::clone(&checksum);
-        // On a thread of its own, so that as many groups are decoded at once as there are threads.
-        datafusion::common::runtime::SpawnedTask::spawn(async move {
-            while let Some(batch) = rows.next().await {
-                checksum.add(&batch?)?;
-            }
-            Ok::<_, datafusion::error::DataFusionError>(())
-        })
-    };
-    let read = task.join_unwind().await;
-    read.unwrap_or_else(|error| Err(datafusion::error::DataFusionError::ExecutionJoin(Box::new(error))))
-        .map_err(unwrap_engine)?;
-    Ok(checksum.sums())
 }

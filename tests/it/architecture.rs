@@ -20,7 +20,7 @@ const ORDER: [&[&str]; 13] = [
     &["config"],
     &["manifest"],
     &["layout", "partition"],
-    &["spread", "checksum", "redact", "advice", "causes"],
+    &["spread", "checksum", "thrift", "redact", "advice", "causes"],
     &["error", "verdict"],
 ];
 

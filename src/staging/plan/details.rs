@@ -60,7 +60,7 @@ pub struct PlanDetails {
 
 /// Number of the way in which [`Groups`](crate::staging::groups::Groups) packs files. A plan's groups are packed again by whoever works on it, so a change of
 /// that way is a new number: files must not be staged twice, nor be left out.
-pub const PACKING: u32 = 1;
+pub const PACKING: u32 = 2;
 
 /// A snapshot table as it was planned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,182 @@
+//! Refuses Parquet footers that would keep their reader busy for far longer than their size.
+//!
+//! In Thrift's compact protocol an element of a list takes at least a byte, but parquet-rs skips the booleans of a list that it
+//! does not know without reading any. So seven bytes that claim two thousand million booleans take it seconds:
+//!
+//! ```text
+//! 19           field of type list, not known to the reader
+//! f1           of booleans, their number follows
+//! ff ff ff ff 07   2^31 - 1
+//! ```
+//!
+//! No field of a footer is a list of booleans (`FileMetaData` in parquet.thrift), so one that has any is refused; all else ends
+//! where its bytes end. Knows no fields and decodes no values. Headers of pages are not looked at. What is not Thrift at all is
+//! left to the reader, which says it better.
+//!
+//! Format: the Thrift project, `doc/specs/thrift-compact-protocol.md`. Pure.
+
+use datafusion::parquet::errors::ParquetError;
+
+/// Structs and lists within each other; parquet-rs skips as many.
+const DEPTH: u8 = 64;
+
+/// Length of the footer, and `PAR1`, at the end of a file.
+const TAIL: usize = 8;
+
+/// Looks at the footer of a file of which `end` is the whole or the last bytes.
+///
+/// # Errors
+/// A list of booleans in the footer.
+pub(crate) fn check_footer(end: &[u8]) -> Result<(), ParquetError> {
+    let Some((before, [a, b, c, d, ..])) = end.split_last_chunk::<TAIL>() else { return Ok(()) };
+    let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+    let Some(start) = before.len().checked_sub(length) else { return Ok(()) };
+    let mut rest = Rest(&before[start..]);
+    match rest.skip(STRUCT, DEPTH) {
+        Err(Stop::Booleans) => {
+            Err(ParquetError::General("its footer has a list of booleans, which no footer has".into()))
+        }
+        Ok(()) | Err(Stop::NotThrift) => Ok(()),
+    }
+}
+
+enum Stop {
+    Booleans,
+    NotThrift,
+}
+
+type Step<T> = Result<T, Stop>;
+
+/// Types of fields and elements that are told apart here.
+const STRUCT: u8 = 12;
+
+fn is_boolean(kind: u8) -> bool {
+    matches!(kind, 1 | 2)
+}
+
+struct Rest<'a>(&'a [u8]);
+
+impl Rest<'_> {
+    fn byte(&mut self) -> Step<u8> {
+        let (first, rest) = self.0.split_first().ok_or(Stop::NotThrift)?;
+        self.0 = rest;
+        Ok(*first)
+    }
+
+    fn bytes(&mut self, count: u64) -> Step<()> {
+        let count = usize::try_from(count).map_err(|_| Stop::NotThrift)?;
+        self.0 = self.0.get(count..).ok_or(Stop::NotThrift)?;
+        Ok(())
+    }
+
+    fn varint(&mut self) -> Step<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(Stop::NotThrift)
+    }
+
+    /// Each element takes a byte or more: the loops end where the bytes end.
+    fn skip(&mut self, kind: u8, depth: u8) -> Step<()> {
+        let depth = depth.checked_sub(1).ok_or(Stop::NotThrift)?;
+        match kind {
+            1 | 2 => Ok(()),
+            3 => self.bytes(1),
+            4..=6 => self.varint().map(|_| ()),
+            7 => self.bytes(8),
+            8 => {
+                let length = self.varint()?;
+                self.bytes(length)
+            }
+            9 | 10 => {
+                let head = self.byte()?;
+                let kind = head & 0x0f;
+                let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
+                if is_boolean(kind) && count > 0 {
+                    return Err(Stop::Booleans);
+                }
+                (0..count).try_for_each(|_| self.skip(kind, depth))
+            }
+            11 => {
+                let count = self.varint()?;
+                let kinds = if count > 0 { self.byte()? } else { 0 };
+                let (key, value) = (kinds >> 4, kinds & 0x0f);
+                if is_boolean(key) && is_boolean(value) {
+                    return Err(Stop::Booleans);
+                }
+                (0..count).try_for_each(|_| {
+                    self.skip(key, depth)?;
+                    self.skip(value, depth)
+                })
+            }
+            STRUCT => loop {
+                let field = self.byte()?;
+                if field & 0x0f == 0 {
+                    return Ok(());
+                }
+                if field >> 4 == 0 {
+                    self.varint()?;
+                }
+                self.skip(field & 0x0f, depth)?;
+            },
+            13 => self.bytes(16),
+            _ => Err(Stop::NotThrift),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::manifest::FileEntry;
+    use crate::manifest::codec::encode_files;
+
+    fn with_tail(footer: &[u8]) -> Vec<u8> {
+        [footer, &u32::try_from(footer.len()).unwrap().to_le_bytes(), b"PAR1"].concat()
+    }
+
+    /// A manifest of ours, and the same with fields before the end of its footer's struct.
+    fn manifest(more: &[u8]) -> Vec<u8> {
+        let file = FileEntry { uri: "file:///a".into(), etag: "e".into(), size: 1, n_record: Some(1), partition: None };
+        let bytes = encode_files(&[file], "m").unwrap();
+        let (body, tail) = bytes.split_at(bytes.len() - TAIL);
+        let length = u32::from_le_bytes(tail[..4].try_into().unwrap()) as usize;
+        let (data, footer) = body.split_at(body.len() - length);
+        let footer = [&footer[..length - 1], more, &[0]].concat();
+        [data, &with_tail(&footer)].concat()
+    }
+
+    #[test]
+    fn real_footer_passes_and_one_with_millions_of_booleans_does_not() {
+        assert!(check_footer(&manifest(&[])).is_ok());
+        for list in [&[0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07][..], &[0x19, 0x21], &[0x1b, 0xff, 0x7f, 0x12]] {
+            let error = check_footer(&manifest(list)).unwrap_err().to_string();
+            assert!(error.contains("a list of booleans"), "{error}");
+        }
+        // Within other things: a struct, a list of lists.
+        assert!(check_footer(&manifest(&[0x1c, 0x19, 0x21, 0])).is_err());
+        assert!(check_footer(&manifest(&[0x19, 0x19, 0xf1, 0x09])).is_err());
+    }
+
+    #[test]
+    fn field_that_is_a_boolean_or_not_known_is_none_of_its_business() {
+        assert!(check_footer(&manifest(&[0x11, 0x12, 0x18, 1, b'x', 0x17, 0, 0, 0, 0, 0, 0, 0, 0])).is_ok());
+    }
+
+    proptest! {
+        /// Whatever the bytes are, it ends, without a panic, and is content with what is shorter than a tail.
+        #[test]
+        fn any_bytes_end(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = check_footer(&with_tail(&bytes));
+            let _ = check_footer(&bytes);
+            prop_assert!(check_footer(&bytes[..bytes.len().min(7)]).is_ok());
+        }
+    }
+}
