@@ -19,6 +19,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
@@ -184,7 +185,8 @@ impl ExecutionPlan for LakeWriteExec {
     }
 
     fn execute(&self, stream: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let input = self.input.execute(stream, context)?;
+        // On a task of its own: the last stage task of all sorts and encodes on two threads.
+        let input = spawn_buffered(self.input.execute(stream, context)?, 1);
         let mut output = RecordBatchReceiverStream::builder(output_schema(), 2);
         let columns = Columns::of(&input.schema(), &self.spec)?;
         let rows = MetricBuilder::new(&self.metrics).counter("rows_written", stream);
