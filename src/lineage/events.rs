@@ -129,7 +129,7 @@ fn input(source: &Source) -> Vec<Value> {
         json!({
             "namespace": namespace,
             "name": name,
-            "facets": { "schema": schema(source.columns.iter().map(|(name, kind)| (name.as_str(), kind.as_str()))) },
+            "facets": { "schema": schema(source.columns.iter().map(|column| (column.name.as_str(), column.r#type.as_str()))) },
             "inputFacets": if is_one { json!({ "inputStatistics": statistics }) } else { json!({}) },
         })
     });

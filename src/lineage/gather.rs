@@ -5,16 +5,21 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use datafusion::arrow::datatypes::{FieldRef, Schema};
 use serde_json::Value;
 
 use super::distinct;
-use super::model::{Column, File, Hops, Lineage, Partition, Source, State, TableLineage, Task, VERSION};
+use super::model::{
+    Column, File, Hops, Lineage, Partition, Sample, Source, SourceColumn, State, TableLineage, Task, VERSION,
+};
 use crate::audit;
 use crate::error::Result;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
+use crate::manifest::trace::Failure;
 use crate::partition;
 use crate::pipeline::{Looked, Pipeline, StepStatus};
 use crate::query::{Committed, FileIndex};
@@ -122,7 +127,7 @@ async fn of_table(pipeline: &Pipeline, plan: &StagePlan, options: Options) -> Re
             files: hop.files,
             bytes: hop.bytes,
             rows: hop.rows,
-            columns: schema.fields().iter().map(|f| (f.name().clone(), f.data_type().to_string())).collect(),
+            columns: schema.fields().iter().map(column).collect(),
         })
     });
     let tasks = tasks(plan, &found);
@@ -172,18 +177,22 @@ async fn of_table(pipeline: &Pipeline, plan: &StagePlan, options: Options) -> Re
     })
 }
 
+fn column(field: &FieldRef) -> SourceColumn {
+    SourceColumn { name: field.name().clone(), r#type: field.data_type().to_string() }
+}
+
 /// The columns in the order of the SELECT, with what is known of those of the furthest hop.
 async fn columns(
     pipeline: &Pipeline,
     plan: &StagePlan,
     found: &Found,
     options: Options,
-) -> Result<(Vec<Column>, Option<super::model::Sample>)> {
+) -> Result<(Vec<Column>, Option<Sample>)> {
     let columns = plan.columns()?;
     let is_published = found.publish.total == Some(found.publish.done);
     let from = if is_published { &found.published } else { &found.staged };
     let fields = columns.file.fields().iter().chain(&columns.partition).cloned().collect::<Vec<_>>();
-    let schema = Arc::new(datafusion::arrow::datatypes::Schema::new(fields));
+    let schema = Arc::new(Schema::new(fields));
     let index = FileIndex::new(from.files.clone().into(), from.statistics.clone(), schema, columns.partition.clone());
     let (distinct, sample) = if options.distinct && is_published {
         distinct::estimate(pipeline.engine(), &plan.lake.name, &columns, &found.published.files).await?
@@ -291,10 +300,10 @@ fn with_result(task: Task, done: &Committed, status: &StepStatus) -> Task {
 }
 
 /// When the attempt began that failed.
-fn began(failure: &crate::manifest::trace::Failure) -> Option<String> {
-    let ended = chrono::DateTime::parse_from_rfc3339(&failure.at).ok()?.with_timezone(&Utc);
-    let lasted = std::time::Duration::try_from_secs_f64(failure.seconds).ok()?;
-    let began = ended.checked_sub_signed(chrono::TimeDelta::from_std(lasted).ok()?)?;
+fn began(failure: &Failure) -> Option<String> {
+    let ended = DateTime::parse_from_rfc3339(&failure.at).ok()?.with_timezone(&Utc);
+    let lasted = Duration::try_from_secs_f64(failure.seconds).ok()?;
+    let began = ended.checked_sub_signed(TimeDelta::from_std(lasted).ok()?)?;
     Some(began.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 

@@ -87,8 +87,15 @@ pub(crate) struct Source {
     pub(crate) bytes: u64,
     /// Where the counts of all files are known.
     pub(crate) rows: Option<u64>,
-    /// Names and Arrow types.
-    pub(crate) columns: Vec<(String, String)>,
+    pub(crate) columns: Vec<SourceColumn>,
+}
+
+/// A column of a snapshot table.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SourceColumn {
+    pub(crate) name: String,
+    /// Arrow type.
+    pub(crate) r#type: String,
 }
 
 /// What is at each hop, and what the SELECT did between the first two.

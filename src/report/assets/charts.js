@@ -13,7 +13,9 @@ const format = (() => {
     return `${value.toFixed(digits)} ${units[unit]}`;
   };
   const count = (value) => (value == null ? "–" : whole.format(value));
-  const plural = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+  // As people write a target in a config.
+  const target = (value) => (value % 1e6 === 0 && value < 1e12 ? `${value / 1e6} MB (${bytes(value)})` : bytes(value));
+  const plural = (value, noun, nouns) => `${count(value)} ${value === 1 ? noun : nouns ?? `${noun}s`}`;
   const seconds = (value) => {
     if (value == null) return "–";
     if (value < 1) return `${Math.round(value * 1000)} ms`;
@@ -31,7 +33,7 @@ const format = (() => {
     const letters = [...text];
     return letters.length > length ? `${letters.slice(0, length - 1).join("")}…` : text;
   };
-  return { bytes, count, plural, seconds, share, time, cut };
+  return { bytes, target, count, plural, seconds, share, time, cut };
 })();
 
 const charts = (() => {
@@ -61,7 +63,7 @@ const charts = (() => {
     const colour = { snapshot: "var(--third)", staging: "var(--second)", lake: "var(--accent)" };
     return Plot.plot({
       ...ground, width, height: 34 + 92 * hops.length, marginLeft: 62, marginRight: 8, marginBottom: 34,
-      x: { type: "log", base: 2, domain: [low, high], label: "file size",
+      x: { type: "log", base: 2, domain: [low, high], label: "file size", labelArrow: "none",
         ticks: ticks(low, high, width - 70), tickFormat: format.bytes },
       y: { label: null, ticks: 3, tickFormat: "~s", grid: false, nice: true, insetTop: 10 },
       fy: { domain: hops, label: null },
@@ -96,7 +98,7 @@ const charts = (() => {
     if (dense) {
       return Plot.plot({
         ...ground, width, height: 200, marginLeft: 62, marginRight: 8, marginBottom: 30,
-        x: { label: "partitions, the largest first", domain: [0, rows.length] },
+        x: { label: "partitions, the largest first", labelArrow: "none", domain: [0, rows.length], ticks: 5 },
         y: { label: null, tickFormat: format.bytes, ticks: 4 },
         marks: [
           Plot.gridY({ ...grid, ticks: 4 }),
@@ -118,13 +120,13 @@ const charts = (() => {
         tickFormat: (rank) => format.cut(rows[rank].name, letters) },
       marks: [
         Plot.barX(rows, { x: "bytes", y: "rank", fill: "var(--accent)", title, tip: true }),
-        Plot.text(rows, { x: "bytes", y: "rank", text: (row) => format.bytes(row.bytes), textAnchor: "start", dx: 6,
-          fill: "var(--soft)" }),
         ...(rows.length > 2 ? [
           Plot.ruleX([median], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
           Plot.text([median], { x: (value) => value, frameAnchor: "top", dy: -14, text: () => `median ${format.bytes(median)}`,
             fill: "var(--ink)" }),
         ] : []),
+        Plot.text(rows, { x: "bytes", y: "rank", text: (row) => format.bytes(row.bytes), textAnchor: "start", dx: 6,
+          fill: "var(--soft)", stroke: "var(--card)", strokeWidth: 5 }),
       ],
     });
   };
@@ -155,7 +157,7 @@ const charts = (() => {
       marginLeft: left, marginTop: 40, marginBottom: 8, marginRight: 10,
       x: { type: "band", domain: xs, axis: "top", label: keys[1], tickSize: 0, padding: 0.06,
         ticks: xs.filter((_, index) => index % every === 0), tickFormat: (x) => format.cut(x, 18) },
-      y: { type: "band", domain: ys, label: keys[0], tickSize: 0, padding: 0.06, tickFormat: (y) => format.cut(y, letters) },
+      y: { type: "band", domain: ys, label: keys[0], labelAnchor: "top", labelArrow: "none", tickSize: 0, padding: 0.06, tickFormat: (y) => format.cut(y, letters) },
       opacity: { type: "linear", domain: [0, largest], range: [0.06, 1] },
       marks: [
         Plot.cell(shown, { x: "x", y: "y", fill: "var(--accent)", fillOpacity: "bytes",
@@ -176,7 +178,8 @@ const charts = (() => {
     const begin = d3.min(timed, (task) => task.start);
     const lines = [];
     for (const task of timed) {
-      let line = lines.findIndex((end) => end <= task.start);
+      // Starts are known to the millisecond only.
+      let line = lines.findIndex((end) => end <= task.start + 2);
       if (line < 0) { line = lines.length; lines.push(0); }
       lines[line] = task.end;
       task.line = line;

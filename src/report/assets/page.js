@@ -57,8 +57,10 @@ function chart(label, draw) {
 
 const PAPER = 660;
 let printing = false;
+const builders = [];
 addEventListener("beforeprint", () => {
   printing = true;
+  for (const build of builders) build();
   for (const details of document.querySelectorAll("details.table, details.more")) {
     details.dataset.closed = details.open ? "" : "yes";
     details.open = true;
@@ -100,7 +102,7 @@ function head() {
 function overview() {
   const rows = (hop) => format.count(hop.rows);
   return h("div", { class: "card" }, h("h3", {}, "Tables"), grid([
-    ["table", (table) => h("a", { href: `#${anchor(table)}` }, table.table)],
+    ["table", (table) => h("a", { href: `#${anchor(table)}` }, table.table), "value name"],
     ["state", badge],
     ["snapshot rows", (table) => format.count(snapshotRows(table)), "num"],
     ["lake rows", (table) => rows(table.hops.lake), "num"],
@@ -132,7 +134,7 @@ function section(table) {
   };
   if (details.open) build();
   details.addEventListener("toggle", () => { if (details.open) build(); });
-  addEventListener("beforeprint", build, true);
+  builders.push(build);
   return details;
 }
 
@@ -202,7 +204,7 @@ function sizes(table) {
   const average = (hop) => (hop.files ? `${format.bytes(hop.bytes / hop.files)} on average` : "");
   const text = lake.files
     ? `${format.plural(snapshot.files, "snapshot file")} (${average(snapshot)}) became ${format.plural(lake.files, "lake file")} (${average(lake)}).`
-      + ` The target is ${format.bytes(table.target_file_size)}; a partition that is smaller has one smaller file.`
+      + ` The target is ${format.target(table.target_file_size)}; a partition that is smaller has one smaller file.`
     : `${format.plural(snapshot.files, "snapshot file")} (${average(snapshot)}); nothing is published yet.`;
   return h("div", { class: "card" }, h("h3", {}, "Files before and after"), h("p", { class: "soft small" }, text),
     chart(`histogram of file sizes: ${text}`, (width) => charts.sizes(table, width)));
@@ -246,7 +248,7 @@ function tasks(table) {
     timed.length ? chart(`tasks in time: ${text}`, (width) => charts.timeline(rows, width)) : null,
     slowest.length ? h("h3", { style: "margin-top: 14px" }, ran > slowest.length ? `Slowest ${slowest.length} of ${format.count(ran)}` : "By time") : null,
     slowest.length ? grid([
-      ["task", (task) => `${task.step} ${task.group}`],
+      ["task", (task) => `${task.step} ${task.group}`, "once"],
       ["partition", (task) => task.partition ?? "", "value"],
       ["time", (task) => format.seconds(task.seconds), "num"],
       ["rows read", (task) => format.count(task.rows_read), "num"],
@@ -268,7 +270,7 @@ function columns(table) {
   const text = (hasRanges ? `Of the ${lake.files ? "lake" : "staging"} files, as their manifests say. ≈ marks bounds of long or inexact values.` : "Nothing is staged yet.") + estimate;
   const value = (column, of) => (of == null ? "–" : `${column.is_exact ? "" : "≈ "}${format.cut(of, 80)}`);
   return h("div", { class: "card long" }, h("h3", {}, "Columns"), h("p", { class: "soft small" }, text), grid([
-    ["column", (column) => h("span", {}, column.name, isPath.has(column.name) ? h("span", { class: "soft" }, " · in the path") : null), "value"],
+    ["column", (column) => h("span", {}, column.name, isPath.has(column.name) ? h("span", { class: "soft" }, " · in the path") : null), "value name"],
     ["type", (column) => h("span", { class: "soft" }, column.type), "value"],
     ["NULLs", (column) => (column.nulls == null ? "–" : column.nulls === 0 ? "0" : `${format.count(column.nulls)} (${format.share(column.nulls, rows)})`), "num"],
     ["smallest", (column) => value(column, column.min), "value"],
@@ -281,6 +283,8 @@ function columns(table) {
 
 const HOPS = ["snapshot", "staging", "lake"];
 const MOST_FILES = 200;
+// Without a search, the list is only there to show what a line looks like.
+const FEW_FILES = 20;
 
 // Files of a table, and which belong together: a staging file names the stage task that wrote it and the publish task that
 // reads it; those tasks name the files before and after.
@@ -340,10 +344,10 @@ function lineage(table) {
   const show = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter((word) => word);
     const matches = words.length ? files.filter((file) => words.every((word) => file.text.includes(word))) : files;
-    count.textContent = matches.length > MOST_FILES
-      ? `first ${MOST_FILES} of ${format.plural(matches.length, words.length ? "match" : "file").replace(/matchs$/, "matches")}`
-      : `${format.count(matches.length)} ${words.length ? (matches.length === 1 ? "match" : "matches") : (matches.length === 1 ? "file" : "files")}`;
-    list.replaceChildren(...matches.slice(0, MOST_FILES).map((file) => {
+    const most = words.length ? MOST_FILES : FEW_FILES;
+    const found = words.length ? format.plural(matches.length, "match", "matches") : format.plural(matches.length, "file");
+    count.textContent = matches.length > most ? `first ${most} of ${found}` : found;
+    list.replaceChildren(...matches.slice(0, most).map((file) => {
       const details = h("details", {}, h("summary", {}, line(file)));
       details.addEventListener("toggle", () => { if (details.open && details.children.length === 1) details.append(ways(file)); });
       return h("li", {}, details);
@@ -367,15 +371,21 @@ function audits() {
   return h("div", { class: "card", id: "audits" }, h("h3", {}, "Audits"),
     h("p", { class: "soft small" }, "Queries over what is staged that must find no rows, or nothing is published."),
     grid([
-      ["audit", (audit) => h("span", { class: "mono" }, audit.audit), "value"],
+      ["audit", (audit) => h("span", { class: "mono" }, audit.audit), "value name"],
       ["result", (audit) => h("span", { class: `badge ${kinds[audit.state]}` }, names[audit.state] ?? audit.state)],
       ["rows found", (audit) => format.count(audit.rows), "num"],
       ["time", (audit) => format.seconds(audit.seconds), "num"],
-      ["when", (audit) => (audit.audited_at ? format.time(audit.audited_at) : "–")],
+      ["when", (audit) => (audit.audited_at ? format.time(audit.audited_at) : "–"), "value"],
       ["holds back", (audit) => audit.tables.join(", "), "value"],
       ["rows kept at", (audit) => (audit.rows_at ? h("span", { class: "mono" }, audit.rows_at) : "–"), "value"],
     ], data.audits));
 }
+
+// A link to a table opens it.
+addEventListener("hashchange", () => {
+  const target = document.getElementById(location.hash.slice(1));
+  if (target) target.open = true;
+});
 
 document.getElementById("report").replaceChildren(
   ...head().filter((part) => part), ...[audits()].filter((part) => part), ...data.tables.map(section),
