@@ -155,9 +155,9 @@ const charts = (() => {
     return Plot.plot({
       ...ground, width: Math.max(Math.min(width, left + 10 + xs.length * 64), 200), height: 50 + cell * ys.length,
       marginLeft: left, marginTop: 40, marginBottom: 8, marginRight: 10,
-      x: { type: "band", domain: xs, axis: "top", label: keys[1], tickSize: 0, padding: 0.06,
+      x: { type: "band", domain: xs, axis: "top", label: format.cut(keys[1], 24), tickSize: 0, padding: 0.06,
         ticks: xs.filter((_, index) => index % every === 0), tickFormat: (x) => format.cut(x, 18) },
-      y: { type: "band", domain: ys, label: keys[0], labelAnchor: "top", labelArrow: "none", tickSize: 0, padding: 0.06, tickFormat: (y) => format.cut(y, letters) },
+      y: { type: "band", domain: ys, label: format.cut(keys[0], 24), labelAnchor: "top", labelArrow: "none", tickSize: 0, padding: 0.06, tickFormat: (y) => format.cut(y, letters) },
       opacity: { type: "linear", domain: [0, largest], range: [0.06, 1] },
       marks: [
         Plot.cell(shown, { x: "x", y: "y", fill: "var(--accent)", fillOpacity: "bytes",
