@@ -123,6 +123,8 @@ pub(super) async fn estimate(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn files(sizes: &[u64]) -> Vec<FileEntry> {
@@ -145,8 +147,20 @@ mod tests {
     fn sample_is_all_that_fits_or_is_spread_over_the_files() {
         assert_eq!(chosen(&[5, 5, 5], 15), (vec![0, 1, 2], 30));
         assert_eq!(chosen(&[5; 10], 20), (vec![0, 2, 5, 7], 40));
-        assert_eq!(chosen(&[1, 1, 1, 30, 1, 1], 12), (vec![0, 3].into_iter().take(1).collect(), 2), "one does not fit");
+        assert_eq!(chosen(&[1, 1, 1, 30, 1, 1], 12), (vec![0], 2), "one does not fit");
         assert_eq!(chosen(&[100, 100], 10), (vec![0], 20), "a part of a file");
         assert_eq!(chosen(&[], 10), (vec![], 0));
+    }
+    proptest! {
+        /// No more is read than allowed, whatever the sizes; all of it if it fits; no file twice.
+        #[test]
+        fn sample_is_bounded(sizes in prop::collection::vec(1u64..1000, 0..40), most in 1u64..5000) {
+            let (read, rows) = chosen(&sizes, most);
+            let total: u64 = sizes.iter().sum();
+            // A row has half a byte here; a part of a file has one row at least.
+            prop_assert!(rows <= 2 * most && (rows > 0) == (total > 0));
+            prop_assert_eq!(rows == 2 * total, total <= most);
+            prop_assert!(read.is_sorted_by(|a, b| a < b));
+        }
     }
 }

@@ -80,7 +80,8 @@ fn ended<'a>(tasks: impl IntoIterator<Item = &'a Task>) -> Option<String> {
 }
 
 fn facet(name: &str, content: Value) -> Value {
-    let url = format!("{SPEC}facets/{name}.json#/$defs/{}", name.rsplit('/').next().unwrap_or(name));
+    let definition = name.rsplit('/').next().unwrap_or(name);
+    let url = [SPEC, "facets/", name, ".json#/$defs/", definition].concat();
     let mut facet = Map::from_iter([("_producer".to_owned(), json!(PRODUCER)), ("_schemaURL".to_owned(), json!(url))]);
     if let Value::Object(content) = content {
         facet.extend(content.into_iter().filter(|(_, value)| !value.is_null()));
@@ -194,10 +195,10 @@ fn dataset(location: &str) -> (String, String) {
         None => key,
     };
     let folder = folder.trim_matches('/');
-    let slash = "/";
     match place.store() {
-        "file://" => ("file".to_owned(), [slash, folder].concat()),
-        store => (store.to_owned(), if folder.is_empty() { slash.to_owned() } else { folder.to_owned() }),
+        "file://" => ("file".to_owned(), place.with_key(folder).to_string()),
+        store if folder.is_empty() => (store.to_owned(), "/".to_owned()),
+        store => (store.to_owned(), folder.to_owned()),
     }
 }
 

@@ -195,12 +195,12 @@ fn endpoint(takes: usize) -> (String, Receiver<(String, String)>) {
     let url = format!("http://user:hunter22@{}/api/v1/lineage", listener.local_addr().unwrap());
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
+        let content_length = Regex::new(r"(?i)content-length: (\d+)").unwrap();
         for (number, socket) in listener.incoming().enumerate() {
             let mut socket = BufReader::new(socket.unwrap());
             let mut head = String::new();
             while !head.ends_with("\r\n\r\n") && socket.read_line(&mut head).unwrap() > 0 {}
-            let length =
-                Regex::new(r"(?i)content-length: (\d+)").unwrap().captures(&head).map(|found| found[1].to_owned());
+            let length = content_length.captures(&head).map(|found| found[1].to_owned());
             let mut body = vec![0; length.unwrap().parse().unwrap()];
             socket.read_exact(&mut body).unwrap();
             let (status, text) =
@@ -224,18 +224,13 @@ fn openlineage_events_are_the_same_in_a_file_and_at_an_endpoint_and_again() {
     let told = project.snaplake(&["report", "config.sql", "--openlineage", "events.ndjson"]);
     assert_eq!((told.code, told.out.as_str(), told.err.as_str()), (0, "", "wrote events.ndjson\n"));
     let file = std::fs::read_to_string(project.path("events.ndjson")).unwrap();
-    assert_eq!(
-        file,
-        project
-            .snaplake(&["report", "config.sql", "--openlineage", "-"])
-            .out
-            .replace("[dir]", &project.path("").to_string_lossy().trim_end_matches('/').to_owned())
-    );
+    let folder = project.path("").to_string_lossy().trim_end_matches('/').to_owned();
+    let again = project.snaplake(&["report", "config.sql", "--openlineage", "-"]).out;
+    assert_eq!(file, again.replace("[dir]", &folder));
     let events: Vec<Value> = file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events.iter().map(|event| &event["eventType"]).collect::<Vec<_>>(), ["START", "COMPLETE"]);
     assert_eq!(events[0]["run"]["runId"], events[1]["run"]["runId"]);
     assert_eq!(events[1]["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"], 3);
-    let folder = project.path("").to_string_lossy().trim_end_matches('/').to_owned();
     assert_snapshot!("openlineage_complete", masked(&format!("{:#}", events[1]).replace(&folder, "[dir]")));
 
     let (url, taken) = endpoint(2);

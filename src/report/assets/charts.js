@@ -13,6 +13,7 @@ const format = (() => {
     return `${value.toFixed(digits)} ${units[unit]}`;
   };
   const count = (value) => (value == null ? "–" : whole.format(value));
+  const tick = (value) => bytes(value).replace(/\.0+ /, " ");
   // As people write a target in a config.
   const target = (value) => (value % 1e6 === 0 && value < 1e12 ? `${value / 1e6} MB (${bytes(value)})` : bytes(value));
   const plural = (value, noun, nouns) => `${count(value)} ${value === 1 ? noun : nouns ?? `${noun}s`}`;
@@ -33,7 +34,7 @@ const format = (() => {
     const letters = [...text];
     return letters.length > length ? `${letters.slice(0, length - 1).join("")}…` : text;
   };
-  return { bytes, target, count, plural, seconds, share, time, cut };
+  return { bytes, tick, target, count, plural, seconds, share, time, cut };
 })();
 
 const charts = (() => {
@@ -51,33 +52,49 @@ const charts = (() => {
     return all.filter((_, index) => index % every === 0);
   };
 
-  // Files of each hop by size: bins are halves of powers of two, as [bin, files, bytes]; the target is a line.
+  // Ticks of an axis of bytes from 0, at whole numbers of the unit in which its end is told.
+  const fromZero = (high) => {
+    const unit = 1024 ** Math.max(0, Math.floor(Math.log2(high || 1) / 10));
+    return d3.ticks(0, high / unit, 4).map((tick) => tick * unit);
+  };
+
+  // Files of each hop by size: bins are halves of powers of two, as [bin, files, bytes]; the target is a line. Each hop has a
+  // scale of its own, and its bars their number: there may be thousands of files in one and a few in the next.
   const sizes = (table, width) => {
     const hops = ["snapshot", "staging", "lake"].filter((hop) => table.sizes[hop].length);
-    const bins = hops.flatMap((hop) => table.sizes[hop].map(([bin, files, bytes]) => (
-      { hop, low: 2 ** (bin / 2), high: 2 ** ((bin + 1) / 2), files, bytes })));
+    const bins = hops.flatMap((hop) => {
+      const most = d3.max(table.sizes[hop], ([, files]) => files);
+      return table.sizes[hop].map(([bin, files, bytes]) => (
+        { hop, low: 2 ** (bin / 2), high: 2 ** ((bin + 1) / 2), files, bytes, height: files / most }));
+    });
     if (!bins.length) return null;
     const target = table.target_file_size;
     const low = Math.min(target, d3.min(bins, (bin) => bin.low)) / 1.5;
     const high = Math.max(target, d3.max(bins, (bin) => bin.high)) * 1.5;
+    // Not at the edges, where their labels would be cut.
+    const marks = ticks(low * 1.6, high / 1.6, width);
+    // Where bars are narrow, only the highest has its number.
+    const isWide = (width * 0.5) / Math.log2(high / low) > 30;
+    const told = bins.filter((bin) => isWide || bin.height === 1);
     const colour = { snapshot: "var(--third)", staging: "var(--second)", lake: "var(--accent)" };
     return Plot.plot({
-      ...ground, width, height: 34 + 92 * hops.length, marginLeft: 62, marginRight: 8, marginBottom: 34,
-      x: { type: "log", base: 2, domain: [low, high], label: "file size", labelArrow: "none",
-        ticks: ticks(low, high, width - 70), tickFormat: format.bytes },
-      y: { label: null, ticks: 3, tickFormat: "~s", grid: false, nice: true, insetTop: 10 },
-      fy: { domain: hops, label: null },
+      ...ground, width, height: 34 + 84 * hops.length, marginLeft: 6, marginRight: 8, marginBottom: 24, marginTop: 4,
+      x: { type: "log", base: 2, domain: [low, high], label: null, ticks: marks, tickFormat: format.tick },
+      y: { axis: null, domain: [0, 1], insetTop: 34 },
+      fy: { domain: hops, label: null, padding: 0.08 },
       marks: [
-        Plot.gridY({ ...grid, ticks: 3 }),
-        Plot.rectY(bins, { fy: "hop", x1: "low", x2: "high", y: "files", fill: (bin) => colour[bin.hop], inset: 0.5,
+        Plot.gridX({ ...grid, ticks: marks }),
+        Plot.rectY(bins, { fy: "hop", x1: "low", x2: "high", y: "height", fill: (bin) => colour[bin.hop], inset: 0.5,
           title: (bin) => `${bin.hop}: ${format.plural(bin.files, "file")} of ${format.bytes(bin.low)} to `
             + `${format.bytes(bin.high)}, ${format.bytes(bin.bytes)} together`, tip: true }),
         Plot.ruleX([target], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
-        Plot.text([target], { x: (value) => value, fy: () => hops[0], frameAnchor: "top", dy: -2,
+        Plot.text([target], { x: (value) => value, fy: () => hops[0], frameAnchor: "top", dy: 4,
           text: () => `target ${format.bytes(target)}`, textAnchor: target > Math.sqrt(low * high) ? "end" : "start",
           dx: target > Math.sqrt(low * high) ? -6 : 6, fill: "var(--ink)" }),
-        Plot.axisFy({ anchor: "right", label: null, tickFormat: () => "" }),
-        Plot.text(hops, { fy: (hop) => hop, frameAnchor: "top-left", dx: 6, dy: -2, text: (hop) => hop,
+        Plot.text(told, { fy: "hop", x: (bin) => Math.sqrt(bin.low * bin.high), y: "height", dy: -8,
+          text: (bin) => format.count(bin.files), fill: "var(--soft)" }),
+        Plot.axisFy({ anchor: "right", label: null, tickFormat: () => "", tickSize: 0 }),
+        Plot.text(hops, { fy: (hop) => hop, frameAnchor: "top-left", dx: 0, dy: 4, text: (hop) => hop,
           fontWeight: 600, fill: (hop) => colour[hop] }),
         Plot.ruleY([0], { stroke: "var(--line)" }),
       ],
@@ -97,11 +114,11 @@ const charts = (() => {
     const median = partitions.median_bytes;
     if (dense) {
       return Plot.plot({
-        ...ground, width, height: 200, marginLeft: 62, marginRight: 8, marginBottom: 30,
-        x: { label: "partitions, the largest first", labelArrow: "none", domain: [0, rows.length], ticks: 5 },
-        y: { label: null, tickFormat: format.bytes, ticks: 4 },
+        ...ground, width, height: 200, marginLeft: 66, marginRight: 14, marginBottom: 24,
+        x: { label: null, domain: [0, rows.length], ticks: 5 },
+        y: { label: null, tickFormat: format.tick, ticks: fromZero(rows[0].bytes) },
         marks: [
-          Plot.gridY({ ...grid, ticks: 4 }),
+          Plot.gridY({ ...grid, ticks: fromZero(rows[0].bytes) }),
           Plot.rectY(rows, { x1: "rank", x2: (row) => row.rank + 1, y: "bytes", fill: "var(--accent)", insetRight: 0.4,
             title, tip: true }),
           Plot.ruleY([median], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
@@ -188,7 +205,7 @@ const charts = (() => {
     const colour = (task) => (task.state === "failed" ? "var(--bad)" : task.step === "stage" ? "var(--second)" : "var(--accent)");
     const height = Math.min(18, Math.max(3, 260 / lines.length));
     return Plot.plot({
-      ...ground, width, height: 40 + height * lines.length, marginLeft: 8, marginRight: 12, marginBottom: 32, marginTop: 6,
+      ...ground, width, height: 34 + height * lines.length, marginLeft: 20, marginRight: 26, marginBottom: 26, marginTop: 6,
       x: { domain: [0, end], label: null, ticks: Math.max(3, Math.floor(width / 110)), tickFormat: format.seconds },
       y: { axis: null, domain: [0, lines.length] },
       marks: [

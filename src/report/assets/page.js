@@ -221,7 +221,8 @@ function partitions(table) {
   const shown = isHeat
     ? (most ? ` Shown are the ${charts.MOST_VALUES} values of each key with the most bytes${all.rows.length < all.total ? ", of the largest partitions" : ""}.` : "")
     : (most ? ` Shown are the ${charts.MOST_BARS} largest of ${format.count(all.total)}.` : "");
-  const text = `${format.plural(all.total, "partition")} by ${keys.join(", ")}; the largest has ${format.bytes(largest)}${skew}.${shown}`
+  const order = isHeat || all.total <= 40 ? "" : ", the largest first";
+  const text = `${format.plural(all.total, "partition")} by ${keys.join(", ")}${order}; the largest has ${format.bytes(largest)}${skew}.${shown}`
     + (table.state === "staging" ? " Not all tasks are staged yet." : "");
   return h("div", { class: "card" }, h("h3", {}, "Partitions"), h("p", { class: "soft small" }, text),
     chart(`partitions: ${text}`, (width) => (isHeat ? charts.heat(all, keys, width) : charts.bars(all, width))));
@@ -238,18 +239,19 @@ function tasks(table) {
     : "No task spilled to disk.";
   const span = timed.length ? (Math.max(...timed.map((task) => Date.parse(task.started_at) + 1000 * task.seconds))
     - Math.min(...timed.map((task) => Date.parse(task.started_at)))) / 1000 : null;
-  const text = `${format.seconds(sums.stage.seconds)} in stage tasks, ${format.seconds(sums.publish.seconds)} in publish tasks`
+  const publish = sums.publish.total ? `, ${format.seconds(sums.publish.seconds)} in publish tasks` : "";
+  const text = `${format.seconds(sums.stage.seconds)} in stage tasks${publish}`
     + `${span == null ? "" : `, ${format.seconds(span)} from first to last`}. ${spill}`
     + (timed.length && ran > charts.MOST_TASKS ? ` Shown are the ${format.count(Math.min(timed.length, charts.MOST_TASKS))} longest of ${format.plural(ran, "task")}.` : "");
   const slowest = rows.filter((task) => task.seconds != null).sort((a, b) => b.seconds - a.seconds).slice(0, 10);
   const key = (colour, name) => h("span", {}, h("i", { style: `background: var(--${colour})` }), name);
   return h("div", { class: "card" }, h("h3", {}, "Tasks"), h("p", { class: "soft small" }, text),
-    timed.length ? h("div", { class: "key" }, key("second", "stage"), key("accent", "publish"), failedTasks(table) ? key("bad", "failed") : null) : null,
+    timed.length ? h("div", { class: "key" }, key("second", "stage"), sums.publish.total ? key("accent", "publish") : null, failedTasks(table) ? key("bad", "failed") : null) : null,
     timed.length ? chart(`tasks in time: ${text}`, (width) => charts.timeline(rows, width)) : null,
     slowest.length ? h("h3", { style: "margin-top: 14px" }, ran > slowest.length ? `Slowest ${slowest.length} of ${format.count(ran)}` : "By time") : null,
     slowest.length ? grid([
       ["task", (task) => `${task.step} ${task.group}`, "once"],
-      ["partition", (task) => task.partition ?? "", "value"],
+      ...(slowest.some((task) => task.partition) ? [["partition", (task) => task.partition ?? "", "value"]] : []),
       ["time", (task) => format.seconds(task.seconds), "num"],
       ["rows read", (task) => format.count(task.rows_read), "num"],
       ["written", (task) => format.count(task.rows_written), "num"],
