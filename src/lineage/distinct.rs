@@ -78,9 +78,8 @@ fn is_counted(data_type: &DataType) -> bool {
 /// Those of reading the lake.
 pub(super) async fn estimate(
     engine: &Engine,
-    table: &str,
     columns: &LakeColumns,
-    files: &[FileEntry],
+    (table, files): (&str, &[FileEntry]),
 ) -> Result<(HashMap<String, u64>, Option<Sample>)> {
     let of_rows: u64 = files.iter().filter_map(|file| file.n_record).sum();
     let (chosen, rows) = sample(files, SAMPLE_BYTES);

@@ -113,45 +113,21 @@ async fn of_table(pipeline: &Pipeline, plan: &StagePlan, options: Options) -> Re
         let direction = if key.descending { " DESC" } else { "" };
         format!("{}{direction}", key.column)
     });
-    let sources = [&plan.details.driving].into_iter().map(|driving| (driving, plan.groups.files(), "driving"));
-    let whole = plan.details.whole.iter().map(|(source, files)| (source, files.as_slice(), "whole"));
-    let sources = sources.chain(whole).map(|(of, files, role)| {
-        let hop = hop(files);
-        let snapshot = pipeline.project().snapshot(&of.table);
-        let locations = snapshot.iter().flat_map(|table| &table.locations);
-        let schema = of.schema.decode()?;
-        Ok(Source {
-            table: of.table.clone(),
-            role,
-            locations: locations.map(|(location, _)| redacted(&location.to_string())).collect(),
-            files: hop.files,
-            bytes: hop.bytes,
-            rows: hop.rows,
-            columns: schema.fields().iter().map(column).collect(),
-        })
-    });
     let tasks = tasks(plan, &found);
     let rows = |of: fn(&Task) -> Option<u64>| {
         let done = || tasks.iter().filter(|task| task.step == "stage" && task.state == "done");
         done().next().map(|_| done().filter_map(of).sum())
     };
     let hops = Hops {
-        snapshot: hop(plan.groups.files()),
+        snapshot: Hop::of(plan.groups.files()),
         rows_read: rows(|task| task.rows_read),
         rows_selected: rows(|task| task.rows_written),
-        staging: hop(&found.staged.files),
-        lake: hop(&found.published.files),
+        staging: Hop::of(&found.staged.files),
+        lake: Hop::of(&found.published.files),
     };
     let snapshot_files = (1..)
         .zip(plan.groups.iter())
         .flat_map(|(group, files)| files.map(move |file| File { stage_group: Some(group), ..of_entry(file) }));
-    let publish_groups: HashMap<&str, u64> =
-        found.groups.files.iter().zip(&found.groups.groups).map(|(file, &group)| (&*file.uri, group)).collect();
-    let staging_files = found.staged.files.iter().zip(&found.staged.groups).map(|(file, &group)| File {
-        stage_group: Some(group),
-        publish_group: publish_groups.get(&*file.uri).copied(),
-        ..of_entry(file)
-    });
     let lake_files = found.published.files.iter().zip(&found.published.groups);
     Ok(TableLineage {
         table: plan.lake.name.clone(),
@@ -164,17 +140,50 @@ async fn of_table(pipeline: &Pipeline, plan: &StagePlan, options: Options) -> Re
         partitioned_by: plan.lake.partitioned_by.iter().map(|(name, _)| name.clone()).collect(),
         sorted_by: sorted_by.collect(),
         target_file_size: plan.lake.target_file_size,
-        sources: sources.collect::<Result<_>>()?,
+        sources: sources(pipeline, plan)?,
         hops,
         columns,
         distinct_sample,
         partitions: partitions(&found),
         snapshot_files: snapshot_files.collect(),
-        staging_files: staging_files.collect(),
+        staging_files: staging_files(&found),
         lake_files: lake_files.map(|(file, &group)| File { publish_group: Some(group), ..of_entry(file) }).collect(),
         tasks,
         validation: found.validation,
     })
+}
+
+fn sources(pipeline: &Pipeline, plan: &StagePlan) -> Result<Vec<Source>> {
+    let whole = plan.details.whole.iter().map(|(source, files)| (source, files.as_slice(), "whole"));
+    let all = [(&plan.details.driving, plan.groups.files(), "driving")].into_iter().chain(whole);
+    all.map(|(of, files, role)| {
+        let hop = Hop::of(files);
+        let snapshot = pipeline.project().snapshot(&of.table);
+        let locations = snapshot.iter().flat_map(|table| &table.locations);
+        Ok(Source {
+            table: of.table.clone(),
+            role,
+            locations: locations.map(|(location, _)| redacted(&location.to_string())).collect(),
+            files: hop.files,
+            bytes: hop.bytes,
+            rows: hop.rows,
+            columns: of.schema.decode()?.fields().iter().map(column).collect(),
+        })
+    })
+    .collect()
+}
+
+/// With the task that wrote each, and the one that reads it, as far as it is planned.
+fn staging_files(found: &Found) -> Vec<File> {
+    let read = found.groups.files.iter().zip(&found.groups.groups);
+    let publish_groups: HashMap<&str, u64> = read.map(|(file, &group)| (&*file.uri, group)).collect();
+    let written = found.staged.files.iter().zip(&found.staged.groups);
+    let file = |(file, &group): (&FileEntry, &u64)| File {
+        stage_group: Some(group),
+        publish_group: publish_groups.get(&*file.uri).copied(),
+        ..of_entry(file)
+    };
+    written.map(file).collect()
 }
 
 fn column(field: &FieldRef) -> SourceColumn {
@@ -195,9 +204,14 @@ async fn columns(
     let schema = Arc::new(Schema::new(fields));
     let index = FileIndex::new(from.files.clone().into(), from.statistics.clone(), schema, columns.partition.clone());
     let (distinct, sample) = if options.distinct && is_published {
-        distinct::estimate(pipeline.engine(), &plan.lake.name, &columns, &found.published.files).await?
+        let lake = (plan.lake.name.as_str(), found.published.files.as_slice());
+        distinct::estimate(pipeline.engine(), &columns, lake).await.unwrap_or_else(|error| {
+            // All else is still worth a report.
+            tracing::warn!(table = plan.lake.name, %error, "left out the estimates of distinct values");
+            Default::default()
+        })
     } else {
-        (HashMap::new(), None)
+        Default::default()
     };
     let columns = plan.details.columns.iter().map(|(name, kind)| {
         let range = if from.files.is_empty() { None } else { Some(index.range(name).map_err(unwrap_engine)?) };
@@ -242,11 +256,7 @@ fn partitions(found: &Found) -> Vec<Partition> {
 /// Stage tasks, then publish tasks as far as they are planned.
 fn tasks(plan: &StagePlan, found: &Found) -> Vec<Task> {
     let stage = (1u64..).zip(plan.groups.iter()).map(|(group, files)| {
-        let mut read = Hop::default();
-        for file in files {
-            add(&mut read, file);
-        }
-        let task = Task { step: "stage", group, ..reads(read) };
+        let task = Task { step: "stage", group, ..reads(Hop::of(files)) };
         with_result(task, &found.staged, &found.stage)
     });
     let publish = found.groups.tasks.iter().map(|(&group, planned)| {
@@ -305,18 +315,6 @@ fn began(failure: &Failure) -> Option<String> {
     let lasted = Duration::try_from_secs_f64(failure.seconds).ok()?;
     let began = ended.checked_sub_signed(TimeDelta::from_std(lasted).ok()?)?;
     Some(began.to_rfc3339_opts(SecondsFormat::Millis, true))
-}
-
-fn hop(files: &[FileEntry]) -> Hop {
-    let mut hop = Hop::default();
-    files.iter().for_each(|file| add(&mut hop, file));
-    hop
-}
-
-fn add(hop: &mut Hop, file: &FileEntry) {
-    hop.files += 1;
-    hop.bytes += file.size;
-    hop.rows = hop.rows.zip(file.n_record).map(|(sum, rows)| sum + rows);
 }
 
 fn of_entry(file: &FileEntry) -> File {

@@ -263,13 +263,14 @@ function tasks(table) {
 
 function columns(table) {
   const { columns: all, distinct_sample: sample, hops: { lake, staging } } = table;
-  const rows = lake.files ? lake.rows : staging.rows;
+  const isPublished = ["published", "complete"].includes(table.state);
+  const rows = isPublished ? lake.rows : staging.rows;
   const hasRanges = all.some((column) => column.nulls != null);
   const isPath = new Set(table.partitioned_by);
   const estimate = sample == null ? "" : sample.is_whole
     ? " Distinct values are estimated from all rows, to some percent."
     : ` Distinct values are estimated from ${format.share(sample.rows, sample.of_rows)} of the rows: there are at least about so many.`;
-  const text = (hasRanges ? `Of the ${lake.files ? "lake" : "staging"} files, as their manifests say. ≈ marks bounds of long or inexact values.` : "Nothing is staged yet.") + estimate;
+  const text = (hasRanges ? `Of the ${isPublished ? "lake" : "staging"} files, as their manifests say. ≈ marks bounds of long or inexact values.` : "Nothing is staged yet.") + estimate;
   const value = (column, of) => (of == null ? "–" : `${column.is_exact ? "" : "≈ "}${format.cut(of, 80)}`);
   return h("div", { class: "card long" }, h("h3", {}, "Columns"), h("p", { class: "soft small" }, text), grid([
     ["column", (column) => h("span", {}, column.name, isPath.has(column.name) ? h("span", { class: "soft" }, " · in the path") : null), "value name"],
