@@ -28,6 +28,7 @@
 //!
 //! ```text
 //! main, cli, report     arguments; one short function per subcommand; the only module that prints
+//! lineage               what manifests tell of how the lakes came to be, also as OpenLineage events
 //! query                 the tables of all steps in one SQL session, read-only: which files a filter leaves (prune), what
 //!                       manifests answer (index), the schema `manifest` (manifests)
 //! clean, replan         files that no manifest lists; new plans for what is not published yet
@@ -87,6 +88,7 @@ pub mod group;
 mod init;
 mod lake;
 pub mod layout;
+mod lineage;
 pub mod manifest;
 pub mod partition;
 pub mod pipeline;

@@ -123,7 +123,8 @@ fn masked(found: &Captures<'_>) -> String {
 /// Whether a variable of this name holds a secret; one that ends in `_FILE` holds a path.
 pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    let parts = ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "ACCESS_KEY", "ACCOUNT_KEY", "SAS_KEY", "CREDENTIAL"];
+    let parts =
+        ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "ACCESS_KEY", "ACCOUNT_KEY", "API_KEY", "SAS_KEY", "CREDENTIAL"];
     parts.iter().any(|part| name.contains(part)) && !["_FILE", "_URI", "_PATH"].iter().any(|end| name.ends_with(end))
 }
 
@@ -224,7 +225,12 @@ mod tests {
         let text = "ab/cd+ef/gh ab%2Fcd%2Bef%2Fgh short somebody minioadmin";
         assert_eq!(redactor.redact(text), "*** *** short somebody minioadmin");
         assert_eq!(redactor.redact("pool of (me:pass+word)"), "pool of (me:***)");
-        for (name, secret) in [("DB_PASSWORD", true), ("AWS_WEB_IDENTITY_TOKEN_FILE", false), ("PATH", false)] {
+        for (name, secret) in [
+            ("DB_PASSWORD", true),
+            ("OPENLINEAGE_API_KEY", true),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", false),
+            ("PATH", false),
+        ] {
             assert_eq!(is_secret(name), secret, "{name}");
         }
     }

@@ -18,7 +18,7 @@ mod run;
 mod tables;
 
 pub(crate) use check::check;
-pub(crate) use record::gate;
+pub(crate) use record::{Known, gate, known};
 pub(crate) use run::run;
 pub(crate) use tables::register_audits;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::{help, values};
-use crate::report::{LogFormat, OutputFormat, RowFormat};
+use crate::report::{LogFormat, OutputFormat, PageFormat, RowFormat};
 
 /// Turns database snapshots into a partitioned, sorted, proven data lake, in SQL.
 #[derive(Debug, Parser)]
@@ -112,6 +112,14 @@ pub(super) enum Command {
         #[command(flatten)]
         query: Query,
     },
+    /// Write a page about what was done: rows per step, files, partitions, tasks, columns, audits, lineage.
+    #[command(after_help = help::REPORT)]
+    Report {
+        #[command(flatten)]
+        common: CommonOptions,
+        #[command(flatten)]
+        page: Page,
+    },
     /// Print a completion script for a shell.
     #[command(
         after_help = "Example:\n  snaplake completions bash > ~/.local/share/bash-completion/completions/snaplake"
@@ -212,6 +220,22 @@ pub(super) struct Query {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Page {
+    /// Form of the report.
+    #[arg(long, value_enum, default_value_t = PageFormat::Html, value_name = "FORMAT")]
+    pub(super) format: PageFormat,
+    /// Write it into this file, which appears when all is written [default: standard output].
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Send OpenLineage events to this URL, or write them into this file, one a line; without -o nothing else is written.
+    #[arg(long, value_name = "URL|FILE")]
+    pub(super) openlineage: Option<String>,
+    /// Leave out the estimates of distinct values, which read up to 64 MiB of each lake table.
+    #[arg(long)]
+    pub(super) no_distinct: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Task {
     /// Run exactly this task of the table (a number from 1), for an outside scheduler; needs --table once.
     #[arg(long, value_name = "N")]
@@ -235,7 +259,7 @@ impl Command {
             | Self::Diff { common, .. }
             | Self::Validate { common, .. }
             | Self::Clean { common, .. } => Some(&common.options),
-            Self::Query { common, .. } => Some(common),
+            Self::Query { common, .. } | Self::Report { common, .. } => Some(common),
             Self::Init(_) | Self::Completions { .. } => None,
         }
     }
@@ -259,7 +283,7 @@ impl Command {
             | Self::Validate { common, .. }
             | Self::Clean { common, .. } => common.format,
             Self::Init(arguments) => arguments.format,
-            Self::Query { .. } | Self::Completions { .. } => OutputFormat::Human,
+            Self::Query { .. } | Self::Report { .. } | Self::Completions { .. } => OutputFormat::Human,
         }
     }
 }

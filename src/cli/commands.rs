@@ -5,17 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::arguments::{Command, InitArguments, Query, Task};
+use super::arguments::{Command, InitArguments, Page, Query, Task};
 use crate::clean::{CleanOptions, clean};
 use crate::config::{Variables, load};
 use crate::diff::{DiffOptions, diff};
 use crate::error::{Error, Result};
 use crate::init::{InitOptions, init};
 use crate::layout::Step;
+use crate::lineage::{Options, gather};
 use crate::pipeline::{Pipeline, StatusReader, TaskSpec};
 use crate::query::QuerySession;
 use crate::replan::replan;
-use crate::report::{Report, RowOptions};
+use crate::report::{PageOptions, Report, RowOptions};
 use crate::session::{Engine, EngineOptions, Stores};
 use crate::write::unwrap_engine;
 
@@ -72,6 +73,7 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
             clean(&pipeline, options).await.map(|garbage| report.garbage(&garbage, options.remove))
         }
         Command::Query { query: options, .. } => query(&pipeline, report, options).await,
+        Command::Report { page: options, .. } => page(&pipeline, report, options).await,
         Command::Init(_) | Command::Completions { .. } => Ok(()),
     }
 }
@@ -144,6 +146,16 @@ async fn query(pipeline: &Arc<Pipeline>, report: &Report, query: &Query) -> Resu
     let statements = QuerySession::parse(&sql).map_err(unwrap_engine)?;
     let session = QuerySession::open(pipeline).await?;
     report.query(&session, statements, &options).await
+}
+
+async fn page(pipeline: &Arc<Pipeline>, report: &Report, page: &Page) -> Result<()> {
+    let options =
+        PageOptions { format: page.format, output: page.output.clone(), openlineage: page.openlineage.clone() };
+    options.check()?;
+    // No event tells of the estimates.
+    let is_shown = options.output.is_some() || options.openlineage.is_none();
+    let lineage = Box::pin(gather(pipeline, Options { distinct: is_shown && !page.no_distinct })).await?;
+    report.lineage(&lineage, &options).await
 }
 
 fn read_sql(name: &str, read: impl FnOnce() -> std::io::Result<String>) -> Result<String> {

@@ -10,6 +10,7 @@ Examples:
   snaplake query configs/shop.sql -c 'SELECT count(*) FROM staging.orders'
   snaplake audit configs/shop.sql                    what must return no rows; publish and run do it too
   snaplake publish configs/shop.sql                  the second half
+  snaplake report configs/shop.sql -o report.html    what was done, as a page
   snaplake plan configs/shop.sql --format json       the task list for an outside scheduler; its workers run
   snaplake stage configs/shop.sql --table orders --group 7
 
@@ -73,3 +74,14 @@ Examples:
   snaplake clean configs/shop.sql --remove --staging      free the staging files of published tables
 
 Multipart uploads to S3 that a killed run began are listed and aborted, too, if the credentials may list them.";
+
+pub(super) const REPORT: &str = "\
+Examples:
+  snaplake report configs/shop.sql -o report.html            open it in a browser; it needs no network
+  snaplake report configs/shop.sql --table orders --format json | jq .tables[0].hops
+  snaplake report configs/shop.sql --openlineage http://127.0.0.1:5000/api/v1/lineage
+  snaplake report configs/shop.sql --openlineage events.ndjson
+
+It can be written at any time: before anything is staged, half-way, after a failure, and when all is published.
+A page holds at most 100,000 files, 50,000 partitions and 5,000 tasks, some 20 MB; it says what it leaves out,
+and --format json has everything. OPENLINEAGE_API_KEY, if set, is sent to the URL as a bearer token.";

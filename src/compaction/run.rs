@@ -13,6 +13,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{SecondsFormat, Utc};
 use datafusion::arrow::compute::SortOptions;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
@@ -57,6 +58,9 @@ pub struct CompactDetails {
     pub bytes_spilled: u64,
     /// Wall time of the task.
     pub seconds: f64,
+    /// When it began, RFC 3339; tasks of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
     /// Sums over the values of the published files, read again, where `snaplake.verify` asks for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksums: Option<ColumnSums>,
@@ -101,7 +105,7 @@ impl CompactTask<'_> {
     }
 
     async fn write_and_commit(&self, on_rows: OnRows) -> Result<Manifest<CompactDetails>> {
-        let started = Instant::now();
+        let (started, started_at) = (Instant::now(), Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true));
         let written = match self.copied(&on_rows).await? {
             Some(written) => written,
             None => self.merged(on_rows).await?,
@@ -118,6 +122,7 @@ impl CompactTask<'_> {
             bytes_read: self.group.files.iter().map(|file| file.size).sum(),
             bytes_spilled: written.bytes_spilled,
             seconds: started.elapsed().as_secs_f64(),
+            started_at: Some(started_at),
             checksums,
             operators: written.operators,
         };

@@ -237,6 +237,21 @@ pub enum Error {
         /// Lake tables chosen.
         count: usize,
     },
+    /// An OpenLineage endpoint that did not take an event.
+    #[error(
+        "{url} took {sent} of {total} events: {reason}; give the address that takes events, such as \
+         http://127.0.0.1:5000/api/v1/lineage, and send them again: they stay the same"
+    )]
+    Endpoint {
+        /// Its address, without secrets.
+        url: String,
+        /// Events that it took.
+        sent: usize,
+        /// All events.
+        total: usize,
+        /// What went wrong.
+        reason: String,
+    },
     /// Rows of a query that cannot go where they are asked to go.
     #[error("{reason}")]
     RowOutput {

@@ -26,6 +26,7 @@ pub use self::estimate::Estimate;
 pub use self::event::{Event, Reporter};
 pub use self::plan::{Explain, GroupView, PartitionView, PartitionsView, PlanView, PublishView};
 pub use self::publish::TableReport;
+pub(crate) use self::status::Looked;
 pub use self::status::{RunningStatus, StatusReader, StepStatus, Sums, TableStatus};
 pub use self::task::TaskSpec;
 pub use self::warnings::Warning;

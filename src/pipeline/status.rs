@@ -195,12 +195,14 @@ fn of_validation(validation: &Validation) -> (Option<Sums>, Option<Sums>) {
 }
 
 /// A table's status without sums, and what they are made from.
-struct Looked {
-    ledger: Ledger,
+pub(crate) struct Looked {
+    pub(crate) ledger: Ledger,
     plan: Option<String>,
-    staged: BTreeSet<usize>,
-    published: BTreeSet<usize>,
-    status: TableStatus,
+    /// Stage tasks that are done.
+    pub(crate) staged: BTreeSet<usize>,
+    /// Publish tasks that are done.
+    pub(crate) published: BTreeSet<usize>,
+    pub(crate) status: TableStatus,
 }
 
 impl Pipeline {
@@ -216,7 +218,8 @@ impl Pipeline {
         Ok(all)
     }
 
-    async fn look(&self, lake: &LakeTable) -> Result<Looked> {
+    /// How far a table is, with the numbers of the tasks that are done.
+    pub(crate) async fn look(&self, lake: &LakeTable) -> Result<Looked> {
         let ledger = plan::ledger(&self.engine, &self.project, lake).await?;
         let status = TableStatus {
             table: lake.name.clone(),

@@ -7,31 +7,31 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::layout::Step;
-use crate::manifest::{Extent, FileEntry};
+use crate::manifest::{Extent, FileEntry, Ledger};
 use crate::staging::plan::StagePlan;
 
 /// The manifests of one step.
 #[derive(Debug, Default)]
-pub(super) struct Committed {
+pub(crate) struct Committed {
     /// In the order of their tasks.
-    pub(super) files: Vec<FileEntry>,
+    pub(crate) files: Vec<FileEntry>,
     /// The task of each file.
-    pub(super) groups: Vec<u64>,
+    pub(crate) groups: Vec<u64>,
     /// What is known of the columns of each file; empty for a step that only names files of others.
-    pub(super) statistics: Vec<String>,
+    pub(crate) statistics: Vec<String>,
     /// By their number.
-    pub(super) tasks: BTreeMap<usize, Task>,
+    pub(crate) tasks: BTreeMap<usize, Task>,
 }
 
 /// One manifest: a task, or what one is to do.
 #[derive(Debug, Default)]
-pub(super) struct Task {
-    pub(super) files: u64,
-    pub(super) bytes: u64,
+pub(crate) struct Task {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
     /// Rows, where they are known of all files.
-    pub(super) rows: Option<u64>,
+    pub(crate) rows: Option<u64>,
     /// As in the manifest's summary.
-    pub(super) details: Value,
+    pub(crate) details: Value,
 }
 
 impl Task {
@@ -51,10 +51,17 @@ impl Committed {
     /// # Errors
     /// Those of the ledger.
     pub(super) async fn read(plan: &StagePlan, step: Step) -> Result<Self> {
+        Self::of(&plan.ledger, step, plan.ledger.done(step).await?).await
+    }
+
+    /// The manifests of these numbers, as far as they are committed.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub(crate) async fn of(ledger: &Ledger, step: Step, done: impl IntoIterator<Item = usize>) -> Result<Self> {
         let writes = matches!(step, Step::StagingFileGroups | Step::DatalakeFileGroups);
-        let done = plan.ledger.done(step).await?;
         let extent = if writes { Extent::Statistics } else { Extent::Files };
-        let mut manifests = plan.ledger.read_all_extent::<Value>(step, done, extent);
+        let mut manifests = ledger.read_all_extent::<Value>(step, done, extent);
         let mut all = Self::default();
         while let Some((number, manifest)) = manifests.try_next().await? {
             // Revoked since it was listed.

@@ -76,6 +76,18 @@ impl Builders {
     }
 }
 
+/// What is known of one column over all files, for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) nulls: Option<u64>,
+    /// No value is smaller; `None` where that is not known of all files, or no file has a value.
+    pub(crate) min: Option<String>,
+    /// No value is larger.
+    pub(crate) max: Option<String>,
+    /// Whether both are values of the column, not only bounds of them.
+    pub(crate) is_exact: bool,
+}
+
 /// The ranges of one column with its own type.
 #[derive(Debug)]
 pub(super) struct Ranges {
@@ -87,7 +99,7 @@ pub(super) struct Ranges {
 
 /// See the module's head.
 #[derive(Debug)]
-pub(super) struct FileIndex {
+pub(crate) struct FileIndex {
     /// In the order of their manifests.
     pub(super) files: Arc<[FileEntry]>,
     /// Columns of the files, then those in their paths.
@@ -101,7 +113,7 @@ pub(super) struct FileIndex {
 
 impl FileIndex {
     /// `statistics` has a text per file, or none at all; the last fields of `schema` are those of `partition`.
-    pub(super) fn new(
+    pub(crate) fn new(
         files: Arc<[FileEntry]>,
         statistics: Vec<String>,
         schema: SchemaRef,
@@ -166,6 +178,15 @@ impl FileIndex {
             _ => return Ok(None),
         };
         ranges.take(kept).map(Some)
+    }
+
+    /// What is known of a column over all files.
+    ///
+    /// # Errors
+    /// As [`FileIndex::ranges`].
+    pub(crate) fn range(&self, name: &str) -> Result<Range> {
+        let all = UInt32Array::from_iter_values((0..).take(self.files.len()));
+        Ok(self.ranges(name, &all)?.map(|ranges| ranges.for_people()).transpose()?.unwrap_or_default())
     }
 
     /// What is known of all rows of the files at these positions, for the columns that are asked for.
@@ -233,6 +254,28 @@ impl Ranges {
             all.max_value = exact(max.evaluate()?);
         }
         Ok(all)
+    }
+}
+
+impl Ranges {
+    fn for_people(&self) -> Result<Range> {
+        let nulls = (self.nulls.null_count() == 0).then(|| self.nulls.values().iter().sum());
+        // A file without a value has no extremes, exactly; one of which they are not known spoils those of all.
+        let is_known = |array: &ArrayRef| {
+            (0..array.len()).all(|row| array.is_valid(row) || (self.is_exact.is_valid(row) && self.is_exact.value(row)))
+        };
+        let mut min = MinAccumulator::try_new(self.min.data_type())?;
+        let mut max = MaxAccumulator::try_new(self.max.data_type())?;
+        let text = |array: &ArrayRef, of: &mut dyn Accumulator| {
+            if !is_known(array) {
+                return Ok(None);
+            }
+            of.update_batch(std::slice::from_ref(array))?;
+            Ok::<_, DataFusionError>(partition::text(&of.evaluate()?.to_array()?, 0)?)
+        };
+        let (min, max) = (text(&self.min, &mut min)?, text(&self.max, &mut max)?);
+        let is_exact = self.is_exact.null_count() == 0 && self.is_exact.true_count() == self.is_exact.len();
+        Ok(Range { nulls, min, max, is_exact })
     }
 }
 

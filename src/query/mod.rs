@@ -29,7 +29,9 @@ use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion_cli::cli_context::CliSessionContext;
 use object_store::ObjectStore;
 
-use self::committed::{Committed, Task};
+pub(crate) use self::committed::Committed;
+use self::committed::Task;
+pub(crate) use self::index::FileIndex;
 use self::manifests::{FileRow, StatisticsStream, TaskRow, files, tasks};
 use self::table::ManifestTable;
 use crate::audit::register_audits;

@@ -7,7 +7,9 @@ mod audits;
 mod diff;
 mod failure;
 mod init;
+mod lineage;
 mod outcome;
+mod page;
 mod plan;
 mod progress;
 mod query;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 
+pub(crate) use self::lineage::{PageFormat, PageOptions};
 use self::progress::Board;
 pub(crate) use self::rows::{RowFormat, RowOptions};
 

@@ -254,7 +254,7 @@ impl Rows {
 }
 
 /// A file that gets its name when it is whole; a device or pipe is written to as it is.
-fn to_file(path: &Path) -> std::io::Result<(File, Option<(NamedTempFile, PathBuf)>)> {
+pub(super) fn to_file(path: &Path) -> std::io::Result<(File, Option<(NamedTempFile, PathBuf)>)> {
     // `/dev/stdout` leads to a file when standard output goes there.
     if path.starts_with("/dev") || path.metadata().is_ok_and(|known| !known.is_file()) {
         return Ok((File::options().write(true).open(path)?, None));

@@ -13,6 +13,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use chrono::{SecondsFormat, Utc};
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::error::DataFusionError;
@@ -55,6 +56,9 @@ pub struct StageDetails {
     pub bytes_spilled: u64,
     /// Wall time of the task.
     pub seconds: f64,
+    /// When it began, RFC 3339; tasks of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
     /// Sums over the values that the SELECT gave, where `snaplake.verify` asks for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksums: Option<ColumnSums>,
@@ -123,7 +127,7 @@ impl StageTask<'_> {
     }
 
     async fn write(&self, on_rows: OnRows) -> Result<Manifest<StageDetails>> {
-        let started = Instant::now();
+        let (started, started_at) = (Instant::now(), Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true));
         let checksum = self.checksum()?;
         let (session, plan) = self.plan(on_rows, checksum.clone()).await?;
         let files = collect_files(Arc::clone(&plan), session.task_ctx()).await.map_err(unwrap_engine)?;
@@ -137,6 +141,7 @@ impl StageTask<'_> {
             bytes_read: self.files.iter().map(|file| file.size).sum(),
             bytes_spilled: bytes_spilled(&operators),
             seconds: started.elapsed().as_secs_f64(),
+            started_at: Some(started_at),
             checksums: checksum.map(|checksum| checksum.sums()),
             operators,
         };

@@ -52,13 +52,14 @@ pub struct Hop {
 }
 
 impl Hop {
-    fn of(files: &[FileEntry]) -> Self {
+    /// All of these files.
+    pub(crate) fn of<'a>(files: impl IntoIterator<Item = &'a FileEntry>) -> Self {
         let mut hop = Self::default();
         hop.add(files);
         hop
     }
 
-    fn add(&mut self, files: &[FileEntry]) {
+    fn add<'a>(&mut self, files: impl IntoIterator<Item = &'a FileEntry>) {
         for file in files {
             self.files += 1;
             self.rows = self.rows.zip(file.n_record).map(|(a, b)| a + b);

@@ -57,6 +57,7 @@ fn help_of_the_program_and_of_every_subcommand() {
         "validate",
         "clean",
         "query",
+        "report",
         "completions",
     ] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();

@@ -20,6 +20,7 @@ mod proof;
 mod query;
 mod readme;
 mod replan;
+mod report;
 mod requests;
 mod s3;
 mod secrets;

@@ -51,7 +51,7 @@ fn find(bytes: &[u8]) -> Option<String> {
 }
 
 /// All subcommands, said in all ways.
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 26] = [
     &["plan"],
     &["plan", "-vvv", "--explain"],
     &["plan", "-v", "--explain", "--format", "json"],
@@ -70,6 +70,9 @@ const COMMANDS: [&[&str]; 23] = [
     &["query", "-c", "EXPLAIN VERBOSE SELECT day FROM lake.events"],
     &["query", "-c", "SHOW ALL", "-c", "SELECT * FROM information_schema.df_settings"],
     &["query", "-c", "SELECT * FROM information_schema.tables", "-c", "SELECT * FROM information_schema.columns"],
+    &["report", "-vvv"],
+    &["report", "-v", "--format", "json"],
+    &["report", "-vvv", "--openlineage", "-"],
     &["validate", "-vvv"],
     &["validate", "--deep", "-vvv", "--format", "json"],
     &["clean", "-vvv", "--older-than", "0s"],
