@@ -29,6 +29,7 @@ pub use self::publish::TableReport;
 pub use self::status::{RunningStatus, StatusReader, StepStatus, Sums, TableStatus};
 pub use self::task::TaskSpec;
 pub use self::warnings::Warning;
+pub use crate::audit::{AuditState, AuditStatus, AuditView};
 use crate::config::{LakeTable, Project};
 use crate::error::{Error, Result};
 use crate::manifest::FileEntry;
