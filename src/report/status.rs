@@ -68,11 +68,16 @@ impl Report {
             OutputFormat::Json => vec![statuses_json(statuses).to_string()],
             OutputFormat::Human => statuses.iter().map(sentence).collect(),
         };
-        let is_new = |(index, line): &(usize, &String)| watch.shown.get(*index) != Some(*line);
-        let is_read = lines.iter().enumerate().filter(is_new).all(|(_, line)| is_printed(line));
+        let is_read = changed(&watch.shown, &lines).all(|line| is_printed(line));
         watch.shown = lines;
         is_read
     }
+}
+
+/// Lines that are not the ones that were shown last in their places.
+fn changed<'a>(shown: &'a [String], lines: &'a [String]) -> impl Iterator<Item = &'a String> {
+    let is_new = |(index, line): &(usize, &String)| shown.get(*index) != Some(*line);
+    lines.iter().enumerate().filter(is_new).map(|(_, line)| line)
 }
 
 /// A table of all tables, then what is running and what failed.
@@ -309,6 +314,13 @@ mod tests {
         orders: stage group 3 failed, attempt 2, 2026-01-31T00:00:05Z: stage of lake.orders group 3 failed at a.csv
           because no
         ");
+    }
+
+    #[test]
+    fn watch_without_a_terminal_prints_what_has_changed() {
+        let [first, second] = [["a", "b", ""], ["a", "c", "d"]].map(|lines| lines.map(str::to_owned));
+        let told = |shown: &[String]| changed(shown, &second).map(String::as_str).collect::<Vec<_>>().join(" ");
+        assert_eq!([told(&[]), told(&first), told(&second)], ["a c d", "c d", ""]);
     }
 
     #[test]

@@ -215,6 +215,36 @@ fn audit_whose_text_is_mended_runs_again_without_staging_anew_and_the_others_do_
 }
 
 #[test]
+fn audit_runs_again_when_a_helper_view_that_it_reads_is_mended() {
+    let audit = |state: &str| {
+        format!(
+            "CREATE VIEW chosen AS SELECT * FROM staging.orders WHERE state = '{state}';
+CREATE VIEW audit.none_is_chosen AS SELECT * FROM chosen;\n"
+        )
+    };
+    let project = orders("", &audit("stolen"));
+    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_eq!(ran(&project, &["audit", "config.sql"]), [("audit.none_is_chosen".to_owned(), true)]);
+    assert_eq!(ran(&project, &["audit", "config.sql"]), []);
+    let project = changed(project, "", &audit("lost"));
+    assert_eq!(ran(&project, &["audit", "config.sql"]), [("audit.none_is_chosen".to_owned(), false)]);
+}
+
+#[test]
+fn audit_of_two_tables_that_passed_for_one_of_them_runs_again_for_both() {
+    let audit = "CREATE VIEW audit.customers_are_known AS SELECT o.id FROM staging.orders AS o
+JOIN staging.customers AS c ON c.id = o.customer WHERE c.name IS NULL;\n";
+    let project = orders("", &format!("{CUSTOMERS}{audit}"));
+    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    let once = [("audit.customers_are_known".to_owned(), true)];
+    assert_eq!(ran(&project, &["audit", "config.sql", "--table", "orders"]), once);
+    assert_eq!(states(&project, "customers"), ["audit.customers_are_known view not_run null"]);
+    assert_eq!(ran(&project, &["audit", "config.sql"]), once);
+    assert_eq!(states(&project, "customers"), ["audit.customers_are_known view passed 0"]);
+    assert_eq!(ran(&project, &["audit", "config.sql"]), []);
+}
+
+#[test]
 fn audit_of_a_published_table_that_is_changed_fails_and_leaves_the_lake_alone() {
     let project = orders("", "");
     assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0);

@@ -138,6 +138,22 @@ fn files_that_no_task_has_committed_are_not_seen() {
     assert_eq!(answer(&project, seen), "n,ids\n36,36\n");
 }
 
+// A planner writes the first group last, so that it is the commit of all.
+#[test]
+fn publish_groups_of_a_planner_that_died_are_not_seen() {
+    let project = events();
+    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    let counts = "SELECT (SELECT count(*) FROM manifest.partition_file_groups) AS files,
+        (SELECT count(*) FROM manifest.tasks WHERE step = 'publish') AS tasks";
+    assert_eq!(answer(&project, counts), "files,tasks\n12,4\n");
+    let is_first = |file: &String| file.contains("partition-file-groups/") && file.ends_with("summary-1.json");
+    let is_published = |file: &String| file.contains("datalake-file-groups/manifest-summary/");
+    for file in project.files("staging").iter().filter(|file| is_first(file) || is_published(file)) {
+        std::fs::remove_file(project.path(file)).unwrap();
+    }
+    assert_eq!(answer(&project, counts), "files,tasks\n0,0\n");
+}
+
 #[test]
 fn query_beside_a_stage_sees_whole_tasks_and_no_row_twice() {
     let work = Work::events(60, 400);
