@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
     use crate::manifest::FileEntry;
-    use crate::manifest::codec::encode_files;
+    use crate::manifest::codec::{decode_files, encode_files};
 
     fn with_tail(footer: &[u8]) -> Vec<u8> {
         [footer, &u32::try_from(footer.len()).unwrap().to_le_bytes(), b"PAR1"].concat()
@@ -163,6 +163,13 @@ mod tests {
         // Within other things: a struct, a list of lists.
         assert!(check_footer(&manifest(&[0x1c, 0x19, 0x21, 0])).is_err());
         assert!(check_footer(&manifest(&[0x19, 0x19, 0xf1, 0x09])).is_err());
+    }
+
+    #[test]
+    fn manifest_that_would_keep_the_reader_busy_for_minutes_is_refused_at_once() {
+        let lists: Vec<u8> = (0..50).flat_map(|_| [0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07]).collect();
+        let error = decode_files(manifest(&lists).into(), "m.parquet").unwrap_err();
+        assert!(crate::causes::describe(&error).contains("m.parquet"), "{error}");
     }
 
     #[test]

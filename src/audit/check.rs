@@ -1,7 +1,7 @@
 //! Audits are planned before any data is read, over tables that have columns and no rows.
 
 use super::tables::{Table, session};
-use super::{Audit, audits};
+use super::{Audit, SCHEMAS, audits};
 use crate::config::{Counts, Project, check_rules};
 use crate::error::Result;
 use crate::session::Engine;
@@ -44,7 +44,7 @@ async fn tables(
     let mut tables = Vec::new();
     for lake in project.all_lakes() {
         let is_read = |schema: &&'static str| audits.iter().any(|audit| audit.reads(schema, &lake.name));
-        let schemas: Vec<&'static str> = ["staging", "lake"].into_iter().filter(is_read).collect();
+        let schemas: Vec<&'static str> = SCHEMAS.into_iter().filter(is_read).collect();
         if schemas.is_empty() {
             continue;
         }

@@ -7,7 +7,7 @@ use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use super::tables::Table;
-use super::{Audit, Query};
+use super::{Audit, Query, SCHEMAS};
 use crate::compaction::plan::PartitionDetails;
 use crate::config::{Counts, LakeTable, Project};
 use crate::error::{Error, Result};
@@ -45,28 +45,50 @@ struct TaskDetails {
 /// [`Error::NotPlanned`], [`Error::NotStaged`], [`Error::NotPublished`], [`Error::PlanChanged`]; those of the ledger.
 pub(super) async fn inputs<'a>(engine: &Engine, project: &'a Project, audits: &[Audit<'_>]) -> Result<Vec<Input<'a>>> {
     let mut inputs = Vec::new();
-    for lake in project.all_lakes() {
-        for (schema, step) in [("staging", Step::StagingFileGroups), ("lake", Step::DatalakeFileGroups)] {
-            if audits.iter().any(|audit| audit.reads(schema, &lake.name)) {
-                inputs.push(Input::open(engine, project, lake, schema, step).await?);
-            }
+    for (schema, lake) in read(project, audits) {
+        inputs.push(Input::open(engine, project, lake, schema).await?);
+    }
+    Ok(inputs)
+}
+
+/// Of all that the audits read, what is complete and still what the config says.
+///
+/// # Errors
+/// Those of the ledger.
+pub(super) async fn complete<'a>(
+    engine: &Engine,
+    project: &'a Project,
+    audits: &[Audit<'_>],
+) -> Result<Vec<Input<'a>>> {
+    let mut inputs = Vec::new();
+    for (schema, lake) in read(project, audits) {
+        match Input::open(engine, project, lake, schema).await {
+            Ok(input) => inputs.push(input),
+            Err(
+                Error::NotPlanned { .. }
+                | Error::NotStaged { .. }
+                | Error::NotPublished { .. }
+                | Error::PlanChanged { .. },
+            ) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(inputs)
 }
 
+/// Schema and table of all that the audits read, each once.
+fn read<'a>(project: &'a Project, audits: &[Audit<'_>]) -> Vec<(&'static str, &'a LakeTable)> {
+    let all = project.all_lakes().flat_map(|lake| SCHEMAS.map(|schema| (schema, lake)));
+    all.filter(|(schema, lake)| audits.iter().any(|audit| audit.reads(schema, &lake.name))).collect()
+}
+
 impl<'a> Input<'a> {
-    async fn open(
-        engine: &Engine,
-        project: &Project,
-        lake: &'a LakeTable,
-        schema: &'static str,
-        step: Step,
-    ) -> Result<Self> {
+    async fn open(engine: &Engine, project: &Project, lake: &'a LakeTable, schema: &'static str) -> Result<Self> {
+        let is_staging = schema == "staging";
+        let step = if is_staging { Step::StagingFileGroups } else { Step::DatalakeFileGroups };
         let ledger = ledger(engine, project, lake).await?;
         let plan = committed_head(&ledger, &lake.name).await?;
         Planner::new(engine, project).check_unchanged(&plan, lake)?;
-        let is_staging = step == Step::StagingFileGroups;
         let total = if is_staging {
             plan.groups
         } else {
@@ -84,6 +106,11 @@ impl<'a> Input<'a> {
             return Err(Error::NotPublished { table, done, total });
         }
         Ok(Self { schema, lake, ledger, plan, step, summaries })
+    }
+
+    /// Whether it is this one.
+    pub(super) fn is(&self, schema: &str, lake: &LakeTable) -> bool {
+        self.schema == schema && self.lake.name == lake.name
     }
 
     /// Whether the audit reads it.

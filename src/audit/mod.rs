@@ -15,11 +15,14 @@ mod check;
 mod inputs;
 mod record;
 mod run;
+mod status;
 mod tables;
 
 pub(crate) use check::check;
 pub(crate) use record::{Known, gate, known};
 pub(crate) use run::run;
+pub use status::{AuditState, AuditStatus, AuditView};
+pub(crate) use status::{statuses, views};
 pub(crate) use tables::register_audits;
 
 use crate::config::{LakeTable, Project, Rule, View};
@@ -42,11 +45,20 @@ enum Query<'a> {
     Rule(&'a LakeTable, &'a Rule),
 }
 
+/// Schemas of what audits read besides snapshots.
+const SCHEMAS: [&str; 2] = ["staging", "lake"];
+
 impl Audit<'_> {
     /// Whether it reads `schema.name`, where `schema` is `staging` or `lake`.
     fn reads(&self, schema: &str, name: &str) -> bool {
         let names = if schema == "staging" { &self.reads.staging } else { &self.reads.lakes };
         names.iter().any(|read| read == name)
+    }
+
+    /// Schema and table of what it reads besides snapshots.
+    fn inputs<'a>(&self, project: &'a Project) -> impl Iterator<Item = (&'static str, &'a LakeTable)> {
+        let all = project.all_lakes().flat_map(|lake| SCHEMAS.map(|schema| (schema, lake)));
+        all.filter(|(schema, lake)| self.reads(schema, &lake.name))
     }
 
     /// Names of the chosen tables that it holds back.

@@ -67,10 +67,20 @@ impl Records {
         Ok(records)
     }
 
+    /// Whether nothing is remembered of any audit.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.values().all(|(_, entries)| entries.is_empty())
+    }
+
+    /// What the audit came to when it ran last, by the record of a table.
+    pub(super) fn of(&self, audit: &Audit<'_>, table: &LakeTable) -> Option<&Entry> {
+        let (_, entries) = self.0.get(&table.name)?;
+        entries.iter().find(|entry| entry.audit == audit.name)
+    }
+
     /// What the audit came to over the same, by the record of a table.
     fn find(&self, audit: &Audit<'_>, table: &LakeTable, fingerprint: &str) -> Option<&Entry> {
-        let (_, entries) = self.0.get(&table.name)?;
-        entries.iter().find(|entry| entry.audit == audit.name && entry.fingerprint == fingerprint)
+        self.of(audit, table).filter(|entry| entry.fingerprint == fingerprint)
     }
 
     /// When the audit passed over the same, by the records of all tables that it holds back.

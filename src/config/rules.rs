@@ -46,7 +46,8 @@ pub(crate) struct Counts {
 
 impl Check {
     /// The property that stands for it.
-    pub(super) fn property(&self) -> &'static str {
+    #[must_use]
+    pub fn property(&self) -> &'static str {
         match self {
             Self::NotNull => "not_null",
             Self::UniqueKey => "unique_key",

@@ -103,3 +103,20 @@ fn first_object(bytes: &[u8]) -> Option<Vec<String>> {
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<serde_json::Map<_, serde_json::Value>>();
     Some(values.next()?.ok()?.into_iter().map(|(name, _)| name).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_that_was_cut_is_left_out_and_the_end_of_a_file_is_not() {
+        let cut = |bytes: &[u8], is_cut| {
+            let mut text = Text { path: "a".to_owned(), bytes: bytes.to_vec(), is_cut };
+            cut_after_line(&mut text);
+            String::from_utf8(text.bytes).unwrap()
+        };
+        assert_eq!(cut(b"{\"a\": 1}\n{\"a\":", true), "{\"a\": 1}\n");
+        assert_eq!(cut(b"{\"a\": 1}\n{\"a\": 2}", false), "{\"a\": 1}\n{\"a\": 2}");
+        assert_eq!(cut(b"{\"a\":", true), "");
+    }
+}

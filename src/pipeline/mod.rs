@@ -30,6 +30,7 @@ pub(crate) use self::status::Looked;
 pub use self::status::{RunningStatus, StatusReader, StepStatus, Sums, TableStatus};
 pub use self::task::TaskSpec;
 pub use self::warnings::Warning;
+pub use crate::audit::{AuditState, AuditStatus, AuditView};
 use crate::config::{LakeTable, Project};
 use crate::error::{Error, Result};
 use crate::manifest::FileEntry;

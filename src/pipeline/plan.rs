@@ -13,7 +13,7 @@ use super::estimate::{Estimate, Timings};
 use super::status::{TaskDetails, published};
 use super::warnings::{Facts, Warning, warnings};
 use super::{Pipeline, not_planned};
-use crate::audit;
+use crate::audit::{self, AuditView};
 use crate::compaction::plan::{PartitionGroup, group};
 use crate::error::Result;
 use crate::lake::HiveLake;
@@ -53,6 +53,8 @@ pub struct PlanView {
     pub publish: PublishView,
     /// Partitions, as far as stage tasks are done; `None` for an unpartitioned table.
     pub partitions: Option<PartitionsView>,
+    /// The audits that hold it back, in the order of the config.
+    pub audits: Vec<AuditView>,
     /// How long the rest will take, if tasks that were done tell.
     pub estimate: Option<Estimate>,
     /// What will cost time or trouble.
@@ -221,6 +223,7 @@ impl Pipeline {
             columns: plan.details.columns.clone(),
             partitioned_by: plan.lake.partitioned_by.iter().map(|(name, _)| name.clone()).collect(),
             estimate: self.estimate(plan, &groups, &publish, staged.timings).await?,
+            audits: audit::views(&self.project, &plan.lake.name)?,
             groups,
             publish,
             partitions,

@@ -2,7 +2,7 @@
 //!
 //! Manifests decide. A trace of a task that is done, or of another plan, is passed over; so a status is right about what
 //! is done even when every trace is lost. Sums over tasks are read from their summaries, each once: a second look costs as
-//! many requests as there are new ones.
+//! many requests as there are new ones. How audits stand is known from what is remembered of them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
 use super::attempt::SIGN_OF_LIFE;
+use crate::audit::{self, AuditStatus};
 use crate::compaction::plan::PartitionDetails;
 use crate::config::LakeTable;
 use crate::error::Result;
@@ -40,6 +41,8 @@ pub struct TableStatus {
     pub stage: StepStatus,
     /// The second step.
     pub publish: StepStatus,
+    /// The audits that hold it back, in the order of the config.
+    pub audits: Vec<AuditStatus>,
     /// Whether `_SUCCESS` stands.
     pub complete: bool,
 }
@@ -132,7 +135,7 @@ impl StatusReader {
             let looked = pipeline.look(lake).await?;
             all.push(self.summed(looked).await?);
         }
-        Ok(all)
+        pipeline.audited(all).await
     }
 
     async fn summed(&mut self, looked: Looked) -> Result<TableStatus> {
@@ -215,7 +218,16 @@ impl Pipeline {
         for lake in &self.project.lakes {
             all.push(self.look(lake).await?.status);
         }
-        Ok(all)
+        self.audited(all).await
+    }
+
+    /// Adds how the audits stand.
+    async fn audited(&self, mut statuses: Vec<TableStatus>) -> Result<Vec<TableStatus>> {
+        let mut audits = audit::statuses(&self.engine, &self.project).await?;
+        for status in &mut statuses {
+            status.audits = audits.remove(&status.table).unwrap_or_default();
+        }
+        Ok(statuses)
     }
 
     /// How far a table is, with the numbers of the tasks that are done.
@@ -227,6 +239,7 @@ impl Pipeline {
             planned_at: None,
             stage: StepStatus::default(),
             publish: StepStatus::default(),
+            audits: Vec::new(),
             complete: false,
         };
         let head = ledger.head::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;

@@ -189,6 +189,21 @@ impl FileIndex {
         Ok(self.ranges(name, &all)?.map(|ranges| ranges.for_people()).transpose()?.unwrap_or_default())
     }
 
+    /// Float columns of which a value may be NaN in one of the files at these positions.
+    ///
+    /// # Errors
+    /// As [`FileIndex::ranges`].
+    pub(super) fn may_be_nan(&self, kept: &UInt32Array) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for field in self.schema.fields().iter().filter(|field| field.data_type().is_floating()) {
+            let ranges = self.ranges(field.name(), kept)?;
+            if ranges.is_none_or(|ranges| ranges.is_exact.true_count() < ranges.is_exact.len()) {
+                names.push(field.name().clone());
+            }
+        }
+        Ok(names)
+    }
+
     /// What is known of all rows of the files at these positions, for the columns that are asked for.
     ///
     /// # Errors

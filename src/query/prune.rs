@@ -254,6 +254,38 @@ mod tests {
         }
     }
 
+    /// The engine compares literals of both zeros in several ways: no file of one is passed over that its own rows match.
+    #[test]
+    fn each_zero_is_found_by_every_comparison_that_its_rows_match() {
+        let floats = [-0.0, 0.0, -1.5, 1.5];
+        let pairs = floats.iter().flat_map(|a| floats.iter().map(move |b| [*a, *b]));
+        let row = |x: f64| (None, Some(x), None, None, None, None, None);
+        let files: Vec<File> = pairs.map(|pair| (Some(1), None, pair.map(row).to_vec())).collect();
+        let (index, batches) = written(&files, false);
+        let state = SessionContext::new().state();
+        let schema = Arc::clone(&index.schema).to_dfschema().unwrap();
+        let zeros = ["0.0", "-0.0", "0", "CAST('-0' AS DOUBLE)", "-(0.0)"];
+        let compared = zeros.iter().flat_map(|zero| {
+            let simple = ["=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"];
+            let simple = simple.map(|operator| format!("x {operator} {zero}"));
+            simple.into_iter().chain([
+                format!("x IN ({zero}, 7)"),
+                format!("x NOT IN ({zero}, 7)"),
+                format!("NOT x > {zero}"),
+            ])
+        });
+        for filter in compared {
+            let expr = state.create_logical_expr(&filter, &schema).unwrap();
+            let physical = state.create_physical_expr(expr, &schema).unwrap();
+            let kept = left(&index, &filter);
+            for (file, batch) in (0..).zip(&batches) {
+                let holds = physical.evaluate(batch).unwrap().into_array(batch.num_rows()).unwrap();
+                let matches = holds.as_boolean().true_count();
+                assert!(matches == 0 || kept.contains(&file), "{filter} passes over {:?}", files[file as usize].2);
+            }
+        }
+    }
+
     #[test]
     fn filter_of_partition_columns_is_decided_here_and_what_may_change_is_not() {
         let (index, _) = written(&[of_n(Some(1), &[Some(1)])], false);

@@ -17,9 +17,10 @@ use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::filter_pushdown::{
-    ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
+    ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
@@ -95,7 +96,8 @@ impl TableProvider for ManifestTable {
         }
         let input = list.scan(state, projection, &[], limit).await?;
         let files = (kept.len(), self.index.files.len());
-        Ok(Arc::new(ManifestScanExec { input, name: Arc::clone(&self.name), files }))
+        let may_be_nan = self.index.may_be_nan(&kept)?.into();
+        Ok(Arc::new(ManifestScanExec { input, name: Arc::clone(&self.name), files, may_be_nan }))
     }
 }
 
@@ -106,6 +108,8 @@ struct ManifestScanExec {
     name: Arc<str>,
     /// Read and listed.
     files: (usize, usize),
+    /// Float columns by whose footers nothing may be passed over: footers pass over NaN, which is larger than all.
+    may_be_nan: Arc<[String]>,
 }
 
 impl DisplayAs for ManifestScanExec {
@@ -171,6 +175,13 @@ impl ExecutionPlan for ManifestScanExec {
     }
 
     fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let is_renamed = projection
+            .expr()
+            .iter()
+            .any(|column| column.expr.downcast_ref::<Column>().is_none_or(|plain| plain.name() != column.alias));
+        if is_renamed && !self.may_be_nan.is_empty() {
+            return Ok(None);
+        }
         let input = self.input.try_swapping_with_projection(projection)?;
         Ok(input.map(|input| Arc::new(Self { input, ..self.clone() }) as _))
     }
@@ -181,7 +192,11 @@ impl ExecutionPlan for ManifestScanExec {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         _: &ConfigOptions,
     ) -> Result<FilterDescription> {
-        FilterDescription::from_children(filters, &self.children())
+        let schema = self.input.schema();
+        let columns = schema.fields().iter().enumerate();
+        let allowed = columns.filter(|(_, field)| !self.may_be_nan.contains(field.name())).map(|(index, _)| index);
+        let child = ChildFilterDescription::from_child_with_allowed_indices(&filters, allowed.collect(), &self.input)?;
+        Ok(FilterDescription::new().with_child(child))
     }
 
     fn handle_child_pushdown_result(

@@ -142,6 +142,7 @@ fn plan_json(plan: &PlanView, config: &Path) -> Value {
             "stage_seconds": estimate.stage_seconds, "publish_seconds": estimate.publish_seconds,
             "tasks_at_once": estimate.tasks_at_once, "of_snapshot": estimate.of_snapshot, "of_tasks": estimate.of_tasks,
         })),
+        "audits": plan.audits.iter().map(|audit| json!({ "audit": audit.audit, "kind": audit.kind })).collect::<Vec<_>>(),
         "warnings": plan.warnings.iter().map(|warning| json!({
             "code": warning.code, "problem": warning.problem, "advice": warning.advice,
         })).collect::<Vec<_>>(),

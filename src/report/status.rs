@@ -1,10 +1,11 @@
 //! How far tables are: once, or again and again in the same place.
 //!
 //! ```text
-//! table   staged  published  running  failed  complete  rows staged      bytes  rows published  bytes
-//! orders  2 of 4          -        1       1        no      200,000  12.30 MiB               -      -
+//! table   staged  published  running  failed  complete               audits  rows staged      bytes ...
+//! orders  2 of 4          -        1       1        no  1 stale, 3 not run      200,000  12.30 MiB ...
 //! orders: stage group 4 runs for 12 s, 1,024 rows so far
 //! orders: stage group 3 failed, attempt 2, 2026-01-31T00:00:00.000Z: ...
+//! orders: orders.not_null(id) is stale: ...
 //! ```
 
 use chrono::{DateTime, Utc};
@@ -12,9 +13,9 @@ use console::Term;
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
-use super::text::{cut, is_printed, pretty, print, table};
+use super::text::{count_u64, cut, is_printed, pretty, print, table};
 use super::{OutputFormat, Report};
-use crate::pipeline::{StepStatus, TableStatus};
+use crate::pipeline::{AuditState, AuditStatus, StepStatus, TableStatus};
 
 /// Failures and running tasks that are told to people; all are in the JSON.
 const TOLD: usize = 10;
@@ -67,11 +68,16 @@ impl Report {
             OutputFormat::Json => vec![statuses_json(statuses).to_string()],
             OutputFormat::Human => statuses.iter().map(sentence).collect(),
         };
-        let is_new = |(index, line): &(usize, &String)| watch.shown.get(*index) != Some(*line);
-        let is_read = lines.iter().enumerate().filter(is_new).all(|(_, line)| is_printed(line));
+        let is_read = changed(&watch.shown, &lines).all(|line| is_printed(line));
         watch.shown = lines;
         is_read
     }
+}
+
+/// Lines that are not the ones that were shown last in their places.
+fn changed<'a>(shown: &'a [String], lines: &'a [String]) -> impl Iterator<Item = &'a String> {
+    let is_new = |(index, line): &(usize, &String)| shown.get(*index) != Some(*line);
+    lines.iter().enumerate().filter(is_new).map(|(_, line)| line)
 }
 
 /// A table of all tables, then what is running and what failed.
@@ -79,6 +85,10 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
     let with_sums = statuses.iter().any(|status| status.stage.sums.is_some());
     // Cut at the right on a narrow terminal.
     let mut head = vec!["table", "staged", "published", "running", "failed", "complete"];
+    let with_audits = statuses.iter().any(|status| !status.audits.is_empty());
+    if with_audits {
+        head.push("audits");
+    }
     if with_sums {
         head.extend(["rows staged", "bytes", "rows published", "bytes"]);
     }
@@ -104,6 +114,9 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
             (staged.failed + published.failed).to_string(),
             if status.complete { "yes" } else { "no" }.to_owned(),
         ];
+        if with_audits {
+            row.push(audits(&status.audits).unwrap_or_else(|| "-".to_owned()));
+        }
         if with_sums {
             row.extend([rows_of(staged), bytes_of(staged), rows_of(published), bytes_of(published)]);
         }
@@ -133,7 +146,9 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
             format!("{table}: {name} group {group} failed, attempt {attempt}, {at}: {}", failure.error)
         })
     });
-    for told in [running.collect::<Vec<_>>(), failed.collect()] {
+    let audited =
+        statuses.iter().flat_map(|status| status.audits.iter().filter_map(|audit| concern(&status.table, audit)));
+    for told in [running.collect::<Vec<_>>(), failed.collect(), audited.collect()] {
         let more = told.len().saturating_sub(TOLD);
         lines.extend(told.into_iter().take(TOLD).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()));
         if more > 0 {
@@ -141,6 +156,34 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
         }
     }
     lines
+}
+
+/// How many audits stand how, the worst first; `None` if there are none.
+fn audits(audits: &[AuditStatus]) -> Option<String> {
+    let states = [
+        (AuditState::Failed, "failed"),
+        (AuditState::Stale, "stale"),
+        (AuditState::NotRun, "not run"),
+        (AuditState::Passed, "passed"),
+    ];
+    let counts = states.map(|(state, word)| (audits.iter().filter(|audit| audit.state == state).count(), word));
+    let told = counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+    (!audits.is_empty()).then(|| told.collect::<Vec<_>>().join(", "))
+}
+
+/// What is to be said of an audit that did not pass.
+fn concern(table: &str, status: &AuditStatus) -> Option<String> {
+    let audit = &status.view.audit;
+    match status.state {
+        AuditState::Failed => {
+            let rows = count_u64(status.rows.unwrap_or_default(), "row");
+            Some(format!("{table}: {audit} failed, {rows} found"))
+        }
+        AuditState::Stale => {
+            Some(format!("{table}: {audit} is stale: what it reads or its text has changed since it ran"))
+        }
+        AuditState::NotRun | AuditState::Passed => None,
+    }
 }
 
 /// A table's status in one line without times, so that it is printed again only when something has changed.
@@ -157,6 +200,9 @@ fn sentence(status: &TableStatus) -> String {
         for failure in step.failures.iter().take(TOLD) {
             text.push_str(&format!("; {name} group {} failed, attempt {}", failure.group, failure.attempt));
         }
+    }
+    if let Some(audits) = audits(&status.audits) {
+        text.push_str(&format!("; audits: {audits}"));
     }
     if status.complete {
         text.push_str(", complete");
@@ -176,7 +222,18 @@ fn status_json(status: &TableStatus) -> Value {
         "planned_at": status.planned_at,
         "stage": step_json(&status.stage),
         "publish": step_json(&status.publish),
+        "audits": status.audits.iter().map(audit_json).collect::<Vec<_>>(),
         "complete": status.complete,
+    })
+}
+
+fn audit_json(audit: &AuditStatus) -> Value {
+    json!({
+        "audit": audit.view.audit,
+        "kind": audit.view.kind,
+        "state": audit.state.name(),
+        "rows": audit.rows,
+        "audited_at": audit.audited_at,
     })
 }
 
@@ -207,7 +264,7 @@ fn step_json(step: &StepStatus) -> Value {
 mod tests {
     use super::*;
     use crate::manifest::trace::Failure;
-    use crate::pipeline::{RunningStatus, Sums};
+    use crate::pipeline::{AuditView, RunningStatus, Sums};
 
     fn status() -> TableStatus {
         let running = |group, seen_at: &str, is_alive| RunningStatus {
@@ -241,6 +298,7 @@ mod tests {
             planned_at: Some("2026-01-31T00:00:00Z".to_owned()),
             stage,
             publish: StepStatus { sums: Some(Sums::default()), ..StepStatus::default() },
+            audits: Vec::new(),
             complete: false,
         }
     }
@@ -256,6 +314,44 @@ mod tests {
         orders: stage group 3 failed, attempt 2, 2026-01-31T00:00:05Z: stage of lake.orders group 3 failed at a.csv
           because no
         ");
+    }
+
+    #[test]
+    fn watch_without_a_terminal_prints_what_has_changed() {
+        let [first, second] = [["a", "b", ""], ["a", "c", "d"]].map(|lines| lines.map(str::to_owned));
+        let told = |shown: &[String]| changed(shown, &second).map(String::as_str).collect::<Vec<_>>().join(" ");
+        assert_eq!([told(&[]), told(&first), told(&second)], ["a c d", "c d", ""]);
+    }
+
+    #[test]
+    fn audits_are_counted_and_those_that_did_not_pass_are_told() {
+        let audit = |name: &str, state, rows| AuditStatus {
+            view: AuditView { audit: name.to_owned(), kind: "view" },
+            state,
+            rows,
+            audited_at: None,
+        };
+        let audits = vec![
+            audit("audit.a", AuditState::Passed, Some(0)),
+            audit("audit.b", AuditState::Stale, Some(1)),
+            audit("audit.c", AuditState::Failed, Some(1)),
+            audit("audit.d", AuditState::NotRun, None),
+            audit("audit.e", AuditState::Passed, Some(0)),
+        ];
+        let [none, some] = [Vec::new(), audits].map(|audits| TableStatus {
+            stage: StepStatus { done: 1, total: Some(1), ..StepStatus::default() },
+            publish: StepStatus::default(),
+            audits,
+            ..status()
+        });
+        insta::assert_snapshot!(lines(&[none, some.clone()], Utc::now()).join("\n"), @"
+        table   staged  published  running  failed  complete                                  audits
+        orders  1 of 1          -        0       0        no                                       -
+        orders  1 of 1          -        0       0        no  1 failed, 1 stale, 1 not run, 2 passed
+        orders: audit.b is stale: what it reads or its text has changed since it ran
+        orders: audit.c failed, 1 row found
+        ");
+        assert_eq!(sentence(&some), "orders: staged 1 of 1; audits: 1 failed, 1 stale, 1 not run, 2 passed");
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //!
 //! Memory: the bytes of one lake row group, twice. It does not commit anything; a failed write aborts its upload.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,7 +30,7 @@ use super::encoding::{COPIED_ROWS, FileEncoding, PAGES_KEY, pages_mark};
 use super::exec::{Numbering, WriteSpec, unwrap_engine};
 use super::landing::{Landed, Landing, Landings};
 use super::published::ROW_GROUP_BYTES;
-use super::ranges::Ranges;
+use super::ranges::{Ranges, plain_floats};
 use super::upload::Upload;
 use crate::error::{Error, Result};
 use crate::layout::Location;
@@ -65,6 +66,8 @@ pub(crate) struct Assembler<'a> {
     /// Columns of the row group that is being collected.
     chunks: Vec<Chunk>,
     rows: u64,
+    /// Float columns that are plain in all that the file is made of; `None` while that is nothing.
+    plain: Option<BTreeSet<String>>,
     files: u32,
     rows_left: u64,
     landings: Landings,
@@ -85,6 +88,7 @@ impl<'a> Assembler<'a> {
             open: None,
             chunks: Vec::new(),
             rows: 0,
+            plain: None,
             files: 0,
             rows_left: rows,
             landings: Landings::default(),
@@ -98,13 +102,14 @@ impl<'a> Assembler<'a> {
     /// [`Error::Parquet`] for a damaged one, and those of the store.
     pub(crate) async fn add(&mut self, staged: &StagedRowGroup, uri: &str) -> Result<()> {
         let failed = |source| Error::Parquet { uri: uri.to_owned(), source };
+        let plain = plain_floats(&staged.file);
         if self.fits(&staged.file) {
-            return self.take(staged, uri).await;
+            return self.take(staged, &plain, uri).await;
         }
         let (file, bytes) = self.encode(staged).map_err(failed)?;
         for number in 0..file.num_row_groups() {
             let part = Part { start: 0, bytes: bytes.clone() };
-            self.take(&StagedRowGroup { file: Arc::clone(&file), number, part }, uri).await?;
+            self.take(&StagedRowGroup { file: Arc::clone(&file), number, part }, &plain, uri).await?;
         }
         Ok(())
     }
@@ -167,10 +172,14 @@ impl<'a> Assembler<'a> {
         Ok((Arc::new(file), bytes))
     }
 
-    async fn take(&mut self, staged: &StagedRowGroup, uri: &str) -> Result<()> {
+    async fn take(&mut self, staged: &StagedRowGroup, plain: &BTreeSet<String>, uri: &str) -> Result<()> {
         self.take_pages(staged).map_err(|source| Error::Parquet { uri: uri.to_owned(), source })?;
         let rows = staged.file.row_group(staged.number).num_rows().unsigned_abs();
         self.rows += rows;
+        match &mut self.plain {
+            Some(all) => all.retain(|column| plain.contains(column)),
+            None => self.plain = Some(plain.clone()),
+        }
         self.rows_left = self.rows_left.saturating_sub(rows);
         (self.spec.on_rows)(rows);
         let bytes: u64 = self.chunks.iter().map(Chunk::stored_bytes).sum();
@@ -249,11 +258,12 @@ impl<'a> Assembler<'a> {
     async fn end_file(&mut self) -> Result<()> {
         self.end_row_group().await?;
         let Some(mut open) = self.open.take() else { return Ok(()) };
+        let plain = self.plain.take().unwrap_or_default();
         let uri = open.location.to_string();
         let footer = open.writer.finish().map(|footer| (footer, std::mem::take(open.writer.inner_mut())));
         let ended = match footer {
             Ok((footer, bytes)) => match open.upload.push(bytes.into()).await {
-                Ok(()) => Ranges::of_copy(&self.spec.file_schema, &footer).map_err(unwrap_engine),
+                Ok(()) => Ranges::of_copy(&self.spec.file_schema, &footer, &plain).map_err(unwrap_engine),
                 Err(source) => Err(Error::Store { action: "write", uri, source }),
             },
             Err(source) => Err(Error::Parquet { uri, source }),

@@ -92,6 +92,11 @@ impl FileEncoding {
         Ok(Self { merged: None, published: Some(Published { properties, leaves }) })
     }
 
+    /// Whether pages of these files may be published as they are.
+    pub(super) fn may_be_copied(&self) -> bool {
+        self.merged.is_some() && self.published.is_some()
+    }
+
     /// Properties of a file that begins with these rows, of so many that are still to come, so many of which came in order.
     pub(crate) fn properties(&self, first: &RecordBatch, rows: u64, in_order: u64) -> Result<WriterProperties> {
         match (&self.merged, &self.published) {

@@ -3,20 +3,27 @@
 //! A file that has statistics in its footer is not looked at twice: they are read off the footer with which the writer ends.
 //! Where the footer has none (staging files), and for floats, whose footers pass over NaN, each batch is looked at as it is
 //! written. Types that do not print in one way (binary, nested) are counted for NULLs only.
+//!
+//! Nobody looks at rows whose pages are copied. So a staging file says which of its float columns are plain, that is have
+//! neither NaN nor a negative zero: of these the footer says all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray};
-use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, RecordBatch, StringViewArray};
+use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::functions_aggregate::min_max::{MaxAccumulator, MinAccumulator};
 use datafusion::logical_expr::Accumulator;
 use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
-use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use datafusion::parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData};
 
 use crate::manifest::{ColumnRange, ColumnRanges};
 use crate::partition;
+
+/// Key of a staging file's footer: its plain float columns, as a JSON array of names.
+const PLAIN_KEY: &str = "snaplake.plain_floats";
 
 /// Looks at the rows of one file.
 pub(crate) struct Ranges {
@@ -30,6 +37,8 @@ struct Column {
     in_footer: bool,
     has_order: bool,
     nulls: u64,
+    /// Whether one of the floats is a negative zero.
+    has_negative_zero: bool,
     /// From the first batch on: its type may be another form of the file's.
     extremes: Option<(MinAccumulator, MaxAccumulator)>,
 }
@@ -42,6 +51,7 @@ impl Ranges {
             in_footer: has_footer && has_order(data_type) && !data_type.is_floating(),
             has_order: has_order(data_type),
             nulls: 0,
+            has_negative_zero: false,
             extremes: None,
         };
         Self { columns: schema.fields().iter().map(|field| column(field.name(), field.data_type())).collect() }
@@ -69,17 +79,44 @@ impl Ranges {
         Ok(ranges)
     }
 
-    /// What the footer says of a file whose pages were copied: nobody has looked at its values, so floats may be NaN.
-    pub(super) fn of_copy(schema: &Schema, footer: &ParquetMetaData) -> Result<ColumnRanges> {
+    /// For the footer of a staging file of these columns: which of them are plain floats. `None` if it has no floats.
+    pub(super) fn plain_floats(&mut self, schema: &Schema) -> Result<Option<KeyValue>> {
+        let is_float = |data_type: &DataType| matches!(data_type, DataType::Float32 | DataType::Float64);
+        let (mut plain, mut any) = (Vec::new(), false);
+        for (field, column) in schema.fields().iter().zip(&mut self.columns) {
+            if is_float(field.data_type()) {
+                any = true;
+                if column.is_plain()? {
+                    plain.push(column.name.as_str());
+                }
+            }
+        }
+        Ok(any.then(|| KeyValue::new(PLAIN_KEY.to_owned(), serde_json::json!(plain).to_string())))
+    }
+
+    /// What the footer says of a file whose pages were copied, of whose float columns these are plain in all of its parts.
+    /// Nobody has looked at the values of others, which may be NaN.
+    pub(super) fn of_copy(schema: &Schema, footer: &ParquetMetaData, plain: &BTreeSet<String>) -> Result<ColumnRanges> {
         let mut ranges = ColumnRanges::new();
         for field in schema.fields().iter().filter(|field| has_order(field.data_type())) {
-            if let Some(mut range) = of_footer(field.name(), schema, footer)? {
-                range.is_exact &= !field.data_type().is_floating();
-                ranges.insert(field.name().clone(), range.bounded());
+            let Some(mut range) = of_footer(field.name(), schema, footer)? else { continue };
+            if field.data_type().is_floating() && !plain.contains(field.name()) {
+                range.is_exact = false;
+            } else if range.min.as_deref() == Some("-0.0") {
+                // So a footer has either zero, and there is no negative one.
+                range.min = Some("0.0".to_owned());
             }
+            ranges.insert(field.name().clone(), range.bounded());
         }
         Ok(ranges)
     }
+}
+
+/// The plain float columns that a staging file's footer names.
+pub(super) fn plain_floats(footer: &ParquetMetaData) -> BTreeSet<String> {
+    let keys = footer.file_metadata().key_value_metadata();
+    let names = keys.and_then(|keys| keys.iter().find(|key| key.key == PLAIN_KEY)?.value.as_deref());
+    names.and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default()
 }
 
 impl Column {
@@ -96,7 +133,14 @@ impl Column {
             min.update_batch(&[smallest])?;
             max.update_batch(&[largest])?;
         }
+        self.has_negative_zero |= has_negative_zero(values);
         Ok(())
+    }
+
+    /// Whether no value is NaN or a negative zero.
+    fn is_plain(&mut self) -> Result<bool> {
+        let Some((min, max)) = &mut self.extremes else { return Ok(true) };
+        Ok(!self.has_negative_zero && !is_nan(&min.evaluate()?) && !is_nan(&max.evaluate()?))
     }
 
     fn finish(self) -> Result<ColumnRange> {
@@ -166,13 +210,31 @@ fn of_footer(name: &str, schema: &Schema, footer: &ParquetMetaData) -> Result<Op
     range(nulls.iter().flatten().sum(), &min.evaluate()?, &max.evaluate()?, is_exact).map(Some)
 }
 
-fn range(nulls: u64, min: &ScalarValue, max: &ScalarValue, is_exact: bool) -> Result<ColumnRange> {
-    let is_nan = |value: &ScalarValue| match value {
+fn has_negative_zero(values: &ArrayRef) -> bool {
+    fn any<T: ArrowPrimitiveType>(values: &PrimitiveArray<T>, is_it: impl Fn(T::Native) -> bool) -> bool {
+        match values.nulls() {
+            None => values.values().iter().fold(false, |found, &value| found | is_it(value)),
+            Some(_) => values.iter().flatten().any(is_it),
+        }
+    }
+    if let Some(values) = values.as_primitive_opt::<Float64Type>() {
+        return any(values, |value| value.to_bits() == (-0.0f64).to_bits());
+    }
+    values
+        .as_primitive_opt::<Float32Type>()
+        .is_some_and(|values| any(values, |value| value.to_bits() == (-0.0f32).to_bits()))
+}
+
+fn is_nan(value: &ScalarValue) -> bool {
+    match value {
         ScalarValue::Float16(value) => value.is_some_and(|value| value.is_nan()),
         ScalarValue::Float32(value) => value.is_some_and(f32::is_nan),
         ScalarValue::Float64(value) => value.is_some_and(f64::is_nan),
         _ => false,
-    };
+    }
+}
+
+fn range(nulls: u64, min: &ScalarValue, max: &ScalarValue, is_exact: bool) -> Result<ColumnRange> {
     let (min_text, max_text) = (text(min)?, text(max)?);
     let is_told = min.is_null() == min_text.is_none() && max.is_null() == max_text.is_none();
     let is_exact = is_exact && is_told && !is_nan(min) && !is_nan(max);
@@ -191,7 +253,8 @@ fn text(value: &ScalarValue) -> Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::{
-        BinaryArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+        BinaryArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int64Array, StringArray,
+        TimestampMicrosecondArray,
     };
     use datafusion::parquet::arrow::ArrowWriter;
     use datafusion::parquet::file::properties::WriterProperties;
@@ -268,6 +331,28 @@ mod tests {
         assert_eq!(of(vec![Some(1e300), None, Some(-0.5)]), [plain, plain]);
         let nan = "0 nulls, 1.0 to NaN inexact";
         assert_eq!(of(vec![Some(1.0), Some(f64::NAN)]), [nan, nan]);
+    }
+
+    #[test]
+    fn floats_are_plain_without_nan_and_negative_zero_and_null_does_not_matter() {
+        let is_plain = |values: Vec<Option<f64>>| {
+            let narrow = values.iter().map(|value| value.map(|value| value as f32)).collect::<Float32Array>();
+            let columns: [(&str, ArrayRef); 2] =
+                [("wide", Arc::new(Float64Array::from(values))), ("narrow", Arc::new(narrow))];
+            let batch = RecordBatch::try_from_iter(columns).unwrap();
+            let mut ranges = Ranges::new(&batch.schema(), true);
+            (0..batch.num_rows()).for_each(|row| ranges.add(&batch.slice(row, 1)).unwrap());
+            ranges.plain_floats(&batch.schema()).unwrap().unwrap().value.unwrap()
+        };
+        let (all, none) = (r#"["wide","narrow"]"#, "[]");
+        assert_eq!(is_plain(vec![Some(1.5), Some(0.0), Some(-3.0), Some(f64::NEG_INFINITY)]), all);
+        assert_eq!(is_plain(vec![None, Some(0.0)]), all);
+        assert_eq!(is_plain(vec![None]), all);
+        for odd in [-0.0, f64::NAN, -f64::NAN] {
+            assert_eq!(is_plain(vec![Some(-1.0), Some(odd), None, Some(2.0)]), none, "{odd}");
+        }
+        let whole = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
+        assert!(Ranges::new(&whole.schema(), false).plain_floats(&whole.schema()).unwrap().is_none());
     }
 
     proptest! {

@@ -298,6 +298,11 @@ impl Writer {
     async fn finish(&mut self) -> Result<()> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let expected = open.expected_bytes();
+        if self.spec.encoding.may_be_copied()
+            && let Some(plain) = open.ranges.plain_floats(&self.spec.file_schema)?
+        {
+            open.writer.append_key_value_metadata(plain);
+        }
         let written = open.writer.finish().await;
         let mut upload = open.writer.into_inner();
         let ranges = match written {

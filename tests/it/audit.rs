@@ -73,6 +73,22 @@ fn ran(project: &Project, arguments: &[&str]) -> Vec<(String, bool)> {
     audits.map(|audit| (audit["audit"].as_str().unwrap().to_owned(), audit["passed"] == true)).collect()
 }
 
+/// How the audits of a table stand, by `status`: name, state, and rows found.
+fn states(project: &Project, table: &str) -> Vec<String> {
+    let outcome = project.snaplake(&["status", "config.sql", "--format", "json"]);
+    let document: Value = serde_json::from_str(&outcome.out).unwrap_or_else(|_| panic!("{outcome:?}"));
+    let tables = document["tables"].as_array().unwrap();
+    let audits = tables.iter().find(|found| found["table"] == table).unwrap()["audits"].as_array().unwrap();
+    audits
+        .iter()
+        .map(|audit| {
+            assert_eq!(audit["rows"].is_null(), audit["audited_at"].is_null(), "{audit}");
+            let text = |key: &str| audit[key].as_str().unwrap().to_owned();
+            format!("{} {} {} {}", text("audit"), text("kind"), text("state"), audit["rows"])
+        })
+        .collect()
+}
+
 /// What is in a Parquet file.
 fn read(path: &Path) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -199,6 +215,36 @@ fn audit_whose_text_is_mended_runs_again_without_staging_anew_and_the_others_do_
 }
 
 #[test]
+fn audit_runs_again_when_a_helper_view_that_it_reads_is_mended() {
+    let audit = |state: &str| {
+        format!(
+            "CREATE VIEW chosen AS SELECT * FROM staging.orders WHERE state = '{state}';
+CREATE VIEW audit.none_is_chosen AS SELECT * FROM chosen;\n"
+        )
+    };
+    let project = orders("", &audit("stolen"));
+    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_eq!(ran(&project, &["audit", "config.sql"]), [("audit.none_is_chosen".to_owned(), true)]);
+    assert_eq!(ran(&project, &["audit", "config.sql"]), []);
+    let project = changed(project, "", &audit("lost"));
+    assert_eq!(ran(&project, &["audit", "config.sql"]), [("audit.none_is_chosen".to_owned(), false)]);
+}
+
+#[test]
+fn audit_of_two_tables_that_passed_for_one_of_them_runs_again_for_both() {
+    let audit = "CREATE VIEW audit.customers_are_known AS SELECT o.id FROM staging.orders AS o
+JOIN staging.customers AS c ON c.id = o.customer WHERE c.name IS NULL;\n";
+    let project = orders("", &format!("{CUSTOMERS}{audit}"));
+    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    let once = [("audit.customers_are_known".to_owned(), true)];
+    assert_eq!(ran(&project, &["audit", "config.sql", "--table", "orders"]), once);
+    assert_eq!(states(&project, "customers"), ["audit.customers_are_known view not_run null"]);
+    assert_eq!(ran(&project, &["audit", "config.sql"]), once);
+    assert_eq!(states(&project, "customers"), ["audit.customers_are_known view passed 0"]);
+    assert_eq!(ran(&project, &["audit", "config.sql"]), []);
+}
+
+#[test]
 fn audit_of_a_published_table_that_is_changed_fails_and_leaves_the_lake_alone() {
     let project = orders("", "");
     assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0);
@@ -206,6 +252,90 @@ fn audit_of_a_published_table_that_is_changed_fails_and_leaves_the_lake_alone() 
     let project = changed(project, "not_null = ARRAY['id']", "");
     assert_eq!(project.snaplake(&["run", "config.sql"]).code, 4);
     assert_eq!(project.files("lake"), lake);
+}
+
+#[test]
+fn status_says_of_each_audit_whether_it_ran_passed_or_failed_and_whether_that_still_holds() {
+    let audit = |test: &str| {
+        format!("{CUSTOMERS}{KNOWN_CUSTOMER}CREATE VIEW audit.states AS SELECT * FROM staging.orders WHERE {test};")
+    };
+    let project = orders("not_null = ARRAY['id'], row_count_min = 6", &audit("state = 'lost'"));
+    let not_run = [
+        "orders.not_null(id) not_null not_run null",
+        "orders.row_count_min row_count_min not_run null",
+        "audit.orders_have_a_known_customer view not_run null",
+        "audit.states view not_run null",
+    ];
+    assert_eq!(states(&project, "orders"), not_run, "before anything is planned");
+    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_eq!(states(&project, "orders"), not_run, "staged");
+    assert_eq!(project.snaplake(&["audit", "config.sql"]).code, 4);
+    let ran = [
+        "orders.not_null(id) not_null failed 1",
+        "orders.row_count_min row_count_min passed 0",
+        "audit.orders_have_a_known_customer view failed 2",
+        "audit.states view failed 1",
+    ];
+    assert_eq!(states(&project, "orders"), ran);
+    // Each table tells of what holds it back.
+    assert_eq!(states(&project, "customers"), ran[2..3]);
+    assert_snapshot!(shown(&project, &["status", "config.sql", "--table", "orders"]), @"
+    exit 0
+    table   staged  published  running  failed  complete              audits  rows staged     bytes  rows published  bytes
+    orders  3 of 3          -        0       0        no  3 failed, 1 passed            6  [bytes]               -      -
+    orders: orders.not_null(id) failed, 1 row found
+    orders: audit.orders_have_a_known_customer failed, 2 rows found
+    orders: audit.states failed, 1 row found
+    --- standard error
+    ");
+    // Another text, and one that is new.
+    let project = changed(project, "not_null = ARRAY['day', 'id'], row_count_min = 6", &audit("state = 'stolen'"));
+    assert_eq!(
+        states(&project, "orders"),
+        ["orders.not_null(day) not_null not_run null", ran[0], ran[1], ran[2], "audit.states view stale 1"]
+    );
+    // A task that is not done, and one that is done anew.
+    let files = project.files("staging");
+    let is_summary = |file: &&String| {
+        file.contains("/orders/") && file.contains("staging-file-groups") && file.ends_with("summary-2.json")
+    };
+    let summary = files.iter().find(is_summary).unwrap();
+    let stale = [
+        "orders.not_null(day) not_null not_run null",
+        "orders.not_null(id) not_null stale 1",
+        "orders.row_count_min row_count_min stale 0",
+        "audit.orders_have_a_known_customer view stale 2",
+        "audit.states view stale 1",
+    ];
+    std::fs::remove_file(project.path(summary)).unwrap();
+    assert_eq!(states(&project, "orders"), stale);
+    assert_eq!(states(&project, "customers"), stale[3..4]);
+    assert_eq!(project.snaplake(&["stage", "config.sql", "--quiet"]).code, 0);
+    assert_eq!(states(&project, "orders"), stale);
+    // A config that no longer fits the plan.
+    let text = std::fs::read_to_string(project.path("config.sql")).unwrap();
+    let project = project.file("config.sql", text.replace("customer, day", "customer, upper(day) AS day"));
+    assert_eq!(states(&project, "orders"), stale);
+    let project = project.file("config.sql", text);
+    let project = changed(project, "row_count_min = 6", "");
+    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    assert_eq!(states(&project, "orders"), ran[1..2], "published");
+}
+
+#[test]
+fn plan_names_the_audits_that_hold_back_each_table() {
+    let nothing = "CREATE VIEW audit.of_nothing AS SELECT 1 AS a WHERE false;\n";
+    let project =
+        orders("unique_key = ARRAY['id'], row_count_min = 1", &format!("{CUSTOMERS}{KNOWN_CUSTOMER}{nothing}"));
+    let outcome = project.snaplake(&["plan", "config.sql", "--format", "json"]);
+    let document: Value = serde_json::from_str(&outcome.out).unwrap_or_else(|_| panic!("{outcome:?}"));
+    let audits = |table: usize| document["tables"][table]["audits"].to_string();
+    let view = |name: &str| format!(r#"{{"audit":"audit.{name}","kind":"view"}}"#);
+    let views = format!("{},{}", view("orders_have_a_known_customer"), view("of_nothing"));
+    let rules = r#"{"audit":"orders.unique_key(id)","kind":"unique_key"},{"audit":"orders.row_count_min","kind":"row_count_min"}"#;
+    assert_eq!(document["version"], 1);
+    assert_eq!(audits(0), format!("[{rules},{views}]"));
+    assert_eq!(audits(1), format!("[{views}]"));
 }
 
 #[test]

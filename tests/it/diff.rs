@@ -137,6 +137,34 @@ fn without_a_key_partitions_are_compared_by_their_files_alone() {
 }
 
 #[test]
+fn files_of_one_size_and_number_of_rows_may_differ() {
+    let tables =
+        TABLES.replace("sorted_by = ARRAY['id']", "sorted_by = ARRAY['id'], write_compression = 'uncompressed'");
+    let work = published(&tables, 60, |all| all[6]["amount"] = json!(1000.5));
+    let found = diff_json(&work, &[]);
+    let partition = &found["partitions"][0];
+    assert_eq!(partition["before"], partition["after"], "{found:#}");
+    assert_eq!((&found["same_partitions"], &partition["partition"]), (&json!(3), &json!("day=2026-01-01")));
+}
+
+#[test]
+fn partitions_that_come_and_go_are_told() {
+    let work = published(TABLES, 60, |all| {
+        all.retain(|row| row["day"] != "2026-01-02");
+        all.push(json!({"id": 99, "day": "2026-02-01", "amount": 1.0, "note": null, "tags": [1]}));
+    });
+    let found = diff_json(&work, &["--key", "id"]);
+    let told = found["partitions"].as_array().unwrap().iter().map(|partition| {
+        let rows = |side: &str| partition[side]["rows"].to_string();
+        format!("{} {} {} {}", partition["partition"], rows("before"), rows("after"), partition["rows"])
+    });
+    assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r#"
+    "day=2026-01-02" 18 0 {"added":0,"removed":18,"changed":0}
+    "day=2026-02-01" 0 1 {"added":1,"removed":0,"changed":0}
+    "#);
+}
+
+#[test]
 fn columns_that_come_and_go_are_told_and_the_others_compared() {
     let tables = TABLES.replace("partitioned_by = ARRAY['day'], ", "");
     let work = published(&tables, 60, |all| all[8]["amount"] = json!(1000.5));
@@ -158,6 +186,16 @@ fn columns_that_come_and_go_are_told_and_the_others_compared() {
 #[test]
 fn what_cannot_be_compared_is_refused_with_the_reason() {
     let work = published(TABLES, 20, |all| all.push(row(7)));
+    let config = std::fs::read_to_string(work.path("job.sql")).unwrap();
+    work.write("other.sql", &config.replace("ARRAY['day']", "ARRAY['day', 'note']"));
+    let (time, export) = ("time=2026-02-01T00:00:00Z", "export=two");
+    let other = |command: &str, more: &[&str]| {
+        let other =
+            [command, work.path("other.sql").to_str().unwrap(), "--var", time, "--var", export].map(str::to_owned);
+        program().args(other).args(more).current_dir(work.path("")).output().unwrap()
+    };
+    assert!(other("run", &["--quiet"]).status.success());
+    let other = String::from_utf8(other("diff", &["--against", "2026-01-31T00:00:00Z"]).stderr).unwrap();
     let said = [
         diff(&work, &["--key", "id"]),
         diff(&work, &["--key", "nr"]),
@@ -172,11 +210,19 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
         ]),
     ];
     let said = said.map(|run| run.failed(1, &[]).stderr);
+    // The last task of the other snapshot is not done.
+    let done = work.files("out/staging").into_keys().filter(|path| {
+        path.contains("2026-01-30") && path.contains("datalake-file-groups") && path.ends_with("summary-4.json")
+    });
+    done.for_each(|path| std::fs::remove_file(work.path("out/staging").join(path)).unwrap());
+    let half = diff(&work, &[]).failed(1, &[]).stderr;
     let folder = work.path("").canonicalize().unwrap().to_string_lossy().trim_end_matches('/').to_owned();
-    assert_snapshot!(said.concat().replace(&folder, "[dir]"), @"
+    assert_snapshot!([said.concat(), other, half].concat().replace(&folder, "[dir]"), @"
     error: lake.orders cannot be compared with its snapshot of 2026-01-30T00:00:00Z: the key (id) is not unique in the config's snapshot, where 1 of its values name more than one row; name more columns with --key
     error: lake.orders cannot be compared with its snapshot of 2026-01-30T00:00:00Z: key column 'nr' is not in both
-    error: lake.orders cannot be compared with its snapshot of 2026-01-01T00:00:00Z: [dir]/out/staging/shop/orders/snapshot=2026-01-01T00%3A00%3A00Z is not published; the staging folder has snapshots of: 2026-01-30T00:00:00Z, 2026-01-31T00:00:00Z
+    error: lake.orders cannot be compared with its snapshot of 2026-01-01T00:00:00Z: [dir]/out/staging/shop/orders/snapshot=2026-01-01T00%3A00%3A00Z is not published; the staging folder has snapshots of: 2026-01-30T00:00:00Z, 2026-01-31T00:00:00Z, 2026-02-01T00:00:00Z
+    error: lake.orders cannot be compared with its snapshot of 2026-01-31T00:00:00Z: it was partitioned by other columns
+    error: lake.orders cannot be compared with its snapshot of 2026-01-30T00:00:00Z: only 3 of 4 groups of [dir]/out/staging/shop/orders/snapshot=2026-01-30T00%3A00%3A00Z are published
     ");
     let wrong = program().args(["diff", "x.sql", "--against", "yesterday"]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));

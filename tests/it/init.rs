@@ -271,6 +271,15 @@ fn messy_folder_gives_what_is_a_table_and_says_what_is_not() {
 }
 
 #[test]
+fn files_of_one_folder_with_other_columns_are_other_tables_though_their_names_are_alike() {
+    let project = empty()
+        .file("export/items_sold.csv", "id,sku\n1,a\n2,b\n")
+        .file("export/items_bought.csv", "nr,price\n1,2.5\n2,3.5\n");
+    init(&project, "export");
+    assert_eq!(tables(&project), ["items_bought", "items_sold"]);
+}
+
+#[test]
 fn a_large_table_is_partitioned_by_year_and_runs() {
     let project = empty().copy(
         "COPY (SELECT value AS id, to_timestamp_seconds(1600000000 + value * 100) AS ordered_at, \

@@ -138,6 +138,40 @@ fn files_that_no_task_has_committed_are_not_seen() {
     assert_eq!(answer(&project, seen), "n,ids\n36,36\n");
 }
 
+// Footers say nothing of NaN, which is larger than all: the engine must not pass over row groups by them.
+#[test]
+fn nan_is_found_in_every_step_by_a_range_and_by_order() {
+    let config = "CREATE EXTERNAL TABLE snapshot.t STORED AS PARQUET LOCATION 'export/';
+        CREATE TABLE lake.t WITH (sorted_by = ARRAY['id']) AS SELECT id, x, y FROM snapshot.t;";
+    let rows = "SELECT value AS id, CASE WHEN value = 7 THEN 'NaN'::DOUBLE ELSE value / 2.0 END AS x, value / 2.0 AS y
+        FROM generate_series(1, 9)";
+    let project = Project::new(config).copy(&format!("COPY ({rows}) TO 'export/a.parquet'"));
+    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    for schema in ["snapshot", "staging", "lake"] {
+        let found = answer(&project, &format!("SELECT id, x AS \"X\" FROM {schema}.t WHERE x > 100"));
+        assert_eq!(found, "id,X\n7,NaN\n", "{schema}");
+        let largest = answer(&project, &format!("SELECT id, x AS y FROM {schema}.t ORDER BY x DESC LIMIT 1"));
+        assert_eq!(largest, "id,y\n7,NaN\n", "{schema}");
+        assert_eq!(answer(&project, &format!("SELECT id FROM {schema}.t WHERE y > 4.4")), "id\n9\n", "{schema}");
+    }
+}
+
+// A planner writes the first group last, so that it is the commit of all.
+#[test]
+fn publish_groups_of_a_planner_that_died_are_not_seen() {
+    let project = events();
+    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    let counts = "SELECT (SELECT count(*) FROM manifest.partition_file_groups) AS files,
+        (SELECT count(*) FROM manifest.tasks WHERE step = 'publish') AS tasks";
+    assert_eq!(answer(&project, counts), "files,tasks\n12,4\n");
+    let is_first = |file: &String| file.contains("partition-file-groups/") && file.ends_with("summary-1.json");
+    let is_published = |file: &String| file.contains("datalake-file-groups/manifest-summary/");
+    for file in project.files("staging").iter().filter(|file| is_first(file) || is_published(file)) {
+        std::fs::remove_file(project.path(file)).unwrap();
+    }
+    assert_eq!(answer(&project, counts), "files,tasks\n0,0\n");
+}
+
 #[test]
 fn query_beside_a_stage_sees_whole_tasks_and_no_row_twice() {
     let work = Work::events(60, 400);

@@ -1,6 +1,7 @@
-//! The README's walk from a staged table to a published one, done as it is written there.
+//! The README's walk from an unknown export to a lake, done as it is written there.
 //!
-//! Commands are run, SQL becomes a file of the project, and each line of text must be something that a command has said.
+//! Commands are run, SQL becomes the file that its first line names, and each line of text must be something that the
+//! commands before it have said.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,21 +10,7 @@ use std::process::Command;
 
 use regex::Regex;
 
-const TITLE: &str = "## Look before you publish\n";
-
-/// A folder with the shipped config and its SQL, and a link to the shipped data.
-fn project() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let repo = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for part in ["configs", "sql/nycflights13"] {
-        fs::create_dir_all(folder.path().join(part)).unwrap();
-        for file in fs::read_dir(repo.join(part)).unwrap().map(Result::unwrap) {
-            fs::copy(file.path(), folder.path().join(part).join(file.file_name())).unwrap();
-        }
-    }
-    symlink(repo.join("tests"), folder.path().join("tests")).unwrap();
-    folder
-}
+const TITLE: &str = "## A walk-through\n";
 
 /// Kind and content of the fenced blocks of the section.
 fn blocks(readme: &str) -> Vec<(String, String)> {
@@ -40,31 +27,54 @@ fn shell(folder: &Path, line: &str) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
 }
 
+/// Files of the lake.
+fn published(folder: &Path) -> usize {
+    let files = glob::glob(folder.join("out/nycflights13/datalake/**/*").to_str().unwrap()).unwrap();
+    files.filter(|path| path.as_ref().unwrap().is_file()).count()
+}
+
 #[test]
-fn walk_from_stage_to_publish_goes_as_the_readme_says() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let folder = project();
-    let (mut said, mut codes, mut lines) = (String::new(), Vec::new(), 0);
+fn walk_from_an_export_to_a_lake_goes_as_the_readme_says() {
+    let repo = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(repo.join("README.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    symlink(repo.join("tests"), folder.join("tests")).unwrap();
+    let (mut said, mut commands, mut failed, mut lines) = (String::new(), Vec::new(), Vec::new(), 0);
     for (kind, content) in blocks(&readme) {
         match kind.as_str() {
-            "sql" => fs::write(folder.path().join("sql/nycflights13/audits.sql"), content).unwrap(),
+            "sql" => {
+                let name = content.lines().next().unwrap().strip_prefix("-- ").unwrap();
+                fs::write(folder.join(name), &content).unwrap();
+            }
             "bash" => {
+                said.clear();
                 for line in content.lines() {
-                    let (code, text) = shell(folder.path(), line);
-                    codes.push(code);
+                    let (code, text) = shell(folder, line);
                     said.push_str(&text);
+                    commands.push(line.split(' ').take(2).collect::<Vec<_>>().join(" "));
+                    if code != 0 {
+                        failed.push((commands.len(), code, published(folder)));
+                    }
                 }
             }
             _ => {
                 for line in content.lines().filter(|line| *line != "...") {
-                    assert!(said.contains(line), "nothing says '{line}' in:\n{said}");
+                    assert!(said.lines().any(|found| found == line), "nothing says '{line}' in:\n{said}");
                     lines += 1;
                 }
             }
         }
     }
-    assert_eq!(codes, [0, 0, 4, 0, 0, 0], "{said}");
-    assert!(lines > 10, "{lines} lines of output in the README");
-    let published = glob::glob(folder.path().join("target/demo/datalake/**/_SUCCESS").to_str().unwrap()).unwrap();
-    assert_eq!(published.count(), 1);
+    for step in ["init", "plan", "stage", "query", "publish", "validate", "report"] {
+        assert!(commands.contains(&format!("snaplake {step}")), "{commands:?}");
+    }
+    // One publication, which an audit held back: no file is in the lake.
+    let first = 1 + commands.iter().position(|command| command == "snaplake publish").unwrap();
+    assert_eq!(failed, [(first, 4, 0)], "{said}");
+    assert!(lines > 30, "{lines} lines of output in the README");
+    let success = glob::glob(folder.join("out/nycflights13/datalake/**/_SUCCESS").to_str().unwrap()).unwrap();
+    assert_eq!((success.count(), published(folder)), (1, 13));
+    let page = fs::read_to_string(folder.join("out/report.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("flights_have_a_plane"));
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use insta::assert_snapshot;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 use snaplake::Pipeline;
 use snaplake::config::S3Settings;
 use snaplake::layout::Step;
 use snaplake::manifest::trace::{self, Running, RunningTask};
 use snaplake::pipeline::{StatusReader, TableStatus, TaskSpec};
+use snaplake::replan::replan;
 use snaplake::session::Stores;
 
 use crate::support::faulty::{Fault, Faulty, Stop};
@@ -158,7 +159,16 @@ async fn traces_never_decide_what_is_done() {
     for name in ["failed-1.json", "failed-2.json", "running-c.json"] {
         store.set(&format!("{}/{name}", folder.raw_key()), "rubbish".to_owned()).await;
     }
+    // A task that failed once and is done, and one of another plan.
+    for (group, plan) in [(3, plan.details.id.as_str()), (9, "another")] {
+        let failure = json!({
+            "version": 1, "group": group, "plan": plan, "attempt": 1, "at": now, "seconds": 1.0, "error": "no",
+            "file": null, "partition": null,
+        });
+        store.set(&format!("{}/failed-{group}.json", folder.raw_key()), failure.to_string()).await;
+    }
     let seen = status(&work, &store).await;
+    assert_eq!(seen.stage.failures, [], "{seen:?}");
     assert_eq!((seen.stage.done, seen.stage.total, seen.stage.failed), (3, Some(3), 0), "{seen:?}");
     let told: Vec<(usize, bool)> = seen.stage.running.iter().map(|task| (task.group, task.is_alive)).collect();
     assert_eq!(told, [(9, false)], "{seen:?}");
@@ -180,6 +190,26 @@ async fn sums_of_a_status_are_those_of_the_validation_and_known_before_it() {
     assert_eq!(complete.stage.sums, Some(staged), "by the validation");
     assert_eq!(complete.publish.sums.unwrap().rows_written, 90);
     assert_eq!(complete.publish.sums.unwrap().bytes_read, staged.bytes_written);
+    // That of another plan says nothing.
+    let objects = store.objects("out").await;
+    let (key, text) = objects.iter().find(|(key, _)| key.ends_with("/validation.json")).unwrap();
+    let mut validation: Value = serde_json::from_slice(text).unwrap();
+    (validation["plan"], validation["rows_read"]) = ("another".into(), 7.into());
+    store.set(key, validation.to_string()).await;
+    assert_eq!(status(&work, &store).await.stage.sums, Some(staged));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sums_of_a_plan_that_was_given_up_are_forgotten() {
+    let (work, store) = bucket().await;
+    pipeline(&work, &store).stage().await.unwrap();
+    let reader = &mut StatusReader::new(&pipeline(&work, &store));
+    let rows = |status: &TableStatus| status.stage.sums.unwrap().rows_read;
+    assert_eq!(rows(&reader.read().await.unwrap()[0]), 90);
+    store.set("export/part-0.csv", events(0, 17)).await;
+    replan(&pipeline(&work, &store)).await.unwrap();
+    pipeline(&work, &store).stage().await.unwrap();
+    assert_eq!(rows(&reader.read().await.unwrap()[0]), 92);
 }
 
 #[test]

@@ -58,8 +58,8 @@ pub struct PlanDetails {
     pub whole: Vec<(Source, Vec<FileEntry>)>,
 }
 
-/// Number of the way in which [`Groups`](crate::staging::groups::Groups) packs files. A plan's groups are packed again by whoever works on it, so a change of
-/// that way is a new number: files must not be staged twice, nor be left out.
+/// Number of the way in which [`Groups`](crate::staging::groups::Groups) packs files. A plan's groups are packed again by
+/// whoever works on it, so a change of that way is a new number: files must not be staged twice, nor be left out.
 pub const PACKING: u32 = 2;
 
 /// A snapshot table as it was planned.
