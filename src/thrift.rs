@@ -9,15 +9,16 @@
 //! ff ff ff ff 07   2^31 - 1
 //! ```
 //!
-//! No field of a footer is a list of booleans (`FileMetaData` in parquet.thrift), so one that has any is refused; all else ends
-//! where its bytes end. Knows no fields and decodes no values. Headers of pages are not looked at. What is not Thrift at all is
-//! left to the reader, which says it better.
+//! No field of a footer is a list of booleans (`FileMetaData` in parquet.thrift), so one that has any is refused, and so is what
+//! the reader may understand in another way than this module: numbers longer than they can be, things nested deeper than any
+//! footer's. All else ends where its bytes end. Knows no fields and decodes no values. Page headers and page indexes are
+//! not looked at. What is not Thrift at all is left to the reader, which says it better.
 //!
 //! Format: the Thrift project, `doc/specs/thrift-compact-protocol.md`. Pure.
 
 use datafusion::parquet::errors::ParquetError;
 
-/// Structs and lists within each other; parquet-rs skips as many.
+/// Structs and lists within each other; a footer of the format has about ten.
 const DEPTH: u8 = 64;
 
 /// Length of the footer, and `PAR1`, at the end of a file.
@@ -26,22 +27,20 @@ const TAIL: usize = 8;
 /// Looks at the footer of a file of which `end` is the whole or the last bytes.
 ///
 /// # Errors
-/// A list of booleans in the footer.
+/// A list of booleans in the footer, or what no footer has.
 pub(crate) fn check_footer(end: &[u8]) -> Result<(), ParquetError> {
     let Some((before, [a, b, c, d, ..])) = end.split_last_chunk::<TAIL>() else { return Ok(()) };
     let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
     let Some(start) = before.len().checked_sub(length) else { return Ok(()) };
     let mut rest = Rest(&before[start..]);
     match rest.skip(STRUCT, DEPTH) {
-        Err(Stop::Booleans) => {
-            Err(ParquetError::General("its footer has a list of booleans, which no footer has".into()))
-        }
+        Err(Stop::Refused(what)) => Err(ParquetError::General(format!("its footer has {what}, which no footer has"))),
         Ok(()) | Err(Stop::NotThrift) => Ok(()),
     }
 }
 
 enum Stop {
-    Booleans,
+    Refused(&'static str),
     NotThrift,
 }
 
@@ -78,12 +77,12 @@ impl Rest<'_> {
                 return Ok(number);
             }
         }
-        Err(Stop::NotThrift)
+        Err(Stop::Refused("a number of more than ten bytes"))
     }
 
     /// Each element takes a byte or more: the loops end where the bytes end.
     fn skip(&mut self, kind: u8, depth: u8) -> Step<()> {
-        let depth = depth.checked_sub(1).ok_or(Stop::NotThrift)?;
+        let depth = depth.checked_sub(1).ok_or(Stop::Refused("things nested 64 deep"))?;
         match kind {
             1 | 2 => Ok(()),
             3 => self.bytes(1),
@@ -98,7 +97,7 @@ impl Rest<'_> {
                 let kind = head & 0x0f;
                 let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
                 if is_boolean(kind) && count > 0 {
-                    return Err(Stop::Booleans);
+                    return Err(Stop::Refused("a list of booleans"));
                 }
                 (0..count).try_for_each(|_| self.skip(kind, depth))
             }
@@ -107,7 +106,7 @@ impl Rest<'_> {
                 let kinds = if count > 0 { self.byte()? } else { 0 };
                 let (key, value) = (kinds >> 4, kinds & 0x0f);
                 if is_boolean(key) && is_boolean(value) {
-                    return Err(Stop::Booleans);
+                    return Err(Stop::Refused("a list of booleans"));
                 }
                 (0..count).try_for_each(|_| {
                     self.skip(key, depth)?;
@@ -163,6 +162,17 @@ mod tests {
         // Within other things: a struct, a list of lists.
         assert!(check_footer(&manifest(&[0x1c, 0x19, 0x21, 0])).is_err());
         assert!(check_footer(&manifest(&[0x19, 0x19, 0xf1, 0x09])).is_err());
+    }
+
+    #[test]
+    fn number_without_an_end_and_deep_nesting_are_refused_since_the_reader_goes_on() {
+        let booleans = [0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07];
+        let number = [&[0xf6][..], &[0x80; 10], &[0], &booleans].concat();
+        let deep = [&[0xf9][..], &[0x19; 70], &booleans[1..]].concat();
+        for (footer, word) in [(number, "ten bytes"), (deep, "nested")] {
+            let error = check_footer(&manifest(&footer)).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
     }
 
     #[test]

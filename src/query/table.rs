@@ -5,29 +5,14 @@
 //!   DataSourceExec                                    the files that are left, with what is known of them
 //! ```
 
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Statistics;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_plan::execution_plan::CardinalityEffect;
-use datafusion::physical_plan::filter_pushdown::{
-    ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
-};
-use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties,
-    ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::ExecutionPlan;
 
 use super::index::FileIndex;
 use crate::config::FileFormat;
@@ -94,117 +79,7 @@ impl TableProvider for ManifestTable {
         if self.is_counted() {
             list = list.with_statistics(self.index.statistics(&kept, projection)?);
         }
-        let input = list.scan(state, projection, &[], limit).await?;
-        let files = (kept.len(), self.index.files.len());
-        let may_be_nan = self.index.may_be_nan(&kept)?.into();
-        Ok(Arc::new(ManifestScanExec { input, name: Arc::clone(&self.name), files, may_be_nan }))
-    }
-}
-
-/// Says how many of a table's files are read.
-#[derive(Debug, Clone)]
-struct ManifestScanExec {
-    input: Arc<dyn ExecutionPlan>,
-    name: Arc<str>,
-    /// Read and listed.
-    files: (usize, usize),
-    /// Float columns by whose footers nothing may be passed over: footers pass over NaN, which is larger than all.
-    may_be_nan: Arc<[String]>,
-}
-
-impl DisplayAs for ManifestScanExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ManifestScanExec: {}, files={} of {}", self.name, self.files.0, self.files.1)
-    }
-}
-
-impl ExecutionPlan for ManifestScanExec {
-    fn name(&self) -> &'static str {
-        "ManifestScanExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self { input: children.swap_remove(0), ..Self::clone(&self) }))
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        self.input.execute(partition, context)
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
-    }
-
-    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        Ok(Arc::clone(&inputs[0]))
-    }
-
-    fn supports_limit_pushdown(&self) -> bool {
-        true
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        CardinalityEffect::Equal
-    }
-
-    fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let is_renamed = projection
-            .expr()
-            .iter()
-            .any(|column| column.expr.downcast_ref::<Column>().is_none_or(|plain| plain.name() != column.alias));
-        if is_renamed && !self.may_be_nan.is_empty() {
-            return Ok(None);
-        }
-        let input = self.input.try_swapping_with_projection(projection)?;
-        Ok(input.map(|input| Arc::new(Self { input, ..self.clone() }) as _))
-    }
-
-    fn gather_filters_for_pushdown(
-        &self,
-        _: FilterPushdownPhase,
-        filters: Vec<Arc<dyn PhysicalExpr>>,
-        _: &ConfigOptions,
-    ) -> Result<FilterDescription> {
-        let schema = self.input.schema();
-        let columns = schema.fields().iter().enumerate();
-        let allowed = columns.filter(|(_, field)| !self.may_be_nan.contains(field.name())).map(|(index, _)| index);
-        let child = ChildFilterDescription::from_child_with_allowed_indices(&filters, allowed.collect(), &self.input)?;
-        Ok(FilterDescription::new().with_child(child))
-    }
-
-    fn handle_child_pushdown_result(
-        &self,
-        _: FilterPushdownPhase,
-        result: ChildPushdownResult,
-        _: &ConfigOptions,
-    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
-        Ok(FilterPushdownPropagation::if_all(result))
+        let said = format!("{}, files={} of {}", self.name, kept.len(), self.index.files.len());
+        list.of_manifest(said, self.index.may_be_nan(&kept)?).scan(state, projection, &[], limit).await
     }
 }

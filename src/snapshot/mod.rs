@@ -13,6 +13,7 @@ mod head;
 mod infer;
 mod json;
 mod quick;
+mod scan;
 mod schema;
 pub(crate) mod table;
 #[cfg(test)]

@@ -28,6 +28,7 @@ use datafusion::prelude::SessionContext;
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::footer::FOOTER_BYTES;
+use super::scan::FileScanExec;
 use super::text::{TextFile, TextScanExec};
 use super::whole::WholeFiles;
 use crate::config::FileFormat;
@@ -68,6 +69,8 @@ pub(crate) struct FileListTable {
     schema: SchemaRef,
     size: Size,
     known: Option<Statistics>,
+    of_manifest: Option<Arc<str>>,
+    may_be_nan: Arc<[String]>,
 }
 
 impl FileListTable {
@@ -77,7 +80,15 @@ impl FileListTable {
             table.schema = with_views(&table.schema);
         }
         let fields: Vec<_> = table.schema.fields().iter().chain(&partition_fields).cloned().collect();
-        Self { schema: Arc::new(Schema::new(fields)), table, partition_fields, size, known: None }
+        let floats = table.schema.fields().iter().filter(|field| field.data_type().is_floating());
+        let may_be_nan = floats.map(|field| field.name().clone()).collect();
+        let schema = Arc::new(Schema::new(fields));
+        Self { schema, table, partition_fields, size, known: None, of_manifest: None, may_be_nan }
+    }
+
+    /// Tells what EXPLAIN shows of these files, and which float columns may be NaN in them; otherwise it is all.
+    pub(crate) fn of_manifest(self, said: String, may_be_nan: Vec<String>) -> Self {
+        Self { of_manifest: Some(said.into()), may_be_nan: may_be_nan.into(), ..self }
     }
 
     /// Tells the optimizer what is known of Parquet files that lie in one store, column by column: the engine answers from
@@ -210,17 +221,23 @@ impl TableProvider for FileListTable {
                 scans.push(scan);
             }
         }
-        match scans.len() {
+        let input = match scans.len() {
             0 => {
                 let schema = match projection {
                     Some(columns) => Arc::new(self.schema.project(columns)?),
                     None => Arc::clone(&self.schema),
                 };
-                Ok(Arc::new(EmptyExec::new(schema)))
+                Arc::new(EmptyExec::new(schema))
             }
-            1 => Ok(scans.swap_remove(0)),
-            _ => UnionExec::try_new(scans),
+            1 => scans.swap_remove(0),
+            _ => UnionExec::try_new(scans)?,
+        };
+        let is_parquet = matches!(self.table.format, FileFormat::Parquet);
+        if self.of_manifest.is_none() && (!is_parquet || self.may_be_nan.is_empty()) {
+            return Ok(input);
         }
+        let (of_manifest, may_be_nan) = (self.of_manifest.clone(), Arc::clone(&self.may_be_nan));
+        Ok(Arc::new(FileScanExec { input, of_manifest, may_be_nan }))
     }
 }
 

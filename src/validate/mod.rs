@@ -103,10 +103,11 @@ pub struct Validation {
     pub footer_rows: u64,
     /// Partitions of the lake.
     pub partitions: u64,
-    /// Whether checksums of all values were compared from the SELECT to the publish tasks.
+    /// Whether checksums of all values were compared: those that the SELECT gave, and those that publish tasks found in what
+    /// they had published.
     #[serde(default)]
     pub checksums: bool,
-    /// Whether they were compared with the values in the published files.
+    /// Whether the published files were read once more for it.
     #[serde(default)]
     pub deep: bool,
 }

@@ -100,11 +100,12 @@ impl Ranges {
         let mut ranges = ColumnRanges::new();
         for field in schema.fields().iter().filter(|field| has_order(field.data_type())) {
             let Some(mut range) = of_footer(field.name(), schema, footer)? else { continue };
-            if field.data_type().is_floating() && !plain.contains(field.name()) {
-                range.is_exact = false;
-            } else if range.min.as_deref() == Some("-0.0") {
-                // So a footer has either zero, and there is no negative one.
-                range.min = Some("0.0".to_owned());
+            if field.data_type().is_floating() {
+                range.is_exact &= plain.contains(field.name());
+                // So a footer has either zero, and in exact ranges there is no negative one.
+                if range.is_exact && range.min.as_deref() == Some("-0.0") {
+                    range.min = Some("0.0".to_owned());
+                }
             }
             ranges.insert(field.name().clone(), range.bounded());
         }

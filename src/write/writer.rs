@@ -298,17 +298,17 @@ impl Writer {
     async fn finish(&mut self) -> Result<()> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let expected = open.expected_bytes();
-        if self.spec.encoding.may_be_copied()
-            && let Some(plain) = open.ranges.plain_floats(&self.spec.file_schema)?
-        {
-            open.writer.append_key_value_metadata(plain);
-        }
-        let written = open.writer.finish().await;
-        let mut upload = open.writer.into_inner();
-        let ranges = match written {
-            Ok(footer) => open.ranges.finish(&self.spec.file_schema, &footer),
-            Err(source) => Err(upload_error(&open.location, source)),
+        let may_be_copied = self.spec.encoding.may_be_copied();
+        let plain = if may_be_copied { open.ranges.plain_floats(&self.spec.file_schema) } else { Ok(None) };
+        let ended = match plain {
+            Ok(plain) => {
+                plain.into_iter().for_each(|plain| open.writer.append_key_value_metadata(plain));
+                open.writer.finish().await.map_err(|source| upload_error(&open.location, source))
+            }
+            Err(error) => Err(error),
         };
+        let mut upload = open.writer.into_inner();
+        let ranges = ended.and_then(|footer| open.ranges.finish(&self.spec.file_schema, &footer));
         let statistics = match ranges {
             Ok(ranges) => encode_ranges(&ranges),
             Err(error) => {

@@ -193,6 +193,8 @@ fn range_of_copied_floats_counts_only_where_none_is_nan_or_a_negative_zero() {
         }
         // Few rows, which are encoded once more; the price of the first one is 25000.
         let few = rows(5 * ROWS..5 * ROWS + 10, 5).replacen(",25000,", &format!(",{odd},"), 1);
+        // A text that looks like it is none.
+        let few = few.replacen(",kind 4,", ",-0.0,", 1);
         work.write("export/part-5.csv", &few);
         work.snaplake(&["run"]).ok();
         assert_eq!(operators(&work), BTreeSet::from(["CopyPages".to_owned()]));
@@ -203,5 +205,7 @@ fn range_of_copied_floats_counts_only_where_none_is_nan_or_a_negative_zero() {
         let (nan, smallest) = if odd == "NaN" { (1, "0.0") } else { (0, "-0.0") };
         assert_eq!(query("SELECT count(*) AS n FROM lake.events WHERE isnan(price)"), format!("n\n{nan}\n"), "{odd}");
         assert_eq!(query("SELECT min(price) AS a FROM lake.events"), format!("a\n{smallest}\n"));
+        assert_eq!(query("SELECT min(kind) AS a FROM lake.events"), "a\n-0.0\n");
+        assert_eq!(query("SELECT count(*) AS n FROM lake.events WHERE kind = '-0.0'"), "n\n1\n");
     }
 }
