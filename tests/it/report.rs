@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
 use regex::Regex;
@@ -310,8 +311,10 @@ fn token_that_stands_where_an_answer_is_cut_is_not_told_by_half() {
 fn answer_without_end_is_told_without_waiting_for_it() {
     let head = "HTTP/1.1 422 Unprocessable\r\ncontent-length: 1000000000\r\n\r\n";
     let (url, _sent) = endpoint_that(move |_, _| format!("{head}no such job{}", " and so on".repeat(100_000)));
+    let begin = Instant::now();
     let run = sent_to(&url);
     assert!(run.code == 1 && run.err.contains("Entity no such job and so on"), "{}", run.err);
+    assert!(begin.elapsed() < Duration::from_secs(28), "a request may take 30 seconds: {:?}", begin.elapsed());
 }
 
 #[test]
