@@ -19,10 +19,10 @@ mod status;
 mod tables;
 
 pub(crate) use check::check;
-pub(crate) use record::{Known, gate, known};
+pub(crate) use record::gate;
 pub(crate) use run::run;
 pub use status::{AuditState, AuditStatus, AuditView};
-pub(crate) use status::{statuses, views};
+pub(crate) use status::{Known, known, statuses, views};
 pub(crate) use tables::register_audits;
 
 use crate::config::{LakeTable, Project, Rule, View};

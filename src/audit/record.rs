@@ -2,6 +2,7 @@
 //!
 //! A record says which audits passed over what. It is written whole by each run of the table's audits, and never decides
 //! anything by itself: an audit counts as passed only while its text, the plan and the staged tasks are those of the record.
+//! One that cannot be read ends what decides by it (a run, a publish task), and is nothing remembered to those who look.
 
 use std::collections::HashMap;
 
@@ -56,11 +57,33 @@ impl Records {
     /// # Errors
     /// Those of the ledger; [`Error::DecodeManifest`].
     pub(super) async fn read(engine: &Engine, project: &Project, audits: &[Audit<'_>]) -> Result<Self> {
+        Self::read_or(engine, project, audits, Err).await
+    }
+
+    /// As [`Records::read`], but what cannot be read is warned of, and is nothing remembered.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub(super) async fn readable(engine: &Engine, project: &Project, audits: &[Audit<'_>]) -> Result<Self> {
+        let or = |error| {
+            let Error::DecodeManifest { .. } = error else { return Err(error) };
+            tracing::warn!(%error, "left out what is remembered of audits");
+            Ok(Vec::new())
+        };
+        Self::read_or(engine, project, audits, or).await
+    }
+
+    async fn read_or(
+        engine: &Engine,
+        project: &Project,
+        audits: &[Audit<'_>],
+        or: impl Fn(Error) -> Result<Vec<Entry>>,
+    ) -> Result<Self> {
         let mut records = Self::default();
         for lake in audits.iter().flat_map(|audit| &audit.gates) {
             if !records.0.contains_key(&lake.name) {
                 let ledger = ledger(engine, project, lake).await?;
-                let entries = read(&ledger).await?;
+                let entries = read(&ledger).await.or_else(&or)?;
                 records.0.insert(lake.name.clone(), (ledger, entries));
             }
         }
@@ -151,64 +174,6 @@ pub(crate) async fn gate(engine: &Engine, project: &Project, lake: &LakeTable) -
         return Err(Error::AuditsFailed { verdicts });
     }
     if missing.is_empty() { Ok(()) } else { Err(Error::NotAudited { table: lake.name.clone(), audits: missing }) }
-}
-
-/// What is remembered of an audit.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Known {
-    /// Its name, as in [`Verdict`].
-    pub(crate) audit: String,
-    /// Lake tables, of those that were chosen, which it holds back.
-    pub(crate) tables: Vec<String>,
-    /// `passed`, `failed`, `open` when it did not run, or `outdated` when its text or what it reads has changed since.
-    pub(crate) state: &'static str,
-    /// Rows that it found when it ran.
-    pub(crate) rows: Option<u64>,
-    /// Wall time.
-    pub(crate) seconds: Option<f64>,
-    /// When it ran, RFC 3339.
-    pub(crate) audited_at: Option<String>,
-    /// Parquet file with the first rows that it found.
-    pub(crate) rows_at: Option<String>,
-}
-
-/// What is remembered of all audits that hold back the project's tables; none is run.
-///
-/// # Errors
-/// Those of the ledger.
-pub(crate) async fn known(engine: &Engine, project: &Project) -> Result<Vec<Known>> {
-    let audits = audits(project)?;
-    if audits.is_empty() {
-        return Ok(Vec::new());
-    }
-    let records = Records::read(engine, project, &audits).await?;
-    // While what they read is not whole, nothing that they came to can be of it.
-    let inputs = match inputs(engine, project, &audits).await {
-        Ok(inputs) => Some(inputs),
-        Err(Error::NotPlanned { .. } | Error::NotStaged { .. } | Error::NotPublished { .. }) => None,
-        Err(error) => return Err(error),
-    };
-    let known = audits.iter().map(|audit| {
-        let entries = || records.0.values().flat_map(|(_, entries)| entries);
-        let entry = entries().find(|entry| entry.audit == audit.name);
-        let fingerprint = inputs.as_ref().map(|inputs| fingerprint(project, audit, inputs));
-        let state = match entry {
-            None => "open",
-            Some(entry) if fingerprint.as_ref() != Some(&entry.fingerprint) => "outdated",
-            Some(entry) if entry.rows == 0 => "passed",
-            Some(_) => "failed",
-        };
-        Known {
-            audit: audit.name.clone(),
-            tables: audit.tables(),
-            state,
-            rows: entry.map(|entry| entry.rows),
-            seconds: entry.map(|entry| entry.seconds),
-            audited_at: entry.map(|entry| entry.audited_at.clone()),
-            rows_at: entry.and_then(|entry| entry.rows_at.clone()),
-        }
-    });
-    Ok(known.collect())
 }
 
 impl Entry {

@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
+
 use super::inputs::{complete, fingerprint};
-use super::record::Records;
+use super::record::{Entry, Records};
 use super::{Audit, Query, audits};
-use crate::config::Project;
+use crate::config::{LakeTable, Project};
 use crate::error::Result;
 use crate::session::Engine;
 
@@ -34,30 +36,37 @@ pub struct AuditStatus {
     pub audited_at: Option<String>,
 }
 
-/// Whether an audit passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether an audit passes; the worst first. JSON has the names in snake case, such as `not_run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AuditState {
-    /// Nobody knows: it never ran, or before it was in the config.
-    NotRun,
-    /// It found no rows in what is staged now.
-    Passed,
     /// It found rows in what is staged now.
     Failed,
     /// It ran, but its text has changed since, or what it reads.
     Stale,
+    /// Nobody knows: it never ran, or before it was in the config.
+    NotRun,
+    /// It found no rows in what is staged now.
+    Passed,
 }
 
-impl AuditState {
-    /// The word for it in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NotRun => "not_run",
-            Self::Passed => "passed",
-            Self::Failed => "failed",
-            Self::Stale => "stale",
-        }
-    }
+/// What is known of an audit, over all of the chosen tables that it holds back.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Known {
+    /// Its name, as in [`AuditView`].
+    audit: String,
+    /// The tables, in the order of the config.
+    tables: Vec<String>,
+    /// Where their records differ, the worst; what follows is of the table that says so.
+    state: AuditState,
+    /// Rows that it found when it ran.
+    rows: Option<u64>,
+    /// Wall time.
+    seconds: Option<f64>,
+    /// When it ran, RFC 3339.
+    audited_at: Option<String>,
+    /// Parquet file with the first rows that it found.
+    rows_at: Option<String>,
 }
 
 impl AuditView {
@@ -80,19 +89,26 @@ pub(crate) fn views(project: &Project, table: &str) -> Result<Vec<AuditView>> {
     Ok(of_table.map(AuditView::of).collect())
 }
 
-/// How the audits of each table stand; a config without audits costs no request.
-///
-/// # Errors
-/// As [`views`]; those of the ledger.
-pub(crate) async fn statuses(engine: &Engine, project: &Project) -> Result<HashMap<String, Vec<AuditStatus>>> {
+/// An audit by the record of one of the tables that it holds back.
+struct Standing<'a> {
+    table: &'a LakeTable,
+    state: AuditState,
+    entry: Option<&'a Entry>,
+}
+
+/// Tells `on_audit` of each audit how it stands by the record of each table; a config without audits costs no request.
+async fn stand(
+    engine: &Engine,
+    project: &Project,
+    mut on_audit: impl FnMut(&Audit<'_>, &[Standing<'_>]),
+) -> Result<()> {
     let audits = audits(project)?;
-    let records = Records::read(engine, project, &audits).await?;
+    let records = Records::readable(engine, project, &audits).await?;
     let inputs = if records.is_empty() { Vec::new() } else { complete(engine, project, &audits).await? };
-    let mut statuses: HashMap<String, Vec<AuditStatus>> = HashMap::new();
     for audit in &audits {
         let has_all = audit.inputs(project).all(|(schema, lake)| inputs.iter().any(|input| input.is(schema, lake)));
         let fingerprint = has_all.then(|| fingerprint(project, audit, &inputs));
-        for table in &audit.gates {
+        let of_table = |&table| {
             let entry = records.of(audit, table);
             let state = match entry {
                 None => AuditState::NotRun,
@@ -100,6 +116,21 @@ pub(crate) async fn statuses(engine: &Engine, project: &Project) -> Result<HashM
                 Some(entry) if entry.rows == 0 => AuditState::Passed,
                 Some(_) => AuditState::Failed,
             };
+            Standing { table, state, entry }
+        };
+        on_audit(audit, &audit.gates.iter().map(of_table).collect::<Vec<_>>());
+    }
+    Ok(())
+}
+
+/// How the audits of each table stand.
+///
+/// # Errors
+/// As [`views`]; those of the ledger.
+pub(crate) async fn statuses(engine: &Engine, project: &Project) -> Result<HashMap<String, Vec<AuditStatus>>> {
+    let mut statuses: HashMap<String, Vec<AuditStatus>> = HashMap::new();
+    let on_audit = |audit: &Audit<'_>, standings: &[Standing<'_>]| {
+        for &Standing { table, state, entry } in standings {
             statuses.entry(table.name.clone()).or_default().push(AuditStatus {
                 view: AuditView::of(audit),
                 state,
@@ -107,6 +138,30 @@ pub(crate) async fn statuses(engine: &Engine, project: &Project) -> Result<HashM
                 audited_at: entry.map(|entry| entry.audited_at.clone()),
             });
         }
-    }
+    };
+    stand(engine, project, on_audit).await?;
     Ok(statuses)
+}
+
+/// What is known of all audits that hold back the project's tables.
+///
+/// # Errors
+/// As [`statuses`].
+pub(crate) async fn known(engine: &Engine, project: &Project) -> Result<Vec<Known>> {
+    let mut known = Vec::new();
+    let on_audit = |audit: &Audit<'_>, standings: &[Standing<'_>]| {
+        known.extend(standings.iter().min_by_key(|standing| standing.state).map(
+            |&Standing { state, entry, .. }| Known {
+                audit: audit.name.clone(),
+                tables: audit.tables(),
+                state,
+                rows: entry.map(|entry| entry.rows),
+                seconds: entry.map(|entry| entry.seconds),
+                audited_at: entry.map(|entry| entry.audited_at.clone()),
+                rows_at: entry.and_then(|entry| entry.rows_at.clone()),
+            },
+        ));
+    };
+    stand(engine, project, on_audit).await?;
+    Ok(known)
 }

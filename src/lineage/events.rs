@@ -36,12 +36,13 @@ pub(crate) fn events(lineage: &Lineage) -> Vec<Value> {
 
 fn of_table(lineage: &Lineage, table: &TableLineage) -> Vec<Value> {
     let Some(planned_at) = &table.planned_at else { return Vec::new() };
-    let failed = table.tasks.iter().find(|task| task.state == "failed");
+    let failed = last_failure(&table.tasks);
     let (last, last_at) = match failed {
-        _ if table.state == State::Complete => ("COMPLETE", ended(table.tasks.iter())),
-        Some(task) => ("FAIL", ended([task])),
-        None => ("RUNNING", ended(table.tasks.iter())),
+        _ if table.state == State::Complete => ("COMPLETE", table.tasks.iter().filter_map(ended).max()),
+        Some(task) => ("FAIL", ended(task)),
+        None => ("RUNNING", table.tasks.iter().filter_map(ended).max()),
     };
+    let last_at = last_at.map(|end| end.to_rfc3339_opts(SecondsFormat::Millis, true));
     let last_at = last_at.unwrap_or_else(|| planned_at.clone());
     let error = failed.filter(|_| last == "FAIL").and_then(|task| task.error.as_deref());
     let event = |kind: &str, at: &str, error: Option<&str>| {
@@ -69,14 +70,16 @@ fn run_id(plan: &str) -> String {
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
-/// When the last of these tasks ended, as far as they say.
-fn ended<'a>(tasks: impl IntoIterator<Item = &'a Task>) -> Option<String> {
-    let end = |task: &Task| {
-        let began = DateTime::parse_from_rfc3339(task.started_at.as_deref()?).ok()?.with_timezone(&Utc);
-        let lasted = std::time::Duration::try_from_secs_f64(task.seconds?).ok()?;
-        began.checked_add_signed(TimeDelta::from_std(lasted).ok()?)
-    };
-    tasks.into_iter().filter_map(end).max().map(|end| end.to_rfc3339_opts(SecondsFormat::Millis, true))
+/// When the task ended, as far as it says.
+fn ended(task: &Task) -> Option<DateTime<Utc>> {
+    let began = DateTime::parse_from_rfc3339(task.started_at.as_deref()?).ok()?.with_timezone(&Utc);
+    let lasted = std::time::Duration::try_from_secs_f64(task.seconds?).ok()?;
+    began.checked_add_signed(TimeDelta::from_std(lasted).ok()?)
+}
+
+/// The failure that came last, whatever the number of its task.
+fn last_failure(tasks: &[Task]) -> Option<&Task> {
+    tasks.iter().filter(|task| task.state == "failed").max_by_key(|task| ended(task))
 }
 
 fn facet(name: &str, content: Value) -> Value {
@@ -161,21 +164,27 @@ fn output(table: &TableLineage, is_counted: bool) -> Value {
 
 /// Of a column: its NULLs, and its extremes where they are numbers and values of it.
 fn metrics(column: &Column) -> Value {
-    let number = |text: &Option<String>| {
-        let number = text.as_deref().filter(|_| column.is_exact).and_then(|text| text.parse::<f64>().ok());
-        number.filter(|number| number.is_finite())
-    };
     let mut metrics = Map::new();
     if let Some(nulls) = column.nulls {
         metrics.insert("nullCount".to_owned(), json!(nulls));
     }
     let is_number = ["Int", "UInt", "Float", "Decimal"].iter().any(|kind| column.r#type.starts_with(kind));
     for (name, value) in [("min", &column.min), ("max", &column.max)] {
-        if let Some(value) = number(value).filter(|_| is_number) {
+        let text = value.as_deref().filter(|_| is_number && column.is_exact);
+        if let Some(value) = text.and_then(number) {
             metrics.insert(name.to_owned(), json!(value));
         }
     }
     Value::Object(metrics)
+}
+
+/// The number in the form that the spec has for it; none where this form has no room for its whole part, as for most above
+/// 2^53.
+fn number(text: &str) -> Option<f64> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite())?;
+    // Floats with an exponent come from this form.
+    let whole = text.split('.').next().filter(|_| !text.contains(['e', 'E'])).and_then(|whole| whole.parse().ok());
+    whole.is_none_or(|whole: i128| number as i128 == whole).then_some(number)
 }
 
 fn schema<'a>(columns: impl Iterator<Item = (&'a str, &'a str)>) -> Value {
@@ -211,6 +220,45 @@ mod tests {
         // str(uuid.uuid3(uuid.NAMESPACE_URL, "urn:snaplake:plan:4b92f5bb46dddb96")), computed with Python.
         assert_eq!(run_id("4b92f5bb46dddb96"), "12a2b765-4237-3645-9d73-b73d7dbd13a0");
         assert_ne!(run_id("a"), run_id("b"));
+    }
+
+    #[test]
+    fn failure_that_came_last_is_told_also_when_another_task_stands_before_it() {
+        let task = |group, state, started_at: Option<&str>, seconds| Task {
+            group,
+            state,
+            started_at: started_at.map(str::to_owned),
+            seconds,
+            ..Task::default()
+        };
+        let at = |minute: &str| format!("2026-01-31T00:{minute}:00Z");
+        let tasks = [
+            task(1, "failed", Some(&at("02")), Some(30.0)),
+            task(2, "failed", Some(&at("01")), Some(120.0)),
+            task(3, "failed", None, None),
+            task(4, "done", Some(&at("09")), Some(1.0)),
+        ];
+        assert_eq!(last_failure(&tasks).map(|task| task.group), Some(2));
+        assert_eq!(last_failure(&tasks[2..]).map(|task| task.group), Some(3));
+        assert!(last_failure(&tasks[3..]).is_none());
+    }
+
+    #[test]
+    fn whole_numbers_that_would_be_rounded_are_left_out() {
+        for (text, expected) in [
+            ("9007199254740992", Some(9_007_199_254_740_992.0)),
+            ("9007199254740993", None),
+            ("-9007199254740993", None),
+            ("9223372036854775807", None),
+            ("-9223372036854775808", Some(-9_223_372_036_854_775_808.0)),
+            ("18446744073709551615", None),
+            ("9007199254740993.00", None),
+            ("-0.50", Some(-0.5)),
+            ("1.5e300", Some(1.5e300)),
+            ("NaN", None),
+        ] {
+            assert_eq!(number(text), expected, "{text}");
+        }
     }
 
     #[test]

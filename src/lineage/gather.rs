@@ -82,10 +82,20 @@ impl Found {
         let total = status.publish.total.unwrap_or(0);
         let validation = ledger.read_file(&ledger.layout().validation()).await?;
         let validation = validation.and_then(|text| serde_json::from_slice::<Validation>(&text).ok());
+        // Columns are told of one hop: the statistics of the other's files are let go before more are read.
+        let is_published = is_done(&status.publish);
+        let mut staged = Committed::of(&ledger, Step::StagingFileGroups, staged).await?;
+        if is_published {
+            staged.statistics = Vec::new();
+        }
+        let mut published = Committed::of(&ledger, Step::DatalakeFileGroups, published).await?;
+        if !is_published {
+            published.statistics = Vec::new();
+        }
         Ok(Self {
-            staged: Committed::of(&ledger, Step::StagingFileGroups, staged).await?,
+            staged,
             groups: Committed::of(&ledger, Step::PartitionFileGroups, 1..=total).await?,
-            published: Committed::of(&ledger, Step::DatalakeFileGroups, published).await?,
+            published,
             stage: status.stage,
             publish: status.publish,
             complete: status.complete,
@@ -94,7 +104,6 @@ impl Found {
     }
 
     fn state(&self, plan: &StagePlan) -> State {
-        let is_done = |step: &StepStatus| step.total == Some(step.done);
         match () {
             () if !plan.committed => State::NotPlanned,
             () if self.complete => State::Complete,
@@ -105,9 +114,14 @@ impl Found {
     }
 }
 
+/// Whether all tasks of the step are done.
+fn is_done(step: &StepStatus) -> bool {
+    step.total == Some(step.done)
+}
+
 async fn of_table(pipeline: &Pipeline, plan: &StagePlan, options: Options) -> Result<TableLineage> {
-    let found = Found::read(pipeline, plan).await?;
-    let (columns, distinct_sample) = columns(pipeline, plan, &found, options).await?;
+    let mut found = Found::read(pipeline, plan).await?;
+    let (columns, distinct_sample) = columns(pipeline, plan, &mut found, options).await?;
     let layout = plan.ledger.layout();
     let sorted_by = plan.lake.sorted_by.iter().map(|(key, _)| {
         let direction = if key.descending { " DESC" } else { "" };
@@ -194,17 +208,18 @@ fn column(field: &FieldRef) -> SourceColumn {
 async fn columns(
     pipeline: &Pipeline,
     plan: &StagePlan,
-    found: &Found,
+    found: &mut Found,
     options: Options,
 ) -> Result<(Vec<Column>, Option<Sample>)> {
     let columns = plan.columns()?;
-    let is_published = found.publish.total == Some(found.publish.done);
-    let from = if is_published { &found.published } else { &found.staged };
+    let is_published = is_done(&found.publish);
+    let from = if is_published { &mut found.published } else { &mut found.staged };
+    let statistics = std::mem::take(&mut from.statistics);
     let fields = columns.file.fields().iter().chain(&columns.partition).cloned().collect::<Vec<_>>();
     let schema = Arc::new(Schema::new(fields));
-    let index = FileIndex::new(from.files.clone().into(), from.statistics.clone(), schema, columns.partition.clone());
+    let index = FileIndex::new(from.files.as_slice().into(), statistics, schema, columns.partition.clone());
     let (distinct, sample) = if options.distinct && is_published {
-        let lake = (plan.lake.name.as_str(), found.published.files.as_slice());
+        let lake = (plan.lake.name.as_str(), from.files.as_slice());
         distinct::estimate(pipeline.engine(), &columns, lake).await.unwrap_or_else(|error| {
             // All else is still worth a report.
             tracing::warn!(table = plan.lake.name, %error, "left out the estimates of distinct values");

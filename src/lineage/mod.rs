@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Nothing is listed but the summaries, which say what is done; nothing is read but manifests, the records beside them,
-//! and, for the estimate of distinct values, a bounded part of the lake ([`distinct`]). It works at any time: what is not
+//! and, for the estimate of distinct values, a bounded part of the lake ([`distinct`]). Only a table that is not planned is
+//! looked at as `plan` does: its export is listed, and footers are read. It works at any time: what is not
 //! there yet is missing in the result, and is no error. All files of the chosen tables are in memory at once, as they are
 //! for a query. The result is printed by `report`, and becomes OpenLineage events here ([`events`], sent by [`send`]).
 

@@ -231,7 +231,7 @@ fn audit_json(audit: &AuditStatus) -> Value {
     json!({
         "audit": audit.view.audit,
         "kind": audit.view.kind,
-        "state": audit.state.name(),
+        "state": audit.state,
         "rows": audit.rows,
         "audited_at": audit.audited_at,
     })

@@ -89,6 +89,15 @@ fn states(project: &Project, table: &str) -> Vec<String> {
         .collect()
 }
 
+/// How the audits stand by `report`: name, the tables that they hold back, state, and rows found.
+fn reported(project: &Project, arguments: &[&str]) -> Vec<String> {
+    let outcome = project.snaplake(&[&["report", "config.sql", "--format", "json"], arguments].concat());
+    let document: Value = serde_json::from_str(&outcome.out).unwrap_or_else(|_| panic!("{outcome:?}"));
+    let audits = document["audits"].as_array().unwrap().iter();
+    let text = |value: &Value| value.to_string().replace(['"', '[', ']'], "");
+    audits.map(|audit| ["audit", "tables", "state", "rows"].map(|key| text(&audit[key])).join(" ")).collect()
+}
+
 /// What is in a Parquet file.
 fn read(path: &Path) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -320,6 +329,72 @@ fn status_says_of_each_audit_whether_it_ran_passed_or_failed_and_whether_that_st
     let project = changed(project, "row_count_min = 6", "");
     assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
     assert_eq!(states(&project, "orders"), ran[1..2], "published");
+}
+
+#[test]
+fn report_says_of_audits_what_status_says_also_when_tables_differ() {
+    let customers = CUSTOMERS.replace("lake.customers AS", "lake.customers WITH (not_null = ARRAY['name']) AS");
+    let known = |name: &str| {
+        format!(
+            "CREATE VIEW audit.customers_are_known AS SELECT o.id FROM staging.orders AS o
+JOIN staging.customers AS c ON c.id = o.customer WHERE c.name = '{name}';\n"
+        )
+    };
+    let project = orders("row_count_min = 6", &customers);
+    for step in ["stage", "audit"] {
+        assert_eq!(project.snaplake(&[step, "config.sql", "--table", "orders"]).code, 0);
+    }
+    let passed = "orders.row_count_min orders passed 0";
+    assert_eq!(
+        reported(&project, &[]),
+        [passed, "customers.not_null(name) customers not_run null"],
+        "one table is not planned"
+    );
+    // An audit of two tables, with a record of one of them, of both, and of both but of another text.
+    let project = changed(project, "row_count_min = 6", &format!("{customers}{}", known("Eve")));
+    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    let of_both = |project: &Project| reported(project, &[]).pop().unwrap();
+    assert_eq!(project.snaplake(&["audit", "config.sql", "--table", "orders"]).code, 0);
+    assert_eq!(of_both(&project), "audit.customers_are_known orders,customers not_run null");
+    assert_eq!(reported(&project, &["--table", "orders"]), [passed, "audit.customers_are_known orders passed 0"]);
+    assert_eq!(project.snaplake(&["audit", "config.sql"]).code, 0);
+    assert_eq!(of_both(&project), "audit.customers_are_known orders,customers passed 0");
+    let project = changed(project, "row_count_min = 6", &format!("{customers}{}", known("Ann")));
+    assert_eq!(project.snaplake(&["audit", "config.sql", "--table", "orders"]).code, 4);
+    assert_eq!(of_both(&project), "audit.customers_are_known orders,customers failed 2");
+    let project = changed(project, "row_count_min = 6", &format!("{customers}{}", known("Mia")));
+    assert_eq!(project.snaplake(&["audit", "config.sql", "--table", "customers"]).code, 0);
+    assert_eq!(of_both(&project), "audit.customers_are_known orders,customers stale 2");
+    assert_eq!(project.snaplake(&["audit", "config.sql"]).code, 0);
+    assert_eq!(of_both(&project), "audit.customers_are_known orders,customers passed 0");
+    // The other table's config no longer fits its plan.
+    let text = std::fs::read_to_string(project.path("config.sql")).unwrap();
+    let project = project.file("config.sql", text.replace("SELECT * FROM", "SELECT id, name FROM"));
+    assert_eq!(reported(&project, &["--table", "orders"]), [passed, "audit.customers_are_known orders stale 0"]);
+}
+
+#[test]
+fn record_that_cannot_be_read_is_nothing_remembered_to_those_who_look_and_an_error_to_those_who_publish() {
+    let project = orders("row_count_min = 6", &CUSTOMERS.replace(" AS SELECT", " WITH (row_count_min = 1) AS SELECT"));
+    for step in ["stage", "audit"] {
+        assert_eq!(project.snaplake(&[step, "config.sql", "-q"]).code, 0);
+    }
+    let record = "staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/manifests/audits.json";
+    assert!(project.files("staging").contains(&record.to_owned()), "{:?}", project.files("staging"));
+    let project = project.file(record, "{");
+    assert_eq!(states(&project, "orders"), ["orders.row_count_min row_count_min not_run null"]);
+    assert_eq!(states(&project, "customers"), ["customers.row_count_min row_count_min passed 0"]);
+    assert_eq!(
+        reported(&project, &[]),
+        ["orders.row_count_min orders not_run null", "customers.row_count_min customers passed 0"]
+    );
+    let told = project.snaplake(&["status", "config.sql"]);
+    assert!(told.code == 0 && told.err.contains("audits.json"), "{told:?}");
+    for refused in [&["publish", "config.sql", "--table", "orders", "--group", "1"][..], &["run", "config.sql"]] {
+        let outcome = project.snaplake(refused);
+        assert!(outcome.code == 1 && outcome.err.contains("audits.json"), "{outcome:?}");
+    }
+    assert_eq!(published(&project), 0);
 }
 
 #[test]

@@ -5,12 +5,13 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::project::Project;
+use crate::project::{Outcome, Project};
 use crate::support::proxy::{Proxy, Weather};
 use crate::support::s3_server::{Etags, Server};
 use crate::support::{EVENTS, Run, Work, events, program};
@@ -193,8 +194,25 @@ fn page_goes_to_a_file_whole_or_not_at_all() {
     assert_eq!(work_files, 3, "the config, the export, the report: no temporary file");
 }
 
-/// A server that takes as many events as it is told to, and refuses the next; what it took can be received.
+const TAKEN: &str = "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// A server that takes as many events as it is told to, and refuses the next; what it was sent can be received.
 fn endpoint(takes: usize) -> (String, Receiver<(String, String)>) {
+    // As some gateways do, it tells back what it was sent.
+    endpoint_that(
+        move |number, head| {
+            if number < takes { TAKEN.to_owned() } else { refusal(&format!("no such job\r\n{head}")) }
+        },
+    )
+}
+
+fn refusal(text: &str) -> String {
+    let length = text.len();
+    format!("HTTP/1.1 422 Unprocessable\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{text}")
+}
+
+/// A server that answers each request by its number, from 0, and its head; heads and bodies can be received.
+fn endpoint_that(answer: impl Fn(usize, &str) -> String + Send + 'static) -> (String, Receiver<(String, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://user:hunter22@{}/api/v1/lineage", listener.local_addr().unwrap());
     let (sender, receiver) = channel();
@@ -204,19 +222,14 @@ fn endpoint(takes: usize) -> (String, Receiver<(String, String)>) {
             let mut socket = BufReader::new(socket.unwrap());
             let mut head = String::new();
             while !head.ends_with("\r\n\r\n") && socket.read_line(&mut head).unwrap() > 0 {}
-            let length = content_length.captures(&head).map(|found| found[1].to_owned());
-            let mut body = vec![0; length.unwrap().parse().unwrap()];
+            let length = content_length.captures(&head).map_or(0, |found| found[1].parse().unwrap());
+            let mut body = vec![0; length];
             socket.read_exact(&mut body).unwrap();
-            // As some gateways do, it tells back what it was sent.
-            let refusal = format!("no such job\r\n{head}");
-            let (status, text) =
-                if number < takes { ("201 Created", "") } else { ("422 Unprocessable", refusal.as_str()) };
-            let length = text.len();
-            let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{text}");
-            socket.get_mut().write_all(answer.as_bytes()).unwrap();
-            if number < takes {
-                sender.send((head, String::from_utf8(body).unwrap())).unwrap();
-            }
+            let answer = answer(number, &head);
+            sender.send((head, String::from_utf8(body).unwrap())).unwrap();
+            // Who has read enough closes. Until then nothing more comes, whatever length was told.
+            let _ = socket.get_mut().write_all(answer.as_bytes());
+            let _ = socket.read_to_end(&mut Vec::new());
         }
     });
     (url, receiver)
@@ -275,6 +288,51 @@ fn endpoint_that_refuses_is_an_error_without_secrets_that_says_what_to_do() {
     let run = project.snaplake(&["report", "config.sql", "--openlineage", &format!("http://{closed}/x")]);
     assert_eq!(run.code, 1);
     assert!(run.err.contains("took 0 of 2 events") && run.err.contains("refused"), "{}", run.err);
+}
+
+/// Sends events to an endpoint, with a token; what the program says of it.
+fn sent_to(url: &str) -> Outcome {
+    let project = shop();
+    assert_eq!(project.snaplake(&["run", "config.sql", "-q"]).code, 0);
+    let mut command = project.command(&["report", "config.sql", "--openlineage", url]);
+    project.outcome(&command.env("OPENLINEAGE_API_KEY", "sesame-open-sesame").output().unwrap())
+}
+
+#[test]
+fn token_that_stands_where_an_answer_is_cut_is_not_told_by_half() {
+    for (filler, told) in [("x".repeat(290), "x".repeat(290) + " ***"), ("é".repeat(146), "é".repeat(146) + " ***")] {
+        let (url, _sent) = endpoint_that(move |_, _| refusal(&format!("{filler} sesame-open-sesame")));
+        let run = sent_to(&url);
+        assert!(run.code == 1 && run.err.contains(&format!("Entity {told}; give")), "{}", run.err);
+    }
+}
+
+#[test]
+fn answer_without_end_is_told_without_waiting_for_it() {
+    let head = "HTTP/1.1 422 Unprocessable\r\ncontent-length: 1000000000\r\n\r\n";
+    let (url, _sent) = endpoint_that(move |_, _| format!("{head}no such job{}", " and so on".repeat(100_000)));
+    let begin = Instant::now();
+    let run = sent_to(&url);
+    assert!(run.code == 1 && run.err.contains("Entity no such job and so on"), "{}", run.err);
+    assert!(begin.elapsed() < Duration::from_secs(28), "a request may take 30 seconds: {:?}", begin.elapsed());
+}
+
+#[test]
+fn redirect_is_an_error_that_names_the_other_address_and_loses_no_event() {
+    for (status, location, told) in [
+        ("301 Moved Permanently", "http://key:hunter22@[::1]/lineage", "http://***@[::1]/lineage;"),
+        ("302 Found", "/moved", "/moved;"),
+        ("308 Permanent Redirect", "/moved", "/moved;"),
+    ] {
+        let moved =
+            format!("HTTP/1.1 {status}\r\nlocation: {location}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        let (url, sent) = endpoint_that(move |number, _| if number == 0 { moved.clone() } else { TAKEN.to_owned() });
+        let run = sent_to(&url);
+        assert_eq!((run.code, sent.try_iter().count()), (1, 1), "{status}: {}", run.err);
+        let says = format!("took 0 of 2 events: it answered {status}, that they belong to ");
+        assert!(run.err.contains(&says) && run.err.contains(told), "{}", run.err);
+        assert!(!run.err.contains("hunter22"), "{}", run.err);
+    }
 }
 
 #[test]

@@ -101,13 +101,11 @@ const charts = (() => {
     });
   };
 
-  const named = (value) => (value === null ? "NULL" : value === "" ? "(empty)" : value);
-
   // Partitions as bars, the largest first; those of the median have a line.
   const MOST_BARS = 200;
   const bars = (partitions, width) => {
     const rows = partitions.rows.slice(0, MOST_BARS).map(([values, rows, files, bytes], rank) => (
-      { name: values.map(named).join(" / ") || "(all)", rank, rows, files, bytes }));
+      { name: values.join(" / ") || "(all)", rank, rows, files, bytes }));
     const dense = rows.length > 40;
     const title = (row) => `${row.name}: ${format.bytes(row.bytes)}, ${format.plural(row.rows, "row")}, `
       + format.plural(row.files, "file");
@@ -152,7 +150,7 @@ const charts = (() => {
   const MOST_VALUES = 60;
   const heat = (partitions, keys, width) => {
     const cells = partitions.rows.map(([values, rows, files, bytes]) => (
-      { x: named(values[1]), y: named(values[0]), rows, files, bytes }));
+      { x: values[1], y: values[0], rows, files, bytes }));
     const most = (key) => d3.rollups(cells, (of) => d3.sum(of, (cell) => cell.bytes), (cell) => cell[key])
       .sort((a, b) => b[1] - a[1]).slice(0, MOST_VALUES).map(([value]) => value);
     const order = (a, b) => {

@@ -369,8 +369,8 @@ function lineage(table) {
 
 function audits() {
   if (!data.audits.length) return null;
-  const kinds = { passed: "good", failed: "bad", open: "plain", outdated: "" };
-  const names = { open: "not run yet", outdated: "outdated: runs again" };
+  const kinds = { passed: "good", failed: "bad", not_run: "plain", stale: "" };
+  const names = { not_run: "not run yet", stale: "stale: runs again" };
   return h("div", { class: "card", id: "audits" }, h("h3", {}, "Audits"),
     h("p", { class: "soft small" }, "Queries over what is staged that must find no rows, or nothing is published."),
     grid([
@@ -392,4 +392,5 @@ addEventListener("hashchange", () => {
 
 document.getElementById("report").replaceChildren(
   ...head().filter((part) => part), ...[audits()].filter((part) => part), ...data.tables.map(section),
-  h("footer", {}, "Everything here is what manifests say; nothing was listed or counted anew, but for the estimates of distinct values."));
+  h("footer", {}, "Everything here is what manifests say; nothing was listed or counted anew, but for the estimates of distinct values"
+    + `${data.tables.some((table) => table.state === "not_planned") ? ", and for tables that are not planned: their exports were listed, and footers of Parquet files read" : ""}.`));

@@ -15,6 +15,11 @@ const FILES: usize = 100_000;
 const PARTITIONS: usize = 50_000;
 const TASKS: usize = 5_000;
 
+/// Label of NULL, which charts put last.
+const NULL: &str = "NULL";
+/// Label of a text without characters.
+const EMPTY: &str = "(empty)";
+
 /// What the page's script reads.
 pub(super) fn of_page(lineage: &Lineage) -> Value {
     let tables = lineage.tables.len().max(1);
@@ -75,11 +80,12 @@ fn histogram(files: &[File]) -> Value {
     bins.into_iter().map(|(bin, (files, bytes))| json!([bin, files, bytes])).collect()
 }
 
-/// The largest partitions: `[values, rows, files, bytes]`, of the lake where it has them, else of staging.
+/// The largest partitions: `[labels, rows, files, bytes]`, of the lake where it has them, else of staging.
 fn partitions(all: &[Partition], most: usize) -> Value {
     let row = |of: &Partition| {
         let files = if of.lake_files > 0 { of.lake_files } else { of.staging_files };
-        json!([of.values, of.rows, files, of.bytes()])
+        let labels: Vec<String> = of.values.iter().map(|value| label(value.as_deref())).collect();
+        json!([labels, of.rows, files, of.bytes()])
     };
     let middle = all.get(all.len() / 2).map(Partition::bytes);
     json!({
@@ -87,6 +93,16 @@ fn partitions(all: &[Partition], most: usize) -> Value {
         "median_bytes": middle,
         "rows": all.iter().take(most).map(row).collect::<Vec<_>>(),
     })
+}
+
+/// What stands for a partition's value, another for each: a text that looks like what stands for NULL is in quotes.
+fn label(value: Option<&str>) -> String {
+    match value {
+        None => NULL.to_owned(),
+        Some("") => EMPTY.to_owned(),
+        Some(text) if text == NULL || text == EMPTY || text.starts_with('\'') => format!("'{text}'"),
+        Some(text) => text.to_owned(),
+    }
 }
 
 /// What is to be looked at first: tasks that failed or run, then those that took longest.
@@ -138,6 +154,8 @@ fn folder(uri: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn file(uri: &str, bytes: u64) -> File {
@@ -167,6 +185,24 @@ mod tests {
             histogram(&files).to_string(),
             format!("[[0,2,1],[2,1,2],[3,1,3],[4,2,9],[5,1,6],[127,1,{}]]", u64::MAX)
         );
+    }
+
+    #[test]
+    fn text_that_looks_like_null_or_nothing_is_in_quotes() {
+        let values = [None, Some(""), Some("NULL"), Some("(empty)"), Some("'NULL'"), Some("2"), Some("o'clock")];
+        let labels = values.map(label);
+        assert_eq!(labels, ["NULL", "(empty)", "'NULL'", "'(empty)'", "''NULL''", "2", "o'clock"]);
+    }
+
+    proptest! {
+        /// Two values have the same label only if they are the same.
+        #[test]
+        fn labels_are_as_different_as_values(
+            a in proptest::option::of("'{0,2}(NULL|\\(empty\\)|)'{0,2}"),
+            b in proptest::option::of("'{0,2}(NULL|\\(empty\\)|)'{0,2}"),
+        ) {
+            prop_assert_eq!(label(a.as_deref()) == label(b.as_deref()), a == b);
+        }
     }
 
     #[test]
