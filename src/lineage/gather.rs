@@ -18,8 +18,8 @@ use super::model::{
 use crate::audit;
 use crate::error::Result;
 use crate::layout::Step;
-use crate::manifest::FileEntry;
 use crate::manifest::trace::Failure;
+use crate::manifest::{Extent, FileEntry};
 use crate::partition;
 use crate::pipeline::{Looked, Pipeline, StepStatus};
 use crate::query::{Committed, FileIndex};
@@ -82,19 +82,17 @@ impl Found {
         let total = status.publish.total.unwrap_or(0);
         let validation = ledger.read_file(&ledger.layout().validation()).await?;
         let validation = validation.and_then(|text| serde_json::from_slice::<Validation>(&text).ok());
-        // Columns are told of one hop: the statistics of the other's files are let go before more are read.
-        let is_published = is_done(&status.publish);
-        let mut staged = Committed::of(&ledger, Step::StagingFileGroups, staged).await?;
-        if is_published {
-            staged.statistics = Vec::new();
-        }
-        let mut published = Committed::of(&ledger, Step::DatalakeFileGroups, published).await?;
-        if !is_published {
-            published.statistics = Vec::new();
-        }
+        // Columns are told of one hop: the furthest that is whole.
+        let (of_staged, of_published) = if is_done(&status.publish) {
+            (Extent::Files, Extent::Statistics)
+        } else {
+            (Extent::Statistics, Extent::Files)
+        };
+        let staged = Committed::of(&ledger, Step::StagingFileGroups, staged, of_staged).await?;
+        let published = Committed::of(&ledger, Step::DatalakeFileGroups, published, of_published).await?;
         Ok(Self {
             staged,
-            groups: Committed::of(&ledger, Step::PartitionFileGroups, 1..=total).await?,
+            groups: Committed::of(&ledger, Step::PartitionFileGroups, 1..=total, Extent::Files).await?,
             published,
             stage: status.stage,
             publish: status.publish,

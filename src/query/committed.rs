@@ -17,7 +17,7 @@ pub(crate) struct Committed {
     pub(crate) files: Vec<FileEntry>,
     /// The task of each file.
     pub(crate) groups: Vec<u64>,
-    /// What is known of the columns of each file; empty for a step that only names files of others.
+    /// What is known of the columns of each file; empty where it was not asked for.
     pub(crate) statistics: Vec<String>,
     /// By their number.
     pub(crate) tasks: BTreeMap<usize, Task>,
@@ -51,16 +51,21 @@ impl Committed {
     /// # Errors
     /// Those of the ledger.
     pub(super) async fn read(plan: &StagePlan, step: Step) -> Result<Self> {
-        Self::of(&plan.ledger, step, plan.ledger.done(step).await?).await
+        let writes = matches!(step, Step::StagingFileGroups | Step::DatalakeFileGroups);
+        let extent = if writes { Extent::Statistics } else { Extent::Files };
+        Self::of(&plan.ledger, step, plan.ledger.done(step).await?, extent).await
     }
 
     /// The manifests of these numbers, as far as they are committed.
     ///
     /// # Errors
     /// Those of the ledger.
-    pub(crate) async fn of(ledger: &Ledger, step: Step, done: impl IntoIterator<Item = usize>) -> Result<Self> {
-        let writes = matches!(step, Step::StagingFileGroups | Step::DatalakeFileGroups);
-        let extent = if writes { Extent::Statistics } else { Extent::Files };
+    pub(crate) async fn of(
+        ledger: &Ledger,
+        step: Step,
+        done: impl IntoIterator<Item = usize>,
+        extent: Extent,
+    ) -> Result<Self> {
         let mut manifests = ledger.read_all_extent::<Value>(step, done, extent);
         let mut all = Self::default();
         while let Some((number, manifest)) = manifests.try_next().await? {
