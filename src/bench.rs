@@ -15,6 +15,8 @@ use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::compaction::merge::MergeRunsExec;
+use crate::session::BATCH_ROWS;
+use crate::staging::collect::Collector;
 use crate::staging::order::RunOrder;
 use crate::write::{FileEncoding, Ranges};
 
@@ -26,9 +28,18 @@ pub type SortKeys = Vec<(usize, SortOptions)>;
 /// # Errors
 /// For types that have no order.
 pub fn order_run(run: &RecordBatch, partition: &[usize], keys: &SortKeys) -> Result<usize> {
-    let ordered = RunOrder { partition: partition.to_vec(), keys: keys.clone() }.apply(run)?;
-    debug_assert_eq!(ordered.rows.len(), run.num_rows());
-    Ok(ordered.partitions.len())
+    let order = RunOrder { partition: partition.to_vec(), keys: keys.clone() };
+    let mut collector = Collector::new(&order, run.schema_ref(), (run.num_rows() / 8).max(BATCH_ROWS))?;
+    for start in (0..run.num_rows()).step_by(BATCH_ROWS) {
+        collector.push(run.slice(start, BATCH_ROWS.min(run.num_rows() - start)))?;
+    }
+    let run = collector.finish()?;
+    let mut partitions = 0;
+    for partition in run.partitions() {
+        partitions += 1;
+        partition.batches()?.try_for_each(|batch| batch.map(drop))?;
+    }
+    Ok(partitions)
 }
 
 /// The plan that merges sorted runs, the partitions of `runs`, as a publish task does.

@@ -1,18 +1,13 @@
 //! The order of one run: by partition, within a partition by the sort keys, ties as they came.
 //!
-//! ```text
-//! rows      0  1  2  3  4  5        by partition (counting)      by key within each
-//! month     2  1  2  1  1  2   ->   1 3 4 | 0 2 5           ->   4 1 3 | 2 0 5
-//! key       e  c  a  d  b  f
-//! ```
+//! Partitions are numbered as they are met, and a counting sort brings their rows together. Whether the rows of a partition came
+//! in order is told while they are collected; only where they did not, keys are sorted: of one partition at a time, which
+//! stay in cache. Keys are compared in the row format of `arrow_row`, by their first 16 bytes where these differ.
 //!
-//! One pass numbers the partitions, a counting sort brings their rows together, and only then keys are compared: on few
-//! rows at a time, which stay in cache, and not at all where a partition is in order already (most exports are in the
-//! order of the primary key). Keys are compared in the row format of `arrow_row`, by their first 16 bytes where these differ.
-//!
-//! Pure: no I/O, no memory but two numbers per row and the encoded keys.
+//! Pure: no I/O.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
@@ -21,7 +16,7 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::row::{RowConverter, Rows, SortField};
 use datafusion::error::Result;
 use datafusion::logical_expr::EmitTo;
-use datafusion::physical_plan::aggregates::group_values::new_group_values;
+use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
 /// Rows whose partitions are numbered at once: few enough that their keys stay in cache.
@@ -36,139 +31,166 @@ pub(crate) struct RunOrder {
     pub(crate) keys: Vec<(usize, SortOptions)>,
 }
 
-/// Row numbers in order.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Ordered {
-    pub(crate) rows: Vec<u32>,
-    pub(crate) partitions: Vec<Stretch>,
+/// Numbers partitions in the order in which they are met.
+pub(super) struct Partitions {
+    columns: Vec<usize>,
+    /// `None` without partition columns: then all rows are of partition 0.
+    values: Option<Box<dyn GroupValues>>,
 }
 
-/// Rows of one partition.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Stretch {
-    /// Where they end in [`Ordered::rows`].
-    pub(crate) end: usize,
-    /// Whether they came in order.
-    pub(crate) came_in_order: bool,
-}
+impl Partitions {
+    pub(super) fn new(order: &RunOrder, schema: &Schema) -> Result<Self> {
+        let columns = order.partition.clone();
+        if columns.is_empty() {
+            return Ok(Self { columns, values: None });
+        }
+        let values = new_group_values(Arc::new(schema.project(&columns)?), &GroupOrdering::None)?;
+        Ok(Self { columns, values: Some(values) })
+    }
 
-impl RunOrder {
-    /// Orders a run of fewer than 2^32 rows.
+    /// Partitions met so far.
+    pub(super) fn count(&self) -> usize {
+        self.values.as_ref().map_or(1, |values| values.len())
+    }
+
+    /// The number of each row's partition.
+    pub(super) fn number(&mut self, rows: &RecordBatch) -> Result<Vec<u32>> {
+        let Some(values) = &mut self.values else { return Ok(vec![0; rows.num_rows()]) };
+        let keys = rows.project(&self.columns)?;
+        let (mut numbers, mut of_slice) = (Vec::with_capacity(rows.num_rows()), Vec::new());
+        for start in (0..rows.num_rows()).step_by(INTERN_ROWS) {
+            let slice = keys.slice(start, INTERN_ROWS.min(rows.num_rows() - start));
+            values.intern(slice.columns(), &mut of_slice)?;
+            // There are no more partitions than rows, of which a run has fewer than 2^32.
+            numbers.extend(of_slice.iter().map(|&number| u32::try_from(number).unwrap_or(u32::MAX)));
+        }
+        Ok(numbers)
+    }
+
+    /// The place of each partition in their order.
     ///
     /// # Errors
     /// For types that have no order.
-    pub(crate) fn apply(&self, run: &RecordBatch) -> Result<Ordered> {
-        let mut ordered = self.by_partition(run)?;
-        if !self.keys.is_empty() {
-            let keys = Keys::new(self.encode_keys(run)?);
-            let (mut start, mut buffer) = (0, Vec::new());
-            for partition in &mut ordered.partitions {
-                partition.came_in_order = keys.sort(&mut ordered.rows[start..partition.end], &mut buffer);
-                start = partition.end;
-            }
+    pub(super) fn ranks(self) -> Result<Vec<u32>> {
+        let Some(mut values) = self.values else { return Ok(vec![0]) };
+        let ascending = Some(SortOptions::new(false, true));
+        let columns: Vec<SortColumn> =
+            values.emit(EmitTo::All)?.into_iter().map(|values| SortColumn { values, options: ascending }).collect();
+        let sorted = lexsort_to_indices(&columns, None)?;
+        let mut ranks = vec![0; sorted.len()];
+        for (rank, number) in (0..).zip(sorted.values()) {
+            ranks[*number as usize] = rank;
         }
-        Ok(ordered)
+        Ok(ranks)
     }
+}
 
-    fn by_partition(&self, run: &RecordBatch) -> Result<Ordered> {
-        let count = u32::try_from(run.num_rows()).unwrap_or(u32::MAX);
-        if self.partition.is_empty() {
-            let all = Stretch { end: run.num_rows(), came_in_order: true };
-            return Ok(Ordered { rows: (0..count).collect(), partitions: vec![all] });
-        }
-        let keys = run.project(&self.partition)?;
-        let schema = Arc::new(Schema::new(keys.schema().fields().clone()));
-        let mut partitions = new_group_values(schema, &GroupOrdering::None)?;
-        let mut ids: Vec<u32> = Vec::with_capacity(run.num_rows());
-        let mut batch_ids = Vec::new();
-        for start in (0..run.num_rows()).step_by(INTERN_ROWS) {
-            let slice = keys.slice(start, INTERN_ROWS.min(run.num_rows() - start));
-            partitions.intern(slice.columns(), &mut batch_ids)?;
-            // There are no more partitions than rows.
-            ids.extend(batch_ids.iter().map(|&id| u32::try_from(id).unwrap_or(u32::MAX)));
-        }
-        let ranks = ranks(partitions.emit(EmitTo::All)?)?;
-        let mut ends = vec![0usize; ranks.len()];
-        for &id in &ids {
-            ends[ranks[id as usize]] += 1;
-        }
-        let mut next = 0;
-        for end in &mut ends {
-            next += std::mem::replace(end, next);
-        }
-        // Now each entry is its partition's start; placing the rows moves it to the end.
-        let mut rows = vec![0u32; ids.len()];
-        for (row, &id) in (0..count).zip(&ids) {
-            let place = &mut ends[ranks[id as usize]];
-            rows[*place] = row;
-            *place += 1;
-        }
-        let partitions = ends.into_iter().map(|end| Stretch { end, came_in_order: true }).collect();
-        Ok(Ordered { rows, partitions })
+/// Rows brought together by partition, in each as they came; and where those of each partition are, of `count`.
+pub(super) fn by_partition(numbers: &[u32], count: usize) -> (Vec<u32>, Vec<(u32, Range<u32>)>) {
+    let mut ends = vec![0u32; count];
+    for &number in numbers {
+        ends[number as usize] += 1;
     }
+    let (mut next, mut found) = (0, Vec::new());
+    for (number, end) in (0..).zip(&mut ends) {
+        let start = next;
+        next += std::mem::replace(end, start);
+        if next > start {
+            found.push((number, start..next));
+        }
+    }
+    // Now each entry is its partition's start; placing the rows moves it to the end.
+    let mut rows = vec![0u32; numbers.len()];
+    for (row, &number) in (0..).zip(numbers) {
+        let place = &mut ends[number as usize];
+        rows[*place as usize] = row;
+        *place += 1;
+    }
+    (rows, found)
+}
 
-    fn encode_keys(&self, run: &RecordBatch) -> Result<Rows> {
-        let schema = run.schema();
+/// Encodes sort keys.
+pub(super) struct Keys {
+    pub(super) columns: Vec<usize>,
+    converter: RowConverter,
+}
+
+impl Keys {
+    /// `None` without keys.
+    ///
+    /// # Errors
+    /// For types that have no order.
+    pub(super) fn new(order: &RunOrder, schema: &Schema) -> Result<Option<Self>> {
+        if order.keys.is_empty() {
+            return Ok(None);
+        }
         let field = |&(column, options): &(usize, SortOptions)| {
             SortField::new_with_options(schema.field(column).data_type().clone(), options)
         };
-        let converter = RowConverter::new(self.keys.iter().map(field).collect())?;
-        let columns: Vec<ArrayRef> = self.keys.iter().map(|&(column, _)| Arc::clone(run.column(column))).collect();
-        Ok(converter.convert_columns(&columns)?)
+        let converter = RowConverter::new(order.keys.iter().map(field).collect())?;
+        Ok(Some(Self { columns: order.keys.iter().map(|&(column, _)| column).collect(), converter }))
+    }
+
+    /// The key columns of a batch.
+    pub(super) fn columns(&self, rows: &RecordBatch) -> Vec<ArrayRef> {
+        self.columns.iter().map(|&column| Arc::clone(rows.column(column))).collect()
+    }
+
+    pub(super) fn encode(&self, columns: &[ArrayRef]) -> Result<Rows> {
+        Ok(self.converter.convert_columns(columns)?)
     }
 }
 
-/// The place of each distinct partition in their order.
-fn ranks(values: Vec<ArrayRef>) -> Result<Vec<usize>> {
-    let columns: Vec<SortColumn> =
-        values.into_iter().map(|values| SortColumn { values, options: Some(SortOptions::new(false, true)) }).collect();
-    let sorted = lexsort_to_indices(&columns, None)?;
-    let mut ranks = vec![0; sorted.len()];
-    for (rank, id) in sorted.values().iter().enumerate() {
-        ranks[*id as usize] = rank;
-    }
-    Ok(ranks)
+/// Which partitions came in order so far.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    /// The last key of each partition, empty before the first; `None` when one was smaller than the one before.
+    last: Vec<Option<Vec<u8>>>,
 }
 
-/// Encoded keys by row, with their first 16 bytes at hand.
-struct Keys {
-    rows: Rows,
-    prefixes: Vec<(u64, u64)>,
-}
-
-/// First 16 bytes of a key, and its row.
-type Prefixed = ((u64, u64), u32);
-
-impl Keys {
-    fn new(rows: Rows) -> Self {
-        let prefixes = rows.iter().map(|row| prefix(row.data())).collect();
-        Self { rows, prefixes }
+impl Arrivals {
+    pub(super) fn in_order(&self, partition: u32) -> bool {
+        self.last.get(partition as usize).is_none_or(Option::is_some)
     }
 
-    /// Sorts row numbers, which stand in ascending order, by their keys; equal keys stay in order. Whether they were sorted
-    /// before.
-    fn sort(&self, rows: &mut [u32], buffer: &mut Vec<Prefixed>) -> bool {
-        let prefixed = |row: u32| (self.prefixes[row as usize], row);
-        if rows.is_sorted_by(|&a, &b| self.compare(prefixed(a), prefixed(b)) == Ordering::Less) {
-            return true;
+    /// Looks at the next rows of a partition.
+    pub(super) fn see(&mut self, partition: u32, keys: &Rows, rows: Range<u32>) {
+        let place = partition as usize;
+        if place >= self.last.len() {
+            self.last.resize(place + 1, Some(Vec::new()));
         }
-        buffer.clear();
-        buffer.extend(rows.iter().map(|&row| prefixed(row)));
-        buffer.sort_unstable_by(|&a, &b| self.compare(a, b));
-        for (row, sorted) in rows.iter_mut().zip(buffer.iter()) {
-            *row = sorted.1;
+        let Some(last) = &mut self.last[place] else { return };
+        let mut before = (prefix(last), last.as_slice());
+        for row in rows {
+            let key = keys.row(row as usize);
+            let key = (prefix(key.data()), key.data());
+            // Encoded keys compare as their bytes do; no key is empty.
+            if key < before {
+                self.last[place] = None;
+                return;
+            }
+            before = key;
         }
-        false
-    }
-
-    /// By key, then by row.
-    fn compare(&self, a: Prefixed, b: Prefixed) -> Ordering {
-        a.0.cmp(&b.0).then_with(|| self.rows.row(a.1 as usize).cmp(&self.rows.row(b.1 as usize))).then(a.1.cmp(&b.1))
+        *last = before.1.to_vec();
     }
 }
 
-/// The first 16 bytes as numbers that compare as the bytes do; a shorter key is filled up with zeros.
-fn prefix(key: &[u8]) -> (u64, u64) {
+/// The places of encoded keys in their order, equal ones as they came.
+pub(super) fn sorted(keys: &Rows) -> Vec<u32> {
+    let key = |row: u32| keys.row(row as usize);
+    let mut places: Vec<_> = (0..).zip(keys).map(|(row, key)| (prefix(key.data()), row)).collect();
+    let compare = |a: &(Prefix, u32), b: &(Prefix, u32)| -> Ordering {
+        a.0.cmp(&b.0).then_with(|| key(a.1).cmp(&key(b.1))).then(a.1.cmp(&b.1))
+    };
+    places.sort_unstable_by(compare);
+    places.into_iter().map(|(_, row)| row).collect()
+}
+
+/// The first 16 bytes of a key.
+type Prefix = (u64, u64);
+
+/// As numbers that compare as the bytes do; a shorter key is filled up with zeros.
+fn prefix(key: &[u8]) -> Prefix {
     let part = |from: usize| {
         let mut bytes = [0; 8];
         let part = key.get(from..key.len().min(from + 8)).unwrap_or_default();
@@ -176,82 +198,4 @@ fn prefix(key: &[u8]) -> (u64, u64) {
         u64::from_be_bytes(bytes)
     };
     (part(0), part(8))
-}
-
-#[cfg(test)]
-mod tests {
-    use datafusion::arrow::array::{Array, AsArray, Int32Array, StringArray, UInt32Array};
-    use datafusion::arrow::compute::take;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn run(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
-        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
-    }
-
-    #[test]
-    fn rows_are_ordered_as_drawn_above() {
-        let run = run(vec![
-            ("month", Arc::new(Int32Array::from(vec![2, 1, 2, 1, 1, 2]))),
-            ("key", Arc::new(StringArray::from(vec!["e", "c", "a", "d", "b", "f"]))),
-        ]);
-        let order = RunOrder { partition: vec![0], keys: vec![(1, SortOptions::default())] };
-        let ordered = order.apply(&run).unwrap();
-        assert_eq!(
-            (ordered.rows, ordered.partitions.iter().map(|partition| partition.end).collect()),
-            (vec![4, 1, 3, 2, 0, 5], vec![3, 6])
-        );
-        assert!(ordered.partitions.iter().all(|partition| !partition.came_in_order));
-    }
-
-    proptest! {
-        /// The order is that of a generic sort by partition columns, keys and row number; partitions end where a
-        /// partition value changes.
-        #[test]
-        fn order_equals_a_generic_sort(
-            rows in prop::collection::vec(
-                (prop::option::of(0i32..4), prop::option::of("[ab]{0,2}"), prop::option::of("[a-c]{0,20}"), -3i32..3), 1..200),
-            key in (any::<bool>(), any::<bool>()),
-            other in (any::<bool>(), any::<bool>()),
-            partition_columns in 0usize..3,
-            sort_keys in 0usize..3,
-        ) {
-            let columns: Vec<ArrayRef> = vec![
-                Arc::new(rows.iter().map(|row| row.0).collect::<Int32Array>()),
-                Arc::new(rows.iter().map(|row| row.1.as_deref()).collect::<StringArray>()),
-                Arc::new(rows.iter().map(|row| row.2.as_deref()).collect::<StringArray>()),
-                Arc::new(rows.iter().map(|row| Some(row.3)).collect::<Int32Array>()),
-            ];
-            let run = run(["p", "q", "k", "l"].into_iter().zip(columns.iter().cloned()).collect());
-            let keys = [(2, SortOptions::new(key.0, key.1)), (3, SortOptions::new(other.0, other.1))];
-            let order = RunOrder { partition: (0..partition_columns).collect(), keys: keys[..sort_keys].to_vec() };
-            let ordered = order.apply(&run).unwrap();
-
-            let mut sort: Vec<SortColumn> = order.partition.iter().map(|&column| (column, SortOptions::new(false, true)))
-                .chain(order.keys.iter().copied())
-                .map(|(column, options)| SortColumn { values: Arc::clone(&columns[column]), options: Some(options) })
-                .collect();
-            let numbers: ArrayRef = Arc::new(UInt32Array::from_iter_values(0..rows.len() as u32));
-            sort.push(SortColumn { values: numbers, options: None });
-            let expected = lexsort_to_indices(&sort, None).unwrap();
-            prop_assert_eq!(&ordered.rows[..], &expected.values()[..]);
-
-            let partitions: Vec<ArrayRef> =
-                order.partition.iter().map(|&column| take(&columns[column], &expected, None).unwrap()).collect();
-            let text = |row: usize| -> Vec<String> {
-                partitions.iter().map(|p| match p.as_string_opt::<i32>() {
-                    Some(text) => format!("{:?}", text.is_valid(row).then(|| text.value(row))),
-                    None => { let n: &Int32Array = p.as_primitive(); format!("{:?}", n.is_valid(row).then(|| n.value(row))) }
-                }).collect()
-            };
-            let ends: Vec<usize> = (1..=rows.len()).filter(|&row| row == rows.len() || text(row - 1) != text(row)).collect();
-            prop_assert_eq!(ordered.partitions.iter().map(|partition| partition.end).collect::<Vec<_>>(), ends);
-            let mut start = 0;
-            for partition in &ordered.partitions {
-                prop_assert_eq!(partition.came_in_order, ordered.rows[start..partition.end].is_sorted());
-                start = partition.end;
-            }
-        }
-    }
 }

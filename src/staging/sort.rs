@@ -5,18 +5,18 @@
 //! output    run 0: partition 1 | partition 2 | ...         then run 1: partition 1 | partition 2 | ...
 //! ```
 //!
-//! A run is held in memory, ordered and given out in batches of one partition each. Two columns are added for the writer: the
-//! run's number, and the partition's rows in this run where they came in order (else 0).
+//! A run is collected ([`super::collect`]), ordered and given out in batches of one partition each. Two columns are added for
+//! the writer: the run's number, and the partition's rows in this run where they came in order (else 0).
 //! Nothing is spilled: a run goes straight into staging files, where it is durable, and the second step merges all runs of
 //! a partition anyway. Where runs end follows from the rows and `run_bytes` alone, so a retry makes the same runs.
 //!
-//! Memory: one run, a quarter of it for order and keys, and two batches on their way.
+//! Memory: one run, a quarter of it for order and the piece that is being ordered, and two batches on their way; and some 50 bytes
+//! per row of a partition that is sorted.
 
 use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::{BatchCoalescer, take_arrays};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
@@ -33,7 +33,8 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 
-use super::order::{RunOrder, Stretch};
+use super::collect::{Batches, Collector};
+use super::order::RunOrder;
 use crate::checksum::Checksum;
 use crate::session::BATCH_ROWS;
 use crate::write::used_bytes;
@@ -139,10 +140,14 @@ impl ExecutionPlan for SortRunsExec {
         let mut output = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), 2);
         let sorter = Sorter {
             order: Arc::clone(&self.order),
+            input: self.input.schema(),
             schema: Arc::clone(&self.schema),
             run_bytes: usize::try_from(self.run_bytes).unwrap_or(usize::MAX),
             checksum: self.checksum.clone(),
             run: None,
+            bytes: 0,
+            rows: 0,
+            piece_bytes: 0,
             number: 0,
             reservation: MemoryConsumer::new("SortRuns").register(context.memory_pool()),
             output: output.tx(),
@@ -160,19 +165,24 @@ impl ExecutionPlan for SortRunsExec {
     }
 }
 
-/// Rows that are collected for one run.
-struct Run {
-    rows: BatchCoalescer,
-    /// What the rows need, strings counted by their length.
-    bytes: usize,
-}
+/// Pieces of a full run: enough that one more of them in memory does not matter, and few, so that its stretches are long.
+const PIECES: usize = 8;
+
+/// A run ends with this many rows, and a batch, so that 32 bits number them.
+const MAX_RUN_ROWS: usize = 1 << 31;
 
 struct Sorter {
     order: Arc<RunOrder>,
+    input: SchemaRef,
     schema: SchemaRef,
     run_bytes: usize,
     checksum: Option<Arc<Checksum>>,
-    run: Option<Run>,
+    run: Option<Collector>,
+    /// Of the run that is being collected: what its rows need, strings counted by their length, and how many they are.
+    bytes: usize,
+    rows: usize,
+    /// Of the piece that is being collected, as `bytes`.
+    piece_bytes: usize,
     number: u32,
     reservation: MemoryReservation,
     output: Sender<Result<RecordBatch>>,
@@ -190,65 +200,62 @@ impl Sorter {
             checksum.add(&batch)?;
         }
         let bytes = used_bytes(&batch);
-        let run = self.run.get_or_insert_with(|| {
-            // Room for a quarter more rows than this first batch lets expect, so that a run seldom ends for want of it.
-            let rows = self.run_bytes / (bytes / batch.num_rows()).max(1);
-            let rows = (rows + rows / 32).max(batch.num_rows()).min(u32::MAX as usize);
-            Run { rows: BatchCoalescer::new(batch.schema(), rows), bytes: 0 }
-        });
-        run.rows.push_batch(batch)?;
-        run.bytes += bytes;
-        let is_full = run.bytes >= self.run_bytes;
-        self.reservation.resize(run.rows.size() + run.rows.size() / 4);
+        self.bytes += bytes;
+        self.rows += batch.num_rows();
+        let run = match &mut self.run {
+            Some(run) => run,
+            None => {
+                let row_bytes = (bytes / batch.num_rows()).max(1);
+                let piece_rows = (self.run_bytes / PIECES / row_bytes).max(BATCH_ROWS);
+                self.run.insert(Collector::new(&self.order, &self.input, piece_rows)?)
+            }
+        };
+        run.push(batch)?;
+        self.piece_bytes += bytes;
+        // Rows can become much longer than the first ones were.
+        if self.piece_bytes > 2 * self.run_bytes / PIECES {
+            run.end_piece()?;
+            self.piece_bytes = 0;
+        }
+        self.reservation.resize(run.bytes() + run.bytes() / 4);
         drop(timer);
-        if is_full { self.finish().await } else { self.give_completed().await }
+        if self.bytes >= self.run_bytes || self.rows >= MAX_RUN_ROWS { self.finish().await } else { Ok(()) }
     }
 
-    /// Ends the run that is being collected.
+    /// Ends the run that is being collected, and gives it out.
     async fn finish(&mut self) -> Result<()> {
-        let Some(mut run) = self.run.take() else { return Ok(()) };
-        run.rows.finish_buffered_batch()?;
-        while let Some(rows) = run.rows.next_completed_batch() {
-            self.give(rows).await?;
+        let Some(run) = self.run.take() else { return Ok(()) };
+        let timer = self.compute.timer();
+        let run = run.finish()?;
+        drop(timer);
+        for partition in run.partitions() {
+            // A run has fewer than 2^32 rows.
+            let in_order = if partition.came_in_order { u32::try_from(partition.rows).unwrap_or(u32::MAX) } else { 0 };
+            let timer = self.compute.timer();
+            let mut batches = partition.batches()?;
+            drop(timer);
+            while let Some(batch) = self.next(&mut batches, in_order) {
+                // Nobody listens any more when the task was cancelled or the writer failed, which then says why.
+                if self.output.send(batch).await.is_err() {
+                    return Ok(());
+                }
+            }
         }
+        (self.bytes, self.rows, self.piece_bytes) = (0, 0, 0);
+        self.number += 1;
+        self.runs.add(1);
         self.reservation.resize(0);
         Ok(())
     }
 
-    /// Gives out a run that has as many rows as there was room for.
-    async fn give_completed(&mut self) -> Result<()> {
-        let Some(run) = &mut self.run else { return Ok(()) };
-        let Some(rows) = run.rows.next_completed_batch() else { return Ok(()) };
-        let left = run.rows.get_buffered_rows();
-        run.bytes = run.bytes / (rows.num_rows() + left) * left;
-        self.give(rows).await
-    }
-
-    async fn give(&mut self, run: RecordBatch) -> Result<()> {
-        let timer = self.compute.timer();
-        let ordered = self.order.apply(&run)?;
-        drop(timer);
-        let mut start = 0;
-        for Stretch { end, came_in_order } in ordered.partitions {
-            // A run has fewer than 2^32 rows.
-            let in_order = if came_in_order { u32::try_from(end - start).unwrap_or(u32::MAX) } else { 0 };
-            for rows in ordered.rows[start..end].chunks(BATCH_ROWS) {
-                let timer = self.compute.timer();
-                let mut columns = take_arrays(run.columns(), &UInt32Array::from(rows.to_vec()), None)?;
-                columns.extend(
-                    [self.number, in_order].map(|n| Arc::new(UInt32Array::from_value(n, rows.len())) as ArrayRef),
-                );
-                let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-                drop(timer);
-                // Nobody listens any more when the task was cancelled or the writer failed, which then says why.
-                if self.output.send(Ok(batch)).await.is_err() {
-                    return Ok(());
-                }
-            }
-            start = end;
-        }
-        self.number += 1;
-        self.runs.add(1);
-        Ok(())
+    /// The next batch of a partition, with the columns for the writer.
+    fn next(&self, batches: &mut Batches<'_>, in_order: u32) -> Option<Result<RecordBatch>> {
+        let _timer = self.compute.timer();
+        batches.next().map(|batch| {
+            let batch = batch?;
+            let columns = [self.number, in_order].map(|n| UInt32Array::from_value(n, batch.num_rows()));
+            let columns = batch.columns().iter().cloned().chain(columns.map(|column| Arc::new(column) as ArrayRef));
+            Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns.collect())?)
+        })
     }
 }
