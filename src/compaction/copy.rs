@@ -9,7 +9,7 @@
 //! read from the footers of the staging files: smallest and largest value of the first sort key. Keys that may be NULL
 //! or NaN are not in these, so such runs are merged; so are runs of few rows, whose pages are not worth copying.
 //!
-//! Read are small files whole, large ones row group by row group, one ahead of what is being written.
+//! Read are small files whole (and few of them only once, for their keys too), large ones row group by row group, one ahead of what is being written.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::parquet::basic::Type;
 use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use datafusion::parquet::schema::types::ColumnDescPtr;
+use datafusion::prelude::SessionContext;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
 
@@ -29,6 +30,7 @@ use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
 use crate::snapshot::read_footer;
+use crate::thrift::check_footer;
 use crate::write::{Assembler, COPIED_ROWS, Operator, Part, StagedRowGroup, compare};
 
 /// Files up to this size are read with one request.
@@ -40,30 +42,59 @@ const FOOTERS_AT_ONCE: usize = 8;
 /// Files or row groups that are read at once, the one being written included.
 const READ_AHEAD: usize = 2;
 
+/// Runs of a partition that together are no larger are read once: what is read for their keys is kept.
+const KEPT_BYTES: u64 = 16 << 20;
+
+/// Runs that can be copied, in this order.
+pub(super) struct InOrder<'a> {
+    session: SessionContext,
+    runs: Vec<(&'a FileEntry, Option<Run<'a>>)>,
+}
+
+impl InOrder<'_> {
+    /// Rows of all runs.
+    pub(super) fn rows(&self) -> u64 {
+        self.runs.iter().filter_map(|(run, _)| run.n_record).sum()
+    }
+}
+
 /// The order in which the runs can be copied; `None` when they must be merged. `key` is the first sort key, and whether it is
 /// the only one.
 ///
 /// # Errors
-/// Those of reading footers.
-pub(super) async fn order(
+/// Those of reading footers or small runs, and of opening a session.
+pub(super) async fn order<'a>(
     engine: &Engine,
-    runs: &[FileEntry],
+    runs: &'a [FileEntry],
     key: Option<(&str, SortOptions, bool)>,
-) -> Result<Option<Vec<FileEntry>>> {
+) -> Result<Option<InOrder<'a>>> {
     let Some(rows) = runs.iter().map(|run| run.n_record).sum::<Option<u64>>() else { return Ok(None) };
     if runs.is_empty() || rows < COPIED_ROWS * runs.len() as u64 {
         return Ok(None);
     }
-    let Some((column, options, is_only)) = key.filter(|_| runs.len() > 1) else { return Ok(Some(runs.to_vec())) };
-    let found: Vec<_> = runs.iter().map(|run| KeyRange::read(engine, run, column)).collect();
-    let mut found = stream::iter(found).buffered(FOOTERS_AT_ONCE);
-    let mut ranges = Vec::with_capacity(runs.len());
-    while let Some(range) = found.try_next().await? {
-        let Some(range) = range else { return Ok(None) };
-        ranges.push(range);
+    let session = engine.task_session(runs).await?;
+    let Some((column, options, is_only)) = key.filter(|_| runs.len() > 1) else {
+        return Ok(Some(InOrder { session, runs: runs.iter().map(|run| (run, None)).collect() }));
+    };
+    let runtime = session.runtime_env();
+    let is_kept = runs.iter().map(|run| run.size).sum::<u64>() <= KEPT_BYTES;
+    let (mut ranges, mut opened) = (Vec::with_capacity(runs.len()), Vec::new());
+    // Where runs interleave, the first two mostly do: then nothing else is read.
+    for part in [&runs[..2], &runs[2..]] {
+        let found: Vec<_> = part.iter().map(|run| KeyRange::read(&runtime, run, column, is_kept)).collect();
+        let mut found = stream::iter(found).buffered(FOOTERS_AT_ONCE);
+        while let Some((range, run)) = found.try_next().await? {
+            let Some(range) = range else { return Ok(None) };
+            ranges.push(range);
+            opened.push(run);
+        }
+        if ranges.len() < runs.len() && in_order(&ranges, options.descending, is_only).is_none() {
+            return Ok(None);
+        }
     }
-    let order = in_order(&ranges, options.descending, is_only);
-    Ok(order.map(|order| order.into_iter().map(|run| runs[run].clone()).collect()))
+    let Some(order) = in_order(&ranges, options.descending, is_only) else { return Ok(None) };
+    let runs = order.into_iter().map(|run| (&runs[run], opened[run].take())).collect();
+    Ok(Some(InOrder { session, runs }))
 }
 
 /// Smallest and largest value of a column in a run.
@@ -75,12 +106,20 @@ struct KeyRange {
 }
 
 impl KeyRange {
-    /// By the footer, of which nothing else is kept.
-    async fn read(engine: &Engine, run: &FileEntry, name: &str) -> Result<Option<Self>> {
-        let location = Location::from_uri(&run.uri)?;
-        let store = engine.stores().open(&location).await?;
+    /// By the footer. A run that is to be kept comes with it; of others only the range stays.
+    async fn read<'a>(
+        runtime: &RuntimeEnv,
+        run: &'a FileEntry,
+        name: &str,
+        is_kept: bool,
+    ) -> Result<(Option<Self>, Option<Run<'a>>)> {
+        if is_kept {
+            let run = Run::open(runtime, run).await?;
+            return Ok((Self::of(&run.file, name), Some(run)));
+        }
+        let (store, location) = located(runtime, run)?;
         let file = footer(&store, &location, run, PageIndexPolicy::Skip).await?;
-        Ok(Self::of(&file, name))
+        Ok((Self::of(&file, name), None))
     }
 
     fn of(file: &ParquetMetaData, name: &str) -> Option<Self> {
@@ -144,13 +183,9 @@ fn in_order(ranges: &[KeyRange], descending: bool, is_only_key: bool) -> Option<
 ///
 /// # Errors
 /// Those of the stores, and [`Error::Parquet`] for damaged files.
-pub(super) async fn copy(
-    engine: &Engine,
-    runs: &[FileEntry],
-    mut lake: Assembler<'_>,
-) -> Result<(Vec<(FileEntry, String)>, Operator)> {
+pub(super) async fn copy(runs: InOrder<'_>, mut lake: Assembler<'_>) -> Result<(Vec<(FileEntry, String)>, Operator)> {
     let mut operator = Operator { operator: "CopyPages".to_owned(), ..Operator::default() };
-    if let Err(error) = add_all(engine, runs, &mut lake, &mut operator).await {
+    if let Err(error) = add_all(runs, &mut lake, &mut operator).await {
         lake.abort().await;
         return Err(error);
     }
@@ -159,10 +194,13 @@ pub(super) async fn copy(
     Ok((files, operator))
 }
 
-async fn add_all(engine: &Engine, runs: &[FileEntry], lake: &mut Assembler<'_>, operator: &mut Operator) -> Result<()> {
-    let session = engine.task_session(runs).await?;
-    let runtime = session.runtime_env();
-    let opened: Vec<_> = runs.iter().map(|run| Run::open(&runtime, run)).collect();
+async fn add_all(runs: InOrder<'_>, lake: &mut Assembler<'_>, operator: &mut Operator) -> Result<()> {
+    let runtime = &runs.session.runtime_env();
+    let open = async |(entry, run)| match run {
+        Some(run) => Ok(run),
+        None => Run::open(runtime, entry).await,
+    };
+    let opened: Vec<_> = runs.runs.into_iter().map(open).collect();
     let mut opened = stream::iter(opened).buffered(READ_AHEAD);
     while let Some(run) = opened.try_next().await? {
         let parts: Vec<_> = (0..run.file.num_row_groups()).map(|number| run.part(number)).collect();
@@ -193,8 +231,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     async fn open(runtime: &RuntimeEnv, entry: &'a FileEntry) -> Result<Self> {
-        let location = Location::from_uri(&entry.uri)?;
-        let store = runtime.object_store(ObjectStoreUrl::parse(location.store())?)?;
+        let (store, location) = located(runtime, entry)?;
         let policy = PageIndexPolicy::Optional;
         if entry.size > WHOLE_FILE_BYTES {
             let file = footer(&store, &location, entry, policy).await?;
@@ -206,7 +243,8 @@ impl<'a> Run<'a> {
             Err(error) => Err(error),
         };
         let bytes = bytes.map_err(|source| unread(entry, source))?;
-        let file = ParquetMetaDataReader::new().with_page_index_policy(policy).parse_and_finish(&bytes);
+        let file = check_footer(&bytes)
+            .and_then(|()| ParquetMetaDataReader::new().with_page_index_policy(policy).parse_and_finish(&bytes));
         let file = Arc::new(file.map_err(|source| Error::Parquet { uri: entry.uri.to_string(), source })?);
         Ok(Self { store, location, entry, file, whole: Some(Part { start: 0, bytes }) })
     }
@@ -225,6 +263,13 @@ impl<'a> Run<'a> {
         let bytes = self.store.get_range(&self.location.key()?, all.clone()).await;
         Ok(Part { start: all.start, bytes: bytes.map_err(|source| unread(self.entry, source))? })
     }
+}
+
+/// Where a run is, in a store that gives it as it was planned or not at all.
+fn located(runtime: &RuntimeEnv, run: &FileEntry) -> Result<(Arc<dyn ObjectStore>, Location)> {
+    let location = Location::from_uri(&run.uri)?;
+    let store = runtime.object_store(ObjectStoreUrl::parse(location.store())?)?;
+    Ok((store, location))
 }
 
 async fn footer(

@@ -142,9 +142,8 @@ impl CompactTask<'_> {
         let Some(runs) = copy::order(self.engine, &self.group.files, key).await? else { return Ok(None) };
         let spec = self.spec(Arc::clone(on_rows)).await?;
         let encoding = staging_encoding(self.lake, &self.columns.file)?;
-        let rows = runs.iter().filter_map(|run| run.n_record).sum();
-        let lake = Assembler::new(&spec, encoding, properties, rows);
-        let (files, operator) = copy::copy(self.engine, &runs, lake).await?;
+        let lake = Assembler::new(&spec, encoding, properties, runs.rows());
+        let (files, operator) = copy::copy(runs, lake).await?;
         Ok(Some(Written { files, operators: vec![operator], bytes_spilled: 0 }))
     }
 
