@@ -59,41 +59,51 @@ impl Ledger {
         files: &ManifestFiles,
         manifest: &Manifest<D>,
     ) -> Result<Commit> {
+        self.commit_as(files, manifest, &manifest.fingerprint()).await
+    }
+
+    /// `ours` is the manifest's fingerprint, which takes a while over a million files.
+    async fn commit_as<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        manifest: &Manifest<D>,
+        ours: &str,
+    ) -> Result<Commit> {
         // A store's client does not repeat a conditional write whose answer was lost. Here the answer can be found out.
         for _ in 1..COMMIT_ATTEMPTS {
-            match self.try_commit(files, manifest).await {
+            match self.try_commit(files, manifest, ours).await {
                 Err(Error::Store { source: object_store::Error::Generic { source, .. }, uri, .. }) => {
                     tracing::warn!(uri, source, "a commit failed; trying again");
                 }
                 other => return other,
             }
         }
-        self.try_commit(files, manifest).await
+        self.try_commit(files, manifest, ours).await
     }
 
     async fn try_commit<D: Serialize + DeserializeOwned>(
         &self,
         files: &ManifestFiles,
         manifest: &Manifest<D>,
+        ours: &str,
     ) -> Result<Commit> {
-        let ours = manifest.fingerprint();
         let data = codec::encode_with_statistics(&manifest.files, &manifest.statistics, &files.data.uri())?;
         match self.put(&files.data, data.clone(), PutMode::Create).await {
             Err(error) if already_exists(&error) => {
                 // Either a task that was committed before, whose data must stay, or what a crash left behind.
-                if let Some(commit) = self.compare::<D>(files, &ours).await? {
+                if let Some(commit) = self.compare::<D>(files, ours).await? {
                     return Ok(commit);
                 }
                 self.put(&files.data, data, PutMode::Overwrite).await?;
             }
             other => other?,
         }
-        let summary = manifest.encode_summary(&files.data.uri(), &ours)?;
+        let summary = manifest.encode_summary(&files.data.uri(), ours)?;
         match self.put(&files.summary, summary, PutMode::Create).await {
             Err(error) if already_exists(&error) => {
                 let gone =
                     || Error::Manifest { uri: files.summary.uri(), reason: "it was there and is gone".to_owned() };
-                self.compare::<D>(files, &ours).await?.ok_or_else(gone)
+                self.compare::<D>(files, ours).await?.ok_or_else(gone)
             }
             other => other.map(|()| Commit::New),
         }
@@ -109,11 +119,12 @@ impl Ledger {
         files: &ManifestFiles,
         manifest: &Manifest<D>,
     ) -> Result<Commit> {
-        let commit = self.commit(files, manifest).await?;
+        let ours = manifest.fingerprint();
+        let commit = self.commit_as(files, manifest, &ours).await?;
         if commit == Commit::Already || self.single_writer {
             return Ok(commit);
         }
-        let summary = manifest.encode_summary(&files.data.uri(), &manifest.fingerprint())?;
+        let summary = manifest.encode_summary(&files.data.uri(), &ours)?;
         match self.put(&files.summary, summary, PutMode::Create).await {
             Err(error) if already_exists(&error) => Ok(commit),
             Err(error) => Err(error),
