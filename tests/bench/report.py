@@ -52,7 +52,7 @@ class Machine:
     versions: dict[str, str]
 
     @classmethod
-    def here(cls, snaplake: Path, peers: tuple[str, ...]) -> "Machine":
+    def here(cls, snaplake: Path, packages: tuple[str, ...]) -> "Machine":
         said = subprocess.run([str(snaplake), "--version"], capture_output=True, text=True, check=True).stdout
         with open(snaplake, "rb") as program:
             build = hashlib.file_digest(program, "sha256").hexdigest()[:8]
@@ -64,7 +64,7 @@ class Machine:
             memory=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
             system=f"{platform.system()} {platform.release()}",
             load=os.getloadavg()[0],
-            versions={"snaplake": f"{said.split()[-1]} (build {build})", **{peer: version(peer) for peer in peers}},
+            versions={"snaplake": f"{said.split()[-1]} (build {build})", **{name: version(name) for name in packages}},
         )
 
     def said(self) -> str:

