@@ -41,7 +41,7 @@ const SAMPLE_ROWS: usize = 512;
 const MIN_SAMPLE_ROWS: usize = 64;
 
 /// Rows of a partition in one run from which on their pages are worth copying: fewer make pages that compress badly.
-pub(crate) const COPIED_ROWS: u64 = 8192;
+pub(crate) const COPIED_ROWS: u64 = 4096;
 
 /// Rows per page, at most: the Parquet writer's own default.
 const PAGE_ROWS: u64 = 20_000;
