@@ -92,6 +92,27 @@ fn export_in_key_order_is_copied_and_every_row_arrives_whatever_the_names_of_its
 }
 
 #[test]
+fn runs_too_large_to_be_kept_are_read_again_and_copied_in_the_order_of_their_keys() {
+    let work = job();
+    for file in 0..3usize {
+        let mut text = "id,day,kind,price,note\n".to_owned();
+        for id in (2 - file) * ROWS..(3 - file) * ROWS {
+            let words = (0..40u64).map(|word| (id as u64 * 40 + word).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            let note = words.fold(String::new(), |note, word| note + &format!("{:016x}", word ^ (word >> 29)));
+            writeln!(text, "{id},2026-01-01,a,1.5,{note}").unwrap();
+        }
+        work.write(&format!("export/part-{file}.csv"), &text);
+    }
+    work.snaplake(&["run"]).ok();
+    let staged =
+        work.files("out/staging").into_iter().filter(|(path, _)| path.contains("day=") && path.ends_with(".parquet"));
+    let bytes: usize = staged.map(|(_, bytes)| bytes.len()).sum();
+    assert!(bytes > 16 << 20, "{bytes} bytes are small enough to be kept");
+    assert_eq!(operators(&work), BTreeSet::from(["CopyPages".to_owned()]));
+    assert_same_rows_in_order(&work, false);
+}
+
+#[test]
 fn files_in_falling_order_are_copied_for_a_descending_lake() {
     let work = job();
     for file in 0..3 {
