@@ -16,7 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use crate::compaction::merge::MergeRunsExec;
 use crate::session::BATCH_ROWS;
-use crate::staging::collect::Collector;
+use crate::staging::collect::{Collector, PIECES};
 use crate::staging::order::RunOrder;
 use crate::write::{FileEncoding, Ranges};
 
@@ -29,9 +29,10 @@ pub type SortKeys = Vec<(usize, SortOptions)>;
 /// For types that have no order.
 pub fn order_run(run: &RecordBatch, partition: &[usize], keys: &SortKeys) -> Result<usize> {
     let order = RunOrder { partition: partition.to_vec(), keys: keys.clone() };
-    let mut collector = Collector::new(&order, run.schema_ref(), (run.num_rows() / 8).max(BATCH_ROWS))?;
+    let piece_rows = (run.num_rows() / PIECES).max(BATCH_ROWS);
+    let mut collector = Collector::new(&order, run.schema_ref(), piece_rows, usize::MAX)?;
     for start in (0..run.num_rows()).step_by(BATCH_ROWS) {
-        collector.push(run.slice(start, BATCH_ROWS.min(run.num_rows() - start)))?;
+        collector.push(run.slice(start, BATCH_ROWS.min(run.num_rows() - start)), 0)?;
     }
     let run = collector.finish()?;
     let mut partitions = 0;

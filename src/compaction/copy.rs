@@ -9,7 +9,8 @@
 //! read from the footers of the staging files: smallest and largest value of the first sort key. Keys that may be NULL
 //! or NaN are not in these, so such runs are merged; so are runs of few rows, whose pages are not worth copying.
 //!
-//! Read are small files whole (and few of them only once, for their keys too), large ones row group by row group, one ahead of what is being written.
+//! Read are small files whole (and few of them only once, for their keys too), large ones row group by row group, one ahead
+//! of what is being written.
 
 use std::ops::Range;
 use std::sync::Arc;

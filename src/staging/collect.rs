@@ -28,6 +28,9 @@ use crate::session::BATCH_ROWS;
 /// which looks at the first one to choose encodings.
 const LONG_STRETCH: usize = 512;
 
+/// Pieces of a full run: enough that one more of them in memory does not matter, and few, so that its stretches are long.
+pub(crate) const PIECES: usize = 8;
+
 /// Rows of one partition in one piece, as they came.
 #[derive(Debug, Clone)]
 struct Stretch {
@@ -39,6 +42,9 @@ struct Stretch {
 /// A run of fewer than 2^32 rows that is being collected.
 pub(crate) struct Collector {
     incoming: BatchCoalescer,
+    /// What the rows of `incoming` need by themselves, and with how much of it a piece ends before it has all its rows.
+    incoming_bytes: usize,
+    piece_bytes: usize,
     partitions: Partitions,
     keys: Option<Keys>,
     arrivals: Arrivals,
@@ -49,13 +55,15 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    /// Pieces have so many rows.
+    /// Pieces have so many rows, and fewer where these need more than `piece_bytes`.
     ///
     /// # Errors
     /// For types that have no order.
-    pub(crate) fn new(order: &RunOrder, schema: &SchemaRef, piece_rows: usize) -> Result<Self> {
+    pub(crate) fn new(order: &RunOrder, schema: &SchemaRef, piece_rows: usize, piece_bytes: usize) -> Result<Self> {
         Ok(Self {
             incoming: BatchCoalescer::new(Arc::clone(schema), piece_rows),
+            incoming_bytes: 0,
+            piece_bytes,
             partitions: Partitions::new(order, schema)?,
             keys: Keys::new(order, schema)?,
             arrivals: Arrivals::default(),
@@ -70,20 +78,22 @@ impl Collector {
         self.bytes + self.stretches.capacity() * size_of::<Stretch>() + self.incoming.size()
     }
 
-    /// Adds rows.
+    /// Adds rows, which need so many bytes by themselves.
     ///
     /// # Errors
     /// For types that have no order, or cannot be gathered.
-    pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
+    pub(crate) fn push(&mut self, batch: RecordBatch, bytes: usize) -> Result<()> {
+        let rows = batch.num_rows();
         self.incoming.push_batch(batch)?;
-        self.add_pieces()
+        self.add_pieces()?;
+        let left = self.incoming.get_buffered_rows();
+        // No more rows than this batch has are left: those before it are in a piece.
+        self.incoming_bytes = if left <= rows { bytes / rows.max(1) * left } else { self.incoming_bytes + bytes };
+        if self.incoming_bytes > self.piece_bytes { self.end_piece() } else { Ok(()) }
     }
 
-    /// Ends the piece that is being collected.
-    ///
-    /// # Errors
-    /// As [`Collector::push`].
-    pub(crate) fn end_piece(&mut self) -> Result<()> {
+    fn end_piece(&mut self) -> Result<()> {
+        self.incoming_bytes = 0;
         self.incoming.finish_buffered_batch()?;
         self.add_pieces()
     }
@@ -275,9 +285,9 @@ mod tests {
 
     /// What a run gives out, by partition: its rows, and whether they came in order.
     fn collected(order: &RunOrder, rows: &RecordBatch, step: usize, piece: usize) -> Vec<(RecordBatch, bool)> {
-        let mut collector = Collector::new(order, rows.schema_ref(), piece).unwrap();
+        let mut collector = Collector::new(order, rows.schema_ref(), piece, usize::MAX).unwrap();
         for start in (0..rows.num_rows()).step_by(step) {
-            collector.push(rows.slice(start, step.min(rows.num_rows() - start))).unwrap();
+            collector.push(rows.slice(start, step.min(rows.num_rows() - start)), 0).unwrap();
         }
         let run = collector.finish().unwrap();
         let of_partition = |partition: Partition<'_>| {
@@ -312,8 +322,8 @@ mod tests {
             ("key", Arc::new((0..count).collect::<Int32Array>())),
         ]);
         let order = RunOrder { partition: vec![0], keys: vec![(1, SortOptions::default())] };
-        let mut collector = Collector::new(&order, rows.schema_ref(), 2 * LONG_STRETCH).unwrap();
-        collector.push(rows).unwrap();
+        let mut collector = Collector::new(&order, rows.schema_ref(), 2 * LONG_STRETCH, usize::MAX).unwrap();
+        collector.push(rows, 0).unwrap();
         let run = collector.finish().unwrap();
         for partition in run.partitions() {
             let batches: Vec<RecordBatch> = partition.batches().unwrap().map(Result::unwrap).collect();
@@ -322,6 +332,22 @@ mod tests {
             let of_pieces: Vec<_> = run.pieces.iter().map(address).collect();
             assert_eq!(batches.iter().map(address).collect::<Vec<_>>(), of_pieces);
         }
+    }
+
+    #[test]
+    fn piece_ends_with_its_rows_or_earlier_with_its_bytes() {
+        let order = RunOrder { partition: vec![0], keys: Vec::new() };
+        let pieces = |row_bytes: usize| {
+            let rows = batch(vec![("partition", Arc::new(Int32Array::from(vec![1; 100])))]);
+            let mut collector = Collector::new(&order, rows.schema_ref(), 250, 400).unwrap();
+            (0..10).for_each(|_| collector.push(rows.clone(), 100 * row_bytes).unwrap());
+            let run = collector.finish().unwrap();
+            run.pieces.iter().map(RecordBatch::num_rows).collect::<Vec<_>>()
+        };
+        assert_eq!(pieces(1), [250; 4]);
+        assert_eq!(pieces(2), [250, 250, 250, 250]);
+        assert_eq!(pieces(3), [200; 5]);
+        assert_eq!(pieces(5), [100; 10]);
     }
 
     /// Rows whose partitions and keys are told by their number; other columns are of many types.

@@ -33,7 +33,7 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 
-use super::collect::{Batches, Collector};
+use super::collect::{Batches, Collector, PIECES};
 use super::order::RunOrder;
 use crate::checksum::Checksum;
 use crate::session::BATCH_ROWS;
@@ -147,7 +147,6 @@ impl ExecutionPlan for SortRunsExec {
             run: None,
             bytes: 0,
             rows: 0,
-            piece_bytes: 0,
             number: 0,
             reservation: MemoryConsumer::new("SortRuns").register(context.memory_pool()),
             output: output.tx(),
@@ -165,9 +164,6 @@ impl ExecutionPlan for SortRunsExec {
     }
 }
 
-/// Pieces of a full run: enough that one more of them in memory does not matter, and few, so that its stretches are long.
-const PIECES: usize = 8;
-
 /// A run ends with this many rows, and a batch, so that 32 bits number them.
 const MAX_RUN_ROWS: usize = 1 << 31;
 
@@ -181,8 +177,6 @@ struct Sorter {
     /// Of the run that is being collected: what its rows need, strings counted by their length, and how many they are.
     bytes: usize,
     rows: usize,
-    /// Of the piece that is being collected, as `bytes`.
-    piece_bytes: usize,
     number: u32,
     reservation: MemoryReservation,
     output: Sender<Result<RecordBatch>>,
@@ -206,17 +200,13 @@ impl Sorter {
             Some(run) => run,
             None => {
                 let row_bytes = (bytes / batch.num_rows()).max(1);
-                let piece_rows = (self.run_bytes / PIECES / row_bytes).max(BATCH_ROWS);
-                self.run.insert(Collector::new(&self.order, &self.input, piece_rows)?)
+                let piece_bytes = self.run_bytes / PIECES;
+                let piece_rows = (piece_bytes / row_bytes).max(BATCH_ROWS);
+                // Rows can become much longer than the first ones were.
+                self.run.insert(Collector::new(&self.order, &self.input, piece_rows, 2 * piece_bytes)?)
             }
         };
-        run.push(batch)?;
-        self.piece_bytes += bytes;
-        // Rows can become much longer than the first ones were.
-        if self.piece_bytes > 2 * self.run_bytes / PIECES {
-            run.end_piece()?;
-            self.piece_bytes = 0;
-        }
+        run.push(batch, bytes)?;
         self.reservation.resize(run.bytes() + run.bytes() / 4);
         drop(timer);
         if self.bytes >= self.run_bytes || self.rows >= MAX_RUN_ROWS { self.finish().await } else { Ok(()) }
@@ -241,7 +231,7 @@ impl Sorter {
                 }
             }
         }
-        (self.bytes, self.rows, self.piece_bytes) = (0, 0, 0);
+        (self.bytes, self.rows) = (0, 0);
         self.number += 1;
         self.runs.add(1);
         self.reservation.resize(0);
