@@ -35,12 +35,10 @@ pub fn order_run(run: &RecordBatch, partition: &[usize], keys: &SortKeys) -> Res
         collector.push(run.slice(start, BATCH_ROWS.min(run.num_rows() - start)), 0)?;
     }
     let run = collector.finish()?;
-    let mut partitions = 0;
-    for partition in run.partitions() {
-        partitions += 1;
-        partition.batches()?.try_for_each(|batch| batch.map(drop))?;
+    for number in 0..run.count() {
+        run.partition(number).batches()?.try_for_each(|batch| batch.map(drop))?;
     }
-    Ok(partitions)
+    Ok(run.count())
 }
 
 /// The plan that merges sorted runs, the partitions of `runs`, as a publish task does.

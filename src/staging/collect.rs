@@ -127,7 +127,13 @@ impl Collector {
         let ranks = self.partitions.ranks()?;
         // A stable sort: pieces stay as they came.
         self.stretches.sort_by_key(|stretch| ranks[stretch.partition as usize]);
-        Ok(Run { pieces: self.pieces, stretches: self.stretches, keys: self.keys, arrivals: self.arrivals })
+        let mut partitions: Vec<Range<usize>> = Vec::new();
+        for stretches in self.stretches.chunk_by(|a, b| a.partition == b.partition) {
+            let start = partitions.last().map_or(0, |last| last.end);
+            partitions.push(start..start + stretches.len());
+        }
+        let Self { pieces, stretches, keys, arrivals, .. } = self;
+        Ok(Run { pieces, stretches, partitions, keys, arrivals })
     }
 }
 
@@ -136,14 +142,21 @@ pub(crate) struct Run {
     pieces: Vec<RecordBatch>,
     /// In the order of their partitions.
     stretches: Vec<Stretch>,
+    /// The stretches of each partition.
+    partitions: Vec<Range<usize>>,
     keys: Option<Keys>,
     arrivals: Arrivals,
 }
 
 impl Run {
-    /// Its partitions in their order.
-    pub(crate) fn partitions(&self) -> impl Iterator<Item = Partition<'_>> {
-        self.stretches.chunk_by(|a, b| a.partition == b.partition).map(|stretches| Partition::new(self, stretches))
+    /// How many partitions it has rows of.
+    pub(crate) fn count(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// A partition; they are numbered in their order.
+    pub(crate) fn partition(&self, number: usize) -> Partition<'_> {
+        Partition::new(self, &self.stretches[self.partitions[number].clone()])
     }
 }
 
@@ -297,7 +310,7 @@ mod tests {
             assert_eq!(given.num_rows(), partition.rows);
             (given, partition.came_in_order)
         };
-        run.partitions().map(of_partition).collect()
+        (0..run.count()).map(|number| of_partition(run.partition(number))).collect()
     }
 
     #[test]
@@ -325,7 +338,7 @@ mod tests {
         let mut collector = Collector::new(&order, rows.schema_ref(), 2 * LONG_STRETCH, usize::MAX).unwrap();
         collector.push(rows, 0).unwrap();
         let run = collector.finish().unwrap();
-        for partition in run.partitions() {
+        for partition in (0..run.count()).map(|number| run.partition(number)) {
             let batches: Vec<RecordBatch> = partition.batches().unwrap().map(Result::unwrap).collect();
             assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [LONG_STRETCH; 2]);
             let address = |batch: &RecordBatch| batch.column(1).as_primitive::<Int32Type>().values().inner().data_ptr();

@@ -14,7 +14,9 @@
 //! per row of a partition that is sorted.
 
 use std::fmt;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -32,12 +34,16 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
 
-use super::collect::{Batches, Collector, PIECES};
+use super::collect::{Batches, Collector, PIECES, Run};
 use super::order::RunOrder;
 use crate::checksum::Checksum;
 use crate::session::BATCH_ROWS;
 use crate::write::used_bytes;
+
+/// Streams of a task. With two, the last task of all keeps two cores busy, and so does one whose next rows are waited for.
+const STREAMS: usize = 2;
 
 /// See the module's head.
 #[derive(Debug)]
@@ -49,6 +55,8 @@ pub(crate) struct SortRunsExec {
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+    /// Of all its streams.
+    runs: OnceLock<Arc<Runs>>,
 }
 
 impl SortRunsExec {
@@ -68,7 +76,7 @@ impl SortRunsExec {
         let schema = Arc::new(Schema::new(fields));
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
-            Partitioning::UnknownPartitioning(1),
+            Partitioning::UnknownPartitioning(STREAMS),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
@@ -80,6 +88,7 @@ impl SortRunsExec {
             schema,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
+            runs: OnceLock::new(),
         }
     }
 }
@@ -135,31 +144,11 @@ impl ExecutionPlan for SortRunsExec {
         Some(self.metrics.clone_inner())
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut input = self.input.execute(partition, Arc::clone(&context))?;
+    fn execute(&self, stream: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let runs = Arc::clone(self.runs.get_or_init(|| Arc::new(Runs::new(self, &context))));
+        let compute = MetricBuilder::new(&self.metrics).elapsed_compute(stream);
         let mut output = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), 2);
-        let sorter = Sorter {
-            order: Arc::clone(&self.order),
-            input: self.input.schema(),
-            schema: Arc::clone(&self.schema),
-            run_bytes: usize::try_from(self.run_bytes).unwrap_or(usize::MAX),
-            checksum: self.checksum.clone(),
-            run: None,
-            bytes: 0,
-            rows: 0,
-            number: 0,
-            reservation: MemoryConsumer::new("SortRuns").register(context.memory_pool()),
-            output: output.tx(),
-            runs: MetricBuilder::new(&self.metrics).counter("runs", partition),
-            compute: MetricBuilder::new(&self.metrics).elapsed_compute(partition),
-        };
-        output.spawn(async move {
-            let mut sorter = sorter;
-            while let Some(batch) = input.next().await {
-                sorter.push(batch?).await?;
-            }
-            sorter.finish().await
-        });
+        output.spawn(give_out(runs, Arc::clone(&self.schema), compute, output.tx()));
         Ok(output.build())
     }
 }
@@ -167,85 +156,171 @@ impl ExecutionPlan for SortRunsExec {
 /// A run ends with this many rows, and a batch, so that 32 bits number them.
 const MAX_RUN_ROWS: usize = 1 << 31;
 
+/// The runs of a task, one at a time, shared by its streams.
+#[derive(Debug)]
+struct Runs {
+    next: Mutex<Sorter>,
+    /// Whether a stream has nobody left who listens: then the task has failed, and no more runs are collected.
+    is_over: AtomicBool,
+}
+
+/// A partition that one stream gives out.
+struct Share {
+    number: u32,
+    partition: usize,
+    run: OwnedRwLockReadGuard<Option<Run>>,
+}
+
+impl Runs {
+    fn new(node: &SortRunsExec, context: &Arc<TaskContext>) -> Self {
+        let sorter = Sorter {
+            order: Arc::clone(&node.order),
+            plan: Arc::clone(&node.input),
+            context: Arc::clone(context),
+            input: None,
+            run_bytes: usize::try_from(node.run_bytes).unwrap_or(usize::MAX),
+            checksum: node.checksum.clone(),
+            run: Arc::default(),
+            partitions: 0..0,
+            number: 0,
+            reservation: MemoryConsumer::new("SortRuns").register(context.memory_pool()),
+            runs: MetricBuilder::new(&node.metrics).counter("runs", 0),
+            compute: MetricBuilder::new(&node.metrics).elapsed_compute(0),
+        };
+        Self { next: Mutex::new(sorter), is_over: AtomicBool::new(false) }
+    }
+
+    /// The next partition; the first of a run when all rows of the one before are on their way.
+    async fn next(&self) -> Result<Option<Share>> {
+        let mut sorter = self.next.lock().await;
+        while sorter.partitions.is_empty() {
+            let mut run = Arc::clone(&sorter.run).write_owned().await;
+            // Before the next one is collected: there is memory for one.
+            *run = None;
+            sorter.reservation.resize(0);
+            match sorter.collect(&self.is_over).await {
+                Ok(Some(collected)) => {
+                    sorter.partitions = 0..collected.count();
+                    *run = Some(collected);
+                }
+                Ok(None) => return Ok(None),
+                Err(error) => {
+                    self.is_over.store(true, Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+        let partition = sorter.partitions.start;
+        sorter.partitions.start += 1;
+        Ok(Some(Share { number: sorter.number - 1, partition, run: Arc::clone(&sorter.run).read_owned().await }))
+    }
+}
+
+/// Gives out one partition after the other, with the columns for the writer.
+async fn give_out(
+    runs: Arc<Runs>,
+    schema: SchemaRef,
+    compute: Time,
+    output: Sender<Result<RecordBatch>>,
+) -> Result<()> {
+    while let Some(Share { number, partition, run }) = runs.next().await? {
+        // Never the case: what has partitions is there.
+        let Some(run) = &*run else { continue };
+        let partition = run.partition(partition);
+        // A run has fewer than 2^32 rows.
+        let in_order = if partition.came_in_order { u32::try_from(partition.rows).unwrap_or(u32::MAX) } else { 0 };
+        let timer = compute.timer();
+        let mut batches = partition.batches()?;
+        drop(timer);
+        while let Some(batch) = next(&mut batches, &compute) {
+            let batch = batch.and_then(|batch| {
+                let columns = [number, in_order].map(|n| UInt32Array::from_value(n, batch.num_rows()));
+                let columns = batch.columns().iter().cloned().chain(columns.map(|column| Arc::new(column) as ArrayRef));
+                Ok(RecordBatch::try_new(Arc::clone(&schema), columns.collect())?)
+            });
+            // Nobody listens any more when the task was cancelled or the writer failed, which then says why.
+            if output.send(batch).await.is_err() {
+                runs.is_over.store(true, Ordering::Relaxed);
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn next(batches: &mut Batches<'_>, compute: &Time) -> Option<Result<RecordBatch>> {
+    let _timer = compute.timer();
+    batches.next()
+}
+
 struct Sorter {
     order: Arc<RunOrder>,
-    input: SchemaRef,
-    schema: SchemaRef,
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    /// Rows of `plan`, once they are asked for.
+    input: Option<SendableRecordBatchStream>,
     run_bytes: usize,
     checksum: Option<Arc<Checksum>>,
-    run: Option<Collector>,
-    /// Of the run that is being collected: what its rows need, strings counted by their length, and how many they are.
-    bytes: usize,
-    rows: usize,
+    /// The run that is being given out.
+    run: Arc<RwLock<Option<Run>>>,
+    /// Its partitions that no stream has taken yet.
+    partitions: Range<usize>,
+    /// Runs so far.
     number: u32,
     reservation: MemoryReservation,
-    output: Sender<Result<RecordBatch>>,
     runs: Count,
     compute: Time,
 }
 
-impl Sorter {
-    async fn push(&mut self, batch: RecordBatch) -> Result<()> {
-        if batch.num_rows() == 0 {
-            return Ok(());
-        }
-        let timer = self.compute.timer();
-        if let Some(checksum) = &self.checksum {
-            checksum.add(&batch)?;
-        }
-        let bytes = used_bytes(&batch);
-        self.bytes += bytes;
-        self.rows += batch.num_rows();
-        let run = match &mut self.run {
-            Some(run) => run,
-            None => {
-                let row_bytes = (bytes / batch.num_rows()).max(1);
-                let piece_bytes = self.run_bytes / PIECES;
-                let piece_rows = (piece_bytes / row_bytes).max(BATCH_ROWS);
-                // Rows can become much longer than the first ones were.
-                self.run.insert(Collector::new(&self.order, &self.input, piece_rows, 2 * piece_bytes)?)
-            }
-        };
-        run.push(batch, bytes)?;
-        self.reservation.resize(run.bytes() + run.bytes() / 4);
-        drop(timer);
-        if self.bytes >= self.run_bytes || self.rows >= MAX_RUN_ROWS { self.finish().await } else { Ok(()) }
+impl fmt::Debug for Sorter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sorter(run {} {:?})", self.number, self.partitions)
     }
+}
 
-    /// Ends the run that is being collected, and gives it out.
-    async fn finish(&mut self) -> Result<()> {
-        let Some(run) = self.run.take() else { return Ok(()) };
-        let timer = self.compute.timer();
-        let run = run.finish()?;
-        drop(timer);
-        for partition in run.partitions() {
-            // A run has fewer than 2^32 rows.
-            let in_order = if partition.came_in_order { u32::try_from(partition.rows).unwrap_or(u32::MAX) } else { 0 };
-            let timer = self.compute.timer();
-            let mut batches = partition.batches()?;
-            drop(timer);
-            while let Some(batch) = self.next(&mut batches, in_order) {
-                // Nobody listens any more when the task was cancelled or the writer failed, which then says why.
-                if self.output.send(batch).await.is_err() {
-                    return Ok(());
-                }
+impl Sorter {
+    /// The next run; `None` when there are no more rows, or the task is over.
+    async fn collect(&mut self, is_over: &AtomicBool) -> Result<Option<Run>> {
+        let mut run: Option<Collector> = None;
+        // What the run's rows need, strings counted by their length, and how many they are.
+        let (mut run_bytes, mut run_rows) = (0, 0);
+        while run_bytes < self.run_bytes && run_rows < MAX_RUN_ROWS {
+            if is_over.load(Ordering::Relaxed) {
+                return Ok(None);
             }
+            let input = match &mut self.input {
+                Some(input) => input,
+                None => self.input.insert(self.plan.execute(0, Arc::clone(&self.context))?),
+            };
+            let Some(batch) = input.next().await else { break };
+            let batch = batch?;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            let _timer = self.compute.timer();
+            if let Some(checksum) = &self.checksum {
+                checksum.add(&batch)?;
+            }
+            let bytes = used_bytes(&batch);
+            run_bytes += bytes;
+            run_rows += batch.num_rows();
+            let run = match &mut run {
+                Some(run) => run,
+                None => {
+                    let row_bytes = (bytes / batch.num_rows()).max(1);
+                    let piece_bytes = self.run_bytes / PIECES;
+                    let piece_rows = (piece_bytes / row_bytes).max(BATCH_ROWS);
+                    // Rows can become much longer than the first ones were.
+                    run.insert(Collector::new(&self.order, &self.plan.schema(), piece_rows, 2 * piece_bytes)?)
+                }
+            };
+            run.push(batch, bytes)?;
+            self.reservation.resize(run.bytes() + run.bytes() / 4);
         }
-        (self.bytes, self.rows) = (0, 0);
+        let Some(run) = run else { return Ok(None) };
+        let _timer = self.compute.timer();
         self.number += 1;
         self.runs.add(1);
-        self.reservation.resize(0);
-        Ok(())
-    }
-
-    /// The next batch of a partition, with the columns for the writer.
-    fn next(&self, batches: &mut Batches<'_>, in_order: u32) -> Option<Result<RecordBatch>> {
-        let _timer = self.compute.timer();
-        batches.next().map(|batch| {
-            let batch = batch?;
-            let columns = [self.number, in_order].map(|n| UInt32Array::from_value(n, batch.num_rows()));
-            let columns = batch.columns().iter().cloned().chain(columns.map(|column| Arc::new(column) as ArrayRef));
-            Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns.collect())?)
-        })
+        run.finish().map(Some)
     }
 }

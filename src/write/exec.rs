@@ -1,7 +1,7 @@
 //! The plan node that writes: sorted rows in, manifest rows out.
 //!
 //! Guarantees:
-//! * one open file per stream, whatever the number of partitions: the input is sorted by partition, so a file is
+//! * one open file per stream, whatever the number of partitions: each stream is sorted by partition, so a file is
 //!   finished before the next one is opened;
 //! * file names depend on the task's input, the partition and a sequence number, never on time or chance;
 //! * partition columns stand in the path and not in the file; all other columns keep their order;
@@ -24,10 +24,10 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PhysicalExpr,
-    PlanProperties, ReplaceChildrenOptions,
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties,
+    Partitioning, PhysicalExpr, PlanProperties, ReplaceChildrenOptions,
 };
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use object_store::ObjectStore;
 
 use super::encoding::FileEncoding;
@@ -122,11 +122,12 @@ pub(crate) struct LakeWriteExec {
 }
 
 impl LakeWriteExec {
-    /// `input` has one partition, and is sorted by the partition columns.
+    /// Each stream of `input` is sorted by the partition columns. Only runs may come in several streams, of which one has all
+    /// rows of a run and partition.
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>, spec: Arc<WriteSpec>) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(output_schema()),
-            Partitioning::UnknownPartitioning(1),
+            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
@@ -150,7 +151,10 @@ impl ExecutionPlan for LakeWriteExec {
     }
 
     fn required_input_distribution(&self) -> Vec<Distribution> {
-        vec![Distribution::SinglePartition]
+        vec![match self.spec.numbering {
+            Numbering::Runs => Distribution::UnspecifiedDistribution,
+            Numbering::Rolling(_) => Distribution::SinglePartition,
+        }]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
@@ -209,15 +213,25 @@ pub(super) fn output_schema() -> SchemaRef {
     ]))
 }
 
-/// Runs a plan that ends in [`LakeWriteExec`] and gives its rows as manifest entries, each with its column statistics.
+/// Runs a plan that ends in [`LakeWriteExec`] and gives its rows as manifest entries, each with its column statistics, in the
+/// order of their uris.
 pub(crate) async fn collect_files(
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
 ) -> Result<Vec<(FileEntry, String)>> {
-    let mut stream = plan.execute(0, context)?;
-    let mut files = Vec::new();
-    while let Some(batch) = stream.next().await {
-        let batch = batch?;
+    let streams = 0..plan.output_partitioning().partition_count();
+    let streams = streams.map(|stream| plan.execute(stream, Arc::clone(&context))).collect::<Result<Vec<_>>>()?;
+    let mut batches = stream::select_all(streams);
+    let (mut files, mut failed) = (Vec::new(), None);
+    while let Some(batch) = batches.next().await {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => {
+                // The other streams end soon, and by themselves: none leaves half an upload behind.
+                failed.get_or_insert(error);
+                continue;
+            }
+        };
         let text = |column: usize| batch.column(column).as_string::<i32>();
         let number = |column: usize| batch.column(column).as_primitive::<UInt64Type>();
         for row in 0..batch.num_rows() {
@@ -231,7 +245,8 @@ pub(crate) async fn collect_files(
             files.push((file, text(5).value(row).to_owned()));
         }
     }
-    Ok(files)
+    files.sort_unstable_by(|(one, _), (other, _)| one.uri.cmp(&other.uri));
+    failed.map_or(Ok(files), Err)
 }
 
 /// Our own error inside the engine's wrappings, or the engine's.
