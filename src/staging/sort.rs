@@ -5,8 +5,9 @@
 //! output    run 0: partition 1 | partition 2 | ...         then run 1: partition 1 | partition 2 | ...
 //! ```
 //!
-//! A run is collected ([`super::collect`]), ordered and given out in batches of one partition each. Two columns are added for
-//! the writer: the run's number, and the partition's rows in this run where they came in order (else 0).
+//! A run is collected ([`super::collect`]), ordered and given out in batches of one partition each: by two streams, each of
+//! which takes the next partition when it is done with one. Which of them has it does not matter to what is written. Two
+//! columns are added for the writer: the run's number, and the partition's rows in this run where they came in order (else 0).
 //! Nothing is spilled: a run goes straight into staging files, where it is durable, and the second step merges all runs of
 //! a partition anyway. Where runs end follows from the rows and `run_bytes` alone, so a retry makes the same runs.
 //!
@@ -160,8 +161,17 @@ const MAX_RUN_ROWS: usize = 1 << 31;
 #[derive(Debug)]
 struct Runs {
     next: Mutex<Sorter>,
-    /// Whether a stream has nobody left who listens: then the task has failed, and no more runs are collected.
+    /// Whether a stream has ended. Before the last row that means that the task has failed, and no more runs are collected.
     is_over: AtomicBool,
+}
+
+/// Ends the other streams with this one.
+struct Listener(Arc<Runs>);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A partition that one stream gives out.
@@ -198,17 +208,9 @@ impl Runs {
             // Before the next one is collected: there is memory for one.
             *run = None;
             sorter.reservation.resize(0);
-            match sorter.collect(&self.is_over).await {
-                Ok(Some(collected)) => {
-                    sorter.partitions = 0..collected.count();
-                    *run = Some(collected);
-                }
-                Ok(None) => return Ok(None),
-                Err(error) => {
-                    self.is_over.store(true, Ordering::Relaxed);
-                    return Err(error);
-                }
-            }
+            let Some(collected) = sorter.collect(&self.is_over).await? else { return Ok(None) };
+            sorter.partitions = 0..collected.count();
+            *run = Some(collected);
         }
         let partition = sorter.partitions.start;
         sorter.partitions.start += 1;
@@ -223,7 +225,8 @@ async fn give_out(
     compute: Time,
     output: Sender<Result<RecordBatch>>,
 ) -> Result<()> {
-    while let Some(Share { number, partition, run }) = runs.next().await? {
+    let runs = Listener(runs);
+    while let Some(Share { number, partition, run }) = runs.0.next().await? {
         // Never the case: what has partitions is there.
         let Some(run) = &*run else { continue };
         let partition = run.partition(partition);
@@ -240,7 +243,6 @@ async fn give_out(
             });
             // Nobody listens any more when the task was cancelled or the writer failed, which then says why.
             if output.send(batch).await.is_err() {
-                runs.is_over.store(true, Ordering::Relaxed);
                 return Ok(());
             }
         }
@@ -322,5 +324,109 @@ impl Sorter {
         self.number += 1;
         self.runs.add(1);
         run.finish().map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::time::Duration;
+
+    use datafusion::arrow::array::{AsArray, Int32Array};
+    use datafusion::arrow::compute::SortOptions;
+    use datafusion::arrow::datatypes::{Int32Type, UInt32Type};
+    use datafusion::error::DataFusionError;
+    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+    use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+    use futures::stream::{self, BoxStream};
+    use futures::{TryStreamExt, future};
+
+    use super::*;
+
+    type Rows = dyn Fn() -> BoxStream<'static, Result<RecordBatch>> + Send + Sync;
+
+    struct Source(SchemaRef, Box<Rows>);
+
+    impl fmt::Debug for Source {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "Source")
+        }
+    }
+
+    impl PartitionStream for Source {
+        fn schema(&self) -> &SchemaRef {
+            &self.0
+        }
+
+        fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+            Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.0), self.1()))
+        }
+    }
+
+    /// Ten rows: each of five partitions twice.
+    fn batch(first: i32) -> RecordBatch {
+        let partitions: Int32Array = (0..10).map(|row| row % 5).collect();
+        let keys: Int32Array = (0..10).map(|row| first - row).collect();
+        RecordBatch::try_from_iter([("p", Arc::new(partitions) as ArrayRef), ("k", Arc::new(keys))]).unwrap()
+    }
+
+    /// The streams of a plan whose runs are of three batches.
+    fn streams(
+        rows: impl Fn() -> BoxStream<'static, Result<RecordBatch>> + Send + Sync + 'static,
+    ) -> Vec<SendableRecordBatchStream> {
+        let schema = batch(0).schema();
+        let source = Arc::new(Source(Arc::clone(&schema), Box::new(rows)));
+        let input = StreamingTableExec::try_new(schema, vec![source], None, [], false, None).unwrap();
+        let order = RunOrder { partition: vec![0], keys: vec![(1, SortOptions::default())] };
+        let run_bytes = 3 * used_bytes(&batch(0)) as u64;
+        let sort = SortRunsExec::new(Arc::new(input), Arc::new(order), run_bytes, None);
+        (0..STREAMS).map(|stream| sort.execute(stream, Arc::default()).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn partition_of_a_run_comes_out_of_one_stream_in_order() {
+        let streams = streams(|| stream::iter((0..7).map(|number| Ok(batch(100 * number)))).boxed());
+        let given = future::try_join_all(streams.into_iter().map(TryStreamExt::try_collect::<Vec<_>>)).await.unwrap();
+        let mut keys: HashMap<(u32, i32), Vec<i32>> = HashMap::new();
+        for batches in given {
+            let mut of_stream: HashMap<(u32, i32), Vec<i32>> = HashMap::new();
+            for batch in batches {
+                let partition = batch.column(0).as_primitive::<Int32Type>();
+                assert!(partition.values().iter().all(|one| *one == partition.value(0)));
+                let run = batch.column(2).as_primitive::<UInt32Type>().value(0);
+                let keys = batch.column(1).as_primitive::<Int32Type>().values();
+                of_stream.entry((run, partition.value(0))).or_default().extend(keys);
+            }
+            for (key, found) in of_stream {
+                assert!(keys.insert(key, found).is_none(), "{key:?} in both streams");
+            }
+        }
+        let of_run = |run: u32, partition: i32| {
+            let batches = (3 * run..(3 * run + 3).min(7)).map(|number| i32::try_from(number).unwrap());
+            batches.flat_map(|number| [5, 0].map(|row| 100 * number - partition - row)).collect::<Vec<_>>()
+        };
+        assert_eq!(keys.len(), 3 * 5);
+        assert!(keys.iter().all(|(&(run, partition), keys)| *keys == of_run(run, partition)), "{keys:?}");
+    }
+
+    #[tokio::test]
+    async fn failed_input_is_told_by_one_stream_and_ends_the_other() {
+        let failure = || Err(DataFusionError::Execution("no more".to_owned()));
+        let streams = streams(move || stream::iter([Ok(batch(0)), failure(), Ok(batch(1))]).boxed());
+        let given = future::join_all(streams.into_iter().map(TryStreamExt::try_collect::<Vec<_>>)).await;
+        let told: Vec<String> = given.iter().filter_map(|rows| rows.as_ref().err().map(ToString::to_string)).collect();
+        assert_eq!(told, ["Execution error: no more"]);
+        assert!(given.iter().flatten().all(Vec::is_empty));
+    }
+
+    #[tokio::test]
+    async fn stream_that_nobody_listens_to_ends_the_other() {
+        let mut streams = streams(|| stream::repeat_with(|| Ok(batch(0))).boxed());
+        let mut other = streams.pop().unwrap();
+        let mut one = streams.pop().unwrap();
+        one.next().await.unwrap().unwrap();
+        drop(one);
+        let rest = async { while other.next().await.is_some() {} };
+        tokio::time::timeout(Duration::from_secs(60), rest).await.unwrap();
     }
 }

@@ -311,3 +311,25 @@ fn closed_pipe_is_neither_a_panic_nor_an_error() {
         .all(|outcome| outcome.code == 0 && !outcome.err.contains("panicked") && !outcome.err.contains("error"));
     assert!(quiet, "{outcomes:#?}");
 }
+
+#[test]
+#[cfg(unix)]
+fn allocator_keeps_freed_memory_for_ten_seconds_or_as_the_user_says() {
+    let purge_delay = |given: Option<&str>| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_snaplake"));
+        command.arg("--version").env("MIMALLOC_VERBOSE", "1").env_remove("MIMALLOC_PURGE_DELAY");
+        command.envs(given.map(|given| ("MIMALLOC_PURGE_DELAY", given)));
+        let output = command.output().unwrap();
+        assert!(String::from_utf8(output.stdout).unwrap().starts_with("snaplake "));
+        let talk = String::from_utf8(output.stderr).unwrap();
+        // The last start is the one that does the work.
+        talk.lines()
+            .filter_map(|line| line.strip_prefix("option 'purge_delay': "))
+            .next_back()
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(purge_delay(None), "10000");
+    assert_eq!(purge_delay(Some("7")), "7");
+}
