@@ -41,8 +41,8 @@
 //! snapshot              which files a snapshot table has, their one schema, how they are read
 //! group                 file groups of bounded size                                            (pure)
 //! staging               plan: the SELECT, checked, and its groups; run: one group becomes sorted staging files,
-//!                       cut into runs that fit in memory (sort), whose rows are brought together by partition (collect) and
-//!                       put in order (order, pure)
+//!                       cut into runs that fit in memory (runs), whose rows are brought together by partition (collect), put
+//!                       in order (order, pure) and given out by two streams (sort)
 //! compaction            plan: staging files of one partition (pure); run: their pages are copied (copy) into lake files where
 //!                       runs do not interleave, else they are merged (merge), in
 //!                       passes where memory is little

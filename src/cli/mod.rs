@@ -64,6 +64,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
         };
     let result = runtime.block_on(async {
+        // A reader that goes away is an error of its pipe, and not the end of the process, however that was started.
+        #[cfg(unix)]
+        let _pipe = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::pipe());
         tokio::select! {
             result = Box::pin(caught(commands::run(&cli.command, &report))) => result,
             signal = interrupted() => Err(Error::Interrupted { signal }),

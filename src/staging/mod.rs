@@ -5,4 +5,5 @@ pub mod groups;
 pub(crate) mod order;
 pub mod plan;
 pub mod run;
+mod runs;
 mod sort;

@@ -6,9 +6,9 @@
 //!     the SELECT     over the files of the group
 //! ```
 //!
-//! The writer has one file open. What a task writes is decided by its files and the committed plan alone, so a retry
-//! writes the same files. A task that fails commits
-//! nothing. When a value of one of several files cannot be cast, the SELECT is run once more file by file, to name it.
+//! Two streams write, each with one file open. What a task writes is decided by its files and the committed plan alone, so
+//! a retry writes the same files. A task that fails commits nothing. When a value of one of several files cannot be cast,
+//! the SELECT is run once more file by file, to name it.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -11,51 +11,42 @@
 //! Nothing is spilled: a run goes straight into staging files, where it is durable, and the second step merges all runs of
 //! a partition anyway. Where runs end follows from the rows and `run_bytes` alone, so a retry makes the same runs.
 //!
-//! Memory: one run, a quarter of it for order and the piece that is being ordered, and two batches on their way; and some 50 bytes
-//! per row of a partition that is sorted.
+//! Memory: one run, a quarter of it for order and the piece that is being ordered, and some batches of each stream on their way;
+//! and some 50 bytes per row of the partitions that are being sorted, one by each stream.
 
 use std::fmt;
-use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, Time};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, Time};
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PhysicalExpr,
     PlanProperties, ReplaceChildrenOptions,
 };
-use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
-use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
 
-use super::collect::{Batches, Collector, PIECES, Run};
+use super::collect::Batches;
 use super::order::RunOrder;
+use super::runs::{Runs, STREAMS, Shares};
 use crate::checksum::Checksum;
-use crate::session::BATCH_ROWS;
-use crate::write::used_bytes;
-
-/// Streams of a task. With two, the last task of all keeps two cores busy, and so does one whose next rows are waited for.
-const STREAMS: usize = 2;
 
 /// See the module's head.
 #[derive(Debug)]
 pub(crate) struct SortRunsExec {
-    input: Arc<dyn ExecutionPlan>,
-    order: Arc<RunOrder>,
-    run_bytes: u64,
-    checksum: Option<Arc<Checksum>>,
+    pub(super) input: Arc<dyn ExecutionPlan>,
+    pub(super) order: Arc<RunOrder>,
+    pub(super) run_bytes: u64,
+    pub(super) checksum: Option<Arc<Checksum>>,
+    pub(super) metrics: ExecutionPlanMetricsSet,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
-    metrics: ExecutionPlanMetricsSet,
     /// Of all its streams.
     runs: OnceLock<Arc<Runs>>,
 }
@@ -147,97 +138,26 @@ impl ExecutionPlan for SortRunsExec {
 
     fn execute(&self, stream: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let runs = Arc::clone(self.runs.get_or_init(|| Arc::new(Runs::new(self, &context))));
+        let shares = runs.stream(stream)?;
         let compute = MetricBuilder::new(&self.metrics).elapsed_compute(stream);
         let mut output = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), 2);
-        output.spawn(give_out(runs, Arc::clone(&self.schema), compute, output.tx()));
+        output.spawn(give_out(shares, Arc::clone(&self.schema), compute, output.tx()));
         Ok(output.build())
     }
 }
 
-/// A run ends with this many rows, and a batch, so that 32 bits number them.
-const MAX_RUN_ROWS: usize = 1 << 31;
-
-/// The runs of a task, one at a time, shared by its streams.
-#[derive(Debug)]
-struct Runs {
-    next: Mutex<Sorter>,
-    /// Whether a stream has ended. Before the last row that means that the task has failed, and no more runs are collected.
-    is_over: AtomicBool,
-}
-
-/// Ends the other streams with this one.
-struct Listener(Arc<Runs>);
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.0.is_over.store(true, Ordering::Relaxed);
-    }
-}
-
-/// A partition that one stream gives out.
-struct Share {
-    number: u32,
-    partition: usize,
-    run: OwnedRwLockReadGuard<Option<Run>>,
-}
-
-impl Runs {
-    fn new(node: &SortRunsExec, context: &Arc<TaskContext>) -> Self {
-        let sorter = Sorter {
-            order: Arc::clone(&node.order),
-            plan: Arc::clone(&node.input),
-            context: Arc::clone(context),
-            input: None,
-            run_bytes: usize::try_from(node.run_bytes).unwrap_or(usize::MAX),
-            checksum: node.checksum.clone(),
-            run: Arc::default(),
-            partitions: 0..0,
-            number: 0,
-            reservation: MemoryConsumer::new("SortRuns").register(context.memory_pool()),
-            runs: MetricBuilder::new(&node.metrics).counter("runs", 0),
-            compute: MetricBuilder::new(&node.metrics).elapsed_compute(0),
-        };
-        Self { next: Mutex::new(sorter), is_over: AtomicBool::new(false) }
-    }
-
-    /// The next partition; the first of a run when all rows of the one before are on their way.
-    async fn next(&self) -> Result<Option<Share>> {
-        let mut sorter = self.next.lock().await;
-        while sorter.partitions.is_empty() {
-            let mut run = Arc::clone(&sorter.run).write_owned().await;
-            // Before the next one is collected: there is memory for one.
-            *run = None;
-            sorter.reservation.resize(0);
-            let Some(collected) = sorter.collect(&self.is_over).await? else { return Ok(None) };
-            sorter.partitions = 0..collected.count();
-            *run = Some(collected);
-        }
-        let partition = sorter.partitions.start;
-        sorter.partitions.start += 1;
-        Ok(Some(Share { number: sorter.number - 1, partition, run: Arc::clone(&sorter.run).read_owned().await }))
-    }
-}
-
 /// Gives out one partition after the other, with the columns for the writer.
-async fn give_out(
-    runs: Arc<Runs>,
-    schema: SchemaRef,
-    compute: Time,
-    output: Sender<Result<RecordBatch>>,
-) -> Result<()> {
-    let runs = Listener(runs);
-    while let Some(Share { number, partition, run }) = runs.0.next().await? {
-        // Never the case: what has partitions is there.
-        let Some(run) = &*run else { continue };
-        let partition = run.partition(partition);
+async fn give_out(shares: Shares, schema: SchemaRef, compute: Time, output: Sender<Result<RecordBatch>>) -> Result<()> {
+    while let Some(share) = shares.next().await? {
+        let partition = share.partition()?;
         // A run has fewer than 2^32 rows.
         let in_order = if partition.came_in_order { u32::try_from(partition.rows).unwrap_or(u32::MAX) } else { 0 };
         let timer = compute.timer();
         let mut batches = partition.batches()?;
         drop(timer);
-        while let Some(batch) = next(&mut batches, &compute) {
+        while let Some(batch) = next_batch(&mut batches, &compute) {
             let batch = batch.and_then(|batch| {
-                let columns = [number, in_order].map(|n| UInt32Array::from_value(n, batch.num_rows()));
+                let columns = [share.number, in_order].map(|n| UInt32Array::from_value(n, batch.num_rows()));
                 let columns = batch.columns().iter().cloned().chain(columns.map(|column| Arc::new(column) as ArrayRef));
                 Ok(RecordBatch::try_new(Arc::clone(&schema), columns.collect())?)
             });
@@ -250,81 +170,9 @@ async fn give_out(
     Ok(())
 }
 
-fn next(batches: &mut Batches<'_>, compute: &Time) -> Option<Result<RecordBatch>> {
+fn next_batch(batches: &mut Batches<'_>, compute: &Time) -> Option<Result<RecordBatch>> {
     let _timer = compute.timer();
     batches.next()
-}
-
-struct Sorter {
-    order: Arc<RunOrder>,
-    plan: Arc<dyn ExecutionPlan>,
-    context: Arc<TaskContext>,
-    /// Rows of `plan`, once they are asked for.
-    input: Option<SendableRecordBatchStream>,
-    run_bytes: usize,
-    checksum: Option<Arc<Checksum>>,
-    /// The run that is being given out.
-    run: Arc<RwLock<Option<Run>>>,
-    /// Its partitions that no stream has taken yet.
-    partitions: Range<usize>,
-    /// Runs so far.
-    number: u32,
-    reservation: MemoryReservation,
-    runs: Count,
-    compute: Time,
-}
-
-impl fmt::Debug for Sorter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sorter(run {} {:?})", self.number, self.partitions)
-    }
-}
-
-impl Sorter {
-    /// The next run; `None` when there are no more rows, or the task is over.
-    async fn collect(&mut self, is_over: &AtomicBool) -> Result<Option<Run>> {
-        let mut run: Option<Collector> = None;
-        // What the run's rows need, strings counted by their length, and how many they are.
-        let (mut run_bytes, mut run_rows) = (0, 0);
-        while run_bytes < self.run_bytes && run_rows < MAX_RUN_ROWS {
-            if is_over.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-            let input = match &mut self.input {
-                Some(input) => input,
-                None => self.input.insert(self.plan.execute(0, Arc::clone(&self.context))?),
-            };
-            let Some(batch) = input.next().await else { break };
-            let batch = batch?;
-            if batch.num_rows() == 0 {
-                continue;
-            }
-            let _timer = self.compute.timer();
-            if let Some(checksum) = &self.checksum {
-                checksum.add(&batch)?;
-            }
-            let bytes = used_bytes(&batch);
-            run_bytes += bytes;
-            run_rows += batch.num_rows();
-            let run = match &mut run {
-                Some(run) => run,
-                None => {
-                    let row_bytes = (bytes / batch.num_rows()).max(1);
-                    let piece_bytes = self.run_bytes / PIECES;
-                    let piece_rows = (piece_bytes / row_bytes).max(BATCH_ROWS);
-                    // Rows can become much longer than the first ones were.
-                    run.insert(Collector::new(&self.order, &self.plan.schema(), piece_rows, 2 * piece_bytes)?)
-                }
-            };
-            run.push(batch, bytes)?;
-            self.reservation.resize(run.bytes() + run.bytes() / 4);
-        }
-        let Some(run) = run else { return Ok(None) };
-        let _timer = self.compute.timer();
-        self.number += 1;
-        self.runs.add(1);
-        run.finish().map(Some)
-    }
 }
 
 #[cfg(test)]
@@ -339,9 +187,10 @@ mod tests {
     use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
     use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
     use futures::stream::{self, BoxStream};
-    use futures::{TryStreamExt, future};
+    use futures::{StreamExt, TryStreamExt, future};
 
     use super::*;
+    use crate::write::used_bytes;
 
     type Rows = dyn Fn() -> BoxStream<'static, Result<RecordBatch>> + Send + Sync;
 
@@ -422,11 +271,24 @@ mod tests {
     #[tokio::test]
     async fn stream_that_nobody_listens_to_ends_the_other() {
         let mut streams = streams(|| stream::repeat_with(|| Ok(batch(0))).boxed());
-        let mut other = streams.pop().unwrap();
+        let other = streams.pop().unwrap();
         let mut one = streams.pop().unwrap();
         one.next().await.unwrap().unwrap();
         drop(one);
-        let rest = async { while other.next().await.is_some() {} };
-        tokio::time::timeout(Duration::from_secs(60), rest).await.unwrap();
+        let rest = tokio::time::timeout(Duration::from_secs(60), other.count()).await.unwrap();
+        // What was on its way: of the endless rest, not even the partitions of this run.
+        assert!(rest <= 3, "{rest}");
+    }
+
+    #[tokio::test]
+    async fn stream_is_given_out_once() {
+        let schema = batch(0).schema();
+        let source = Arc::new(Source(Arc::clone(&schema), Box::new(|| stream::empty().boxed())));
+        let input = StreamingTableExec::try_new(schema, vec![source], None, [], false, None).unwrap();
+        let order = Arc::new(RunOrder { partition: vec![0], keys: Vec::new() });
+        let sort = SortRunsExec::new(Arc::new(input), order, 1, None);
+        assert!(sort.execute(0, Arc::default()).is_ok());
+        assert!(sort.execute(0, Arc::default()).is_err());
+        assert!(sort.execute(STREAMS, Arc::default()).is_err());
     }
 }

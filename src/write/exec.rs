@@ -189,7 +189,10 @@ impl ExecutionPlan for LakeWriteExec {
     }
 
     fn execute(&self, stream: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        // On a task of its own: the last stage task of all sorts and encodes on two threads.
+        if stream > 0 && matches!(self.spec.numbering, Numbering::Rolling(_)) {
+            return Err(DataFusionError::Internal("two streams would number their files alike".to_owned()));
+        }
+        // On a task of its own: what makes the rows and what encodes them are two threads.
         let input = spawn_buffered(self.input.execute(stream, context)?, 1);
         let mut output = RecordBatchReceiverStream::builder(output_schema(), 2);
         let columns = Columns::of(&input.schema(), &self.spec)?;
@@ -227,7 +230,8 @@ pub(crate) async fn collect_files(
         let batch = match batch {
             Ok(batch) => batch,
             Err(error) => {
-                // The other streams end soon, and by themselves: none leaves half an upload behind.
+                // The others end soon, and by themselves: none leaves half an upload behind. Which one is told, when several
+                // fail, is chance.
                 failed.get_or_insert(error);
                 continue;
             }
