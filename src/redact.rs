@@ -97,7 +97,7 @@ impl Redactor {
         for (pattern, replace) in [
             (&URL, redact_url as fn(&Captures<'_>) -> String),
             (&NAMED, masked),
-            (&QUERY, masked),
+            (&QUERY, |found: &Captures<'_>| format!("{}{MASK}", &found[1])),
             (&FOUND, masked),
             (&HEADER, masked),
         ] {
@@ -115,9 +115,10 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a valid pattern")
 }
 
-/// The name as it was, then a literal that says nothing.
+/// The name as it was, then a literal that says nothing, in its own quotes: others could go together with what follows.
 fn masked(found: &Captures<'_>) -> String {
-    format!("{}'{MASK}'", &found[1])
+    let quote = if found[0][found[1].len()..].starts_with('"') { '"' } else { '\'' };
+    format!("{}{quote}{MASK}{quote}", &found[1])
 }
 
 /// Whether a variable of this name holds a secret; one that ends in `_FILE` holds a path.
@@ -171,7 +172,8 @@ mod tests {
             ("https://token@host/x", "https://***@host/x"),
             ("s3://AKIA:ab/cd+ef@bucket/x,", "s3://***@bucket/x,"),
             ("s3://AKIA:ab/cd+ef", "s3://***"),
-            ("'minio:9000?secret=ab&x=1'", "'minio:9000?secret='***'&x=1'"),
+            ("'minio:9000?secret=ab&x=1'", "'minio:9000?secret=***&x=1'"),
+            ("?secret=http://'", "?secret=***'"),
             ("s3://b/x?X-Amz-Signature=ab&y=1 is gone", "s3://b/x?*** is gone"),
             ("abfss://container:pass@account.dfs.core.windows.net/x", "abfss://***@account.dfs.core.windows.net/x"),
         ] {
@@ -201,6 +203,7 @@ mod tests {
             ("SET aws.secret_access_key 'a'", "SET aws.secret_access_key '***'"),
             ("OPTIONS ('aws.secret_access_key', 'a')", "OPTIONS ('aws.secret_access_key', '***')"),
             ("secret = lower('a')", "secret = lower('***')"),
+            (r#"secret="a"'b"#, r#"secret="***"'b"#),
             ("proxy-authorization: Basic bWU6 bWU6\nhost: h", "proxy-authorization: '***'\nhost: h"),
             ("SET aws.session_token = 'a", "SET aws.session_token = '***'"),
             ("Expected: ;, found: 'wJalrXUtnFEMI/K7MDENG' at Line: 1", "Expected: ;, found: '***' at Line: 1"),
