@@ -20,7 +20,7 @@ from pathlib import Path
 import attr
 import openlineage.client.generated as generated
 from openlineage.client.generated.base import InputDataset, Job, OutputDataset, Run, RunEvent
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from common import Report
 
@@ -51,7 +51,8 @@ class Screen:
     def open_tables(self) -> None:
         self.page.evaluate("for (const table of document.querySelectorAll('details.table')) table.open = true")
         # Charts are drawn when their boxes get a width.
-        self.page.wait_for_function("[...document.querySelectorAll('.chart')].every((box) => box.querySelector('svg'))")
+        # A function that is waited for would be evaluated by the page, which forbids that.
+        expect(self.page.locator(".chart:not(:has(svg))")).to_have_count(0, timeout=30_000)
 
     def problems(self) -> list[str]:
         """What is wrong whatever the data."""
