@@ -24,8 +24,8 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
-use crate::compaction::plan::{PartitionDetails, PartitionGroup};
-use crate::compaction::run::file_stem;
+use crate::compaction::plan::PartitionDetails;
+use crate::compaction::run::file_stems;
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
 use crate::lake::HiveLake;
@@ -139,11 +139,9 @@ impl Listed {
         let first = ledger.head::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
         let groups: BTreeSet<usize> = first.map_or_else(BTreeSet::new, |(_, first)| (1..=first.groups).collect());
         let mut plans = ledger.read_all::<PartitionDetails>(Step::PartitionFileGroups, groups.iter().copied());
-        while let Some((number, manifest)) = plans.try_next().await? {
+        while let Some((_, manifest)) = plans.try_next().await? {
             let Some(manifest) = manifest else { continue };
-            let PartitionDetails { partition, first_row, .. } = manifest.details;
-            let group = PartitionGroup { partition, first_row, files: manifest.files };
-            listed.stems.insert(file_stem(&plan.result, number, &group));
+            listed.stems.extend(file_stems(&plan.result, &manifest.details.into_group(manifest.files)));
         }
         drop(plans);
         listed.live.push((Step::PartitionFileGroups, groups));

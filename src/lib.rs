@@ -42,7 +42,7 @@
 //! group                 file groups of bounded size                                            (pure)
 //! staging               plan: the SELECT, checked, and its groups; run: one group becomes sorted staging files,
 //!                       cut into runs that fit in memory (runs), whose rows are brought together by partition (collect), put
-//!                       in order (order, pure) and given out by two streams (sort)
+//!                       in order (order, pure) and given out file by file (units, pure) by two streams (sort)
 //! compaction            plan: staging files of one partition (pure); run: their pages are copied (copy) into lake files where
 //!                       runs do not interleave, else they are merged (merge), in
 //!                       passes where memory is little
@@ -53,6 +53,7 @@
 //! config                SQL text to a checked project; every user error is born here, with its position
 //! manifest              the ledger: what is done is what manifests are committed
 //! layout, partition     all storage paths; Hive partition values
+//! bundle                which small partitions share staging files, and what manifests say of these         (pure)
 //! checksum              sums over the values of columns, in any order                           (pure)
 //! thrift                which Parquet footers are refused before they are read                    (pure)
 //! advice                what to do about a limit of the machine                               (pure)
@@ -74,6 +75,7 @@ mod audit;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
+mod bundle;
 mod causes;
 pub mod checksum;
 pub mod clean;

@@ -10,12 +10,15 @@
 //! before a second pass is: that costs less than writing rows once more. What it does not do: keep the temporary files for
 //! a retry, which makes them anew. They are removed with the [`Merged`] that names them.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionContext;
 use tempfile::TempDir;
 
 use super::merge::MergeRunsExec;
@@ -23,9 +26,10 @@ use crate::error::{Error, Result};
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::session::{BATCH_ROWS, Engine};
-use crate::snapshot::parquet_scan;
+use crate::snapshot::{parquet_scan, staged_scan};
 use crate::write::{
-    FileEncoding, LakeWriteExec, Numbering, RollRule, STAGING_ROW_GROUP_BYTES, WriteSpec, collect_files, unwrap_engine,
+    FileEncoding, LakeColumns, LakeWriteExec, Numbering, RollRule, STAGING_ROW_GROUP_BYTES, WriteSpec, collect_files,
+    unwrap_engine,
 };
 
 /// Smaller batches cost more than a pass.
@@ -112,12 +116,35 @@ impl Merged {
     }
 }
 
-/// The sorted runs of one partition.
+/// How the rows of runs are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RunRows<'a> {
+    pub(super) columns: &'a LakeColumns,
+    /// Whether the partition columns are wanted, after the others: the runs are of several partitions.
+    pub(super) with_partition: bool,
+}
+
+impl RunRows<'_> {
+    fn schema(&self) -> SchemaRef {
+        if self.with_partition { self.columns.bundled() } else { Arc::clone(&self.columns.file) }
+    }
+
+    /// The rows of each run as a partition of their own.
+    pub(super) fn scan(&self, session: &SessionContext, runs: &[FileEntry]) -> Result<Arc<dyn ExecutionPlan>> {
+        if self.with_partition {
+            return staged_scan(session, &self.columns.file, &self.columns.partition, runs).map_err(unwrap_engine);
+        }
+        let runs: Vec<Vec<FileEntry>> = runs.iter().map(|file| vec![file.clone()]).collect();
+        parquet_scan(session, &self.columns.file, &runs).map_err(unwrap_engine)
+    }
+}
+
+/// The sorted runs of one partition, or of several.
 pub(super) struct Passes<'a> {
     pub(super) engine: &'a Engine,
     /// Lake table, for errors.
     pub(super) table: &'a str,
-    pub(super) schema: &'a SchemaRef,
+    pub(super) rows: RunRows<'a>,
     /// Columns that the runs are sorted by.
     pub(super) keys: &'a [(usize, SortOptions)],
 }
@@ -131,7 +158,7 @@ impl Passes<'_> {
         let budget = self.engine.merge_bytes();
         let mut merged = Merged::all(runs);
         loop {
-            let memory = RunMemory::of(&merged.files, self.schema);
+            let memory = RunMemory::of(&merged.files, &self.rows.schema());
             let width = memory.width(budget);
             if merged.files.len() <= width {
                 merged.batch_rows = memory.batch_rows(merged.files.len(), budget);
@@ -152,8 +179,8 @@ impl Passes<'_> {
     /// Some runs, merged into one file.
     async fn pass(&self, runs: &[FileEntry], batch_rows: usize, folder: &Path, number: usize) -> Result<FileEntry> {
         let session = self.engine.merge_session(runs, batch_rows).await?;
-        let groups: Vec<Vec<FileEntry>> = runs.iter().map(|file| vec![file.clone()]).collect();
-        let scan = parquet_scan(&session, self.schema, &groups).map_err(unwrap_engine)?;
+        let scan = self.rows.scan(&session, runs)?;
+        let schema = self.rows.schema();
         let folder = Location::parse("runs/", folder)?;
         let spec = WriteSpec {
             table: self.table.to_owned(),
@@ -162,9 +189,11 @@ impl Passes<'_> {
             file_stem: format!("{number:06}"),
             partition_columns: Vec::new(),
             fixed_partition: String::new(),
-            file_schema: Arc::clone(self.schema),
-            encoding: FileEncoding::merged(self.schema)
+            planned: HashMap::new(),
+            bundled: None,
+            encoding: FileEncoding::merged(&schema)
                 .map_err(|source| Error::Parquet { uri: format!("schema of lake.{}", self.table), source })?,
+            file_schema: schema,
             numbering: Numbering::Rolling(RollRule { target_bytes: u64::MAX, min_bytes: 0, max_bytes: u64::MAX }),
             total_rows: None,
             is_published: false,
@@ -175,8 +204,8 @@ impl Passes<'_> {
         let merge = Arc::new(MergeRunsExec::new(scan, self.keys.to_vec()));
         let plan = Arc::new(LakeWriteExec::new(merge, Arc::new(spec)));
         let mut files = collect_files(plan, session.task_ctx()).await.map_err(unwrap_engine)?;
-        // One file without end, written even when it is empty.
-        Ok(files.swap_remove(0).0)
+        // One file without end, written even when it is empty. No path says anything of its rows.
+        Ok(FileEntry { partition: None, ..files.swap_remove(0).0 })
     }
 }
 

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! With an order asked for, all files of a partition are one group: a single merge gives files that do not overlap.
-//! Without one, a large partition is cut into groups of even size, so that several tasks share it. A table without rows
+//! Without one, a large partition is cut into groups of even size, so that several tasks share it. Partitions that share staging
+//! files ([`crate::bundle`]) are one group, with the files that some of them have to themselves. A table without rows
 //! has one group without files: the first manifest is the commit of the plan and must exist.
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bundle::{bundle_of, is_bundle, label, members};
 use crate::manifest::FileEntry;
 
 /// Staging bytes per group, in target file sizes, when no order is asked for. Plain LZ4 is about 1.4 times the final size.
@@ -29,51 +31,133 @@ pub struct PartitionDetails {
     pub group: usize,
     /// Number of groups of the table. Group 1 is written last: where it exists, all others do.
     pub groups: usize,
-    /// Hive path of the partition.
+    /// Hive path of the partition; of several, words that name them.
     pub partition: String,
     /// Rows of the partition that earlier groups have.
     pub first_row: u64,
+    /// As [`PartitionGroup::number`]; absent where it is that of the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lake_number: Option<usize>,
+    /// As [`PartitionGroup::bundled`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundled: Vec<BundledPartition>,
     /// Id of the plan that it belongs to.
     pub plan: String,
     /// File sizes and compression that the lake files are written with.
     pub properties: String,
 }
 
-/// Files of one partition that one task merges.
+impl PartitionDetails {
+    /// The group that has these files.
+    #[must_use]
+    pub fn into_group(self, files: Vec<FileEntry>) -> PartitionGroup {
+        let number = self.lake_number.unwrap_or(self.group);
+        PartitionGroup { partition: self.partition, first_row: self.first_row, number, bundled: self.bundled, files }
+    }
+}
+
+/// Files of one partition, or of several small ones, that one task merges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionGroup {
-    /// Hive path.
+    /// Hive path; of several partitions, words that name them.
     pub partition: String,
     /// Rows of the partition that earlier groups have.
     pub first_row: u64,
-    /// Staging files, sorted by uri and thereby by the stage task that wrote them.
+    /// Number in the names of lake files: counts the parts of partitions, in the order of these. That of the group, unless
+    /// partitions share staging files, which memory decides, and no name does.
+    pub number: usize,
+    /// The partitions, if they share staging files.
+    pub bundled: Vec<BundledPartition>,
+    /// Staging files, sorted by uri and thereby, in one partition, by the stage task that wrote them.
     pub files: Vec<FileEntry>,
+}
+
+/// One of the partitions that are published together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundledPartition {
+    /// Hive path.
+    pub partition: String,
+    /// As [`PartitionGroup::number`].
+    pub number: usize,
+    /// All of its rows.
+    pub rows: u64,
+}
+
+/// Where the rows of a partition are.
+enum Place {
+    /// In files of its own.
+    Files(Vec<FileEntry>),
+    /// So many of them in the files of its bundle, and in files of its own that are merged with these.
+    Bundle(u64),
 }
 
 /// The groups in order: group `n` is at `n - 1`.
 #[must_use]
 pub fn group(files: impl IntoIterator<Item = FileEntry>, is_sorted: bool, target_bytes: u64) -> Vec<PartitionGroup> {
-    let mut partitions: BTreeMap<Arc<str>, Vec<FileEntry>> = BTreeMap::new();
-    for file in files {
-        partitions.entry(file.partition.clone().unwrap_or_default()).or_default().push(file);
+    let mut partitions: BTreeMap<Arc<str>, Place> = BTreeMap::new();
+    let mut bundles: BTreeMap<u32, PartitionGroup> = BTreeMap::new();
+    let (shared, alone): (Vec<FileEntry>, Vec<FileEntry>) =
+        files.into_iter().partition(|file| file.partition.as_deref().is_some_and(is_bundle));
+    for file in shared {
+        let text = file.partition.clone().unwrap_or_default();
+        for (path, in_file) in members(&text) {
+            let place = partitions.entry(path.into()).or_insert(Place::Bundle(0));
+            if let Place::Bundle(rows) = place {
+                *rows += in_file.unwrap_or(0);
+            }
+        }
+        let bundle = members(&text).next().map_or(0, |(path, _)| bundle_of(path));
+        bundles.entry(bundle).or_insert_with(PartitionGroup::without_files).files.push(file);
+    }
+    for file in alone {
+        let path = file.partition.clone().unwrap_or_default();
+        match partitions.entry(Arc::clone(&path)).or_insert(Place::Files(Vec::new())) {
+            Place::Files(files) => files.push(file),
+            Place::Bundle(rows) => {
+                *rows += file.n_record.unwrap_or(0);
+                bundles.entry(bundle_of(&path)).or_insert_with(PartitionGroup::without_files).files.push(file);
+            }
+        }
     }
     let limit = target_bytes.saturating_mul(TARGETS_PER_GROUP).max(1);
-    let mut groups = Vec::new();
-    for (partition, mut files) in partitions {
+    let (mut groups, mut number) = (Vec::new(), 0);
+    for (partition, place) in partitions {
+        let mut files = match place {
+            Place::Files(files) => files,
+            Place::Bundle(rows) => {
+                number += 1;
+                let bundled = BundledPartition { partition: partition.to_string(), number, rows };
+                bundles.entry(bundle_of(&partition)).and_modify(|group| group.bundled.push(bundled));
+                continue;
+            }
+        };
         files.sort_unstable_by(|a, b| a.uri.cmp(&b.uri));
         let bytes: u64 = files.iter().map(|file| file.size).sum();
         let parts = if is_sorted { 1 } else { bytes.div_ceil(limit).max(1) };
         let mut first_row = 0;
         for files in cut(files, bytes, parts) {
+            number += 1;
             let rows: u64 = files.iter().filter_map(|file| file.n_record).sum();
-            groups.push(PartitionGroup { partition: partition.to_string(), first_row, files });
+            let partition = partition.to_string();
+            groups.push(PartitionGroup { partition, first_row, number, bundled: Vec::new(), files });
             first_row += rows;
         }
     }
+    groups.extend(bundles.into_values().map(|mut group| {
+        group.files.sort_unstable_by(|a, b| a.uri.cmp(&b.uri));
+        group.partition = label(group.bundled.iter().map(|of| of.partition.as_str()));
+        group
+    }));
     if groups.is_empty() {
-        groups.push(PartitionGroup { partition: String::new(), first_row: 0, files: Vec::new() });
+        groups.push(PartitionGroup { number: 1, ..PartitionGroup::without_files() });
     }
     groups
+}
+
+impl PartitionGroup {
+    fn without_files() -> Self {
+        Self { partition: String::new(), first_row: 0, number: 0, bundled: Vec::new(), files: Vec::new() }
+    }
 }
 
 /// Cuts a list into at most `parts` runs of about equal bytes, keeping its order.
@@ -98,6 +182,8 @@ fn cut(files: Vec<FileEntry>, bytes: u64, parts: u64) -> Vec<Vec<FileEntry>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -117,7 +203,7 @@ mod tests {
 
     #[test]
     fn table_without_rows_has_one_group_without_files() {
-        assert_eq!(group([], true, 1), [PartitionGroup { partition: String::new(), first_row: 0, files: Vec::new() }]);
+        assert_eq!(group([], true, 1), [PartitionGroup { number: 1, ..PartitionGroup::without_files() }]);
     }
 
     #[test]
@@ -127,7 +213,77 @@ mod tests {
         assert_eq!(sizes, [8, 8, 8, 8, 8]);
     }
 
+    /// Staging files of tasks that each have rows of some partitions: one file for each, or one per bundle where the task shares.
+    fn files_of(tasks: &[(bool, BTreeMap<usize, u64>)], may_share: bool) -> Vec<FileEntry> {
+        let mut files = Vec::new();
+        for (task, (shares, partitions)) in tasks.iter().enumerate() {
+            let mut bundles: BTreeMap<u32, Vec<(String, u64)>> = BTreeMap::new();
+            for (&partition, &rows) in partitions {
+                let path = format!("p={partition}");
+                if *shares && may_share {
+                    bundles.entry(bundle_of(&path)).or_default().push((path, rows));
+                } else {
+                    files.push(FileEntry { n_record: Some(rows), ..file(&path, task, rows) });
+                }
+            }
+            for (bundle, of) in bundles {
+                let rows = of.iter().map(|(_, rows)| rows).sum();
+                let text = crate::bundle::text(of.iter().map(|(path, rows)| (path.as_str(), *rows)));
+                let uri = format!("s3://b/{}/{task:06}.parquet", crate::bundle::folder(bundle));
+                let entry = file(&text, task, rows);
+                files.push(FileEntry { uri: uri.into(), n_record: Some(rows), ..entry });
+            }
+        }
+        files
+    }
+
+    /// Partition, number in names and rows of all that is published.
+    fn published(groups: &[PartitionGroup]) -> Vec<(String, usize, u64)> {
+        let mut all: Vec<_> = groups
+            .iter()
+            .flat_map(|group| match &group.bundled[..] {
+                [] => {
+                    let rows = group.files.iter().filter_map(|file| file.n_record).sum();
+                    vec![(group.partition.clone(), group.number, rows)]
+                }
+                of => of.iter().map(|of| (of.partition.clone(), of.number, of.rows)).collect(),
+            })
+            .collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn partition_in_a_bundle_brings_the_files_that_it_has_to_itself() {
+        let shared = [(true, BTreeMap::from([(1, 5), (2, 6), (3, 7)])), (false, BTreeMap::from([(2, 8), (9, 1)]))];
+        let groups = group(files_of(&shared, true), true, 1);
+        let bundles: BTreeSet<u32> = ["p=1", "p=2", "p=3"].into_iter().map(bundle_of).collect();
+        assert_eq!(groups.len(), 1 + bundles.len());
+        assert_eq!((groups[0].partition.as_str(), groups[0].number), ("p=9", 4));
+        let with_two = groups.iter().find(|group| group.bundled.iter().any(|of| of.partition == "p=2")).unwrap();
+        assert_eq!(with_two.files.len(), 2);
+        assert_eq!(published(&groups), published(&group(files_of(&shared, false), true, 1)));
+    }
+
     proptest! {
+        /// Whichever tasks share files, every file is in one group, every partition is published once with all of its rows,
+        /// and under the names that it would have if none did.
+        #[test]
+        fn names_and_rows_do_not_depend_on_who_shares_files(
+            tasks in prop::collection::vec((any::<bool>(), prop::collection::btree_map(0usize..600, 1u64..9, 0..40)), 0..6),
+        ) {
+            let files = files_of(&tasks, true);
+            let groups = group(files.clone(), true, 1);
+            if !files.is_empty() {
+                prop_assert_eq!(published(&groups), published(&group(files_of(&tasks, false), true, 1)));
+            }
+            let mut seen: Vec<_> = groups.into_iter().flat_map(|group| group.files).map(|file| file.uri).collect();
+            let mut all: Vec<_> = files.into_iter().map(|file| file.uri).collect();
+            seen.sort();
+            all.sort();
+            prop_assert_eq!(seen, all);
+        }
+
         /// Every file is in exactly one group, groups hold one partition each, and the order of the input does not matter.
         #[test]
         fn files_are_conserved_and_order_does_not_matter(

@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{PartitionDetails, PartitionGroup, group};
-use super::run::{file_stem, properties_text};
+use super::run::{file_stems, properties_text};
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
 use crate::lake::HiveLake;
@@ -94,7 +94,7 @@ pub(crate) async fn prepare(
         }
     };
     if is_new || only.is_none() {
-        let stems = groups.iter().map(|(number, group)| file_stem(staged.result, *number, group)).collect();
+        let stems = groups.iter().flat_map(|(_, group)| file_stems(staged.result, group)).collect();
         HiveLake::open(stores, ledger.layout()).await?.check_foreign(&lake.name, &stems).await?;
     }
     if is_new {
@@ -140,8 +140,7 @@ async fn read_groups(ledger: &Ledger, numbers: &[usize]) -> Result<Vec<(usize, P
             uri: ledger.layout().manifest(Step::PartitionFileGroups, number).summary.to_string(),
             reason: "it is missing although the first group's exists".to_owned(),
         })?;
-        let PartitionDetails { partition, first_row, .. } = manifest.details;
-        groups.push((number, PartitionGroup { partition, first_row, files: manifest.files }));
+        groups.push((number, manifest.details.into_group(manifest.files)));
     }
     Ok(groups)
 }
@@ -155,6 +154,8 @@ async fn commit(ledger: &Ledger, lake: &LakeTable, plan: &str, groups: &[(usize,
             groups: groups.len(),
             partition: group.partition.clone(),
             first_row: group.first_row,
+            lake_number: (group.number != number).then_some(group.number),
+            bundled: group.bundled.clone(),
             plan: plan.to_owned(),
             properties: properties.clone(),
         };

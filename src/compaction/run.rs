@@ -8,8 +8,10 @@
 //! ```
 //!
 //! The merge streams: memory is some batches per run and one open row group. Nothing is sorted again; a partition of more
-//! runs than the memory holds batches of is merged in [`passes`](super::passes).
+//! runs than the memory holds batches of is merged in [`passes`](super::passes). Partitions that share staging files are merged
+//! together, by partition first, and cut apart by the writer.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,8 +24,9 @@ use serde::{Deserialize, Serialize};
 
 use super::copy;
 use super::merge::MergeRunsExec;
-use super::passes::{Merged, Passes};
+use super::passes::{Merged, Passes, RunRows};
 use super::plan::PartitionGroup;
+use crate::bundle;
 use crate::checksum::ColumnSums;
 use crate::config::{LakeTable, Verify};
 use crate::error::{Error, Result, caught, within};
@@ -33,8 +36,9 @@ use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
 use crate::snapshot::parquet_scan;
 use crate::write::{
-    Assembler, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, RollRule, WriteSpec,
-    collect_files, copied_properties, operators, published_properties, sort_keys, staging_encoding, unwrap_engine,
+    Assembler, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, PlannedPartition, RollRule,
+    WriteSpec, collect_files, copied_properties, operators, published_properties, sort_keys, staging_encoding,
+    unwrap_engine,
 };
 
 /// What a data lake file group's manifest says besides its files.
@@ -44,7 +48,7 @@ pub struct CompactDetails {
     pub table: String,
     /// Number of the partition file group.
     pub group: usize,
-    /// Hive path of the partition.
+    /// Hive path of the partition; of several, words that name them.
     pub partition: String,
     /// Id of the plan that it belongs to.
     pub plan: String,
@@ -134,6 +138,9 @@ impl CompactTask<'_> {
 
     /// Copies the pages of runs that do not interleave; `None` if the runs must be merged.
     async fn copied(&self, on_rows: &OnRows) -> Result<Option<Written>> {
+        if !self.group.bundled.is_empty() {
+            return Ok(None);
+        }
         let keys = self.merge_keys()?;
         let key = keys
             .first()
@@ -176,13 +183,17 @@ impl CompactTask<'_> {
     async fn spec(&self, on_rows: OnRows) -> Result<WriteSpec> {
         let schema = &self.columns.file;
         let folder = self.ledger.layout().lake().clone();
+        // They are in the rows of a bundle only.
+        let partition_columns = self.columns.partition.iter().filter(|_| !self.group.bundled.is_empty());
         Ok(WriteSpec {
             table: self.lake.name.clone(),
             store: self.engine.stores().open(&folder).await?,
             folder,
-            file_stem: file_stem(self.result, self.number, self.group),
-            partition_columns: Vec::new(),
+            file_stem: file_stem(self.result, self.group),
+            partition_columns: partition_columns.map(|field| field.name().clone()).collect(),
             fixed_partition: self.group.partition.clone(),
+            planned: planned(self.result, self.group),
+            bundled: None,
             file_schema: Arc::clone(schema),
             encoding: FileEncoding::lake(schema, published_properties(self.lake, schema)?)
                 .map_err(|source| Error::Parquet { uri: format!("schema of lake.{}", self.lake.name), source })?,
@@ -205,8 +216,15 @@ impl CompactTask<'_> {
         if keys.is_empty() {
             return Ok(Merged::all(&self.group.files));
         }
-        let passes = Passes { engine: self.engine, table: &self.lake.name, schema: &self.columns.file, keys };
-        passes.merge(&self.group.files).await
+        // Those of a bundle lie in several folders; equal keys keep the order of the stage tasks, which is that of the names.
+        let mut files = self.group.files.clone();
+        files.sort_by(|a, b| file_name(a).cmp(file_name(b)));
+        let passes = Passes { engine: self.engine, table: &self.lake.name, rows: self.run_rows(), keys };
+        passes.merge(&files).await
+    }
+
+    fn run_rows(&self) -> RunRows<'_> {
+        RunRows { columns: self.columns, with_partition: !self.group.bundled.is_empty() }
     }
 
     /// All rows of these runs in their order.
@@ -216,19 +234,22 @@ impl CompactTask<'_> {
         runs: &[FileEntry],
         keys: Vec<(usize, SortOptions)>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let scan = |runs: &[Vec<FileEntry>]| parquet_scan(session, &self.columns.file, runs).map_err(unwrap_engine);
-        if keys.is_empty() || runs.len() < 2 {
-            return scan(&[runs.to_vec()]);
+        if keys.is_empty() {
+            return parquet_scan(session, &self.columns.file, &[runs.to_vec()]).map_err(unwrap_engine);
         }
-        let runs: Vec<Vec<FileEntry>> = runs.iter().map(|file| vec![file.clone()]).collect();
-        Ok(Arc::new(MergeRunsExec::new(scan(&runs)?, keys)))
+        let scan = self.run_rows().scan(session, runs)?;
+        Ok(if runs.len() < 2 { scan } else { Arc::new(MergeRunsExec::new(scan, keys)) })
     }
 
-    /// Columns of the files that runs are sorted by.
+    /// Columns that runs are sorted by.
     fn merge_keys(&self) -> Result<Vec<(usize, SortOptions)>> {
         let index = |name: &str| self.columns.file.index_of(name).map_err(|error| Error::Engine(error.into()));
+        let of_partition = (self.columns.file.fields().len()..).zip(&self.columns.partition);
+        let of_partition = of_partition.filter(|_| !self.group.bundled.is_empty());
+        let of_partition = of_partition.map(|(column, _)| Ok((column, bundle::ORDER)));
         let keys = sort_keys(self.lake).into_iter();
-        keys.map(|key| Ok((index(&key.column)?, SortOptions::new(key.descending, key.nulls_first)))).collect()
+        let keys = keys.map(|key| Ok((index(&key.column)?, SortOptions::new(key.descending, key.nulls_first))));
+        of_partition.chain(keys).collect()
     }
 }
 
@@ -248,13 +269,38 @@ pub(crate) struct Planned {
     runs: Merged,
 }
 
-/// First part of a lake file's name: the group's number, and a hash of what decides its rows. Not of the staging files, so
-/// memory and store make no difference.
-pub(crate) fn file_stem(result: &str, number: usize, group: &PartitionGroup) -> String {
-    let rows: u64 = group.files.iter().filter_map(|file| file.n_record).sum();
-    let text = format!("{result} {} {} {rows}", group.partition, group.first_row);
+fn file_name(file: &FileEntry) -> &str {
+    file.uri.rsplit('/').next().unwrap_or_default()
+}
+
+/// First part of the names of a group's lake files, for each partition one: the group's number, and a hash of what decides its
+/// rows. Not of the staging files, so memory and store make no difference.
+pub(crate) fn file_stems(result: &str, group: &PartitionGroup) -> Vec<String> {
+    if group.bundled.is_empty() {
+        return vec![file_stem(result, group)];
+    }
+    group.bundled.iter().map(|of| stem(result, of.number, &of.partition, 0, of.rows)).collect()
+}
+
+fn file_stem(result: &str, group: &PartitionGroup) -> String {
+    let rows = group.files.iter().filter_map(|file| file.n_record).sum();
+    stem(result, group.number, &group.partition, group.first_row, rows)
+}
+
+fn stem(result: &str, number: usize, partition: &str, first_row: u64, rows: u64) -> String {
+    let text = format!("{result} {partition} {first_row} {rows}");
     let hash: String = Md5::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     format!("{number:06}-{hash}")
+}
+
+/// What comes of each partition of a bundle.
+fn planned(result: &str, group: &PartitionGroup) -> HashMap<String, PlannedPartition> {
+    let planned = group
+        .bundled
+        .iter()
+        .zip(file_stems(result, group))
+        .map(|(of, file_stem)| (of.partition.clone(), PlannedPartition { file_stem, rows: of.rows }));
+    planned.collect()
 }
 
 /// Text of what decides the form of lake files; a change after planning is refused.
@@ -278,14 +324,14 @@ mod tests {
             n_record: Some(1),
             partition: Some("k=1".into()),
         };
-        PartitionGroup { partition: "k=1".into(), first_row: 0, files: vec![file] }
+        PartitionGroup { partition: "k=1".into(), first_row: 0, number: 1, bundled: Vec::new(), files: vec![file] }
     }
 
     #[test]
     fn file_stem_depends_on_the_rows_and_not_on_where_staging_lies() {
-        assert_eq!(file_stem("r", 1, &group("s3://b")), file_stem("r", 1, &group("file:///x")));
-        assert_ne!(file_stem("r", 1, &group("s3://b")), file_stem("other", 1, &group("s3://b")));
+        assert_eq!(file_stem("r", &group("s3://b")), file_stem("r", &group("file:///x")));
+        assert_ne!(file_stem("r", &group("s3://b")), file_stem("other", &group("s3://b")));
         let later = PartitionGroup { first_row: 5, ..group("s3://b") };
-        assert_ne!(file_stem("r", 1, &group("s3://b")), file_stem("r", 1, &later));
+        assert_ne!(file_stem("r", &group("s3://b")), file_stem("r", &later));
     }
 }

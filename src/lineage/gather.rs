@@ -16,6 +16,7 @@ use super::model::{
     Column, File, Hops, Lineage, Partition, Sample, Source, SourceColumn, State, TableLineage, Task, VERSION,
 };
 use crate::audit;
+use crate::bundle::label;
 use crate::error::Result;
 use crate::layout::Step;
 use crate::manifest::trace::Failure;
@@ -245,11 +246,12 @@ async fn columns(
 fn partitions(found: &Found) -> Vec<Partition> {
     let mut all: BTreeMap<&str, Partition> = BTreeMap::new();
     for file in &found.staged.files {
-        let path = file.partition.as_deref().unwrap_or_default();
-        let of = all.entry(path).or_default();
-        of.staging_files += 1;
-        of.staging_bytes += file.size;
-        of.rows += file.n_record.unwrap_or(0);
+        for part in file.parts() {
+            let of = all.entry(part.partition).or_default();
+            of.staging_files += 1;
+            of.staging_bytes += part.bytes;
+            of.rows += part.rows;
+        }
     }
     for file in &found.published.files {
         let of = all.entry(file.partition.as_deref().unwrap_or_default()).or_default();
@@ -335,7 +337,7 @@ fn of_entry(file: &FileEntry) -> File {
         uri: file.uri.to_string(),
         bytes: file.size,
         rows: file.n_record,
-        partition: file.partition.as_deref().filter(|path| !path.is_empty()).map(str::to_owned),
+        partition: Some(label(file.parts().map(|part| part.partition))).filter(|label| !label.is_empty()),
         stage_group: None,
         publish_group: None,
     }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::bundle;
+
 /// One file of a manifest. Its texts are shared: a clone costs no allocation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
@@ -18,7 +20,8 @@ pub struct FileEntry {
     pub size: u64,
     /// Rows, where they are known without decoding the file.
     pub n_record: Option<u64>,
-    /// Hive path of its partition (`k1=v1/k2=v2`, empty for an unpartitioned table); `None` for snapshot files.
+    /// Hive path of its partition (`k1=v1/k2=v2`, empty for an unpartitioned table), or what a file of several partitions has
+    /// instead (`crate::bundle`); `None` for snapshot files.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -26,6 +29,30 @@ pub struct FileEntry {
         deserialize_with = "read_partition"
     )]
     pub partition: Option<Arc<str>>,
+}
+
+/// What of a file is of one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FilePart<'a> {
+    /// Hive path.
+    pub(crate) partition: &'a str,
+    pub(crate) rows: u64,
+    /// Where a file has several parts, in proportion to the rows.
+    pub(crate) bytes: u64,
+}
+
+impl FileEntry {
+    /// The partitions that it has rows of.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = FilePart<'_>> {
+        let all = self.n_record.unwrap_or(0);
+        bundle::members(self.partition.as_deref().unwrap_or_default()).map(move |(partition, rows)| match rows {
+            None => FilePart { partition, rows: all, bytes: self.size },
+            Some(rows) => {
+                let bytes = u128::from(self.size) * u128::from(rows) / u128::from(all.max(1));
+                FilePart { partition, rows, bytes: u64::try_from(bytes).unwrap_or(self.size) }
+            }
+        })
+    }
 }
 
 /// MD5 over uri then etag of `files`, which must be sorted by uri.

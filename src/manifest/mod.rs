@@ -9,6 +9,6 @@ pub mod trace;
 
 pub use codec::Manifest;
 pub use entry::FileEntry;
-pub(crate) use entry::bare_etag;
+pub(crate) use entry::{FilePart, bare_etag};
 pub use ledger::{Commit, Extent, Ledger};
 pub use statistics::{ColumnRange, ColumnRanges};

@@ -242,14 +242,15 @@ impl Pipeline {
             let Some(manifest) = manifest else { continue };
             staged.timings.add(&manifest.details, manifest.size());
             for file in manifest.files {
-                let partition = file.partition.clone().unwrap_or_default();
-                let view = staged.partitions.entry(Arc::clone(&partition)).or_default();
-                if view.files == 0 {
-                    view.partition = partition.to_string();
+                for part in file.parts() {
+                    let view = staged.partitions.entry(part.partition.into()).or_default();
+                    if view.files == 0 {
+                        part.partition.clone_into(&mut view.partition);
+                    }
+                    view.files += 1;
+                    view.rows += part.rows;
+                    view.bytes += part.bytes;
                 }
-                view.files += 1;
-                view.rows += file.n_record.unwrap_or(0);
-                view.bytes += file.size;
                 staged.files.push(file);
             }
         }
@@ -267,7 +268,7 @@ impl Pipeline {
             FileEntry { uri, etag: "".into(), size: 1, n_record: Some(1), partition: None }
         };
         let files = vec![run("run-1.parquet"), run("run-2.parquet")];
-        let group = PartitionGroup { partition: String::new(), first_row: 0, files };
+        let group = PartitionGroup { partition: String::new(), first_row: 0, number: 1, bundled: Vec::new(), files };
         let columns = plan.columns()?;
         let publish = self.compact_task(plan, &columns, 1, &group).plan(on_rows()).await?.plan;
         Ok(Explain { stage: text(stage), publish: text(publish) })

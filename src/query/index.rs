@@ -4,6 +4,7 @@
 //! file  rows  month   id: nulls  min  max  exact
 //!    0    10      2           0    1   99  yes
 //!    1    10      3           2   50   99  yes        a partition column has one value per file, which is both extremes
+//!    2    20    3 4           0    7   80  yes        or one per partition, in a staging file of several
 //! ```
 //!
 //! Texts are parsed when a table is asked for the first time. What is not known is NULL: it keeps a file from being passed
@@ -16,7 +17,7 @@ use datafusion::arrow::array::{
     Array, ArrayBuilder, ArrayRef, BooleanArray, BooleanBuilder, StringArray, StringBuilder, UInt32Array, UInt64Array,
     UInt64Builder, new_null_array,
 };
-use datafusion::arrow::compute::{can_cast_types, cast, take};
+use datafusion::arrow::compute::{can_cast_types, cast, sort_to_indices, take};
 use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
@@ -24,8 +25,9 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_aggregate::min_max::{MaxAccumulator, MinAccumulator};
 use datafusion::logical_expr::Accumulator;
 
+use crate::bundle::is_bundle;
 use crate::manifest::statistics::decode_ranges;
-use crate::manifest::{ColumnRange, FileEntry};
+use crate::manifest::{ColumnRange, FileEntry, FilePart};
 use crate::partition;
 
 /// The ranges of one column of the files as their manifests say them.
@@ -106,6 +108,8 @@ pub(crate) struct FileIndex {
     pub(super) schema: SchemaRef,
     /// The columns in their paths.
     pub(super) partition: Vec<FieldRef>,
+    /// Whether each file is of one partition.
+    pub(super) is_divided: bool,
     /// As [`crate::manifest::Manifest::statistics`].
     statistics: Vec<String>,
     texts: OnceLock<BTreeMap<String, ColumnTexts>>,
@@ -119,7 +123,8 @@ impl FileIndex {
         schema: SchemaRef,
         partition: Vec<FieldRef>,
     ) -> Self {
-        Self { files, schema, partition, statistics, texts: OnceLock::new() }
+        let is_divided = !files.iter().any(|file| file.partition.as_deref().is_some_and(is_bundle));
+        Self { files, schema, partition, is_divided, statistics, texts: OnceLock::new() }
     }
 
     /// The ranges of every column that are known of any file, by name.
@@ -141,20 +146,56 @@ impl FileIndex {
         Ok(self.texts.get_or_init(|| texts.collect()))
     }
 
-    /// Values of a partition column, one per file.
+    /// Values of a partition column, one per part.
     ///
     /// # Errors
     /// When a path does not have such a value.
     pub(super) fn values(&self, position: usize) -> Result<ArrayRef> {
-        let values = self.files.iter().map(|file| {
-            let path = file.partition.as_deref().unwrap_or_default();
-            let values = partition::parse_path(path).filter(|values| values.len() == self.partition.len());
-            values.map(|mut values| values.swap_remove(position)).ok_or_else(|| {
-                DataFusionError::Execution(format!("file {} has the partition '{path}' of another table", file.uri))
+        let values = self.files.iter().flat_map(|file| {
+            file.parts().map(|FilePart { partition: path, .. }| {
+                let values = partition::parse_path(path).filter(|values| values.len() == self.partition.len());
+                values.map(|mut values| values.swap_remove(position)).ok_or_else(|| {
+                    DataFusionError::Execution(format!("file {} has the partition '{path}' of another table", file.uri))
+                })
             })
         });
         let values = values.collect::<Result<StringArray>>()?;
         partition::typed_column(&values, self.partition[position].data_type())
+    }
+
+    /// The position of the file of each part.
+    pub(super) fn parts(&self) -> UInt32Array {
+        let files = (0..).zip(self.files.iter());
+        UInt32Array::from_iter_values(files.flat_map(|(position, file)| file.parts().map(move |_| position)))
+    }
+
+    /// The ranges of a partition column, one per file.
+    fn partition_ranges(&self, position: usize) -> Result<Ranges> {
+        let values = self.values(position)?;
+        let is_exact = BooleanArray::from(vec![true; self.files.len()]);
+        if self.is_divided {
+            let null = |(row, file): (usize, &FileEntry)| if values.is_null(row) { file.n_record } else { Some(0) };
+            let nulls = self.files.iter().enumerate().map(null).collect();
+            return Ok(Ranges { nulls, min: Arc::clone(&values), max: values, is_exact });
+        }
+        let order = sort_to_indices(&values, None, None)?;
+        let mut ranks = vec![0; values.len()];
+        (0..values.len()).zip(order.values()).for_each(|(rank, part)| ranks[*part as usize] = rank);
+        let (mut part, mut nulls, mut min, mut max) = (0, Vec::new(), Vec::new(), Vec::new());
+        for file in self.files.iter() {
+            let parts: Vec<FilePart<'_>> = file.parts().collect();
+            let with_value = || (part..part + parts.len()).filter(|&part| values.is_valid(part));
+            // Positions of parts, of which there are no more than 32 bits count.
+            let place = |part: Option<usize>| part.and_then(|part| u32::try_from(part).ok());
+            min.push(place(with_value().min_by_key(|&part| ranks[part])));
+            max.push(place(with_value().max_by_key(|&part| ranks[part])));
+            let of_null = parts.iter().enumerate().filter(|(number, _)| values.is_null(part + number));
+            let of_null: u64 = of_null.map(|(_, part)| part.rows).sum();
+            nulls.push(of_null);
+            part += parts.len();
+        }
+        let take = |places: Vec<Option<u32>>| take(&values, &UInt32Array::from(places), None);
+        Ok(Ranges { nulls: nulls.into(), min: take(min)?, max: take(max)?, is_exact })
     }
 
     /// The ranges of a column in the files at these positions; `None` if nothing is known of it.
@@ -164,16 +205,7 @@ impl FileIndex {
     pub(super) fn ranges(&self, name: &str, kept: &UInt32Array) -> Result<Option<Ranges>> {
         let of_partition = self.partition.iter().position(|field| field.name() == name);
         let ranges = match (of_partition, self.texts()?.get(name), self.schema.field_with_name(name)) {
-            (Some(position), ..) => {
-                let values = self.values(position)?;
-                let nulls = self
-                    .files
-                    .iter()
-                    .enumerate()
-                    .map(|(row, file)| if values.is_null(row) { file.n_record } else { Some(0) });
-                let is_exact = BooleanArray::from(vec![true; values.len()]);
-                Ranges { nulls: nulls.collect(), min: Arc::clone(&values), max: values, is_exact }
-            }
+            (Some(position), ..) => self.partition_ranges(position)?,
             (None, Some(texts), Ok(field)) => Ranges::of_texts(texts, field.data_type())?,
             _ => return Ok(None),
         };

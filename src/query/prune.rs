@@ -1,7 +1,8 @@
 //! Which files a filter can pass over, by what manifests say of them.
 //!
-//! A filter of partition columns alone holds for all rows of a file or for none: it is decided here for good. Any other is
-//! compared with the ranges of the columns, by the engine's own rules; the rows of what is left are filtered again.
+//! A filter of partition columns alone holds for all rows of a partition or for none: where each file is of one, it is decided
+//! here for good. Any other is compared with the ranges of the columns, by the engine's own rules; the rows of what is left are
+//! filtered again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ impl FileIndex {
         };
         if filter.is_volatile() || filter.exists(is_elsewhere).unwrap_or(true) {
             TableProviderFilterPushDown::Unsupported
-        } else if self.is_of_partition(filter) {
+        } else if self.is_divided && self.is_of_partition(filter) {
             TableProviderFilterPushDown::Exact
         } else {
             TableProviderFilterPushDown::Inexact
@@ -63,6 +64,7 @@ impl FileIndex {
             let values = (0..self.partition.len()).map(|position| self.values(position));
             let schema = Arc::new(Schema::new(self.partition.clone()));
             let mut rows = RecordBatch::try_new(Arc::clone(&schema), values.collect::<Result<_>>()?)?;
+            kept = self.parts();
             for expr in of_partition {
                 let expr = state.create_physical_expr(expr.clone(), &Arc::clone(&schema).to_dfschema()?)?;
                 let holds = expr.evaluate(&rows)?.into_array(rows.num_rows())?;
@@ -71,6 +73,9 @@ impl FileIndex {
                 rows = filter_record_batch(&rows, holds.as_boolean())?;
                 kept = filter(&kept, holds.as_boolean())?.to_data().into();
             }
+            let mut files = kept.values().to_vec();
+            files.dedup();
+            kept = files.into();
         }
         let schema = Arc::clone(&self.schema).to_dfschema()?;
         for expr in others {

@@ -43,10 +43,11 @@ impl ManifestTable {
         &self.index
     }
 
-    /// Text files are not counted before they are read, and each store is scanned by itself.
+    /// Text files are not counted before they are read, and each store is scanned by itself, as are files of several partitions.
     fn is_counted(&self) -> bool {
         let first = self.index.files.first().map_or("", |file| store_of(&file.uri));
         matches!(self.files.format, FileFormat::Parquet)
+            && self.index.is_divided
             && self.index.files.iter().all(|file| file.n_record.is_some() && store_of(&file.uri) == first)
     }
 }

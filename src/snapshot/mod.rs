@@ -28,5 +28,5 @@ pub(crate) use footer::read_footer;
 pub(crate) use infer::{Inferred, infer};
 pub(crate) use schema::SchemaMerger;
 pub use table::TableFiles;
-pub(crate) use table::{FileListTable, Size, parquet_scan, register};
+pub(crate) use table::{FileListTable, Size, parquet_scan, register, staged_scan};
 pub(crate) use text::rows_scanned;

@@ -1,7 +1,8 @@
 //! A table over an explicit list of files: nothing is listed, no schema is inferred when it is read.
 //!
 //! The same provider serves a stage task (one file group), the tables that every task reads whole, and queries over
-//! staging and lake files, whose partition values come typed from their paths. Filters are left to the engine, and which files
+//! staging and lake files, whose partition values come typed from their paths, or from staging files that hold several partitions.
+//! Filters are left to the engine, and which files
 //! to read to the caller.
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use super::footer::FOOTER_BYTES;
 use super::scan::FileScanExec;
 use super::text::{TextFile, TextScanExec};
 use super::whole::WholeFiles;
+use crate::bundle::is_bundle;
 use crate::config::FileFormat;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
@@ -74,7 +76,7 @@ pub(crate) struct FileListTable {
 }
 
 impl FileListTable {
-    /// `partition_fields` follow the columns of the files; their values come from each file's partition path.
+    /// `partition_fields` follow the other columns; their values come from each file's path, or from a file of several partitions.
     pub(crate) fn new(mut table: TableFiles, partition_fields: Vec<Arc<Field>>, size: Size) -> Self {
         if matches!(table.format, FileFormat::Parquet) {
             table.schema = with_views(&table.schema);
@@ -116,18 +118,21 @@ impl FileListTable {
         statistics
     }
 
-    /// Files of one store each, in order.
-    fn by_store(&self) -> Result<Vec<OfStore<'_>>> {
-        let mut stores: Vec<OfStore<'_>> = Vec::new();
+    /// Files that one scan can read each, in order: of one store, partition columns in all of their paths or in none.
+    fn by_scan(&self) -> Result<Vec<OfStore<'_>>> {
+        let mut scans: Vec<OfStore<'_>> = Vec::new();
         for file in &self.table.files {
             let location = Location::from_uri(&file.uri).map_err(external)?;
             let url = ObjectStoreUrl::parse(location.store())?;
-            match stores.iter_mut().find(|(known, _)| *known == url) {
+            let fits = |(known, files): &&mut OfStore<'_>| {
+                *known == url && files.first().is_some_and(|(_, other)| is_bundled(other) == is_bundled(file))
+            };
+            match scans.iter_mut().find(fits) {
                 Some((_, files)) => files.push((location, file)),
-                None => stores.push((url, vec![(location, file)])),
+                None => scans.push((url, vec![(location, file)])),
             }
         }
-        Ok(stores)
+        Ok(scans)
     }
 
     fn parquet(
@@ -138,19 +143,24 @@ impl FileListTable {
         projection: Option<&Vec<usize>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let partitions = state.config().target_partitions();
+        let is_bundled = files.first().is_some_and(|(_, file)| is_bundled(file));
         let mut groups = vec![Vec::new(); partitions.clamp(1, files.len().max(1))];
         let count = groups.len();
         for (index, (location, file)) in files.iter().enumerate() {
             let mut partitioned = partitioned_file(location, file)?;
-            if !self.partition_fields.is_empty() {
-                partitioned = partitioned.with_partition_values(self.partition_values(file)?);
+            if !is_bundled && !self.partition_fields.is_empty() {
+                partitioned = partitioned.with_partition_values(partition_values(file, &self.partition_fields)?);
             }
             // Contiguous slices keep the order of the list within a group.
             groups[index * count / files.len()].push(partitioned);
         }
-        let table = TableSchema::builder(Arc::clone(&self.table.schema))
-            .with_table_partition_cols(self.partition_fields.clone())
-            .build();
+        let table = if is_bundled {
+            TableSchema::builder(Arc::clone(&self.schema)).build()
+        } else {
+            TableSchema::builder(Arc::clone(&self.table.schema))
+                .with_table_partition_cols(self.partition_fields.clone())
+                .build()
+        };
         let source = parquet_source(table, state.runtime_env().object_store(&url)?);
         let config = FileScanConfigBuilder::new(url, source)
             .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
@@ -158,23 +168,6 @@ impl FileListTable {
             .with_projection_indices(projection.cloned())?
             .build();
         Ok(DataSourceExec::from_data_source(config))
-    }
-
-    fn partition_values(&self, file: &FileEntry) -> Result<Vec<ScalarValue>> {
-        let path = file.partition.as_deref().unwrap_or_default();
-        let values = partition::parse_path(path).unwrap_or_default();
-        if values.len() != self.partition_fields.len() {
-            return Err(DataFusionError::Execution(format!(
-                "file {} has the partition '{path}', which does not fit the table's {} partition columns",
-                file.uri,
-                self.partition_fields.len()
-            )));
-        }
-        values
-            .iter()
-            .zip(&self.partition_fields)
-            .map(|(value, field)| partition::typed(value.as_deref(), field.data_type()))
-            .collect()
     }
 }
 
@@ -201,7 +194,7 @@ impl TableProvider for FileListTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let partitions = state.config().target_partitions();
         let mut scans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        for (url, files) in self.by_store()? {
+        for (url, files) in self.by_scan()? {
             if matches!(self.table.format, FileFormat::Parquet) {
                 scans.push(self.parquet(url, &files, state, projection)?);
                 continue;
@@ -269,9 +262,50 @@ pub(crate) fn parquet_scan(
     schema: &Schema,
     groups: &[Vec<FileEntry>],
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let schema = with_views(schema);
+    scan_groups(session, TableSchema::builder(with_views(schema)).build(), groups, &|_| Ok(Vec::new()))
+}
+
+/// A scan of staging files of one store, each as an own partition: these columns, then those of the partition, from the path of
+/// a file or, where it holds several partitions, from the file. Text comes as views.
+pub(crate) fn staged_scan(
+    session: &SessionContext,
+    file: &Schema,
+    partition: &[Arc<Field>],
+    files: &[FileEntry],
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let partition = with_views(&Schema::new(partition.to_vec()));
+    let all: Vec<_> = file.fields().iter().chain(partition.fields()).cloned().collect();
+    // Neighbours are scanned together: the order of the files stays.
+    let scans = files.chunk_by(|a, b| has_path(a) == has_path(b)).map(|files| {
+        let groups: Vec<Vec<FileEntry>> = files.iter().map(|file| vec![file.clone()]).collect();
+        if !files.first().is_some_and(has_path) {
+            return parquet_scan(session, &Schema::new(all.clone()), &groups);
+        }
+        let table = TableSchema::builder(with_views(file)).with_table_partition_cols(partition.fields().to_vec());
+        scan_groups(session, table.build(), &groups, &|file| partition_values(file, partition.fields()))
+    });
+    let mut scans = scans.collect::<Result<Vec<_>>>()?;
+    if scans.len() == 1 { Ok(scans.swap_remove(0)) } else { UnionExec::try_new(scans) }
+}
+
+/// Whether a file holds several partitions.
+fn is_bundled(file: &FileEntry) -> bool {
+    file.partition.as_deref().is_some_and(is_bundle)
+}
+
+/// Whether all rows of a file are of the partition that its path says.
+fn has_path(file: &FileEntry) -> bool {
+    file.partition.as_deref().is_some_and(|partition| !partition.is_empty() && !is_bundle(partition))
+}
+
+fn scan_groups(
+    session: &SessionContext,
+    table: TableSchema,
+    groups: &[Vec<FileEntry>],
+    values: &dyn Fn(&FileEntry) -> Result<Vec<ScalarValue>>,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let Some(first) = groups.iter().flatten().next() else {
-        return Ok(Arc::new(EmptyExec::new(schema)));
+        return Ok(Arc::new(EmptyExec::new(Arc::clone(table.table_schema()))));
     };
     let url = ObjectStoreUrl::parse(Location::from_uri(&first.uri).map_err(external)?.store())?;
     let groups = groups
@@ -279,13 +313,27 @@ pub(crate) fn parquet_scan(
         .map(|files| {
             let files = files.iter().map(|file| {
                 let location = Location::from_uri(&file.uri).map_err(external)?;
-                partitioned_file(&location, file)
+                Ok(partitioned_file(&location, file)?.with_partition_values(values(file)?))
             });
             Ok(FileGroup::new(files.collect::<Result<_>>()?))
         })
         .collect::<Result<Vec<_>>>()?;
-    let source = parquet_source(TableSchema::builder(schema).build(), session.runtime_env().object_store(&url)?);
+    let source = parquet_source(table, session.runtime_env().object_store(&url)?);
     Ok(DataSourceExec::from_data_source(FileScanConfigBuilder::new(url, source).with_file_groups(groups).build()))
+}
+
+/// Values of the partition columns, from the path.
+fn partition_values(file: &FileEntry, fields: &[Arc<Field>]) -> Result<Vec<ScalarValue>> {
+    let path = file.partition.as_deref().unwrap_or_default();
+    let values = partition::parse_path(path).unwrap_or_default();
+    if values.len() != fields.len() {
+        return Err(DataFusionError::Execution(format!(
+            "file {} has the partition '{path}', which does not fit the table's {} partition columns",
+            file.uri,
+            fields.len()
+        )));
+    }
+    values.iter().zip(fields).map(|(value, field)| partition::typed(value.as_deref(), field.data_type())).collect()
 }
 
 /// Puts a table into a session under `schema.name`.

@@ -21,7 +21,8 @@ use datafusion::arrow::compute::{BatchCoalescer, concat, interleave_record_batch
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 
-use super::order::{Arrivals, Keys, Partitions, RunOrder, by_partition, sorted};
+use super::order::{Arrivals, Keys, Partitions, Ranked, RunOrder, by_partition, sorted};
+use super::units::{Unit, units};
 use crate::session::BATCH_ROWS;
 
 /// Rows of a stretch from which on it is given out as it is: with fewer, less is gained than the writer needs for each batch,
@@ -45,6 +46,8 @@ pub(crate) struct Collector {
     /// What the rows of `incoming` need by themselves, and with how much of it a piece ends before it has all its rows.
     incoming_bytes: usize,
     piece_bytes: usize,
+    /// Of the partition columns.
+    names: Vec<String>,
     partitions: Partitions,
     keys: Option<Keys>,
     arrivals: Arrivals,
@@ -64,6 +67,7 @@ impl Collector {
             incoming: BatchCoalescer::new(Arc::clone(schema), piece_rows),
             incoming_bytes: 0,
             piece_bytes,
+            names: order.partition.iter().map(|&column| schema.field(column).name().clone()).collect(),
             partitions: Partitions::new(order, schema)?,
             keys: Keys::new(order, schema)?,
             arrivals: Arrivals::default(),
@@ -124,16 +128,18 @@ impl Collector {
     /// For types that have no order.
     pub(crate) fn finish(mut self) -> Result<Run> {
         self.end_piece()?;
-        let ranks = self.partitions.ranks()?;
+        let Ranked { ranks, values } = self.partitions.ranked()?;
         // A stable sort: pieces stay as they came.
         self.stretches.sort_by_key(|stretch| ranks[stretch.partition as usize]);
-        let mut partitions: Vec<Range<usize>> = Vec::new();
+        let (mut partitions, mut rows) = (Vec::<Range<usize>>::new(), Vec::new());
         for stretches in self.stretches.chunk_by(|a, b| a.partition == b.partition) {
             let start = partitions.last().map_or(0, |last| last.end);
             partitions.push(start..start + stretches.len());
+            rows.push(stretches.iter().map(|stretch| stretch.rows.len()).sum());
         }
+        let units = units(&rows, &self.names, &values);
         let Self { pieces, stretches, keys, arrivals, .. } = self;
-        Ok(Run { pieces, stretches, partitions, keys, arrivals })
+        Ok(Run { pieces, stretches, partitions, units, keys, arrivals })
     }
 }
 
@@ -144,12 +150,15 @@ pub(crate) struct Run {
     stretches: Vec<Stretch>,
     /// The stretches of each partition.
     partitions: Vec<Range<usize>>,
+    /// What of it goes into one file.
+    pub(super) units: Vec<Unit>,
     keys: Option<Keys>,
     arrivals: Arrivals,
 }
 
 impl Run {
     /// How many partitions it has rows of.
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn count(&self) -> usize {
         self.partitions.len()
     }
@@ -157,6 +166,15 @@ impl Run {
     /// A partition; they are numbered in their order.
     pub(crate) fn partition(&self, number: usize) -> Partition<'_> {
         Partition::new(self, &self.stretches[self.partitions[number].clone()])
+    }
+
+    /// The rows at these places: of a piece, each.
+    ///
+    /// # Errors
+    /// For types that cannot be gathered.
+    pub(super) fn gather(&self, places: &[(usize, usize)]) -> Result<RecordBatch> {
+        let pieces: Vec<&RecordBatch> = self.pieces.iter().collect();
+        Ok(interleave_record_batch(&pieces, places)?)
     }
 }
 
@@ -195,6 +213,18 @@ impl<'a> Partition<'a> {
         let first = self.stretches.first().map_or(0, |stretch| stretch.rows.len());
         let whole = self.came_in_order && first.min(self.rows / self.stretches.len().max(1)) >= LONG_STRETCH;
         Ok(Batches { partition: self, places, whole, given: 0 })
+    }
+
+    /// Appends piece and row of all its rows in order.
+    ///
+    /// # Errors
+    /// For types that cannot be gathered.
+    pub(super) fn add_places(&self, places: &mut Vec<(usize, usize)>) -> Result<()> {
+        match if self.came_in_order { None } else { self.sorted()? } {
+            Some(sorted) => places.extend(sorted.into_iter().map(|row| self.place(row as usize))),
+            None => places.extend(self.places(0, self.rows)),
+        }
+        Ok(())
     }
 
     /// The places of its rows in their order, as keys say.
@@ -275,8 +305,7 @@ impl Iterator for Batches<'_> {
             Some(places) => places[from..from + length].iter().map(|&row| self.partition.place(row as usize)).collect(),
             None => self.partition.places(from, length),
         };
-        let pieces: Vec<&RecordBatch> = run.pieces.iter().collect();
-        Some(interleave_record_batch(&pieces, &places).map_err(Into::into))
+        Some(run.gather(&places))
     }
 }
 

@@ -7,3 +7,4 @@ pub mod plan;
 pub mod run;
 mod runs;
 mod sort;
+mod units;

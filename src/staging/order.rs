@@ -11,13 +11,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
-use datafusion::arrow::compute::{SortColumn, SortOptions, lexsort_to_indices};
+use datafusion::arrow::compute::{SortColumn, SortOptions, lexsort_to_indices, take};
 use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::row::{RowConverter, Rows, SortField};
 use datafusion::error::Result;
 use datafusion::logical_expr::EmitTo;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
+
+use crate::bundle;
 
 /// Rows whose partitions are numbered at once: few enough that their keys stay in cache.
 const INTERN_ROWS: usize = 8192;
@@ -67,22 +69,30 @@ impl Partitions {
         Ok(numbers)
     }
 
-    /// The place of each partition in their order.
+    /// Their order.
     ///
     /// # Errors
     /// For types that have no order.
-    pub(super) fn ranks(self) -> Result<Vec<u32>> {
-        let Some(mut values) = self.values else { return Ok(vec![0]) };
-        let ascending = Some(SortOptions::new(false, true));
-        let columns: Vec<SortColumn> =
-            values.emit(EmitTo::All)?.into_iter().map(|values| SortColumn { values, options: ascending }).collect();
-        let sorted = lexsort_to_indices(&columns, None)?;
+    pub(super) fn ranked(self) -> Result<Ranked> {
+        let Some(mut values) = self.values else { return Ok(Ranked { ranks: vec![0], values: Vec::new() }) };
+        let values = values.emit(EmitTo::All)?;
+        let column = |values: &ArrayRef| SortColumn { values: Arc::clone(values), options: Some(bundle::ORDER) };
+        let sorted = lexsort_to_indices(&values.iter().map(column).collect::<Vec<_>>(), None)?;
         let mut ranks = vec![0; sorted.len()];
         for (rank, number) in (0..).zip(sorted.values()) {
             ranks[*number as usize] = rank;
         }
-        Ok(ranks)
+        let values = values.iter().map(|values| take(values, &sorted, None));
+        Ok(Ranked { ranks, values: values.collect::<std::result::Result<_, _>>()? })
     }
+}
+
+/// Partitions in their order.
+pub(super) struct Ranked {
+    /// The place of each partition.
+    pub(super) ranks: Vec<u32>,
+    /// Values of the partition columns, one per place.
+    pub(super) values: Vec<ArrayRef>,
 }
 
 /// Rows brought together by partition, in each as they came; and where those of each partition are, of `count`.

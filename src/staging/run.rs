@@ -1,7 +1,7 @@
 //! One stage task: the SELECT over one file group, sorted, written, committed.
 //!
 //! ```text
-//! LakeWriteExec      one file per run and partition
+//! LakeWriteExec      one file per run and partition, or several small partitions
 //!   SortRunsExec     runs of bounded size, each in order
 //!     the SELECT     over the files of the group
 //! ```
@@ -10,6 +10,7 @@
 //! a retry writes the same files. A task that fails commits nothing. When a value of one of several files cannot be cast,
 //! the SELECT is run once more file by file, to name it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,8 +34,8 @@ use crate::manifest::ledger::store_error;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
 use crate::write::{
-    LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, RollRule, WriteSpec, bytes_spilled, collect_files,
-    operators, staging_encoding, unwrap_engine,
+    Bundled, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, RollRule, WriteSpec, bytes_spilled,
+    collect_files, operators, staging_encoding, unwrap_engine,
 };
 
 /// What a staging file group's manifest says besides its files.
@@ -184,6 +185,8 @@ impl StageTask<'_> {
             file_stem: format!("{:06}-{}", self.group, &crate::manifest::codec::fingerprint(self.files)[..12]),
             partition_columns: columns.partition.iter().map(|field| field.name().clone()).collect(),
             fixed_partition: String::new(),
+            planned: HashMap::new(),
+            bundled: self.bundled(&columns)?,
             file_schema: Arc::clone(&columns.file),
             encoding: staging_encoding(self.lake, &columns.file)?,
             numbering: if order.is_some() { Numbering::Runs } else { Numbering::Rolling(STAGING_FILES) },
@@ -197,6 +200,17 @@ impl StageTask<'_> {
             input = Arc::new(SortRunsExec::new(input, Arc::new(order), self.details.run_bytes, checksum));
         }
         Ok((session, Arc::new(LakeWriteExec::new(input, Arc::new(spec)))))
+    }
+
+    /// Files of several partitions, if there are partitions.
+    fn bundled(&self, columns: &LakeColumns) -> Result<Option<Bundled>> {
+        if columns.partition.is_empty() {
+            return Ok(None);
+        }
+        let schema = columns.bundled();
+        let encoding = FileEncoding::merged(&schema)
+            .map_err(|source| Error::Parquet { uri: format!("schema of lake.{}", self.lake.name), source })?;
+        Ok(Some(Bundled { schema, encoding }))
     }
 
     /// What runs are ordered by; `None` if the table has neither partitions nor sort keys.

@@ -1,13 +1,14 @@
 //! The sorted runs of one stage task: collected one at a time, each shared by the task's streams.
 //!
 //! ```text
-//! stream 0    collects run 0   partition 1   partition 3        waits    partition 1
-//! stream 1    waits            partition 2   partition 4 ......          partition 2
-//!                                                 collects run 1 when all are given out
+//! stream 0    collects run 0   unit 1   unit 3        waits    unit 1
+//! stream 1    waits            unit 2   unit 4 ......          unit 2
+//!                                          collects run 1 when all are given out
 //! ```
 //!
-//! Each stream takes the next partition when it is done with one. The stream that finds none left collects the next run, when the
-//! other has given out its last partition: there is memory for one run. When a stream fails or is dropped, the other ends soon.
+//! Each stream takes the next unit (a partition, or several small ones) when it is done with one. The stream that finds none left
+//! collects the next run, when the other has given out its last unit: there is memory for one run. When a stream fails or is
+//! dropped, the other ends soon.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,9 +23,10 @@ use datafusion::physical_plan::metrics::{Count, MetricBuilder, Time};
 use futures::StreamExt;
 use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
 
-use super::collect::{Collector, PIECES, Partition, Run};
+use super::collect::{Collector, PIECES, Run};
 use super::order::RunOrder;
 use super::sort::SortRunsExec;
+use super::units::Unit;
 use crate::checksum::Checksum;
 use crate::session::BATCH_ROWS;
 use crate::write::used_bytes;
@@ -48,10 +50,10 @@ pub(super) struct Runs {
 /// One of the streams; when it ends, however that is, the others do, too.
 pub(super) struct Shares(Arc<Runs>);
 
-/// A partition that one stream gives out. The next run waits for it.
+/// A unit that one stream gives out. The next run waits for it.
 pub(super) struct Share {
     run: OwnedRwLockReadGuard<Option<Run>>,
-    partition: usize,
+    unit: usize,
     /// Of the run.
     pub(super) number: u32,
 }
@@ -59,15 +61,15 @@ pub(super) struct Share {
 impl Share {
     /// # Errors
     /// Never: but rows that nobody gives out must not pass for filtered ones.
-    pub(super) fn partition(&self) -> Result<Partition<'_>> {
-        let run =
-            self.run.as_ref().ok_or_else(|| DataFusionError::Internal("a partition without its run".to_owned()))?;
-        Ok(run.partition(self.partition))
+    pub(super) fn unit(&self) -> Result<(&Run, &Unit)> {
+        let run = self.run.as_ref();
+        let unit = run.and_then(|run| Some((run, run.units.get(self.unit)?)));
+        unit.ok_or_else(|| DataFusionError::Internal("a unit without its run".to_owned()))
     }
 }
 
 impl Shares {
-    /// The next partition; the first of a run when all rows of the one before are on their way.
+    /// The next unit; the first of a run when all rows of the one before are on their way.
     ///
     /// # Errors
     /// Those of the plan below, and of types that have no order.
@@ -92,7 +94,7 @@ impl Runs {
             run_bytes: usize::try_from(node.run_bytes).unwrap_or(usize::MAX),
             checksum: node.checksum.clone(),
             run: Arc::default(),
-            partitions: 0..0,
+            units: 0..0,
             number: 0,
             reservation: MemoryConsumer::new("SortRuns").register(context.memory_pool()),
             runs: MetricBuilder::new(&node.metrics).counter("runs", 0),
@@ -117,18 +119,18 @@ impl Runs {
         if self.is_over.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        while sorter.partitions.is_empty() {
+        while sorter.units.is_empty() {
             let mut run = Arc::clone(&sorter.run).write_owned().await;
             // Before the next one is collected: there is memory for one.
             *run = None;
             sorter.reservation.resize(0);
             let Some(collected) = sorter.collect(&self.is_over).await? else { return Ok(None) };
-            sorter.partitions = 0..collected.count();
+            sorter.units = 0..collected.units.len();
             *run = Some(collected);
         }
-        let partition = sorter.partitions.start;
-        sorter.partitions.start += 1;
-        Ok(Some(Share { number: sorter.number - 1, partition, run: Arc::clone(&sorter.run).read_owned().await }))
+        let unit = sorter.units.start;
+        sorter.units.start += 1;
+        Ok(Some(Share { number: sorter.number - 1, unit, run: Arc::clone(&sorter.run).read_owned().await }))
     }
 }
 
@@ -148,8 +150,8 @@ struct Sorter {
     checksum: Option<Arc<Checksum>>,
     /// The run that is being given out.
     run: Arc<RwLock<Option<Run>>>,
-    /// Its partitions that no stream has taken yet.
-    partitions: Range<usize>,
+    /// Its units that no stream has taken yet.
+    units: Range<usize>,
     /// Runs so far.
     number: u32,
     reservation: MemoryReservation,
@@ -159,7 +161,7 @@ struct Sorter {
 
 impl fmt::Debug for Sorter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sorter(run {} {:?})", self.number, self.partitions)
+        write!(f, "Sorter(run {} {:?})", self.number, self.units)
     }
 }
 

@@ -5,9 +5,9 @@
 //! output    run 0: partition 1 | partition 2 | ...         then run 1: partition 1 | partition 2 | ...
 //! ```
 //!
-//! A run is collected ([`super::collect`]), ordered and given out in batches of one partition each: by two streams, each of
-//! which takes the next partition when it is done with one. Which of them has it does not matter to what is written. Two
-//! columns are added for the writer: the run's number, and the partition's rows in this run where they came in order (else 0).
+//! A run is collected ([`super::collect`]), ordered and given out in batches of one partition each, or of small ones that share
+//! a file ([`super::units`]): by two streams, each of which takes the next when it is done with one. Which of them has it does
+//! not matter to what is written. Columns are added for the writer, see [`RunRows`].
 //! Nothing is spilled: a run goes straight into staging files, where it is durable, and the second step merges all runs of
 //! a partition anyway. Where runs end follows from the rows and `run_bytes` alone, so a retry makes the same runs.
 //!
@@ -17,7 +17,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
@@ -31,11 +31,13 @@ use datafusion::physical_plan::{
     PlanProperties, ReplaceChildrenOptions,
 };
 use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::SendError;
 
-use super::collect::Batches;
 use super::order::RunOrder;
 use super::runs::{Runs, STREAMS, Shares};
+use super::units::{BundleBatches, Unit};
 use crate::checksum::Checksum;
+use crate::write::RunRows;
 
 /// See the module's head.
 #[derive(Debug)]
@@ -52,10 +54,6 @@ pub(crate) struct SortRunsExec {
 }
 
 impl SortRunsExec {
-    /// Names of the columns for the writer. They stand last and are found by their index, so a user's column may have such a
-    /// name too.
-    const COLUMNS: [&str; 2] = ["__run", "__in_order"];
-
     /// `input` has one partition; `checksum` adds up its values.
     pub(crate) fn new(
         input: Arc<dyn ExecutionPlan>,
@@ -64,7 +62,7 @@ impl SortRunsExec {
         checksum: Option<Arc<Checksum>>,
     ) -> Self {
         let mut fields: Vec<_> = input.schema().fields().iter().cloned().collect();
-        fields.extend(Self::COLUMNS.map(|name| Arc::new(Field::new(name, DataType::UInt32, false))));
+        fields.extend(RunRows::COLUMNS.map(|name| Arc::new(Field::new(name, DataType::UInt32, false))));
         let schema = Arc::new(Schema::new(fields));
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
@@ -146,31 +144,53 @@ impl ExecutionPlan for SortRunsExec {
     }
 }
 
-/// Gives out one partition after the other, with the columns for the writer.
+/// Gives out one unit after the other, with the columns for the writer.
 async fn give_out(shares: Shares, schema: SchemaRef, compute: Time, output: Sender<Result<RecordBatch>>) -> Result<()> {
     while let Some(share) = shares.next().await? {
-        let partition = share.partition()?;
-        // A run has fewer than 2^32 rows.
-        let in_order = if partition.came_in_order { u32::try_from(partition.rows).unwrap_or(u32::MAX) } else { 0 };
-        let timer = compute.timer();
-        let mut batches = partition.batches()?;
-        drop(timer);
-        while let Some(batch) = next_batch(&mut batches, &compute) {
-            let batch = batch.and_then(|batch| {
-                let columns = [share.number, in_order].map(|n| UInt32Array::from_value(n, batch.num_rows()));
-                let columns = batch.columns().iter().cloned().chain(columns.map(|column| Arc::new(column) as ArrayRef));
-                Ok(RecordBatch::try_new(Arc::clone(&schema), columns.collect())?)
-            });
-            // Nobody listens any more when the task was cancelled or the writer failed, which then says why.
-            if output.send(batch).await.is_err() {
-                return Ok(());
+        let given = match share.unit()? {
+            (run, Unit::Partition(number)) => {
+                let partition = run.partition(*number);
+                // A run has fewer than 2^32 rows.
+                let rows = u32::try_from(partition.rows).unwrap_or(u32::MAX);
+                let in_order = if partition.came_in_order { rows } else { 0 };
+                let timer = compute.timer();
+                let batches = partition.batches()?;
+                drop(timer);
+                let rows = RunRows { run: share.number, in_order, bundle: None };
+                give_batches(batches, rows, &schema, &compute, &output).await
             }
+            (run, Unit::Bundle { number, partitions }) => {
+                let rows = RunRows { run: share.number, in_order: 0, bundle: Some(*number) };
+                give_batches(BundleBatches { run, partitions }, rows, &schema, &compute, &output).await
+            }
+        };
+        // Nobody listens any more when the task was cancelled or the writer failed, which then says why.
+        if given.is_err() {
+            return Ok(());
         }
     }
     Ok(())
 }
 
-fn next_batch(batches: &mut Batches<'_>, compute: &Time) -> Option<Result<RecordBatch>> {
+async fn give_batches(
+    mut batches: impl Iterator<Item = Result<RecordBatch>>,
+    rows: RunRows,
+    schema: &SchemaRef,
+    compute: &Time,
+    output: &Sender<Result<RecordBatch>>,
+) -> Result<(), SendError<Result<RecordBatch>>> {
+    while let Some(batch) = next_batch(&mut batches, compute) {
+        let batch = batch.and_then(|batch| {
+            let columns = rows.columns(batch.num_rows());
+            let columns = batch.columns().iter().cloned().chain(columns);
+            Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect())?)
+        });
+        output.send(batch).await?;
+    }
+    Ok(())
+}
+
+fn next_batch(batches: &mut impl Iterator<Item = Result<RecordBatch>>, compute: &Time) -> Option<Result<RecordBatch>> {
     let _timer = compute.timer();
     batches.next()
 }
@@ -180,7 +200,7 @@ mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
-    use datafusion::arrow::array::{AsArray, Int32Array};
+    use datafusion::arrow::array::{ArrayRef, AsArray, Int32Array};
     use datafusion::arrow::compute::SortOptions;
     use datafusion::arrow::datatypes::{Int32Type, UInt32Type};
     use datafusion::error::DataFusionError;

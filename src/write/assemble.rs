@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! staging files    [row group] [row group]   [row group]        in their order, which the caller has found
-//! lake file        [row group of 64 MiB                 ] ...   each column's pages one after another (`chunk`)
+//! lake file        [row group of 64 MiB or more         ] ...   each column's pages one after another (`chunk`)
 //! ```
 //!
 //! A row group that was not staged for this (`encoding` says which are) is encoded first, by itself, and then taken like the
@@ -29,7 +29,6 @@ use super::codec::Codec;
 use super::encoding::{COPIED_ROWS, FileEncoding, PAGES_KEY, pages_mark};
 use super::exec::{Numbering, WriteSpec, unwrap_engine};
 use super::landing::{Landed, Landing, Landings};
-use super::published::ROW_GROUP_BYTES;
 use super::ranges::{Ranges, plain_floats};
 use super::upload::Upload;
 use crate::error::{Error, Result};
@@ -183,16 +182,13 @@ impl<'a> Assembler<'a> {
         self.rows_left = self.rows_left.saturating_sub(rows);
         (self.spec.on_rows)(rows);
         let bytes: u64 = self.chunks.iter().map(Chunk::stored_bytes).sum();
-        let limit = self.properties.max_row_group_bytes().map_or(ROW_GROUP_BYTES, |bytes| bytes as u64);
         let full_dictionary = self.chunks.iter().any(|chunk| chunk.dictionary_bytes() > DICTIONARY_BYTES);
         let before = self.open.as_ref().map_or((0, 0), |open| (open.upload.bytes(), open.rows));
-        let is_full = match self.spec.numbering {
-            Numbering::Rolling(rule) => rule.is_full(before.0 + bytes, before.1 + self.rows, Some(self.rows_left)),
-            Numbering::Runs => false,
-        };
-        if is_full {
+        let Numbering::Rolling(rule) = self.spec.numbering else { return Ok(()) };
+        let (in_file, rows, left) = (before.0 + bytes, before.1 + self.rows, Some(self.rows_left));
+        if rule.is_full(in_file, rows, left) {
             self.end_file().await
-        } else if bytes >= limit || full_dictionary {
+        } else if full_dictionary || rule.ends_row_group(bytes, in_file, rows, left) {
             self.end_row_group().await
         } else {
             Ok(())
@@ -310,6 +306,8 @@ fn entry(file: Landed) -> (FileEntry, String) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use datafusion::arrow::array::{
         ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch,
         StringArray, UInt32Array,
@@ -388,6 +386,8 @@ mod tests {
             file_stem: "000001-ab".to_owned(),
             partition_columns: Vec::new(),
             fixed_partition: "k=1".to_owned(),
+            planned: HashMap::new(),
+            bundled: None,
             file_schema: schema.schema(),
             encoding: FileEncoding::lake(&schema.schema(), published()).unwrap(),
             numbering: Numbering::Rolling(RollRule {

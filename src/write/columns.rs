@@ -32,4 +32,9 @@ impl LakeColumns {
             .map_err(|error| Error::Engine(error.into()))?;
         Ok(Self { file: Arc::new(Schema::new(file)), partition })
     }
+
+    /// Columns of the staging files that hold several partitions: all, those of the path last.
+    pub(crate) fn bundled(&self) -> SchemaRef {
+        Arc::new(Schema::new(self.file.fields().iter().chain(&self.partition).cloned().collect::<Vec<_>>()))
+    }
 }

@@ -9,6 +9,7 @@
 //!
 //! It does not commit anything: the caller puts the output rows into a manifest.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,6 +58,10 @@ pub(crate) struct WriteSpec {
     pub(crate) partition_columns: Vec<String>,
     /// Hive path that all rows belong to, when the input has no partition columns.
     pub(crate) fixed_partition: String,
+    /// By Hive path, when several partitions are published together: no other may come.
+    pub(crate) planned: HashMap<String, PlannedPartition>,
+    /// How files of several partitions are written, when there may be some.
+    pub(crate) bundled: Option<Bundled>,
     /// Columns of the files; the input may have more.
     pub(crate) file_schema: SchemaRef,
     /// Encodings, compression, row-group size, sorting columns.
@@ -75,11 +80,26 @@ pub(crate) struct WriteSpec {
     pub(crate) on_rows: OnRows,
 }
 
+/// A partition of which it is known beforehand what comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlannedPartition {
+    /// First part of its files' names.
+    pub(crate) file_stem: String,
+    pub(crate) rows: u64,
+}
+
+/// Files that hold the rows of several partitions ([`crate::bundle`]).
+#[derive(Debug, Clone)]
+pub(crate) struct Bundled {
+    /// With the partition columns.
+    pub(crate) schema: SchemaRef,
+    pub(crate) encoding: FileEncoding,
+}
+
 /// What the number at the end of a file name counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Numbering {
-    /// Runs, one file per run and partition. The input's last two columns are the run's number and, where the rows of the
-    /// partition came in order, how many they are in this run, else 0.
+    /// Runs, one file per run and partition or bundle. The input's last columns are [`RunRows`](super::RunRows).
     Runs,
     /// Files of a partition, each ended by the rule.
     Rolling(RollRule),
@@ -92,17 +112,17 @@ impl fmt::Debug for WriteSpec {
 }
 
 impl WriteSpec {
-    /// Begins file `number` of a partition, which is given as its Hive path.
+    /// Begins file `number` in a folder: the Hive path of a partition, or that of a bundle.
     ///
     /// # Errors
     /// For paths that the store cannot have.
-    pub(super) fn create(&self, partition: &str, number: u32) -> Result<(Location, Upload), Error> {
-        let stem = &self.file_stem;
+    pub(super) fn create(&self, folder: &str, number: u32) -> Result<(Location, Upload), Error> {
+        let stem = self.planned.get(folder).map_or(&self.file_stem, |planned| &planned.file_stem);
         let name = match self.numbering {
             Numbering::Runs => format!("{stem}-{number:06}.parquet"),
             Numbering::Rolling(_) => format!("{stem}-{number:04}.parquet"),
         };
-        let location = self.folder.join(partition).join(&name);
+        let location = self.folder.join(folder).join(&name);
         let is_local = location.store() == "file://";
         let mut upload = Upload::new(Arc::clone(&self.store), location.key()?, is_local);
         if is_local && self.is_published {

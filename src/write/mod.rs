@@ -22,6 +22,7 @@ mod parts;
 mod published;
 mod ranges;
 mod roll;
+mod run_rows;
 mod size;
 mod upload;
 mod writer;
@@ -31,7 +32,9 @@ pub(crate) use bounds::compare;
 pub(crate) use chunk::Part;
 pub(crate) use columns::LakeColumns;
 pub(crate) use encoding::{COPIED_ROWS, FileEncoding, STAGING_ROW_GROUP_BYTES};
-pub(crate) use exec::{LakeWriteExec, Numbering, OnRows, WriteSpec, collect_files, unwrap_engine};
+pub(crate) use exec::{
+    Bundled, LakeWriteExec, Numbering, OnRows, PlannedPartition, WriteSpec, collect_files, unwrap_engine,
+};
 pub(crate) use metrics::Operator;
 pub(crate) use metrics::{bytes_spilled, operators};
 pub(crate) use parts::uploads_ended;
@@ -39,4 +42,5 @@ pub(crate) use published::{copied_properties, published_properties, sort_keys, s
 #[cfg(any(test, feature = "bench"))]
 pub(crate) use ranges::Ranges;
 pub(crate) use roll::RollRule;
+pub(crate) use run_rows::RunRows;
 pub(crate) use size::used_bytes;

@@ -11,9 +11,6 @@ use super::encoding::{FileEncoding, STAGING_ROW_GROUP_BYTES, builder};
 use crate::config::{LakeTable, SortKey, WriteCompression};
 use crate::error::{Error, Result};
 
-/// Row groups of lake files: what readers skip and decode at once.
-pub(super) const ROW_GROUP_BYTES: u64 = 64 << 20;
-
 /// Target size from which on staged row groups are small enough to deal files out evenly.
 const COPIED_TARGET_BYTES: u64 = 8 * STAGING_ROW_GROUP_BYTES;
 
@@ -51,11 +48,11 @@ pub(crate) fn published_properties(lake: &LakeTable, schema: &Schema) -> Result<
         WriteCompression::Gzip(level) => Compression::GZIP(GzipLevel::try_new(level.into()).map_err(failed)?),
         WriteCompression::Zstd(level) => Compression::ZSTD(ZstdLevel::try_new(level.into()).map_err(failed)?),
     };
-    let row_group = usize::try_from(ROW_GROUP_BYTES.min(lake.target_file_size)).unwrap_or(usize::MAX);
     Ok(builder()
         .set_compression(compression)
         .set_max_row_group_row_count(None)
-        .set_max_row_group_bytes(Some(row_group))
+        // The roll rule says where they end.
+        .set_max_row_group_bytes(None)
         .set_sorting_columns((!sorting.is_empty()).then_some(sorting))
         .build())
 }

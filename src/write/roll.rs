@@ -1,4 +1,4 @@
-//! When to start the next file: pure arithmetic.
+//! When to start the next file, or row group: pure arithmetic.
 //!
 //! The rows of a partition are known before its first byte is written, so the bytes still to come can be predicted from
 //! the bytes per row so far, and the rest can be dealt out evenly:
@@ -8,7 +8,11 @@
 //! target 100, written 70 with 70 rows,  60 rows left:  whole = 130 = 1 file  of 130  -> never roll
 //! ```
 //!
-//! With exact predictions every file has 75 % to 150 % of the target, the last one too, unless the partition is smaller.
+//! With exact predictions every file has 75 % to 150 % of the target, the last one too, unless the partition is smaller. Row
+//! groups end where that leaves enough for another one: a file has one, or all of its row groups are large.
+
+/// Row groups of lake files: what readers skip and decode at once.
+const ROW_GROUP_BYTES: u64 = 64 << 20;
 
 /// Decides where files end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +32,26 @@ impl RollRule {
             return false;
         }
         let Some(rows_left) = rows_left else { return bytes >= self.target_bytes };
-        let rest = u128::from(bytes) * u128::from(rows_left) / u128::from(rows);
+        let (files, each) = self.deal(bytes, rows, rows_left);
+        bytes >= each.clamp(self.min_bytes, self.max_bytes) && (files > 1 || bytes >= self.max_bytes)
+    }
+
+    /// Whether the row group of `group_bytes` at the end of that file is to be finished.
+    pub(crate) fn ends_row_group(&self, group_bytes: u64, bytes: u64, rows: u64, rows_left: Option<u64>) -> bool {
+        if group_bytes < ROW_GROUP_BYTES {
+            return false;
+        }
+        let file_bytes = rows_left.map_or(self.target_bytes, |left| self.deal(bytes, rows, left).1).min(self.max_bytes);
+        file_bytes.saturating_sub(bytes) >= ROW_GROUP_BYTES
+    }
+
+    /// How many files the rest makes, the open one with it, and the bytes of each.
+    fn deal(&self, bytes: u64, rows: u64, rows_left: u64) -> (u64, u64) {
+        let rest = u128::from(bytes) * u128::from(rows_left) / u128::from(rows.max(1));
         let whole = u128::from(bytes) + rest;
         let target = u128::from(self.target_bytes.max(1));
         let files = ((whole + target / 2) / target).max(1);
-        let goal = whole / files;
-        let goal = u64::try_from(goal).unwrap_or(u64::MAX).clamp(self.min_bytes, self.max_bytes);
-        bytes >= goal && (files > 1 || bytes >= self.max_bytes)
+        (u64::try_from(files).unwrap_or(u64::MAX), u64::try_from(whole / files).unwrap_or(u64::MAX))
     }
 }
 
@@ -58,6 +75,36 @@ mod tests {
     fn unknown_rest_is_cut_at_the_target() {
         assert!(RULE.is_full(100, 1, None));
         assert!(!RULE.is_full(99, 1, None));
+    }
+
+    /// Bytes of the row groups of a partition of so many rows of a MiB each, file by file.
+    fn row_groups(rule: RollRule, rows: u64) -> Vec<Vec<u64>> {
+        let (mut files, mut file, mut group) = (Vec::new(), Vec::new(), 0);
+        for row in 1..=rows {
+            group += 1;
+            let in_file = group + file.iter().sum::<u64>();
+            let left = Some(rows - row);
+            if rule.is_full(in_file << 20, in_file, left) || left == Some(0) {
+                file.push(std::mem::take(&mut group));
+                files.push(std::mem::take(&mut file));
+            } else if rule.ends_row_group(group << 20, in_file << 20, in_file, left) {
+                file.push(std::mem::take(&mut group));
+            }
+        }
+        files
+    }
+
+    #[test]
+    fn row_group_ends_only_where_another_large_one_follows() {
+        let rule = RollRule { target_bytes: 128 << 20, min_bytes: 96 << 20, max_bytes: 230 << 20 };
+        assert_eq!(row_groups(rule, 127), [[127]]);
+        assert_eq!(row_groups(rule, 128), [[64, 64]]);
+        assert_eq!(row_groups(rule, 143), [[64, 79]]);
+        assert_eq!(row_groups(rule, 256), [[64, 64], [64, 64]]);
+        let large = RollRule { target_bytes: 1 << 30, min_bytes: 768 << 20, max_bytes: 2 << 30 };
+        assert_eq!(row_groups(large, 200), [[64, 64, 72]]);
+        let small = RollRule { target_bytes: 4 << 20, min_bytes: 3 << 20, max_bytes: 7 << 20 };
+        assert_eq!(row_groups(small, 9), [[5], [4]]);
     }
 
     proptest! {

@@ -1,15 +1,15 @@
 //! The loop that writes: batches in, files out, one open at a time.
 //!
-//! A batch that holds several partitions is cut where they change. The open file is ended when the partition or the run
-//! changes, or when the roll rule says so; each file that was ended becomes one row for the manifest. Rows go to the encoder in
+//! A batch that holds several partitions is cut where they change, unless they share a file. The open file is ended when the
+//! partition, the bundle or the run changes, or when the roll rule says so; each file that was ended becomes one row for the manifest. Rows go to the encoder in
 //! slices of about [`SLICE_BYTES`], or a 16th of a small target, between which the file's size is looked at; where slices end
 //! depends on the rows alone.
 //! A file that was ended lands in the background (`landing`), while the next is encoded. A failed write aborts its upload.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
-use datafusion::arrow::datatypes::{Schema, SchemaRef, UInt32Type};
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, StringArray, UInt64Array};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -25,8 +25,10 @@ use tokio::sync::mpsc::Sender;
 use super::exec::{Numbering, WriteSpec, output_schema};
 use super::landing::{Landed, Landing, Landings};
 use super::ranges::Ranges;
+use super::run_rows::RunRows;
 use super::size::used_bytes;
 use super::upload::Upload;
+use crate::bundle;
 use crate::error::Error;
 use crate::layout::Location;
 use crate::manifest::statistics::encode_ranges;
@@ -40,17 +42,18 @@ const SLICE_BYTES: usize = 1 << 20;
 pub(super) struct Columns {
     partition: Vec<usize>,
     file: Vec<usize>,
-    /// The run's number; the next column says how many rows came in order.
-    run: Option<usize>,
+    /// Of files that hold several partitions.
+    bundled: Vec<usize>,
 }
 
 impl Columns {
     pub(super) fn of(input: &Schema, spec: &WriteSpec) -> Result<Self> {
         let partition = spec.partition_columns.iter().map(|name| Ok(input.index_of(name)?)).collect::<Result<_>>()?;
-        let file =
-            spec.file_schema.fields().iter().map(|field| Ok(input.index_of(field.name())?)).collect::<Result<_>>()?;
-        let run = (spec.numbering == Numbering::Runs).then(|| input.fields().len() - 2);
-        Ok(Self { partition, file, run })
+        let of = |schema: &SchemaRef| {
+            schema.fields().iter().map(|field| Ok(input.index_of(field.name())?)).collect::<Result<Vec<_>>>()
+        };
+        let bundled = spec.bundled.as_ref().map_or(Ok(Vec::new()), |bundled| of(&bundled.schema))?;
+        Ok(Self { partition, file: of(&spec.file_schema)?, bundled })
     }
 }
 
@@ -84,21 +87,21 @@ impl Estimate {
     }
 }
 
-/// Rows without an order are in order, all of them; how many is not known.
-const ALWAYS_IN_ORDER: u64 = 1 << 20;
-
-/// Of a batch's rows.
-#[derive(Debug, Clone, Copy, Default)]
-struct Run {
-    number: u32,
-    /// Rows that the partition has in this run, if they came in order.
-    in_order: u64,
+/// Whose rows a file has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Owner {
+    Partition(hive::Values),
+    /// By its number.
+    Bundle(u32),
 }
 
 struct OpenFile {
-    values: hive::Values,
+    owner: Owner,
     run: u32,
-    partition: String,
+    /// What its manifest says: Hive paths, of a bundle with their rows.
+    partitions: Vec<(String, u64)>,
+    schema: SchemaRef,
+    may_be_copied: bool,
     location: Location,
     writer: AsyncArrowWriter<Upload>,
     rows: u64,
@@ -120,7 +123,7 @@ pub(super) struct Writer {
     open: Option<OpenFile>,
     landings: Landings,
     /// Partition and number of the file that was opened last: one partition never uses a number twice.
-    last: Option<(hive::Values, u32)>,
+    last: Option<(Owner, u32)>,
     rows_left: Option<u64>,
     estimate: Estimate,
     output: Sender<Result<RecordBatch>>,
@@ -169,7 +172,8 @@ impl Writer {
             self.write_batch(&batch?).await?;
         }
         if self.open.is_none() && self.spec.write_empty && self.rows_written.value() == 0 {
-            self.open(Vec::new(), Run::default(), &RecordBatch::new_empty(Arc::clone(&self.spec.file_schema)))?;
+            let empty = RecordBatch::new_empty(Arc::clone(&self.spec.file_schema));
+            self.open(Owner::Partition(Vec::new()), RunRows::ALWAYS_IN_ORDER, &empty)?;
         }
         self.finish().await?;
         while let Some(landed) = self.landings.next().await? {
@@ -187,33 +191,40 @@ impl Writer {
         }
         let keys: Vec<ArrayRef> =
             self.columns.partition.iter().map(|&column| Arc::clone(batch.column(column))).collect();
-        // A batch holds rows of one run and partition.
-        let first = |column: usize| batch.column(column).as_primitive::<UInt32Type>().value(0);
-        let run = self.columns.run.map_or(Run { number: 0, in_order: ALWAYS_IN_ORDER }, |column| Run {
-            number: first(column),
-            in_order: first(column + 1).into(),
-        });
+        let of = match self.spec.numbering {
+            Numbering::Runs => RunRows::of(batch),
+            Numbering::Rolling(_) => RunRows::ALWAYS_IN_ORDER,
+        };
         let parts = hive::split(&keys, batch.num_rows()).map_err(|source| {
             let columns = self.spec.partition_columns.join(", ");
             external(Error::PartitionValue { table: self.spec.table.clone(), columns, source })
         })?;
-        let rows = batch.project(&self.columns.file)?;
-        for (range, values) in parts {
-            if self.open.as_ref().is_some_and(|open| open.values != values || open.run != run.number) {
-                self.finish().await?;
+        if let Some(number) = of.bundle {
+            let rows = batch.project(&self.columns.bundled)?;
+            self.write_rows(&rows, &Owner::Bundle(number), of).await?;
+            for (range, values) in parts {
+                let path = self.path(&values)?;
+                self.open.iter_mut().for_each(|open| open.partitions.push((path.clone(), range.len() as u64)));
             }
-            self.write_rows(&rows.slice(range.start, range.len()), &values, run).await?;
+        } else {
+            let rows = batch.project(&self.columns.file)?;
+            for (range, values) in parts {
+                self.write_rows(&rows.slice(range.start, range.len()), &Owner::Partition(values), of).await?;
+            }
         }
         (self.spec.on_rows)(batch.num_rows() as u64);
         Ok(())
     }
 
-    /// All rows of one partition.
-    async fn write_rows(&mut self, rows: &RecordBatch, values: &hive::Values, run: Run) -> Result<()> {
+    /// Rows of one owner.
+    async fn write_rows(&mut self, rows: &RecordBatch, owner: &Owner, of: RunRows) -> Result<()> {
+        if self.open.as_ref().is_some_and(|open| open.owner != *owner || open.run != of.run) {
+            self.finish().await?;
+        }
         let mut done = 0;
         while done < rows.num_rows() {
             if self.open.is_none() {
-                self.open(values.clone(), run, &rows.slice(done, rows.num_rows() - done))?;
+                self.open(owner.clone(), of, &rows.slice(done, rows.num_rows() - done))?;
             }
             // Never the case; but rows that no file takes must not pass for filtered ones.
             let Some(open) = &mut self.open else {
@@ -230,10 +241,16 @@ impl Writer {
             self.rows_written.add(step);
             self.rows_left = self.rows_left.map(|left| left.saturating_sub(step as u64));
             if let Numbering::Rolling(rule) = self.spec.numbering {
-                let expected = open.expected_bytes();
-                let bytes = self.estimate.correct(expected, open.rows);
+                let bytes = self.estimate.correct(open.expected_bytes(), open.rows);
                 if rule.is_full(bytes, open.rows, self.rows_left) {
                     self.finish().await?;
+                } else if self.spec.is_published {
+                    let in_group = bytes.saturating_sub(open.writer.bytes_written() as u64);
+                    if rule.ends_row_group(in_group, bytes, open.rows, self.rows_left)
+                        && let Err(source) = open.writer.flush().await
+                    {
+                        return Err(upload_error(&open.location, source));
+                    }
                 }
             }
         }
@@ -241,40 +258,74 @@ impl Writer {
     }
 
     /// Opens the next file; `first` are rows that it will begin with.
-    fn open(&mut self, values: hive::Values, run: Run, first: &RecordBatch) -> Result<()> {
-        let spec = &self.spec;
-        self.check_length(&values)?;
+    fn open(&mut self, owner: Owner, of: RunRows, first: &RecordBatch) -> Result<()> {
+        let spec = Arc::clone(&self.spec);
         let number = match (&spec.numbering, &self.last) {
-            (Numbering::Runs, _) => run.number,
-            (Numbering::Rolling(_), Some((last, number))) if *last == values => number + 1,
+            (Numbering::Runs, _) => of.run,
+            (Numbering::Rolling(_), Some((last, number))) if *last == owner => number + 1,
             _ => 0,
         };
-        let partition = if spec.partition_columns.is_empty() {
-            spec.fixed_partition.clone()
-        } else {
-            hive::path(spec.partition_columns.iter().map(String::as_str), &values)
+        let (folder, partitions, schema, encoding) = match (&owner, &spec.bundled) {
+            (Owner::Partition(values), _) => {
+                let path = self.path(values)?;
+                (path.clone(), vec![(path, 0)], &spec.file_schema, &spec.encoding)
+            }
+            (Owner::Bundle(number), Some(bundled)) => {
+                (bundle::folder(*number), Vec::new(), &bundled.schema, &bundled.encoding)
+            }
+            (Owner::Bundle(_), None) => {
+                return Err(DataFusionError::Internal("a bundle in a table that has none".to_owned()));
+            }
         };
-        let (location, upload) = spec.create(&partition, number).map_err(external)?;
-        let properties = spec.encoding.properties(first, self.rows_left.unwrap_or(0), run.in_order)?;
+        if number == 0 && !spec.planned.is_empty() {
+            let planned = spec.planned.get(&folder);
+            let planned = planned.ok_or_else(|| DataFusionError::Internal(format!("rows of {folder}: not planned")))?;
+            self.rows_left = Some(planned.rows);
+        }
+        let (location, upload) = spec.create(&folder, number).map_err(external)?;
+        let properties = encoding.properties(first, self.rows_left.unwrap_or(0), of.in_order.into())?;
         let row_bytes = used_bytes(first) / first.num_rows().max(1);
         if let (Estimate::AsExpected, Numbering::Rolling(rule), Some(rows)) =
-            (self.estimate, spec.numbering, spec.total_rows)
+            (self.estimate, spec.numbering, self.rows_left)
             && rows.saturating_mul(row_bytes as u64) > rule.target_bytes
         {
-            self.estimate = sample(first, &spec.file_schema, properties.clone())?;
+            self.estimate = sample(first, schema, properties.clone())?;
         }
         let has_statistics = properties.statistics_enabled(&ColumnPath::new(Vec::new())) != EnabledStatistics::None;
-        let ranges = Ranges::new(&spec.file_schema, has_statistics);
+        let ranges = Ranges::new(schema, has_statistics);
         let options = ArrowWriterOptions::new().with_properties(properties);
-        let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(&spec.file_schema), options)?;
+        let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(schema), options)?;
         let slice_bytes = match spec.numbering {
             Numbering::Runs => SLICE_BYTES,
             Numbering::Rolling(rule) => usize::try_from(rule.target_bytes / 16).unwrap_or(SLICE_BYTES).min(SLICE_BYTES),
         };
-        let step = (slice_bytes / row_bytes.max(1)).clamp(64, 8192);
-        self.last = Some((values.clone(), number));
-        self.open = Some(OpenFile { values, run: run.number, partition, location, writer, rows: 0, ranges, step });
+        self.last = Some((owner.clone(), number));
+        self.open = Some(OpenFile {
+            owner,
+            run: of.run,
+            partitions,
+            schema: Arc::clone(schema),
+            may_be_copied: encoding.may_be_copied(),
+            location,
+            writer,
+            rows: 0,
+            ranges,
+            step: (slice_bytes / row_bytes.max(1)).clamp(64, 8192),
+        });
         Ok(())
+    }
+
+    /// Hive path of a partition.
+    ///
+    /// # Errors
+    /// [`Error::PartitionValueTooLong`].
+    fn path(&self, values: &hive::Values) -> Result<String> {
+        self.check_length(values)?;
+        let columns = &self.spec.partition_columns;
+        if columns.is_empty() {
+            return Ok(self.spec.fixed_partition.clone());
+        }
+        Ok(hive::path(columns.iter().map(String::as_str), values))
     }
 
     fn check_length(&self, values: &[Option<String>]) -> Result<()> {
@@ -298,8 +349,7 @@ impl Writer {
     async fn finish(&mut self) -> Result<()> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let expected = open.expected_bytes();
-        let may_be_copied = self.spec.encoding.may_be_copied();
-        let plain = if may_be_copied { open.ranges.plain_floats(&self.spec.file_schema) } else { Ok(None) };
+        let plain = if open.may_be_copied { open.ranges.plain_floats(&open.schema) } else { Ok(None) };
         let ended = match plain {
             Ok(plain) => {
                 plain.into_iter().for_each(|plain| open.writer.append_key_value_metadata(plain));
@@ -308,7 +358,7 @@ impl Writer {
             Err(error) => Err(error),
         };
         let mut upload = open.writer.into_inner();
-        let ranges = ended.and_then(|footer| open.ranges.finish(&self.spec.file_schema, &footer));
+        let ranges = ended.and_then(|footer| open.ranges.finish(&open.schema, &footer));
         let statistics = match ranges {
             Ok(ranges) => encode_ranges(&ranges),
             Err(error) => {
@@ -320,7 +370,11 @@ impl Writer {
         let ratio = |of: u64| bytes as f64 / of.max(1) as f64;
         let per_expected = if open.rows >= SETTLED_ROWS { ratio(expected) } else { 1.0 };
         self.estimate = Estimate::Learnt { per_row: ratio(open.rows), per_expected };
-        let OpenFile { location, partition, rows, .. } = open;
+        let OpenFile { location, partitions, rows, .. } = open;
+        let partition = match open.owner {
+            Owner::Partition(_) => partitions.into_iter().next().map_or_else(String::new, |(path, _)| path),
+            Owner::Bundle(_) => bundle::text(partitions.iter().map(|(path, rows)| (path.as_str(), *rows))),
+        };
         self.landings.add(Landing { location, partition, rows, statistics }, upload);
         while let Some(landed) = self.landings.next_if_many().await? {
             self.tell(landed).await?;

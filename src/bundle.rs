@@ -1,0 +1,115 @@
+//! Staging files that hold the rows of several small partitions of one run.
+//!
+//! A file per run and partition costs an open, a footer and a writer per column, and the same again to be read: with
+//! thousands of partitions more than their rows do. So small partitions that fall into the same bundle share a file; which
+//! bundle a partition falls into is decided by its Hive path alone, in every run of every task, so that one publish task
+//! finds all its rows in the files of that bundle.
+//!
+//! ```text
+//! run 0    day=2026-01-01  day=2026-01-07  day=2026-01-09      bundle-011/000001-ab-000000.parquet
+//! run 1    day=2026-01-07  day=2026-01-08                      bundle-011/000002-cd-000000.parquet
+//!
+//! manifest, column partition    day=2026-01-01*857,day=2026-01-07*12,day=2026-01-09*790
+//! ```
+//!
+//! In a bundle's files partition columns stand beside the others; rows are sorted by them first. What a manifest says of such a
+//! file instead of one Hive path are the paths of its partitions and their rows: neither `*` nor `,` occurs in a path
+//! ([`crate::partition::encode`]).
+
+use std::hash::Hasher;
+
+use datafusion::arrow::compute::SortOptions;
+use twox_hash::XxHash64;
+
+/// Bundles of a table. Part of what a staging lake is: with another number, files of two plans would not fit together.
+pub(crate) const BUNDLES: u32 = 256;
+
+/// Small partitions of a run from which on they share files: with fewer, a file would hold too few to be worth it.
+pub(crate) const SHARED_FROM: usize = 4 * BUNDLES as usize;
+
+/// How a bundle's rows are sorted by each partition column, before the sort keys.
+pub(crate) const ORDER: SortOptions = SortOptions { descending: false, nulls_first: true };
+
+/// The bundle of a partition, by its Hive path.
+#[must_use]
+pub(crate) fn bundle_of(path: &str) -> u32 {
+    let mut hash = XxHash64::with_seed(0);
+    hash.write(path.as_bytes());
+    // Below BUNDLES, which 32 bits hold.
+    u32::try_from(hash.finish() % u64::from(BUNDLES)).unwrap_or(0)
+}
+
+/// Folder of a bundle's files.
+pub(crate) fn folder(bundle: u32) -> String {
+    format!("bundle-{bundle:03}")
+}
+
+/// What a manifest says of a file that holds these partitions, each with its rows.
+pub(crate) fn text<'a>(members: impl IntoIterator<Item = (&'a str, u64)>) -> String {
+    members.into_iter().map(|(path, rows)| format!("{path}*{rows}")).collect::<Vec<_>>().join(",")
+}
+
+/// Whether a manifest says this of a file that holds several partitions.
+pub(crate) fn is_bundle(partition: &str) -> bool {
+    partition.contains('*')
+}
+
+/// Hive paths of a file's partitions and their rows; one path, without its rows, if the file is not a bundle's.
+pub(crate) fn members(partition: &str) -> impl Iterator<Item = (&str, Option<u64>)> {
+    partition.split(',').map(|member| match member.split_once('*') {
+        Some((path, rows)) => (path, rows.parse().ok()),
+        None => (member, None),
+    })
+}
+
+/// Partitions, by their paths, for people.
+pub(crate) fn label<'a>(paths: impl IntoIterator<Item = &'a str>) -> String {
+    let mut paths = paths.into_iter();
+    let first = paths.next().unwrap_or_default();
+    match paths.count() {
+        0 => first.to_owned(),
+        others => format!("{first} and {others} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::partition;
+
+    #[test]
+    fn bundle_of_a_partition_never_changes() {
+        let bundles = ["day=2026-01-01", "day=2026-01-02", "k=__HIVE_DEFAULT_PARTITION__"].map(bundle_of);
+        assert_eq!(bundles, [231, 52, 240]);
+    }
+
+    #[test]
+    fn label_names_the_first_partition_and_counts_the_others() {
+        assert_eq!(label(["k=1", "k=2", "k=3"]), "k=1 and 2 more");
+        assert_eq!(label(["k=1"]), "k=1");
+        assert_eq!(label([]), "");
+    }
+
+    proptest! {
+        /// Whatever partitions are called, the text gives them back.
+        #[test]
+        fn members_come_back(values in prop::collection::vec((".*", any::<u64>()), 1..5)) {
+            let paths: Vec<(String, u64)> =
+                values.into_iter().map(|(value, rows)| (partition::segment("k", Some(&value)), rows)).collect();
+            let text = text(paths.iter().map(|(path, rows)| (path.as_str(), *rows)));
+            let back: Vec<_> = members(&text).map(|(path, rows)| (path.to_owned(), rows.unwrap())).collect();
+            prop_assert_eq!(back, paths);
+            prop_assert!(is_bundle(&text));
+        }
+
+        /// A single partition is no bundle, whatever it is called.
+        #[test]
+        fn one_path_is_no_bundle(value in ".*") {
+            let path = partition::segment("k", Some(&value));
+            prop_assert!(!is_bundle(&path));
+            prop_assert_eq!(members(&path).collect::<Vec<_>>(), [(path.as_str(), None)]);
+        }
+    }
+}
