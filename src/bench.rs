@@ -28,13 +28,13 @@ pub type SortKeys = Vec<(usize, SortOptions)>;
 /// # Errors
 /// For types that have no order.
 pub fn order_run(run: &RecordBatch, partition: &[usize], keys: &SortKeys) -> Result<usize> {
-    let order = RunOrder { partition: partition.to_vec(), keys: keys.clone() };
+    let order = RunOrder { partition: partition.to_vec(), keys: keys.clone(), bundles: 0 };
     let piece_rows = (run.num_rows() / PIECES).max(BATCH_ROWS);
     let mut collector = Collector::new(&order, run.schema_ref(), piece_rows, usize::MAX)?;
     for start in (0..run.num_rows()).step_by(BATCH_ROWS) {
         collector.push(run.slice(start, BATCH_ROWS.min(run.num_rows() - start)), 0)?;
     }
-    let run = collector.finish()?;
+    let run = collector.finish(1.0)?;
     for number in 0..run.count() {
         run.partition(number).batches()?.try_for_each(|batch| batch.map(drop))?;
     }

@@ -21,22 +21,22 @@ use std::hash::Hasher;
 use datafusion::arrow::compute::SortOptions;
 use twox_hash::XxHash64;
 
-/// Bundles of a table. Part of what a staging lake is: with another number, files of two plans would not fit together.
+/// Bundles of a new plan. The plan says how many it has: all of its tasks must agree.
 pub(crate) const BUNDLES: u32 = 128;
 
-/// Small partitions of a run from which on they share files: with fewer, a file would hold too few to be worth it.
-pub(crate) const SHARED_FROM: usize = 4 * BUNDLES as usize;
+/// Small partitions of a run per bundle from which on they share files: with fewer, it is not worth it.
+pub(crate) const SHARED_FROM: usize = 4;
 
 /// How a bundle's rows are sorted by each partition column, before the sort keys.
 pub(crate) const ORDER: SortOptions = SortOptions { descending: false, nulls_first: true };
 
-/// The bundle of a partition, by its Hive path.
+/// The bundle of a partition, one of so many, by its Hive path.
 #[must_use]
-pub(crate) fn bundle_of(path: &str) -> u32 {
+pub(crate) fn bundle_of(path: &str, bundles: u32) -> u32 {
     let mut hash = XxHash64::with_seed(0);
     hash.write(path.as_bytes());
-    // Below BUNDLES, which 32 bits hold.
-    u32::try_from(hash.finish() % u64::from(BUNDLES)).unwrap_or(0)
+    // Below `bundles`, which 32 bits hold.
+    u32::try_from(hash.finish() % u64::from(bundles.max(1))).unwrap_or(0)
 }
 
 /// Folder of a bundle's files.
@@ -62,6 +62,12 @@ pub(crate) fn members(partition: &str) -> impl Iterator<Item = (&str, Option<u64
     })
 }
 
+/// Whether what a manifest says of a file of several partitions holds together: each has its rows, which are those of the file.
+pub(crate) fn is_sound(partition: &str, rows: Option<u64>) -> bool {
+    let sum = members(partition).try_fold(0u64, |sum, (_, rows)| sum.checked_add(rows?));
+    sum.is_some() && sum == rows
+}
+
 /// Partitions, by their paths, for people.
 pub(crate) fn label<'a>(paths: impl IntoIterator<Item = &'a str>) -> String {
     let mut paths = paths.into_iter();
@@ -81,7 +87,8 @@ mod tests {
 
     #[test]
     fn bundle_of_a_partition_never_changes() {
-        let bundles = ["day=2026-01-01", "day=2026-01-02", "k=__HIVE_DEFAULT_PARTITION__"].map(bundle_of);
+        let bundles =
+            ["day=2026-01-01", "day=2026-01-02", "k=__HIVE_DEFAULT_PARTITION__"].map(|path| bundle_of(path, 128));
         assert_eq!(bundles, [103, 52, 112]);
     }
 
@@ -90,6 +97,14 @@ mod tests {
         assert_eq!(label(["k=1", "k=2", "k=3"]), "k=1 and 2 more");
         assert_eq!(label(["k=1"]), "k=1");
         assert_eq!(label([]), "");
+    }
+
+    #[test]
+    fn text_that_does_not_add_up_is_not_sound() {
+        assert!(is_sound("k=1*5,k=2*3", Some(8)));
+        let others = ["k=1*5,k=2*4", "k=1*5,k=2", "k=1*x,k=2*8", "k=1*18446744073709551615,k=2*9", "*", "k=1*8,"];
+        others.into_iter().for_each(|text| assert!(!is_sound(text, Some(8)), "{text}"));
+        assert!(!is_sound("k=1*8", None));
     }
 
     proptest! {

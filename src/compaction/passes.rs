@@ -118,19 +118,19 @@ impl Merged {
 
 /// How the rows of runs are read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RunRows<'a> {
+pub(super) struct RunScan<'a> {
     pub(super) columns: &'a LakeColumns,
     /// Whether the partition columns are wanted, after the others: the runs are of several partitions.
     pub(super) with_partition: bool,
 }
 
-impl RunRows<'_> {
+impl RunScan<'_> {
     fn schema(&self) -> SchemaRef {
         if self.with_partition { self.columns.bundled() } else { Arc::clone(&self.columns.file) }
     }
 
     /// The rows of each run as a partition of their own.
-    pub(super) fn scan(&self, session: &SessionContext, runs: &[FileEntry]) -> Result<Arc<dyn ExecutionPlan>> {
+    pub(super) fn of(&self, session: &SessionContext, runs: &[FileEntry]) -> Result<Arc<dyn ExecutionPlan>> {
         if self.with_partition {
             return staged_scan(session, &self.columns.file, &self.columns.partition, runs).map_err(unwrap_engine);
         }
@@ -144,7 +144,7 @@ pub(super) struct Passes<'a> {
     pub(super) engine: &'a Engine,
     /// Lake table, for errors.
     pub(super) table: &'a str,
-    pub(super) rows: RunRows<'a>,
+    pub(super) scan: RunScan<'a>,
     /// Columns that the runs are sorted by.
     pub(super) keys: &'a [(usize, SortOptions)],
 }
@@ -158,7 +158,7 @@ impl Passes<'_> {
         let budget = self.engine.merge_bytes();
         let mut merged = Merged::all(runs);
         loop {
-            let memory = RunMemory::of(&merged.files, &self.rows.schema());
+            let memory = RunMemory::of(&merged.files, &self.scan.schema());
             let width = memory.width(budget);
             if merged.files.len() <= width {
                 merged.batch_rows = memory.batch_rows(merged.files.len(), budget);
@@ -179,8 +179,8 @@ impl Passes<'_> {
     /// Some runs, merged into one file.
     async fn pass(&self, runs: &[FileEntry], batch_rows: usize, folder: &Path, number: usize) -> Result<FileEntry> {
         let session = self.engine.merge_session(runs, batch_rows).await?;
-        let scan = self.rows.scan(&session, runs)?;
-        let schema = self.rows.schema();
+        let scan = self.scan.of(&session, runs)?;
+        let schema = self.scan.schema();
         let folder = Location::parse("runs/", folder)?;
         let spec = WriteSpec {
             table: self.table.to_owned(),

@@ -8,7 +8,8 @@
 //!
 //! With an order asked for, all files of a partition are one group: a single merge gives files that do not overlap.
 //! Without one, a large partition is cut into groups of even size, so that several tasks share it. Partitions that share staging
-//! files ([`crate::bundle`]) are one group, with the files that some of them have to themselves. A table without rows
+//! files ([`crate::bundle`]) are one group, with the files that some of them have to themselves, unless these are large and need
+//! no merging. A table without rows
 //! has one group without files: the first manifest is the commit of the plan and must exist.
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::{bundle_of, is_bundle, label, members};
+use crate::bundle::{is_bundle, label};
 use crate::manifest::FileEntry;
 
 /// Staging bytes per group, in target file sizes, when no order is asked for. Plain LZ4 is about 1.4 times the final size.
@@ -64,7 +65,7 @@ pub struct PartitionGroup {
     /// Rows of the partition that earlier groups have.
     pub first_row: u64,
     /// Number in the names of lake files: counts the parts of partitions, in the order of these. That of the group, unless
-    /// partitions share staging files, which memory decides, and no name does.
+    /// partitions share staging files, which memory decides: names of a table with an order do not tell.
     pub number: usize,
     /// The partitions, if they share staging files.
     pub bundled: Vec<BundledPartition>,
@@ -79,68 +80,66 @@ pub struct BundledPartition {
     pub partition: String,
     /// As [`PartitionGroup::number`].
     pub number: usize,
-    /// All of its rows.
+    /// Rows of the partition that other groups have.
+    pub first_row: u64,
+    /// Its rows in this group.
     pub rows: u64,
 }
 
 /// Where the rows of a partition are.
-enum Place {
+#[derive(Default)]
+struct Place {
     /// In files of its own.
-    Files(Vec<FileEntry>),
-    /// So many of them in the files of its bundle, and in files of its own that are merged with these.
-    Bundle(u64),
+    files: Vec<FileEntry>,
+    /// The folder of its bundle, and its rows in the files there.
+    bundle: Option<(Arc<str>, u64)>,
 }
 
 /// The groups in order: group `n` is at `n - 1`.
 #[must_use]
 pub fn group(files: impl IntoIterator<Item = FileEntry>, is_sorted: bool, target_bytes: u64) -> Vec<PartitionGroup> {
     let mut partitions: BTreeMap<Arc<str>, Place> = BTreeMap::new();
-    let mut bundles: BTreeMap<u32, PartitionGroup> = BTreeMap::new();
-    let (shared, alone): (Vec<FileEntry>, Vec<FileEntry>) =
-        files.into_iter().partition(|file| file.partition.as_deref().is_some_and(is_bundle));
-    for file in shared {
+    let mut bundles: BTreeMap<Arc<str>, PartitionGroup> = BTreeMap::new();
+    for file in files {
         let text = file.partition.clone().unwrap_or_default();
-        for (path, in_file) in members(&text) {
-            let place = partitions.entry(path.into()).or_insert(Place::Bundle(0));
-            if let Place::Bundle(rows) = place {
-                *rows += in_file.unwrap_or(0);
-            }
+        if !is_bundle(&text) {
+            partitions.entry(text).or_default().files.push(file);
+            continue;
         }
-        let bundle = members(&text).next().map_or(0, |(path, _)| bundle_of(path));
-        bundles.entry(bundle).or_insert_with(PartitionGroup::without_files).files.push(file);
-    }
-    for file in alone {
-        let path = file.partition.clone().unwrap_or_default();
-        match partitions.entry(Arc::clone(&path)).or_insert(Place::Files(Vec::new())) {
-            Place::Files(files) => files.push(file),
-            Place::Bundle(rows) => {
-                *rows += file.n_record.unwrap_or(0);
-                bundles.entry(bundle_of(&path)).or_insert_with(PartitionGroup::without_files).files.push(file);
-            }
+        let folder: Arc<str> = file.uri.rsplit_once('/').map_or("", |(folder, _)| folder).into();
+        for part in file.parts() {
+            let place = partitions.entry(part.partition.into()).or_default();
+            place.bundle.get_or_insert_with(|| (Arc::clone(&folder), 0)).1 += part.rows;
         }
+        bundles.entry(folder).or_insert_with(PartitionGroup::without_files).files.push(file);
     }
     let limit = target_bytes.saturating_mul(TARGETS_PER_GROUP).max(1);
     let (mut groups, mut number) = (Vec::new(), 0);
-    for (partition, place) in partitions {
-        let mut files = match place {
-            Place::Files(files) => files,
-            Place::Bundle(rows) => {
-                number += 1;
-                let bundled = BundledPartition { partition: partition.to_string(), number, rows };
-                bundles.entry(bundle_of(&partition)).and_modify(|group| group.bundled.push(bundled));
-                continue;
+    for (partition, Place { mut files, bundle }) in partitions {
+        let bytes: u64 = files.iter().map(|file| file.size).sum();
+        let mut first_row = 0;
+        // Without an order, what fills files of its own is not merged with the rest.
+        let (alone, with_others) = match bundle {
+            Some(_) if is_sorted || bytes < target_bytes => (Vec::new(), files),
+            _ => {
+                files.sort_unstable_by(|a, b| a.uri.cmp(&b.uri));
+                (files, Vec::new())
             }
         };
-        files.sort_unstable_by(|a, b| a.uri.cmp(&b.uri));
-        let bytes: u64 = files.iter().map(|file| file.size).sum();
         let parts = if is_sorted { 1 } else { bytes.div_ceil(limit).max(1) };
-        let mut first_row = 0;
-        for files in cut(files, bytes, parts) {
+        for files in cut(alone, bytes, parts) {
             number += 1;
             let rows: u64 = files.iter().filter_map(|file| file.n_record).sum();
             let partition = partition.to_string();
             groups.push(PartitionGroup { partition, first_row, number, bundled: Vec::new(), files });
             first_row += rows;
+        }
+        if let Some((folder, rows)) = bundle {
+            number += 1;
+            let rows = rows + with_others.iter().filter_map(|file| file.n_record).sum::<u64>();
+            let group = bundles.entry(folder).or_insert_with(PartitionGroup::without_files);
+            group.bundled.push(BundledPartition { partition: partition.to_string(), number, first_row, rows });
+            group.files.extend(with_others);
         }
     }
     groups.extend(bundles.into_values().map(|mut group| {
@@ -187,6 +186,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::bundle::{self, bundle_of};
 
     fn file(partition: &str, group: usize, size: u64) -> FileEntry {
         let uri = format!("s3://b/{partition}/{group:06}.parquet");
@@ -221,15 +221,15 @@ mod tests {
             for (&partition, &rows) in partitions {
                 let path = format!("p={partition}");
                 if *shares && may_share {
-                    bundles.entry(bundle_of(&path)).or_default().push((path, rows));
+                    bundles.entry(bundle_of(&path, 8)).or_default().push((path, rows));
                 } else {
                     files.push(FileEntry { n_record: Some(rows), ..file(&path, task, rows) });
                 }
             }
-            for (bundle, of) in bundles {
+            for (number, of) in bundles {
                 let rows = of.iter().map(|(_, rows)| rows).sum();
-                let text = crate::bundle::text(of.iter().map(|(path, rows)| (path.as_str(), *rows)));
-                let uri = format!("s3://b/{}/{task:06}.parquet", crate::bundle::folder(bundle));
+                let text = bundle::text(of.iter().map(|(path, rows)| (path.as_str(), *rows)));
+                let uri = format!("s3://b/{}/{task:06}.parquet", bundle::folder(number));
                 let entry = file(&text, task, rows);
                 files.push(FileEntry { uri: uri.into(), n_record: Some(rows), ..entry });
             }
@@ -257,7 +257,7 @@ mod tests {
     fn partition_in_a_bundle_brings_the_files_that_it_has_to_itself() {
         let shared = [(true, BTreeMap::from([(1, 5), (2, 6), (3, 7)])), (false, BTreeMap::from([(2, 8), (9, 1)]))];
         let groups = group(files_of(&shared, true), true, 1);
-        let bundles: BTreeSet<u32> = ["p=1", "p=2", "p=3"].into_iter().map(bundle_of).collect();
+        let bundles: BTreeSet<u32> = ["p=1", "p=2", "p=3"].into_iter().map(|path| bundle_of(path, 8)).collect();
         assert_eq!(groups.len(), 1 + bundles.len());
         assert_eq!((groups[0].partition.as_str(), groups[0].number), ("p=9", 4));
         let with_two = groups.iter().find(|group| group.bundled.iter().any(|of| of.partition == "p=2")).unwrap();
@@ -266,6 +266,24 @@ mod tests {
     }
 
     proptest! {
+        /// Whichever tasks share files, without an order too, all rows of a partition are published.
+        #[test]
+        fn no_row_is_left_out_or_taken_twice(
+            tasks in prop::collection::vec((any::<bool>(), prop::collection::btree_map(0usize..60, 1u64..9, 0..40)), 0..6),
+            is_sorted: bool,
+            target in 1u64..30,
+        ) {
+            let sums = |groups: &[PartitionGroup]| {
+                let mut sums = BTreeMap::<String, u64>::new();
+                published(groups).into_iter().for_each(|(path, _, rows)| *sums.entry(path).or_default() += rows);
+                sums
+            };
+            let groups = group(files_of(&tasks, true), is_sorted, target);
+            prop_assert_eq!(sums(&groups), sums(&group(files_of(&tasks, false), is_sorted, target)));
+            let numbers: BTreeSet<usize> = published(&groups).into_iter().map(|(_, number, _)| number).collect();
+            prop_assert_eq!(numbers.len(), published(&groups).len());
+        }
+
         /// Whichever tasks share files, every file is in one group, every partition is published once with all of its rows,
         /// and under the names that it would have if none did.
         #[test]

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::copy;
 use super::merge::MergeRunsExec;
-use super::passes::{Merged, Passes, RunRows};
+use super::passes::{Merged, Passes, RunScan};
 use super::plan::PartitionGroup;
 use crate::bundle;
 use crate::checksum::ColumnSums;
@@ -219,12 +219,12 @@ impl CompactTask<'_> {
         // Those of a bundle lie in several folders; equal keys keep the order of the stage tasks, which is that of the names.
         let mut files = self.group.files.clone();
         files.sort_by(|a, b| file_name(a).cmp(file_name(b)));
-        let passes = Passes { engine: self.engine, table: &self.lake.name, rows: self.run_rows(), keys };
+        let passes = Passes { engine: self.engine, table: &self.lake.name, scan: self.run_scan(), keys };
         passes.merge(&files).await
     }
 
-    fn run_rows(&self) -> RunRows<'_> {
-        RunRows { columns: self.columns, with_partition: !self.group.bundled.is_empty() }
+    fn run_scan(&self) -> RunScan<'_> {
+        RunScan { columns: self.columns, with_partition: !self.group.bundled.is_empty() }
     }
 
     /// All rows of these runs in their order.
@@ -237,7 +237,7 @@ impl CompactTask<'_> {
         if keys.is_empty() {
             return parquet_scan(session, &self.columns.file, &[runs.to_vec()]).map_err(unwrap_engine);
         }
-        let scan = self.run_rows().scan(session, runs)?;
+        let scan = self.run_scan().of(session, runs)?;
         Ok(if runs.len() < 2 { scan } else { Arc::new(MergeRunsExec::new(scan, keys)) })
     }
 
@@ -279,7 +279,7 @@ pub(crate) fn file_stems(result: &str, group: &PartitionGroup) -> Vec<String> {
     if group.bundled.is_empty() {
         return vec![file_stem(result, group)];
     }
-    group.bundled.iter().map(|of| stem(result, of.number, &of.partition, 0, of.rows)).collect()
+    group.bundled.iter().map(|of| stem(result, of.number, &of.partition, of.first_row, of.rows)).collect()
 }
 
 fn file_stem(result: &str, group: &PartitionGroup) -> String {

@@ -42,6 +42,12 @@ pub(crate) struct FilePart<'a> {
 }
 
 impl FileEntry {
+    /// Whether the rows of its partitions, if it has several, are its rows.
+    pub(crate) fn has_sound_parts(&self) -> bool {
+        let text = self.partition.as_deref().filter(|text| bundle::is_bundle(text));
+        text.is_none_or(|text| bundle::is_sound(text, self.n_record))
+    }
+
     /// The partitions that it has rows of.
     pub(crate) fn parts(&self) -> impl Iterator<Item = FilePart<'_>> {
         let all = self.n_record.unwrap_or(0);

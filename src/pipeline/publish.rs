@@ -99,7 +99,7 @@ impl Pipeline {
             }
         });
         let mut ran: Vec<usize> = tables.iter().map(|table| table.tasks).collect();
-        for table in self.run_all(tasks, self.engine.parallel_tasks()).await? {
+        for table in self.run_all(tasks, self.engine.publish_tasks()).await? {
             ran[table] += 1;
         }
         let mut reports = Vec::new();

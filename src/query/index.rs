@@ -109,7 +109,7 @@ pub(crate) struct FileIndex {
     /// The columns in their paths.
     pub(super) partition: Vec<FieldRef>,
     /// Whether each file is of one partition.
-    pub(super) is_divided: bool,
+    pub(super) one_partition_each: bool,
     /// As [`crate::manifest::Manifest::statistics`].
     statistics: Vec<String>,
     texts: OnceLock<BTreeMap<String, ColumnTexts>>,
@@ -123,8 +123,8 @@ impl FileIndex {
         schema: SchemaRef,
         partition: Vec<FieldRef>,
     ) -> Self {
-        let is_divided = !files.iter().any(|file| file.partition.as_deref().is_some_and(is_bundle));
-        Self { files, schema, partition, is_divided, statistics, texts: OnceLock::new() }
+        let one_partition_each = !files.iter().any(|file| file.partition.as_deref().is_some_and(is_bundle));
+        Self { files, schema, partition, one_partition_each, statistics, texts: OnceLock::new() }
     }
 
     /// The ranges of every column that are known of any file, by name.
@@ -173,7 +173,7 @@ impl FileIndex {
     fn partition_ranges(&self, position: usize) -> Result<Ranges> {
         let values = self.values(position)?;
         let is_exact = BooleanArray::from(vec![true; self.files.len()]);
-        if self.is_divided {
+        if self.one_partition_each {
             let null = |(row, file): (usize, &FileEntry)| if values.is_null(row) { file.n_record } else { Some(0) };
             let nulls = self.files.iter().enumerate().map(null).collect();
             return Ok(Ranges { nulls, min: Arc::clone(&values), max: values, is_exact });

@@ -38,7 +38,7 @@ impl FileIndex {
         };
         if filter.is_volatile() || filter.exists(is_elsewhere).unwrap_or(true) {
             TableProviderFilterPushDown::Unsupported
-        } else if self.is_divided && self.is_of_partition(filter) {
+        } else if self.one_partition_each && self.is_of_partition(filter) {
             TableProviderFilterPushDown::Exact
         } else {
             TableProviderFilterPushDown::Inexact

@@ -47,7 +47,7 @@ impl ManifestTable {
     fn is_counted(&self) -> bool {
         let first = self.index.files.first().map_or("", |file| store_of(&file.uri));
         matches!(self.files.format, FileFormat::Parquet)
-            && self.index.is_divided
+            && self.index.one_partition_each
             && self.index.files.iter().all(|file| file.n_record.is_some() && store_of(&file.uri) == first)
     }
 }

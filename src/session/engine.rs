@@ -83,6 +83,13 @@ impl Engine {
         self.threads.min(by_memory).max(1)
     }
 
+    /// Publish tasks that may run at once: each may hold a row group of a lake file, and its bytes once more.
+    #[must_use]
+    pub fn publish_tasks(&self) -> usize {
+        let by_memory = usize::try_from(self.memory_bytes / (192 << 20)).unwrap_or(usize::MAX);
+        self.parallel_tasks().min(by_memory).max(1)
+    }
+
     /// Bytes of a sorted run for plans that this process makes: half of what a task may have, and no more than pays.
     #[must_use]
     pub fn run_bytes(&self) -> u64 {
@@ -207,6 +214,7 @@ mod tests {
     fn small_memory_means_fewer_tasks_at_once() {
         assert_eq!(engine(128 << 20, 8).parallel_tasks(), 1);
         assert_eq!(engine(8 << 30, 8).parallel_tasks(), 8);
+        assert_eq!((engine(512_000_000, 8).parallel_tasks(), engine(512_000_000, 8).publish_tasks()), (5, 2));
     }
 
     #[tokio::test]

@@ -139,10 +139,9 @@ impl FileListTable {
         &self,
         url: ObjectStoreUrl,
         files: &[(Location, &FileEntry)],
-        state: &dyn Session,
+        (state, partitions): (&dyn Session, usize),
         projection: Option<&Vec<usize>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let partitions = state.config().target_partitions();
         let is_bundled = files.first().is_some_and(|(_, file)| is_bundled(file));
         let mut groups = vec![Vec::new(); partitions.clamp(1, files.len().max(1))];
         let count = groups.len();
@@ -194,9 +193,11 @@ impl TableProvider for FileListTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let partitions = state.config().target_partitions();
         let mut scans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        for (url, files) in self.by_scan()? {
+        let by_scan = self.by_scan()?;
+        let partitions = (partitions / by_scan.len().max(1)).max(1);
+        for (url, files) in by_scan {
             if matches!(self.table.format, FileFormat::Parquet) {
-                scans.push(self.parquet(url, &files, state, projection)?);
+                scans.push(self.parquet(url, &files, (state, partitions), projection)?);
                 continue;
             }
             for part in files.chunks(files.len().div_ceil(partitions)) {

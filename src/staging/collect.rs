@@ -22,7 +22,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 
 use super::order::{Arrivals, Keys, Partitions, Ranked, RunOrder, by_partition, sorted};
-use super::units::{Unit, units};
+use super::units::{Sharing, Unit};
 use crate::session::BATCH_ROWS;
 
 /// Rows of a stretch from which on it is given out as it is: with fewer, less is gained than the writer needs for each batch,
@@ -46,8 +46,7 @@ pub(crate) struct Collector {
     /// What the rows of `incoming` need by themselves, and with how much of it a piece ends before it has all its rows.
     incoming_bytes: usize,
     piece_bytes: usize,
-    /// Of the partition columns.
-    names: Vec<String>,
+    sharing: Sharing,
     partitions: Partitions,
     keys: Option<Keys>,
     arrivals: Arrivals,
@@ -67,7 +66,7 @@ impl Collector {
             incoming: BatchCoalescer::new(Arc::clone(schema), piece_rows),
             incoming_bytes: 0,
             piece_bytes,
-            names: order.partition.iter().map(|&column| schema.field(column).name().clone()).collect(),
+            sharing: Sharing::new(order, schema),
             partitions: Partitions::new(order, schema)?,
             keys: Keys::new(order, schema)?,
             arrivals: Arrivals::default(),
@@ -122,11 +121,11 @@ impl Collector {
         Ok(())
     }
 
-    /// Ends the run.
+    /// Ends the run, which is so full, of 1.
     ///
     /// # Errors
     /// For types that have no order.
-    pub(crate) fn finish(mut self) -> Result<Run> {
+    pub(crate) fn finish(mut self, fullness: f64) -> Result<Run> {
         self.end_piece()?;
         let Ranked { ranks, values } = self.partitions.ranked()?;
         // A stable sort: pieces stay as they came.
@@ -137,7 +136,7 @@ impl Collector {
             partitions.push(start..start + stretches.len());
             rows.push(stretches.iter().map(|stretch| stretch.rows.len()).sum());
         }
-        let units = units(&rows, &self.names, &values);
+        let units = self.sharing.units(&rows, &values, fullness);
         let Self { pieces, stretches, keys, arrivals, .. } = self;
         Ok(Run { pieces, stretches, partitions, units, keys, arrivals })
     }
@@ -331,7 +330,7 @@ mod tests {
         for start in (0..rows.num_rows()).step_by(step) {
             collector.push(rows.slice(start, step.min(rows.num_rows() - start)), 0).unwrap();
         }
-        let run = collector.finish().unwrap();
+        let run = collector.finish(1.0).unwrap();
         let of_partition = |partition: Partition<'_>| {
             let batches: Vec<RecordBatch> = partition.batches().unwrap().map(Result::unwrap).collect();
             assert!(batches.iter().all(|batch| (1..=BATCH_ROWS).contains(&batch.num_rows())));
@@ -348,7 +347,7 @@ mod tests {
             ("partition", Arc::new(Int32Array::from(vec![2, 1, 2, 1, 2, 1, 1, 2]))),
             ("key", Arc::new(StringArray::from(vec!["c", "e", "a", "b", "b", "f", "h", "d"]))),
         ]);
-        let order = RunOrder { partition: vec![0], keys: vec![(1, SortOptions::default())] };
+        let order = RunOrder { partition: vec![0], keys: vec![(1, SortOptions::default())], bundles: 0 };
         let keys = |(rows, in_order): (RecordBatch, bool)| {
             (rows.column(1).as_string::<i32>().iter().flatten().collect::<String>(), in_order)
         };
@@ -363,10 +362,10 @@ mod tests {
             ("partition", Arc::new((0..count).map(|row| row % 2).collect::<Int32Array>())),
             ("key", Arc::new((0..count).collect::<Int32Array>())),
         ]);
-        let order = RunOrder { partition: vec![0], keys: vec![(1, SortOptions::default())] };
+        let order = RunOrder { partition: vec![0], keys: vec![(1, SortOptions::default())], bundles: 0 };
         let mut collector = Collector::new(&order, rows.schema_ref(), 2 * LONG_STRETCH, usize::MAX).unwrap();
         collector.push(rows, 0).unwrap();
-        let run = collector.finish().unwrap();
+        let run = collector.finish(1.0).unwrap();
         for partition in (0..run.count()).map(|number| run.partition(number)) {
             let batches: Vec<RecordBatch> = partition.batches().unwrap().map(Result::unwrap).collect();
             assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [LONG_STRETCH; 2]);
@@ -378,12 +377,12 @@ mod tests {
 
     #[test]
     fn piece_ends_with_its_rows_or_earlier_with_its_bytes() {
-        let order = RunOrder { partition: vec![0], keys: Vec::new() };
+        let order = RunOrder { partition: vec![0], keys: Vec::new(), bundles: 0 };
         let pieces = |row_bytes: usize| {
             let rows = batch(vec![("partition", Arc::new(Int32Array::from(vec![1; 100])))]);
             let mut collector = Collector::new(&order, rows.schema_ref(), 250, 400).unwrap();
             (0..10).for_each(|_| collector.push(rows.clone(), 100 * row_bytes).unwrap());
-            let run = collector.finish().unwrap();
+            let run = collector.finish(1.0).unwrap();
             run.pieces.iter().map(RecordBatch::num_rows).collect::<Vec<_>>()
         };
         assert_eq!(pieces(1), [250; 4]);
@@ -436,7 +435,7 @@ mod tests {
             ("short", many_rows(count, |row| i32::try_from(row % 400).unwrap(), |row| row)),
             ("shuffled", many_rows(count, |row| i32::from(row % 3 == 0), scrambled)),
         ];
-        let order = RunOrder { partition: vec![0], keys: vec![(1, SortOptions::default())] };
+        let order = RunOrder { partition: vec![0], keys: vec![(1, SortOptions::default())], bundles: 0 };
         for (name, rows) in all {
             let column = |place: usize| SortColumn { values: Arc::clone(rows.column(place)), options: None };
             let sorted = lexsort_to_indices(&[column(0), column(1), column(2)], None).unwrap();
@@ -470,7 +469,7 @@ mod tests {
                 Arc::new(values.iter().map(|row| Some(row.3)).collect::<Int32Array>()),
             ];
             let keys = [(2, SortOptions::new(key.0, key.1)), (3, SortOptions::new(other.0, other.1))];
-            let order = RunOrder { partition: (0..partition_columns).collect(), keys: keys[..sort_keys].to_vec() };
+            let order = RunOrder { partition: (0..partition_columns).collect(), keys: keys[..sort_keys].to_vec(), bundles: 0 };
             let mut rows = batch(["p", "q", "k", "l"].into_iter().zip(columns).collect());
             let sort_column = |rows: &RecordBatch, column: usize, options| {
                 SortColumn { values: Arc::clone(rows.column(column)), options: Some(options) }

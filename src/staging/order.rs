@@ -31,6 +31,8 @@ pub(crate) struct RunOrder {
     pub(crate) partition: Vec<usize>,
     /// Sort keys within a partition.
     pub(crate) keys: Vec<(usize, SortOptions)>,
+    /// Bundles that small partitions fall into; 0 if they share no files.
+    pub(crate) bundles: u32,
 }
 
 /// Numbers partitions in the order in which they are met.

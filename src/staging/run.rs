@@ -177,7 +177,8 @@ impl StageTask<'_> {
         let output = self.details.output_schema.decode()?;
         let columns = LakeColumns::new(&output, self.lake)?;
         let folder = self.ledger.layout().staging_data().clone();
-        let order = self.order(&input)?;
+        let bundled = self.bundled(&columns);
+        let order = self.order(&input, if bundled.is_some() { self.details.bundles } else { 0 })?;
         let spec = WriteSpec {
             table: self.lake.name.clone(),
             store: self.engine.stores().open(&folder).await?,
@@ -186,7 +187,7 @@ impl StageTask<'_> {
             partition_columns: columns.partition.iter().map(|field| field.name().clone()).collect(),
             fixed_partition: String::new(),
             planned: HashMap::new(),
-            bundled: self.bundled(&columns)?,
+            bundled,
             file_schema: Arc::clone(&columns.file),
             encoding: staging_encoding(self.lake, &columns.file)?,
             numbering: if order.is_some() { Numbering::Runs } else { Numbering::Rolling(STAGING_FILES) },
@@ -202,19 +203,14 @@ impl StageTask<'_> {
         Ok((session, Arc::new(LakeWriteExec::new(input, Arc::new(spec)))))
     }
 
-    /// Files of several partitions, if there are partitions.
-    fn bundled(&self, columns: &LakeColumns) -> Result<Option<Bundled>> {
-        if columns.partition.is_empty() {
-            return Ok(None);
-        }
-        let schema = columns.bundled();
-        let encoding = FileEncoding::merged(&schema)
-            .map_err(|source| Error::Parquet { uri: format!("schema of lake.{}", self.lake.name), source })?;
-        Ok(Some(Bundled { schema, encoding }))
+    /// Files of several partitions, if there are partitions, and Parquet has their types.
+    fn bundled(&self, columns: &LakeColumns) -> Option<Bundled> {
+        let schema = Some(columns.bundled()).filter(|_| !columns.partition.is_empty())?;
+        Some(Bundled { encoding: FileEncoding::merged(&schema).ok()?, schema })
     }
 
     /// What runs are ordered by; `None` if the table has neither partitions nor sort keys.
-    fn order(&self, input: &Arc<dyn ExecutionPlan>) -> Result<Option<RunOrder>> {
+    fn order(&self, input: &Arc<dyn ExecutionPlan>, bundles: u32) -> Result<Option<RunOrder>> {
         let schema = input.schema();
         let column = |name: &str| schema.index_of(name).map_err(|error| Error::Engine(error.into()));
         let partition = self.lake.partitioned_by.iter().map(|(name, _)| column(name)).collect::<Result<Vec<_>>>()?;
@@ -222,7 +218,7 @@ impl StageTask<'_> {
         let keys = keys
             .map(|(key, _)| Ok((column(&key.column)?, SortOptions::new(key.descending, key.nulls_first))))
             .collect::<Result<Vec<_>>>()?;
-        Ok((!partition.is_empty() || !keys.is_empty()).then_some(RunOrder { partition, keys }))
+        Ok((!partition.is_empty() || !keys.is_empty()).then_some(RunOrder { partition, keys, bundles }))
     }
 
     /// Parquet files say it themselves; text files are counted by their scan.

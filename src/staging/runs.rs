@@ -212,6 +212,8 @@ impl Sorter {
         let _timer = self.compute.timer();
         self.number += 1;
         self.runs.add(1);
-        run.finish().map(Some)
+        #[expect(clippy::cast_precision_loss, reason = "a share")]
+        let fullness = run_bytes as f64 / self.run_bytes.max(1) as f64;
+        run.finish(fullness).map(Some)
     }
 }

@@ -251,7 +251,7 @@ mod tests {
         let schema = batch(0).schema();
         let source = Arc::new(Source(Arc::clone(&schema), Box::new(rows)));
         let input = StreamingTableExec::try_new(schema, vec![source], None, [], false, None).unwrap();
-        let order = RunOrder { partition: vec![0], keys: vec![(1, SortOptions::default())] };
+        let order = RunOrder { partition: vec![0], keys: vec![(1, SortOptions::default())], bundles: 0 };
         let run_bytes = 3 * used_bytes(&batch(0)) as u64;
         let sort = SortRunsExec::new(Arc::new(input), Arc::new(order), run_bytes, None);
         (0..STREAMS).map(|stream| sort.execute(stream, Arc::default()).unwrap()).collect()
@@ -310,7 +310,7 @@ mod tests {
         let schema = batch(0).schema();
         let source = Arc::new(Source(Arc::clone(&schema), Box::new(|| stream::empty().boxed())));
         let input = StreamingTableExec::try_new(schema, vec![source], None, [], false, None).unwrap();
-        let order = Arc::new(RunOrder { partition: vec![0], keys: Vec::new() });
+        let order = Arc::new(RunOrder { partition: vec![0], keys: Vec::new(), bundles: 0 });
         let sort = SortRunsExec::new(Arc::new(input), order, 1, None);
         assert!(sort.execute(0, Arc::default()).is_ok());
         assert!(sort.execute(0, Arc::default()).is_err());

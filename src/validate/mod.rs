@@ -13,6 +13,7 @@
 
 mod deep;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::parquet::file::metadata::PageIndexPolicy;
@@ -154,6 +155,7 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
     let mut differences = Differences::default();
 
     let (mut staging, mut rows_read, mut rows_selected) = (Hop::default(), 0, 0);
+    let mut partitions = Partitions::default();
     let (mut selected, mut without_sums, mut strangers) = (ColumnSums::default(), 0, 0);
     let mut of_plan = |id: &str| strangers += usize::from(id != plan.details.id);
     let total = plan.details.groups;
@@ -162,6 +164,7 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
         rows_read += manifest.details.rows_read;
         rows_selected += manifest.details.rows_written;
         staging.add(&manifest.files);
+        partitions.stage(&manifest.files);
         match &manifest.details.checksums {
             Some(sums) => selected.add(sums),
             None => without_sums += 1,
@@ -213,6 +216,7 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
         grouped.rows.unwrap_or(0),
     );
     differences.compare("staging files", staging.files, "files in partition groups", grouped.files);
+    partitions.publish(&files);
     let lake = Hop::of(&files);
     differences.compare(
         "rows of partition groups",
@@ -220,6 +224,10 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
         "rows of lake files",
         lake.rows.unwrap_or(0),
     );
+    if staging.rows == lake.rows {
+        // Otherwise more is wrong than where rows are.
+        differences.0.extend(partitions.difference());
+    }
 
     if without_sums == 0 {
         for column in selected.differing(&written) {
@@ -242,9 +250,6 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
         let columns = LakeColumns::new(plan.details.output_schema.decode()?.as_ref(), proof.lake)?;
         differences.0.extend(deep::differences(engine, &columns, &published).await?);
     }
-    let mut partitions: Vec<_> = files.iter().filter_map(|file| file.partition.as_deref()).collect();
-    partitions.sort_unstable();
-    partitions.dedup();
     Ok(Validation {
         version: 1,
         table: table.clone(),
@@ -258,10 +263,41 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
         staging,
         lake,
         footer_rows: footers,
-        partitions: partitions.len() as u64,
+        partitions: partitions.0.len() as u64,
         checksums: without_sums == 0,
         deep,
     })
+}
+
+/// Rows of each partition, by its Hive path: staged, and published.
+#[derive(Debug, Default)]
+struct Partitions(HashMap<Arc<str>, (u64, u64)>);
+
+impl Partitions {
+    fn stage(&mut self, files: &[FileEntry]) {
+        files.iter().flat_map(FileEntry::parts).for_each(|part| self.of(part.partition).0 += part.rows);
+    }
+
+    fn publish(&mut self, files: &[FileEntry]) {
+        files.iter().flat_map(FileEntry::parts).for_each(|part| self.of(part.partition).1 += part.rows);
+    }
+
+    fn of(&mut self, path: &str) -> &mut (u64, u64) {
+        self.0.entry(path.into()).or_default()
+    }
+
+    /// The first partition that has other rows than were staged, and how many do.
+    fn difference(&self) -> Option<String> {
+        let differing = || self.0.iter().filter(|(_, (staged, published))| staged != published);
+        let (path, (staged, published)) = differing().min_by_key(|(path, _)| Arc::clone(path))?;
+        let others = match differing().count() {
+            1 => String::new(),
+            several => format!("; so do {} others", several - 1),
+        };
+        Some(format!(
+            "partition {path} has other rows than were staged: {staged} staged, {published} published{others}"
+        ))
+    }
 }
 
 #[derive(Debug, Default)]

@@ -4,7 +4,8 @@
 //! * one open file per stream, whatever the number of partitions: each stream is sorted by partition, so a file is
 //!   finished before the next one is opened;
 //! * file names depend on the task's input, the partition and a sequence number, never on time or chance;
-//! * partition columns stand in the path and not in the file; all other columns keep their order;
+//! * partition columns stand in the path and not in the file, but in staging files of several partitions, where they are the last;
+//!   all other columns keep their order;
 //! * a failed write aborts its upload; finished files of a failed task are garbage until a retry writes them again.
 //!
 //! It does not commit anything: the caller puts the output rows into a manifest.

@@ -11,6 +11,9 @@ use super::encoding::{FileEncoding, STAGING_ROW_GROUP_BYTES, builder};
 use crate::config::{LakeTable, SortKey, WriteCompression};
 use crate::error::{Error, Result};
 
+/// No row group is larger, give or take a batch.
+const MAX_ROW_GROUP_BYTES: usize = 192 << 20;
+
 /// Target size from which on staged row groups are small enough to deal files out evenly.
 const COPIED_TARGET_BYTES: u64 = 8 * STAGING_ROW_GROUP_BYTES;
 
@@ -51,8 +54,8 @@ pub(crate) fn published_properties(lake: &LakeTable, schema: &Schema) -> Result<
     Ok(builder()
         .set_compression(compression)
         .set_max_row_group_row_count(None)
-        // The roll rule says where they end.
-        .set_max_row_group_bytes(None)
+        // The roll rule says where they end; this is for files that become much larger than they should.
+        .set_max_row_group_bytes(Some(MAX_ROW_GROUP_BYTES))
         .set_sorting_columns((!sorting.is_empty()).then_some(sorting))
         .build())
 }

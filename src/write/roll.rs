@@ -12,7 +12,7 @@
 //! groups end where that leaves enough for another one: a file has one, or all of its row groups are large.
 
 /// Row groups of lake files: what readers skip and decode at once.
-const ROW_GROUP_BYTES: u64 = 64 << 20;
+const ROW_GROUP_BYTES: u64 = 64_000_000;
 
 /// Decides where files end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,17 +77,18 @@ mod tests {
         assert!(!RULE.is_full(99, 1, None));
     }
 
-    /// Bytes of the row groups of a partition of so many rows of a MiB each, file by file.
+    /// MB of the row groups of a partition of so many rows of a MB each, file by file.
     fn row_groups(rule: RollRule, rows: u64) -> Vec<Vec<u64>> {
+        const MB: u64 = 1_000_000;
         let (mut files, mut file, mut group) = (Vec::new(), Vec::new(), 0);
         for row in 1..=rows {
             group += 1;
             let in_file = group + file.iter().sum::<u64>();
             let left = Some(rows - row);
-            if rule.is_full(in_file << 20, in_file, left) || left == Some(0) {
+            if rule.is_full(in_file * MB, in_file, left) || left == Some(0) {
                 file.push(std::mem::take(&mut group));
                 files.push(std::mem::take(&mut file));
-            } else if rule.ends_row_group(group << 20, in_file << 20, in_file, left) {
+            } else if rule.ends_row_group(group * MB, in_file * MB, in_file, left) {
                 file.push(std::mem::take(&mut group));
             }
         }
@@ -96,15 +97,14 @@ mod tests {
 
     #[test]
     fn row_group_ends_only_where_another_large_one_follows() {
-        let rule = RollRule { target_bytes: 128 << 20, min_bytes: 96 << 20, max_bytes: 230 << 20 };
-        assert_eq!(row_groups(rule, 127), [[127]]);
-        assert_eq!(row_groups(rule, 128), [[64, 64]]);
-        assert_eq!(row_groups(rule, 143), [[64, 79]]);
-        assert_eq!(row_groups(rule, 256), [[64, 64], [64, 64]]);
-        let large = RollRule { target_bytes: 1 << 30, min_bytes: 768 << 20, max_bytes: 2 << 30 };
-        assert_eq!(row_groups(large, 200), [[64, 64, 72]]);
-        let small = RollRule { target_bytes: 4 << 20, min_bytes: 3 << 20, max_bytes: 7 << 20 };
-        assert_eq!(row_groups(small, 9), [[5], [4]]);
+        let rule =
+            |mb: u64| RollRule { target_bytes: mb * 1_000_000, min_bytes: mb * 750_000, max_bytes: mb * 1_800_000 };
+        assert_eq!(row_groups(rule(128), 127), [[127]]);
+        assert_eq!(row_groups(rule(128), 128), [[64, 64]]);
+        assert_eq!(row_groups(rule(128), 143), [[64, 79]]);
+        assert_eq!(row_groups(rule(128), 256), [[64, 64], [64, 64]]);
+        assert_eq!(row_groups(rule(1000), 200), [[64, 64, 72]]);
+        assert_eq!(row_groups(rule(4), 9), [[5], [4]]);
     }
 
     proptest! {

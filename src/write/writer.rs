@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, StringArray, UInt64Array};
+use datafusion::arrow::compute::BatchCoalescer;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
@@ -33,6 +34,7 @@ use crate::error::Error;
 use crate::layout::Location;
 use crate::manifest::statistics::encode_ranges;
 use crate::partition::{self as hive, SEGMENT_LIMIT};
+use crate::session::BATCH_ROWS;
 
 /// Bytes in memory after which the size of the open file is looked at again.
 const SLICE_BYTES: usize = 1 << 20;
@@ -116,6 +118,23 @@ impl OpenFile {
     }
 }
 
+/// A planned partition that is being written.
+struct Planned {
+    owner: Owner,
+    /// Hive path.
+    path: String,
+    batches: BatchCoalescer,
+    /// Rows that are still to come.
+    left: u64,
+}
+
+impl Planned {
+    /// For a partition that has other rows than its staging files' manifests say.
+    fn wrong(&self, how: &str) -> DataFusionError {
+        DataFusionError::Internal(format!("partition {} has {how} rows than were staged", self.path))
+    }
+}
+
 /// State of one stream that is being written.
 pub(super) struct Writer {
     spec: Arc<WriteSpec>,
@@ -124,6 +143,7 @@ pub(super) struct Writer {
     landings: Landings,
     /// Partition and number of the file that was opened last: one partition never uses a number twice.
     last: Option<(Owner, u32)>,
+    planned: Option<Planned>,
     rows_left: Option<u64>,
     estimate: Estimate,
     output: Sender<Result<RecordBatch>>,
@@ -147,6 +167,7 @@ impl Writer {
             open: None,
             landings: Landings::default(),
             last: None,
+            planned: None,
             rows_left,
             estimate,
             output,
@@ -171,6 +192,7 @@ impl Writer {
         while let Some(batch) = input.next().await {
             self.write_batch(&batch?).await?;
         }
+        self.end_planned().await?;
         if self.open.is_none() && self.spec.write_empty && self.rows_written.value() == 0 {
             let empty = RecordBatch::new_empty(Arc::clone(&self.spec.file_schema));
             self.open(Owner::Partition(Vec::new()), RunRows::ALWAYS_IN_ORDER, &empty)?;
@@ -209,11 +231,66 @@ impl Writer {
         } else {
             let rows = batch.project(&self.columns.file)?;
             for (range, values) in parts {
-                self.write_rows(&rows.slice(range.start, range.len()), &Owner::Partition(values), of).await?;
+                let (rows, owner) = (rows.slice(range.start, range.len()), Owner::Partition(values));
+                if self.spec.planned.is_empty() {
+                    self.write_rows(&rows, &owner, of).await?;
+                } else {
+                    self.write_planned(rows, owner).await?;
+                }
             }
         }
         (self.spec.on_rows)(batch.num_rows() as u64);
         Ok(())
+    }
+
+    /// Rows of a planned partition. They are cut into batches as if it were alone, so that what is written does not depend on
+    /// what else is published with it.
+    async fn write_planned(&mut self, rows: RecordBatch, owner: Owner) -> Result<()> {
+        if self.planned.as_ref().is_some_and(|planned| planned.owner != owner) {
+            self.end_planned().await?;
+        }
+        let planned = match &mut self.planned {
+            Some(planned) => planned,
+            None => {
+                let Owner::Partition(values) = &owner else {
+                    return Err(DataFusionError::Internal("a bundle within a bundle".to_owned()));
+                };
+                let path = self.path(values)?;
+                let Some(of) = self.spec.planned.get(&path) else {
+                    return Err(DataFusionError::Internal(format!("rows of partition {path}, which is not planned")));
+                };
+                self.rows_left = Some(of.rows);
+                self.estimate = Estimate::AsExpected;
+                let batches = BatchCoalescer::new(rows.schema(), BATCH_ROWS);
+                self.planned.insert(Planned { owner, path, batches, left: of.rows })
+            }
+        };
+        let left = planned.left.checked_sub(rows.num_rows() as u64);
+        planned.left = left.ok_or_else(|| planned.wrong("more"))?;
+        planned.batches.push_batch(rows)?;
+        self.write_completed().await
+    }
+
+    async fn write_completed(&mut self) -> Result<()> {
+        while let Some(planned) = &mut self.planned
+            && let Some(rows) = planned.batches.next_completed_batch()
+        {
+            let owner = planned.owner.clone();
+            self.write_rows(&rows, &owner, RunRows::ALWAYS_IN_ORDER).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the planned partition, if there is one.
+    async fn end_planned(&mut self) -> Result<()> {
+        if let Some(planned) = &mut self.planned {
+            planned.batches.finish_buffered_batch()?;
+            self.write_completed().await?;
+        }
+        match self.planned.take() {
+            Some(planned) if planned.left > 0 => Err(planned.wrong("fewer")),
+            _ => Ok(()),
+        }
     }
 
     /// Rows of one owner.
@@ -245,7 +322,9 @@ impl Writer {
                 if rule.is_full(bytes, open.rows, self.rows_left) {
                     self.finish().await?;
                 } else if self.spec.is_published {
-                    let in_group = bytes.saturating_sub(open.writer.bytes_written() as u64);
+                    let share = open.writer.in_progress_size() as u128;
+                    let in_group = u128::from(bytes) * share / u128::from(open.expected_bytes().max(1));
+                    let in_group = u64::try_from(in_group).unwrap_or(bytes);
                     if rule.ends_row_group(in_group, bytes, open.rows, self.rows_left)
                         && let Err(source) = open.writer.flush().await
                     {
@@ -277,11 +356,6 @@ impl Writer {
                 return Err(DataFusionError::Internal("a bundle in a table that has none".to_owned()));
             }
         };
-        if number == 0 && !spec.planned.is_empty() {
-            let planned = spec.planned.get(&folder);
-            let planned = planned.ok_or_else(|| DataFusionError::Internal(format!("rows of {folder}: not planned")))?;
-            self.rows_left = Some(planned.rows);
-        }
         let (location, upload) = spec.create(&folder, number).map_err(external)?;
         let properties = encoding.properties(first, self.rows_left.unwrap_or(0), of.in_order.into())?;
         let row_bytes = used_bytes(first) / first.num_rows().max(1);

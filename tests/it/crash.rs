@@ -130,6 +130,19 @@ async fn run_with_audits_stopped_at_any_write_gives_the_same_lake_when_run_again
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn run_whose_partitions_share_staging_files_can_be_stopped_and_gives_the_same_lake() {
+    // Two groups with rows of nearly a thousand partitions each.
+    let by_number = EVENTS.replace("SELECT id, day, note", "SELECT id, id % 997 AS day, note");
+    let by_number = by_number.replace("-2000}", "-200000}");
+    let job = Job::new(&by_number, 2, 2_500).await;
+    job.run().await.unwrap();
+    let (expected, writes) = (job.outcome().await, job.store.writes());
+    assert!(writes.iter().filter(|write| write.contains("/bundle-")).count() > 200);
+    let stops = around((1..=writes.len()).step_by(writes.len() / 7), &[Fault::Panic, Fault::Death]);
+    check(&job, &expected, &stops, async || ()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn plan_that_replaces_another_one_can_be_stopped_at_any_write() {
     let mut job = Job::new(EVENTS, 6, 15).await;
     job.variables.push(("group", "100000"));

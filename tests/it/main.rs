@@ -5,6 +5,7 @@
 mod architecture;
 mod audit;
 mod bad_input;
+mod bundles;
 mod clean;
 mod cli;
 mod copy;

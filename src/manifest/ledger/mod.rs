@@ -180,6 +180,11 @@ impl Ledger {
             Extent::Files => (codec::decode_files(bytes, &uri)?, Vec::new()),
             Extent::Statistics => codec::decode_with_statistics(bytes, &uri)?,
         };
+        // The fingerprint does not cover it.
+        if let Some(file) = list.iter().find(|file| !file.has_sound_parts()) {
+            let reason = format!("the rows of the partitions of {} are not those of the file", file.uri);
+            return Err(Error::Manifest { uri, reason });
+        }
         let manifest = Manifest { files: list, statistics, details };
         if manifest.fingerprint() != head.fingerprint {
             return Err(Error::Manifest {

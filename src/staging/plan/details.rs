@@ -27,6 +27,9 @@ pub struct PlanDetails {
     pub result: String,
     /// Most bytes of a sorted run, in memory.
     pub run_bytes: u64,
+    /// Bundles that small partitions fall into (`crate::bundle`); 0 if each has files to itself, as in plans of earlier versions.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bundles: u32,
     /// Database, schema and table.
     pub database: String,
     /// Schema in the path.
@@ -119,12 +122,17 @@ pub struct GroupDetails {
     pub plan: String,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 pub(super) fn result_id(details: &PlanDetails, files: &str, select: LogicalPlan) -> Result<String> {
     // What was planned when makes a difference only where the SELECT says now().
     let fixed = |at: &str| Ok::<_, Error>(freeze(select.clone(), at)?.display_indent().to_string());
     let says_now = fixed("2000-01-01T00:00:00Z")? != fixed("2001-02-03T04:05:06Z")?;
     let planned_at = if says_now { details.planned_at.clone() } else { String::new() };
-    plan_id(&PlanDetails { run_bytes: 0, planned_at, ..details.clone() }, files)
+    plan_id(&PlanDetails { run_bytes: 0, bundles: 0, planned_at, ..details.clone() }, files)
 }
 
 pub(super) fn plan_id(details: &PlanDetails, files: &str) -> Result<String> {

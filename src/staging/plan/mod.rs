@@ -27,6 +27,7 @@ pub(crate) use self::said::declared_text;
 use self::said::{ordering_text, select_text};
 pub(crate) use self::select::{bind, output_plan};
 use super::groups::Groups;
+use crate::bundle::BUNDLES;
 use crate::config::{LakeTable, Project, plan_select};
 use crate::error::{Error, Result};
 use crate::layout::Step;
@@ -180,6 +181,7 @@ impl<'a> Planner<'a> {
             id: String::new(),
             result: String::new(),
             run_bytes: self.engine.run_bytes(),
+            bundles: BUNDLES,
             packing: PACKING,
             database: settings.database.clone(),
             schema: settings.schema.clone(),
