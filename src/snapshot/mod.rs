@@ -1,5 +1,6 @@
 //! Snapshot tables: which files they have, what schema these share, and how they are read.
 
+mod ahead;
 mod bytes;
 mod clash;
 mod columns;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::DefaultParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{ParquetFileMetrics, ParquetFileReaderFactory};
 use datafusion::error::Result;
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
 use datafusion::parquet::arrow::async_reader::AsyncFileReader;
@@ -18,12 +18,13 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use super::ahead::ReadAhead;
 use crate::thrift::check_footer;
 
 /// Files up to this size are read whole: a second request would take longer than the bytes of columns not asked for.
 const SMALL_FILE_BYTES: u64 = 1 << 20;
 
-/// Opens small files as [`WholeFile`], all others as the engine does.
+/// Opens small files as [`WholeFile`], all others as the engine does, but [reading ahead](ReadAhead).
 #[derive(Debug)]
 pub(super) struct WholeFiles {
     store: Arc<dyn ObjectStore>,
@@ -45,7 +46,16 @@ impl ParquetFileReaderFactory for WholeFiles {
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         if file.object_meta.size > SMALL_FILE_BYTES {
-            return self.others.create_reader(partition, file, footer_bytes, metrics);
+            let location = file.object_meta.location.clone();
+            return Ok(Box::new(ReadAhead {
+                reader: self.others.create_reader(partition, file, footer_bytes, metrics)?,
+                store: Arc::clone(&self.store),
+                metrics: ParquetFileMetrics::new(partition, location.as_ref(), metrics),
+                location,
+                file: None,
+                last: None,
+                ahead: None,
+            }));
         }
         Ok(Box::new(WholeFile { store: Arc::clone(&self.store), file, bytes: None }))
     }
