@@ -4,10 +4,12 @@
 //! awaits them all. What is not yet taken from the stream is not yet started, and what is dropped is aborted.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use futures::{Stream, StreamExt};
+use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 
@@ -21,6 +23,26 @@ pub(crate) fn spread<T: Send + 'static, F: Future<Output = Result<T>> + Send + '
         joined.unwrap_or_else(|error| Err(Error::Engine(DataFusionError::ExecutionJoin(Box::new(error)))))
     });
     futures::stream::iter(tasks).buffered(at_once.max(1))
+}
+
+/// Does work on a thread of its own that knows no runtime: there the client of the local file system does what it is asked for,
+/// instead of handing every single call to yet another thread, which takes as long as the call.
+///
+/// # Errors
+/// Those of the work, and [`Error::Panicked`].
+pub(crate) fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> impl Future<Output = Result<T>> + Send {
+    let (answer, answered) = oneshot::channel();
+    async move {
+        std::thread::spawn(move || {
+            let result = catch_unwind(AssertUnwindSafe(work));
+            // Nobody listens any more when the caller was cancelled.
+            let _ = answer.send(result.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref()))));
+        });
+        // The thread always answers.
+        answered.await.unwrap_or_else(|error| Err(Error::Engine(DataFusionError::External(error.into()))))
+    }
 }
 
 #[cfg(test)]
@@ -47,6 +69,13 @@ mod tests {
         let results: Vec<usize> = spread(jobs, 4).try_collect().await.unwrap();
         assert_eq!(results, (0..100).collect::<Vec<_>>());
         assert!((1..=4).contains(&most.load(Ordering::SeqCst)));
+    }
+
+    #[tokio::test]
+    async fn work_apart_knows_no_runtime_and_its_panic_is_an_error() {
+        assert!(apart(|| Ok(tokio::runtime::Handle::try_current().is_err())).await.unwrap());
+        let error = apart::<()>(|| panic!("in vain")).await.unwrap_err();
+        assert!(matches!(error, Error::Panicked { .. }), "{error}");
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@
 //! A crash between the steps leaves files that no summary lists: garbage, never data.
 
 use futures::TryStreamExt;
+use futures::executor::block_on;
 use object_store::PutMode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,7 +20,13 @@ use super::store::{already_exists, delete_all, no_conditional_put};
 use crate::error::{Error, Result};
 use crate::layout::{ManifestFiles, Step};
 use crate::manifest::codec::{self, Manifest};
-use crate::spread::spread;
+use crate::spread::{apart, spread};
+
+/// Manifests that are written into a local folder one after another by one thread.
+const LOCAL_CHUNK: usize = 256;
+
+/// Threads that do so at once: more would wait for each other's folder.
+const LOCAL_CHUNKS_AT_ONCE: usize = 2;
 
 /// How often a commit is tried whose requests fail for no reason of ours.
 const COMMIT_ATTEMPTS: usize = 3;
@@ -43,11 +50,30 @@ impl Ledger {
         step: Step,
         manifests: impl IntoIterator<Item = (usize, Manifest<D>)>,
     ) -> Result<()> {
-        let writes = manifests.into_iter().map(|(number, manifest)| {
-            let ledger = self.clone();
-            async move { ledger.write(&ledger.layout.manifest(step, number), &manifest).await }
+        let mut manifests = manifests.into_iter();
+        if !self.is_local() {
+            let writes = manifests.map(|(number, manifest)| {
+                let ledger = self.clone();
+                async move { ledger.write(&ledger.layout.manifest(step, number), &manifest).await }
+            });
+            return spread(writes, self.at_once()).try_collect().await;
+        }
+        let chunks = std::iter::from_fn(|| {
+            let chunk: Vec<_> = manifests.by_ref().take(LOCAL_CHUNK).collect();
+            (!chunk.is_empty()).then_some(chunk)
         });
-        spread(writes, self.at_once()).try_collect().await
+        let writes = chunks.map(|chunk| {
+            let ledger = self.clone();
+            apart(move || {
+                block_on(async {
+                    for (number, manifest) in chunk {
+                        ledger.write(&ledger.layout.manifest(step, number), &manifest).await?;
+                    }
+                    Ok(())
+                })
+            })
+        });
+        spread(writes, LOCAL_CHUNKS_AT_ONCE).try_collect().await
     }
 
     /// Writes the data file, then the summary if nobody has: the summary is the commit.

@@ -196,7 +196,11 @@ impl Ledger {
     }
 
     fn at_once(&self) -> usize {
-        if self.layout.root().store() == "file://" { AT_ONCE_LOCAL } else { AT_ONCE }
+        if self.is_local() { AT_ONCE_LOCAL } else { AT_ONCE }
+    }
+
+    fn is_local(&self) -> bool {
+        self.layout.root().store() == "file://"
     }
 
     /// Manifests of a step with their numbers, in the order of `numbers`; `None` where one is not committed.
