@@ -38,12 +38,12 @@
 //! bench, fuzz           what the micro benches and the fuzz targets call; only with the features of these names
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
 //! audit                 queries over what is staged that must return no rows, or nothing is published
-//! snapshot              which files a snapshot table has, their one schema, how they are read
+//! snapshot              which files a snapshot table has, their one schema, how they are read (small ones whole, row groups ahead)
 //! group                 file groups of bounded size                                            (pure)
 //! staging               plan: the SELECT, checked, and its groups; run: one group becomes sorted staging files,
 //!                       cut into runs that fit in memory (runs), whose rows are brought together by partition (collect), put
 //!                       in order (order, pure) and given out file by file (units, pure) by two streams (sort)
-//! compaction            plan: staging files of one partition (pure); run: their pages are copied (copy) into lake files where
+//! compaction            plan: staging files of one partition or bundle (pure); run: their pages are copied (copy) into lake files where
 //!                       runs do not interleave, else they are merged (merge), in
 //!                       passes where memory is little
 //! lake                  what "published" means

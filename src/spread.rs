@@ -26,20 +26,22 @@ pub(crate) fn spread<T: Send + 'static, F: Future<Output = Result<T>> + Send + '
 }
 
 /// Does work on a thread of its own that knows no runtime: there the client of the local file system does what it is asked for,
-/// instead of handing every single call to yet another thread, which takes as long as the call.
+/// instead of handing every single call to yet another thread, which takes as long as the call. Nothing stops the work: it should
+/// be short.
 ///
 /// # Errors
-/// Those of the work, and [`Error::Panicked`].
+/// Those of the work, [`Error::Panicked`], and [`Error::Io`] when there is no thread.
 pub(crate) fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> impl Future<Output = Result<T>> + Send {
     let (answer, answered) = oneshot::channel();
     async move {
-        std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().spawn(move || {
             let result = catch_unwind(AssertUnwindSafe(work));
             // Nobody listens any more when the caller was cancelled.
             let _ = answer.send(result.unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref()))));
         });
+        thread.map_err(|source| Error::Io { action: "starting a thread".to_owned(), source })?;
         // The thread always answers.
         answered.await.unwrap_or_else(|error| Err(Error::Engine(DataFusionError::External(error.into()))))
     }

@@ -81,6 +81,7 @@ pub struct BundledPartition {
     /// As [`PartitionGroup::number`].
     pub number: usize,
     /// Rows of the partition that other groups have.
+    #[serde(default)]
     pub first_row: u64,
     /// Its rows in this group.
     pub rows: u64,

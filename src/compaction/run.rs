@@ -237,8 +237,8 @@ impl CompactTask<'_> {
         if keys.is_empty() {
             return parquet_scan(session, &self.columns.file, &[runs.to_vec()]).map_err(unwrap_engine);
         }
-        let scan = self.run_scan().of(session, runs)?;
-        Ok(if runs.len() < 2 { scan } else { Arc::new(MergeRunsExec::new(scan, keys)) })
+        // Also of one run: where batches end then depends on the rows alone, and so do the bytes that are written.
+        Ok(Arc::new(MergeRunsExec::new(self.run_scan().of(session, runs)?, keys)))
     }
 
     /// Columns that runs are sorted by.

@@ -68,7 +68,7 @@ impl TableLayout {
         self.root.join("manifests")
     }
 
-    /// Folder of the Hive-partitioned staging files.
+    /// Folder of the staging files, by partition or bundle.
     #[must_use]
     pub fn staging_data(&self) -> &Location {
         &self.staging_data

@@ -25,7 +25,7 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 
 /// Larger row groups are not read ahead: they would be held twice.
-const AHEAD_BYTES: u64 = 16 << 20;
+const AHEAD_BYTES: u64 = 8 << 20;
 
 /// A file of several row groups, see the module's head.
 pub(super) struct ReadAhead {
@@ -68,7 +68,7 @@ impl ReadAhead {
         let found = self.file.as_deref().and_then(|file| next_group(file, &ranges, expected));
         self.last = found.as_ref().map(|(number, _)| *number);
         let next = found.map_or_else(Vec::new, |(_, next)| next);
-        let length: u64 = next.iter().map(|range| range.end - range.start).sum();
+        let length = next.iter().fold(0u64, |length, range| length.saturating_add(range.end - range.start));
         if self.last.is_some() && self.last == expected && (1..=AHEAD_BYTES).contains(&length) {
             let (store, location, wanted) = (Arc::clone(&self.store), self.location.clone(), next.clone());
             let bytes = SpawnedTask::spawn(async move { store.get_ranges(&location, &wanted).await });
@@ -88,22 +88,35 @@ fn next_group(
     let first = ranges.first()?;
     let groups = file.row_groups();
     let has_first = |&number: &usize| {
-        groups.get(number).is_some_and(|group| (0..group.num_columns()).any(|column| place(group, column) == *first))
+        let is_first = |group: &RowGroupMetaData| (0..group.num_columns()).any(|column| is_place(group, column, first));
+        groups.get(number).is_some_and(is_first)
     };
     let number = expected.into_iter().chain(0..groups.len()).find(has_first)?;
     let (group, next) = (&groups[number], groups.get(number + 1));
     let (mut column, mut places) = (0, Vec::new());
     for range in ranges {
-        column += (column..group.num_columns()).position(|column| place(group, column) == *range)?;
-        places.extend(next.map(|next| place(next, column)));
+        column += (column..group.num_columns()).position(|column| is_place(group, column, range))?;
+        if let Some(next) = next {
+            places.push(place(next, column)?);
+        }
         column += 1;
     }
     Some((number, places))
 }
 
-fn place(group: &RowGroupMetaData, column: usize) -> Range<u64> {
-    let (start, length) = group.column(column).byte_range();
-    start..start.saturating_add(length)
+fn is_place(group: &RowGroupMetaData, column: usize, range: &Range<u64>) -> bool {
+    place(group, column).as_ref() == Some(range)
+}
+
+/// `None` if a damaged footer says that it is nowhere.
+fn place(group: &RowGroupMetaData, column: usize) -> Option<Range<u64>> {
+    if column >= group.num_columns() {
+        return None;
+    }
+    let column = group.column(column);
+    let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+    let (start, length) = (u64::try_from(start).ok()?, u64::try_from(column.compressed_size()).ok()?);
+    Some(start..start.checked_add(length)?)
 }
 
 impl AsyncFileReader for ReadAhead {
@@ -187,7 +200,8 @@ mod tests {
     /// Asks for columns of a row group, checks what comes, and says which places are read ahead then.
     async fn ask(reader: &mut ReadAhead, bytes: &[u8], group: usize, columns: &[usize]) -> Result<Vec<Range<u64>>> {
         let file = reader.file.clone().unwrap();
-        let ranges: Vec<Range<u64>> = columns.iter().map(|&column| place(file.row_group(group), column)).collect();
+        let ranges: Vec<Range<u64>> =
+            columns.iter().map(|&column| place(file.row_group(group), column).unwrap()).collect();
         let found = reader.get_byte_ranges(ranges.clone()).await?;
         let whole = |number: u64| usize::try_from(number).unwrap();
         assert!(
@@ -201,7 +215,7 @@ mod tests {
         let (mut reader, bytes) = reader().await;
         let file = reader.get_metadata(None).await.unwrap();
         let places = |group: usize, columns: &[usize]| -> Vec<_> {
-            columns.iter().map(|&column| place(file.row_group(group), column)).collect()
+            columns.iter().map(|&column| place(file.row_group(group), column).unwrap()).collect()
         };
         assert_eq!(ask(&mut reader, &bytes, 0, &[0, 1]).await.unwrap(), []);
         assert_eq!(ask(&mut reader, &bytes, 1, &[0, 1]).await.unwrap(), places(2, &[0, 1]));
@@ -221,8 +235,8 @@ mod tests {
         let (mut reader, _) = reader().await;
         reader.get_metadata(None).await.unwrap();
         for _ in 0..3 {
-            let found = reader.get_byte_ranges(vec![0..4]).await.unwrap();
-            assert_eq!(found, ["PAR1"]);
+            let found = reader.get_byte_ranges(vec![0..4, 0..2]).await.unwrap();
+            assert_eq!(found, ["PAR1", "PA"]);
             assert!(reader.ahead.is_none() && reader.last.is_none());
         }
     }

@@ -160,7 +160,7 @@ impl FileListTable {
                 .with_table_partition_cols(self.partition_fields.clone())
                 .build()
         };
-        let source = parquet_source(table, state.runtime_env().object_store(&url)?);
+        let source = parquet_source(table, state.runtime_env().object_store(&url)?, true);
         let config = FileScanConfigBuilder::new(url, source)
             .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
             .with_statistics(self.statistics())
@@ -239,8 +239,8 @@ impl TableProvider for FileListTable {
 /// a value beyond, such as 9999-12-31 for "never", would silently become another one.
 pub(super) const INT96_UNIT: TimeUnit = TimeUnit::Microsecond;
 
-fn parquet_source(table: TableSchema, store: Arc<dyn ObjectStore>) -> Arc<ParquetSource> {
-    let readers = Arc::new(WholeFiles::new(store));
+fn parquet_source(table: TableSchema, store: Arc<dyn ObjectStore>, ahead: bool) -> Arc<ParquetSource> {
+    let readers = Arc::new(WholeFiles::new(store, ahead));
     let mut options = TableParquetOptions::default();
     options.global.coerce_int96 = Some("us".to_owned());
     let source = ParquetSource::new(table).with_table_parquet_options(options).with_metadata_size_hint(FOOTER_BYTES);
@@ -319,7 +319,8 @@ fn scan_groups(
             Ok(FileGroup::new(files.collect::<Result<_>>()?))
         })
         .collect::<Result<Vec<_>>>()?;
-    let source = parquet_source(table, session.runtime_env().object_store(&url)?);
+    // A merge holds a row group of each run as it is.
+    let source = parquet_source(table, session.runtime_env().object_store(&url)?, false);
     Ok(DataSourceExec::from_data_source(FileScanConfigBuilder::new(url, source).with_file_groups(groups).build()))
 }
 

@@ -29,11 +29,13 @@ const SMALL_FILE_BYTES: u64 = 1 << 20;
 pub(super) struct WholeFiles {
     store: Arc<dyn ObjectStore>,
     others: DefaultParquetFileReaderFactory,
+    ahead: bool,
 }
 
 impl WholeFiles {
-    pub(super) fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self { others: DefaultParquetFileReaderFactory::new(Arc::clone(&store)), store }
+    /// `ahead`: whether row groups of large files are read ahead.
+    pub(super) fn new(store: Arc<dyn ObjectStore>, ahead: bool) -> Self {
+        Self { others: DefaultParquetFileReaderFactory::new(Arc::clone(&store)), store, ahead }
     }
 }
 
@@ -45,6 +47,10 @@ impl ParquetFileReaderFactory for WholeFiles {
         footer_bytes: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        // A part of a file ends before its last row group.
+        if file.object_meta.size > SMALL_FILE_BYTES && !(self.ahead && file.range.is_none()) {
+            return self.others.create_reader(partition, file, footer_bytes, metrics);
+        }
         if file.object_meta.size > SMALL_FILE_BYTES {
             let location = file.object_meta.location.clone();
             return Ok(Box::new(ReadAhead {

@@ -212,8 +212,9 @@ impl Sorter {
         let _timer = self.compute.timer();
         self.number += 1;
         self.runs.add(1);
+        // The first run of a task is mostly its only one, however large a run may be.
         #[expect(clippy::cast_precision_loss, reason = "a share")]
-        let fullness = run_bytes as f64 / self.run_bytes.max(1) as f64;
+        let fullness = if self.number == 1 { 1.0 } else { run_bytes as f64 / self.run_bytes.max(1) as f64 };
         run.finish(fullness).map(Some)
     }
 }

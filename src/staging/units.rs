@@ -45,8 +45,8 @@ impl Sharing {
         Self { names: names.collect(), bundles: order.bundles }
     }
 
-    /// The units of a run whose partitions have so many rows each, and these values. Of a run that is not full a partition is
-    /// small when it would be in a full one: one that is large in others keeps its own files.
+    /// The units of a run whose partitions have so many rows each, and these values. Of a last run, which is not
+    /// full, a partition is small when it would be in a full one: one that is large in others keeps its own files.
     #[expect(clippy::cast_precision_loss, reason = "a limit")]
     pub(super) fn units(&self, rows: &[usize], values: &[ArrayRef], fullness: f64) -> Vec<Unit> {
         let limit = (COPIED_ROWS as f64 * fullness.min(1.0)).max(MIN_LIMIT);

@@ -381,3 +381,31 @@ fn store_failure(error: &(dyn std::error::Error + 'static)) -> Option<object_sto
         Some(other) => Some(Generic { store: "store", source: other.to_string().into() }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(partition: &str, rows: u64) -> FileEntry {
+        let (uri, etag) = (format!("s3://b/{partition}").into(), "e".into());
+        FileEntry { uri, etag, size: 1, n_record: Some(rows), partition: Some(partition.into()) }
+    }
+
+    #[test]
+    fn partition_with_other_rows_than_were_staged_is_told_though_all_rows_are_there() {
+        let mut partitions = Partitions::default();
+        partitions.stage(&[file("k=1*5,k=2*3", 8), file("k=2", 2), file("k=3", 7)]);
+        partitions.publish(&[file("k=1", 5), file("k=2", 5), file("k=3", 7)]);
+        assert_eq!(partitions.difference(), None);
+        partitions.publish(&[file("k=4", 1)]);
+        assert_eq!(
+            partitions.difference().unwrap(),
+            "partition k=4 has other rows than were staged: 0 staged, 1 published"
+        );
+        partitions.stage(&[file("k=2", 1)]);
+        assert_eq!(
+            partitions.difference().unwrap(),
+            "partition k=2 has other rows than were staged: 6 staged, 5 published; so do 1 others"
+        );
+    }
+}

@@ -19,6 +19,7 @@ mod indices;
 mod landing;
 mod metrics;
 mod parts;
+mod planned;
 mod published;
 mod ranges;
 mod roll;

@@ -11,8 +11,8 @@ use super::encoding::{FileEncoding, STAGING_ROW_GROUP_BYTES, builder};
 use crate::config::{LakeTable, SortKey, WriteCompression};
 use crate::error::{Error, Result};
 
-/// No row group is larger, give or take a batch.
-const MAX_ROW_GROUP_BYTES: usize = 192 << 20;
+/// No row group is larger, pages that are still open counted before compression.
+const MAX_ROW_GROUP_BYTES: usize = 512 << 20;
 
 /// Target size from which on staged row groups are small enough to deal files out evenly.
 const COPIED_TARGET_BYTES: u64 = 8 * STAGING_ROW_GROUP_BYTES;

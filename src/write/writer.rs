@@ -9,7 +9,6 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, StringArray, UInt64Array};
-use datafusion::arrow::compute::BatchCoalescer;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
@@ -25,6 +24,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::exec::{Numbering, WriteSpec, output_schema};
 use super::landing::{Landed, Landing, Landings};
+use super::planned::Planned;
 use super::ranges::Ranges;
 use super::run_rows::RunRows;
 use super::size::used_bytes;
@@ -34,7 +34,6 @@ use crate::error::Error;
 use crate::layout::Location;
 use crate::manifest::statistics::encode_ranges;
 use crate::partition::{self as hive, SEGMENT_LIMIT};
-use crate::session::BATCH_ROWS;
 
 /// Bytes in memory after which the size of the open file is looked at again.
 const SLICE_BYTES: usize = 1 << 20;
@@ -65,7 +64,7 @@ const SETTLED_ROWS: u64 = 160_000;
 /// What the bytes that a writer expects come to: pages that are still open are counted before compression, which is most
 /// of a short file.
 #[derive(Debug, Clone, Copy)]
-enum Estimate {
+pub(super) enum Estimate {
     /// Nothing is known.
     AsExpected,
     /// Stored bytes per row, and per expected byte of a long file, in the last file or a sample.
@@ -91,7 +90,7 @@ impl Estimate {
 
 /// Whose rows a file has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Owner {
+pub(super) enum Owner {
     Partition(hive::Values),
     /// By its number.
     Bundle(u32),
@@ -118,34 +117,19 @@ impl OpenFile {
     }
 }
 
-/// A planned partition that is being written.
-struct Planned {
-    owner: Owner,
-    /// Hive path.
-    path: String,
-    batches: BatchCoalescer,
-    /// Rows that are still to come.
-    left: u64,
-}
-
-impl Planned {
-    /// For a partition that has other rows than its staging files' manifests say.
-    fn wrong(&self, how: &str) -> DataFusionError {
-        DataFusionError::Internal(format!("partition {} has {how} rows than were staged", self.path))
-    }
-}
-
 /// State of one stream that is being written.
 pub(super) struct Writer {
-    spec: Arc<WriteSpec>,
+    pub(super) spec: Arc<WriteSpec>,
     columns: Columns,
     open: Option<OpenFile>,
     landings: Landings,
     /// Partition and number of the file that was opened last: one partition never uses a number twice.
     last: Option<(Owner, u32)>,
-    planned: Option<Planned>,
-    rows_left: Option<u64>,
-    estimate: Estimate,
+    pub(super) planned: Option<Planned>,
+    /// Planned partitions that have all their rows.
+    pub(super) planned_ended: usize,
+    pub(super) rows_left: Option<u64>,
+    pub(super) estimate: Estimate,
     output: Sender<Result<RecordBatch>>,
     rows_written: Count,
     bytes_written: Count,
@@ -168,6 +152,7 @@ impl Writer {
             landings: Landings::default(),
             last: None,
             planned: None,
+            planned_ended: 0,
             rows_left,
             estimate,
             output,
@@ -192,7 +177,7 @@ impl Writer {
         while let Some(batch) = input.next().await {
             self.write_batch(&batch?).await?;
         }
-        self.end_planned().await?;
+        self.end_all_planned().await?;
         if self.open.is_none() && self.spec.write_empty && self.rows_written.value() == 0 {
             let empty = RecordBatch::new_empty(Arc::clone(&self.spec.file_schema));
             self.open(Owner::Partition(Vec::new()), RunRows::ALWAYS_IN_ORDER, &empty)?;
@@ -243,58 +228,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Rows of a planned partition. They are cut into batches as if it were alone, so that what is written does not depend on
-    /// what else is published with it.
-    async fn write_planned(&mut self, rows: RecordBatch, owner: Owner) -> Result<()> {
-        if self.planned.as_ref().is_some_and(|planned| planned.owner != owner) {
-            self.end_planned().await?;
-        }
-        let planned = match &mut self.planned {
-            Some(planned) => planned,
-            None => {
-                let Owner::Partition(values) = &owner else {
-                    return Err(DataFusionError::Internal("a bundle within a bundle".to_owned()));
-                };
-                let path = self.path(values)?;
-                let Some(of) = self.spec.planned.get(&path) else {
-                    return Err(DataFusionError::Internal(format!("rows of partition {path}, which is not planned")));
-                };
-                self.rows_left = Some(of.rows);
-                self.estimate = Estimate::AsExpected;
-                let batches = BatchCoalescer::new(rows.schema(), BATCH_ROWS);
-                self.planned.insert(Planned { owner, path, batches, left: of.rows })
-            }
-        };
-        let left = planned.left.checked_sub(rows.num_rows() as u64);
-        planned.left = left.ok_or_else(|| planned.wrong("more"))?;
-        planned.batches.push_batch(rows)?;
-        self.write_completed().await
-    }
-
-    async fn write_completed(&mut self) -> Result<()> {
-        while let Some(planned) = &mut self.planned
-            && let Some(rows) = planned.batches.next_completed_batch()
-        {
-            let owner = planned.owner.clone();
-            self.write_rows(&rows, &owner, RunRows::ALWAYS_IN_ORDER).await?;
-        }
-        Ok(())
-    }
-
-    /// Ends the planned partition, if there is one.
-    async fn end_planned(&mut self) -> Result<()> {
-        if let Some(planned) = &mut self.planned {
-            planned.batches.finish_buffered_batch()?;
-            self.write_completed().await?;
-        }
-        match self.planned.take() {
-            Some(planned) if planned.left > 0 => Err(planned.wrong("fewer")),
-            _ => Ok(()),
-        }
-    }
-
     /// Rows of one owner.
-    async fn write_rows(&mut self, rows: &RecordBatch, owner: &Owner, of: RunRows) -> Result<()> {
+    pub(super) async fn write_rows(&mut self, rows: &RecordBatch, owner: &Owner, of: RunRows) -> Result<()> {
         if self.open.as_ref().is_some_and(|open| open.owner != *owner || open.run != of.run) {
             self.finish().await?;
         }
@@ -393,7 +328,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::PartitionValueTooLong`].
-    fn path(&self, values: &hive::Values) -> Result<String> {
+    pub(super) fn path(&self, values: &hive::Values) -> Result<String> {
         self.check_length(values)?;
         let columns = &self.spec.partition_columns;
         if columns.is_empty() {

@@ -1,0 +1,171 @@
+//! Partitions that are published together: of each it is known beforehand how many rows come, and no other may.
+//!
+//! ```text
+//! in        [1 1 1 1 2 2 2 3]   [3 3 4 4 ...        batches of a merge
+//! out       [1 1 1 1]  [2 2 2]  [3 3 3]  ...        batches of each partition as if it were alone
+//! ```
+//!
+//! So what is written does not depend on what else is published with a partition. Fewer or more rows than were staged are an
+//! error before anything is committed.
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::BatchCoalescer;
+use datafusion::error::{DataFusionError, Result};
+
+use super::run_rows::RunRows;
+use super::writer::{Estimate, Owner, Writer};
+use crate::session::BATCH_ROWS;
+
+/// A planned partition that is being written.
+pub(super) struct Planned {
+    owner: Owner,
+    /// Hive path.
+    path: String,
+    batches: BatchCoalescer,
+    /// Rows that are still to come.
+    left: u64,
+}
+
+impl Planned {
+    /// For a partition that has other rows than its staging files' manifests say.
+    fn wrong(&self, how: &str) -> DataFusionError {
+        DataFusionError::Internal(format!("partition {} has {how} rows than were staged", self.path))
+    }
+}
+
+impl Writer {
+    /// Rows of a planned partition. They are cut into batches as if it were alone, so that what is written does not depend on
+    /// what else is published with it.
+    pub(super) async fn write_planned(&mut self, rows: RecordBatch, owner: Owner) -> Result<()> {
+        if self.planned.as_ref().is_some_and(|planned| planned.owner != owner) {
+            self.end_planned().await?;
+        }
+        let planned = match &mut self.planned {
+            Some(planned) => planned,
+            None => {
+                let Owner::Partition(values) = &owner else {
+                    return Err(DataFusionError::Internal("a bundle within a bundle".to_owned()));
+                };
+                let path = self.path(values)?;
+                let Some(of) = self.spec.planned.get(&path) else {
+                    return Err(DataFusionError::Internal(format!("rows of partition {path}, which is not planned")));
+                };
+                self.rows_left = Some(of.rows);
+                self.estimate = Estimate::AsExpected;
+                let batches = BatchCoalescer::new(rows.schema(), BATCH_ROWS);
+                self.planned.insert(Planned { owner, path, batches, left: of.rows })
+            }
+        };
+        let left = planned.left.checked_sub(rows.num_rows() as u64);
+        planned.left = left.ok_or_else(|| planned.wrong("more"))?;
+        planned.batches.push_batch(rows)?;
+        self.write_completed().await
+    }
+
+    async fn write_completed(&mut self) -> Result<()> {
+        while let Some(planned) = &mut self.planned
+            && let Some(rows) = planned.batches.next_completed_batch()
+        {
+            let owner = planned.owner.clone();
+            self.write_rows(&rows, &owner, RunRows::ALWAYS_IN_ORDER).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the planned partition, if there is one.
+    async fn end_planned(&mut self) -> Result<()> {
+        if let Some(planned) = &mut self.planned {
+            planned.batches.finish_buffered_batch()?;
+            self.write_completed().await?;
+        }
+        match self.planned.take() {
+            Some(planned) if planned.left > 0 => return Err(planned.wrong("fewer")),
+            Some(_) => self.planned_ended += 1,
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Ends the last planned partition; each must have come.
+    pub(super) async fn end_all_planned(&mut self) -> Result<()> {
+        self.end_planned().await?;
+        let (ended, planned) = (self.planned_ended, self.spec.planned.len());
+        if ended != planned {
+            return Err(DataFusionError::Internal(format!("rows of {ended} partitions came, {planned} were staged")));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, Int64Array};
+    use datafusion::datasource::memory::MemorySourceConfig;
+    use object_store::memory::InMemory;
+
+    use super::super::exec::{Numbering, WriteSpec};
+    use super::*;
+    use crate::layout::Location;
+    use crate::manifest::FileEntry;
+    use crate::write::{FileEncoding, LakeWriteExec, PlannedPartition, RollRule, collect_files};
+
+    /// Publishes rows of two columns, of which the first is the partition's, where so many rows of each were staged.
+    async fn publish(partitions: &[i64], planned: &[(&str, u64)]) -> Result<Vec<FileEntry>> {
+        let columns = ["k", "n"].map(|name| (name, Arc::new(Int64Array::from(partitions.to_vec())) as ArrayRef));
+        let rows = RecordBatch::try_from_iter(columns).unwrap();
+        let file_schema = Arc::new(rows.schema().project(&[1]).unwrap());
+        let planned = planned.iter().map(|(path, rows)| {
+            ((*path).to_owned(), PlannedPartition { file_stem: format!("of-{path}"), rows: *rows })
+        });
+        let spec = WriteSpec {
+            table: "t".to_owned(),
+            store: Arc::new(InMemory::new()),
+            folder: Location::from_uri("s3://b/lake").unwrap(),
+            file_stem: String::new(),
+            partition_columns: vec!["k".to_owned()],
+            fixed_partition: String::new(),
+            planned: planned.collect::<HashMap<_, _>>(),
+            bundled: None,
+            encoding: FileEncoding::merged(&file_schema).unwrap(),
+            file_schema,
+            numbering: Numbering::Rolling(RollRule { target_bytes: 1 << 20, min_bytes: 1 << 19, max_bytes: 1 << 21 }),
+            total_rows: None,
+            is_published: true,
+            write_empty: false,
+            checksum: None,
+            on_rows: Arc::new(|_| ()),
+        };
+        let schema = rows.schema();
+        let input = MemorySourceConfig::try_new_exec(&[vec![rows]], schema, None)?;
+        let files = collect_files(Arc::new(LakeWriteExec::new(input, Arc::new(spec))), Arc::default()).await?;
+        Ok(files.into_iter().map(|(file, _)| file).collect())
+    }
+
+    #[tokio::test]
+    async fn planned_partitions_get_their_rows_under_their_names() {
+        let files = publish(&[1, 1, 2], &[("k=1", 2), ("k=2", 1)]).await.unwrap();
+        let seen: Vec<_> = files.iter().map(|file| (&*file.uri, file.n_record)).collect();
+        assert_eq!(
+            seen,
+            [("s3://b/lake/k=1/of-k=1-0000.parquet", Some(2)), ("s3://b/lake/k=2/of-k=2-0000.parquet", Some(1))]
+        );
+    }
+
+    #[tokio::test]
+    async fn planned_partition_with_other_rows_than_were_staged_is_refused() {
+        let cases = [
+            (vec![1, 1], vec![("k=1", 3)], "partition k=1 has fewer rows"),
+            (vec![1, 1, 2], vec![("k=1", 3), ("k=2", 1)], "partition k=1 has fewer rows"),
+            (vec![1, 1], vec![("k=1", 1)], "partition k=1 has more rows"),
+            (vec![1, 2], vec![("k=1", 1)], "rows of partition k=2, which is not planned"),
+            (vec![1], vec![("k=1", 1), ("k=2", 1)], "rows of 1 partitions came, 2 were staged"),
+        ];
+        for (partitions, planned, said) in cases {
+            let error = publish(&partitions, &planned).await.unwrap_err().to_string();
+            assert!(error.contains(said), "{said}: {error}");
+        }
+    }
+}
