@@ -47,8 +47,13 @@ impl ParquetFileReaderFactory for WholeFiles {
         footer_bytes: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        // A part of a file ends before its last row group.
-        if file.object_meta.size > SMALL_FILE_BYTES && !(self.ahead && file.range.is_none()) {
+        // A part of a file ends before its last row group; the engine also calls a whole one a part.
+        let size = file.object_meta.size;
+        let is_whole = file
+            .range
+            .as_ref()
+            .is_none_or(|range| range.start <= 0 && u64::try_from(range.end).is_ok_and(|end| end >= size));
+        if size > SMALL_FILE_BYTES && !(self.ahead && is_whole) {
             return self.others.create_reader(partition, file, footer_bytes, metrics);
         }
         if file.object_meta.size > SMALL_FILE_BYTES {
