@@ -216,9 +216,7 @@ impl CompactTask<'_> {
         if keys.is_empty() {
             return Ok(Merged::all(&self.group.files));
         }
-        // Those of a bundle lie in several folders; equal keys keep the order of the stage tasks, which is that of the names.
-        let mut files = self.group.files.clone();
-        files.sort_by(|a, b| file_name(a).cmp(file_name(b)));
+        let files = in_task_order(&self.group.files);
         let passes = Passes { engine: self.engine, table: &self.lake.name, scan: self.run_scan(), keys };
         passes.merge(&files).await
     }
@@ -269,11 +267,18 @@ pub(crate) struct Planned {
     runs: Merged,
 }
 
-fn file_name(file: &FileEntry) -> &str {
-    file.uri.rsplit('/').next().unwrap_or_default()
+/// Runs in the order that equal keys keep: that of the stage tasks, and thereby of the files' names. Those of a bundle lie in
+/// several folders.
+fn in_task_order(files: &[FileEntry]) -> Vec<FileEntry> {
+    fn name(file: &FileEntry) -> &str {
+        file.uri.rsplit('/').next().unwrap_or_default()
+    }
+    let mut files = files.to_vec();
+    files.sort_by(|a, b| name(a).cmp(name(b)));
+    files
 }
 
-/// First part of the names of a group's lake files, for each partition one: the group's number, and a hash of what decides its
+/// First part of the names of a group's lake files, for each partition one: its number, and a hash of what decides its
 /// rows. Not of the staging files, so memory and store make no difference.
 pub(crate) fn file_stems(result: &str, group: &PartitionGroup) -> Vec<String> {
     if group.bundled.is_empty() {
@@ -325,6 +330,15 @@ mod tests {
             partition: Some("k=1".into()),
         };
         PartitionGroup { partition: "k=1".into(), first_row: 0, number: 1, bundled: Vec::new(), files: vec![file] }
+    }
+
+    #[test]
+    fn runs_in_several_folders_are_in_the_order_of_their_tasks() {
+        let file = |uri: &str| FileEntry { uri: uri.into(), ..group("s3://b").files[0].clone() };
+        let uris = ["b/bundle-1/000002-a-000000", "b/bundle-1/000003-c-000001", "b/k=1/000001-z-000000"];
+        let ordered = in_task_order(&uris.map(file));
+        let ordered: Vec<&str> = ordered.iter().map(|file| &*file.uri).collect();
+        assert_eq!(ordered, [uris[2], uris[0], uris[1]]);
     }
 
     #[test]

@@ -47,29 +47,30 @@ impl ParquetFileReaderFactory for WholeFiles {
         footer_bytes: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        // A part of a file ends before its last row group; the engine also calls a whole one a part.
-        let size = file.object_meta.size;
-        let is_whole = file
-            .range
-            .as_ref()
-            .is_none_or(|range| range.start <= 0 && u64::try_from(range.end).is_ok_and(|end| end >= size));
-        if size > SMALL_FILE_BYTES && !(self.ahead && is_whole) {
-            return self.others.create_reader(partition, file, footer_bytes, metrics);
+        if file.object_meta.size <= SMALL_FILE_BYTES {
+            return Ok(Box::new(WholeFile { store: Arc::clone(&self.store), file, bytes: None }));
         }
-        if file.object_meta.size > SMALL_FILE_BYTES {
-            let location = file.object_meta.location.clone();
-            return Ok(Box::new(ReadAhead {
-                reader: self.others.create_reader(partition, file, footer_bytes, metrics)?,
-                store: Arc::clone(&self.store),
-                metrics: ParquetFileMetrics::new(partition, location.as_ref(), metrics),
-                location,
-                file: None,
-                last: None,
-                ahead: None,
-            }));
+        let (reads_ahead, location) = (self.ahead && is_whole(&file), file.object_meta.location.clone());
+        let reader = self.others.create_reader(partition, file, footer_bytes, metrics)?;
+        if !reads_ahead {
+            return Ok(reader);
         }
-        Ok(Box::new(WholeFile { store: Arc::clone(&self.store), file, bytes: None }))
+        Ok(Box::new(ReadAhead {
+            reader,
+            store: Arc::clone(&self.store),
+            metrics: ParquetFileMetrics::new(partition, location.as_ref(), metrics),
+            location,
+            file: None,
+            last: None,
+            ahead: None,
+        }))
     }
+}
+
+/// Whether all row groups of a file are wanted, and not those of a part: the engine gives each file a range, also of all its bytes.
+fn is_whole(file: &PartitionedFile) -> bool {
+    let has_end = |end: i64| u64::try_from(end).is_ok_and(|end| end >= file.object_meta.size);
+    file.range.as_ref().is_none_or(|range| range.start <= 0 && has_end(range.end))
 }
 
 /// A file whose bytes are fetched once, when the first of them is asked for.
@@ -140,12 +141,20 @@ impl AsyncFileReader for WholeFile {
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+    use datafusion::datasource::physical_plan::FileScanConfig;
+    use datafusion::datasource::source::DataSourceExec;
     use datafusion::parquet::arrow::ArrowWriter;
+    use datafusion::prelude::{SessionConfig, SessionContext};
     use object_store::ObjectMeta;
     use object_store::memory::InMemory;
     use object_store::path::Path;
 
     use super::*;
+    use crate::config::FileFormat;
+    use crate::manifest::FileEntry;
+    use crate::snapshot::{FileListTable, Size, TableFiles, register};
 
     async fn reader(bytes: Bytes) -> WholeFile {
         let (store, location) = (Arc::new(InMemory::new()), Path::from("f"));
@@ -169,6 +178,33 @@ mod tests {
         assert_eq!(reader.get_bytes(0..4).await.unwrap(), "PAR1");
         let end = bytes.len() as u64;
         assert_eq!(reader.get_byte_ranges(vec![0..1, end - 4..end]).await.unwrap(), ["P", "PAR1"]);
+    }
+
+    /// The files of a scan as the engine's planner leaves it for so many threads: whether each is whole.
+    async fn planned(threads: usize) -> Vec<bool> {
+        let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(threads));
+        let (uri, etag) = ("file:///export/large.parquet".into(), "e".into());
+        let file = FileEntry { uri, etag, size: 1 << 30, n_record: None, partition: None };
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+        let files = TableFiles { name: "t".to_owned(), format: FileFormat::Parquet, schema, files: vec![file] };
+        register(&session, "public", "t", FileListTable::new(files, Vec::new(), Size::AsListed)).unwrap();
+        let plan = session.sql("SELECT sum(n) FROM t").await.unwrap().create_physical_plan().await.unwrap();
+        let mut whole = Vec::new();
+        plan.apply(|node| {
+            if let Some(scan) = node.downcast_ref::<DataSourceExec>() {
+                let scan = scan.data_source().downcast_ref::<FileScanConfig>().unwrap();
+                whole.extend(scan.file_groups.iter().flat_map(|group| group.files()).map(is_whole));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .unwrap();
+        whole
+    }
+
+    #[tokio::test]
+    async fn file_that_one_thread_reads_is_whole_and_one_that_several_share_is_not() {
+        assert_eq!(planned(1).await, [true]);
+        assert_eq!(planned(3).await, [false; 3]);
     }
 
     #[tokio::test]

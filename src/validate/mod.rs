@@ -292,7 +292,7 @@ impl Partitions {
         let (path, (staged, published)) = differing().min_by_key(|(path, _)| Arc::clone(path))?;
         let others = match differing().count() {
             1 => String::new(),
-            several => format!("; so do {} others", several - 1),
+            several => format!("; and {} more", several - 1),
         };
         Some(format!(
             "partition {path} has other rows than were staged: {staged} staged, {published} published{others}"
@@ -405,7 +405,7 @@ mod tests {
         partitions.stage(&[file("k=2", 1)]);
         assert_eq!(
             partitions.difference().unwrap(),
-            "partition k=2 has other rows than were staged: 6 staged, 5 published; so do 1 others"
+            "partition k=2 has other rows than were staged: 6 staged, 5 published; and 1 more"
         );
     }
 }
