@@ -103,7 +103,10 @@ mod tests {
     use std::sync::Arc;
 
     use datafusion::arrow::array::{ArrayRef, Int64Array};
+    use datafusion::arrow::compute::concat_batches;
     use datafusion::datasource::memory::MemorySourceConfig;
+    use datafusion::parquet::file::properties::WriterProperties;
+    use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
 
     use super::super::exec::{Numbering, WriteSpec};
@@ -112,24 +115,39 @@ mod tests {
     use crate::manifest::FileEntry;
     use crate::write::{FileEncoding, LakeWriteExec, PlannedPartition, RollRule, collect_files};
 
-    /// Publishes rows of two columns, of which the first is the partition's, where so many rows of each were staged.
+    /// Rows of two columns, of which the first is the partition's.
+    fn rows(partitions: &[i64]) -> RecordBatch {
+        let numbers = (0..).take(partitions.len()).collect::<Int64Array>();
+        let columns: [(&str, ArrayRef); 2] =
+            [("k", Arc::new(Int64Array::from(partitions.to_vec()))), ("n", Arc::new(numbers))];
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    /// Publishes rows where so many of each partition were staged.
     async fn publish(partitions: &[i64], planned: &[(&str, u64)]) -> Result<Vec<FileEntry>> {
-        let columns = ["k", "n"].map(|name| (name, Arc::new(Int64Array::from(partitions.to_vec())) as ArrayRef));
-        let rows = RecordBatch::try_from_iter(columns).unwrap();
-        let file_schema = Arc::new(rows.schema().project(&[1]).unwrap());
+        Ok(publish_batches(vec![rows(partitions)], planned).await?.0)
+    }
+
+    async fn publish_batches(
+        batches: Vec<RecordBatch>,
+        planned: &[(&str, u64)],
+    ) -> Result<(Vec<FileEntry>, Arc<InMemory>)> {
+        let schema = batches[0].schema();
+        let file_schema = Arc::new(schema.project(&[1]).unwrap());
+        let store = Arc::new(InMemory::new());
         let planned = planned.iter().map(|(path, rows)| {
             ((*path).to_owned(), PlannedPartition { file_stem: format!("of-{path}"), rows: *rows })
         });
         let spec = WriteSpec {
             table: "t".to_owned(),
-            store: Arc::new(InMemory::new()),
+            store: Arc::clone(&store) as _,
             folder: Location::from_uri("s3://b/lake").unwrap(),
             file_stem: String::new(),
             partition_columns: vec!["k".to_owned()],
             fixed_partition: String::new(),
             planned: planned.collect::<HashMap<_, _>>(),
             bundled: None,
-            encoding: FileEncoding::merged(&file_schema).unwrap(),
+            encoding: FileEncoding::lake(&file_schema, WriterProperties::default()).unwrap(),
             file_schema,
             numbering: Numbering::Rolling(RollRule { target_bytes: 1 << 20, min_bytes: 1 << 19, max_bytes: 1 << 21 }),
             total_rows: None,
@@ -138,10 +156,28 @@ mod tests {
             checksum: None,
             on_rows: Arc::new(|_| ()),
         };
-        let schema = rows.schema();
-        let input = MemorySourceConfig::try_new_exec(&[vec![rows]], schema, None)?;
+        let input = MemorySourceConfig::try_new_exec(&[batches], schema, None)?;
         let files = collect_files(Arc::new(LakeWriteExec::new(input, Arc::new(spec))), Arc::default()).await?;
-        Ok(files.into_iter().map(|(file, _)| file).collect())
+        Ok((files.into_iter().map(|(file, _)| file).collect(), store))
+    }
+
+    #[tokio::test]
+    async fn bytes_of_a_partition_do_not_depend_on_what_comes_before_it_in_a_batch() {
+        let content = async |batches: Vec<RecordBatch>, planned: &[(&str, u64)]| {
+            let (_, store) = publish_batches(batches, planned).await.unwrap();
+            store.get(&"lake/k=2/of-k=2-0000.parquet".into()).await.unwrap().bytes().await.unwrap()
+        };
+        let second = rows(&[2; 20_000]);
+        let alone = (0..20_000).step_by(BATCH_ROWS).map(|at| second.slice(at, BATCH_ROWS.min(20_000 - at)));
+        let alone = content(alone.collect(), &[("k=2", 20_000)]).await;
+        // Ten rows are too few to choose an encoding by.
+        for before in [10, BATCH_ROWS - 10] {
+            let first = rows(&vec![1; before]);
+            let all = concat_batches(&second.schema(), [&first, &second]).unwrap();
+            let cut = (0..all.num_rows()).step_by(BATCH_ROWS);
+            let cut = cut.map(|at| all.slice(at, BATCH_ROWS.min(all.num_rows() - at))).collect();
+            assert!(content(cut, &[("k=1", before as u64), ("k=2", 20_000)]).await == alone, "after {before} rows");
+        }
     }
 
     #[tokio::test]
