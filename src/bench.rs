@@ -87,7 +87,7 @@ pub fn encode(files: Files, batches: &[RecordBatch]) -> Result<i64> {
 pub fn ranges(batches: &[RecordBatch]) -> Result<u64> {
     let Some(first) = batches.first() else { return Ok(0) };
     let none = ArrowWriter::try_new(std::io::sink(), first.schema(), None)?.close()?;
-    let mut ranges = Ranges::new(first.schema_ref(), false);
+    let mut ranges = Ranges::new(first.schema_ref(), |_| false);
     for batch in batches {
         ranges.add(batch)?;
     }

@@ -1,4 +1,5 @@
 //! The `snaplake` program: tell the allocator to keep memory, parse the arguments, run the command, give its exit code.
+//! The allocator serves libraries in C too where it can.
 
 use std::process::ExitCode;
 

@@ -193,7 +193,7 @@ mod tests {
         for (k, w, rows) in files {
             let batch = batch(rows);
             let mut writer = ArrowWriter::try_new(std::io::sink(), batch.schema(), None).unwrap();
-            let mut ranges = Ranges::new(&batch.schema(), has_footer);
+            let mut ranges = Ranges::new(&batch.schema(), |_| has_footer);
             ranges.add(&batch).unwrap();
             writer.write(&batch).unwrap();
             statistics.push(encode_ranges(&ranges.finish(&batch.schema(), &writer.close().unwrap()).unwrap()));

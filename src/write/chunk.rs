@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Pages without a dictionary are not even looked at: their bytes go on, and what the page index says of them is shifted.
-//! No value is decoded in either case. Pages of the format's second version are refused: nobody here writes them.
+//! No value is decoded in either case; of texts that have a dictionary it is found here what the page index says ([`Texts`]). Pages of the format's second version are refused: nobody here writes them.
 
 use std::sync::Arc;
 
@@ -30,6 +30,7 @@ use super::bounds::{Bounds, PageBounds, compare, of_pages};
 use super::codec::Codec;
 use super::dictionary::Dictionary;
 use super::indices;
+use super::texts::Texts;
 
 /// Bytes of a file from a place on.
 #[derive(Debug, Clone)]
@@ -143,15 +144,21 @@ impl Chunk {
                 self.encodings.push(encoding);
             }
         }
-        self.bounds.add(&self.column, metadata.statistics(), metadata.num_values());
-        match (&mut self.page_bounds, of_pages(staged.index)) {
-            (Some(all), Some(part)) => all.extend(part),
-            (all, _) => *all = None,
-        }
-        if metadata.dictionary_page_offset().is_none() && metadata.compression_codec() == self.codec.name() {
+        let mut texts = Texts::untold(&self.column, metadata);
+        let has_dictionary = metadata.dictionary_page_offset().is_some();
+        if texts.is_none() && !has_dictionary && metadata.compression_codec() == self.codec.name() {
             self.copy(staged)?;
         } else {
-            self.rewrite(staged)?;
+            self.rewrite(staged, texts.as_mut())?;
+        }
+        let (statistics, pages) = match texts {
+            Some(texts) => texts.finish().map(|(statistics, pages)| (Some(statistics), Some(pages)))?,
+            None => (metadata.statistics().cloned(), of_pages(staged.index)),
+        };
+        self.bounds.add(&self.column, statistics.as_ref(), metadata.num_values());
+        match (&mut self.page_bounds, pages) {
+            (Some(all), Some(part)) => all.extend(part),
+            (all, _) => *all = None,
         }
         self.values += metadata.num_values();
         self.rows += staged.rows;
@@ -182,7 +189,7 @@ impl Chunk {
         Ok(())
     }
 
-    fn rewrite(&mut self, staged: Staged<'_>) -> Result<()> {
+    fn rewrite(&mut self, staged: Staged<'_>, mut texts: Option<&mut Texts>) -> Result<()> {
         let reader = Arc::new(staged.part.clone());
         let rows = usize::try_from(staged.rows).unwrap_or(0);
         let locations = staged.pages.page_locations().clone();
@@ -192,12 +199,23 @@ impl Chunk {
             let encoding = page.encoding();
             match &mut page {
                 Page::DictionaryPage { buf, num_values, .. } => {
+                    if let Some(texts) = &mut texts {
+                        texts.set_entries(buf, *num_values)?;
+                    }
                     let dictionary = self.dictionary.get_or_insert_default();
                     numbers = dictionary.add(buf, *num_values, self.column.physical_type())?;
                 }
                 Page::DataPage { buf, num_values, .. } => {
                     let is_index = matches!(encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY);
-                    let body = if is_index { self.renumber(buf, *num_values, &numbers)? } else { buf.to_vec() };
+                    let body = if is_index {
+                        self.renumber(buf, *num_values, &numbers, texts.as_deref_mut())?
+                    } else {
+                        if let Some(texts) = &mut texts {
+                            let (levels, body) = self.levels(buf)?;
+                            texts.add_plain(&buf.slice_ref(body), levels, *num_values)?;
+                        }
+                        buf.to_vec()
+                    };
                     let length = body.len();
                     *buf = self.codec.compress(body)?.into();
                     let (bytes, uncompressed) = serialize(CompressedPage::new(page, length))?;
@@ -215,16 +233,24 @@ impl Chunk {
         Ok(())
     }
 
-    /// A data page of so many values with the numbers that its entries have in the whole dictionary.
-    fn renumber(&self, page: &[u8], most_values: u32, numbers: &[u32]) -> Result<Vec<u8>> {
-        let mut rest = page;
-        for level in [self.column.max_rep_level(), self.column.max_def_level()] {
-            if level > 0 {
-                let (length, levels) = rest.split_first_chunk().ok_or_else(cut)?;
+    /// Definition levels of a page, if it has any, and what comes after them.
+    fn levels<'a>(&self, page: &'a [u8]) -> Result<(Option<&'a [u8]>, &'a [u8])> {
+        let (mut levels, mut rest) = (None, page);
+        for highest in [self.column.max_rep_level(), self.column.max_def_level()] {
+            levels = None;
+            if highest > 0 {
+                let (length, after) = rest.split_first_chunk().ok_or_else(cut)?;
                 let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-                rest = levels.get(length..).ok_or_else(cut)?;
+                let (these, others) = after.split_at_checked(length).ok_or_else(cut)?;
+                (levels, rest) = (Some(these), others);
             }
         }
+        Ok((levels, rest))
+    }
+
+    /// A data page of so many values with the numbers that its entries have in the whole dictionary.
+    fn renumber(&self, page: &[u8], most_values: u32, numbers: &[u32], texts: Option<&mut Texts>) -> Result<Vec<u8>> {
+        let (levels, rest) = self.levels(page)?;
         let mut renumbered = page[..page.len() - rest.len()].to_vec();
         let (width, indices) = rest.split_first().ok_or_else(cut)?;
         let mut values = Vec::new();
@@ -235,6 +261,9 @@ impl Chunk {
             .any(|value| *value != 0 && usize::try_from(*value).map_or(true, |index| index >= numbers.len()))
         {
             return Err(cut());
+        }
+        if let Some(texts) = texts {
+            texts.add_indices(&values, levels, most_values)?;
         }
         if numbers.iter().zip(0..).all(|(number, index)| *number == index) {
             return Ok(page.to_vec());

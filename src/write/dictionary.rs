@@ -29,8 +29,7 @@ impl Dictionary {
         let mut rest = page;
         let mut numbers = Vec::new();
         for _ in 0..entries {
-            let length = entry_length(rest, of).filter(|length| *length <= rest.len());
-            let (entry, others) = rest.split_at(length.ok_or_else(cut)?);
+            let (entry, others) = split_entry(rest, of).ok_or_else(cut)?;
             rest = others;
             let number = match self.numbers.get(entry) {
                 Some(number) => *number,
@@ -64,6 +63,11 @@ impl Dictionary {
 
 fn cut() -> ParquetError {
     ParquetError::EOF("a dictionary page ends within an entry".to_owned())
+}
+
+/// The first entry of a PLAIN page, and what comes after it; `None` when the page ends before.
+pub(super) fn split_entry(page: &[u8], of: Type) -> Option<(&[u8], &[u8])> {
+    page.split_at_checked(entry_length(page, of)?)
 }
 
 /// Bytes of the first entry of a PLAIN page.

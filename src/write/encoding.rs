@@ -15,7 +15,7 @@
 //!
 //! Many rows of a partition that came in order will probably not be merged with others. They are staged as they will be
 //! published, so that the second step copies their pages ([`super::assemble`]); only columns with a dictionary are not
-//! compressed yet, since their indices still change.
+//! compressed yet, since their indices still change, and have no statistics if they are texts ([`super::texts`]).
 
 use std::collections::HashSet;
 
@@ -29,7 +29,9 @@ use datafusion::parquet::basic::{Compression, Encoding, Type};
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
-use datafusion::parquet::schema::types::{ColumnPath, SchemaDescriptor};
+use datafusion::parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescriptor};
+
+use super::texts::Texts;
 
 /// Row groups of staging files: large enough to read well, small enough to hold one per run that is merged.
 pub(crate) const STAGING_ROW_GROUP_BYTES: u64 = 4 << 20;
@@ -76,10 +78,11 @@ impl FileEncoding {
     ) -> std::result::Result<Self, ParquetError> {
         let leaves = ArrowSchemaConverter::new().convert(schema)?;
         let mut merged = to_be_merged(&leaves);
-        if let Some(key) = first_key {
-            merged = merged.set_column_statistics_enabled(ColumnPath::from(key), EnabledStatistics::Chunk);
+        let first_key = first_key.map(ColumnPath::from);
+        if let Some(key) = &first_key {
+            merged = merged.set_column_statistics_enabled(key.clone(), EnabledStatistics::Chunk);
         }
-        let published = copied.map(|properties| Published { properties, leaves });
+        let published = copied.map(|properties| Published { properties, leaves, first_key });
         Ok(Self { merged: Some(merged.build()), published })
     }
 
@@ -89,7 +92,7 @@ impl FileEncoding {
     /// [`ParquetError`] for a type that Parquet does not have.
     pub(crate) fn lake(schema: &Schema, properties: WriterProperties) -> std::result::Result<Self, ParquetError> {
         let leaves = ArrowSchemaConverter::new().convert(schema)?;
-        Ok(Self { merged: None, published: Some(Published { properties, leaves }) })
+        Ok(Self { merged: None, published: Some(Published { properties, leaves, first_key: None }) })
     }
 
     /// Whether pages of these files may be published as they are.
@@ -135,6 +138,8 @@ fn to_be_merged(leaves: &SchemaDescriptor) -> WriterPropertiesBuilder {
 struct Published {
     properties: WriterProperties,
     leaves: SchemaDescriptor,
+    /// The column whose statistics say in which order runs are.
+    first_key: Option<ColumnPath>,
 }
 
 impl Published {
@@ -176,11 +181,21 @@ impl Published {
             .set_max_row_group_bytes(usize::try_from(STAGING_ROW_GROUP_BYTES).ok())
             .set_key_value_metadata(Some(vec![KeyValue::new(PAGES_KEY.to_owned(), pages_mark(&properties))]))
             .set_data_page_row_count_limit(usize::try_from(rows.div_ceil(pages)).unwrap_or(usize::MAX));
-        for leaf in self.leaves.columns() {
-            let has_dictionary = !matches!(leaf.physical_type(), Type::BOOLEAN | Type::FIXED_LEN_BYTE_ARRAY)
-                && properties.dictionary_enabled(leaf.path());
-            if has_dictionary {
-                builder = builder.set_column_compression(leaf.path().clone(), Compression::UNCOMPRESSED);
+        let has_dictionary = |leaf: &&ColumnDescPtr| {
+            !matches!(leaf.physical_type(), Type::BOOLEAN | Type::FIXED_LEN_BYTE_ARRAY)
+                && properties.dictionary_enabled(leaf.path())
+        };
+        let of_dictionary: Vec<_> = self.leaves.columns().iter().filter(has_dictionary).collect();
+        for leaf in &of_dictionary {
+            builder = builder.set_column_compression(leaf.path().clone(), Compression::UNCOMPRESSED);
+        }
+        // What the statistics of texts say is found more cheaply in the dictionary, when pages are copied. A file without
+        // any would have no page index.
+        let is_text = |leaf: &&&ColumnDescPtr| Texts::has(leaf) && self.first_key.as_ref() != Some(leaf.path());
+        let texts: Vec<_> = of_dictionary.iter().filter(is_text).collect();
+        if texts.len() < self.leaves.num_columns() {
+            for leaf in texts {
+                builder = builder.set_column_statistics_enabled(leaf.path().clone(), EnabledStatistics::None);
             }
         }
         Ok(builder.build())

@@ -25,6 +25,7 @@ mod ranges;
 mod roll;
 mod run_rows;
 mod size;
+mod texts;
 mod upload;
 mod writer;
 

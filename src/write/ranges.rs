@@ -1,7 +1,7 @@
 //! The smallest and largest value and the NULLs of each column of one file, for its manifest.
 //!
 //! A file that has statistics in its footer is not looked at twice: they are read off the footer with which the writer ends.
-//! Where the footer has none (staging files), and for floats, whose footers pass over NaN, each batch is looked at as it is
+//! Where the footer has none (columns of staging files), and for floats, whose footers pass over NaN, each batch is looked at as it is
 //! written. Types that do not print in one way (binary, nested) are counted for NULLs only.
 //!
 //! Nobody looks at rows whose pages are copied. So a staging file says which of its float columns are plain, that is have
@@ -44,11 +44,11 @@ struct Column {
 }
 
 impl Ranges {
-    /// For a file of these columns whose footer will have statistics, or will not.
-    pub(crate) fn new(schema: &Schema, has_footer: bool) -> Self {
+    /// For a file of these columns, of which its footer will have statistics, or will not.
+    pub(crate) fn new(schema: &Schema, in_footer: impl Fn(&str) -> bool) -> Self {
         let column = |name: &str, data_type: &DataType| Column {
             name: name.to_owned(),
-            in_footer: has_footer && has_order(data_type) && !data_type.is_floating(),
+            in_footer: in_footer(name) && has_order(data_type) && !data_type.is_floating(),
             has_order: has_order(data_type),
             nulls: 0,
             has_negative_zero: false,
@@ -163,6 +163,10 @@ fn extremes(texts: &StringViewArray) -> Option<(usize, usize)> {
     let (mut low, mut high) = (first, first);
     let mut starts = (start(texts.views()[first]), start(texts.views()[first]));
     for (row, &view) in texts.views().iter().enumerate().skip(first + 1) {
+        // As most texts of few are: short, or read from a dictionary.
+        if view == texts.views()[low] || view == texts.views()[high] {
+            continue;
+        }
         let of_row = start(view);
         if (starts.0 < of_row && of_row < starts.1) || !is_valid(row) {
             continue;
@@ -268,7 +272,7 @@ mod tests {
         [false, true].map(|has_footer| {
             let properties = WriterProperties::builder().set_max_row_group_row_count(Some(2)).build();
             let mut writer = ArrowWriter::try_new(std::io::sink(), batch.schema(), Some(properties)).unwrap();
-            let mut ranges = Ranges::new(&batch.schema(), has_footer);
+            let mut ranges = Ranges::new(&batch.schema(), |_| has_footer);
             for row in 0..batch.num_rows() {
                 writer.write(&batch.slice(row, 1)).unwrap();
                 ranges.add(&batch.slice(row, 1)).unwrap();
@@ -341,7 +345,7 @@ mod tests {
             let columns: [(&str, ArrayRef); 2] =
                 [("wide", Arc::new(Float64Array::from(values))), ("narrow", Arc::new(narrow))];
             let batch = RecordBatch::try_from_iter(columns).unwrap();
-            let mut ranges = Ranges::new(&batch.schema(), true);
+            let mut ranges = Ranges::new(&batch.schema(), |_| true);
             (0..batch.num_rows()).for_each(|row| ranges.add(&batch.slice(row, 1)).unwrap());
             ranges.plain_floats(&batch.schema()).unwrap().unwrap().value.unwrap()
         };
@@ -353,7 +357,7 @@ mod tests {
             assert_eq!(is_plain(vec![Some(-1.0), Some(odd), None, Some(2.0)]), none, "{odd}");
         }
         let whole = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
-        assert!(Ranges::new(&whole.schema(), false).plain_floats(&whole.schema()).unwrap().is_none());
+        assert!(Ranges::new(&whole.schema(), |_| false).plain_floats(&whole.schema()).unwrap().is_none());
     }
 
     proptest! {

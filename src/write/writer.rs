@@ -300,7 +300,8 @@ impl Writer {
         {
             self.estimate = sample(first, schema, properties.clone())?;
         }
-        let has_statistics = properties.statistics_enabled(&ColumnPath::new(Vec::new())) != EnabledStatistics::None;
+        let has_statistics =
+            |column: &str| properties.statistics_enabled(&ColumnPath::from(column)) != EnabledStatistics::None;
         let ranges = Ranges::new(schema, has_statistics);
         let options = ArrowWriterOptions::new().with_properties(properties);
         let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(schema), options)?;
