@@ -142,6 +142,8 @@ impl RunScan<'_> {
 /// The sorted runs of one partition, or of several.
 pub(super) struct Passes<'a> {
     pub(super) engine: &'a Engine,
+    /// Bytes that a merge may need for its runs.
+    pub(super) budget: u64,
     /// Lake table, for errors.
     pub(super) table: &'a str,
     pub(super) scan: RunScan<'a>,
@@ -155,7 +157,7 @@ impl Passes<'_> {
     /// # Errors
     /// [`Error::Io`] when there is no temporary folder; those of reading and writing.
     pub(super) async fn merge(&self, runs: &[FileEntry]) -> Result<Merged> {
-        let budget = self.engine.merge_bytes();
+        let budget = self.budget;
         let mut merged = Merged::all(runs);
         loop {
             let memory = RunMemory::of(&merged.files, &self.scan.schema());

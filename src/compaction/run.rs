@@ -217,7 +217,8 @@ impl CompactTask<'_> {
             return Ok(Merged::all(&self.group.files));
         }
         let files = in_task_order(&self.group.files);
-        let passes = Passes { engine: self.engine, table: &self.lake.name, scan: self.run_scan(), keys };
+        let budget = self.engine.merge_bytes(self.ledger.layout().is_remote());
+        let passes = Passes { engine: self.engine, budget, table: &self.lake.name, scan: self.run_scan(), keys };
         passes.merge(&files).await
     }
 

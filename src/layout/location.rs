@@ -102,6 +102,12 @@ impl Location {
         Self { store: self.store.clone(), key: key.to_owned() }
     }
 
+    /// Whether this is a file or folder of the machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.store == "file://"
+    }
+
     /// Scheme and bucket, such as `s3://bucket`; `file://` for local files.
     #[must_use]
     pub fn store(&self) -> &str {
@@ -172,7 +178,7 @@ impl Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.store == "file://" { write!(f, "/{}", self.key) } else { f.write_str(&self.uri()) }
+        if self.is_local() { write!(f, "/{}", self.key) } else { f.write_str(&self.uri()) }
     }
 }
 

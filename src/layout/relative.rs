@@ -23,7 +23,7 @@ pub fn below(folder: &str, rest: &str) -> String {
 #[must_use]
 pub fn written_from(folder: &Location, to: &Location, up: usize) -> String {
     let absolute = || to.to_string().trim_end_matches('/').to_owned();
-    if folder.store() != "file://" || to.store() != folder.store() {
+    if !folder.is_local() || to.store() != folder.store() {
         return absolute();
     }
     let parts = |key: &'_ str| key.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();

@@ -74,6 +74,12 @@ impl TableLayout {
         &self.staging_data
     }
 
+    /// Whether files are read or written over a network.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        !(self.staging_data().is_local() && self.lake().is_local())
+    }
+
     /// Folder of the Hive-partitioned lake files.
     #[must_use]
     pub fn lake(&self) -> &Location {

@@ -99,7 +99,8 @@ impl Pipeline {
             }
         });
         let mut ran: Vec<usize> = tables.iter().map(|table| table.tasks).collect();
-        for table in self.run_all(tasks, self.engine.publish_tasks()).await? {
+        let is_remote = tables.iter().any(|table| table.plan.ledger.layout().is_remote());
+        for table in self.run_all(tasks, self.engine.publish_tasks(is_remote)).await? {
             ran[table] += 1;
         }
         let mut reports = Vec::new();

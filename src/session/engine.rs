@@ -83,11 +83,13 @@ impl Engine {
         self.threads.min(by_memory).max(1)
     }
 
-    /// Publish tasks that may run at once: each may hold a row group of a lake file, and its bytes once more.
+    /// Publish tasks that may run at once: each may hold a row group of a lake file, and its bytes once more. Of those that
+    /// wait for a `remote` store half of the time there are two per thread.
     #[must_use]
-    pub fn publish_tasks(&self) -> usize {
+    pub fn publish_tasks(&self, remote: bool) -> usize {
         let by_memory = usize::try_from(self.memory_bytes / (192 << 20)).unwrap_or(usize::MAX);
-        self.parallel_tasks().min(by_memory).max(1)
+        let per_thread = if remote { 2 } else { 1 };
+        (per_thread * self.parallel_tasks()).min(by_memory).max(1)
     }
 
     /// Bytes of a sorted run for plans that this process makes: half of what a task may have, and no more than pays.
@@ -103,10 +105,11 @@ impl Engine {
         self.parallel_tasks().min(by_memory).max(1)
     }
 
-    /// Bytes that one merge may need for its runs; the rest of a task's share is for the row group that it writes.
+    /// Bytes that the merge of a publish task may need for its runs; the rest of the task's share is for the row group that it
+    /// writes.
     #[must_use]
-    pub fn merge_bytes(&self) -> u64 {
-        self.memory_bytes / 5 * 2 / self.parallel_tasks() as u64
+    pub fn merge_bytes(&self, remote: bool) -> u64 {
+        self.memory_bytes / 5 * 2 / self.publish_tasks(remote) as u64
     }
 
     /// A session that can read `files` and nothing else, each as it was planned.
@@ -214,7 +217,15 @@ mod tests {
     fn small_memory_means_fewer_tasks_at_once() {
         assert_eq!(engine(128 << 20, 8).parallel_tasks(), 1);
         assert_eq!(engine(8 << 30, 8).parallel_tasks(), 8);
-        assert_eq!((engine(512_000_000, 8).parallel_tasks(), engine(512_000_000, 8).publish_tasks()), (5, 2));
+        assert_eq!((engine(512_000_000, 8).parallel_tasks(), engine(512_000_000, 8).publish_tasks(false)), (5, 2));
+    }
+
+    #[test]
+    fn twice_as_many_publish_tasks_wait_for_a_remote_store_if_memory_allows() {
+        let large = engine(8 << 30, 2);
+        assert_eq!((large.publish_tasks(false), large.publish_tasks(true)), (2, 4));
+        assert_eq!(large.merge_bytes(false), 2 * large.merge_bytes(true));
+        assert_eq!(engine(512_000_000, 2).publish_tasks(true), 2);
     }
 
     #[tokio::test]

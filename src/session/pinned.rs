@@ -61,7 +61,7 @@ impl PinnedStore {
         file: &FileEntry,
     ) -> crate::error::Result<Self> {
         let pin = Pin { etag: Arc::clone(&file.etag), size: file.size };
-        Ok(Self::new(Arc::clone(inner), HashMap::from([(location.key()?, pin)]), location.store() == "file://"))
+        Ok(Self::new(Arc::clone(inner), HashMap::from([(location.key()?, pin)]), location.is_local()))
     }
 
     /// Reads with the condition, or, where that is refused, without it; and whether it was.

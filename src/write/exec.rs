@@ -124,7 +124,7 @@ impl WriteSpec {
             Numbering::Rolling(_) => format!("{stem}-{number:04}.parquet"),
         };
         let location = self.folder.join(folder).join(&name);
-        let is_local = location.store() == "file://";
+        let is_local = location.is_local();
         let mut upload = Upload::new(Arc::clone(&self.store), location.key()?, is_local);
         if is_local && self.is_published {
             upload = upload.by_way_of(location.hidden().key()?);
