@@ -37,10 +37,10 @@ async fn interrupted() -> &'static str {
     "SIGINT"
 }
 
-/// Threads that wait for local files. Each keeps memory of what it read, so a hundred of them, which the runtime would
-/// start for a hundred runs, need more of it than the runs; more than a few per core do not make a disk faster.
+/// Threads that wait for local files. Each keeps memory of what it read: with eight instead of four on two cores, merges of
+/// hundreds of runs need a fifth more. More than a few per core do not make a disk faster.
 fn blocking_threads() -> usize {
-    4 + 2 * std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+    2 * std::thread::available_parallelism().map_or(2, NonZeroUsize::get)
 }
 
 /// Runs the program with these arguments, the first of which is its name.

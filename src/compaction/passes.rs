@@ -1,11 +1,12 @@
 //! Many runs become few: a merge that the memory cannot hold at once is made in passes.
 //!
 //! ```text
-//! runs of the partition   1 2 3 4 5 6 7      a merge holds 3
-//! first pass              1+2+3 4+5 6+7      longer runs, in a temporary folder, neighbours with neighbours
-//! last pass               all three          read by the merge that writes the lake
+//! runs of the partition   1 2 3 4 5 6 7      a merge holds 4
+//! first pass              1+2+3+4 5 6 7      a longer run, in a temporary folder
+//! last pass               all four           read by the merge that writes the lake
 //! ```
 //!
+//! A pass writes no more rows once more than it must, so that one merge can hold what is left.
 //! Neighbours stay neighbours, so equal keys keep their order and the result is that of one merge. Batches are made smaller
 //! before a second pass is: that costs less than writing rows once more. What it does not do: keep the temporary files for
 //! a retry, which makes them anew. They are removed with the [`Merged`] that names them.
@@ -41,59 +42,76 @@ const BATCHES_PER_RUN: u64 = 3;
 /// Narrower merges make too many passes, so a little too much memory is used instead.
 const MIN_RUNS: usize = 4;
 
-/// What a merge needs of each of its runs.
+/// What a merge needs of one of its runs.
 #[derive(Debug, Clone, Copy)]
 struct RunMemory {
     /// Bytes of a row group, or of the file where that is smaller: as stored, and its pages while they are decoded.
     read_bytes: u64,
     row_bytes: u64,
-    /// Rows of the longest run.
     rows: u64,
 }
 
 impl RunMemory {
-    fn of(files: &[FileEntry], schema: &SchemaRef) -> Self {
-        let largest = files.iter().map(|file| file.size).max().unwrap_or(0);
-        let rows: u64 = files.iter().filter_map(|file| file.n_record).sum();
-        let stored: u64 = files.iter().map(|file| file.size).sum();
+    fn of(file: &FileEntry, schema: &SchemaRef) -> Self {
         let fixed: usize = schema
             .fields()
             .iter()
             .map(|field| field.data_type().primitive_width().unwrap_or(view(field.data_type())))
             .sum();
+        let rows = file.n_record.unwrap_or(0);
         Self {
-            read_bytes: 2 * largest.min(STAGING_ROW_GROUP_BYTES),
+            read_bytes: 2 * file.size.min(STAGING_ROW_GROUP_BYTES),
             // Texts are known by what they need stored; four times that is what LZ4 makes of common ones.
-            row_bytes: fixed as u64 + 4 * (stored / rows.max(1)),
-            rows: files.iter().filter_map(|file| file.n_record).max().unwrap_or(0),
+            row_bytes: fixed as u64 + 4 * (file.size / rows.max(1)),
+            rows,
         }
     }
 
-    fn bytes(self, batch_rows: usize) -> u64 {
-        self.read_bytes + BATCHES_PER_RUN * self.row_bytes * self.rows.min(batch_rows as u64)
+    /// Of a run that is made of these.
+    fn of_merged(runs: &[Self]) -> Self {
+        let most = |bytes: fn(&Self) -> u64| runs.iter().map(bytes).max().unwrap_or(0);
+        Self {
+            read_bytes: (2 * STAGING_ROW_GROUP_BYTES).min(runs.iter().map(|run| run.read_bytes).sum()),
+            row_bytes: most(|run| run.row_bytes),
+            rows: runs.iter().map(|run| run.rows).sum(),
+        }
     }
 
-    /// Runs that fit in so many bytes, with the smallest batches.
-    fn width(self, bytes: u64) -> usize {
-        usize::try_from(bytes / self.bytes(MIN_BATCH_ROWS).max(1)).unwrap_or(usize::MAX).max(MIN_RUNS)
+    /// With the smallest batches.
+    fn least(&self) -> u64 {
+        self.read_bytes + BATCHES_PER_RUN * self.row_bytes * self.rows.min(MIN_BATCH_ROWS as u64)
     }
+}
 
-    /// The largest batches with which so many runs fit.
-    fn batch_rows(self, runs: usize, bytes: u64) -> usize {
-        let of_batch = (bytes / runs.max(1) as u64).saturating_sub(self.read_bytes) / BATCHES_PER_RUN;
-        usize::try_from(of_batch / self.row_bytes.max(1)).unwrap_or(BATCH_ROWS).clamp(MIN_BATCH_ROWS, BATCH_ROWS)
+/// The largest batches with which these runs fit in so many bytes.
+fn batch_rows(runs: &[RunMemory], bytes: u64) -> usize {
+    let read: u64 = runs.iter().map(|run| run.read_bytes).sum();
+    let row: u64 = runs.iter().map(|run| BATCHES_PER_RUN * run.row_bytes).sum();
+    let rows = usize::try_from(bytes.saturating_sub(read) / row.max(1)).unwrap_or(BATCH_ROWS);
+    rows.clamp(MIN_BATCH_ROWS, BATCH_ROWS)
+}
+
+/// Neighbouring runs to be merged so that all fit in so many bytes; nothing when they do. Each merge has as many as fit, the
+/// last one no more than must be.
+fn to_be_merged(runs: &[RunMemory], bytes: u64) -> Vec<Range<usize>> {
+    let mut needed: u64 = runs.iter().map(RunMemory::least).sum();
+    let (mut merges, mut start) = (Vec::new(), 0);
+    while needed > bytes && runs.len() - start > 1 && runs.len() > MIN_RUNS {
+        let (mut end, mut of_merge, mut after) = (start, 0, needed);
+        while end < runs.len() && after > bytes && (end - start < MIN_RUNS || of_merge + runs[end].least() <= bytes) {
+            of_merge += runs[end].least();
+            end += 1;
+            after = needed - of_merge + RunMemory::of_merged(&runs[start..end]).least();
+        }
+        merges.push(start..end);
+        (needed, start) = (after, end);
     }
+    merges
 }
 
 /// Bytes in the array of a type without fixed width.
 fn view(kind: &DataType) -> usize {
     if *kind == DataType::Boolean { 1 } else { 16 }
-}
-
-/// Neighbouring runs that are merged with each other: as few merges as `width` allows, of about equal length.
-fn neighbours(runs: usize, width: usize) -> impl Iterator<Item = Range<usize>> {
-    let merges = runs.div_ceil(width);
-    (0..merges).map(move |merge| runs * merge / merges..runs * (merge + 1) / merges)
 }
 
 /// Runs that one merge can hold.
@@ -105,14 +123,14 @@ pub(super) struct Merged {
     pub(super) batch_rows: usize,
     /// Bytes that passes wrote.
     pub(super) bytes_spilled: u64,
-    /// Where the files are, if passes were made; removed when this is dropped.
-    folder: Option<TempDir>,
+    /// Where those are that passes made; removed when this is dropped.
+    folders: Vec<TempDir>,
 }
 
 impl Merged {
     /// Files that are read one after the other.
     pub(super) fn all(files: &[FileEntry]) -> Self {
-        Self { files: files.to_vec(), batch_rows: BATCH_ROWS, bytes_spilled: 0, folder: None }
+        Self { files: files.to_vec(), batch_rows: BATCH_ROWS, bytes_spilled: 0, folders: Vec::new() }
     }
 }
 
@@ -157,24 +175,25 @@ impl Passes<'_> {
     /// # Errors
     /// [`Error::Io`] when there is no temporary folder; those of reading and writing.
     pub(super) async fn merge(&self, runs: &[FileEntry]) -> Result<Merged> {
-        let budget = self.budget;
         let mut merged = Merged::all(runs);
         loop {
-            let memory = RunMemory::of(&merged.files, &self.scan.schema());
-            let width = memory.width(budget);
-            if merged.files.len() <= width {
-                merged.batch_rows = memory.batch_rows(merged.files.len(), budget);
+            let memory: Vec<_> = merged.files.iter().map(|file| RunMemory::of(file, &self.scan.schema())).collect();
+            let merges = to_be_merged(&memory, self.budget);
+            if merges.is_empty() {
+                merged.batch_rows = batch_rows(&memory, self.budget);
                 return Ok(merged);
             }
             let folder = temporary_folder()?;
+            let left = merged.files.split_off(merges.last().map_or(0, |merge| merge.end));
             let mut longer = Vec::new();
-            for (number, range) in neighbours(merged.files.len(), width).enumerate() {
-                let rows = memory.batch_rows(range.len(), budget);
-                longer.push(self.pass(&merged.files[range], rows, folder.path(), number).await?);
+            for (number, merge) in merges.into_iter().enumerate() {
+                let rows = batch_rows(&memory[merge.clone()], self.budget);
+                longer.push(self.pass(&merged.files[merge], rows, folder.path(), number).await?);
             }
             merged.bytes_spilled += longer.iter().map(|file| file.size).sum::<u64>();
+            longer.extend(left);
             merged.files = longer;
-            merged.folder = Some(folder);
+            merged.folders.push(folder);
         }
     }
 
@@ -225,40 +244,51 @@ mod tests {
 
     use super::*;
 
-    fn runs(count: usize, size: u64, rows: u64) -> Vec<FileEntry> {
-        let file = FileEntry { uri: "".into(), etag: "".into(), size, n_record: Some(rows), partition: None };
-        vec![file; count]
-    }
-
     fn schema() -> SchemaRef {
         let fields = [("id", DataType::Int64), ("price", DataType::Decimal128(15, 2)), ("note", DataType::Utf8)];
         Arc::new(Schema::new(fields.map(|(name, kind)| Field::new(name, kind, true)).to_vec()))
     }
 
+    fn memory(count: usize, size: u64, rows: u64) -> Vec<RunMemory> {
+        let file = FileEntry { uri: "".into(), etag: "".into(), size, n_record: Some(rows), partition: None };
+        vec![RunMemory::of(&file, &schema()); count]
+    }
+
     #[test]
     fn little_memory_means_smaller_batches_first_and_fewer_runs_then() {
-        let memory = RunMemory::of(&runs(60, 500_000, 7_000), &schema());
-        assert_eq!(memory.row_bytes, 8 + 16 + 16 + 4 * 71);
-        assert_eq!(memory.batch_rows(60, 4 << 30), BATCH_ROWS);
-        assert!((MIN_BATCH_ROWS..2_000).contains(&memory.batch_rows(60, 128 << 20)));
-        assert!((80..100).contains(&memory.width(128 << 20)));
-        assert_eq!(memory.width(1 << 20), MIN_RUNS);
+        let runs = memory(60, 500_000, 7_000);
+        assert_eq!(runs[0].row_bytes, 8 + 16 + 16 + 4 * 71);
+        assert_eq!(batch_rows(&runs, 4 << 30), BATCH_ROWS);
+        assert!((MIN_BATCH_ROWS..2_000).contains(&batch_rows(&runs, 128 << 20)));
+        assert!(to_be_merged(&runs, 128 << 20).is_empty());
+        assert_eq!(to_be_merged(&runs, 64 << 20), [0..22]);
+        assert_eq!(to_be_merged(&runs[..6], 1 << 20), [0..4, 4..6]);
+        assert!(to_be_merged(&runs[..4], 1 << 20).is_empty());
     }
 
     #[test]
     fn thousands_of_tiny_runs_fit_as_what_they_are() {
-        assert!(RunMemory::of(&runs(3_000, 4_000, 50), &schema()).width(128 << 20) > 2_000);
+        assert!(to_be_merged(&memory(2_000, 4_000, 50), 128 << 20).is_empty());
     }
 
     proptest! {
-        /// Each run is merged once, neighbours with neighbours, never more at once than the width.
+        /// Neighbours are merged with neighbours, each run at most once and from the first on, no more at once than fit; and if
+        /// it is not the first run that is left over, the rest fits.
         #[test]
-        fn neighbours_are_all_runs_in_order(runs in 1usize..5_000, width in 2usize..300) {
-            let ranges: Vec<Range<usize>> = neighbours(runs, width).collect();
-            prop_assert_eq!(ranges.len(), runs.div_ceil(width));
-            prop_assert!(ranges.iter().all(|range| (1..=width).contains(&range.len())));
-            let all: Vec<usize> = ranges.into_iter().flatten().collect();
-            prop_assert_eq!(all, (0..runs).collect::<Vec<_>>());
+        fn merges_fit_and_so_does_what_is_left(
+            sizes in prop::collection::vec((1u64..9_000_000, 1u64..60_000), 1..400), bytes in 1u64 << 20..256 << 20,
+        ) {
+            let runs: Vec<RunMemory> = sizes.into_iter().flat_map(|(size, rows)| memory(1, size, rows)).collect();
+            let merges = to_be_merged(&runs, bytes);
+            let least = |runs: &[RunMemory]| runs.iter().map(RunMemory::least).sum::<u64>();
+            let mut end = 0;
+            for merge in &merges {
+                prop_assert_eq!(merge.start, end);
+                end = merge.end;
+                prop_assert!(merge.len() <= MIN_RUNS || least(&runs[merge.clone()]) <= bytes);
+            }
+            let longer: u64 = merges.iter().map(|merge| RunMemory::of_merged(&runs[merge.clone()]).least()).sum();
+            prop_assert!(runs.len() <= MIN_RUNS || runs.len() - end <= 1 || longer + least(&runs[end..]) <= bytes);
         }
     }
 }
