@@ -153,7 +153,7 @@ pub(super) struct CommonOptions {
     /// Memory to stay within, such as 512MB or 4GiB [default: 60 % of the machine or its cgroup].
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     pub(super) memory_limit: Option<u64>,
-    /// Tasks at once [default: one per core].
+    /// Tasks at once, twice that while publishing to a remote store [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) threads: Option<u16>,
     #[command(flatten)]

@@ -6,7 +6,7 @@
 //! last pass               all four           read by the merge that writes the lake
 //! ```
 //!
-//! A pass writes no more rows once more than it must, so that one merge can hold what is left.
+//! A pass writes only as many rows once more as it must, for one merge to hold what is left.
 //! Neighbours stay neighbours, so equal keys keep their order and the result is that of one merge. Batches are made smaller
 //! before a second pass is: that costs less than writing rows once more. What it does not do: keep the temporary files for
 //! a retry, which makes them anew. They are removed with the [`Merged`] that names them.
@@ -20,6 +20,7 @@ use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
+use object_store::ObjectStoreExt;
 use tempfile::TempDir;
 
 use super::merge::MergeRunsExec;
@@ -92,16 +93,26 @@ fn batch_rows(runs: &[RunMemory], bytes: u64) -> usize {
 }
 
 /// Neighbouring runs to be merged so that all fit in so many bytes; nothing when they do. Each merge has as many as fit, the
-/// last one no more than must be.
+/// last one no more than must be. Where a pass is needed, an eighth is left free: merged rows need other bytes.
 fn to_be_merged(runs: &[RunMemory], bytes: u64) -> Vec<Range<usize>> {
     let mut needed: u64 = runs.iter().map(RunMemory::least).sum();
     let (mut merges, mut start) = (Vec::new(), 0);
-    while needed > bytes && runs.len() - start > 1 && runs.len() > MIN_RUNS {
+    if needed <= bytes {
+        return merges;
+    }
+    while needed > bytes / 8 * 7 && merges.len() + runs.len() - start > MIN_RUNS {
         let (mut end, mut of_merge, mut after) = (start, 0, needed);
-        while end < runs.len() && after > bytes && (end - start < MIN_RUNS || of_merge + runs[end].least() <= bytes) {
+        while end < runs.len()
+            && after > bytes / 8 * 7
+            && (end - start < MIN_RUNS || of_merge + runs[end].least() <= bytes)
+        {
             of_merge += runs[end].least();
             end += 1;
             after = needed - of_merge + RunMemory::of_merged(&runs[start..end]).least();
+        }
+        // One run alone is left.
+        if end - start < 2 {
+            break;
         }
         merges.push(start..end);
         (needed, start) = (after, end);
@@ -124,13 +135,13 @@ pub(super) struct Merged {
     /// Bytes that passes wrote.
     pub(super) bytes_spilled: u64,
     /// Where those are that passes made; removed when this is dropped.
-    folders: Vec<TempDir>,
+    folder: Option<TempDir>,
 }
 
 impl Merged {
     /// Files that are read one after the other.
     pub(super) fn all(files: &[FileEntry]) -> Self {
-        Self { files: files.to_vec(), batch_rows: BATCH_ROWS, bytes_spilled: 0, folders: Vec::new() }
+        Self { files: files.to_vec(), batch_rows: BATCH_ROWS, bytes_spilled: 0, folder: None }
     }
 }
 
@@ -176,6 +187,8 @@ impl Passes<'_> {
     /// [`Error::Io`] when there is no temporary folder; those of reading and writing.
     pub(super) async fn merge(&self, runs: &[FileEntry]) -> Result<Merged> {
         let mut merged = Merged::all(runs);
+        // Merges that were made, and how many of the files are theirs: the first ones.
+        let (mut passes, mut temporary) = (0, 0);
         loop {
             let memory: Vec<_> = merged.files.iter().map(|file| RunMemory::of(file, &self.scan.schema())).collect();
             let merges = to_be_merged(&memory, self.budget);
@@ -183,18 +196,32 @@ impl Passes<'_> {
                 merged.batch_rows = batch_rows(&memory, self.budget);
                 return Ok(merged);
             }
-            let folder = temporary_folder()?;
-            let left = merged.files.split_off(merges.last().map_or(0, |merge| merge.end));
+            let folder = match merged.folder.take() {
+                Some(folder) => folder,
+                None => temporary_folder()?,
+            };
             let mut longer = Vec::new();
-            for (number, merge) in merges.into_iter().enumerate() {
+            let end = merges.last().map_or(0, |merge| merge.end);
+            for merge in merges {
                 let rows = batch_rows(&memory[merge.clone()], self.budget);
-                longer.push(self.pass(&merged.files[merge], rows, folder.path(), number).await?);
+                longer.push(self.pass(&merged.files[merge], rows, folder.path(), passes).await?);
+                passes += 1;
             }
+            let merged_away: Vec<FileEntry> = merged.files.splice(..end, longer.iter().cloned()).collect();
+            for file in &merged_away[..temporary.min(end)] {
+                self.remove(file).await?;
+            }
+            temporary = longer.len() + temporary.saturating_sub(end);
             merged.bytes_spilled += longer.iter().map(|file| file.size).sum::<u64>();
-            longer.extend(left);
-            merged.files = longer;
-            merged.folders.push(folder);
+            merged.folder = Some(folder);
         }
+    }
+
+    /// Removes a file that a pass made and another one merged.
+    async fn remove(&self, file: &FileEntry) -> Result<()> {
+        let location = Location::from_uri(&file.uri)?;
+        let failed = |source| Error::Store { action: "remove", uri: file.uri.to_string(), source };
+        self.engine.stores().open(&location).await?.delete(&location.key()?).await.map_err(failed)
     }
 
     /// Some runs, merged into one file.
@@ -261,8 +288,9 @@ mod tests {
         assert_eq!(batch_rows(&runs, 4 << 30), BATCH_ROWS);
         assert!((MIN_BATCH_ROWS..2_000).contains(&batch_rows(&runs, 128 << 20)));
         assert!(to_be_merged(&runs, 128 << 20).is_empty());
-        assert_eq!(to_be_merged(&runs, 64 << 20).first(), Some(&(0..22)));
-        assert_eq!(to_be_merged(&runs[..6], 1 << 20), [0..4, 4..6]);
+        assert_eq!(to_be_merged(&runs, 64 << 20).first(), Some(&(0..27)));
+        assert_eq!(to_be_merged(&runs[..9], 1 << 20), [0..4, 4..8]);
+        assert_eq!(to_be_merged(&runs[..6], 1 << 20).len(), 1);
         assert!(to_be_merged(&runs[..4], 1 << 20).is_empty());
     }
 
@@ -288,7 +316,9 @@ mod tests {
                 prop_assert!(merge.len() <= MIN_RUNS || least(&runs[merge.clone()]) <= bytes);
             }
             let longer: u64 = merges.iter().map(|merge| RunMemory::of_merged(&runs[merge.clone()]).least()).sum();
-            prop_assert!(runs.len() <= MIN_RUNS || runs.len() - end <= 1 || longer + least(&runs[end..]) <= bytes);
+            let left = merges.len() + runs.len() - end;
+            prop_assert!(left <= MIN_RUNS || runs.len() - end <= 1 || longer + least(&runs[end..]) <= bytes);
+            prop_assert!(!merges.is_empty() || runs.len() <= MIN_RUNS || least(&runs) <= bytes);
         }
     }
 }

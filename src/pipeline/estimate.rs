@@ -97,6 +97,7 @@ struct Left {
     /// Publish tasks that are left, and all of them; both 1 if they are not known.
     publish_tasks: (usize, usize),
     tasks_at_once: usize,
+    publish_at_once: usize,
 }
 
 impl Left {
@@ -105,12 +106,14 @@ impl Left {
         if stage.tasks == 0 {
             return None;
         }
-        let at_once = |tasks: usize| u32::try_from(self.tasks_at_once.min(tasks)).unwrap_or(u32::MAX).max(1);
+        let whole = |tasks: usize| u32::try_from(tasks).unwrap_or(u32::MAX).max(1);
         let staging_bytes = if self.stage_tasks == 0 { self.staged_bytes } else { stage.written_for(self.bytes) };
         let (left, all) = self.publish_tasks;
-        let publish_time = publish.time_for(scaled(staging_bytes, left as u64, all as u64)) / at_once(usize::MAX);
+        let publish_time =
+            publish.time_for(scaled(staging_bytes, left as u64, all as u64)) / whole(self.publish_at_once);
         Some(Estimate {
-            stage_seconds: (stage.time_for(self.stage_bytes) / at_once(self.stage_tasks)).as_secs_f64(),
+            stage_seconds: (stage.time_for(self.stage_bytes) / whole(self.tasks_at_once.min(self.stage_tasks)))
+                .as_secs_f64(),
             publish_seconds: (publish.tasks > 0).then_some(publish_time.as_secs_f64()),
             tasks_at_once: self.tasks_at_once,
             of_snapshot,
@@ -137,6 +140,7 @@ impl Pipeline {
             staged_bytes: staged.bytes_written,
             publish_tasks: publish.total.map_or((1, 1), |total| (total.saturating_sub(published), total)),
             tasks_at_once: self.engine.tasks_at_once(plan.details.run_bytes),
+            publish_at_once: self.engine.publish_tasks(plan.ledger.layout().is_remote()),
         };
         if left.stage_tasks == 0 && publish.total == Some(published) {
             return Ok(None);
@@ -192,6 +196,7 @@ mod tests {
             staged_bytes: 200,
             publish_tasks: (1, 1),
             tasks_at_once: 2,
+            publish_at_once: 2,
         };
         let seconds = |left: Left, publish| {
             let estimate = left.estimate("t".to_owned(), stage, publish).unwrap();

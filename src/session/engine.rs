@@ -84,12 +84,13 @@ impl Engine {
     }
 
     /// Publish tasks that may run at once: each may hold a row group of a lake file, and its bytes once more. Of those that
-    /// wait for a `remote` store half of the time there are two per thread.
+    /// wait for a `remote` store half of the time there are two per thread, where memory is no question.
     #[must_use]
     pub fn publish_tasks(&self, remote: bool) -> usize {
-        let by_memory = usize::try_from(self.memory_bytes / (192 << 20)).unwrap_or(usize::MAX);
-        let per_thread = if remote { 2 } else { 1 };
-        (per_thread * self.parallel_tasks()).min(by_memory).max(1)
+        let by_memory = |bytes: u64| usize::try_from(self.memory_bytes / bytes).unwrap_or(usize::MAX);
+        let busy = self.parallel_tasks().min(by_memory(192 << 20)).max(1);
+        let waiting = (2 * self.parallel_tasks()).min(by_memory(512 << 20));
+        if remote { busy.max(waiting) } else { busy }
     }
 
     /// Bytes of a sorted run for plans that this process makes: half of what a task may have, and no more than pays.

@@ -299,7 +299,26 @@ fn has_path(file: &FileEntry) -> bool {
     file.partition.as_deref().is_some_and(|partition| !partition.is_empty() && !is_bundle(partition))
 }
 
+/// A partition per group. The files of a group are of one store, those of groups may be of several.
 fn scan_groups(
+    session: &SessionContext,
+    table: TableSchema,
+    groups: &[Vec<FileEntry>],
+    values: &dyn Fn(&FileEntry) -> Result<Vec<ScalarValue>>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    if groups.iter().all(Vec::is_empty) {
+        return Ok(Arc::new(EmptyExec::new(Arc::clone(table.table_schema()))));
+    }
+    let store = |files: &Vec<FileEntry>| {
+        files.first().and_then(|file| Some(Location::from_uri(&file.uri).ok()?.store().to_owned()))
+    };
+    let of_stores = groups.chunk_by(|one, other| store(one) == store(other));
+    let mut scans =
+        of_stores.map(|groups| scan_of_store(session, table.clone(), groups, values)).collect::<Result<Vec<_>>>()?;
+    if scans.len() == 1 { Ok(scans.swap_remove(0)) } else { UnionExec::try_new(scans) }
+}
+
+fn scan_of_store(
     session: &SessionContext,
     table: TableSchema,
     groups: &[Vec<FileEntry>],

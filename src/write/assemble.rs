@@ -473,6 +473,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn table_of_texts_alone_has_statistics_and_page_index_though_its_staging_files_have_neither() {
+        let text = |from| batch(from, 9000, 40).project(&[3]).unwrap();
+        let parts = [text(0), text(9000)];
+        let groups = parts.each_ref().map(|part| staged(part, COPIED_ROWS)).concat();
+        assert!(groups.iter().all(|group| group.file.row_group(group.number).column(0).statistics().is_none()));
+        let all = concat_batches(&parts[0].schema(), &parts).unwrap();
+        let files = assembled(&all, groups, u64::MAX).await;
+        assert_eq!(read(&files[0]), all);
+        let (footer, expected) = (footer(&files[0]), expected_footer(&all));
+        let column = |footer: &ParquetMetaData| footer.row_group(0).column(0).clone();
+        assert_eq!(column(&footer).statistics(), column(&expected).statistics());
+        assert!(column(&footer).column_index_offset().is_some() && column(&footer).offset_index_offset().is_some());
+    }
+
+    #[tokio::test]
     async fn files_end_between_row_groups_near_the_target() {
         let parts: Vec<RecordBatch> = (0..40).map(|part| batch(part * 1000, 1000, 1 << 20)).collect();
         let groups: Vec<StagedRowGroup> = parts.iter().flat_map(|part| staged(part, COPIED_ROWS)).collect();

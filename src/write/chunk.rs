@@ -211,6 +211,9 @@ impl Chunk {
                         self.renumber(buf, *num_values, &numbers, texts.as_deref_mut())?
                     } else {
                         if let Some(texts) = &mut texts {
+                            if encoding != Encoding::PLAIN {
+                                return Err(ParquetError::NYI(format!("staged texts encoded as {encoding}")));
+                            }
                             let (levels, body) = self.levels(buf)?;
                             texts.add_plain(&buf.slice_ref(body), levels, *num_values)?;
                         }

@@ -189,14 +189,10 @@ impl Published {
         for leaf in &of_dictionary {
             builder = builder.set_column_compression(leaf.path().clone(), Compression::UNCOMPRESSED);
         }
-        // What the statistics of texts say is found more cheaply in the dictionary, when pages are copied. A file without
-        // any would have no page index.
+        // What the statistics of texts say is found more cheaply in the dictionary, when pages are copied.
         let is_text = |leaf: &&&ColumnDescPtr| Texts::has(leaf) && self.first_key.as_ref() != Some(leaf.path());
-        let texts: Vec<_> = of_dictionary.iter().filter(is_text).collect();
-        if texts.len() < self.leaves.num_columns() {
-            for leaf in texts {
-                builder = builder.set_column_statistics_enabled(leaf.path().clone(), EnabledStatistics::None);
-            }
+        for leaf in of_dictionary.iter().filter(is_text) {
+            builder = builder.set_column_statistics_enabled(leaf.path().clone(), EnabledStatistics::None);
         }
         Ok(builder.build())
     }

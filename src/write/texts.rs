@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The Parquet writer compares each text of a page with two others to find the same. So staging files say nothing of such
-//! columns ([`super::encoding`]), and it is found here, while indices are numbered anew. Long texts are cut to bounds, as the
+//! columns but the first sort key ([`super::encoding`]), and it is found here, while indices are numbered anew. Long texts are cut to bounds, as the
 //! Parquet writer does.
 
 use bytes::Bytes;
@@ -45,7 +45,7 @@ impl Texts {
     /// The entries of the chunk's dictionary page.
     ///
     /// # Errors
-    /// When the page has fewer entries than it says.
+    /// When the page ends within an entry.
     pub(super) fn set_entries(&mut self, page: &Bytes, entries: u32) -> Result<()> {
         self.entries = split_texts(page).take(usize::try_from(entries).unwrap_or(usize::MAX)).collect::<Result<_>>()?;
         Ok(())

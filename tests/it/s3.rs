@@ -67,6 +67,37 @@ async fn job_with_input_staging_and_lake_on_s3_gives_a_lake_that_reads_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn runs_on_s3_are_merged_with_those_that_passes_made_of_others_to_the_same_bytes() {
+    let config =
+        EVENTS.replace("ARRAY['id'], file_group_size = '${group:-2000}'", "ARRAY['note DESC'], file_group_size = 1");
+    assert_ne!(config, EVENTS);
+    let (server, work) = (Server::of_test("passes"), Work::new(&config));
+    let store = server.store();
+    for file in 0..40 {
+        let path = Path::from(format!("export/part-{file:05}.csv"));
+        store.put(&path, PutPayload::from(events(file * 3_000, 20_000))).await.unwrap();
+    }
+    let lake = async |out: &str, memory: &str| {
+        let [export, to] = [format!("export={}/export", server.url()), format!("out={}/{out}", server.url())];
+        let arguments = ["run", "--memory-limit", memory, "--threads", "1", "--var", &export, "--var", &to];
+        let mut command = work.command(&arguments);
+        server.configure(&mut command);
+        Run::from(command.output().unwrap()).ok();
+        let summaries = objects(&server.store(), &format!("{out}/staging")).await;
+        let spilled = summaries.iter().filter(|(key, _)| key.contains("datalake-file-groups/manifest-summary"));
+        let spilled = spilled.map(|(_, summary)| serde_json::from_slice::<serde_json::Value>(summary).unwrap());
+        let spilled: u64 = spilled.map(|summary| summary["details"]["bytes_spilled"].as_u64().unwrap()).sum();
+        (objects(&server.store(), &format!("{out}/lake")).await.into_values().collect::<Vec<_>>(), spilled)
+    };
+    let ((rich, none), (poor, spilled)) = (lake("rich", "2GB").await, lake("poor", "64MB").await);
+    assert!(none == 0 && rich.len() == 4, "{none} {}", rich.len());
+    // Some of the runs, not all of them.
+    let staged: usize = objects(&server.store(), "poor/staging").await.values().map(Bytes::len).sum();
+    assert!(spilled > 0 && spilled < staged as u64, "{spilled} of {staged}");
+    assert!(poor == rich, "the lakes differ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn job_on_s3_and_local_folders_at_once_gives_the_same_rows() {
     let (server, work) = job("mixed").await;
     let mixed = |arguments: &[&str]| {
