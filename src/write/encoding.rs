@@ -259,7 +259,7 @@ mod tests {
         (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 32
     }
 
-    fn encodings(rows: i64) -> Vec<(bool, Option<Encoding>)> {
+    fn rows(rows: i64) -> RecordBatch {
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("key", Arc::new(Int64Array::from_iter_values(0..rows))),
             ("kind", Arc::new(Int64Array::from_iter_values((0..rows).map(|row| row % 7)))),
@@ -272,7 +272,11 @@ mod tests {
             ("price", Arc::new(Float64Array::from_iter_values((0..rows).map(|row| row as f64 / 3.0)))),
             ("empty", Arc::new(Int64Array::from_iter((0..rows).map(|_| None::<i64>)))),
         ];
-        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    fn encodings(count: i64) -> Vec<(bool, Option<Encoding>)> {
+        let (batch, rows) = (rows(count), count);
         let lake = FileEncoding::lake(&batch.schema(), builder().build()).unwrap();
         let chosen = lake.properties(&batch, 100 * rows as u64, 0).unwrap();
         let names = ["key", "kind", "text", "word", "name", "price", "empty"].map(ColumnPath::from);
@@ -287,6 +291,19 @@ mod tests {
             encodings(5000),
             [(false, Some(key)), dictionary, (false, Some(text)), dictionary, dictionary, (false, None), dictionary]
         );
+    }
+
+    #[test]
+    fn staged_texts_with_a_dictionary_have_no_statistics_unless_runs_are_ordered_by_them() {
+        let batch = rows(5000);
+        let has_statistics = |first_key| {
+            let staging = FileEncoding::staging(&batch.schema(), first_key, Some(builder().build())).unwrap();
+            let chosen = staging.properties(&batch, 500_000, 500_000).unwrap();
+            ["key", "kind", "text", "word", "name"]
+                .map(|name| chosen.statistics_enabled(&ColumnPath::from(name)) != EnabledStatistics::None)
+        };
+        assert_eq!(has_statistics(None), [true, true, true, false, false]);
+        assert_eq!(has_statistics(Some("word")), [true, true, true, true, false]);
     }
 
     #[test]

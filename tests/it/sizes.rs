@@ -46,7 +46,8 @@ fn threads_and_memory_do_not_change_a_byte_and_little_memory_makes_more_runs() {
 #[test]
 fn partition_of_more_runs_than_little_memory_holds_is_merged_in_passes_to_the_same_bytes() {
     let work = Work::new(&config(
-        "CREATE TABLE lake.events WITH (sorted_by = ARRAY['note DESC'], file_group_size = 1) AS
+        // Nearly all keys are equal: such rows stay in the order of their runs.
+        "CREATE TABLE lake.events WITH (sorted_by = ARRAY['day DESC'], file_group_size = 1) AS
          SELECT id, day, note FROM snapshot.events;",
     ));
     for file in 0..64 {
