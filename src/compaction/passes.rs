@@ -68,13 +68,12 @@ impl RunMemory {
         }
     }
 
-    /// Of a run that is made of these.
-    fn of_merged(runs: &[Self]) -> Self {
-        let most = |bytes: fn(&Self) -> u64| runs.iter().map(bytes).max().unwrap_or(0);
+    /// Of a run that is made of this one and another.
+    fn merged_with(self, other: Self) -> Self {
         Self {
-            read_bytes: (2 * STAGING_ROW_GROUP_BYTES).min(runs.iter().map(|run| run.read_bytes).sum()),
-            row_bytes: most(|run| run.row_bytes),
-            rows: runs.iter().map(|run| run.rows).sum(),
+            read_bytes: (self.read_bytes + other.read_bytes).min(2 * STAGING_ROW_GROUP_BYTES),
+            row_bytes: self.row_bytes.max(other.row_bytes),
+            rows: self.rows + other.rows,
         }
     }
 
@@ -100,19 +99,16 @@ fn to_be_merged(runs: &[RunMemory], bytes: u64) -> Vec<Range<usize>> {
     if needed <= bytes {
         return merges;
     }
-    while needed > bytes / 8 * 7 && merges.len() + runs.len() - start > MIN_RUNS {
-        let (mut end, mut of_merge, mut after) = (start, 0, needed);
-        while end < runs.len()
-            && after > bytes / 8 * 7
-            && (end - start < MIN_RUNS || of_merge + runs[end].least() <= bytes)
-        {
+    let enough = bytes / 8 * 7;
+    // One run alone cannot be merged.
+    while needed > enough && merges.len() + runs.len() - start > MIN_RUNS && runs.len() - start > 1 {
+        let (mut end, mut of_merge) = (start + 1, runs[start].least());
+        let (mut merged, mut after) = (runs[start], needed);
+        while end < runs.len() && after > enough && (end - start < MIN_RUNS || of_merge + runs[end].least() <= bytes) {
             of_merge += runs[end].least();
+            merged = merged.merged_with(runs[end]);
             end += 1;
-            after = needed - of_merge + RunMemory::of_merged(&runs[start..end]).least();
-        }
-        // One run alone is left.
-        if end - start < 2 {
-            break;
+            after = needed - of_merge + merged.least();
         }
         merges.push(start..end);
         (needed, start) = (after, end);
@@ -186,11 +182,11 @@ impl Passes<'_> {
     /// # Errors
     /// [`Error::Io`] when there is no temporary folder; those of reading and writing.
     pub(super) async fn merge(&self, runs: &[FileEntry]) -> Result<Merged> {
-        let mut merged = Merged::all(runs);
+        let (schema, mut merged) = (self.scan.schema(), Merged::all(runs));
         // Merges that were made, and how many of the files are theirs: the first ones.
         let (mut passes, mut temporary) = (0, 0);
         loop {
-            let memory: Vec<_> = merged.files.iter().map(|file| RunMemory::of(file, &self.scan.schema())).collect();
+            let memory: Vec<_> = merged.files.iter().map(|file| RunMemory::of(file, &schema)).collect();
             let merges = to_be_merged(&memory, self.budget);
             if merges.is_empty() {
                 merged.batch_rows = batch_rows(&memory, self.budget);
@@ -312,10 +308,12 @@ mod tests {
             let mut end = 0;
             for merge in &merges {
                 prop_assert_eq!(merge.start, end);
+                prop_assert!(merge.len() > 1);
                 end = merge.end;
                 prop_assert!(merge.len() <= MIN_RUNS || least(&runs[merge.clone()]) <= bytes);
             }
-            let longer: u64 = merges.iter().map(|merge| RunMemory::of_merged(&runs[merge.clone()]).least()).sum();
+            let longer = |merge: &Range<usize>| runs[merge.clone()].iter().copied().reduce(RunMemory::merged_with).unwrap();
+            let longer: u64 = merges.iter().map(|merge| longer(merge).least()).sum();
             let left = merges.len() + runs.len() - end;
             prop_assert!(left <= MIN_RUNS || runs.len() - end <= 1 || longer + least(&runs[end..]) <= bytes);
             prop_assert!(!merges.is_empty() || runs.len() <= MIN_RUNS || least(&runs) <= bytes);

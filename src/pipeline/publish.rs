@@ -99,7 +99,8 @@ impl Pipeline {
             }
         });
         let mut ran: Vec<usize> = tables.iter().map(|table| table.tasks).collect();
-        let is_remote = tables.iter().any(|table| table.plan.ledger.layout().is_remote());
+        // Merges of a local table take the memory that is theirs when no more tasks than threads go on.
+        let is_remote = tables.iter().all(|table| table.plan.ledger.layout().is_remote());
         for table in self.run_all(tasks, self.engine.publish_tasks(is_remote)).await? {
             ran[table] += 1;
         }

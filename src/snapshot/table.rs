@@ -285,8 +285,7 @@ pub(crate) fn staged_scan(
         let table = TableSchema::builder(with_views(file)).with_table_partition_cols(partition.fields().to_vec());
         scan_groups(session, table.build(), &groups, &|file| partition_values(file, partition.fields()))
     });
-    let mut scans = scans.collect::<Result<Vec<_>>>()?;
-    if scans.len() == 1 { Ok(scans.swap_remove(0)) } else { UnionExec::try_new(scans) }
+    one_after_the_other(scans.collect::<Result<_>>()?, &with_views(&Schema::new(all.clone())))
 }
 
 /// Whether a file holds several partitions.
@@ -306,16 +305,21 @@ fn scan_groups(
     groups: &[Vec<FileEntry>],
     values: &dyn Fn(&FileEntry) -> Result<Vec<ScalarValue>>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    if groups.iter().all(Vec::is_empty) {
-        return Ok(Arc::new(EmptyExec::new(Arc::clone(table.table_schema()))));
-    }
     let store = |files: &Vec<FileEntry>| {
         files.first().and_then(|file| Some(Location::from_uri(&file.uri).ok()?.store().to_owned()))
     };
     let of_stores = groups.chunk_by(|one, other| store(one) == store(other));
-    let mut scans =
-        of_stores.map(|groups| scan_of_store(session, table.clone(), groups, values)).collect::<Result<Vec<_>>>()?;
-    if scans.len() == 1 { Ok(scans.swap_remove(0)) } else { UnionExec::try_new(scans) }
+    let scans = of_stores.map(|groups| scan_of_store(session, table.clone(), groups, values));
+    one_after_the_other(scans.collect::<Result<_>>()?, table.table_schema())
+}
+
+/// The partitions of all scans, in their order.
+fn one_after_the_other(mut scans: Vec<Arc<dyn ExecutionPlan>>, schema: &SchemaRef) -> Result<Arc<dyn ExecutionPlan>> {
+    match scans.len() {
+        0 => Ok(Arc::new(EmptyExec::new(Arc::clone(schema)))),
+        1 => Ok(scans.swap_remove(0)),
+        _ => UnionExec::try_new(scans),
+    }
 }
 
 fn scan_of_store(

@@ -67,7 +67,8 @@ impl ParquetFileReaderFactory for WholeFiles {
     }
 }
 
-/// Whether all row groups of a file are wanted, and not those of a part: the engine gives each file a range, also of all its bytes.
+/// Whether all row groups of a file are wanted, and not those of a part: the engine gives each file a range, also of all its
+/// bytes.
 fn is_whole(file: &PartitionedFile) -> bool {
     let has_end = |end: i64| u64::try_from(end).is_ok_and(|end| end >= file.object_meta.size);
     file.range.as_ref().is_none_or(|range| range.start <= 0 && has_end(range.end))

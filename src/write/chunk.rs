@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Pages without a dictionary are not even looked at: their bytes go on, and what the page index says of them is shifted.
-//! No value is decoded in either case; of texts that have a dictionary it is found here what the page index says ([`Texts`]). Pages of the format's second version are refused: nobody here writes them.
+//! No value is decoded in either case; what the page index says of texts with a dictionary is found here ([`Texts`]). Pages
+//! of the format's second version are refused: nobody here writes them.
 
 use std::sync::Arc;
 
@@ -151,11 +152,12 @@ impl Chunk {
         } else {
             self.rewrite(staged, texts.as_mut())?;
         }
-        let (statistics, pages) = match texts {
-            Some(texts) => texts.finish().map(|(statistics, pages)| (Some(statistics), Some(pages)))?,
-            None => (metadata.statistics().cloned(), of_pages(staged.index)),
+        let found = texts.map(Texts::finish).transpose()?;
+        let (statistics, pages) = match found {
+            Some((ref statistics, pages)) => (Some(statistics), Some(pages)),
+            None => (metadata.statistics(), of_pages(staged.index)),
         };
-        self.bounds.add(&self.column, statistics.as_ref(), metadata.num_values());
+        self.bounds.add(&self.column, statistics, metadata.num_values());
         match (&mut self.page_bounds, pages) {
             (Some(all), Some(part)) => all.extend(part),
             (all, _) => *all = None,

@@ -276,9 +276,9 @@ mod tests {
     }
 
     fn encodings(count: i64) -> Vec<(bool, Option<Encoding>)> {
-        let (batch, rows) = (rows(count), count);
+        let batch = rows(count);
         let lake = FileEncoding::lake(&batch.schema(), builder().build()).unwrap();
-        let chosen = lake.properties(&batch, 100 * rows as u64, 0).unwrap();
+        let chosen = lake.properties(&batch, 100 * count as u64, 0).unwrap();
         let names = ["key", "kind", "text", "word", "name", "price", "empty"].map(ColumnPath::from);
         names.iter().map(|name| (chosen.dictionary_enabled(name), chosen.encoding(name))).collect()
     }

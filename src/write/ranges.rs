@@ -1,8 +1,8 @@
 //! The smallest and largest value and the NULLs of each column of one file, for its manifest.
 //!
 //! A file that has statistics in its footer is not looked at twice: they are read off the footer with which the writer ends.
-//! Where the footer has none (columns of staging files), and for floats, whose footers pass over NaN, each batch is looked at as it is
-//! written. Types that do not print in one way (binary, nested) are counted for NULLs only.
+//! Where the footer has none (columns of staging files), and for floats, whose footers pass over NaN, each batch is looked at
+//! as it is written. Types that do not print in one way (binary, nested) are counted for NULLs only.
 //!
 //! Nobody looks at rows whose pages are copied. So a staging file says which of its float columns are plain, that is have
 //! neither NaN nor a negative zero: of these the footer says all.

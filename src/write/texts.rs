@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The Parquet writer compares each text of a page with two others to find the same. So staging files say nothing of such
-//! columns but the first sort key ([`super::encoding`]), and it is found here, while indices are numbered anew. Long texts are cut to bounds, as the
-//! Parquet writer does.
+//! columns but the first sort key ([`super::encoding`]), and it is found here, while indices are numbered anew. Long texts
+//! are cut to bounds, as the Parquet writer does. Fails for damaged pages, and for texts that are not UTF-8.
 
 use bytes::Bytes;
 use datafusion::parquet::basic::{LogicalType, Type};
@@ -83,8 +83,8 @@ impl Texts {
 
     fn add(&mut self, range: Option<(Bytes, Bytes)>, nulls: u64) -> Result<()> {
         let bounds = range.as_ref().map(bounded).transpose()?;
-        let cut = bounds.map(|(min, max)| (min.0, max.0));
-        self.pages.push((cut, i64::try_from(nulls).unwrap_or(i64::MAX)));
+        let bounds = bounds.map(|(min, max)| (min.0, max.0));
+        self.pages.push((bounds, i64::try_from(nulls).unwrap_or(i64::MAX)));
         self.nulls += nulls;
         let both = self.range.take().into_iter().chain(range);
         self.range = extremes(both.flat_map(|(min, max)| [min, max]));
@@ -177,10 +177,6 @@ mod tests {
     use crate::write::chunk::{Chunk, Part, Staged};
     use crate::write::codec::Codec;
 
-    fn text(bytes: &'static str) -> Bytes {
-        Bytes::from_static(bytes.as_bytes())
-    }
-
     fn plain(texts: &[&str]) -> Bytes {
         let entry = |text: &&str| [&u32::try_from(text.len()).unwrap().to_le_bytes(), text.as_bytes()].concat();
         texts.iter().flat_map(entry).collect::<Vec<u8>>().into()
@@ -250,7 +246,7 @@ mod tests {
         assert!(texts.add_indices(&[1], None, 2).is_err(), "too few indices");
         assert!(texts.add_indices(&[1], Some(&[2, 1]), 2).is_err(), "too few levels");
         assert!(texts.add_plain(&page, None, 3).is_err(), "too few texts");
-        assert!(bounded(&(Bytes::from_static(&[0xff]), text("a"))).is_err(), "no text");
+        assert!(bounded(&(Bytes::from_static(&[0xff]), Bytes::from_static(b"a"))).is_err(), "no text");
     }
 
     proptest! {
