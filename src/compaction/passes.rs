@@ -291,6 +291,16 @@ mod tests {
     }
 
     #[test]
+    fn merged_run_has_all_rows_as_wide_as_the_widest_and_is_read_by_the_row_group() {
+        let (small, large) = (memory(1, 7_000, 100)[0], memory(1, 9_000_000, 60_000)[0]);
+        for merged in [small.merged_with(large), large.merged_with(small)] {
+            assert_eq!((merged.rows, merged.row_bytes), (60_100, large.row_bytes));
+            assert_eq!(merged.read_bytes, 2 * STAGING_ROW_GROUP_BYTES);
+        }
+        assert_eq!(small.merged_with(small).read_bytes, 4 * 7_000);
+    }
+
+    #[test]
     fn thousands_of_tiny_runs_fit_as_what_they_are() {
         assert!(to_be_merged(&memory(2_000, 4_000, 50), 128 << 20).is_empty());
     }
