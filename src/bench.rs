@@ -14,7 +14,7 @@ use datafusion::parquet::file::metadata::RowGroupMetaData;
 use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::ExecutionPlan;
 
-use crate::compaction::merge::MergeRunsExec;
+use crate::compaction::merge::{MergeRunsExec, Reading};
 use crate::session::BATCH_ROWS;
 use crate::staging::collect::{Collector, PIECES};
 use crate::staging::order::RunOrder;
@@ -44,7 +44,7 @@ pub fn order_run(run: &RecordBatch, partition: &[usize], keys: &SortKeys) -> Res
 /// The plan that merges sorted runs, the partitions of `runs`, as a publish task does.
 #[must_use]
 pub fn merge_runs(runs: Arc<dyn ExecutionPlan>, keys: SortKeys) -> Arc<dyn ExecutionPlan> {
-    Arc::new(MergeRunsExec::new(runs, keys))
+    Arc::new(MergeRunsExec::new(runs, keys, Reading::Ahead))
 }
 
 /// Which files an encoding is for.

@@ -11,7 +11,8 @@
 //! as the runs were sorted.
 //!
 //! Output batches have exactly [`BATCH_ROWS`] rows, the last one fewer: what is written does not depend on how the runs were
-//! cut into batches. Memory: two batches per run and two batches of output; see [`super::run`] for how many runs are merged at once.
+//! cut into batches. Memory: the batches of each run that [`Reading`] says, rows of as many as one more batch of output has, and
+//! two batches of output; see [`super::passes`] for how many runs are merged at once.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -35,6 +36,7 @@ use datafusion::physical_plan::{
     PhysicalExpr, PlanProperties, ReplaceChildrenOptions,
 };
 use futures::StreamExt;
+use futures::future::try_join_all;
 use tokio::sync::mpsc::Sender;
 
 use crate::session::BATCH_ROWS;
@@ -42,25 +44,38 @@ use crate::session::BATCH_ROWS;
 /// Rows per stretch from which on slices are copied faster than single rows.
 const LONG_STRETCH_ROWS: usize = 32;
 
+/// When the rows of runs are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// While others are merged, on all threads: [`BATCHES_AHEAD`] batches of each run are in memory.
+    Ahead,
+    /// When the next ones are needed: one batch.
+    WhenNeeded,
+}
+
+/// Batches of each run in memory: one being merged, one waiting, one being decoded.
+pub(super) const BATCHES_AHEAD: usize = 3;
+
 /// See the module's head.
 #[derive(Debug)]
 pub(crate) struct MergeRunsExec {
     input: Arc<dyn ExecutionPlan>,
     keys: Vec<(usize, SortOptions)>,
+    reading: Reading,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl MergeRunsExec {
     /// Each partition of `input` is a run, sorted by `keys`.
-    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, keys: Vec<(usize, SortOptions)>) -> Self {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, keys: Vec<(usize, SortOptions)>, reading: Reading) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(input.schema()),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Self { input, keys, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+        Self { input, keys, reading, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
     }
 }
 
@@ -103,7 +118,7 @@ impl ExecutionPlan for MergeRunsExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(children.swap_remove(0), self.keys.clone())))
+        Ok(Arc::new(Self::new(children.swap_remove(0), self.keys.clone(), self.reading)))
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -120,7 +135,13 @@ impl ExecutionPlan for MergeRunsExec {
             SortField::new_with_options(schema.field(column).data_type().clone(), options)
         };
         let runs = (0..self.input.output_partitioning().partition_count())
-            .map(|run| Ok(Run::new(spawn_buffered(self.input.execute(run, Arc::clone(&context))?, 1))))
+            .map(|run| {
+                let rows = self.input.execute(run, Arc::clone(&context))?;
+                Ok(Run::new(match self.reading {
+                    Reading::Ahead => spawn_buffered(rows, 1),
+                    Reading::WhenNeeded => rows,
+                }))
+            })
             .collect::<Result<Vec<_>>>()?;
         let mut output = RecordBatchReceiverStream::builder(Arc::clone(&schema), 2);
         let merger = Merger {
@@ -150,6 +171,17 @@ struct Run {
 impl Run {
     fn new(stream: SendableRecordBatchStream) -> Self {
         Self { stream, keys: None, batch: 0, next: 0 }
+    }
+
+    /// Its next rows; `None` at its end.
+    async fn read(&mut self) -> Result<Option<RecordBatch>> {
+        while let Some(batch) = self.stream.next().await {
+            let batch = batch?;
+            if batch.num_rows() > 0 {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
     }
 
     fn rows(&self) -> usize {
@@ -253,8 +285,9 @@ struct Merger {
 
 impl Merger {
     async fn run(mut self) -> Result<()> {
-        for run in 0..self.runs.len() {
-            if self.next_batch(run).await? {
+        let first = try_join_all(self.runs.iter_mut().map(Run::read)).await?;
+        for (run, batch) in first.into_iter().enumerate() {
+            if self.accept(run, batch)? {
                 self.heap.push(run);
             }
         }
@@ -268,8 +301,11 @@ impl Merger {
                     return Ok(());
                 }
             }
-            if is_empty && !self.next_batch(first).await? {
-                self.heap.swap_remove(0);
+            if is_empty {
+                let batch = self.runs[first].read().await?;
+                if !self.accept(first, batch)? {
+                    self.heap.swap_remove(0);
+                }
             }
             self.sift_down(0);
         }
@@ -330,24 +366,20 @@ impl Merger {
         }
     }
 
-    /// Reads on in a run; `false` at its end.
-    async fn next_batch(&mut self, run: usize) -> Result<bool> {
+    /// Takes the next rows of a run; `false` at its end.
+    fn accept(&mut self, run: usize, batch: Option<RecordBatch>) -> Result<bool> {
         let run = &mut self.runs[run];
-        while let Some(batch) = run.stream.next().await {
-            let batch = batch?;
-            if batch.num_rows() == 0 {
-                continue;
-            }
-            let _timer = self.compute.timer();
-            let columns: Vec<ArrayRef> = self.keys.iter().map(|&column| Arc::clone(batch.column(column))).collect();
-            run.keys = Some(self.converter.convert_columns(&columns)?);
-            run.batch = self.pending.batches.len();
-            run.next = 0;
-            self.pending.batches.push(batch);
-            return Ok(true);
-        }
-        run.keys = None;
-        Ok(false)
+        let Some(batch) = batch else {
+            run.keys = None;
+            return Ok(false);
+        };
+        let _timer = self.compute.timer();
+        let columns: Vec<ArrayRef> = self.keys.iter().map(|&column| Arc::clone(batch.column(column))).collect();
+        run.keys = Some(self.converter.convert_columns(&columns)?);
+        run.batch = self.pending.batches.len();
+        run.next = 0;
+        self.pending.batches.push(batch);
+        Ok(true)
     }
 
     fn comes_before(&self, one: usize, other: usize) -> bool {
@@ -387,9 +419,9 @@ mod tests {
         RecordBatch::try_from_iter_with_nullable([("key", keys, true), ("text", texts, true)]).unwrap()
     }
 
-    async fn merge(runs: &[Vec<RecordBatch>], options: SortOptions) -> Vec<RecordBatch> {
+    async fn merge(runs: &[Vec<RecordBatch>], options: SortOptions, reading: Reading) -> Vec<RecordBatch> {
         let input = MemorySourceConfig::try_new_exec(runs, batch(&[]).schema(), None).unwrap();
-        collect(Arc::new(MergeRunsExec::new(input, vec![(0, options)])), Arc::default()).await.unwrap()
+        collect(Arc::new(MergeRunsExec::new(input, vec![(0, options)], reading)), Arc::default()).await.unwrap()
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -397,7 +429,7 @@ mod tests {
         let rows = |from: i32| (from..from + 5000).map(|key| (Some(key), 0)).collect::<Vec<_>>();
         let runs = [vec![batch(&rows(5000))], vec![batch(&rows(0)), batch(&rows(10_000))]];
         let input = MemorySourceConfig::try_new_exec(&runs, batch(&[]).schema(), None).unwrap();
-        let merge = Arc::new(MergeRunsExec::new(input, vec![(0, SortOptions::default())]));
+        let merge = Arc::new(MergeRunsExec::new(input, vec![(0, SortOptions::default())], Reading::WhenNeeded));
         let merged = collect(Arc::clone(&merge) as _, Arc::default()).await.unwrap();
         assert_eq!(merged.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [8192, 6808]);
         assert_eq!(
@@ -417,6 +449,7 @@ mod tests {
             cut in 1usize..3000,
             descending: bool,
             nulls_first: bool,
+            ahead: bool,
         ) {
             let options = SortOptions::new(descending, nulls_first);
             let (mut row, mut all, mut sorted) = (0, Vec::new(), Vec::new());
@@ -436,7 +469,7 @@ mod tests {
             let expected = take_record_batch(&all, &lexsort_to_indices(&sort, None).unwrap()).unwrap();
 
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-            let merged = runtime.block_on(merge(&sorted, options));
+            let merged = runtime.block_on(merge(&sorted, options, if ahead { Reading::Ahead } else { Reading::WhenNeeded }));
             let (last, full) = merged.split_last().map_or((None, &[][..]), |(last, full)| (Some(last), full));
             prop_assert!(full.iter().all(|batch| batch.num_rows() == BATCH_ROWS));
             prop_assert!(last.is_none_or(|batch| (1..=BATCH_ROWS).contains(&batch.num_rows())));

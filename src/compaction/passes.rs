@@ -23,22 +23,23 @@ use datafusion::prelude::SessionContext;
 use object_store::ObjectStoreExt;
 use tempfile::TempDir;
 
-use super::merge::MergeRunsExec;
+use super::merge::{BATCHES_AHEAD, MergeRunsExec, Reading};
+use crate::bundle::is_bundle;
 use crate::error::{Error, Result};
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::session::{BATCH_ROWS, Engine};
 use crate::snapshot::{parquet_scan, staged_scan};
 use crate::write::{
-    FileEncoding, LakeColumns, LakeWriteExec, Numbering, RollRule, STAGING_ROW_GROUP_BYTES, WriteSpec, collect_files,
-    unwrap_engine,
+    FileEncoding, LakeColumns, LakeWriteExec, MERGED_PAGE_ROWS, Numbering, PAGE_ROWS, RollRule,
+    STAGING_ROW_GROUP_BYTES, WriteSpec, collect_files, unwrap_engine,
 };
 
 /// Smaller batches cost more than a pass.
 const MIN_BATCH_ROWS: usize = 512;
 
-/// Batches that a merge holds of each run: one being merged, one waiting, one being decoded.
-const BATCHES_PER_RUN: u64 = 3;
+/// Of runs that are not read ahead: larger batches do not stay in cache until they are merged.
+const MAX_BATCH_ROWS: usize = 2048;
 
 /// Narrower merges make too many passes, so a little too much memory is used instead.
 const MIN_RUNS: usize = 4;
@@ -46,10 +47,13 @@ const MIN_RUNS: usize = 4;
 /// What a merge needs of one of its runs.
 #[derive(Debug, Clone, Copy)]
 struct RunMemory {
-    /// Bytes of a row group, or of the file where that is smaller: as stored, and its pages while they are decoded.
-    read_bytes: u64,
-    row_bytes: u64,
+    /// As stored.
+    bytes: u64,
     rows: u64,
+    /// Rows of a page, at most.
+    page_rows: u64,
+    /// Of a row in a batch.
+    row_bytes: u64,
 }
 
 impl RunMemory {
@@ -60,35 +64,54 @@ impl RunMemory {
             .map(|field| field.data_type().primitive_width().unwrap_or(view(field.data_type())))
             .sum();
         let rows = file.n_record.unwrap_or(0);
+        // Files of one partition may have been staged to be copied.
+        let is_alone = file.partition.as_deref().is_some_and(|partition| !is_bundle(partition));
         Self {
-            read_bytes: 2 * file.size.min(STAGING_ROW_GROUP_BYTES),
+            bytes: file.size,
+            rows,
+            page_rows: if is_alone { PAGE_ROWS } else { MERGED_PAGE_ROWS },
             // Texts are known by what they need stored; four times that is what LZ4 makes of common ones.
             row_bytes: fixed as u64 + 4 * (file.size / rows.max(1)),
-            rows,
         }
     }
 
     /// Of a run that is made of this one and another.
     fn merged_with(self, other: Self) -> Self {
         Self {
-            read_bytes: (self.read_bytes + other.read_bytes).min(2 * STAGING_ROW_GROUP_BYTES),
-            row_bytes: self.row_bytes.max(other.row_bytes),
+            bytes: self.bytes + other.bytes,
             rows: self.rows + other.rows,
+            page_rows: MERGED_PAGE_ROWS,
+            row_bytes: self.row_bytes.max(other.row_bytes),
         }
+    }
+
+    /// Bytes of a row group, or of the file where that is smaller, as stored, and of a page of each column: twice that.
+    fn read_bytes(self) -> u64 {
+        let pages = 2 * self.bytes * self.rows.min(self.page_rows) / self.rows.max(1);
+        self.bytes.min(STAGING_ROW_GROUP_BYTES) + pages
+    }
+
+    /// With so many of its rows in batches.
+    fn with_rows(self, rows: usize) -> u64 {
+        self.read_bytes() + self.row_bytes * self.rows.min(rows as u64)
     }
 
     /// With the smallest batches.
     fn least(&self) -> u64 {
-        self.read_bytes + BATCHES_PER_RUN * self.row_bytes * self.rows.min(MIN_BATCH_ROWS as u64)
+        self.with_rows(MIN_BATCH_ROWS)
     }
 }
 
-/// The largest batches with which these runs fit in so many bytes.
-fn batch_rows(runs: &[RunMemory], bytes: u64) -> usize {
-    let read: u64 = runs.iter().map(|run| run.read_bytes).sum();
-    let row: u64 = runs.iter().map(|run| BATCHES_PER_RUN * run.row_bytes).sum();
-    let rows = usize::try_from(bytes.saturating_sub(read) / row.max(1)).unwrap_or(BATCH_ROWS);
-    rows.clamp(MIN_BATCH_ROWS, BATCH_ROWS)
+/// How these runs are read so that they fit in so many bytes, and in batches of how many rows, the largest ones. Bundles are
+/// many, so that all threads are busy: `ahead` is not for them.
+fn reading(runs: &[RunMemory], bytes: u64, ahead: bool) -> (Reading, usize) {
+    if ahead && runs.iter().map(|run| run.with_rows(BATCHES_AHEAD * BATCH_ROWS)).sum::<u64>() <= bytes {
+        return (Reading::Ahead, BATCH_ROWS);
+    }
+    let read: u64 = runs.iter().map(|run| run.read_bytes()).sum();
+    let row: u64 = runs.iter().map(|run| run.row_bytes).sum();
+    let rows = usize::try_from(bytes.saturating_sub(read) / row.max(1)).unwrap_or(usize::MAX);
+    (Reading::WhenNeeded, rows.clamp(MIN_BATCH_ROWS, MAX_BATCH_ROWS))
 }
 
 /// Neighbouring runs to be merged so that all fit in so many bytes; nothing when they do. Each merge has as many as fit, the
@@ -126,6 +149,7 @@ fn view(kind: &DataType) -> usize {
 pub(super) struct Merged {
     /// One file per run, in the order that equal keys keep.
     pub(super) files: Vec<FileEntry>,
+    pub(super) reading: Reading,
     /// Rows per batch with which they fit.
     pub(super) batch_rows: usize,
     /// Bytes that passes wrote.
@@ -137,7 +161,7 @@ pub(super) struct Merged {
 impl Merged {
     /// Files that are read one after the other.
     pub(super) fn all(files: &[FileEntry]) -> Self {
-        Self { files: files.to_vec(), batch_rows: BATCH_ROWS, bytes_spilled: 0, folder: None }
+        Self { files: files.to_vec(), reading: Reading::Ahead, batch_rows: BATCH_ROWS, bytes_spilled: 0, folder: None }
     }
 }
 
@@ -189,7 +213,7 @@ impl Passes<'_> {
             let memory: Vec<_> = merged.files.iter().map(|file| RunMemory::of(file, &schema)).collect();
             let merges = to_be_merged(&memory, self.budget);
             if merges.is_empty() {
-                merged.batch_rows = batch_rows(&memory, self.budget);
+                (merged.reading, merged.batch_rows) = self.reading(&memory);
                 return Ok(merged);
             }
             let folder = match merged.folder.take() {
@@ -199,8 +223,8 @@ impl Passes<'_> {
             let mut longer = Vec::new();
             let end = merges.last().map_or(0, |merge| merge.end);
             for merge in merges {
-                let rows = batch_rows(&memory[merge.clone()], self.budget);
-                longer.push(self.pass(&merged.files[merge], rows, folder.path(), passes).await?);
+                let how = self.reading(&memory[merge.clone()]);
+                longer.push(self.pass(&merged.files[merge], how, folder.path(), passes).await?);
                 passes += 1;
             }
             let merged_away: Vec<FileEntry> = merged.files.splice(..end, longer.iter().cloned()).collect();
@@ -213,6 +237,10 @@ impl Passes<'_> {
         }
     }
 
+    fn reading(&self, runs: &[RunMemory]) -> (Reading, usize) {
+        reading(runs, self.budget, !self.scan.with_partition)
+    }
+
     /// Removes a file that a pass made and another one merged.
     async fn remove(&self, file: &FileEntry) -> Result<()> {
         let location = Location::from_uri(&file.uri)?;
@@ -221,7 +249,13 @@ impl Passes<'_> {
     }
 
     /// Some runs, merged into one file.
-    async fn pass(&self, runs: &[FileEntry], batch_rows: usize, folder: &Path, number: usize) -> Result<FileEntry> {
+    async fn pass(
+        &self,
+        runs: &[FileEntry],
+        (reading, batch_rows): (Reading, usize),
+        folder: &Path,
+        number: usize,
+    ) -> Result<FileEntry> {
         let session = self.engine.merge_session(runs, batch_rows).await?;
         let scan = self.scan.of(&session, runs)?;
         let schema = self.scan.schema();
@@ -245,7 +279,7 @@ impl Passes<'_> {
             write_empty: true,
             on_rows: Arc::new(|_| ()),
         };
-        let merge = Arc::new(MergeRunsExec::new(scan, self.keys.to_vec()));
+        let merge = Arc::new(MergeRunsExec::new(scan, self.keys.to_vec(), reading));
         let plan = Arc::new(LakeWriteExec::new(merge, Arc::new(spec)));
         let mut files = collect_files(plan, session.task_ctx()).await.map_err(unwrap_engine)?;
         // One file without end, written even when it is empty. No path says anything of its rows.
@@ -272,32 +306,52 @@ mod tests {
         Arc::new(Schema::new(fields.map(|(name, kind)| Field::new(name, kind, true)).to_vec()))
     }
 
+    fn file(size: u64, rows: u64) -> FileEntry {
+        FileEntry { uri: "".into(), etag: "".into(), size, n_record: Some(rows), partition: None }
+    }
+
     fn memory(count: usize, size: u64, rows: u64) -> Vec<RunMemory> {
-        let file = FileEntry { uri: "".into(), etag: "".into(), size, n_record: Some(rows), partition: None };
-        vec![RunMemory::of(&file, &schema()); count]
+        vec![RunMemory::of(&file(size, rows), &schema()); count]
     }
 
     #[test]
     fn little_memory_means_smaller_batches_first_and_fewer_runs_then() {
         let runs = memory(60, 500_000, 7_000);
         assert_eq!(runs[0].row_bytes, 8 + 16 + 16 + 4 * 71);
-        assert_eq!(batch_rows(&runs, 4 << 30), BATCH_ROWS);
-        assert!((MIN_BATCH_ROWS..2_000).contains(&batch_rows(&runs, 128 << 20)));
-        assert!(to_be_merged(&runs, 128 << 20).is_empty());
-        assert_eq!(to_be_merged(&runs, 64 << 20).first(), Some(&(0..27)));
+        assert_eq!(reading(&runs, 4 << 30, true), (Reading::Ahead, BATCH_ROWS));
+        assert_eq!(reading(&runs, 4 << 30, false), (Reading::WhenNeeded, MAX_BATCH_ROWS));
+        let (when, rows) = reading(&runs, 64 << 20, true);
+        assert_eq!(when, Reading::WhenNeeded);
+        assert!((MIN_BATCH_ROWS + 1..MAX_BATCH_ROWS).contains(&rows), "{rows}");
+        assert!(to_be_merged(&runs, 64 << 20).is_empty());
+        assert_eq!(to_be_merged(&runs, 40 << 20).first(), Some(&(0..21)));
         assert_eq!(to_be_merged(&runs[..9], 1 << 20), [0..4, 4..8]);
         assert_eq!(to_be_merged(&runs[..6], 1 << 20).len(), 1);
         assert!(to_be_merged(&runs[..4], 1 << 20).is_empty());
     }
 
     #[test]
+    fn run_needs_its_row_group_its_pages_and_its_rows_in_batches() {
+        let run = memory(1, 1_000_000, 10_000)[0];
+        assert_eq!(run.read_bytes(), 1_000_000 + 2 * 100 * MERGED_PAGE_ROWS);
+        assert_eq!(run.with_rows(2_000) - run.read_bytes(), 2_000 * run.row_bytes);
+        assert_eq!(run.with_rows(20_000) - run.read_bytes(), 10_000 * run.row_bytes);
+        let mut file = file(1_000_000, 10_000);
+        file.partition = Some("k=1*10000".into());
+        assert_eq!(RunMemory::of(&file, &schema()).read_bytes(), run.read_bytes());
+        // It may have been staged to be copied.
+        file.partition = Some("k=1".into());
+        assert_eq!(RunMemory::of(&file, &schema()).read_bytes(), 3_000_000);
+    }
+
+    #[test]
     fn merged_run_has_all_rows_as_wide_as_the_widest_and_is_read_by_the_row_group() {
         let (small, large) = (memory(1, 7_000, 100)[0], memory(1, 9_000_000, 60_000)[0]);
         for merged in [small.merged_with(large), large.merged_with(small)] {
-            assert_eq!((merged.rows, merged.row_bytes), (60_100, large.row_bytes));
-            assert_eq!(merged.read_bytes, 2 * STAGING_ROW_GROUP_BYTES);
+            assert_eq!((merged.bytes, merged.rows, merged.row_bytes), (9_007_000, 60_100, large.row_bytes));
+            assert_eq!(merged.read_bytes(), STAGING_ROW_GROUP_BYTES + 2 * 9_007_000 * MERGED_PAGE_ROWS / 60_100);
         }
-        assert_eq!(small.merged_with(small).read_bytes, 4 * 7_000);
+        assert_eq!(small.merged_with(small).read_bytes(), 3 * 14_000);
     }
 
     #[test]

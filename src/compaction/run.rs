@@ -174,7 +174,7 @@ impl CompactTask<'_> {
         let merge_keys = self.merge_keys()?;
         let runs = self.runs(&merge_keys).await?;
         let session = self.engine.merge_session(&runs.files, runs.batch_rows).await?;
-        let input = self.all_rows(&session, &runs.files, merge_keys)?;
+        let input = self.all_rows(&session, &runs, merge_keys)?;
         let spec = self.spec(on_rows).await?;
         Ok(Planned { session, plan: Arc::new(LakeWriteExec::new(input, Arc::new(spec))), runs })
     }
@@ -230,14 +230,15 @@ impl CompactTask<'_> {
     fn all_rows(
         &self,
         session: &SessionContext,
-        runs: &[FileEntry],
+        runs: &Merged,
         keys: Vec<(usize, SortOptions)>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if keys.is_empty() {
-            return parquet_scan(session, &self.columns.file, &[runs.to_vec()]).map_err(unwrap_engine);
+            let one_after_another = std::slice::from_ref(&runs.files);
+            return parquet_scan(session, &self.columns.file, one_after_another).map_err(unwrap_engine);
         }
         // Also of one run: where batches end then depends on the rows alone, and so do the bytes that are written.
-        Ok(Arc::new(MergeRunsExec::new(self.run_scan().of(session, runs)?, keys)))
+        Ok(Arc::new(MergeRunsExec::new(self.run_scan().of(session, &runs.files)?, keys, runs.reading)))
     }
 
     /// Columns that runs are sorted by.

@@ -110,7 +110,7 @@ impl Engine {
     /// writes.
     #[must_use]
     pub fn merge_bytes(&self, remote: bool) -> u64 {
-        self.memory_bytes / 5 * 2 / self.publish_tasks(remote) as u64
+        self.memory_bytes / 2 / self.publish_tasks(remote) as u64
     }
 
     /// A session that can read `files` and nothing else, each as it was planned.

@@ -46,7 +46,10 @@ const MIN_SAMPLE_ROWS: usize = 64;
 pub(crate) const COPIED_ROWS: u64 = 4096;
 
 /// Rows per page, at most: the Parquet writer's own default.
-const PAGE_ROWS: u64 = 20_000;
+pub(crate) const PAGE_ROWS: u64 = 20_000;
+
+/// Rows per page of staging files that are merged: a merge holds a page of each column of each run.
+pub(crate) const MERGED_PAGE_ROWS: u64 = 1024;
 
 /// Encoding of the files of one task.
 #[derive(Debug, Clone)]
@@ -117,6 +120,7 @@ fn to_be_merged(leaves: &SchemaDescriptor) -> WriterPropertiesBuilder {
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true)
+        .set_data_page_row_count_limit(usize::try_from(MERGED_PAGE_ROWS).unwrap_or(usize::MAX))
         .set_max_row_group_row_count(None)
         .set_max_row_group_bytes(usize::try_from(STAGING_ROW_GROUP_BYTES).ok());
     for leaf in leaves.columns() {

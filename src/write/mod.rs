@@ -33,7 +33,7 @@ pub(crate) use assemble::{Assembler, StagedRowGroup};
 pub(crate) use bounds::compare;
 pub(crate) use chunk::Part;
 pub(crate) use columns::LakeColumns;
-pub(crate) use encoding::{COPIED_ROWS, FileEncoding, STAGING_ROW_GROUP_BYTES};
+pub(crate) use encoding::{COPIED_ROWS, FileEncoding, MERGED_PAGE_ROWS, PAGE_ROWS, STAGING_ROW_GROUP_BYTES};
 pub(crate) use exec::{
     Bundled, LakeWriteExec, Numbering, OnRows, PlannedPartition, WriteSpec, collect_files, unwrap_engine,
 };
