@@ -64,7 +64,7 @@ impl RunMemory {
             .map(|field| field.data_type().primitive_width().unwrap_or(view(field.data_type())))
             .sum();
         let rows = file.n_record.unwrap_or(0);
-        // Files of one partition may have been staged to be copied.
+        // Only bundles and passes have small pages.
         let is_alone = file.partition.as_deref().is_some_and(|partition| !is_bundle(partition));
         Self {
             bytes: file.size,
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(when, Reading::WhenNeeded);
         assert!((MIN_BATCH_ROWS + 1..MAX_BATCH_ROWS).contains(&rows), "{rows}");
         assert!(to_be_merged(&runs, 64 << 20).is_empty());
-        assert_eq!(to_be_merged(&runs, 40 << 20).first(), Some(&(0..21)));
+        assert_eq!(to_be_merged(&runs, 40 << 20).first(), Some(&(0..27)));
         assert_eq!(to_be_merged(&runs[..9], 1 << 20), [0..4, 4..8]);
         assert_eq!(to_be_merged(&runs[..6], 1 << 20).len(), 1);
         assert!(to_be_merged(&runs[..4], 1 << 20).is_empty());
@@ -339,7 +339,7 @@ mod tests {
         let mut file = file(1_000_000, 10_000);
         file.partition = Some("k=1*10000".into());
         assert_eq!(RunMemory::of(&file, &schema()).read_bytes(), run.read_bytes());
-        // It may have been staged to be copied.
+        // A partition's own file has large pages.
         file.partition = Some("k=1".into());
         assert_eq!(RunMemory::of(&file, &schema()).read_bytes(), 3_000_000);
     }

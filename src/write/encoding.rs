@@ -48,8 +48,8 @@ pub(crate) const COPIED_ROWS: u64 = 4096;
 /// Rows per page, at most: the Parquet writer's own default.
 pub(crate) const PAGE_ROWS: u64 = 20_000;
 
-/// Rows per page of staging files that are merged: a merge holds a page of each column of each run.
-pub(crate) const MERGED_PAGE_ROWS: u64 = 1024;
+/// Rows per page of the files of bundles: a merge holds a page of each column of each run, of hundreds.
+pub(crate) const MERGED_PAGE_ROWS: u64 = 2048;
 
 /// Encoding of the files of one task.
 #[derive(Debug, Clone)]
@@ -61,13 +61,15 @@ pub(crate) struct FileEncoding {
 }
 
 impl FileEncoding {
-    /// For rows that will be merged, in no certain order.
+    /// For rows that are merged, in no certain order, with those of many other files at once: pages are small.
     ///
     /// # Errors
     /// [`ParquetError`] for a type that Parquet does not have.
     pub(crate) fn merged(schema: &Schema) -> std::result::Result<Self, ParquetError> {
         let leaves = ArrowSchemaConverter::new().convert(schema)?;
-        Ok(Self { merged: Some(to_be_merged(&leaves).build()), published: None })
+        let page_rows = usize::try_from(MERGED_PAGE_ROWS).unwrap_or(usize::MAX);
+        let properties = to_be_merged(&leaves).set_data_page_row_count_limit(page_rows).build();
+        Ok(Self { merged: Some(properties), published: None })
     }
 
     /// For staging files that are sorted by this column first, if by any; rows in order are staged as `copied` says.
@@ -120,7 +122,6 @@ fn to_be_merged(leaves: &SchemaDescriptor) -> WriterPropertiesBuilder {
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true)
-        .set_data_page_row_count_limit(usize::try_from(MERGED_PAGE_ROWS).unwrap_or(usize::MAX))
         .set_max_row_group_row_count(None)
         .set_max_row_group_bytes(usize::try_from(STAGING_ROW_GROUP_BYTES).ok());
     for leaf in leaves.columns() {
