@@ -63,7 +63,7 @@ pub enum Files {
 pub fn encode(files: Files, batches: &[RecordBatch]) -> Result<i64> {
     let Some(first) = batches.first() else { return Ok(0) };
     let encoding = match files {
-        Files::Staging => FileEncoding::merged(first.schema_ref())?,
+        Files::Staging => FileEncoding::staging(first.schema_ref(), None, None)?,
         Files::Lake => {
             let compression = Compression::ZSTD(ZstdLevel::try_new(3)?);
             let properties =

@@ -7,9 +7,10 @@
 //! ```
 //!
 //! A pass writes only as many rows once more as it must, for one merge to hold what is left.
-//! Neighbours stay neighbours, so equal keys keep their order and the result is that of one merge. Batches are made smaller
-//! before a second pass is: that costs less than writing rows once more. What it does not do: keep the temporary files for
-//! a retry, which makes them anew. They are removed with the [`Merged`] that names them.
+//! Neighbours stay neighbours, so equal keys keep their order and the result is that of one merge. Before a pass is
+//! made, runs are not read ahead any more and batches are made smaller: that costs less than writing rows once more.
+//! What it does not do: keep the temporary files for a retry, which makes them anew. They are removed with the [`Merged`]
+//! that names them.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -38,8 +39,8 @@ use crate::write::{
 /// Smaller batches cost more than a pass.
 const MIN_BATCH_ROWS: usize = 512;
 
-/// Of runs that are not read ahead: larger batches do not stay in cache until they are merged.
-const MAX_BATCH_ROWS: usize = 2048;
+/// Larger batches do not stay in cache until they are merged; smaller ones are not worth to be read ahead.
+const MAX_ROWS_WHEN_NEEDED: usize = 2048;
 
 /// Narrower merges make too many passes, so a little too much memory is used instead.
 const MIN_RUNS: usize = 4;
@@ -71,15 +72,15 @@ impl RunMemory {
             rows,
             page_rows: if is_alone { PAGE_ROWS } else { MERGED_PAGE_ROWS },
             // Texts are known by what they need stored; four times that is what LZ4 makes of common ones.
-            row_bytes: fixed as u64 + 4 * (file.size / rows.max(1)),
+            row_bytes: (file.size / rows.max(1)).saturating_mul(4).saturating_add(fixed as u64),
         }
     }
 
     /// Of a run that is made of this one and another.
     fn merged_with(self, other: Self) -> Self {
         Self {
-            bytes: self.bytes + other.bytes,
-            rows: self.rows + other.rows,
+            bytes: self.bytes.saturating_add(other.bytes),
+            rows: self.rows.saturating_add(other.rows),
             page_rows: MERGED_PAGE_ROWS,
             row_bytes: self.row_bytes.max(other.row_bytes),
         }
@@ -87,31 +88,43 @@ impl RunMemory {
 
     /// Bytes of a row group, or of the file where that is smaller, as stored, and of a page of each column: twice that.
     fn read_bytes(self) -> u64 {
-        let pages = 2 * self.bytes * self.rows.min(self.page_rows) / self.rows.max(1);
-        self.bytes.min(STAGING_ROW_GROUP_BYTES) + pages
+        let group = self.bytes.min(STAGING_ROW_GROUP_BYTES);
+        let pages = (self.bytes / self.rows.max(1)).saturating_mul(self.rows.min(self.page_rows));
+        group + 2 * pages.min(group)
     }
 
     /// With so many of its rows in batches.
     fn with_rows(self, rows: usize) -> u64 {
-        self.read_bytes() + self.row_bytes * self.rows.min(rows as u64)
+        self.read_bytes().saturating_add(self.row_bytes.saturating_mul(self.rows.min(rows as u64)))
     }
 
-    /// With the smallest batches.
+    /// With the smallest batches. No more than a terabyte, whatever a manifest says: sums of many must have room.
     fn least(&self) -> u64 {
-        self.with_rows(MIN_BATCH_ROWS)
+        self.with_rows(MIN_BATCH_ROWS).min(1 << 40)
     }
 }
 
-/// How these runs are read so that they fit in so many bytes, and in batches of how many rows, the largest ones. Bundles are
-/// many, so that all threads are busy: `ahead` is not for them.
-fn reading(runs: &[RunMemory], bytes: u64, ahead: bool) -> (Reading, usize) {
-    if ahead && runs.iter().map(|run| run.with_rows(BATCHES_AHEAD * BATCH_ROWS)).sum::<u64>() <= bytes {
-        return (Reading::Ahead, BATCH_ROWS);
+/// How runs are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Batches {
+    pub(super) reading: Reading,
+    pub(super) rows: usize,
+}
+
+impl Batches {
+    /// The largest ones with which these runs fit in so many bytes. Read ahead where that is wanted and they are not small then.
+    fn of(runs: &[RunMemory], bytes: u64, ahead: bool) -> Self {
+        let sum = |of: fn(RunMemory) -> u64| runs.iter().fold(0u64, |sum, run| sum.saturating_add(of(*run)));
+        let (read, row) = (sum(RunMemory::read_bytes), sum(|run| run.row_bytes));
+        let rows = |batches: u64| {
+            let rows = bytes.saturating_sub(read) / row.saturating_mul(batches).max(1);
+            usize::try_from(rows).unwrap_or(usize::MAX)
+        };
+        if ahead && rows(BATCHES_AHEAD) >= MAX_ROWS_WHEN_NEEDED {
+            return Self { reading: Reading::Ahead, rows: rows(BATCHES_AHEAD).min(BATCH_ROWS) };
+        }
+        Self { reading: Reading::WhenNeeded, rows: rows(1).clamp(MIN_BATCH_ROWS, MAX_ROWS_WHEN_NEEDED) }
     }
-    let read: u64 = runs.iter().map(|run| run.read_bytes()).sum();
-    let row: u64 = runs.iter().map(|run| run.row_bytes).sum();
-    let rows = usize::try_from(bytes.saturating_sub(read) / row.max(1)).unwrap_or(usize::MAX);
-    (Reading::WhenNeeded, rows.clamp(MIN_BATCH_ROWS, MAX_BATCH_ROWS))
 }
 
 /// Neighbouring runs to be merged so that all fit in so many bytes; nothing when they do. Each merge has as many as fit, the
@@ -149,9 +162,8 @@ fn view(kind: &DataType) -> usize {
 pub(super) struct Merged {
     /// One file per run, in the order that equal keys keep.
     pub(super) files: Vec<FileEntry>,
-    pub(super) reading: Reading,
-    /// Rows per batch with which they fit.
-    pub(super) batch_rows: usize,
+    /// With which they fit.
+    pub(super) batches: Batches,
     /// Bytes that passes wrote.
     pub(super) bytes_spilled: u64,
     /// Where those are that passes made; removed when this is dropped.
@@ -161,7 +173,8 @@ pub(super) struct Merged {
 impl Merged {
     /// Files that are read one after the other.
     pub(super) fn all(files: &[FileEntry]) -> Self {
-        Self { files: files.to_vec(), reading: Reading::Ahead, batch_rows: BATCH_ROWS, bytes_spilled: 0, folder: None }
+        let batches = Batches { reading: Reading::Ahead, rows: BATCH_ROWS };
+        Self { files: files.to_vec(), batches, bytes_spilled: 0, folder: None }
     }
 }
 
@@ -213,7 +226,7 @@ impl Passes<'_> {
             let memory: Vec<_> = merged.files.iter().map(|file| RunMemory::of(file, &schema)).collect();
             let merges = to_be_merged(&memory, self.budget);
             if merges.is_empty() {
-                (merged.reading, merged.batch_rows) = self.reading(&memory);
+                merged.batches = self.batches(&memory);
                 return Ok(merged);
             }
             let folder = match merged.folder.take() {
@@ -223,8 +236,8 @@ impl Passes<'_> {
             let mut longer = Vec::new();
             let end = merges.last().map_or(0, |merge| merge.end);
             for merge in merges {
-                let how = self.reading(&memory[merge.clone()]);
-                longer.push(self.pass(&merged.files[merge], how, folder.path(), passes).await?);
+                let batches = self.batches(&memory[merge.clone()]);
+                longer.push(self.pass(&merged.files[merge], batches, folder.path(), passes).await?);
                 passes += 1;
             }
             let merged_away: Vec<FileEntry> = merged.files.splice(..end, longer.iter().cloned()).collect();
@@ -237,8 +250,9 @@ impl Passes<'_> {
         }
     }
 
-    fn reading(&self, runs: &[RunMemory]) -> (Reading, usize) {
-        reading(runs, self.budget, !self.scan.with_partition)
+    /// Bundles are many: where memory lets each thread have one, nothing is gained by reading ahead.
+    fn batches(&self, runs: &[RunMemory]) -> Batches {
+        Batches::of(runs, self.budget, !self.scan.with_partition)
     }
 
     /// Removes a file that a pass made and another one merged.
@@ -249,14 +263,8 @@ impl Passes<'_> {
     }
 
     /// Some runs, merged into one file.
-    async fn pass(
-        &self,
-        runs: &[FileEntry],
-        (reading, batch_rows): (Reading, usize),
-        folder: &Path,
-        number: usize,
-    ) -> Result<FileEntry> {
-        let session = self.engine.merge_session(runs, batch_rows).await?;
+    async fn pass(&self, runs: &[FileEntry], batches: Batches, folder: &Path, number: usize) -> Result<FileEntry> {
+        let session = self.engine.merge_session(runs, batches.rows).await?;
         let scan = self.scan.of(&session, runs)?;
         let schema = self.scan.schema();
         let folder = Location::parse("runs/", folder)?;
@@ -279,7 +287,7 @@ impl Passes<'_> {
             write_empty: true,
             on_rows: Arc::new(|_| ()),
         };
-        let merge = Arc::new(MergeRunsExec::new(scan, self.keys.to_vec(), reading));
+        let merge = Arc::new(MergeRunsExec::new(scan, self.keys.to_vec(), batches.reading));
         let plan = Arc::new(LakeWriteExec::new(merge, Arc::new(spec)));
         let mut files = collect_files(plan, session.task_ctx()).await.map_err(unwrap_engine)?;
         // One file without end, written even when it is empty. No path says anything of its rows.
@@ -318,11 +326,16 @@ mod tests {
     fn little_memory_means_smaller_batches_first_and_fewer_runs_then() {
         let runs = memory(60, 500_000, 7_000);
         assert_eq!(runs[0].row_bytes, 8 + 16 + 16 + 4 * 71);
-        assert_eq!(reading(&runs, 4 << 30, true), (Reading::Ahead, BATCH_ROWS));
-        assert_eq!(reading(&runs, 4 << 30, false), (Reading::WhenNeeded, MAX_BATCH_ROWS));
-        let (when, rows) = reading(&runs, 64 << 20, true);
-        assert_eq!(when, Reading::WhenNeeded);
-        assert!((MIN_BATCH_ROWS + 1..MAX_BATCH_ROWS).contains(&rows), "{rows}");
+        let batches = |bytes, ahead| {
+            let Batches { reading, rows } = Batches::of(&runs, bytes, ahead);
+            (reading, rows)
+        };
+        assert_eq!(batches(4 << 30, true), (Reading::Ahead, BATCH_ROWS));
+        assert_eq!(batches(4 << 30, false), (Reading::WhenNeeded, MAX_ROWS_WHEN_NEEDED));
+        let (reading, rows) = batches(256 << 20, true);
+        assert!(reading == Reading::Ahead && (MAX_ROWS_WHEN_NEEDED..BATCH_ROWS).contains(&rows), "{rows}");
+        let (reading, rows) = batches(64 << 20, true);
+        assert!(reading == Reading::WhenNeeded && (MIN_BATCH_ROWS + 1..MAX_ROWS_WHEN_NEEDED).contains(&rows), "{rows}");
         assert!(to_be_merged(&runs, 64 << 20).is_empty());
         assert_eq!(to_be_merged(&runs, 40 << 20).first(), Some(&(0..27)));
         assert_eq!(to_be_merged(&runs[..9], 1 << 20), [0..4, 4..8]);
@@ -342,6 +355,11 @@ mod tests {
         // A partition's own file has large pages.
         file.partition = Some("k=1".into());
         assert_eq!(RunMemory::of(&file, &schema()).read_bytes(), 3_000_000);
+        // Pages are in a row group, however wide rows are.
+        let wide = FileEntry { size: 100_000_000, n_record: Some(20_000), ..file };
+        assert_eq!(RunMemory::of(&wide, &schema()).read_bytes(), 3 * STAGING_ROW_GROUP_BYTES);
+        let damaged = FileEntry { size: u64::MAX, ..wide };
+        assert_eq!(RunMemory::of(&damaged, &schema()).least(), 1 << 40);
     }
 
     #[test]
@@ -349,7 +367,7 @@ mod tests {
         let (small, large) = (memory(1, 7_000, 100)[0], memory(1, 9_000_000, 60_000)[0]);
         for merged in [small.merged_with(large), large.merged_with(small)] {
             assert_eq!((merged.bytes, merged.rows, merged.row_bytes), (9_007_000, 60_100, large.row_bytes));
-            assert_eq!(merged.read_bytes(), STAGING_ROW_GROUP_BYTES + 2 * 9_007_000 * MERGED_PAGE_ROWS / 60_100);
+            assert_eq!(merged.read_bytes(), STAGING_ROW_GROUP_BYTES + 2 * (9_007_000 / 60_100) * MERGED_PAGE_ROWS);
         }
         assert_eq!(small.merged_with(small).read_bytes(), 3 * 14_000);
     }

@@ -173,7 +173,7 @@ impl CompactTask<'_> {
     pub(crate) async fn plan(&self, on_rows: OnRows) -> Result<Planned> {
         let merge_keys = self.merge_keys()?;
         let runs = self.runs(&merge_keys).await?;
-        let session = self.engine.merge_session(&runs.files, runs.batch_rows).await?;
+        let session = self.engine.merge_session(&runs.files, runs.batches.rows).await?;
         let input = self.all_rows(&session, &runs, merge_keys)?;
         let spec = self.spec(on_rows).await?;
         Ok(Planned { session, plan: Arc::new(LakeWriteExec::new(input, Arc::new(spec))), runs })
@@ -238,7 +238,7 @@ impl CompactTask<'_> {
             return parquet_scan(session, &self.columns.file, one_after_another).map_err(unwrap_engine);
         }
         // Also of one run: where batches end then depends on the rows alone, and so do the bytes that are written.
-        Ok(Arc::new(MergeRunsExec::new(self.run_scan().of(session, &runs.files)?, keys, runs.reading)))
+        Ok(Arc::new(MergeRunsExec::new(self.run_scan().of(session, &runs.files)?, keys, runs.batches.reading)))
     }
 
     /// Columns that runs are sorted by.

@@ -47,6 +47,9 @@ pub struct Engine {
 /// are thousands of partitions.
 const MAX_RUN_BYTES: u64 = 640 << 20;
 
+/// A row group of a lake file, and its bytes once more.
+const WRITTEN_BYTES: u64 = 128 << 20;
+
 /// Rows that operators handle at once.
 pub(crate) const BATCH_ROWS: usize = 8192;
 
@@ -106,11 +109,12 @@ impl Engine {
         self.parallel_tasks().min(by_memory).max(1)
     }
 
-    /// Bytes that the merge of a publish task may need for its runs; the rest of the task's share is for the row group that it
-    /// writes.
+    /// Bytes that the merge of a publish task may need for its runs: what the row group that it writes leaves of its share, no
+    /// less than a third and no more than half.
     #[must_use]
     pub fn merge_bytes(&self, remote: bool) -> u64 {
-        self.memory_bytes / 2 / self.publish_tasks(remote) as u64
+        let share = self.memory_bytes / self.publish_tasks(remote) as u64;
+        share.saturating_sub(WRITTEN_BYTES).clamp(share / 3, share / 2)
     }
 
     /// A session that can read `files` and nothing else, each as it was planned.
@@ -227,6 +231,14 @@ mod tests {
         assert_eq!((large.publish_tasks(false), large.publish_tasks(true)), (2, 4));
         assert_eq!(large.merge_bytes(false), 2 * large.merge_bytes(true));
         assert_eq!(engine(512_000_000, 2).publish_tasks(true), 2);
+    }
+
+    #[test]
+    fn merge_has_what_the_row_group_leaves() {
+        assert_eq!(engine(64 << 20, 1).merge_bytes(false), (64 << 20) / 3);
+        assert_eq!(engine(512 << 20, 2).merge_bytes(false), 128 << 20);
+        assert_eq!(engine(400 << 20, 2).merge_bytes(false), 72 << 20);
+        assert_eq!(engine(8 << 30, 2).merge_bytes(false), 2 << 30);
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@
 //! | text, binary | plain, LZ4 | dictionary where values repeat, else all lengths, then all bytes |
 //! | floats, booleans | plain, no codec | dictionary where values repeat, else plain |
 //! | statistics, indexes | of the first sort key | chunk and page statistics, page index |
+//! | rows per page | 20,000; of bundles 2,048 | 20,000 |
 //!
 //! Differences are `DELTA_BINARY_PACKED`, lengths `DELTA_LENGTH_BYTE_ARRAY` of the Parquet format
 //! (<https://parquet.apache.org/docs/file-format/data-pages/encodings/>). The Parquet writer by itself tries a dictionary for every
@@ -48,7 +49,7 @@ pub(crate) const COPIED_ROWS: u64 = 4096;
 /// Rows per page, at most: the Parquet writer's own default.
 pub(crate) const PAGE_ROWS: u64 = 20_000;
 
-/// Rows per page of the files of bundles: a merge holds a page of each column of each run, of hundreds.
+/// Rows per page, about, of files of bundles and of passes: a merge holds a page of each column of each run, of hundreds.
 pub(crate) const MERGED_PAGE_ROWS: u64 = 2048;
 
 /// Encoding of the files of one task.
@@ -254,7 +255,10 @@ impl Sample {
 mod tests {
     use std::sync::Arc;
 
+    use bytes::Bytes;
     use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+    use datafusion::parquet::arrow::ArrowWriter;
+    use datafusion::parquet::file::reader::{FileReader, SerializedFileReader};
 
     use super::*;
 
@@ -296,6 +300,24 @@ mod tests {
             encodings(5000),
             [(false, Some(key)), dictionary, (false, Some(text)), dictionary, dictionary, (false, None), dictionary]
         );
+    }
+
+    #[test]
+    fn pages_of_rows_that_are_merged_with_many_others_are_small() {
+        let batch = rows(20_000);
+        let properties = FileEncoding::merged(&batch.schema()).unwrap().properties(&batch, 0, 0).unwrap();
+        let mut file = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let file = SerializedFileReader::new(Bytes::from(file)).unwrap();
+        let group = file.get_row_group(0).unwrap();
+        for column in 0..batch.num_columns() {
+            let pages = group.get_column_page_reader(column).unwrap().map(|page| u64::from(page.unwrap().num_values()));
+            let pages: Vec<u64> = pages.collect();
+            assert!(pages.iter().all(|&rows| rows < 2 * MERGED_PAGE_ROWS), "{column}: {pages:?}");
+            assert_eq!(pages.iter().sum::<u64>(), 20_000);
+        }
     }
 
     #[test]
