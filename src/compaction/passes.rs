@@ -51,7 +51,7 @@ struct RunMemory {
     /// As stored.
     bytes: u64,
     rows: u64,
-    /// Rows of a page, at most.
+    /// Rows of a page, about.
     page_rows: u64,
     /// Of a row in a batch.
     row_bytes: u64,
@@ -93,14 +93,10 @@ impl RunMemory {
         group + 2 * pages.min(group)
     }
 
-    /// With so many of its rows in batches.
-    fn with_rows(self, rows: usize) -> u64 {
-        self.read_bytes().saturating_add(self.row_bytes.saturating_mul(self.rows.min(rows as u64)))
-    }
-
-    /// With the smallest batches. No more than a terabyte, whatever a manifest says: sums of many must have room.
+    /// With one of the smallest batches. No more than a terabyte, whatever a manifest says: sums of many must have room.
     fn least(&self) -> u64 {
-        self.with_rows(MIN_BATCH_ROWS).min(1 << 40)
+        let batch = self.row_bytes.saturating_mul(self.rows.min(MIN_BATCH_ROWS as u64));
+        self.read_bytes().saturating_add(batch).min(1 << 40)
     }
 }
 
@@ -347,8 +343,9 @@ mod tests {
     fn run_needs_its_row_group_its_pages_and_its_rows_in_batches() {
         let run = memory(1, 1_000_000, 10_000)[0];
         assert_eq!(run.read_bytes(), 1_000_000 + 2 * 100 * MERGED_PAGE_ROWS);
-        assert_eq!(run.with_rows(2_000) - run.read_bytes(), 2_000 * run.row_bytes);
-        assert_eq!(run.with_rows(20_000) - run.read_bytes(), 10_000 * run.row_bytes);
+        assert_eq!(run.least() - run.read_bytes(), 512 * run.row_bytes);
+        let short = memory(1, 10_000, 100)[0];
+        assert_eq!(short.least() - short.read_bytes(), 100 * short.row_bytes);
         let mut file = file(1_000_000, 10_000);
         file.partition = Some("k=1*10000".into());
         assert_eq!(RunMemory::of(&file, &schema()).read_bytes(), run.read_bytes());
