@@ -11,6 +11,7 @@
 
 mod audits;
 mod external;
+mod ident;
 pub mod options;
 mod parse;
 mod planner_error;
@@ -20,6 +21,7 @@ mod rowwise;
 mod rules;
 mod select;
 mod settings;
+mod sqltype;
 mod statement;
 mod tables;
 mod tokens;
@@ -30,12 +32,14 @@ mod variables;
 mod tests;
 
 pub(crate) use audits::{check_rules, plan_audit, plan_rule};
+pub(crate) use ident::ident;
 pub use resolve::{Project, load};
 pub(crate) use rules::Counts;
 pub use rules::{Check, Rule};
 pub(crate) use select::{Select, freeze_now, plan_select, plan_view};
 pub(crate) use settings::normalised as snapshot_time;
 pub use settings::{S3Settings, Settings, Verify};
+pub(crate) use sqltype::{is_utc, sql_type, type_name};
 pub use tables::{LakeTable, SnapshotTable, View};
 pub(crate) use values::duration;
 pub use values::{ByteSize, Compression, CsvOptions, FileFormat, GroupSize, SortKey, TextOptions, WriteCompression};

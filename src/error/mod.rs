@@ -6,6 +6,7 @@
 
 mod caught;
 mod config;
+mod value;
 mod words;
 
 use datafusion::error::DataFusionError;
@@ -13,6 +14,7 @@ use datafusion::parquet::errors::ParquetError;
 
 pub(crate) use self::caught::{caught, within};
 pub use self::config::{ConfigError, Position};
+pub use self::value::InvalidValue;
 pub use self::words::nearest;
 use self::words::{at_file, audits_failed, did_you_mean, in_partition, store_hint};
 use crate::verdict::Verdict;
@@ -99,6 +101,31 @@ pub enum Error {
         #[source]
         /// Why.
         source: DataFusionError,
+    },
+    /// A value that its column cannot hold exactly.
+    #[error("{uri}, {value}")]
+    InvalidValue {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        #[source]
+        /// Row, column, value and type.
+        value: Box<InvalidValue>,
+    },
+    /// Text that breaks the rules of its format.
+    #[error("{uri}, line {line}, column {column}: {reason}")]
+    Malformed {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        /// Line of the file, from 1.
+        line: u64,
+        /// Character of the line, from 1.
+        column: u64,
+        /// What is wrong.
+        reason: String,
     },
     /// Two files of one table have a column with types that do not merge.
     #[error(

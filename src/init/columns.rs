@@ -4,8 +4,8 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 
 use super::exports::{RdsColumn, better};
 use super::facts::Item;
-use super::names::ident;
 use super::profile::Profile;
+use crate::config::ident;
 
 /// A SELECT of all columns.
 pub(super) fn columns_as_they_are(schema: &Schema) -> Vec<Item> {

@@ -7,12 +7,13 @@
 //! ```
 //!
 //! Only attributes of the sample are declared: what is not declared is not read, and no error either. Whole numbers are
-//! BIGINT, since a cast to it fails on a fraction while one to DECIMAL(38, 0) would round it.
+//! BIGINT, since a cast to it fails on a fraction while one to DECIMAL(38,0) would round it.
 
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema};
 use serde_json::Value;
 
-use super::names::{ident, literal};
+use super::names::literal;
+use crate::config::ident;
 
 /// Attributes of an object that are told apart; more of them are rather data than names.
 const ATTRIBUTES: usize = 500;
@@ -189,7 +190,7 @@ impl Number {
         match self.scale {
             _ if self.has_exponent => (text.to_owned(), Some("a number, as text: it has an exponent".to_owned())),
             0 if self.whole_digits <= 18 => (format!("CAST({text} AS BIGINT)"), None),
-            0 if self.whole_digits <= 38 => (format!("CAST({text} AS DECIMAL(38, 0))"), None),
+            0 if self.whole_digits <= 38 => (format!("CAST({text} AS DECIMAL(38,0))"), None),
             _ if is_large => (text.to_owned(), Some("a number, as text: it has too many digits".to_owned())),
             _ => (
                 format!("CAST({text} AS DECIMAL(38, {SCALE}))"),
@@ -231,7 +232,7 @@ impl Attributes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::init::sqltype::sql_type;
+    use crate::config::sql_type;
 
     fn attributes(lines: &[&str]) -> Attributes {
         let mut attributes = Attributes::default();
@@ -255,7 +256,7 @@ mod tests {
             columns(&[line]),
             [
                 r#"id = CAST("Item"['id']['N'] AS BIGINT)"#,
-                r#"price = CAST("Item"['price']['N'] AS DECIMAL(38, 10))"#,
+                r#"price = CAST("Item"['price']['N'] AS DECIMAL(38,10))"#,
                 r#"name = "Item"['name']['S']"#,
                 r#"ok = "Item"['ok']['BOOL']"#,
                 r#"raw = "Item"['raw']['B']"#,
@@ -282,7 +283,7 @@ mod tests {
     fn numbers_that_no_type_holds_stay_text() {
         for (number, expected) in [
             ("123456789012345678", "BIGINT"),
-            ("12345678901234567890", "DECIMAL(38, 0)"),
+            ("12345678901234567890", "DECIMAL(38,0)"),
             ("1E+40", "['N']"),
             ("0.12345678901", "['N']"),
             ("12345678901234567890123456789012.5", "['N']"),

@@ -125,12 +125,12 @@ pub(super) fn better(original: &str, is_text: bool) -> Option<(&'static str, &'s
     let original = original.to_lowercase();
     let starts = |words: &[&str]| words.iter().any(|word| original.starts_with(word));
     match is_text {
-        true if starts(&["numeric", "decimal"]) => Some(("try_cast({} AS DECIMAL(38, 10))", "NaN becomes NULL")),
+        true if starts(&["numeric", "decimal"]) => Some(("try_cast({} AS DECIMAL(38,10))", "NaN becomes NULL")),
         true if starts(&["date"]) && !starts(&["datetime"]) => {
             Some(("try_cast({} AS DATE)", "what is no day, such as 0000-00-00, becomes NULL"))
         }
         true if starts(&["timestamp", "datetime"]) => Some(("try_cast({} AS TIMESTAMP)", "'infinity' becomes NULL")),
-        true if original == "money" => Some(("try_cast(replace(replace({}, '$', ''), ',', '') AS DECIMAL(38, 2))", "")),
+        true if original == "money" => Some(("try_cast(replace(replace({}, '$', ''), ',', '') AS DECIMAL(38,2))", "")),
         true => None,
         false if starts(&["char", "bpchar"]) => {
             Some(("CAST({} AS VARCHAR)", "CHAR is exported without saying that it is text"))

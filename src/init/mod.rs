@@ -32,7 +32,6 @@ mod propose;
 mod render;
 mod sample;
 mod schema;
-mod sqltype;
 mod survey;
 mod tally;
 mod trial;

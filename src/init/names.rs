@@ -1,4 +1,4 @@
-//! Names: what a path says about tables, and how a name is written in SQL. Pure.
+//! Names: what a path says about tables. Pure.
 //!
 //! ```text
 //! Order Items/2024/01/part-00001-5f0e....c000.gz.parquet
@@ -8,11 +8,6 @@
 //!
 //! Folders at the end of a path that only count or date (`1`, `2024-01-31`, `dt=2024`, a UUID) belong to the table above
 //! them. Of a file's name, counters, dates and random parts are left out; what remains is its stem.
-
-use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr, Statement};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
-use datafusion::sql::sqlparser::parser::Parser;
 
 /// Words that say nothing about what is in a file.
 pub(super) const GENERIC: [&str; 22] = [
@@ -116,40 +111,6 @@ pub(super) fn plain(text: &str) -> Option<String> {
     }
 }
 
-/// An identifier as it is written in SQL: in double quotes where it would be folded or misread without.
-pub(super) fn ident(name: &str) -> String {
-    let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-        && name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
-    if is_plain && !is_misread(name) { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
-}
-
-/// Words that the parser would let pass where they stand here, but not everywhere.
-const RESERVED: [&str; 48] = [
-    "all", "and", "array", "as", "asc", "between", "by", "case", "cast", "check", "cross", "default", "desc",
-    "distinct", "else", "end", "exists", "false", "from", "full", "group", "having", "in", "inner", "interval", "is",
-    "join", "left", "like", "limit", "not", "null", "on", "or", "order", "outer", "right", "select", "table", "then",
-    "true", "union", "user", "using", "values", "when", "where", "with",
-];
-
-/// Whether the parser takes a bare word for something else than a column; it decides for itself.
-fn is_misread(word: &str) -> bool {
-    if ALL_KEYWORDS.binary_search(&word.to_ascii_uppercase().as_str()).is_err() {
-        return false;
-    }
-    if RESERVED.contains(&word) {
-        return true;
-    }
-    let is_column = |expr: &Expr| matches!(expr, Expr::Identifier(ident) if ident.value == word);
-    let sql = format!("SELECT {word}, f({word}) AS {word} FROM a.{word}; CREATE TABLE t ({word} INT)");
-    let Ok(statements) = Parser::parse_sql(&GenericDialect {}, &sql) else { return true };
-    let [Statement::Query(query), Statement::CreateTable(table)] = statements.as_slice() else { return true };
-    let SetExpr::Select(select) = query.body.as_ref() else { return true };
-    let [SelectItem::UnnamedExpr(first), SelectItem::ExprWithAlias { .. }] = select.projection.as_slice() else {
-        return true;
-    };
-    !is_column(first) || table.columns.first().is_none_or(|column| column.name.value != word)
-}
-
 /// A string literal; `${` in it is no variable.
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", escaped(text))
@@ -242,25 +203,6 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_are_quoted_only_where_they_must_be() {
-        for (name, expected) in [
-            ("year", "year"),
-            ("name", "name"),
-            ("type", "type"),
-            ("order", "\"order\""),
-            ("case", "\"case\""),
-            ("Id", "\"Id\""),
-            ("a b", "\"a b\""),
-            ("a\"b", "\"a\"\"b\""),
-            ("1st", "\"1st\""),
-            ("é", "\"é\""),
-            ("", "\"\""),
-        ] {
-            assert_eq!(ident(name), expected, "{name}");
-        }
-    }
-
-    #[test]
     fn clashing_names_become_more_exact_then_numbered() {
         let wishes = [["orders", "sales_orders"], ["orders", "shop_orders"], ["x", "x"], ["x", "x"]];
         let wishes: Vec<Vec<String>> = wishes.iter().map(|wish| wish.map(str::to_owned).to_vec()).collect();
@@ -268,18 +210,6 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a column is called, SQL reads the written identifier as exactly this name.
-        #[test]
-        fn a_written_identifier_reads_back_as_the_name(name in "[^\0]{1,12}") {
-            let sql = format!("SELECT {} FROM t", ident(&name));
-            let statements = Parser::parse_sql(&GenericDialect {}, &sql).unwrap();
-            let Statement::Query(query) = &statements[0] else { panic!() };
-            let SetExpr::Select(select) = query.body.as_ref() else { panic!() };
-            let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = &select.projection[0] else { panic!("{sql}") };
-            let folded = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
-            prop_assert_eq!(folded, name);
-        }
-
         /// No two tables get one name, and no table is left without.
         #[test]
         fn names_are_distinct(wishes in prop::collection::vec(prop::collection::vec("[ab](_2)?", 1..3), 0..8)) {

@@ -8,11 +8,12 @@ use indicatif::{HumanBytes, HumanCount};
 
 use super::facts::{Found, Item, Read};
 use super::locate::HERE;
-use super::names::{comment, escaped, ident, literal};
+use super::names::{comment, escaped, literal};
 use super::profile::Profile;
 use super::propose::{Partition, Scheme};
-use super::sqltype::{described, sql_type};
+use crate::config::ident;
 use crate::config::{Compression, CsvOptions, FileFormat, TextOptions};
+use crate::config::{sql_type, type_name};
 use crate::layout::below;
 
 /// Columns that a comment behind code may start at, at most.
@@ -288,7 +289,7 @@ fn select(text: &mut String, found: &Found) {
 /// `BIGINT, 1,318 values, 2 % NULL; a note`
 fn figures(item: &Item) -> String {
     let Profile { rows, nulls, distinct, is_capped, is_unique, .. } = item.profile;
-    let mut text = described(&item.data_type);
+    let mut text = type_name(&item.data_type);
     if rows > 0 && nulls == rows {
         text.push_str(", NULL throughout");
     } else if rows > 0 {
@@ -383,7 +384,7 @@ mod tests {
             CsvOptions { null_regex: Some("^NA$".into()), ..CsvOptions::default() },
             &["orders/"],
         );
-        named.found.items[1].alternative = Some(("CAST(\"Total\" AS DECIMAL(18, 2))".into(), "exact".into()));
+        named.found.items[1].alternative = Some(("CAST(\"Total\" AS DECIMAL(18,2))".into(), "exact".into()));
         insta::assert_snapshot!(config(&frame(), std::slice::from_ref(&named)));
         insta::assert_snapshot!(model(&named));
     }

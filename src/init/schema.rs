@@ -12,7 +12,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 
 use super::sample::Text;
-use super::sqltype::sql_type;
+use crate::config::sql_type;
 use crate::config::{CsvOptions, FileFormat, TextOptions};
 use crate::error::Error;
 use crate::snapshot::{Inferred, infer};

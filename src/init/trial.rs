@@ -15,10 +15,10 @@ use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 
-use super::names::ident;
 use super::profile::{Dates, Profile, Profiler, between};
 use super::sample::{FOOTER, Text};
 use super::schema::root_cause;
+use crate::config::ident;
 use crate::config::{Compression, FileFormat};
 use crate::error::Result;
 use crate::layout::below;

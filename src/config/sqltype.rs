@@ -1,11 +1,11 @@
-//! How a type is declared in CREATE EXTERNAL TABLE. Pure.
+//! Types in SQL's words: how a type is declared, and what messages call it. Pure.
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
-use super::names::ident;
+use super::ident::ident;
 
 /// The SQL that means exactly this type; None if there is none.
-pub(super) fn sql_type(data_type: &DataType) -> Option<String> {
+pub(crate) fn sql_type(data_type: &DataType) -> Option<String> {
     Some(match data_type {
         DataType::Boolean => "BOOLEAN".to_owned(),
         DataType::Int8 => "TINYINT".to_owned(),
@@ -24,7 +24,7 @@ pub(super) fn sql_type(data_type: &DataType) -> Option<String> {
         DataType::Time64(TimeUnit::Nanosecond) => "TIME".to_owned(),
         DataType::Timestamp(unit, None) => format!("TIMESTAMP({})", digits(*unit)),
         DataType::Decimal128(precision, scale) if (0..=i8::try_from(*precision).ok()?).contains(scale) => {
-            format!("DECIMAL({precision}, {scale})")
+            format!("DECIMAL({precision},{scale})")
         }
         DataType::List(item) if item.name() == "item" && item.is_nullable() => {
             format!("{}[]", sql_type(item.data_type())?)
@@ -49,17 +49,48 @@ fn digits(unit: TimeUnit) -> u8 {
     }
 }
 
-/// A type in words for a comment.
-pub(super) fn described(data_type: &DataType) -> String {
+/// What messages call a type: as it is declared or, where SQL has no word for it, the nearest that people know.
+pub(crate) fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Utf8View | DataType::LargeUtf8 => "VARCHAR".to_owned(),
         DataType::BinaryView | DataType::LargeBinary | DataType::FixedSizeBinary(_) => "BYTEA".to_owned(),
-        DataType::Timestamp(unit, Some(zone)) => format!("TIMESTAMP({}) {zone}", digits(*unit)),
-        DataType::List(_) | DataType::LargeList(_) => "list".to_owned(),
-        DataType::Struct(_) => "struct".to_owned(),
-        DataType::Map(_, _) => "map".to_owned(),
+        DataType::Float16 => "REAL".to_owned(),
+        DataType::Date64 => "DATE".to_owned(),
+        DataType::Time32(unit) | DataType::Time64(unit) => format!("TIME({})", digits(*unit)),
+        DataType::Timestamp(unit, Some(zone)) if is_utc(zone) => {
+            format!("TIMESTAMP({}) WITH TIME ZONE", digits(*unit))
+        }
+        DataType::Timestamp(unit, Some(zone)) => format!("TIMESTAMP({}) WITH TIME ZONE '{zone}'", digits(*unit)),
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale) => format!("DECIMAL({precision},{scale})"),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _) => format!("{}[]", type_name(item.data_type())),
+        DataType::Struct(fields) => {
+            let fields = fields.iter().map(|field| format!("{} {}", ident(field.name()), type_name(field.data_type())));
+            format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", "))
+        }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) if pair.len() == 2 => {
+                format!("MAP({}, {})", type_name(pair[0].data_type()), type_name(pair[1].data_type()))
+            }
+            _ => "MAP".to_owned(),
+        },
+        DataType::Dictionary(_, values) => type_name(values),
+        DataType::Interval(_) => "INTERVAL".to_owned(),
         other => sql_type(other).unwrap_or_else(|| other.to_string()),
     }
+}
+
+/// Whether a zone is UTC, which has several spellings.
+pub(crate) fn is_utc(zone: &str) -> bool {
+    const SPELLINGS: [&str; 10] =
+        ["UTC", "+00:00", "Z", "Etc/UTC", "-00:00", "+0000", "+00", "Zulu", "Etc/Zulu", "Etc/UCT"];
+    SPELLINGS.iter().any(|spelling| spelling.eq_ignore_ascii_case(zone))
 }
 
 #[cfg(test)]
@@ -128,6 +159,24 @@ mod tests {
             [FixedSizeBinary(2), Null, Timestamp(TimeUnit::Second, Some("UTC".into())), Struct(Fields::empty())]
         {
             assert_eq!(sql_type(&other), None);
+        }
+    }
+
+    #[test]
+    fn every_type_has_a_name_of_sql() {
+        use DataType::*;
+        let item = |t| Arc::new(Field::new_list_field(t, true));
+        for (data_type, name) in [
+            (Decimal128(10, 2), "DECIMAL(10,2)"),
+            (Decimal256(50, 10), "DECIMAL(50,10)"),
+            (Timestamp(TimeUnit::Microsecond, Some("UTC".into())), "TIMESTAMP(6) WITH TIME ZONE"),
+            (Timestamp(TimeUnit::Second, None), "TIMESTAMP(0)"),
+            (Time64(TimeUnit::Microsecond), "TIME(6)"),
+            (List(item(LargeUtf8)), "VARCHAR[]"),
+            (Struct(Fields::from(vec![Field::new("X", Utf8View, true)])), "STRUCT<\"X\" VARCHAR>"),
+            (Dictionary(Box::new(Int32), Box::new(Utf8)), "VARCHAR"),
+        ] {
+            assert_eq!(type_name(&data_type), name);
         }
     }
 }
