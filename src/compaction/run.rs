@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{SecondsFormat, Utc};
 use datafusion::arrow::compute::SortOptions;
+use datafusion::parquet::file::metadata::PageIndexPolicy;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use md5::{Digest, Md5};
@@ -31,10 +32,10 @@ use crate::checksum::ColumnSums;
 use crate::config::{LakeTable, Verify};
 use crate::error::{Error, Result, caught, within};
 use crate::lake::sums;
-use crate::layout::Step;
+use crate::layout::{Location, Step};
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
-use crate::snapshot::parquet_scan;
+use crate::snapshot::{parquet_scan, read_footer};
 use crate::write::{
     Assembler, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, PlannedPartition, RollRule,
     WriteSpec, collect_files, copied_properties, operators, published_properties, sort_keys, staging_encoding,
@@ -115,14 +116,15 @@ impl CompactTask<'_> {
             None => self.merged(on_rows).await?,
         };
         let files = written.files;
+        let (rows_read, rows_written) = self.check_rows(&files).await?;
         let checksums = self.sums_of(&files).await?;
         let details = CompactDetails {
             table: self.lake.name.clone(),
             group: self.number,
             partition: self.group.partition.clone(),
             plan: self.plan.to_owned(),
-            rows_read: self.group.files.iter().filter_map(|file| file.n_record).sum(),
-            rows_written: files.iter().filter_map(|(file, _)| file.n_record).sum(),
+            rows_read,
+            rows_written,
             bytes_read: self.group.files.iter().map(|file| file.size).sum(),
             bytes_spilled: written.bytes_spilled,
             seconds: started.elapsed().as_secs_f64(),
@@ -134,6 +136,26 @@ impl CompactTask<'_> {
         let target = self.ledger.layout().manifest(Step::DatalakeFileGroups, self.number);
         self.ledger.commit(&target, &manifest).await?;
         Ok(manifest)
+    }
+
+    /// Rows that manifests state of the staging files, and rows written: the same, or an error that names the file at fault.
+    async fn check_rows(&self, written: &[(FileEntry, String)]) -> Result<(u64, u64)> {
+        let stated = self.group.files.iter().filter_map(|file| file.n_record).sum();
+        let rows = written.iter().filter_map(|(file, _)| file.n_record).sum();
+        if stated == rows {
+            return Ok((stated, rows));
+        }
+        let opened = self.engine.stores().open_all(&self.group.files).await?;
+        for file in &self.group.files {
+            let location = Location::from_uri(&file.uri)?;
+            let footer = read_footer(opened.of(&location)?, &location, file, PageIndexPolicy::Skip).await?;
+            let read = u64::try_from(footer.file_metadata().num_rows()).unwrap_or_default();
+            if let Some(stated) = file.n_record.filter(|stated| *stated != read) {
+                let (of, uri) = (format!("staging.{}", self.lake.name), file.uri.to_string());
+                return Err(Error::RowsDiffer { of, uri, statement: "its manifest", stated, read });
+            }
+        }
+        Err(Error::RowsLost { table: self.lake.name.clone(), given: stated, written: rows })
     }
 
     /// Copies the pages of runs that do not interleave; `None` if the runs must be merged.

@@ -113,6 +113,30 @@ pub enum Error {
         /// Row, column, value and type.
         value: Box<InvalidValue>,
     },
+    /// A file that gives other rows than its footer or its manifest states.
+    #[error("{uri} of {of} has {read} rows, but {statement} states {stated}; one of the two is damaged")]
+    RowsDiffer {
+        /// Table with its schema, such as `snapshot.orders`.
+        of: String,
+        /// The file.
+        uri: String,
+        /// What states the number of rows.
+        statement: &'static str,
+        /// Rows that it states.
+        stated: u64,
+        /// Rows that came out of the decoder.
+        read: u64,
+    },
+    /// A task that wrote other rows than it was given.
+    #[error("lake.{table}: {given} rows were to be written, but {written} were; nothing was committed")]
+    RowsLost {
+        /// Lake table.
+        table: String,
+        /// Rows of the SELECT, or of staging files.
+        given: u64,
+        /// Rows of the files.
+        written: u64,
+    },
     /// Text that breaks the rules of its format.
     #[error("{uri}, line {line}, column {column}: {reason}")]
     Malformed {

@@ -78,12 +78,12 @@ impl<D> Manifest<D> {
 
     /// Bytes of all files.
     pub fn size(&self) -> u64 {
-        self.files.iter().map(|file| file.size).sum()
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size))
     }
 
     /// Rows of all files; `None` when one of them is unknown.
     pub fn n_record(&self) -> Option<u64> {
-        self.files.iter().map(|file| file.n_record).sum()
+        self.files.iter().try_fold(0_u64, |sum, file| Some(sum.saturating_add(file.n_record?)))
     }
 
     /// MD5 over uri then etag of all files sorted by uri, in hex: `s3manifesto`'s formula.

@@ -178,6 +178,13 @@ pub(crate) async fn read_manifest(
         Location::parse(&head.manifest, std::path::Path::new("/"))?
     };
     let mut files = decode_files(get(&stores.open(&data).await?, &data).await?, &data.to_string())?;
+    let rows = files.iter().map(|file| file.n_record).sum::<Option<u64>>();
+    if let (Some(stated), Some(listed)) = (head.n_record, rows)
+        && stated != listed
+    {
+        let reason = format!("its summary says {stated} rows, its files have {listed}");
+        return Err(Error::Manifest { uri: data.to_string(), reason });
+    }
     let size: u64 = files.iter().map(|file| file.size).sum();
     if size != head.size {
         let reason = format!("its summary says {} bytes, its files have {size}", head.size);
@@ -244,6 +251,12 @@ async fn resolve(
     }
     drop(seen);
     for (file, rows) in files.iter_mut().zip(rows) {
+        if let (Some(stated), Some(read)) = (file.n_record, rows)
+            && stated != read
+        {
+            let (of, uri) = (format!("snapshot.{}", table.name), file.uri.to_string());
+            return Err(Error::RowsDiffer { of, uri, statement: "the snapshot's manifest", stated, read });
+        }
         file.n_record = rows.or(file.n_record);
     }
     let found = merger.finish();

@@ -113,15 +113,6 @@ impl TextScanExec {
     }
 }
 
-/// Rows that the scans of a snapshot table in an executed plan have yielded; table names are unique in a plan.
-pub(crate) fn rows_scanned(plan: &Arc<dyn ExecutionPlan>, table: &str) -> u64 {
-    if let Some(scan) = plan.downcast_ref::<TextScanExec>() {
-        let rows = scan.metrics.clone_inner().output_rows().filter(|_| *scan.table == *table);
-        return rows.unwrap_or_default() as u64;
-    }
-    plan.children().into_iter().map(|child| rows_scanned(child, table)).sum()
-}
-
 impl DisplayAs for TextScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let format = self.target.format().name();
@@ -351,8 +342,6 @@ mod tests {
             let metrics = scan.metrics().unwrap();
             assert_eq!(metrics.output_rows(), Some(15_000));
             assert_eq!(metrics.sum_by_name("bytes_scanned").unwrap().as_usize(), stored);
-            let plan: Arc<dyn ExecutionPlan> = scan;
-            assert_eq!((rows_scanned(&plan, "t"), rows_scanned(&plan, "other")), (15_000, 0));
         }
     }
 

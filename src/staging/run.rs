@@ -17,6 +17,7 @@ use std::time::Instant;
 use chrono::{SecondsFormat, Utc};
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::FieldRef;
+use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
@@ -24,7 +25,7 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use super::order::RunOrder;
-use super::plan::{PlanDetails, bind};
+use super::plan::{PlanDetails, Source, bind};
 use super::sort::SortRunsExec;
 use crate::checksum::{Checksum, ColumnSums};
 use crate::config::{FileFormat, LakeTable, Project, Verify};
@@ -33,6 +34,7 @@ use crate::layout::{Location, Step};
 use crate::manifest::ledger::store_error;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
+use crate::snapshot::{CountRowsExec, CountedRows, FileListTable, Size, counted_rows};
 use crate::write::{
     Bundled, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, RollRule, WriteSpec, bytes_spilled,
     collect_files, operators, staging_encoding, unwrap_engine,
@@ -47,9 +49,11 @@ pub struct StageDetails {
     pub group: usize,
     /// Id of the plan that it belongs to.
     pub plan: String,
-    /// Rows of the group's snapshot files.
+    /// Rows of the driving table that came out of the decoder.
     pub rows_read: u64,
-    /// Rows that the SELECT gave.
+    /// Whether these are all rows of the group's files: a LIMIT, or a join with nothing, reads fewer.
+    pub read_all: bool,
+    /// Rows that the SELECT gave, counted before they were sorted and written.
     pub rows_written: u64,
     /// Bytes of the group's snapshot files.
     pub bytes_read: u64,
@@ -66,6 +70,16 @@ pub struct StageDetails {
     /// What each operator measured, the writer first.
     pub operators: Vec<Operator>,
 }
+
+/// What is counted of a task's rows, beside its files.
+struct TaskRows {
+    read: u64,
+    read_all: bool,
+    selected: u64,
+}
+
+/// What the count of the SELECT's rows goes by; no table has this name.
+const SELECTED: &str = "the SELECT";
 
 /// A stage task's surroundings.
 #[derive(Clone, Copy)]
@@ -132,13 +146,15 @@ impl StageTask<'_> {
         let checksum = self.checksum()?;
         let (session, plan) = self.plan(on_rows, checksum.clone()).await?;
         let files = collect_files(Arc::clone(&plan), session.task_ctx()).await.map_err(unwrap_engine)?;
+        let rows = self.check_rows(&plan, &files).await?;
         let operators = operators(&plan);
         let details = StageDetails {
             table: self.lake.name.clone(),
             group: self.group,
             plan: self.plan.to_owned(),
-            rows_read: self.rows_read(&plan),
-            rows_written: files.iter().filter_map(|(file, _)| file.n_record).sum(),
+            rows_read: rows.read,
+            read_all: rows.read_all,
+            rows_written: rows.selected,
             bytes_read: self.files.iter().map(|file| file.size).sum(),
             bytes_spilled: bytes_spilled(&operators),
             seconds: started.elapsed().as_secs_f64(),
@@ -174,6 +190,7 @@ impl StageTask<'_> {
         if input.output_partitioning().partition_count() > 1 {
             input = Arc::new(CoalescePartitionsExec::new(input));
         }
+        input = Arc::new(CountRowsExec::new(input, SELECTED.into()));
         let output = self.details.output_schema.decode()?;
         let columns = LakeColumns::new(&output, self.lake)?;
         let folder = self.ledger.layout().staging_data().clone();
@@ -221,14 +238,61 @@ impl StageTask<'_> {
         Ok((!partition.is_empty() || !keys.is_empty()).then_some(RunOrder { partition, keys, bundles }))
     }
 
-    /// Parquet files say it themselves; text files are counted by their scan.
-    fn rows_read(&self, plan: &Arc<dyn ExecutionPlan>) -> u64 {
-        if matches!(self.details.driving.format, FileFormat::Parquet)
-            && let Some(rows) = self.files.iter().map(|file| file.n_record).sum()
-        {
-            return rows;
+    /// Compares what came out of the decoder with what footers and manifests state, and what the SELECT gave with what was
+    /// written.
+    async fn check_rows(&self, plan: &Arc<dyn ExecutionPlan>, files: &[(FileEntry, String)]) -> Result<TaskRows> {
+        let counted = counted_rows(plan);
+        let whole = self.details.whole.iter().map(|(source, files)| (source, files.as_slice()));
+        for (source, files) in whole.chain([(&self.details.driving, self.files)]) {
+            let Some(stated) = files.iter().map(|file| file.n_record).sum::<Option<u64>>() else { continue };
+            let of_table = |rows: &&CountedRows| *rows.of == *source.table && rows.is_complete;
+            if let Some(wrong) = counted.iter().filter(of_table).find(|rows| rows.rows != stated) {
+                return Err(self.differing_file(source, files, stated, wrong.rows).await?);
+            }
         }
-        crate::snapshot::rows_scanned(plan, &self.details.driving.table)
+        let selected = counted.iter().find(|rows| &*rows.of == SELECTED).map_or(0, |rows| rows.rows);
+        let written = files.iter().filter_map(|(file, _)| file.n_record).sum();
+        if selected != written {
+            return Err(Error::RowsLost { table: self.lake.name.clone(), given: selected, written });
+        }
+        let driving = counted.iter().filter(|rows| *rows.of == *self.details.driving.table);
+        // A table that the SELECT reads twice is scanned twice.
+        let most = driving.max_by_key(|rows| (rows.is_complete, rows.rows));
+        Ok(TaskRows {
+            read: most.map_or(0, |rows| rows.rows),
+            read_all: most.is_some_and(|rows| rows.is_complete),
+            selected,
+        })
+    }
+
+    /// The error for files that gave other rows than they state: each is read alone, to name the one.
+    async fn differing_file(&self, source: &Source, files: &[FileEntry], stated: u64, read: u64) -> Result<Error> {
+        let statement = match source.format {
+            FileFormat::Parquet => "its footer",
+            _ => "its manifest",
+        };
+        let differs = |uri: &str, stated, read| Error::RowsDiffer {
+            of: format!("snapshot.{}", source.table),
+            uri: uri.to_owned(),
+            statement,
+            stated,
+            read,
+        };
+        for file in files {
+            let session = self.engine.task_session([file]).await?;
+            let table = FileListTable::new(source.table_files(std::slice::from_ref(file))?, Vec::new(), Size::AsListed);
+            let scan = table.scan(&session.state(), None, &[], None).await.map_err(unwrap_engine)?;
+            let mut rows = 0;
+            let mut batches = execute_stream(scan, session.task_ctx()).map_err(unwrap_engine)?;
+            while let Some(batch) = batches.next().await {
+                rows += batch.map_err(unwrap_engine)?.num_rows() as u64;
+            }
+            if let Some(stated) = file.n_record.filter(|stated| *stated != rows) {
+                return Ok(differs(&file.uri, stated, rows));
+            }
+        }
+        let names: Vec<&str> = files.iter().take(3).map(|file| &*file.uri).collect();
+        Ok(differs(&names.join(", "), stated, read))
     }
 
     /// The one file of the group on which the SELECT fails by itself, if the error is about data.

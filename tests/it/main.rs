@@ -10,6 +10,7 @@ mod clean;
 mod cli;
 mod copy;
 mod crash;
+mod damage;
 mod diff;
 mod etags;
 mod faults;

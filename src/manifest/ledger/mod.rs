@@ -192,6 +192,18 @@ impl Ledger {
                 reason: "its files do not have the fingerprint of its summary".to_owned(),
             });
         }
+        // The fingerprint covers neither.
+        if (manifest.size(), manifest.n_record()) != (head.size, head.n_record) {
+            let shown = |rows: Option<u64>| rows.map_or_else(|| "unknown".to_owned(), |rows| rows.to_string());
+            let reason = format!(
+                "its summary says {} bytes and {} rows, its files have {} bytes and {} rows",
+                head.size,
+                shown(head.n_record),
+                manifest.size(),
+                shown(manifest.n_record())
+            );
+            return Err(Error::Manifest { uri, reason });
+        }
         Ok(Some(manifest))
     }
 

@@ -80,7 +80,7 @@ pub struct Source {
 
 impl Source {
     /// The table over some of its files.
-    pub(super) fn table_files(&self, files: &[FileEntry]) -> Result<TableFiles> {
+    pub(crate) fn table_files(&self, files: &[FileEntry]) -> Result<TableFiles> {
         let (name, format) = (self.table.clone(), self.format.clone());
         Ok(TableFiles { name, format, schema: self.schema.decode()?, files: files.to_vec() })
     }

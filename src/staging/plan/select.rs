@@ -1,7 +1,10 @@
 //! The SELECT as each task runs it: its tables bound to files, `now()` fixed, its columns in types that readers know.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::TableReference;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::prelude::{Expr, SessionContext};
 
@@ -12,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::group::by_name;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
-use crate::snapshot::{FileListTable, Size, register};
+use crate::snapshot::{CountedTable, FileListTable, Size};
 
 /// The SELECT with `now()` fixed.
 pub(super) fn freeze(plan: LogicalPlan, planned_at: &str) -> Result<LogicalPlan> {
@@ -53,6 +56,12 @@ fn stored_type(data_type: &DataType) -> Option<DataType> {
     }
 }
 
+fn register_counted(session: &SessionContext, name: &str, table: FileListTable) -> Result<()> {
+    let counted = Arc::new(CountedTable::new(name, table));
+    session.register_table(TableReference::partial("snapshot", name), counted)?;
+    Ok(())
+}
+
 /// Binds a committed plan's tables in a session: the driving one to `files`, the others whole.
 ///
 /// # Errors
@@ -70,10 +79,10 @@ pub(crate) async fn bind(
     // Rows mostly stand in the order in which an export numbered its files.
     driving.files.sort_by(|one, other| by_name(&one.uri, &other.uri));
     let driving = FileListTable::new(driving, Vec::new(), Size::Driving);
-    register(&session, "snapshot", &details.driving.table, driving)?;
+    register_counted(&session, &details.driving.table, driving)?;
     for (source, files) in &details.whole {
         let whole = FileListTable::new(source.table_files(files)?, Vec::new(), Size::AsListed);
-        register(&session, "snapshot", &source.table, whole)?;
+        register_counted(&session, &source.table, whole)?;
     }
     register_views(&session, project, &relations(project, &lake.query)?.views).await?;
     let mut select = plan_select(&session.state(), project, lake).await?;
