@@ -19,7 +19,7 @@ use super::options::{FORMAT_PREFIX, SNAPSHOT_OPTIONS};
 use super::parse::lower_first;
 use super::statement::{ExternalTable, Placed, Property};
 use super::tables::{SnapshotTable, bad_value, bare_name, known_key, location};
-use super::values::{self, CsvOptions, FileFormat, TextOptions};
+use super::values::{self, CsvOptions, FileFormat, ForceNull, TextOptions};
 use crate::error::{ConfigError, Position, Result};
 use crate::layout::Location;
 
@@ -46,7 +46,14 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
         }
         locations.push((location, written.at.clone()));
     }
-    Ok(SnapshotTable { name, at: at.clone(), declared: declared(statement.columns, &at.file)?, format, locations })
+    let declared = declared(statement.columns, &at.file)?;
+    if let (FileFormat::Csv(csv), Some(schema)) = (&format, &declared)
+        && let Some(name) = csv.force_null.unknown(schema)
+    {
+        let message = format!("force_null names the column {name}, which is not declared");
+        return Err(ConfigError::Plan { message }.at(at));
+    }
+    Ok(SnapshotTable { name, at: at.clone(), declared, format, locations })
 }
 
 fn file_format(stored_as: &Placed, options: &[Property<Placed>]) -> Result<FileFormat> {
@@ -70,6 +77,19 @@ fn file_format(stored_as: &Placed, options: &[Property<Placed>]) -> Result<FileF
         }
         set_option(&mut csv, option.name, value)?;
     }
+    let of = |name: &str| {
+        options.iter().zip(&seen).find(|(_, (option, _))| *option == name).map(|(option, _)| &option.value)
+    };
+    // A quote that escapes itself is doubled.
+    csv.escape = csv.escape.filter(|escape| csv.quote != Some(*escape));
+    if of("format.escape_sequences").is_none() {
+        csv.escape_sequences = csv.escape == Some(b'\\');
+    }
+    if let Some(name) = csv.clash() {
+        let written = of(name).or_else(|| of("format.delimiter")).or_else(|| of("format.terminator"));
+        let expected = "a character of its own: delimiter, quote, escape, comment and line ends must differ";
+        return Err(bad_value(name, written.unwrap_or(stored_as), expected));
+    }
     Ok(match name {
         "PARQUET" => FileFormat::Parquet,
         "JSON" => FileFormat::Json(csv.text),
@@ -85,8 +105,14 @@ fn set_option(csv: &mut CsvOptions, name: &'static str, value: &Placed) -> Resul
     match name {
         "format.has_header" => csv.has_header = boolean()?,
         "format.delimiter" => csv.delimiter = byte()?,
-        "format.quote" => csv.quote = byte()?,
-        "format.escape" => csv.escape = Some(byte()?),
+        "format.quote" => csv.quote = if value.text.is_empty() { None } else { Some(byte()?) },
+        "format.lax_quotes" => csv.lax_quotes = boolean()?,
+        "format.escape" => csv.escape = if value.text.is_empty() { None } else { Some(byte()?) },
+        "format.escape_sequences" => csv.escape_sequences = boolean()?,
+        "format.force_null" => {
+            csv.force_null = ForceNull::parse(&value.text)
+                .ok_or_else(|| bad("true, false, or names of columns, such as 'id, day'"))?;
+        }
         // CR LF is what a reader without a terminator takes for one line end.
         "format.terminator" => {
             csv.terminator = if [r"\r\n", "\r\n"].contains(&value.text.as_str()) { None } else { Some(byte()?) }

@@ -42,5 +42,7 @@ pub use settings::{S3Settings, Settings, Verify};
 pub(crate) use sqltype::{is_utc, sql_type, type_name};
 pub use tables::{LakeTable, SnapshotTable, View};
 pub(crate) use values::duration;
-pub use values::{ByteSize, Compression, CsvOptions, FileFormat, GroupSize, SortKey, TextOptions, WriteCompression};
+pub use values::{
+    ByteSize, Compression, CsvOptions, FileFormat, ForceNull, GroupSize, SortKey, TextOptions, WriteCompression,
+};
 pub use variables::Variables;

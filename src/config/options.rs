@@ -4,7 +4,7 @@
 //! types of the values come from `values`, which says what they mean.
 
 pub use super::values::{
-    ByteSize, Compression, CsvOptions, FileFormat, GroupSize, SortKey, TextOptions, WriteCompression,
+    ByteSize, Compression, CsvOptions, FileFormat, ForceNull, GroupSize, SortKey, TextOptions, WriteCompression,
 };
 
 /// One key: its name, what holds when it is not written, and what it does.
@@ -98,11 +98,38 @@ pub const PROPERTIES: &[OptionDoc] = &[
 pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
     key("format.has_header", "true", "CSV: whether the first line of each file holds the column names."),
     key("format.delimiter", ",", "CSV: character between fields; '\\t' is a tab."),
-    key("format.quote", "\"", "CSV: character around fields that hold delimiters or line ends."),
+    key(
+        "format.quote",
+        "\"",
+        "CSV: character around fields that hold delimiters or line ends, doubled inside of them; '' if no field is quoted.",
+    ),
+    key(
+        "format.lax_quotes",
+        "false",
+        "CSV: whether quotes that break the rules are text: any in an unquoted field, and in a quoted one those that no \
+         delimiter, line end or second quote follows; otherwise they are an error.",
+    ),
     key("format.escape", "none", "CSV: character before a quote inside a quoted field; otherwise a quote is doubled."),
+    key(
+        "format.escape_sequences",
+        "true if escape is '\\'",
+        "CSV: whether the escape works outside of quotes too, as MySQL and PostgreSQL's text format write it: '\\t', '\\n', \
+         '\\0', ..., and before any character that is no letter or digit; otherwise only before quotes and itself in quoted \
+         fields, as in PostgreSQL's CSV and Spark.",
+    ),
     key("format.terminator", "LF, CR or CRLF", "CSV: character that ends a line."),
     key("format.comment", "none", "CSV: lines that start with this character are skipped."),
-    key("format.null_regex", "none", "CSV: fields that match this regular expression are NULL, such as '^(NA)?$'."),
+    key(
+        "format.null_regex",
+        "the empty field",
+        "CSV: unquoted fields that match this regular expression as they are written are NULL, such as '^(NA)?$', and no \
+         others.",
+    ),
+    key(
+        "format.force_null",
+        "false",
+        "CSV: whether quoted fields may be NULL too: 'true', or the names of columns for which that holds.",
+    ),
     key("format.compression", "by file name", "CSV and JSON: gzip, zstd, bzip2, xz, uncompressed or auto."),
     key("format.schema_infer_max_rec", "all", "CSV and JSON: records per table that schema inference reads."),
     key("format.newlines_in_values", "true", "CSV: accepted and always on."),

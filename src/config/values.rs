@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use datafusion::arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Word};
@@ -116,16 +117,22 @@ pub struct CsvOptions {
     pub has_header: bool,
     /// Byte between fields.
     pub delimiter: u8,
-    /// Byte around fields that hold delimiters, quotes or line ends.
-    pub quote: u8,
+    /// Byte around fields that hold delimiters, quotes or line ends; `None`: no field is quoted.
+    pub quote: Option<u8>,
     /// Byte before a quote inside a quoted field; `None`: a quote is doubled.
     pub escape: Option<u8>,
+    /// Whether an escape works outside of quotes too, and forms sequences such as `\t`.
+    pub escape_sequences: bool,
+    /// Whether quotes that break the rules are text.
+    pub lax_quotes: bool,
     /// Byte that ends a line; `None`: LF, CR or CRLF.
     pub terminator: Option<u8>,
     /// Lines that start with this byte are skipped.
     pub comment: Option<u8>,
     /// Fields that match this regular expression are NULL.
     pub null_regex: Option<String>,
+    /// Columns in which quoted fields may be NULL too.
+    pub force_null: ForceNull,
     /// Compression and schema inference.
     pub text: TextOptions,
 }
@@ -135,13 +142,77 @@ impl Default for CsvOptions {
         Self {
             has_header: true,
             delimiter: b',',
-            quote: b'"',
+            quote: Some(b'"'),
             escape: None,
+            escape_sequences: false,
+            lax_quotes: false,
             terminator: None,
             comment: None,
             null_regex: None,
+            force_null: ForceNull::None,
             text: TextOptions::default(),
         }
+    }
+}
+
+impl CsvOptions {
+    /// The name of an option whose character means something else already, if there is one.
+    pub(crate) fn clash(&self) -> Option<&'static str> {
+        let ends = self.terminator.map_or([b'\n', b'\r'], |terminator| [terminator; 2]);
+        let mut taken = ends.to_vec();
+        let options = [
+            ("format.delimiter", Some(self.delimiter)),
+            ("format.quote", self.quote),
+            ("format.escape", self.escape),
+            ("format.comment", self.comment),
+        ];
+        let given = options.into_iter().filter_map(|(name, byte)| Some((name, byte?)));
+        given
+            .filter_map(|(name, byte)| {
+                let is_taken = taken.contains(&byte);
+                taken.push(byte);
+                is_taken.then_some(name)
+            })
+            .next()
+    }
+}
+
+/// Columns of a CSV file in which a quoted field may be NULL.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ForceNull {
+    /// No column: a quoted field is never NULL.
+    #[default]
+    None,
+    /// Every column.
+    All,
+    /// These columns.
+    Columns(Vec<String>),
+}
+
+impl ForceNull {
+    /// Reads `true`, `false`, or column names with commas between.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match boolean(text) {
+            Some(true) => Some(Self::All),
+            Some(false) => Some(Self::None),
+            None => columns(text).map(Self::Columns),
+        }
+    }
+
+    /// Whether a quoted field of this column may be NULL.
+    pub(crate) fn holds(&self, column: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Columns(columns) => columns.iter().any(|name| name == column),
+        }
+    }
+
+    /// A column that is none of the table.
+    pub(crate) fn unknown(&self, table: &Schema) -> Option<&str> {
+        let Self::Columns(columns) = self else { return None };
+        let is_column = |name: &&String| table.fields().iter().any(|field| field.name() == *name);
+        columns.iter().find(|name| !is_column(name)).map(String::as_str)
     }
 }
 
@@ -311,6 +382,22 @@ pub(crate) fn column(text: &str) -> Option<String> {
     }
 }
 
+/// Reads column names with commas between, each as [`column`] reads it.
+fn columns(text: &str) -> Option<Vec<String>> {
+    let mut columns = Vec::new();
+    let mut is_name_next = true;
+    for token in Tokenizer::new(&GenericDialect {}, text).tokenize().ok()? {
+        match token {
+            Token::Word(word) if is_name_next => columns.push(fold(&word)),
+            Token::Comma if !is_name_next => {}
+            Token::Whitespace(_) => continue,
+            _ => return None,
+        }
+        is_name_next = !is_name_next;
+    }
+    (!is_name_next).then_some(columns)
+}
+
 /// The words of a text that consists of nothing else.
 fn words(text: &str) -> Option<Vec<Word>> {
     let mut words = Vec::new();
@@ -402,6 +489,30 @@ mod tests {
         assert_eq!(WriteCompression::Gzip(6).with_level("9"), Ok(WriteCompression::Gzip(9)));
         assert!(WriteCompression::Zstd(3).with_level("23").is_err());
         assert!(WriteCompression::Snappy.with_level("1").is_err());
+    }
+
+    #[test]
+    fn force_null_is_all_columns_none_or_a_list() {
+        assert_eq!(ForceNull::parse("TRUE"), Some(ForceNull::All));
+        assert_eq!(ForceNull::parse("false"), Some(ForceNull::None));
+        let list = ForceNull::parse(r#"Id, "Total", "true""#).unwrap();
+        assert_eq!(list, ForceNull::Columns(vec!["id".into(), "Total".into(), "true".into()]));
+        assert!(list.holds("id") && !list.holds("total"));
+        for text in ["", "a b", "a,", ",a", "a,,b", "a.b"] {
+            assert_eq!(ForceNull::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_character_means_one_thing_only() {
+        let csv = CsvOptions::default();
+        assert_eq!(csv.clash(), None);
+        assert_eq!(CsvOptions { quote: Some(b','), ..csv.clone() }.clash(), Some("format.quote"));
+        assert_eq!(CsvOptions { delimiter: b'\r', ..csv.clone() }.clash(), Some("format.delimiter"));
+        assert_eq!(CsvOptions { delimiter: b'\r', terminator: Some(b'\n'), ..csv.clone() }.clash(), None);
+        assert_eq!(CsvOptions { comment: Some(b'"'), ..csv.clone() }.clash(), Some("format.comment"));
+        assert_eq!(CsvOptions { comment: Some(b'"'), quote: None, ..csv.clone() }.clash(), None);
+        assert_eq!(CsvOptions { escape: Some(b'~'), terminator: Some(b'~'), ..csv }.clash(), Some("format.escape"));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! How delimited text is written: delimiter, quotes, header, the word for NULL. Pure.
 //!
-//! Of all dialects that give every record the same number of fields, the one with the most fields is taken. A word such
-//! as `NA` stands for NULL if it is all that keeps a column from being numbers or dates. `csv_core` splits the records,
-//! as it does when a snapshot is read.
+//! Of all dialects that break no rule and give every record the same number of fields, the one with the most fields is
+//! taken; one without quotes only if all with quotes break a rule, or have a quoted field of suspiciously many lines. A word
+//! such as `NA` stands for NULL if it is all that keeps a column from being numbers or dates. Records are split as when a
+//! snapshot is read.
 
-use csv_core::ReadRecordResult;
-
-use crate::config::CsvOptions;
+use crate::config::{CsvOptions, ForceNull};
+use crate::snapshot::{CsvField, Splitter, distinct};
 
 /// Words that exports write for NULL.
 const NULL_WORDS: [&str; 9] = ["NA", "N/A", "NULL", "null", "Null", r"\N", "None", "-", "?"];
@@ -33,52 +33,57 @@ pub(super) enum NoTable {
     NoFields,
     /// Records of unequal length.
     Ragged { record: usize, fields: usize, expected: usize },
+    /// What breaks the rules of quotes and escapes, and where.
+    Broken(String),
 }
 
-/// Walks the complete records, in order, until `each` says false; gives the bytes up to the end of the last one.
-pub(super) fn walk(text: Text<'_>, options: &CsvOptions, mut each: impl FnMut(&[&[u8]]) -> bool) -> usize {
-    let mut parser = csv_core::ReaderBuilder::new();
-    parser.delimiter(options.delimiter).quote(options.quote).escape(options.escape).comment(options.comment);
-    let mut parser = parser.build();
+/// What a walk came to.
+#[derive(Debug)]
+pub(super) struct Walk {
+    /// Bytes up to the end of the last complete record.
+    pub(super) complete: usize,
+    /// What ended it too early.
+    pub(super) broken: Option<String>,
+    /// There is a quoted field of suspiciously many lines.
+    is_suspicious: bool,
+}
+
+/// Walks the complete records, in order, until `each` says false or a rule is broken.
+pub(super) fn walk(text: Text<'_>, options: &CsvOptions, mut each: impl FnMut(&[CsvField<'_>]) -> bool) -> Walk {
     let bytes = text.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text.bytes);
     let skipped = text.bytes.len() - bytes.len();
-    let (mut output, mut ends) = (vec![0; 4096], vec![0; 64]);
-    let (mut written, mut fields, mut at, mut complete) = (0, 0, 0, 0);
-    loop {
-        let input = &bytes[at..];
-        if input.is_empty() && text.is_cut {
-            break;
-        }
-        let (result, used, new, new_ends) = parser.read_record(input, &mut output[written..], &mut ends[fields..]);
-        (at, written, fields) = (at + used, written + new, fields + new_ends);
-        match result {
-            ReadRecordResult::InputEmpty => {}
-            ReadRecordResult::OutputFull => output.resize(output.len() * 2, 0),
-            ReadRecordResult::OutputEndsFull => ends.resize(ends.len() * 2, 0),
-            ReadRecordResult::Record => {
-                let mut start = 0;
-                let record: Vec<&[u8]> = ends[..fields]
-                    .iter()
-                    .map(|end| {
-                        let field = &output[start..*end];
-                        start = *end;
-                        field
-                    })
-                    .collect();
-                complete = at;
-                (written, fields) = (0, 0);
-                if !each(&record) {
-                    break;
+    let mut splitter = Splitter::new(options, None);
+    let (mut at, mut complete, mut goes_on, mut broken) = (0, 0, true, None);
+    while goes_on && broken.is_none() {
+        let rest = &bytes[at..];
+        let pushed = match rest {
+            [] if text.is_cut => break,
+            [] => splitter.end().map(|()| 0),
+            rest => splitter.push(rest, 1),
+        };
+        goes_on = !rest.is_empty();
+        at += pushed.as_ref().copied().unwrap_or(0);
+        let rows = splitter.rows();
+        let records = pushed.and_then(|_| splitter.records(None));
+        match records {
+            Err(malformed) => broken = Some(malformed.to_string()),
+            Ok(records) if rows > 0 => {
+                for row in 0..rows {
+                    goes_on &= each(&records.row(row).collect::<Vec<_>>());
                 }
+                complete = at;
+                splitter.clear();
+                splitter.forget_columns();
             }
-            ReadRecordResult::End => break,
+            Ok(_) => {}
         }
     }
     // The second byte of a line end.
     if bytes.get(complete) == Some(&b'\n') && complete > 0 && bytes[complete - 1] == b'\r' {
         complete += 1;
     }
-    skipped + complete
+    let is_suspicious = splitter.take_long_field().is_some() || splitter.is_in_long_field();
+    Walk { complete: skipped + complete, broken, is_suspicious }
 }
 
 /// The dialect of a table's files, all but NULL; `one_field` says whether lines of one field are a table.
@@ -90,34 +95,33 @@ pub(super) fn detect(texts: &[Text<'_>], one_field: bool) -> Result<CsvOptions, 
             Text { bytes: &text.bytes[..length], is_cut: text.is_cut || length < text.bytes.len() }
         })
         .collect();
-    let all = || heads.iter().flat_map(|head| head.bytes.split(|byte| *byte == b'\n'));
-    let has = |needle: &[u8]| heads.iter().any(|head| head.bytes.windows(needle.len()).any(|found| found == needle));
-    let escape = (has(b"\\\"")).then_some(b'\\');
-    let comment = all().any(|line| line.starts_with(b"#")).then_some(b'#');
     let mut first_problem = None;
     let mut best: Option<(usize, CsvOptions)> = None;
-    let mut variants = Vec::new();
-    for (escape, comment) in [(escape, None), (escape, comment), (None, None)] {
-        for quote in [b'"', b'\''] {
-            for delimiter in *b",\t;|" {
-                variants.push(CsvOptions { delimiter, quote, escape, comment, ..CsvOptions::default() });
+    // Dialects with quotes that look as if quotes were text, and dialects without.
+    let mut others: Vec<(usize, CsvOptions)> = Vec::new();
+    for options in variants(&heads) {
+        match fields(&heads, &options, RECORDS) {
+            Ok(Fields { count, is_suspicious, .. }) if options.quote.is_none() || is_suspicious => {
+                others.push((count, options));
             }
-        }
-    }
-    for options in variants {
-        match fields(&heads, &options) {
-            Ok((fields, quoted)) => {
-                let is_plain_quote = options.quote == b'"' || quoted;
-                if is_plain_quote && best.as_ref().is_none_or(|(most, _)| fields > *most) {
-                    best = Some((fields, options));
+            Ok(Fields { count, is_single, .. }) => {
+                let is_plain_quote = options.quote == Some(b'"') || is_single;
+                if is_plain_quote && best.as_ref().is_none_or(|(most, _)| count > *most) {
+                    best = Some((count, options));
                 }
             }
             Err(problem) if first_problem.is_none() && options.delimiter == b',' => first_problem = Some(problem),
             Err(_) => {}
         }
     }
+    if best.as_ref().is_none_or(|(most, _)| *most == 1) {
+        others.sort_by_key(|(count, options)| (options.quote.is_some(), std::cmp::Reverse(*count)));
+        let other = others.into_iter().find(|(count, _)| *count > 1);
+        best = other.or(best);
+    }
     match best {
-        Some((fields, mut options)) if fields > 1 || (fields == 1 && one_field && first_problem.is_none()) => {
+        Some((count, options)) if count > 1 || (count == 1 && one_field && first_problem.is_none()) => {
+            let mut options = without_quotes(texts, &options).unwrap_or(options);
             options.has_header = has_header(&heads, &options);
             Ok(options)
         }
@@ -125,14 +129,53 @@ pub(super) fn detect(texts: &[Text<'_>], one_field: bool) -> Result<CsvOptions, 
     }
 }
 
-/// Fields of every record, and whether most fields of single quotes begin and end with one.
-fn fields(heads: &[Text<'_>], options: &CsvOptions) -> Result<(usize, bool), NoTable> {
+/// All dialects that are tried, the usual ones first.
+fn variants(heads: &[Text<'_>]) -> Vec<CsvOptions> {
+    let all = || heads.iter().flat_map(|head| head.bytes.split(|byte| *byte == b'\n'));
+    let has = |needle: &[u8]| heads.iter().any(|head| head.bytes.windows(needle.len()).any(|found| found == needle));
+    let escape = (has(b"\\\"")).then_some(b'\\');
+    let comment = all().any(|line| line.starts_with(b"#")).then_some(b'#');
+    let mut variants = Vec::new();
+    for (escape, comment) in [(escape, None), (escape, comment), (None, None)] {
+        for quote in [Some(b'"'), Some(b'\'')] {
+            for delimiter in *b",\t;|" {
+                variants.push(CsvOptions { delimiter, quote, escape, comment, ..CsvOptions::default() });
+            }
+        }
+    }
+    if has(b"\"") {
+        for comment in [None, comment] {
+            for delimiter in *b",\t;|" {
+                variants.push(CsvOptions { delimiter, quote: None, comment, ..CsvOptions::default() });
+            }
+        }
+    }
+    variants
+}
+
+/// The dialect with quotes as text, if only then all of the texts keep to the rules.
+fn without_quotes(texts: &[Text<'_>], options: &CsvOptions) -> Option<CsvOptions> {
+    let is_broken = texts.iter().any(|text| walk(*text, options, |_| true).broken.is_some());
+    let plain = CsvOptions { quote: None, escape: None, ..options.clone() };
+    (is_broken && options.quote.is_some() && fields(texts, &plain, usize::MAX).is_ok()).then_some(plain)
+}
+
+/// What the records of a dialect have in common.
+struct Fields {
+    /// Fields of every record.
+    count: usize,
+    /// Most records have fields that begin and end with a single quote.
+    is_single: bool,
+    is_suspicious: bool,
+}
+
+/// Looks at so many records of each text.
+fn fields(texts: &[Text<'_>], options: &CsvOptions, limit: usize) -> Result<Fields, NoTable> {
     let (mut expected, mut problem, mut records) = (0, None, 0);
-    let (mut single, mut records_with_single) = (0_usize, 0_usize);
-    for head in heads {
+    let (mut single, mut records_with_single, mut is_suspicious) = (0_usize, 0_usize, false);
+    for text in texts {
         let mut number = 0;
-        let unquoted = CsvOptions { quote: 0, ..options.clone() };
-        walk(*head, options, |record| {
+        let walked = walk(*text, options, |record| {
             number += 1;
             if expected == 0 {
                 expected = record.len();
@@ -141,12 +184,17 @@ fn fields(heads: &[Text<'_>], options: &CsvOptions) -> Result<(usize, bool), NoT
                 problem = Some(NoTable::Ragged { record: number, fields: record.len(), expected });
             }
             records += 1;
-            problem.is_none() && number < RECORDS
+            problem.is_none() && number < limit
         });
-        if options.quote == b'\'' {
-            walk(*head, &unquoted, |record| {
-                let is_quoted = |field: &&[u8]| field.len() > 1 && field.starts_with(b"'") && field.ends_with(b"'");
-                let quoted = record.iter().filter(|field| is_quoted(field)).count();
+        is_suspicious |= walked.is_suspicious;
+        problem = problem.or(walked.broken.map(NoTable::Broken));
+        if options.quote == Some(b'\'') {
+            let unquoted = CsvOptions { quote: None, ..options.clone() };
+            walk(*text, &unquoted, |record| {
+                let is_quoted = |field: &&CsvField<'_>| {
+                    field.text.len() > 1 && field.text.starts_with('\'') && field.text.ends_with('\'')
+                };
+                let quoted = record.iter().filter(is_quoted).count();
                 single += quoted;
                 records_with_single += usize::from(quoted > 0);
                 single < RECORDS
@@ -156,25 +204,29 @@ fn fields(heads: &[Text<'_>], options: &CsvOptions) -> Result<(usize, bool), NoT
     match problem {
         Some(problem) => Err(problem),
         None if records == 0 => Err(NoTable::NoFields),
-        None => Ok((expected, records_with_single * 2 > records.min(RECORDS))),
+        None => {
+            let is_single = records_with_single * 2 > records.min(RECORDS);
+            Ok(Fields { count: expected, is_single, is_suspicious })
+        }
     }
 }
 
-/// Whether the first record holds names: it has no empty, equal, or numeric field, and says the same in every file, or
-/// stands over a column of other things.
+/// Whether the first record holds names: none of them is numeric, and it says the same in every file, or stands over a
+/// column of other things. If a name is empty, or there twice, a column with a name must hold nothing but other things.
 fn has_header(heads: &[Text<'_>], options: &CsvOptions) -> bool {
-    let mut firsts: Vec<Vec<Vec<u8>>> = Vec::new();
-    let (mut typed_below, mut again) = (false, false);
+    let mut firsts: Vec<Vec<String>> = Vec::new();
+    let (mut below, mut again): (Vec<Column>, _) = (Vec::new(), false);
     for head in heads {
-        let mut first: Option<Vec<Vec<u8>>> = None;
+        let mut first: Option<Vec<String>> = None;
         let mut seen = 0;
         walk(*head, options, |record| {
             seen += 1;
             match &first {
-                None => first = Some(record.iter().map(|field| field.to_vec()).collect()),
+                None => first = Some(record.iter().map(|field| field.text.to_owned()).collect()),
                 Some(first) => {
-                    typed_below |= record.iter().any(|field| kind(field).is_typed());
-                    again |= first.len() > 1 && record.iter().zip(first).all(|(field, name)| field == name);
+                    below.resize_with(below.len().max(record.len()), Column::default);
+                    record.iter().zip(&mut below).for_each(|(field, column)| column.count(*field));
+                    again |= first.len() > 1 && record.iter().zip(first).all(|(field, name)| field.text == name);
                 }
             }
             seen < RECORDS
@@ -182,13 +234,20 @@ fn has_header(heads: &[Text<'_>], options: &CsvOptions) -> bool {
         firsts.extend(first);
     }
     let Some(first) = firsts.first() else { return true };
-    let is_name = |field: &Vec<u8>| kind(field) == Kind::Other && field.len() <= 128 && !field.contains(&b'\n');
-    let unique = first.iter().enumerate().all(|(index, name)| !first[..index].contains(name));
-    let looks_like_names = unique && firsts.iter().flatten().all(is_name);
+    let is_name = |field: &String| kind(field) == Kind::Other && field.len() <= 128 && !field.contains('\n');
+    let is_usual = distinct(first.clone()) == *first && !first.contains(&String::new());
+    let are_names = firsts.iter().flatten().all(|field| is_name(field) || (!is_usual && field.is_empty()));
+    if again || !are_names || first.iter().all(String::is_empty) {
+        return false;
+    }
     let same = firsts.len() > 1 && firsts.iter().all(|other| other == first);
-    let is_identifier = |field: &Vec<u8>| field.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    let identifiers = || firsts.len() == 1 && first.iter().all(is_identifier);
-    looks_like_names && !again && (same || typed_below || identifiers())
+    let is_identifier = |field: &String| field.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if is_usual {
+        let identifiers = || firsts.len() == 1 && first.iter().all(is_identifier);
+        return same || below.iter().any(|column| column.typed > 0) || identifiers();
+    }
+    let stands_over = |(name, column): (&String, &Column)| !name.is_empty() && column.typed > 0 && column.is_typed();
+    same || first.iter().zip(&below).any(stands_over)
 }
 
 /// What a field looks like.
@@ -203,13 +262,8 @@ enum Kind {
     Other,
 }
 
-impl Kind {
-    fn is_typed(self) -> bool {
-        matches!(self, Self::Number | Self::Date | Self::Boolean)
-    }
-}
-
-fn kind(field: &[u8]) -> Kind {
+fn kind(text: &str) -> Kind {
+    let field = text.as_bytes();
     if field.is_empty() {
         return Kind::Empty;
     }
@@ -224,7 +278,6 @@ fn kind(field: &[u8]) -> Kind {
     if field.len() >= 10 && is_date(4) && is_date(7) && field[..4].iter().all(u8::is_ascii_digit) {
         return Kind::Date;
     }
-    let text = std::str::from_utf8(field).unwrap_or_default();
     let numeric = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
     if numeric && text.parse::<f64>().is_ok() { Kind::Number } else { Kind::Other }
 }
@@ -234,8 +287,11 @@ fn kind(field: &[u8]) -> Kind {
 struct Column {
     typed: usize,
     codes: usize,
+    /// Without quotes, and with.
     empty: usize,
+    quoted_empty: usize,
     other: usize,
+    /// Without quotes.
     words: [usize; NULL_WORDS.len()],
 }
 
@@ -246,6 +302,8 @@ pub(super) struct Values {
     pub(super) null_regex: Option<String>,
     /// The words that it stands for.
     pub(super) null_words: Vec<&'static str>,
+    /// The option `force_null`: columns of numbers and the like in which quotes are around nothing.
+    pub(super) force_null: ForceNull,
     /// Columns, by name or else by number from 1, whose numbers have leading zeros.
     pub(super) codes: Vec<String>,
 }
@@ -257,21 +315,21 @@ pub(super) fn values(texts: &[Text<'_>], options: &CsvOptions, is_whole: bool) -
         let mut places: Vec<usize> = Vec::new();
         let mut is_header = options.has_header;
         walk(*text, options, |record| {
-            for (index, field) in record.iter().enumerate() {
-                if places.len() <= index {
-                    let name = match is_header {
-                        true => String::from_utf8_lossy(field).into_owned(),
-                        false => format!("column_{}", index + 1),
-                    };
+            if places.is_empty() {
+                let names = match is_header {
+                    true => distinct(record.iter().map(|field| field.text.to_owned()).collect()),
+                    false => (1..=record.len()).map(|number| format!("column_{number}")).collect(),
+                };
+                for name in names {
                     let known = columns.iter().position(|(known, _)| *known == name);
                     places.push(known.unwrap_or(columns.len()));
                     if known.is_none() {
                         columns.push((name, Column::default()));
                     }
                 }
-                if !is_header {
-                    columns[places[index]].1.count(field);
-                }
+            }
+            if !is_header {
+                record.iter().zip(&places).for_each(|(field, place)| columns[*place].1.count(*field));
             }
             is_header = false;
             true
@@ -287,7 +345,10 @@ pub(super) fn values(texts: &[Text<'_>], options: &CsvOptions, is_whole: bool) -
     };
     let null_words: Vec<&'static str> =
         (0..NULL_WORDS.len()).filter(|word| stands_for_null(*word)).map(|word| NULL_WORDS[word]).collect();
-    let has_empty = !is_whole || columns.iter().any(|(_, column)| column.empty > 0);
+    // Where nothing but `\N` is NULL, programs write an empty text without quotes; it is NULL only where it can be no value.
+    let has_marker = null_words.iter().all(|word| ALWAYS_NULL.contains(word));
+    let empty_number = columns.iter().any(|(_, column)| column.empty > 0 && column.typed > 0 && column.is_typed());
+    let has_empty = empty_number || (!has_marker && (!is_whole || columns.iter().any(|(_, column)| column.empty > 0)));
     let null_regex = match null_words.as_slice() {
         [] => None,
         words => {
@@ -300,19 +361,31 @@ pub(super) fn values(texts: &[Text<'_>], options: &CsvOptions, is_whole: bool) -
             })
         }
     };
-    let codes = columns.into_iter().filter(|(_, column)| column.codes > 0).map(|(name, _)| name).collect();
-    Values { null_regex, null_words, codes }
+    let named = |is: fn(&Column) -> bool| {
+        columns.iter().filter(|(_, column)| is(column)).map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    let codes = named(|column| column.codes > 0 && column.is_typed());
+    let forced = named(|column| column.quoted_empty > 0 && column.typed > 0 && column.codes == 0 && column.is_typed());
+    let force_null = if forced.is_empty() { ForceNull::None } else { ForceNull::Columns(forced) };
+    Values { null_regex, null_words, force_null, codes }
 }
 
 impl Column {
-    fn count(&mut self, field: &[u8]) {
-        match kind(field) {
+    /// Whether all its values but words for NULL are numbers, dates or booleans.
+    fn is_typed(&self) -> bool {
+        self.other == self.words.iter().sum::<usize>()
+    }
+
+    fn count(&mut self, field: CsvField<'_>) {
+        match kind(field.text) {
+            Kind::Empty if field.is_quoted() => self.quoted_empty += 1,
             Kind::Empty => self.empty += 1,
             Kind::Code => self.codes += 1,
             Kind::Number | Kind::Date | Kind::Boolean => self.typed += 1,
             Kind::Other => {
                 self.other += 1;
-                if let Some(word) = NULL_WORDS.iter().position(|word| word.as_bytes() == field) {
+                let word = NULL_WORDS.iter().position(|word| *word == field.text);
+                if let Some(word) = word.filter(|_| field.is_bare()) {
                     self.words[word] += 1;
                 }
             }
@@ -349,12 +422,12 @@ mod tests {
     #[test]
     fn quotes_escapes_and_comments_are_found() {
         let options = detected("a,b\n'x, y','2'\n'z','3'\n").unwrap();
-        assert_eq!((options.quote, options.delimiter), (b'\'', b','));
+        assert_eq!((options.quote, options.delimiter), (Some(b'\''), b','));
         let options = detected("a,b\n\"x \\\"y\\\", z\",2\n").unwrap();
-        assert_eq!((options.quote, options.escape), (b'"', Some(b'\\')));
+        assert_eq!((options.quote, options.escape), (Some(b'"'), Some(b'\\')));
         let options = detected("# made today, by hand, twice\na,b\n1,2\n").unwrap();
         assert_eq!((options.comment, options.has_header), (Some(b'#'), true));
-        assert_eq!(detected("a,b\nit's,1\n").unwrap().quote, b'"');
+        assert_eq!(detected("a,b\nit's,1\n").unwrap().quote, Some(b'"'));
     }
 
     #[test]
@@ -365,12 +438,32 @@ mod tests {
             ("1,x\n2,y\n", false),
             ("x,2024-01-01\ny,2024-01-02\n", false),
             ("Order No,Price (EUR)\n7,1.5\n", true),
-            ("a,a\nx,1\n", false),
+            ("a,a\nx,1\n", true),
+            ("a,a\nx,y\n", false),
+            (",a,b\n0,1,x\n1,2,y\n", true),
+            (",x,y\n0,z,w\n", false),
+            ("a,b,\n1,2,\n", true),
+            (",\n1,2\n", false),
         ] {
             assert_eq!(detected(lines).unwrap().has_header, expected, "{lines}");
         }
         let differ = [text("red,x\nblue,y\n"), text("green,z\n")];
         assert!(!detect(&differ, false).unwrap().has_header);
+    }
+
+    #[test]
+    fn quotes_are_text_where_no_dialect_with_quotes_keeps_to_the_rules() {
+        let options = detected("ns\ttitle\n0\t!\n0\t\"\n0\t\"!\"\n0\tA\n").unwrap();
+        assert_eq!((options.quote, options.delimiter, options.has_header), (None, b'\t', true));
+        assert_eq!(detected("a,b\n\"1,5\",x\n\"2,5\",y\n").unwrap().quote, Some(b'"'));
+        let late = format!("a\tb\n{}1\t5\" pipe\n", "1\tx\n".repeat(2 * RECORDS));
+        assert_eq!(detected(&late).unwrap().quote, None);
+        // One quote that swallows all that follows.
+        let lines = format!("a\tb\n1\t\"x\n{}", "2\ty\n".repeat(2 * RECORDS));
+        let cut = Text { bytes: lines.as_bytes(), is_cut: true };
+        assert_eq!(detect(&[cut], false).unwrap().quote, None);
+        let long = format!("a,b\n1,\"{}\"\n", "some text, and more\n".repeat(200));
+        assert_eq!(detected(&long).unwrap().quote, Some(b'"'));
     }
 
     #[test]
@@ -396,6 +489,15 @@ mod tests {
     }
 
     #[test]
+    fn null_words_are_not_quoted_and_a_marker_leaves_empty_text_alone() {
+        assert_eq!(of("a,b\n1,\"NA\"\n2,\"NA\"\n", true).null_regex, None);
+        assert_eq!(of("a,b\n1,\\N\n2,\n", false).null_regex.as_deref(), Some("^\\\\N$"));
+        assert_eq!(of("a,b\n1,\\N\n,x\n", true).null_regex.as_deref(), Some("^(\\\\N)?$"));
+        let values = of("a,b\n\"1\",\"x\"\n\"\",\"\"\n", true);
+        assert_eq!((values.null_regex, values.force_null), (None, ForceNull::Columns(vec!["a".into()])));
+    }
+
+    #[test]
     fn leading_zeros_make_a_code_not_a_number() {
         assert_eq!(of("zip,n,f\n01234,1,0.5\n94110,0,-0.1\n", true).codes, ["zip"]);
     }
@@ -408,7 +510,7 @@ mod tests {
             records += 1;
             true
         });
-        assert_eq!((records, &cut.bytes[..complete]), (2, &b"a,b\r\n1,\"x\ny\"\r\n"[..]));
+        assert_eq!((records, &cut.bytes[..complete.complete]), (2, &b"a,b\r\n1,\"x\ny\"\r\n"[..]));
     }
 
     proptest! {

@@ -165,7 +165,7 @@ async fn of_parquet(
 async fn of_csv(texts: &[Text], mut options: CsvOptions, is_whole: bool) -> Result<Tabled> {
     let views: Vec<_> = texts.iter().map(|text| dialect::Text { is_cut: false, ..view(text) }).collect();
     let values = dialect::values(&views, &options, is_whole);
-    options.null_regex = values.null_regex;
+    (options.null_regex, options.force_null) = (values.null_regex, values.force_null);
     let columns = match schema::csv(texts, &options, &values.codes).await {
         Ok(columns) => columns,
         Err(reason) => return Ok(Err(reason)),
@@ -173,6 +173,9 @@ async fn of_csv(texts: &[Text], mut options: CsvOptions, is_whole: bool) -> Resu
     let mut notes = Vec::new();
     if !values.null_words.is_empty() {
         notes.push(format!("NULL is written {}.", values.null_words.join(" or ")));
+    }
+    if options.quote.is_none() {
+        notes.push("Quotes are text in it: as quotes they would break the rules of CSV.".to_owned());
     }
     if !options.has_header {
         notes.push("The first line holds values, not names: give the columns names here.".to_owned());

@@ -13,7 +13,7 @@ use super::sample::Text;
 use super::tally::Key;
 use crate::config::{Compression, CsvOptions, TextOptions};
 use crate::manifest::FileEntry;
-use crate::snapshot::SchemaMerger;
+use crate::snapshot::{SchemaMerger, distinct};
 
 /// Sampled files of one form.
 pub(super) enum Data {
@@ -65,23 +65,23 @@ pub(super) fn text(mut texts: Vec<Text>, compression: Option<Compression>, key: 
                         "text whose records differ: fields of the first one {expected}, of record {record} {fields}"
                     )
                 }
+                NoTable::Broken(what) => format!("text that breaks the rules of CSV ({what})"),
             })?;
             let csv = CsvOptions { text: options, ..csv };
             let mut columns = Vec::new();
             dialect::walk(views[0], &csv, |record| {
-                columns = record
-                    .iter()
-                    .enumerate()
-                    .map(|(index, field)| match csv.has_header {
-                        true => String::from_utf8_lossy(field).into_owned(),
-                        false => (index + 1).to_string(),
-                    })
-                    .collect();
+                columns = match csv.has_header {
+                    true => distinct(record.iter().map(|field| field.text.to_owned()).collect()),
+                    false => (1..=record.len()).map(|number| number.to_string()).collect(),
+                };
                 false
             });
             for text in texts.iter_mut().filter(|text| text.is_cut) {
-                let complete = dialect::walk(view(text), &csv, |_| true);
-                text.bytes.truncate(complete);
+                let walked = dialect::walk(view(text), &csv, |_| true);
+                // What is wrong stays, to be told.
+                if walked.broken.is_none() {
+                    text.bytes.truncate(walked.complete);
+                }
             }
             Ok((Data::Csv(texts, csv), columns))
         }

@@ -12,7 +12,7 @@ use super::names::{comment, escaped, literal};
 use super::profile::Profile;
 use super::propose::{Partition, Scheme};
 use crate::config::ident;
-use crate::config::{Compression, CsvOptions, FileFormat, TextOptions};
+use crate::config::{Compression, CsvOptions, FileFormat, ForceNull, TextOptions};
 use crate::config::{sql_type, type_name};
 use crate::layout::below;
 
@@ -178,10 +178,20 @@ fn options(format: &FileFormat) -> Vec<(&'static str, String)> {
         let default = CsvOptions::default();
         options.push(("has_header", csv.has_header.to_string()));
         options.extend((csv.delimiter != default.delimiter).then(|| ("delimiter", byte(csv.delimiter))));
-        options.extend((csv.quote != default.quote).then(|| ("quote", byte(csv.quote))));
+        let quote = csv.quote.map(byte).unwrap_or_default();
+        options.extend((csv.quote != default.quote).then_some(("quote", quote)));
         options.extend(csv.escape.map(|escape| ("escape", byte(escape))));
+        options.extend(csv.escape.map(|_| ("escape_sequences", csv.escape_sequences.to_string())));
         options.extend(csv.comment.map(|comment| ("comment", byte(comment))));
         options.extend(csv.null_regex.clone().map(|pattern| ("null_regex", pattern)));
+        options.extend(match &csv.force_null {
+            ForceNull::None => None,
+            ForceNull::All => Some(("force_null", "true".to_owned())),
+            ForceNull::Columns(names) => {
+                let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+                Some(("force_null", names.join(", ")))
+            }
+        });
     }
     let (FileFormat::Csv(CsvOptions { text, .. }) | FileFormat::Json(text)) = format else { return options };
     let TextOptions { compression, .. } = text;
@@ -194,6 +204,10 @@ fn options(format: &FileFormat) -> Vec<(&'static str, String)> {
     });
     options.extend(name.map(|name| ("compression", name.to_owned())));
     options
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The model of one table.

@@ -62,18 +62,14 @@ pub(super) async fn csv(texts: &[Text], options: &CsvOptions, codes: &[String]) 
     }
     let mut columns = Columns::default();
     for (name, types) in types {
-        if name.is_empty() {
-            columns.left_out.push((name, "it has no name in the header".to_owned()));
-            continue;
-        }
         let is_code = codes.contains(&name);
         let data_type = match types.as_slice() {
-            [DataType::Int64 | DataType::Float64, ..] if is_code => {
+            _ if is_code => {
                 columns.notes.push((name.clone(), "text, since it has leading zeros".to_owned()));
                 DataType::Utf8
             }
             [] => DataType::Utf8,
-            [one] => one.clone(),
+            [one] if sql_type(one).is_some() => one.clone(),
             [DataType::Int64, DataType::Float64] | [DataType::Float64, DataType::Int64] => DataType::Float64,
             _ => DataType::Utf8,
         };

@@ -5,7 +5,8 @@
 //! that is cut, and a store that sends fewer bytes than it announced. A cut that falls between two members, or in a
 //! plain file, shows only in the file's size, so the size is compared with the planned one.
 //!
-//! Failures of the store are [`Error::Store`], all others [`Error::ReadSnapshotFile`]; both name the file.
+//! Failures of the store are [`Error::Store`], all others [`Error::ReadSnapshotFile`], or [`Error::InvalidValue`] and
+//! [`Error::Malformed`] where it is known what stands where; all name the file.
 
 use std::io::{self, BufRead, Read};
 use std::pin::Pin;
@@ -23,8 +24,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::StreamReader;
 
+use super::place::Malformed;
 use crate::config::Compression;
-use crate::error::{Error, Result};
+use crate::error::{Error, InvalidValue, Result};
 
 /// Bytes per chunk: large enough that a chunk's overhead is nothing, small enough to hold several per open file.
 const CHUNK: usize = 256 * 1024;
@@ -53,9 +55,25 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// The file's content is at fault.
+    /// The file's content is at fault. What says itself where it stands needs no more words.
     pub(super) fn unreadable(&self, source: DataFusionError) -> Error {
+        let source = match source {
+            DataFusionError::External(source) => match source.downcast::<InvalidValue>() {
+                Ok(value) => {
+                    return Error::InvalidValue { table: self.table.to_string(), uri: self.uri.to_string(), value };
+                }
+                Err(source) => match source.downcast::<Malformed>() {
+                    Ok(malformed) => return self.malformed(*malformed),
+                    Err(source) => DataFusionError::External(source),
+                },
+            },
+            other => other,
+        };
         Error::ReadSnapshotFile { table: self.table.to_string(), uri: self.uri.to_string(), source }
+    }
+
+    pub(super) fn malformed(&self, Malformed { line, column, reason }: Malformed) -> Error {
+        Error::Malformed { table: self.table.to_string(), uri: self.uri.to_string(), line, column, reason }
     }
 
     /// The store failed to give the file, or the file changed.

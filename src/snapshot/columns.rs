@@ -1,16 +1,22 @@
-//! Typed columns out of the fields of CSV records.
+//! Typed columns out of the fields of CSV records: each value exactly, or an error that says which one cannot be.
 //!
-//! A value in its usual spelling is read by [`super::quick`], any other by the parser that arrow's CSV decoder, or
-//! [`super::convert`], uses for the type. What neither can read makes the whole column None: the caller then has arrow
-//! decode the batch, whose error names the value.
+//! A value in its usual spelling is read by [`super::quick`], any other by arrow's parser of the type as far as that
+//! loses nothing. Without `null_regex` a field that is empty and not quoted is NULL; with it, those that it matches and
+//! that are not quoted. `force_null` takes quoted fields too.
+//!
+//! Judgement calls: a float is the nearest one to its text, but no infinity and no zero for a number that is none; a
+//! boolean is written as in SQL (`t`, `FALSE`, `yes`, `off`, `0`); bytes are those of the text, unless it has a backslash:
+//! then it is what PostgreSQL writes, `\x6869` or `\\` and `\134`.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::array::{
-    ArrayRef, ArrowPrimitiveType, NullArray, NullBufferBuilder, PrimitiveArray, StringBuilder, StringViewBuilder,
+    Array, ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanArray, LargeStringBuilder, NullArray, NullBufferBuilder,
+    PrimitiveArray, StringBuilder, StringViewBuilder,
 };
-use datafusion::arrow::compute::kernels::cast_utils::{Parser, string_to_datetime};
+use datafusion::arrow::compute::kernels::cast_utils::Parser;
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{
     ArrowTimestampType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
     DecimalType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -21,20 +27,52 @@ use datafusion::arrow::datatypes::{
 use regex::Regex;
 
 use super::convert::decimal;
-use super::quick;
+use super::fields::CsvField;
+use super::times::{self, TOO_LARGE, Why};
+use super::{octets, quick};
 
 /// Blocks of the buffer that texts of more than 12 bytes are copied to.
 const TEXT_BLOCK: u32 = 256 * 1024;
 
-/// The column as the type itself, or as a text if arrow's decoder lacks the type.
+const MILLISECONDS_OF_DAY: i64 = 86_400_000;
+
+/// Which fields of a column are NULL.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Nulls<'r> {
+    /// None: the empty field.
+    pub(super) regex: Option<&'r Regex>,
+    /// Quoted fields too.
+    pub(super) force: bool,
+}
+
+impl Nulls<'_> {
+    /// Whether a field is NULL.
+    #[inline(always)]
+    pub(super) fn is_null(&self, field: CsvField<'_>) -> bool {
+        let may_be = field.is_bare() || (self.force && field.is_quoted());
+        may_be && self.regex.map_or(field.text.is_empty(), |regex| regex.is_match(field.text))
+    }
+}
+
+/// The first value of a column that cannot be read.
+#[derive(Debug)]
+pub(super) struct Misread {
+    /// In the batch, from 0.
+    pub(super) row: usize,
+    pub(super) value: String,
+    pub(super) reason: Why,
+}
+
+/// The column in its type.
 pub(super) fn column<'a>(
-    fields: impl ExactSizeIterator<Item = &'a str>,
+    fields: impl ExactSizeIterator<Item = CsvField<'a>> + Clone,
     data_type: &DataType,
-    null_regex: Option<&Regex>,
-) -> Option<ArrayRef> {
-    let cells = Cells { fields, null_regex };
+    nulls: Nulls<'_>,
+) -> Result<ArrayRef, Misread> {
+    let cells = Cells { fields, nulls };
     match data_type {
-        DataType::Null => Some(Arc::new(NullArray::new(cells.fields.len()))),
+        DataType::Null => Ok(Arc::new(NullArray::new(cells.fields.len()))),
+        DataType::Boolean => booleans(cells),
         DataType::Int8 => integers::<Int8Type>(cells),
         DataType::Int16 => integers::<Int16Type>(cells),
         DataType::Int32 => integers::<Int32Type>(cells),
@@ -43,21 +81,33 @@ pub(super) fn column<'a>(
         DataType::UInt16 => integers::<UInt16Type>(cells),
         DataType::UInt32 => integers::<UInt32Type>(cells),
         DataType::UInt64 => integers::<UInt64Type>(cells),
-        DataType::Float16 => parsed::<Float16Type>(cells),
-        DataType::Float32 => parsed::<Float32Type>(cells),
-        DataType::Float64 => parsed::<Float64Type>(cells),
+        DataType::Float16 => {
+            cells.array::<Float16Type>(|text| float(text, Float16Type::parse(text), |value| f64::from(value.to_f32())))
+        }
+        DataType::Float32 => cells.array::<Float32Type>(|text| float(text, Float32Type::parse(text), f64::from)),
+        DataType::Float64 => cells.array::<Float64Type>(|text| float(text, Float64Type::parse(text), |value| value)),
         DataType::Decimal32(precision, scale) => decimals::<Decimal32Type>(cells, *precision, *scale),
         DataType::Decimal64(precision, scale) => decimals::<Decimal64Type>(cells, *precision, *scale),
         DataType::Decimal128(precision, scale) => decimals::<Decimal128Type>(cells, *precision, *scale),
         DataType::Decimal256(precision, scale) => decimals::<Decimal256Type>(cells, *precision, *scale),
         DataType::Date32 => {
-            array::<Date32Type>(cells.values(|text| quick::date(text.as_bytes()).or_else(|| Date32Type::parse(text)))?)
+            cells.array::<Date32Type>(|text| quick::date(text.as_bytes()).map_or_else(|| times::date(text), Ok))
         }
-        DataType::Date64 => parsed::<Date64Type>(cells),
-        DataType::Time32(TimeUnit::Second) => parsed::<Time32SecondType>(cells),
-        DataType::Time32(TimeUnit::Millisecond) => parsed::<Time32MillisecondType>(cells),
-        DataType::Time64(TimeUnit::Microsecond) => parsed::<Time64MicrosecondType>(cells),
-        DataType::Time64(TimeUnit::Nanosecond) => parsed::<Time64NanosecondType>(cells),
+        DataType::Date64 => {
+            cells.array::<Date64Type>(|text| times::date(text).map(|days| i64::from(days) * MILLISECONDS_OF_DAY))
+        }
+        DataType::Time32(TimeUnit::Second) => {
+            cells.array::<Time32SecondType>(|text| small_time(text, TimeUnit::Second))
+        }
+        DataType::Time32(TimeUnit::Millisecond) => {
+            cells.array::<Time32MillisecondType>(|text| small_time(text, TimeUnit::Millisecond))
+        }
+        DataType::Time64(TimeUnit::Microsecond) => {
+            cells.array::<Time64MicrosecondType>(|text| times::time(text, TimeUnit::Microsecond))
+        }
+        DataType::Time64(TimeUnit::Nanosecond) => {
+            cells.array::<Time64NanosecondType>(|text| times::time(text, TimeUnit::Nanosecond))
+        }
         DataType::Timestamp(TimeUnit::Second, zone) => timestamps::<TimestampSecondType>(cells, zone.as_ref()),
         DataType::Timestamp(TimeUnit::Millisecond, zone) => {
             timestamps::<TimestampMillisecondType>(cells, zone.as_ref())
@@ -66,135 +116,232 @@ pub(super) fn column<'a>(
             timestamps::<TimestampMicrosecondType>(cells, zone.as_ref())
         }
         DataType::Timestamp(TimeUnit::Nanosecond, zone) => timestamps::<TimestampNanosecondType>(cells, zone.as_ref()),
+        DataType::Binary => bytes(cells),
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            let column = bytes(cells.clone())?;
+            cells.cast(&column, data_type)
+        }
         DataType::Utf8View => {
             let mut texts = StringViewBuilder::with_capacity(cells.fields.len()).with_fixed_block_size(TEXT_BLOCK);
             cells.each(|text| texts.append_option(text));
-            Some(Arc::new(texts.finish()))
+            Ok(Arc::new(texts.finish()))
         }
-        _ => {
-            let mut texts = StringBuilder::with_capacity(cells.fields.len(), 0);
+        DataType::LargeUtf8 => {
+            let mut texts = LargeStringBuilder::with_capacity(cells.fields.len(), 0);
             cells.each(|text| texts.append_option(text));
-            Some(Arc::new(texts.finish()))
+            Ok(Arc::new(texts.finish()))
+        }
+        other => {
+            let mut texts = StringBuilder::with_capacity(cells.fields.len(), 0);
+            cells.clone().each(|text| texts.append_option(text));
+            let texts: ArrayRef = Arc::new(texts.finish());
+            if *other == DataType::Utf8 { Ok(texts) } else { cells.cast(&texts, other) }
         }
     }
 }
 
 /// The fields of one column.
+#[derive(Clone)]
 struct Cells<'r, I> {
     fields: I,
-    null_regex: Option<&'r Regex>,
+    nulls: Nulls<'r>,
 }
 
-/// The values of a column, and which of them are valid.
-struct Values<N> {
-    values: Vec<N>,
-    nulls: NullBufferBuilder,
-}
-
-impl<'a, I: ExactSizeIterator<Item = &'a str>> Cells<'_, I> {
+impl<'a, I: ExactSizeIterator<Item = CsvField<'a>> + Clone> Cells<'_, I> {
     /// None is NULL.
     #[inline(always)]
     fn each(self, mut take: impl FnMut(Option<&'a str>)) {
-        match self.null_regex {
-            None => self.fields.for_each(|text| take((!text.is_empty()).then_some(text))),
-            Some(regex) => self.fields.for_each(|text| take((!regex.is_match(text)).then_some(text))),
+        match self.nulls {
+            Nulls { regex: None, force: false } => {
+                self.fields.for_each(|field| {
+                    let is_null = field.text.is_empty() && field.is_bare();
+                    take((!is_null).then_some(field.text));
+                });
+            }
+            nulls => self.fields.for_each(|field| take((!nulls.is_null(field)).then_some(field.text))),
         }
     }
 
-    /// None if one of them cannot be read.
     #[inline(always)]
-    fn values<N: Copy + Default>(self, parse: impl Fn(&str) -> Option<N>) -> Option<Values<N>> {
+    fn array<T: ArrowPrimitiveType>(self, parse: impl Fn(&str) -> Result<T::Native, Why>) -> Result<ArrayRef, Misread> {
+        Ok(Arc::new(self.primitive::<T>(parse)?))
+    }
+
+    #[inline(always)]
+    fn primitive<T: ArrowPrimitiveType>(
+        self,
+        parse: impl Fn(&str) -> Result<T::Native, Why>,
+    ) -> Result<PrimitiveArray<T>, Misread> {
         let rows = self.fields.len();
         let (mut values, mut nulls) = (Vec::with_capacity(rows), NullBufferBuilder::new(rows));
         let mut all_fit = true;
-        self.each(|text| match text {
+        self.clone().each(|text| match text {
             None => {
                 nulls.append_null();
-                values.push(N::default());
+                values.push(T::Native::default());
             }
             Some(text) => {
-                let value = parse(text);
+                let value = parse(text).ok();
                 all_fit &= value.is_some();
                 nulls.append_non_null();
                 values.push(value.unwrap_or_default());
             }
         });
-        all_fit.then_some(Values { values, nulls })
+        if !all_fit {
+            return Err(self.misread(|_, text| parse(text).err()));
+        }
+        Ok(PrimitiveArray::new(values.into(), nulls.finish()))
+    }
+
+    /// A type that is cast from another: what becomes NULL does not fit.
+    fn cast(self, column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, Misread> {
+        let options = CastOptions { safe: true, ..CastOptions::default() };
+        let cast = cast_with_options(column, data_type, &options);
+        match cast {
+            Ok(cast) if cast.null_count() == column.null_count() => Ok(cast),
+            Ok(cast) => Err(self.misread(|row, _| cast.is_null(row).then_some(None))),
+            Err(_) => Err(self.misread(|_, _| Some(None))),
+        }
+    }
+
+    /// The first value that is wrong; `why` gives the reason for one that is.
+    #[cold]
+    fn misread(self, why: impl Fn(usize, &str) -> Option<Why>) -> Misread {
+        let Nulls { regex, .. } = self.nulls;
+        let mut fields = self.fields.enumerate().filter(|(_, field)| !self.nulls.is_null(*field));
+        let found = fields.find_map(|(row, field)| Some((row, field, why(row, field.text)?)));
+        let Some((row, field, reason)) = found else {
+            return Misread { row: 0, value: String::new(), reason: None };
+        };
+        let empty = || match (field.is_quoted(), regex) {
+            (true, _) => {
+                "it is empty but quoted, and so not NULL; the option 'force_null' takes quoted fields as NULL too"
+            }
+            (false, _) => "it is empty, which null_regex does not match; '^(NA)?$' matches NA and the empty field",
+        };
+        let reason = if field.text.is_empty() { Some(empty()) } else { reason };
+        Misread { row, value: field.text.to_owned(), reason }
     }
 }
 
-fn primitive<T: ArrowPrimitiveType>(mut found: Values<T::Native>) -> PrimitiveArray<T> {
-    PrimitiveArray::new(found.values.into(), found.nulls.finish())
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "every column may be one that cannot be read")]
-fn array<T: ArrowPrimitiveType>(found: Values<T::Native>) -> Option<ArrayRef> {
-    Some(Arc::new(primitive::<T>(found)))
-}
-
-fn parsed<'a, T: ArrowPrimitiveType + Parser>(
-    cells: Cells<'_, impl ExactSizeIterator<Item = &'a str>>,
-) -> Option<ArrayRef> {
-    array::<T>(cells.values(T::parse)?)
-}
-
-fn integers<'a, T>(cells: Cells<'_, impl ExactSizeIterator<Item = &'a str>>) -> Option<ArrayRef>
+fn integers<'a, T>(cells: Cells<'_, impl ExactSizeIterator<Item = CsvField<'a>> + Clone>) -> Result<ArrayRef, Misread>
 where
     T: ArrowPrimitiveType + Parser,
     T::Native: TryFrom<i64>,
 {
-    array::<T>(cells.values(|text| {
+    cells.array::<T>(|text| {
         let value = quick::integer(text.as_bytes()).and_then(|value| T::Native::try_from(value).ok());
-        value.or_else(|| T::parse(text))
-    })?)
+        value.or_else(|| T::parse(text)).ok_or_else(|| {
+            let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+            let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            is_integer.then_some(TOO_LARGE)
+        })
+    })
+}
+
+/// A float that is not beyond its type's range: neither infinite nor zero unless it is written so.
+#[inline(always)]
+fn float<T: Copy>(text: &str, value: Option<T>, widen: impl Fn(T) -> f64) -> Result<T, Why> {
+    let value = value.ok_or(None)?;
+    let wide = widen(value);
+    if wide.is_normal() || !is_beyond(text, wide) { Ok(value) } else { Err(Some(TOO_LARGE)) }
+}
+
+#[cold]
+fn is_beyond(text: &str, value: f64) -> bool {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    let has_digit = mantissa.bytes().any(|byte| byte.is_ascii_digit() && byte != b'0');
+    has_digit && (value.is_infinite() || value == 0.0)
 }
 
 fn decimals<'a, T>(
-    cells: Cells<'_, impl ExactSizeIterator<Item = &'a str>>,
+    cells: Cells<'_, impl ExactSizeIterator<Item = CsvField<'a>> + Clone>,
     precision: u8,
     scale: i8,
-) -> Option<ArrayRef>
+) -> Result<ArrayRef, Misread>
 where
     T: DecimalType,
     T::Native: TryFrom<i64>,
 {
-    let found = cells.values(|text| {
+    let array = cells.clone().primitive::<T>(|text| {
         let value = quick::decimal(text.as_bytes(), precision, scale).and_then(|v| T::Native::try_from(v).ok());
-        value.or_else(|| decimal::<T>(text, precision, scale))
+        value.or_else(|| decimal::<T>(text, precision, scale)).ok_or(None)
     })?;
-    let array = primitive::<T>(found).with_precision_and_scale(precision, scale).ok()?;
-    Some(Arc::new(array))
+    match array.with_precision_and_scale(precision, scale) {
+        Ok(array) => Ok(Arc::new(array)),
+        Err(_) => Err(cells.misread(|_, _| Some(None))),
+    }
 }
 
 fn timestamps<'a, T: ArrowTimestampType>(
-    cells: Cells<'_, impl ExactSizeIterator<Item = &'a str>>,
+    cells: Cells<'_, impl ExactSizeIterator<Item = CsvField<'a>> + Clone>,
     zone: Option<&Arc<str>>,
-) -> Option<ArrayRef> {
-    let name = zone.map_or("+00:00", |zone| zone.as_ref());
-    let parsed_zone: Tz = name.parse().ok()?;
-    let is_utc = matches!(name, "+00:00" | "UTC");
-    let found = cells.values(|text| {
+) -> Result<ArrayRef, Misread> {
+    let parsed: Option<Tz> = match zone.map(|zone| zone.parse()).transpose() {
+        Ok(parsed) => parsed,
+        Err(_) => return Err(cells.misread(|_, _| Some(Some("the zone of the column is not known")))),
+    };
+    let is_utc = zone.is_none_or(|zone| crate::config::is_utc(zone));
+    let array = cells.primitive::<T>(|text| {
         let usual = if is_utc { quick::timestamp(text.as_bytes()) } else { None };
-        let value = usual.and_then(|(seconds, nanoseconds)| of_unit(T::UNIT, seconds, i64::from(nanoseconds)));
-        value.or_else(|| {
-            let time = string_to_datetime(&parsed_zone, text).ok()?;
-            match T::UNIT {
-                TimeUnit::Second => Some(time.timestamp()),
-                TimeUnit::Millisecond => Some(time.timestamp_millis()),
-                TimeUnit::Microsecond => Some(time.timestamp_micros()),
-                TimeUnit::Nanosecond => time.timestamp_nanos_opt(),
-            }
-        })
+        match usual {
+            Some((seconds, nanoseconds)) => times::in_unit(T::UNIT, seconds, i64::from(nanoseconds)),
+            None => times::timestamp(text, parsed.as_ref(), T::UNIT),
+        }
     })?;
-    Some(Arc::new(primitive::<T>(found).with_timezone_opt(zone.cloned())))
+    Ok(Arc::new(array.with_timezone_opt(zone.cloned())))
 }
 
-fn of_unit(unit: TimeUnit, seconds: i64, nanoseconds: i64) -> Option<i64> {
-    let (per_second, nanoseconds_each) = match unit {
-        TimeUnit::Second => (1, 1_000_000_000),
-        TimeUnit::Millisecond => (1_000, 1_000_000),
-        TimeUnit::Microsecond => (1_000_000, 1_000),
-        TimeUnit::Nanosecond => (1_000_000_000, 1),
-    };
-    seconds.checked_mul(per_second)?.checked_add(nanoseconds / nanoseconds_each)
+fn small_time(text: &str, unit: TimeUnit) -> Result<i32, Why> {
+    i32::try_from(times::time(text, unit)?).map_err(|_| None)
+}
+
+fn booleans<'a>(cells: Cells<'_, impl ExactSizeIterator<Item = CsvField<'a>> + Clone>) -> Result<ArrayRef, Misread> {
+    let mut values = Vec::with_capacity(cells.fields.len());
+    let mut all_fit = true;
+    cells.clone().each(|text| {
+        let value = text.map(boolean);
+        all_fit &= value != Some(None);
+        values.push(value.flatten());
+    });
+    if !all_fit {
+        return Err(cells.misread(|_, text| boolean(text).is_none().then_some(None)));
+    }
+    Ok(Arc::new(BooleanArray::from(values)))
+}
+
+/// The words of PostgreSQL, and their beginnings.
+#[inline]
+fn boolean(text: &str) -> Option<bool> {
+    let mut lower = [0; 5];
+    let lower = lower.get_mut(..text.len())?;
+    lower.copy_from_slice(text.as_bytes());
+    lower.make_ascii_lowercase();
+    match &*lower {
+        b"t" | b"tr" | b"tru" | b"true" | b"y" | b"ye" | b"yes" | b"on" | b"1" => Some(true),
+        b"f" | b"fa" | b"fal" | b"fals" | b"false" | b"n" | b"no" | b"of" | b"off" | b"0" => Some(false),
+        _ => None,
+    }
+}
+
+fn bytes<'a>(cells: Cells<'_, impl ExactSizeIterator<Item = CsvField<'a>> + Clone>) -> Result<ArrayRef, Misread> {
+    let mut found = BinaryBuilder::with_capacity(cells.fields.len(), 0);
+    let (mut buffer, mut all_fit) = (Vec::new(), true);
+    cells.clone().each(|text| match text {
+        None => found.append_null(),
+        Some(text) if !text.contains('\\') => found.append_value(text),
+        Some(text) => {
+            buffer.clear();
+            all_fit &= octets::decode(text.as_bytes(), &mut buffer);
+            found.append_value(&buffer);
+        }
+    });
+    if !all_fit {
+        let reason =
+            "after a backslash PostgreSQL writes 'x' and hexadecimal digits, three octal digits or a backslash";
+        return Err(
+            cells.misread(|_, text| (!octets::decode(text.as_bytes(), &mut Vec::new())).then_some(Some(reason)))
+        );
+    }
+    Ok(Arc::new(found.finish()))
 }

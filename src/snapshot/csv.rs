@@ -1,290 +1,209 @@
 //! The records of one CSV file as columns: which of them it has, and where an error stands.
 //!
-//! Columns are matched by the names of the header ([`super::head`]), else by position. Quoted fields may hold line
-//! ends. Rows of unequal length and two columns of one name are errors.
-//!
-//! Records are split by [`Splitter`] and read by [`super::columns`]. What these do not read goes to arrow's decoder,
-//! which so decides what is an error and how it is worded: one batch if it is a value, else the rest of the file.
+//! Columns are matched by the names of the header ([`super::head`]), else by position. Records are split by [`Splitter`] and
+//! read by [`super::columns`]. The first thing that is wrong is the error: [`Malformed`] with line and column, or
+//! [`InvalidValue`] with the row, counted from 1 without the header.
 
-use std::sync::Arc;
-
-use datafusion::arrow::array::{ArrayRef, RecordBatch};
-use datafusion::arrow::csv::ReaderBuilder;
-use datafusion::arrow::csv::reader::Decoder;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::datatypes::FieldRef;
 use datafusion::error::{DataFusionError, Result};
-use regex::{Captures, Regex};
 
-use super::columns::column;
-use super::convert::csv_type;
-use super::decode::{Target, shortened};
-use super::fields::{Split, Splitter};
-use super::schema::duplicate;
-use crate::config::FileFormat;
+use super::columns::{Nulls, column};
+use super::decode::Target;
+use super::fields::Splitter;
+use super::head::{check_header, distinct, first_record, names_by_position};
+use super::place::Malformed;
+use crate::config::{CsvOptions, FileFormat, type_name};
+use crate::error::InvalidValue;
 
 /// The records of one file.
 pub(super) struct CsvBody {
-    reader: Reader,
-    /// Records per batch.
-    rows: usize,
-    /// All columns of the file, with the types to decode those that are asked for to.
-    schema: SchemaRef,
-    /// The columns to decode, in order of output.
-    wanted: Vec<usize>,
-    /// Their types in the table.
-    types: Vec<DataType>,
-    /// For each column of the output its position among the decoded ones.
-    pub(super) slots: Vec<Option<usize>>,
-    /// Rows before this batch or, with arrow's decoder, before the decoder was made: it counts from zero.
-    since: u64,
+    splitter: Splitter,
+    has_header: bool,
+    /// None before the first record is complete.
+    found: Option<Found>,
+    /// Rows before this batch.
+    rows: u64,
 }
 
-enum Reader {
-    Own(Box<Splitter>),
-    Arrow(Box<Decoder>),
+/// The columns of one file.
+struct Found {
+    wanted: Vec<Wanted>,
+    /// For each column of the output its position among the wanted ones.
+    slots: Vec<Option<usize>>,
+    /// Columns of the output that the file does not have.
+    absent: Vec<usize>,
+}
+
+/// A column to decode.
+struct Wanted {
+    /// In the file.
+    at: usize,
+    field: FieldRef,
+    /// A quoted field may be NULL too.
+    force_null: bool,
 }
 
 /// Columns as they are decoded, and their rows.
 pub(super) type Decoded = (Vec<ArrayRef>, usize);
 
 impl CsvBody {
-    /// `first` is the first record: the header, if there is one.
-    pub(super) fn new(target: &Target, first: Vec<String>, rows: usize) -> Result<Self> {
-        let FileFormat::Csv(options) = target.format() else {
-            return Err(DataFusionError::Internal("the format is not CSV".to_owned()));
-        };
-        let names = if options.has_header { first } else { names_by_position(target, first.len())? };
-        if let Some(name) = duplicate(names.iter().map(String::as_str)) {
-            return Err(DataFusionError::Execution(format!("the file has two columns named '{name}'")));
+    pub(super) fn new(target: &Target) -> Result<Self> {
+        let options = options(target)?;
+        // All columns of a file without header are declared: a table of one column has files of one.
+        let columns = (!options.has_header && target.table().fields().len() == 1).then_some(1);
+        let splitter = Splitter::new(options, columns);
+        let mut body = Self { splitter, has_header: options.has_header, found: None, rows: 0 };
+        if columns.is_some() {
+            body.found = Some(Found::new(target, names_by_position(target, 1)?)?);
         }
-        check_header(target.table(), &names)?;
-        let mut fields: Vec<_> = names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
-        let (mut wanted, mut types, mut slots) = (Vec::new(), Vec::new(), Vec::new());
-        for field in target.output().fields() {
-            let column = names.iter().position(|name| name == field.name());
-            slots.push(column.map(|_| wanted.len()));
-            if let Some(column) = column {
-                fields[column] = Field::new(field.name(), csv_type(field.data_type()).unwrap_or(DataType::Utf8), true);
-                wanted.push(column);
-                types.push(field.data_type().clone());
-            }
-        }
-        let schema = Arc::new(Schema::new(fields));
-        let reader = match Splitter::new(options, names.len()) {
-            Some(splitter) => Reader::Own(Box::new(splitter)),
-            None => Reader::Arrow(Box::new(decoder(target, &schema, &wanted, rows))),
-        };
-        Ok(Self { reader, rows, schema, wanted, types, slots, since: 0 })
-    }
-
-    /// The same records read by arrow alone: what is right.
-    #[cfg(test)]
-    pub(super) fn by_arrow_alone(target: &Target, first: Vec<String>, rows: usize) -> Result<Self> {
-        let mut body = Self::new(target, first, rows)?;
-        body.reader = Reader::Arrow(Box::new(decoder(target, &body.schema, &body.wanted, rows)));
         Ok(body)
     }
 
-    /// Goes on with batches of another size, between two batches.
-    pub(super) fn restart(&mut self, target: &Target, rows: usize, since: u64) {
-        (self.rows, self.since) = (rows, since);
-        if let Reader::Arrow(_) = self.reader {
-            self.reader = Reader::Arrow(Box::new(decoder(target, &self.schema, &self.wanted, rows)));
-        }
-    }
-
-    /// Takes in bytes and says how many; fewer than all when a batch is full.
-    pub(super) fn decode(&mut self, target: &Target, bytes: &[u8]) -> Result<usize> {
-        if let Reader::Own(splitter) = &mut self.reader {
-            match splitter.push(bytes, self.rows) {
-                Split::Taken(used) => return Ok(used),
-                Split::Refused => self.hand_over(target)?,
+    /// Takes in bytes and says how many; fewer than all when a batch of `rows` is full.
+    pub(super) fn decode(&mut self, target: &Target, bytes: &[u8], rows: usize) -> Result<usize> {
+        match self.splitter.push(bytes, rows) {
+            Ok(used) => {
+                self.learn_columns(target)?;
+                Ok(used)
             }
-        }
-        match &mut self.reader {
-            Reader::Own(_) => Ok(0),
-            Reader::Arrow(decoder) => decoder.decode(bytes).map_err(|error| self.located(error)),
+            Err(malformed) => Err(self.first_error(target, malformed)),
         }
     }
 
     /// Ends a last record that has no line end.
     pub(super) fn end(&mut self, target: &Target) -> Result<()> {
-        if let Reader::Own(splitter) = &mut self.reader
-            && !splitter.end()
-        {
-            self.hand_over(target)?;
-        }
-        match &mut self.reader {
-            Reader::Own(_) => Ok(()),
-            Reader::Arrow(decoder) => decoder.decode(&[]).map(|_| ()).map_err(|error| self.located(error)),
+        match self.splitter.end() {
+            Ok(()) => self.learn_columns(target),
+            Err(malformed) => Err(self.first_error(target, malformed)),
         }
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        match &self.reader {
-            Reader::Own(splitter) => splitter.rows() >= self.rows,
-            Reader::Arrow(decoder) => decoder.capacity() == 0,
-        }
+    pub(super) fn is_full(&self, rows: usize) -> bool {
+        self.found.is_some() && self.splitter.is_full(rows)
+    }
+
+    /// For each column of the output its position among those of [`CsvBody::flush`].
+    pub(super) fn slots(&self) -> &[Option<usize>] {
+        self.found.as_ref().map(|found| found.slots.as_slice()).unwrap_or_default()
+    }
+
+    /// Columns of the output that the file does not have; None if it has no first record, or not yet.
+    #[cfg_attr(not(test), expect(dead_code, reason = "to be counted per task"))]
+    pub(super) fn absent(&self) -> Option<&[usize]> {
+        self.found.as_ref().map(|found| found.absent.as_slice())
+    }
+
+    /// Line where a quoted field of suspiciously many lines begins, once.
+    pub(super) fn take_long_field(&mut self) -> Option<u64> {
+        self.splitter.take_long_field()
     }
 
     /// The records so far, if any.
     pub(super) fn flush(&mut self, target: &Target) -> Result<Option<Decoded>> {
-        let splitter = match &mut self.reader {
-            Reader::Own(splitter) => splitter,
-            Reader::Arrow(decoder) => {
-                let batch = decoder.flush().map_err(|error| self.located(error))?;
-                return Ok(batch.map(|batch| (batch.columns().to_vec(), batch.num_rows())));
-            }
-        };
-        let rows = splitter.rows();
-        if rows == 0 {
+        let rows = self.splitter.rows();
+        if rows == 0 || self.found.is_none() {
             return Ok(None);
         }
-        let length = splitter.bytes().len();
-        let columns = splitter.records().and_then(|records| {
-            let columns = self.wanted.iter().zip(&self.types);
-            columns.map(|(at, data_type)| column(records.column(*at), data_type, target.null_regex())).collect()
-        });
-        let decoded = match columns {
-            Some(columns) => (columns, rows),
-            None => {
-                let batch = self.by_arrow(target, length)?;
-                (batch.columns().to_vec(), batch.num_rows())
-            }
-        };
-        if let Reader::Own(splitter) = &mut self.reader {
-            splitter.clear();
-        }
-        self.since += rows as u64;
-        Ok(Some(decoded))
+        let columns = self.columns(target)?;
+        self.splitter.clear();
+        self.rows += rows as u64;
+        Ok(Some((columns, rows)))
     }
 
-    /// Has arrow read the rest of the file, from the start of this batch.
-    fn hand_over(&mut self, target: &Target) -> Result<()> {
-        if let Reader::Own(splitter) = &self.reader {
-            let decoder = self.fed(target, splitter.bytes())?;
-            self.reader = Reader::Arrow(Box::new(decoder));
+    fn learn_columns(&mut self, target: &Target) -> Result<()> {
+        if self.found.is_some() || self.splitter.rows() == 0 {
+            return Ok(());
         }
+        let names = if self.has_header {
+            let names = distinct(first_record(&mut self.splitter).map_err(external)?);
+            check_header(target.table(), &names)?;
+            self.splitter.clear();
+            names
+        } else {
+            names_by_position(target, self.splitter.columns())?
+        };
+        self.found = Some(Found::new(target, names)?);
         Ok(())
     }
 
-    /// A batch of so many bytes that has a value which could not be read.
-    fn by_arrow(&self, target: &Target, length: usize) -> Result<RecordBatch> {
-        let bytes = match &self.reader {
-            Reader::Own(splitter) => &splitter.bytes()[..length],
-            Reader::Arrow(_) => &[],
-        };
-        let mut decoder = self.fed(target, bytes)?;
-        decoder.decode(&[]).map_err(|error| self.located(error))?;
-        let batch = decoder.flush().map_err(|error| self.located(error))?;
-        // Arrow looks at the fields without what separates them, which may form characters that nobody wrote.
-        match batch.filter(|_| std::str::from_utf8(bytes).is_ok()) {
-            Some(batch) => Ok(batch),
-            None => {
-                let reason = format!("Encountered invalid UTF-8 data after row {}", self.since);
-                Err(DataFusionError::ArrowError(Box::new(ArrowError::CsvError(reason)), None))
+    fn columns(&mut self, target: &Target) -> Result<Vec<ArrayRef>> {
+        let records = self.splitter.records(target.null_regex()).map_err(external)?;
+        let Some(found) = &self.found else { return Ok(Vec::new()) };
+        let mut columns = Vec::with_capacity(found.wanted.len());
+        let mut first: Option<InvalidValue> = None;
+        for wanted in &found.wanted {
+            let nulls = Nulls { regex: target.null_regex(), force: wanted.force_null };
+            match column(records.column(wanted.at), wanted.field.data_type(), nulls) {
+                Ok(column) => columns.push(column),
+                Err(misread) => {
+                    let row = self.rows + misread.row as u64 + 1;
+                    if first.as_ref().is_none_or(|first| row < first.row) {
+                        first = Some(InvalidValue {
+                            row,
+                            column: wanted.field.name().clone(),
+                            value: misread.value,
+                            data_type: type_name(wanted.field.data_type()),
+                            reason: misread.reason,
+                        });
+                    }
+                }
             }
         }
+        first.map_or(Ok(columns), |value| Err(external(value)))
     }
 
-    /// Arrow's decoder with the bytes of a batch that is not yet full, or just so.
-    fn fed(&self, target: &Target, bytes: &[u8]) -> Result<Decoder> {
-        let mut decoder = decoder(target, &self.schema, &self.wanted, self.rows);
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let used = decoder.decode(rest).map_err(|error| self.located(error))?;
-            if used == 0 {
-                break;
+    /// What is wrong with the records before the malformed one, else with that.
+    fn first_error(&mut self, target: &Target, malformed: Malformed) -> DataFusionError {
+        match self.learn_columns(target).and_then(|()| self.columns(target)) {
+            Ok(_) => external(malformed),
+            Err(error) => error,
+        }
+    }
+}
+
+impl Found {
+    fn new(target: &Target, names: Vec<String>) -> Result<Self> {
+        let options = options(target)?;
+        let (mut wanted, mut slots, mut absent) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, field) in target.output().fields().iter().enumerate() {
+            let at = names.iter().position(|name| name == field.name());
+            slots.push(at.map(|_| wanted.len()));
+            match at {
+                Some(at) => {
+                    let force_null = options.force_null.holds(field.name());
+                    wanted.push(Wanted { at, field: FieldRef::clone(field), force_null });
+                }
+                None => absent.push(index),
             }
-            rest = &rest[used..];
         }
-        Ok(decoder)
-    }
-
-    /// Arrow numbers columns and, from where its decoder began, rows; users know names, and rows of the file.
-    fn located(&self, error: ArrowError) -> DataFusionError {
-        let error = match error {
-            ArrowError::ParseError(text) => ArrowError::ParseError(self.renumbered(&text)),
-            ArrowError::CsvError(text) => ArrowError::CsvError(self.renumbered(&text)),
-            other => other,
-        };
-        DataFusionError::ArrowError(Box::new(shortened(error)), None)
-    }
-
-    fn renumbered(&self, text: &str) -> String {
-        let number = |found: &Captures<'_>, group: usize| found[group].parse::<u64>().unwrap_or_default();
-        // Parse errors count rows from 0, errors of the record's form from 1.
-        let replace = |text: &str, pattern: &str, by: &dyn Fn(&Captures<'_>) -> String| match Regex::new(pattern) {
-            Ok(pattern) => pattern.replace(text, by).into_owned(),
-            Err(_) => text.to_owned(),
-        };
-        let text = replace(text, r"column (\d+) at line (\d+)", &|found| {
-            let name = usize::try_from(number(found, 1)).ok().and_then(|column| self.schema.fields().get(column));
-            let name = name.map(|field| field.name().as_str()).unwrap_or_default();
-            format!("column '{name}' in row {}", self.since + number(found, 2) + 1)
-        });
-        replace(&text, r"for line (\d+)", &|found| format!("in row {}", self.since + number(found, 1)))
+        Ok(Self { wanted, slots, absent })
     }
 }
 
-fn decoder(target: &Target, schema: &SchemaRef, wanted: &[usize], rows: usize) -> Decoder {
-    let mut builder = ReaderBuilder::new(Arc::clone(schema)).with_batch_size(rows).with_projection(wanted.to_vec());
-    if let Some(null_regex) = target.null_regex() {
-        builder = builder.with_null_regex(null_regex.clone());
+fn options(target: &Target) -> Result<&CsvOptions> {
+    match target.format() {
+        FileFormat::Csv(options) => Ok(options),
+        _ => Err(DataFusionError::Internal("the format is not CSV".to_owned())),
     }
-    if let FileFormat::Csv(options) = target.format() {
-        builder = builder.with_delimiter(options.delimiter).with_quote(options.quote);
-        if let Some(escape) = options.escape {
-            builder = builder.with_escape(escape);
-        }
-        if let Some(terminator) = options.terminator {
-            builder = builder.with_terminator(terminator);
-        }
-        if let Some(comment) = options.comment {
-            builder = builder.with_comment(comment);
-        }
-    }
-    builder.build_decoder()
 }
 
-/// A header of other columns, or of the same in other letters, must not become a table full of NULL.
-fn check_header(table: &Schema, names: &[String]) -> Result<()> {
-    let is_column = |name: &String| table.fields().iter().any(|field| field.name() == name);
-    for field in table.fields().iter().filter(|field| !names.contains(field.name())) {
-        if let Some(name) = names.iter().find(|name| name.eq_ignore_ascii_case(field.name()) && !is_column(name)) {
-            let reason = format!("the column is '{}' in the table but '{name}' in the header", field.name());
-            return Err(DataFusionError::Execution(format!(
-                "{reason}; write it in double quotes where it is declared"
-            )));
-        }
-    }
-    if !table.fields().is_empty() && !names.iter().any(is_column) {
-        let header: String = names.join(", ").chars().take(200).collect();
-        let reason = format!("the header has no column of the table: {header}");
-        return Err(DataFusionError::Execution(format!("{reason}; check the options delimiter and has_header")));
-    }
-    Ok(())
-}
-
-/// The table's first columns; a file without a header may have fewer, not more.
-fn names_by_position(target: &Target, columns: usize) -> Result<Vec<String>> {
-    let fields = target.table().fields();
-    if columns > fields.len() {
-        let reason = format!("the file has {columns} columns, the table only {}", fields.len());
-        return Err(DataFusionError::Execution(reason));
-    }
-    Ok(fields[..columns].iter().map(|field| field.name().clone()).collect())
+fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
 }
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{Array, AsArray};
-    use datafusion::arrow::datatypes::TimeUnit;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+    use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 
     use super::super::decode::tests::{decode, decode_in, lines, schema};
+    use super::super::decode::{FileDecoder, Pace};
     use super::*;
-    use crate::config::CsvOptions;
+    use crate::config::ForceNull;
 
     fn options() -> CsvOptions {
         CsvOptions::default()
@@ -345,8 +264,13 @@ mod tests {
 
     #[test]
     fn other_dialects_are_read() {
-        let dialect =
-            CsvOptions { delimiter: b';', quote: b'\'', escape: Some(b'\\'), terminator: Some(b'~'), ..options() };
+        let dialect = CsvOptions {
+            delimiter: b';',
+            quote: Some(b'\''),
+            escape: Some(b'\\'),
+            terminator: Some(b'~'),
+            ..options()
+        };
         let batch = decode(&FileFormat::Csv(dialect), &table(), None, "a;b~1;'x;\\'y'~").unwrap();
         assert_eq!(lines(&batch), ["1|x;'y|"]);
         let dialect = CsvOptions { comment: Some(b'#'), ..options() };
@@ -354,18 +278,221 @@ mod tests {
         assert_eq!(lines(&batch), ["1|x#|"]);
     }
 
-    #[test]
-    fn empty_is_null_for_every_type_unless_null_regex_says_otherwise() {
-        let batch = decode(&csv(), &table(), None, "a,b,c\n,,\n1,\"\",2\n").unwrap();
-        assert_eq!(batch.columns().iter().map(|column| column.null_count()).collect::<Vec<_>>(), [1, 2, 1]);
+    fn nulls(batch: &RecordBatch) -> Vec<usize> {
+        batch.columns().iter().map(|column| column.null_count()).collect()
+    }
 
-        let regex = FileFormat::Csv(CsvOptions { null_regex: Some(r"^\\N$".into()), ..options() });
-        let batch = decode(&regex, &table(), None, "a,b,c\n\\N,,\\N\n1,\\N,2\n2,\\\\N,3\n").unwrap();
+    fn fails(format: &FileFormat, table: &SchemaRef, text: &str) -> String {
+        decode(format, table, None, text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_empty_field_is_null_for_every_type_and_a_quoted_one_never() {
+        let batch = decode(&csv(), &table(), None, "a,b,c\n,,\n1,\"\",2\n").unwrap();
+        assert_eq!(nulls(&batch), [1, 1, 1]);
+        assert_eq!(batch.column(1).as_string::<i32>().value(1), "");
+        let error = fails(&csv(), &table(), "a,b,c\n1,x,2\n\"\",,3\n");
+        assert!(error.contains("row 2, column 'a': '' cannot be read as BIGINT: it is empty but quoted"), "{error}");
+        assert!(error.contains("the option 'force_null'"), "{error}");
+    }
+
+    #[test]
+    fn force_null_takes_quoted_fields_as_null_in_all_columns_or_some() {
+        let format = |force_null| FileFormat::Csv(CsvOptions { force_null, ..options() });
+        let text = "a,b,c\n\"\",\"\",\"\"\n";
+        assert_eq!(nulls(&decode(&format(ForceNull::All), &table(), None, text).unwrap()), [1, 1, 1]);
+        let some = format(ForceNull::Columns(vec!["a".into(), "c".into()]));
+        assert_eq!(nulls(&decode(&some, &table(), None, text).unwrap()), [1, 0, 1]);
+        let error = fails(&format(ForceNull::Columns(vec!["x".into()])), &table(), text);
+        assert!(error.contains("force_null names the column 'x', which the table lacks"), "{error}");
+    }
+
+    #[test]
+    fn null_regex_alone_says_what_is_null_and_only_of_unquoted_fields() {
+        let regex = CsvOptions { null_regex: Some(r"^\\N$".into()), ..options() };
+        let format = FileFormat::Csv(regex.clone());
+        let text = "a,b,c\n\\N,,\\N\n1,\\N,2\n2,\\\\N,3\n3,\"\\N\",4\n";
+        let batch = decode(&format, &table(), None, text).unwrap();
         let texts = batch.column(1).as_string::<i32>();
-        assert_eq!(batch.columns().iter().map(|column| column.null_count()).collect::<Vec<_>>(), [1, 1, 1]);
-        assert_eq!((texts.value(0), texts.is_null(1), texts.value(2)), ("", true, "\\\\N"));
-        let error = decode(&regex, &table(), None, "a,b,c\n,,\\N\n").unwrap_err().to_string();
-        assert!(error.contains("value '' as type 'Int64' for column 'a' in row 1"), "{error}");
+        assert_eq!(nulls(&batch), [1, 1, 1]);
+        assert_eq!((texts.value(0), texts.is_null(1), texts.value(2), texts.value(3)), ("", true, "\\\\N", "\\N"));
+        let error = fails(&format, &table(), "a,b,c\n,,\\N\n");
+        assert!(
+            error.contains("row 1, column 'a': '' cannot be read as BIGINT: it is empty, which null_regex"),
+            "{error}"
+        );
+        let force = FileFormat::Csv(CsvOptions { force_null: ForceNull::All, ..regex });
+        assert_eq!(nulls(&decode(&force, &table(), None, text).unwrap()), [1, 2, 1]);
+    }
+
+    #[test]
+    fn escapes_work_outside_of_quotes_and_a_marker_of_null_comes_before_them() {
+        let options = CsvOptions {
+            has_header: false,
+            delimiter: b'\t',
+            escape: Some(b'\\'),
+            escape_sequences: true,
+            null_regex: Some(r"^\\N$".into()),
+            ..options()
+        };
+        let table = schema(&[("a", DataType::Int64), ("b", DataType::Utf8), ("c", DataType::Utf8View)]);
+        let text = "1\ta\\tb\t\\N\n2\tback\\\\slash\tx\n3\tline\\nbreak\ty\n4\t\\\\N\ta\\\tb\\\nc\n";
+        for quote in [Some(b'"'), None] {
+            let format = FileFormat::Csv(CsvOptions { quote, ..options.clone() });
+            let batch = decode(&format, &table, None, text).unwrap();
+            let texts = |column: usize| (0..4).map(move |row| (column, row));
+            let value = |(column, row): (usize, usize)| match column {
+                1 => batch.column(1).as_string::<i32>().value(row).to_owned(),
+                _ => batch.column(2).as_string_view().value(row).to_owned(),
+            };
+            assert_eq!(texts(1).map(value).collect::<Vec<_>>(), ["a\tb", "back\\slash", "line\nbreak", "\\N"]);
+            assert_eq!(texts(2).map(value).collect::<Vec<_>>()[1..], ["x", "y", "a\tb\nc"]);
+            assert_eq!(nulls(&batch), [0, 0, 1]);
+            let error = fails(&format, &table, "1\tC:\\new\tx\n2\tC:\\Users\tx\n");
+            assert!(error.contains(r"line 2, column 5: '\U' is no escape sequence"), "{error}");
+        }
+        let error = fails(&FileFormat::Csv(CsvOptions { null_regex: None, ..options }), &table, "1\t\\N\tx\n");
+        assert!(error.contains(r"set the option 'null_regex' '^\\N$'"), "{error}");
+    }
+
+    #[test]
+    fn quotes_that_break_the_rules_are_errors_with_line_and_column() {
+        let long = format!("a,b,c\n1,\"{}\",2\n1,\"x,2\n", "y\n".repeat(3));
+        for (text, expected) in [
+            ("a,b\n1,x\n2,\"y\n3,z\n4,w\n", "line 3, column 3: a quoted field begins here that never ends"),
+            ("a,b\n1,\"é\"x\n", "line 2, column 6: text follows the closing quote of a field"),
+            ("a,b\n1,\"x\" \n", "line 2, column 6: text follows the closing quote"),
+            ("a,b\n1,é\"x\"\n", "line 2, column 4: a quote stands inside of an unquoted field"),
+            ("a,b\"\n1,x\n", "line 1, column 4: a quote stands inside of an unquoted field"),
+            ("a,\"b\n1,x\n", "line 1, column 3: a quoted field begins here that never ends"),
+            ("a,b\r\n1,\"x\r\ny\"\r\n2,\"\"\"", "line 4, column 3: a quoted field begins here that never ends"),
+            ("a,b\n1,\"x\"y", "line 2, column 6: text follows the closing quote of a field"),
+            (&long, "line 6, column 3: a quoted field begins here that never ends"),
+        ] {
+            let error = fails(&csv(), &table(), text);
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn quotes_are_text_without_quoting_and_where_they_break_the_rules_if_lax() {
+        let text = "a,b\n1,\"\n2,\"!\"\n3,x \"y\"\n";
+        let none = FileFormat::Csv(CsvOptions { quote: None, ..options() });
+        let rows = ["1|\"|", "2|\"!\"|", "3|x \"y\"|"];
+        assert_eq!(lines(&decode(&none, &table(), None, text).unwrap()), rows);
+        let lax = FileFormat::Csv(CsvOptions { lax_quotes: true, ..options() });
+        let text = "a,b\n1,5\" pipe\n2,\"5\" pipe\"\n3,\"a\"b,c\"\n4,\"a\"\"b\"\n";
+        let rows = ["1|5\" pipe|", "2|5\" pipe|", "3|a\"b,c|", "4|a\"b|"];
+        assert_eq!(lines(&decode(&lax, &table(), None, text).unwrap()), rows);
+        let error = fails(&lax, &table(), "a,b\n1,\"x\"y\n");
+        assert!(error.contains("line 2, column 3: a quoted field begins here that never ends"), "{error}");
+    }
+
+    #[test]
+    fn a_blank_line_is_a_row_where_there_is_one_column() {
+        let one = schema(&[("a", DataType::Int64)]);
+        for (text, rows) in [
+            ("a\n1\n\n3\n", 3),
+            ("a\r\n1\r\n\r\n3", 3),
+            ("a\r1\r\r3\r", 3),
+            ("a\n\n\n", 2),
+            ("a\n", 0),
+            ("\n\na\n1", 1),
+        ] {
+            assert_eq!(decode(&csv(), &one, None, text).unwrap().num_rows(), rows, "{text:?}");
+        }
+        for (text, rows) in [("\n1\n", 2), ("1\n\n", 2), ("\n", 1), ("", 0)] {
+            assert_eq!(decode(&headless(), &one, None, text).unwrap().num_rows(), rows, "{text:?}");
+        }
+        let blank = decode_in(&headless(), &table(), None, "\n\n1\n\n", (1, 8192)).unwrap();
+        assert_eq!(lines(&blank), ["||", "||", "1||", "||"]);
+        assert_eq!(decode(&csv(), &table(), None, "a,b\n1,x\n\n2,y\n").unwrap().num_rows(), 2);
+    }
+
+    #[test]
+    fn bytes_are_those_that_postgresql_writes() {
+        let table = schema(&[("x", DataType::Binary), ("v", DataType::BinaryView)]);
+        let batch = decode(&csv(), &table, None, "x,v\n\\x6869,a\\\\b\nhi,\n").unwrap();
+        assert_eq!(
+            (batch.column(0).as_binary::<i32>().value(0), batch.column(0).as_binary::<i32>().value(1)),
+            (&b"hi"[..], &b"hi"[..])
+        );
+        assert_eq!((batch.column(1).as_binary_view().value(0), batch.column(1).null_count()), (&b"a\\b"[..], 1));
+        let error = fails(&csv(), &table, "x,v\n\\x686,\n");
+        assert!(error.contains(r"row 1, column 'x': '\x686' cannot be read as BYTEA: after a backslash"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_a_type_cannot_hold_is_an_error_with_the_type_as_declared() {
+        let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
+        for (data_type, value, expected) in [
+            (DataType::Decimal128(10, 2), "1.239", "cannot be read as DECIMAL(10,2)"),
+            (DataType::Decimal128(4, 2), "123.45", "cannot be read as DECIMAL(4,2)"),
+            (DataType::Int8, "128", "cannot be read as TINYINT: it is beyond the range of the type"),
+            (DataType::Int64, "1.0", "cannot be read as BIGINT"),
+            (DataType::Float64, "1e400", "cannot be read as DOUBLE: it is beyond the range of the type"),
+            (DataType::Float64, "-1e-400", "cannot be read as DOUBLE: it is beyond the range of the type"),
+            (DataType::Float32, "1e39", "cannot be read as REAL: it is beyond the range of the type"),
+            (
+                micros.clone(),
+                "2024-01-01 00:00:00.1234567",
+                "cannot be read as TIMESTAMP(6): it has more digits of a second",
+            ),
+            (micros.clone(), "2024-01-01 00:00:00+01:00", "cannot be read as TIMESTAMP(6): it has an offset"),
+            (micros, "1704067200", "cannot be read as TIMESTAMP(6)"),
+            (DataType::Date32, "2024-01-01 00:00:01", "cannot be read as DATE: it has a time of day"),
+            (DataType::Time64(TimeUnit::Nanosecond), "3600", "cannot be read as TIME"),
+            (DataType::Boolean, "maybe", "cannot be read as BOOLEAN"),
+            (
+                DataType::Interval(datafusion::arrow::datatypes::IntervalUnit::MonthDayNano),
+                "soon",
+                "cannot be read as INTERVAL",
+            ),
+        ] {
+            let table = schema(&[("n", DataType::Int64), ("x", data_type)]);
+            let error = fails(&csv(), &table, &format!("x,n\n,1\n{value},2\n"));
+            assert!(error.contains(&format!("row 2, column 'x': '{value}' {expected}")), "{error}");
+        }
+        let floats = schema(&[("x", DataType::Float64), ("y", DataType::Float32)]);
+        let text = "x,y\n0e400,0\n-inf,NaN\n4e-320,16777217\n";
+        assert!(decode(&csv(), &floats, None, text).is_ok());
+    }
+
+    #[test]
+    fn columns_that_a_file_lacks_are_told_once_its_header_is_known() {
+        let target = Arc::new(Target::new(csv(), table(), Some(&vec![2, 0])).unwrap());
+        let absent = |text: &'static str| {
+            let mut decoder = FileDecoder::new(Arc::clone(&target), Pace::new(10)).unwrap();
+            assert_eq!(decoder.absent(), None);
+            decoder.push(&mut Bytes::from_static(text.as_bytes())).unwrap();
+            decoder.finish().unwrap();
+            decoder.absent().map(<[usize]>::to_vec)
+        };
+        assert_eq!(absent("b,a\n1,2\n"), Some(vec![0]));
+        assert_eq!(absent("c,b,a"), Some(vec![]));
+        assert_eq!(absent(""), None);
+    }
+
+    #[test]
+    fn a_long_quoted_field_is_told_with_its_line_once() {
+        let target = Arc::new(Target::new(csv(), table(), None).unwrap());
+        let mut decoder = FileDecoder::new(target, Pace::new(10)).unwrap();
+        let text = format!("a,b\r\n1,\"x\ny\"\r\n\r\n2,\"{}\"\r\n3,\"{}\"\r\n", "x\r\n".repeat(101), "x\n".repeat(101));
+        decoder.push(&mut text.into_bytes().into()).unwrap();
+        assert_eq!((decoder.take_long_field(), decoder.take_long_field()), (Some(5), None));
+    }
+
+    #[test]
+    fn the_first_wrong_row_is_told_whatever_the_column_and_what_follows() {
+        let text = "a,b,c\n1,x,2\n3,x,four\nfive,x,6\n7,\"x\n";
+        let error = fails(&csv(), &table(), text);
+        assert!(error.contains("row 2, column 'c': 'four' cannot be read as DOUBLE"), "{error}");
+    }
+
+    #[test]
+    fn repeated_and_empty_names_are_columns() {
+        let table = schema(&[("", DataType::Int64), ("a_1", DataType::Utf8), ("a", DataType::Int64)]);
+        assert_eq!(lines(&decode(&csv(), &table, None, ",a,a\n0,1,x\n").unwrap()), ["0|x|1"]);
     }
 
     #[test]
@@ -406,22 +533,23 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_column_value_and_row_of_the_file() {
+    fn errors_name_column_value_and_row_or_line_of_the_file() {
         let text = "b,a\n".to_owned() + &"x,1\n".repeat(1000) + "x,soon\n";
         let error = decode_in(&csv(), &table(), None, &text, (100, 8192)).unwrap_err().to_string();
-        assert!(error.contains("value 'soon' as type 'Int64' for column 'a' in row 1001"), "{error}");
-        let text = "b,a\n".to_owned() + &"x,1\n".repeat(1000) + "x\n";
-        let error = decode_in(&csv(), &table(), None, &text, (100, 8192)).unwrap_err().to_string();
-        assert!(error.contains("incorrect number of fields in row 1001, expected 2 got 1"), "{error}");
-        let error = decode(&csv(), &table(), None, "a,b,a\n1,2,3\n").unwrap_err().to_string();
-        assert!(error.contains("two columns named 'a'"), "{error}");
+        assert!(error.contains("row 1001, column 'a': 'soon' cannot be read as BIGINT"), "{error}");
+        for (wrong, fields) in [("x\n", "1 field"), ("x,1,2\n", "3 fields")] {
+            let text = "b,a\n".to_owned() + &"x,1\n".repeat(1000) + wrong + "x,1\n";
+            let error = decode_in(&csv(), &table(), None, &text, (100, 8192)).unwrap_err().to_string();
+            let expected = format!("line 1002, column 1: the record has {fields}, expected are 2");
+            assert!(error.contains(&expected), "{error}");
+        }
     }
 
     #[test]
     fn a_timestamp_that_is_none_names_column_value_and_row() {
         let schema = schema(&[("x", DataType::Utf8), ("t", DataType::Timestamp(TimeUnit::Second, None))]);
-        let error = decode(&csv(), &schema, None, "x,t\n,2013-01-01\n,2013-13-01\n").unwrap_err().to_string();
-        assert!(error.contains("column 't' in row 2") && error.contains("'2013-13-01'"), "{error}");
+        let error = fails(&csv(), &schema, "x,t\n,2013-01-01\n,2013-13-01\n");
+        assert!(error.contains("row 2, column 't': '2013-13-01' cannot be read as TIMESTAMP(0)"), "{error}");
     }
 
     #[test]
@@ -429,6 +557,6 @@ mod tests {
         let schema = schema(&[("a", DataType::Int64), ("l", DataType::new_list(DataType::Int64, true))]);
         assert!(Target::new(csv(), Arc::clone(&schema), Some(&vec![0])).is_ok());
         let error = Target::new(csv(), schema, None).unwrap_err().to_string();
-        assert!(error.contains("column 'l' has type List(Int64), which CSV cannot hold"), "{error}");
+        assert!(error.contains("column 'l' has type BIGINT[], which CSV cannot hold"), "{error}");
     }
 }

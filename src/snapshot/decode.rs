@@ -15,9 +15,8 @@ use datafusion::error::{DataFusionError, Result};
 
 use super::convert::{convert, csv_type, json_type};
 use super::csv::CsvBody;
-use super::head::Head;
 use super::infer::null_regex;
-use crate::config::FileFormat;
+use crate::config::{FileFormat, type_name};
 
 /// Text bytes that one batch is made of, more or less: rows of any width use the same memory.
 const BATCH_BYTES: usize = 16 * 1024 * 1024;
@@ -52,10 +51,15 @@ impl Target {
             FileFormat::Json(_) => None,
             FileFormat::Parquet => return Err(DataFusionError::Internal("a parquet file is not text".to_owned())),
         };
+        if let FileFormat::Csv(options) = &format
+            && let Some(name) = options.force_null.unknown(&table)
+        {
+            return Err(DataFusionError::Plan(format!("force_null names the column '{name}', which the table lacks")));
+        }
         if let FileFormat::Csv(_) = &format
             && let Some(field) = output.fields().iter().find(|field| csv_type(field.data_type()).is_none())
         {
-            let (name, data_type) = (field.name(), field.data_type());
+            let (name, data_type) = (field.name(), type_name(field.data_type()));
             return Err(DataFusionError::Plan(format!("column '{name}' has type {data_type}, which CSV cannot hold")));
         }
         Ok(Self { format, null_regex, table, output })
@@ -145,15 +149,14 @@ pub(super) struct FileDecoder {
 }
 
 enum Body {
-    Head(Box<Head>),
-    Csv(CsvBody),
+    Csv(Box<CsvBody>),
     Json { decoder: json::reader::Decoder, schema: SchemaRef },
 }
 
 impl FileDecoder {
     pub(super) fn new(target: Arc<Target>, pace: Pace) -> Result<Self> {
         let body = match &target.format {
-            FileFormat::Csv(options) => Body::Head(Box::new(Head::new(options))),
+            FileFormat::Csv(_) => Body::Csv(Box::new(CsvBody::new(&target)?)),
             _ => {
                 let fields = target.output.fields().iter();
                 let fields = fields.map(|field| Field::new(field.name(), json_type(field.data_type()), true));
@@ -162,6 +165,24 @@ impl FileDecoder {
             }
         };
         Ok(Self { target, body, pace, bytes: 0, rows: 0 })
+    }
+
+    /// Columns of the output that the file does not have; None as long as it is not known, and at the end if it never was:
+    /// the file is empty, or of a format whose records have their own columns.
+    #[cfg_attr(not(test), expect(dead_code, reason = "to be counted per task"))]
+    pub(super) fn absent(&self) -> Option<&[usize]> {
+        match &self.body {
+            Body::Csv(body) => body.absent(),
+            Body::Json { .. } => None,
+        }
+    }
+
+    /// Line where a quoted field of suspiciously many lines begins, once per file.
+    pub(super) fn take_long_field(&mut self) -> Option<u64> {
+        match &mut self.body {
+            Body::Csv(body) => body.take_long_field(),
+            Body::Json { .. } => None,
+        }
     }
 
     /// What was learnt, for the next file.
@@ -173,13 +194,7 @@ impl FileDecoder {
     pub(super) fn push(&mut self, chunk: &mut Bytes) -> Result<Option<RecordBatch>> {
         while !chunk.is_empty() {
             let used = match &mut self.body {
-                Body::Head(head) => {
-                    if let Some(names) = head.push(chunk)? {
-                        self.body = Body::Csv(CsvBody::new(&self.target, names, self.pace.rows)?);
-                    }
-                    continue;
-                }
-                Body::Csv(body) => body.decode(&self.target, chunk)?,
+                Body::Csv(body) => body.decode(&self.target, chunk, self.pace.rows)?,
                 Body::Json { decoder, .. } => {
                     decoder.decode(chunk).map_err(|e| in_rows(e, self.rows, decoder.len()))?
                 }
@@ -187,8 +202,7 @@ impl FileDecoder {
             chunk.advance(used);
             self.bytes += used;
             let is_full = match &self.body {
-                Body::Head(_) => false,
-                Body::Csv(body) => body.is_full(),
+                Body::Csv(body) => body.is_full(self.pace.rows),
                 Body::Json { decoder, .. } => !decoder.has_partial_record() && decoder.len() >= self.pace.rows,
             };
             if is_full && let Some(batch) = self.flush()? {
@@ -200,12 +214,6 @@ impl FileDecoder {
 
     /// The rows that are left when all bytes were pushed; to be called until there are none.
     pub(super) fn finish(&mut self) -> Result<Option<RecordBatch>> {
-        if let Body::Head(head) = &mut self.body {
-            let Some((names, mut rest)) = head.finish()? else { return Ok(None) };
-            self.body = Body::Csv(CsvBody::new(&self.target, names, self.pace.rows)?);
-            // At most the one record that told the number of columns, so no batch can be full.
-            self.push(&mut rest)?;
-        }
         if let Body::Csv(body) = &mut self.body {
             body.end(&self.target)?;
         }
@@ -215,10 +223,9 @@ impl FileDecoder {
     fn flush(&mut self) -> Result<Option<RecordBatch>> {
         let first = self.rows;
         let batch = match &mut self.body {
-            Body::Head(_) => None,
             Body::Csv(body) => match body.flush(&self.target)? {
                 None => None,
-                Some((columns, rows)) => Some(self.target.assemble(&columns, rows, first, &body.slots)?),
+                Some((columns, rows)) => Some(self.target.assemble(&columns, rows, first, body.slots())?),
             },
             Body::Json { decoder, .. } => {
                 let rows = decoder.len();
@@ -235,8 +242,7 @@ impl FileDecoder {
         self.rows += batch.num_rows() as u64;
         if self.pace.learn(batch.num_rows(), self.bytes) {
             match &mut self.body {
-                Body::Head(_) => {}
-                Body::Csv(body) => body.restart(&self.target, self.pace.rows, self.rows),
+                Body::Csv(_) => {}
                 Body::Json { decoder, schema } => *decoder = json_decoder(schema, self.pace.rows)?,
             }
         }

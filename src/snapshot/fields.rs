@@ -1,130 +1,223 @@
-//! Where the fields of CSV records begin and end, found 64 bytes at a time.
+//! Where the fields of CSV records begin and end, found 64 bytes at a time, by strict rules.
 //!
-//! [`Splitter`] takes a file's bytes in chunks of any size and notes two positions per field; the bytes of a batch are
-//! kept as they came. Only a field that has a doubled or escaped quote, or text after its closing quote, is written
-//! anew, by `csv_core`. It reads what `csv_core` reads, which decides what is right: dialects with comments, or where
-//! one byte means two things, and whatever is wrong with a record are left to it ([`Splitter::new`], [`Split`]). It
+//! [`Splitter`] takes a file's bytes in chunks of any size and notes two positions per field, and whether it was quoted;
+//! the bytes of a batch are kept as they came. Only a field that has a doubled quote or an escape is written anew. It
 //! knows neither types nor NULL.
+//!
+//! The rules: a field is quoted if it begins with a quote; it then ends at the next quote that is neither doubled nor
+//! escaped, which a delimiter, a line end or the end of the file must follow. A quote in any other field is an error. With
+//! `lax_quotes` it is text, and so is a quote in a quoted field that nothing of these follows; nothing is dropped. All
+//! records have as many fields as the first one. Blank lines are skipped, but in a file of one column they are its empty
+//! field. What breaks a rule is [`Malformed`], which names its place; a quote that is never closed is told where it opens.
 
+use regex::Regex;
+
+use super::bytes::MAX_RECORD;
+use super::escapes::Escapes;
+use super::place::{Malformed, Part};
 use crate::config::CsvOptions;
 
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;
 
-/// Positions have 32 bits, and written-anew fields come on top of a batch's bytes.
-const MAX_BYTES: usize = 1 << 30;
+/// Bytes that a batch may have, but for its last record: a batch of wide records ends before it has all its rows.
+const MAX_BATCH: usize = 32 << 20;
 
-/// A field's place in the text of [`Records`].
+/// Bytes that are taken at once, so that all positions fit 30 bits.
+const MAX_PIECE: usize = 16 << 20;
+
+/// No byte is there.
+const NOWHERE: u32 = u32::MAX;
+
+/// A quoted field of more line ends than this is suspicious: a quote may have been text.
+const LONG_FIELD: u32 = 100;
+
+/// Bytes that mean something in a dialect without escape and comments, and in any.
+const FEW: usize = 4;
+const ALL: usize = 6;
+
+const QUOTED: u32 = 1 << 31;
+const ESCAPED: u32 = 1 << 30;
+const FLAGS: u32 = QUOTED | ESCAPED;
+
+/// A field's place in the text of [`Records`], and how it was written in the upper bits of `end`.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     start: u32,
     end: u32,
 }
 
-/// What became of a chunk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Split {
-    /// So many bytes were taken: all, or up to the end of the last record that the batch has room for.
-    Taken(usize),
-    /// Nothing was taken: a record has not as many fields as it should have, or is too long for positions of 32 bits.
-    Refused,
+impl Span {
+    fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..(self.end & !FLAGS) as usize
+    }
 }
 
 /// Where in a record the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Before a field, or in one that does not begin with a quote.
+    /// Before a field, or in one that is not quoted.
     Plain,
     Quoted,
     /// After a quote in a quoted field, which closes it or is the first of two.
     Closed,
-    /// In text after a closing quote.
-    Tail,
+    /// In a line that is skipped.
+    Comment,
 }
 
-/// The bytes that mean something.
+/// The bytes that mean something. What a dialect lacks is as its delimiter, which is looked for first.
 #[derive(Debug, Clone, Copy)]
 struct Dialect {
     delimiter: u8,
     quote: u8,
-    escape: Option<u8>,
+    escape: u8,
+    comment: u8,
     ends: [u8; 2],
+    /// Escapes work outside of quotes too.
+    sequences: bool,
+    lax: bool,
+    has_header: bool,
+    has_few: bool,
 }
 
 /// Splits the records of one file, one batch after the other.
 #[derive(Debug)]
-pub(super) struct Splitter {
+pub(crate) struct Splitter {
     dialect: Dialect,
-    unescape: csv_core::Reader,
+    escapes: Escapes,
+    /// 0 before the first record is complete.
     columns: usize,
     /// The bytes of the batch, and of a record that is not complete.
     bytes: Vec<u8>,
     /// The fields of all columns, row by row.
     spans: Vec<Span>,
-    /// Those of them that have to be written anew.
+    /// Those of them that have to be written anew, and room for that.
     marred: Vec<usize>,
+    anew: Vec<u8>,
     state: State,
-    /// Where the field of the next byte begins.
+    /// Where the field of the next byte begins, with its quote.
     start: u32,
     /// Where the quote is that made the state [`State::Closed`].
     quote_at: u32,
     /// The field is to be written anew.
     is_marred: bool,
     /// A byte after an escape, at this position, means nothing.
-    escaped_at: Option<u32>,
+    escaped_at: u32,
+    /// An LF at this position belongs to the CR before it.
+    cr_at: u32,
     /// How many spans the complete records have.
     complete: usize,
+    /// Line of the first byte of the batch, and whether it follows a CR.
+    line: u64,
+    is_after_cr: bool,
+    /// Line ends in the batch that end no record.
+    other_lines: u64,
+    /// Blank lines before the first record.
+    blank: usize,
+    /// Line ends in the quoted field.
+    lines_in_field: u32,
+    /// Line of the first quoted field that is suspiciously long.
+    long_field: Option<u64>,
+    /// What broke a rule, and where.
+    fault: Option<(u32, String)>,
 }
 
 impl Splitter {
-    /// None: `csv_core` has to read the file.
-    pub(super) fn new(options: &CsvOptions, columns: usize) -> Option<Self> {
-        let ends = options.terminator.map_or([b'\n', b'\r'], |terminator| [terminator; 2]);
-        let dialect = Dialect { delimiter: options.delimiter, quote: options.quote, escape: options.escape, ends };
-        let mut special = vec![dialect.delimiter, dialect.quote, ends[0]];
-        special.extend(options.escape);
-        special.extend((ends[1] != ends[0]).then_some(ends[1]));
-        let are_ascii = special.is_ascii();
-        special.sort_unstable();
-        let are_distinct = special.windows(2).all(|pair| pair[0] != pair[1]);
-        let mut unescape = csv_core::ReaderBuilder::new();
-        unescape.delimiter(options.delimiter).quote(options.quote).escape(options.escape);
-        if let Some(terminator) = options.terminator {
-            unescape.terminator(csv_core::Terminator::Any(terminator));
-        }
-        (are_ascii && are_distinct && options.comment.is_none() && columns > 0).then(|| Self {
+    /// The columns are those of the first record, or as many as given.
+    pub(crate) fn new(options: &CsvOptions, columns: Option<usize>) -> Self {
+        let delimiter = options.delimiter;
+        let dialect = Dialect {
+            delimiter,
+            quote: options.quote.unwrap_or(delimiter),
+            escape: options.escape.unwrap_or(delimiter),
+            comment: options.comment.unwrap_or(delimiter),
+            ends: options.terminator.map_or([b'\n', b'\r'], |terminator| [terminator; 2]),
+            sequences: options.escape_sequences && options.escape.is_some(),
+            lax: options.lax_quotes,
+            has_header: options.has_header,
+            has_few: options.escape.is_none() && options.comment.is_none(),
+        };
+        Self {
             dialect,
-            unescape: unescape.build(),
-            columns,
+            escapes: Escapes::new(options),
+            columns: columns.unwrap_or(0),
             bytes: Vec::new(),
             spans: Vec::new(),
             marred: Vec::new(),
+            anew: Vec::new(),
             state: State::Plain,
             start: 0,
             quote_at: 0,
             is_marred: false,
-            escaped_at: None,
+            escaped_at: NOWHERE,
+            cr_at: NOWHERE,
             complete: 0,
-        })
+            line: 1,
+            is_after_cr: false,
+            other_lines: 0,
+            blank: 0,
+            lines_in_field: 0,
+            long_field: None,
+            fault: None,
+        }
     }
 
     /// Complete records.
-    pub(super) fn rows(&self) -> usize {
-        self.complete / self.columns
+    pub(crate) fn rows(&self) -> usize {
+        self.complete.checked_div(self.columns).unwrap_or(0)
     }
 
-    /// The bytes since the last batch, of which [`Splitter::rows`] records are complete.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// Fields of each record; 0 before the first one is complete.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
     }
 
-    /// Takes in bytes until there are `rows` complete records.
-    pub(super) fn push(&mut self, chunk: &[u8], rows: usize) -> Split {
-        if self.bytes.len() + chunk.len() > MAX_BYTES {
-            return Split::Refused;
+    /// Whether the batch should not grow: it has `rows` records, or many bytes, and ends with a record.
+    pub(super) fn is_full(&self, rows: usize) -> bool {
+        let is_between = self.start as usize == self.bytes.len() && self.spans.len() == self.complete;
+        is_between && (self.rows() >= rows || (self.bytes.len() >= MAX_BATCH && self.complete > 0))
+    }
+
+    /// Line where a quoted field of suspiciously many lines begins, once.
+    pub(crate) fn take_long_field(&mut self) -> Option<u64> {
+        self.long_field.take()
+    }
+
+    /// Whether the bytes so far end inside of such a field.
+    pub(crate) fn is_in_long_field(&self) -> bool {
+        self.state == State::Quoted && self.lines_in_field > LONG_FIELD
+    }
+
+    /// Lets the next record have any number of fields, between two records.
+    pub(crate) fn forget_columns(&mut self) {
+        self.columns = 0;
+    }
+
+    /// Takes in bytes and says how many: all, or up to the end of a record that makes the batch full. The first record of
+    /// a file is a batch of its own.
+    pub(crate) fn push(&mut self, chunk: &[u8], rows: usize) -> Result<usize, Malformed> {
+        let chunk = &chunk[..chunk.len().min(MAX_PIECE)];
+        let taken = match self.dialect.has_few {
+            true => self.scan::<FEW>(chunk, rows),
+            false => self.scan::<ALL>(chunk, rows),
+        };
+        self.bytes.extend_from_slice(&chunk[..taken.unwrap_or(chunk.len())]);
+        let Some(taken) = taken else { return Err(self.malformed()) };
+        if self.bytes.len() > MAX_RECORD && self.bytes.len() - self.record_start() as usize > MAX_RECORD {
+            let reason = || format!("a record begins here that does not end within {MAX_RECORD} bytes");
+            let _ = match self.state {
+                State::Quoted => self.unclosed(),
+                _ => self.fail(self.record_start(), reason()),
+            };
+            return Err(self.malformed());
         }
+        Ok(taken)
+    }
+
+    /// None: something is wrong.
+    fn scan<const MARKS: usize>(&mut self, chunk: &[u8], rows: usize) -> Option<usize> {
         let full = rows * self.columns;
-        let marks = self.dialect.marks();
+        let marks = self.dialect.marks::<MARKS>();
         let base = self.bytes.len() as u32;
         let mut padded = [0; BLOCK];
         for (number, part) in chunk.chunks(BLOCK).enumerate() {
@@ -139,168 +232,345 @@ impl Splitter {
             while found != 0 {
                 let at = found.trailing_zeros() as usize;
                 found &= found - 1;
-                let Some(is_end) = self.step(block[at % BLOCK], base + (number * BLOCK + at) as u32) else {
-                    return Split::Refused;
-                };
-                if is_end && self.spans.len() == full {
-                    let taken = number * BLOCK + at + 1;
-                    self.bytes.extend_from_slice(&chunk[..taken]);
-                    return Split::Taken(taken);
+                let place = base + (number * BLOCK + at) as u32;
+                let is_end = self.step::<MARKS>(block[at % BLOCK], place)?;
+                if is_end && (self.spans.len() >= full || place as usize >= MAX_BATCH) {
+                    return Some(number * BLOCK + at + 1);
                 }
             }
         }
-        if self.spans.len() - self.complete > self.columns {
-            return Split::Refused;
-        }
-        self.bytes.extend_from_slice(chunk);
-        Split::Taken(chunk.len())
+        Some(chunk.len())
     }
 
-    /// A byte that may mean something, and whether a record ends there; None if that has too few or many fields.
+    /// A byte that may mean something, and whether a record ends there; None if it is wrong.
     #[inline(always)]
-    fn step(&mut self, byte: u8, at: u32) -> Option<bool> {
+    fn step<const MARKS: usize>(&mut self, byte: u8, at: u32) -> Option<bool> {
         match self.state {
             State::Plain => {
-                if byte == self.dialect.delimiter {
-                    self.field(self.start, at, at + 1);
+                if MARKS == ALL && self.escaped_at == at {
+                    self.skip_line_end(byte, at);
+                } else if byte == self.dialect.delimiter {
+                    self.field::<MARKS>(at);
                 } else if self.dialect.ends.contains(&byte) {
-                    return self.end_of_record(self.start, at);
-                } else if byte == self.dialect.quote && at == self.start {
-                    self.state = State::Quoted;
+                    return self.end_of_record::<MARKS>(byte, at);
+                } else if byte == self.dialect.quote {
+                    if at == self.start {
+                        (self.state, self.lines_in_field) = (State::Quoted, 0);
+                    } else if !self.dialect.lax {
+                        return self.stray_quote(at);
+                    }
+                } else if MARKS == ALL && byte == self.dialect.escape {
+                    if self.dialect.sequences {
+                        (self.is_marred, self.escaped_at) = (true, at + 1);
+                    }
+                } else if MARKS == ALL && at == self.start && self.spans.len() == self.complete {
+                    self.state = State::Comment;
                 }
             }
-            State::Quoted => {
-                if self.escaped_at.take_if(|escaped| *escaped <= at).is_some_and(|escaped| escaped == at) {
-                    return Some(false);
-                }
-                if byte == self.dialect.quote {
-                    (self.state, self.quote_at) = (State::Closed, at);
-                } else if self.dialect.escape == Some(byte) {
-                    (self.is_marred, self.escaped_at) = (true, Some(at + 1));
-                }
-            }
+            State::Quoted => self.step_in_quotes::<MARKS>(byte, at),
             State::Closed => {
                 let follows = at == self.quote_at + 1;
                 if follows && byte == self.dialect.delimiter {
                     self.quoted_field(at);
                 } else if follows && self.dialect.ends.contains(&byte) {
-                    return self.end_of_quoted_record(at);
+                    self.quoted_field(at);
+                    self.note_cr(byte, at);
+                    return self.complete_record();
                 } else if follows && byte == self.dialect.quote {
                     (self.state, self.is_marred) = (State::Quoted, true);
+                } else if self.dialect.lax {
+                    (self.state, self.is_marred) = (State::Quoted, true);
+                    self.step_in_quotes::<MARKS>(byte, at);
                 } else {
-                    (self.state, self.is_marred) = (State::Tail, true);
-                    return self.step_in_tail(byte, at);
+                    return self.text_after_quote();
                 }
             }
-            State::Tail => return self.step_in_tail(byte, at),
-        }
-        Some(false)
-    }
-
-    fn step_in_tail(&mut self, byte: u8, at: u32) -> Option<bool> {
-        if byte == self.dialect.delimiter {
-            self.quoted_field(at);
-        } else if self.dialect.ends.contains(&byte) {
-            return self.end_of_quoted_record(at);
+            State::Comment => {
+                if self.dialect.ends.contains(&byte) {
+                    self.skip_line_end(byte, at);
+                    (self.state, self.start) = (State::Plain, at + 1);
+                }
+            }
         }
         Some(false)
     }
 
     #[inline(always)]
-    fn field(&mut self, start: u32, end: u32, next: u32) {
-        self.spans.push(Span { start, end });
-        self.start = next;
+    fn step_in_quotes<const MARKS: usize>(&mut self, byte: u8, at: u32) {
+        if MARKS == ALL && self.escaped_at == at {
+            self.line_in_field(byte, at);
+        } else if byte == self.dialect.quote {
+            (self.state, self.quote_at) = (State::Closed, at);
+        } else if MARKS == ALL && byte == self.dialect.escape && byte != self.dialect.delimiter {
+            (self.is_marred, self.escaped_at) = (true, at + 1);
+        } else if self.dialect.ends.contains(&byte) {
+            self.line_in_field(byte, at);
+        }
     }
 
-    /// Ends a field that began with a quote before `at`. One that is to be written anew keeps its quotes until then.
+    #[inline(always)]
+    fn field<const MARKS: usize>(&mut self, at: u32) {
+        let mut end = at;
+        if MARKS == ALL && self.is_marred {
+            self.marred.push(self.spans.len());
+            self.is_marred = false;
+            end |= ESCAPED;
+        }
+        self.spans.push(Span { start: self.start, end });
+        self.start = at + 1;
+    }
+
+    /// Ends a field that began with a quote before `at`.
+    #[inline(always)]
     fn quoted_field(&mut self, at: u32) {
         if self.is_marred {
             self.marred.push(self.spans.len());
-            self.field(self.start, at, at + 1);
-        } else {
-            self.field(self.start + 1, self.quote_at, at + 1);
         }
-        (self.state, self.is_marred) = (State::Plain, false);
-    }
-
-    fn end_of_quoted_record(&mut self, at: u32) -> Option<bool> {
-        self.quoted_field(at);
-        self.complete_record()
+        if self.lines_in_field > LONG_FIELD && self.long_field.is_none() {
+            self.long_field = Some(self.line_of_field());
+        }
+        self.spans.push(Span { start: self.start + 1, end: self.quote_at | QUOTED });
+        (self.state, self.is_marred, self.start) = (State::Plain, false, at + 1);
     }
 
     #[inline(always)]
-    fn end_of_record(&mut self, start: u32, at: u32) -> Option<bool> {
-        if start == at && self.spans.len() == self.complete {
-            // A blank line, or the second byte of a line end.
-            self.start = at + 1;
-            return Some(false);
+    fn end_of_record<const MARKS: usize>(&mut self, byte: u8, at: u32) -> Option<bool> {
+        if self.start == at && self.spans.len() == self.complete {
+            if byte == b'\n' && self.cr_at == at {
+                self.start = at + 1;
+                return Some(false);
+            }
+            if self.columns != 1 {
+                self.note_cr(byte, at);
+                self.blank += usize::from(self.columns == 0);
+                self.other_lines += 1;
+                self.start = at + 1;
+                return Some(false);
+            }
         }
-        self.field(start, at, at + 1);
+        if MARKS == ALL && byte == b'\n' && self.cr_at == at {
+            // The CR was escaped: one line end in both.
+            self.other_lines -= 1;
+        }
+        self.note_cr(byte, at);
+        self.field::<MARKS>(at);
         self.complete_record()
     }
 
     #[inline(always)]
     fn complete_record(&mut self) -> Option<bool> {
-        let fields = self.spans.len() - self.complete;
+        if self.spans.len() - self.complete != self.columns {
+            return self.other_length();
+        }
         self.complete = self.spans.len();
-        (fields == self.columns).then_some(true)
+        Some(true)
     }
 
-    /// Ends a last record that has no line end. False: `csv_core` has to read the batch.
-    pub(super) fn end(&mut self) -> bool {
-        let at = self.bytes.len() as u32;
-        match self.state {
-            State::Plain => {
-                let is_between = self.start == at && self.spans.len() == self.complete;
-                is_between || self.end_of_record(self.start, at) == Some(true)
-            }
-            State::Closed if self.quote_at + 1 == at => self.end_of_quoted_record(at) == Some(true),
-            State::Quoted | State::Closed | State::Tail => false,
+    /// The first record, or one of another length than that.
+    #[cold]
+    fn other_length(&mut self) -> Option<bool> {
+        let fields = self.spans.len() - self.complete;
+        if self.columns != 0 {
+            let reason = format!("the record has {}, expected are {}", count(fields), self.columns);
+            return self.fail(self.record_start(), reason);
+        }
+        self.columns = fields;
+        if fields == 1 && !self.dialect.has_header {
+            // Only now it is known that they are records.
+            self.spans.splice(0..0, std::iter::repeat_n(Span { start: 0, end: 0 }, self.blank));
+            self.marred.iter_mut().for_each(|field| *field += self.blank);
+            self.other_lines -= self.blank as u64;
+        }
+        self.blank = 0;
+        self.complete = self.spans.len();
+        Some(true)
+    }
+
+    #[inline(always)]
+    fn note_cr(&mut self, byte: u8, at: u32) {
+        if byte == b'\r' {
+            self.cr_at = at + 1;
         }
     }
 
-    /// The complete records, to be called between two records. None if their bytes are not UTF-8.
-    pub(super) fn records(&mut self) -> Option<Records<'_>> {
-        for field in &self.marred {
-            let Span { start, end } = self.spans[*field];
-            let (from, to) = (self.bytes.len(), (end - start) as usize);
-            // What is written anew is never longer.
-            self.bytes.resize(from + to, 0);
-            let (raw, written) = self.bytes.split_at_mut(from);
-            let raw = &raw[start as usize..end as usize];
-            self.unescape.reset();
-            let (_, _, length) = self.unescape.read_field(raw, written);
-            self.bytes.truncate(from + length);
-            self.spans[*field] = Span { start: from as u32, end: (from + length) as u32 };
+    /// A line end that ends no record.
+    fn skip_line_end(&mut self, byte: u8, at: u32) -> bool {
+        let is_line_end = self.dialect.ends.contains(&byte) && !(byte == b'\n' && self.cr_at == at);
+        if is_line_end {
+            self.note_cr(byte, at);
+            self.other_lines += 1;
+        }
+        is_line_end
+    }
+
+    fn line_in_field(&mut self, byte: u8, at: u32) {
+        if self.skip_line_end(byte, at) {
+            self.lines_in_field += 1;
+        }
+    }
+
+    /// Ends a last record that has no line end.
+    pub(crate) fn end(&mut self) -> Result<(), Malformed> {
+        let at = self.bytes.len() as u32;
+        let ended = match self.state {
+            State::Plain if self.is_marred && self.escaped_at == at => {
+                self.fail(at - 1, "an escape character stands at the end of the file".to_owned())
+            }
+            State::Plain if self.start == at && self.spans.len() == self.complete => Some(true),
+            State::Plain => {
+                self.field::<ALL>(at);
+                self.complete_record()
+            }
+            State::Closed if self.quote_at + 1 == at => {
+                self.quoted_field(at);
+                self.complete_record()
+            }
+            State::Closed if !self.dialect.lax => self.text_after_quote(),
+            State::Closed | State::Quoted => self.unclosed(),
+            State::Comment => {
+                self.state = State::Plain;
+                Some(true)
+            }
+        };
+        self.start = at;
+        ended.map(|_| ()).ok_or_else(|| self.malformed())
+    }
+
+    #[cold]
+    fn fail(&mut self, at: u32, reason: String) -> Option<bool> {
+        self.fault = Some((at, reason));
+        None
+    }
+
+    #[cold]
+    fn stray_quote(&mut self, at: u32) -> Option<bool> {
+        let reason = "a quote stands inside of an unquoted field; quote such fields, or, if quotes are plain text in \
+                      these files, set the option 'quote' '' or 'lax_quotes' 'true'";
+        self.fail(at, reason.to_owned())
+    }
+
+    #[cold]
+    fn text_after_quote(&mut self) -> Option<bool> {
+        let reason = "text follows the closing quote of a field; double quotes inside of quotes, or, if quotes are plain \
+                      text in these files, set the option 'quote' '' or 'lax_quotes' 'true'";
+        self.fail(self.quote_at + 1, reason.to_owned())
+    }
+
+    #[cold]
+    fn unclosed(&mut self) -> Option<bool> {
+        let reason = "a quoted field begins here that never ends; if quotes are plain text in these files, set the option \
+                      'quote' ''";
+        self.fail(self.start, reason.to_owned())
+    }
+
+    /// What is wrong, with its place; the records before it can still be read.
+    fn malformed(&mut self) -> Malformed {
+        let (at, reason) = self.fault.take().unwrap_or_default();
+        let found = self.at(at as usize, reason);
+        let end = self.record_start() as usize;
+        self.bytes.truncate(end);
+        self.spans.truncate(self.complete);
+        let complete = self.complete;
+        self.marred.retain(|field| *field < complete);
+        found
+    }
+
+    fn at(&self, at: usize, reason: String) -> Malformed {
+        let (line, column) = self.part().locate(at);
+        Malformed { line, column, reason }
+    }
+
+    fn part(&self) -> Part<'_> {
+        let Self { bytes, line, is_after_cr, .. } = self;
+        Part { bytes, line: *line, is_after_cr: *is_after_cr, ends: self.dialect.ends }
+    }
+
+    /// Where the record begins that is not complete.
+    fn record_start(&self) -> u32 {
+        match self.spans.get(self.complete) {
+            Some(first) => first.start - u32::from(first.end & QUOTED != 0),
+            None => self.start,
+        }
+    }
+
+    /// The line where the quoted field began that ends now.
+    #[cold]
+    fn line_of_field(&self) -> u64 {
+        self.line + self.rows() as u64 + self.other_lines - u64::from(self.lines_in_field)
+    }
+
+    /// The complete records, to be called between two records. A field that is written with escapes is not written anew if
+    /// `null_regex` matches what is written.
+    pub(crate) fn records(&mut self, null_regex: Option<&Regex>) -> Result<Records<'_>, Malformed> {
+        let written = self.bytes.len();
+        self.anew.clear();
+        for number in 0..self.marred.len() {
+            let field = self.marred[number];
+            let span = self.spans[field];
+            let raw = &self.bytes[span.range()];
+            let is_quoted = span.end & QUOTED != 0;
+            let is_null = |regex: &Regex| std::str::from_utf8(raw).is_ok_and(|raw| regex.is_match(raw));
+            if !is_quoted && null_regex.is_some_and(is_null) {
+                self.spans[field].end &= !ESCAPED;
+                continue;
+            }
+            let from = written + self.anew.len();
+            if let Err(at) = self.escapes.undo(raw, is_quoted, &mut self.anew) {
+                let shown: String = String::from_utf8_lossy(&raw[at..]).chars().take(2).collect();
+                let null = if raw.len() == 2 && raw.ends_with(b"N") {
+                    "; if it stands for NULL, set the option 'null_regex' '^\\\\N$'"
+                } else {
+                    "; if the character is plain text in these files, leave out the option 'escape', or set \
+                     'escape_sequences' 'false' if it only escapes quotes"
+                };
+                return Err(self.at(span.start as usize + at, format!("'{shown}' is no escape sequence{null}")));
+            }
+            let end = (written + self.anew.len()) as u32;
+            self.spans[field] = Span { start: from as u32, end: end | (span.end & FLAGS) };
         }
         self.marred.clear();
-        let text = std::str::from_utf8(&self.bytes).ok()?;
-        Some(Records { text, spans: &self.spans[..self.complete], columns: self.columns })
+        self.bytes.extend_from_slice(&self.anew);
+        if let Err(error) = std::str::from_utf8(&self.bytes) {
+            let at = error.valid_up_to();
+            let byte = self.bytes.get(at).copied().unwrap_or_default();
+            return Err(self.at(at, format!("the byte 0x{byte:02X} is not UTF-8; save the file as UTF-8")));
+        }
+        let text = std::str::from_utf8(&self.bytes).unwrap_or_default();
+        Ok(Records { text, spans: &self.spans[..self.complete], columns: self.columns })
     }
 
     /// Forgets the batch, between two records.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
+        self.line += self.rows() as u64 + self.other_lines;
+        self.is_after_cr = self.cr_at != NOWHERE && self.cr_at == self.start;
+        self.cr_at = if self.is_after_cr { 0 } else { NOWHERE };
+        self.other_lines = 0;
         self.bytes.clear();
         self.spans.clear();
         self.marred.clear();
+        self.escaped_at = NOWHERE;
         (self.start, self.complete) = (0, 0);
     }
 }
 
+fn count(fields: usize) -> String {
+    format!("{fields} field{}", if fields == 1 { "" } else { "s" })
+}
+
 impl Dialect {
-    fn marks(&self) -> [u8; 5] {
-        [self.delimiter, self.quote, self.escape.unwrap_or(self.delimiter), self.ends[0], self.ends[1]]
+    fn marks<const MARKS: usize>(&self) -> [u8; MARKS] {
+        let all = [self.delimiter, self.quote, self.ends[0], self.ends[1], self.escape, self.comment];
+        std::array::from_fn(|mark| all[mark])
     }
 }
 
 /// One bit for each byte of the block that is one of the marks. The first loop is a few vector instructions; the
 /// multiplication gathers the lowest bits of eight bytes.
 #[inline(always)]
-fn specials(block: &[u8; BLOCK], marks: &[u8; 5]) -> u64 {
-    let [a, b, c, d, e] = *marks;
+fn specials<const MARKS: usize>(block: &[u8; BLOCK], marks: &[u8; MARKS]) -> u64 {
     let mut is_special = [0_u8; BLOCK];
     for (is_special, byte) in is_special.iter_mut().zip(block) {
-        *is_special = u8::from((*byte == a) | (*byte == b) | (*byte == c) | (*byte == d) | (*byte == e));
+        *is_special = marks.iter().fold(0, |found, mark| found | u8::from(*byte == *mark));
     }
     let (words, _) = is_special.as_chunks::<8>();
     words.iter().enumerate().fold(0, |bits, (number, word)| {
@@ -309,9 +579,28 @@ fn specials(block: &[u8; BLOCK], marks: &[u8; 5]) -> u64 {
     })
 }
 
+/// A field as it is read, and how it was written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CsvField<'a> {
+    pub(crate) text: &'a str,
+    flags: u32,
+}
+
+impl CsvField<'_> {
+    pub(crate) fn is_quoted(self) -> bool {
+        self.flags & QUOTED != 0
+    }
+
+    /// Whether it is written without quotes, and without escapes that were undone.
+    #[inline(always)]
+    pub(crate) fn is_bare(self) -> bool {
+        self.flags == 0
+    }
+}
+
 /// The records of one batch.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Records<'a> {
+pub(crate) struct Records<'a> {
     text: &'a str,
     spans: &'a [Span],
     columns: usize,
@@ -319,9 +608,20 @@ pub(super) struct Records<'a> {
 
 impl<'a> Records<'a> {
     /// The fields of a column.
-    pub(super) fn column(&self, column: usize) -> impl ExactSizeIterator<Item = &'a str> + Clone + use<'a> {
+    pub(crate) fn column(&self, column: usize) -> impl ExactSizeIterator<Item = CsvField<'a>> + Clone + use<'a> {
         let text = self.text;
-        let places = self.spans.chunks_exact(self.columns);
-        places.map(move |row| &text[row[column].start as usize..row[column].end as usize])
+        let places = self.spans.chunks_exact(self.columns.max(1));
+        places.map(move |row| read(text, row[column]))
     }
+
+    /// The fields of a record.
+    pub(crate) fn row(&self, row: usize) -> impl ExactSizeIterator<Item = CsvField<'a>> + Clone + use<'a> {
+        let text = self.text;
+        self.spans[row * self.columns..(row + 1) * self.columns].iter().map(move |span| read(text, *span))
+    }
+}
+
+#[inline(always)]
+fn read(text: &str, span: Span) -> CsvField<'_> {
+    CsvField { text: &text[span.range()], flags: span.end & FLAGS }
 }

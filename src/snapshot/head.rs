@@ -1,100 +1,86 @@
-//! The first record of a CSV file, whatever the size of the chunks that it comes in: the header, or the number of columns.
+//! The first record of a CSV file: the names of its columns, or how many there are.
+//!
+//! Names are those of the header, also the empty one. A name that an earlier column has gets a number, as in DuckDB: of
+//! `a,a` the second column is `a_1`, or the next number if the header has that name too. So a file has no two columns of
+//! one name, and a declaration can name each of them.
 
-use bytes::{Buf, Bytes, BytesMut};
-use csv_core::ReadRecordResult;
+use std::collections::HashSet;
+
+use datafusion::arrow::datatypes::Schema;
 use datafusion::error::{DataFusionError, Result};
 
-use super::bytes::MAX_RECORD;
-use crate::config::CsvOptions;
+use super::decode::Target;
+use super::fields::Splitter;
+use super::place::Malformed;
 
-/// The first record of a file.
-pub(super) struct Head {
-    parser: csv_core::Reader,
-    text: Vec<u8>,
-    text_len: usize,
-    ends: Vec<usize>,
-    ends_len: usize,
-    /// What was read, if the first record is data.
-    replay: Option<BytesMut>,
+/// The first record as texts, once it is complete.
+pub(super) fn first_record(splitter: &mut Splitter) -> Result<Vec<String>, Malformed> {
+    Ok(splitter.records(None)?.row(0).map(|field| field.text.to_owned()).collect())
 }
 
-impl Head {
-    pub(super) fn new(options: &CsvOptions) -> Self {
-        let mut parser = csv_core::ReaderBuilder::new();
-        parser.delimiter(options.delimiter).quote(options.quote).escape(options.escape).comment(options.comment);
-        if let Some(terminator) = options.terminator {
-            parser.terminator(csv_core::Terminator::Any(terminator));
+/// The names of a header, each of them once.
+pub(crate) fn distinct(names: Vec<String>) -> Vec<String> {
+    let mut taken: HashSet<String> = names.iter().cloned().collect();
+    if taken.len() == names.len() {
+        return names;
+    }
+    let mut seen = HashSet::with_capacity(names.len());
+    let first_or_numbered = |name: String| {
+        if seen.insert(name.clone()) {
+            return name;
         }
-        Self {
-            parser: parser.build(),
-            text: vec![0; 1024],
-            text_len: 0,
-            ends: vec![0; 64],
-            ends_len: 0,
-            replay: (!options.has_header).then(BytesMut::new),
+        let mut numbered = (1_u64..).map(|number| format!("{name}_{number}"));
+        let free = numbered.find(|numbered| !taken.contains(numbered)).unwrap_or(name);
+        taken.insert(free.clone());
+        free
+    };
+    names.into_iter().map(first_or_numbered).collect()
+}
+
+/// A header of other columns, or of the same in other letters, must not become a table full of NULL.
+pub(super) fn check_header(table: &Schema, names: &[String]) -> Result<()> {
+    let is_column = |name: &String| table.fields().iter().any(|field| field.name() == name);
+    for field in table.fields().iter().filter(|field| !names.contains(field.name())) {
+        if let Some(name) = names.iter().find(|name| name.eq_ignore_ascii_case(field.name()) && !is_column(name)) {
+            let reason = format!("the column is '{}' in the table but '{name}' in the header", field.name());
+            return Err(DataFusionError::Execution(format!(
+                "{reason}; write it in double quotes where it is declared"
+            )));
         }
     }
-
-    /// Takes the first record off the chunk. When it is complete, gives its fields and leaves the data in the chunk.
-    pub(super) fn push(&mut self, chunk: &mut Bytes) -> Result<Option<Vec<String>>> {
-        while !chunk.is_empty() {
-            let (result, used) = self.step(chunk)?;
-            if let Some(replay) = &mut self.replay {
-                replay.extend_from_slice(&chunk[..used]);
-            }
-            chunk.advance(used);
-            if let ReadRecordResult::Record = result {
-                if let Some(mut replay) = self.replay.take() {
-                    replay.extend_from_slice(chunk);
-                    *chunk = replay.freeze();
-                }
-                return self.fields().map(Some);
-            }
-        }
-        Ok(None)
+    if !table.fields().is_empty() && !names.iter().any(is_column) {
+        let header: String = names.join(", ").chars().take(200).collect();
+        let reason = format!("the header has no column of the table: {header}");
+        return Err(DataFusionError::Execution(format!("{reason}; check the options delimiter and has_header")));
     }
+    Ok(())
+}
 
-    /// The first record of a file that has no line end, with its bytes if it is data; None if the file is empty.
-    pub(super) fn finish(&mut self) -> Result<Option<(Vec<String>, Bytes)>> {
-        loop {
-            match self.step(&[])? {
-                (ReadRecordResult::Record, _) => {
-                    let replay = self.replay.take().unwrap_or_default();
-                    return Ok(Some((self.fields()?, replay.freeze())));
-                }
-                (ReadRecordResult::End, _) => return Ok(None),
-                _ => {}
-            }
-        }
+/// The table's first columns; a file without a header may have fewer, not more.
+pub(super) fn names_by_position(target: &Target, columns: usize) -> Result<Vec<String>> {
+    let fields = target.table().fields();
+    if columns > fields.len() {
+        let reason = format!("the file has {columns} columns, the table only {}", fields.len());
+        return Err(DataFusionError::Execution(reason));
     }
+    Ok(fields[..columns].iter().map(|field| field.name().clone()).collect())
+}
 
-    /// One step of the parser, and the bytes that it took; makes room where it has none.
-    fn step(&mut self, input: &[u8]) -> Result<(ReadRecordResult, usize)> {
-        let (result, used, written, ends) =
-            self.parser.read_record(input, &mut self.text[self.text_len..], &mut self.ends[self.ends_len..]);
-        self.text_len += written;
-        self.ends_len += ends;
-        match result {
-            ReadRecordResult::OutputFull => self.text.resize(self.text.len() * 2, 0),
-            ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-            _ => {}
-        }
-        if self.text_len > MAX_RECORD {
-            let reason = format!("the first line does not end within {MAX_RECORD} bytes");
-            return Err(DataFusionError::Execution(reason));
-        }
-        Ok((result, used))
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn fields(&self) -> Result<Vec<String>> {
-        let mut start = 0;
-        let fields = self.ends[..self.ends_len].iter().map(|end| {
-            let field = std::str::from_utf8(&self.text[start..*end]);
-            start = *end;
-            field
-                .map(str::to_owned)
-                .map_err(|_| DataFusionError::Execution("the first line is not UTF-8 text".to_owned()))
-        });
-        fields.collect()
+    #[test]
+    fn repeated_names_get_the_next_free_number_and_written_names_stay() {
+        for (names, expected) in [
+            (&["a", "b"][..], &["a", "b"][..]),
+            (&["a", "a", "a"], &["a", "a_1", "a_2"]),
+            (&["a", "a", "a_1"], &["a", "a_2", "a_1"]),
+            (&["", "", "a"], &["", "_1", "a"]),
+            (&["a", "A"], &["a", "A"]),
+        ] {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(distinct(names), expected);
+        }
     }
 }

@@ -4,25 +4,26 @@
 //! line only is in the schema. Memory does not grow with the file. Declared columns need none of this, and
 //! Parquet files say their schema themselves.
 //!
-//! CSV: types are those of arrow-csv (Boolean, Int64, Float64, Date32, timestamps, else text), with `null_regex`
-//! honoured; integers beyond 64 bits are text. Timestamps are microseconds, or nanoseconds where a value has more than
-//! six digits, whatever the shortest value shows: parts of one export must not differ because one has whole seconds
-//! only. A value with an offset is taken as the instant in UTC. Blank lines are skipped, also in a file of one column.
+//! CSV: see `super::guess`; records are split and NULL is told as when the file is read (`super::fields`, `super::columns`).
 //!
 //! NDJSON: see `super::json`.
 
+use std::io::BufRead;
 use std::sync::Arc;
 
-use datafusion::arrow::csv::reader::Format;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::metrics::Count;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
 use super::bytes::{ChunkReader, Chunks, Origin, Request};
+use super::columns::Nulls;
+use super::fields::Splitter;
+use super::guess::Guess;
+use super::head::{distinct, first_record};
 use super::json::infer_json;
-use super::schema::{duplicate, duplicate_column};
+use super::place::Malformed;
 use crate::config::{CsvOptions, FileFormat};
 use crate::error::Result;
 
@@ -40,7 +41,7 @@ pub(crate) struct Inferred {
 /// Reads a CSV or NDJSON file and finds its schema.
 ///
 /// # Errors
-/// `Error::Store` when the store fails, `Error::ReadSnapshotFile` when it is
+/// `Error::Store` when the store fails, `Error::ReadSnapshotFile` and `Error::Malformed` when it is
 /// not text of the format, and `Error::SchemaConflict` when a column of an NDJSON file has two types.
 pub(crate) async fn infer(
     store: Arc<dyn ObjectStore>,
@@ -63,29 +64,13 @@ pub(crate) async fn infer(
     let limit = text.infer_records;
     match format {
         FileFormat::Csv(options) => {
-            let format = csv_format(options).map_err(|e| origin.unreadable(e))?;
-            chunks.read_with(move |reader| infer_csv(reader, &format, limit, &origin)).await?
+            let null_regex =
+                options.null_regex.as_deref().map(null_regex).transpose().map_err(|e| origin.unreadable(e))?;
+            let mut columns = Columns::new(options.clone(), null_regex, limit);
+            chunks.read_with(move |reader| columns.infer(reader, &origin)).await?
         }
         _ => chunks.read_with(move |reader| infer_json(reader, limit, &origin)).await?,
     }
-}
-
-fn csv_format(options: &CsvOptions) -> Result<Format, DataFusionError> {
-    let mut format =
-        Format::default().with_header(options.has_header).with_delimiter(options.delimiter).with_quote(options.quote);
-    if let Some(escape) = options.escape {
-        format = format.with_escape(escape);
-    }
-    if let Some(terminator) = options.terminator {
-        format = format.with_terminator(terminator);
-    }
-    if let Some(comment) = options.comment {
-        format = format.with_comment(comment);
-    }
-    if let Some(pattern) = &options.null_regex {
-        format = format.with_null_regex(null_regex(pattern)?);
-    }
-    Ok(format)
 }
 
 /// The compiled `null_regex` option.
@@ -93,39 +78,112 @@ pub(super) fn null_regex(pattern: &str) -> Result<regex::Regex, DataFusionError>
     regex::Regex::new(pattern).map_err(|e| DataFusionError::Configuration(format!("null_regex '{pattern}': {e}")))
 }
 
-fn infer_csv(reader: &mut ChunkReader, format: &Format, limit: Option<usize>, origin: &Origin) -> Result<Inferred> {
-    let (schema, rows) = format
-        .infer_schema(reader, limit)
-        .map_err(|e| origin.unreadable(DataFusionError::ArrowError(Box::new(e), None)))?;
-    if let Some(name) = duplicate(schema.fields().iter().map(|field| field.name().as_str())) {
-        return Err(duplicate_column(&origin.table, &origin.uri, name));
-    }
-    let fields: Vec<_> = schema
-        .fields()
-        .iter()
-        .map(|field| Field::new(field.name(), at_least_microseconds(field.data_type()), true))
-        .collect();
-    let exact_rows = limit.is_none_or(|limit| rows < limit);
-    Ok(Inferred { schema: Schema::new(fields), rows: rows as u64, exact_rows })
+/// Records that are looked at together.
+const ROWS: usize = 1024;
+
+/// The columns of one CSV file.
+struct Columns {
+    options: CsvOptions,
+    null_regex: Option<regex::Regex>,
+    /// Records that may be read.
+    limit: usize,
+    splitter: Splitter,
+    /// Name, whether `force_null` holds, and what its values are; None before the first record.
+    found: Option<Vec<(String, bool, Guess)>>,
+    rows: usize,
 }
 
-fn at_least_microseconds(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, None) => {
-            DataType::Timestamp(TimeUnit::Microsecond, None)
+impl Columns {
+    fn new(options: CsvOptions, null_regex: Option<regex::Regex>, limit: Option<usize>) -> Self {
+        let splitter = Splitter::new(&options, None);
+        Self { options, null_regex, limit: limit.unwrap_or(usize::MAX), splitter, found: None, rows: 0 }
+    }
+
+    fn infer(&mut self, reader: &mut ChunkReader, origin: &Origin) -> Result<Inferred> {
+        loop {
+            let chunk = reader.fill_buf().map_err(|error| origin.unreadable(DataFusionError::IoError(error)))?;
+            let used = chunk.len();
+            let done = if chunk.is_empty() { self.end() } else { self.push(chunk) };
+            let done = done.map_err(|malformed| origin.malformed(malformed))?;
+            reader.consume(used);
+            if done {
+                break;
+            }
         }
-        other => other.clone(),
+        let found = self.found.take().unwrap_or_default();
+        let fields: Vec<_> =
+            found.into_iter().map(|(name, _, guess)| Field::new(name, guess.data_type(), true)).collect();
+        let (schema, exact_rows) = (Schema::new(fields), self.rows < self.limit);
+        Ok(Inferred { schema, rows: self.rows as u64, exact_rows })
+    }
+
+    /// Takes in a chunk; true if enough records were read.
+    fn push(&mut self, mut chunk: &[u8]) -> Result<bool, Malformed> {
+        while !chunk.is_empty() && self.rows < self.limit {
+            let rows = ROWS.min(self.limit - self.rows);
+            let used = self.splitter.push(chunk, rows)?;
+            chunk = &chunk[used..];
+            self.learn_names()?;
+            if self.splitter.is_full(rows) {
+                self.look()?;
+            }
+        }
+        Ok(self.rows >= self.limit)
+    }
+
+    fn end(&mut self) -> Result<bool, Malformed> {
+        self.splitter.end()?;
+        self.learn_names()?;
+        self.look()?;
+        Ok(true)
+    }
+
+    fn learn_names(&mut self) -> Result<(), Malformed> {
+        if self.found.is_some() || self.splitter.rows() == 0 {
+            return Ok(());
+        }
+        let names = if self.options.has_header {
+            let names = distinct(first_record(&mut self.splitter)?);
+            self.splitter.clear();
+            names
+        } else {
+            (1..=self.splitter.columns()).map(|number| format!("column_{number}")).collect()
+        };
+        let column = |name: String| {
+            let force = self.options.force_null.holds(&name);
+            (name, force, Guess::default())
+        };
+        self.found = Some(names.into_iter().map(column).collect());
+        Ok(())
+    }
+
+    /// Takes in the records of a batch.
+    fn look(&mut self) -> Result<(), Malformed> {
+        let rows = self.splitter.rows().min(self.limit - self.rows);
+        if let Some(found) = self.found.as_mut().filter(|_| rows > 0) {
+            let regex = self.null_regex.as_ref();
+            let records = self.splitter.records(regex)?;
+            for (number, (_, force, guess)) in found.iter_mut().enumerate() {
+                let nulls = Nulls { regex, force: *force };
+                let values = records.column(number).take(rows).filter(|field| !nulls.is_null(*field));
+                values.for_each(|field| guess.add(field.text));
+            }
+            self.rows += rows;
+            self.splitter.clear();
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::datatypes::DataType;
     use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
 
     use super::super::bytes::tests::{PACKED, pack};
     use super::*;
-    use crate::config::TextOptions;
+    use crate::config::{ForceNull, TextOptions};
 
     async fn infer_bytes(name: &str, bytes: Vec<u8>, format: &FileFormat) -> Result<Inferred> {
         let store = InMemory::new();
@@ -153,7 +211,7 @@ mod tests {
     async fn csv_types_come_from_all_rows_and_times_are_microseconds() {
         let text = "i,f,b,d,t,n,s,z\n\
                     1,1,true,2013-01-01,2013-01-01 05:00:00,2013-01-01 05:00:00.1234567,1,\n\
-                    2,2.5,false,2013-01-02,2013-01-01T05:00:00Z,2013-01-01 05:00:00,x,\n";
+                    2,2.5,false,2013-01-02,2013-01-01T05:00:00.5,2013-01-01 05:00:00,x,\n";
         let inferred = infer_text(text, &FileFormat::Csv(CsvOptions::default())).await.unwrap();
         assert_eq!(
             columns(&inferred.schema),
@@ -189,13 +247,37 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn csv_that_is_no_table_is_an_error_that_names_the_file() {
-        for (text, reason) in [("a,b,a\n1,2,3\n", "two columns named 'a'"), ("a,b\n1\n", "unequal lengths")] {
+    async fn csv_that_is_no_table_is_an_error_that_names_the_file_and_the_line() {
+        for (text, reason) in [
+            ("a,b\n1\n", "line 2, column 1: the record has 1 field, expected are 2"),
+            ("a,b\n1,\"x\ny\n", "line 2, column 3: a quoted field begins here that never ends"),
+            ("a,\"b\"c\n1,x\n", "line 1, column 6: text follows the closing quote of a field"),
+            ("a,b\n1,x\"\n", "line 2, column 4: a quote stands inside of an unquoted field"),
+        ] {
             let error = infer_text(text, &FileFormat::Csv(CsvOptions::default())).await.unwrap_err();
-            assert!(error.to_string().starts_with("cannot read s3://b/f of snapshot.t"), "{error}");
-            let source = std::error::Error::source(&error).unwrap().to_string();
-            assert!(source.contains(reason), "{source}");
+            assert!(error.to_string().starts_with(&format!("s3://b/f, {reason}")), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn csv_names_that_are_empty_or_repeated_are_names() {
+        let inferred = infer_text(",a,a\n0,1,x\n", &FileFormat::Csv(CsvOptions::default())).await.unwrap();
+        assert_eq!(columns(&inferred.schema), " Int64, a Int64, a_1 Utf8");
+    }
+
+    #[tokio::test]
+    async fn csv_blank_line_is_a_row_of_a_file_of_one_column_only() {
+        let rows = async |text: &str| infer_text(text, &FileFormat::Csv(CsvOptions::default())).await.unwrap().rows;
+        assert_eq!((rows("a\n1\n\n3\n").await, rows("a,b\n1,2\n\n3,4\n").await), (3, 2));
+    }
+
+    #[tokio::test]
+    async fn csv_quotes_say_nothing_of_a_type_but_that_an_empty_field_is_text() {
+        let text = "a,b,c\n\"1\",\"\",\"\"\n\"2\",\"3\",\"4\"\n";
+        let force_null = ForceNull::Columns(vec!["c".into()]);
+        let options = CsvOptions { force_null, ..CsvOptions::default() };
+        let inferred = infer_text(text, &FileFormat::Csv(options)).await.unwrap();
+        assert_eq!(columns(&inferred.schema), "a Int64, b Utf8, c Int64");
     }
 
     #[tokio::test]

@@ -80,12 +80,19 @@ pub(super) fn timestamp(text: &[u8]) -> Option<(i64, u32)> {
         return Some((midnight, 0));
     }
     let time = time.strip_suffix(b"Z").unwrap_or(time);
-    let (time, fraction) = time.split_at_checked(9)?;
-    if !matches!(time[0], b' ' | b'T') || time[3] != b':' || time[6] != b':' {
+    let [b' ' | b'T', clock @ ..] = time else { return None };
+    let (seconds, nanoseconds) = self::time(clock)?;
+    Some((midnight + seconds, nanoseconds))
+}
+
+/// Seconds since midnight and nanoseconds of a time such as `05:00:00.25` with at most nine digits after the point.
+#[inline]
+pub(super) fn time(text: &[u8]) -> Option<(i64, u32)> {
+    let (time, fraction) = text.split_at_checked(8)?;
+    if time[2] != b':' || time[5] != b':' {
         return None;
     }
-    let (hour, minute, second) = (two(time[1], time[2])?, two(time[4], time[5])?, two(time[7], time[8])?);
-    // A 60th second is arrow's.
+    let (hour, minute, second) = (two(time[0], time[1])?, two(time[3], time[4])?, two(time[6], time[7])?);
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
@@ -94,8 +101,7 @@ pub(super) fn timestamp(text: &[u8]) -> Option<(i64, u32)> {
         [b'.', digits @ ..] if digits.len() <= 9 => number(digits)? * POWERS[9 - digits.len()],
         _ => return None,
     };
-    let seconds = midnight + i64::from(hour * 3600 + minute * 60 + second);
-    Some((seconds, nanoseconds as u32))
+    Some((i64::from(hour * 3600 + minute * 60 + second), nanoseconds as u32))
 }
 
 #[inline]

@@ -6,9 +6,10 @@
 //!
 //! CSV: columns are matched by the names in each file's header, so files may have other orders, lack columns (NULL) or
 //! have more (ignored); a header without any column of the table is an error. Without a header they are matched by
-//! position; a file may have fewer columns, not more. An empty field is NULL for every type, text included, unless
-//! `null_regex` is set: then the fields that match it are NULL and nothing else, so an empty field is the empty text,
-//! and an error in a number. Quoted and unquoted fields are alike. Blank lines are skipped.
+//! position; a file may have fewer columns, not more. A field that is empty and not quoted is NULL for every type, unless
+//! `null_regex` is set: then the unquoted fields that match it are NULL and nothing else. A quoted field is never NULL, unless
+//! `force_null` says so: `""` is the empty text, and an error in a number. Blank lines are skipped, but in a file of one
+//! column they are rows. `super::fields` has the rules of syntax, `super::columns` those of values.
 //!
 //! NDJSON: an attribute that is missing or null is NULL, unknown ones are ignored, numbers and booleans can be read as
 //! text as they are written, and BYTEA takes hexadecimal text.
@@ -17,8 +18,8 @@
 //! (`super::convert`).
 //!
 //! Every failure names its file: an [`Error`] inside [`DataFusionError::External`], which is [`Error::Store`] if the
-//! store failed and [`Error::ReadSnapshotFile`] for all else, its source naming column, row and value. Rows count from
-//! 1 without the header.
+//! store failed, [`Error::InvalidValue`] with row, column and value, [`Error::Malformed`] with line and column, and
+//! [`Error::ReadSnapshotFile`] for all else. Rows count from 1 without the header.
 
 use std::fmt;
 use std::sync::Arc;
@@ -228,6 +229,14 @@ impl Scan {
             let timer = self.baseline.elapsed_compute().timer();
             let batch = if open.is_at_end { open.decoder.finish() } else { open.decoder.push(&mut open.chunk) };
             timer.done();
+            if let Some(line) = open.decoder.take_long_field() {
+                let uri = open.origin.uri.as_ref();
+                tracing::warn!(
+                    uri,
+                    line,
+                    "a quoted field of more than 100 lines; if quotes are plain text in this file, set the option 'quote' ''"
+                );
+            }
             if let Some(batch) = batch.map_err(|error| open.origin.unreadable(error))? {
                 self.baseline.record_output(batch.num_rows());
                 return Ok(Some(batch));
@@ -378,10 +387,7 @@ mod tests {
         let good = put(store.as_ref(), "good.csv", "a,b\n1,x\n".into()).await;
         let bad = put(store.as_ref(), "bad.csv", "b,a\nx,1\ny,N/A\n".into()).await;
         let error = failure(store, vec![good, bad]).await;
-        let Error::ReadSnapshotFile { table, uri, source } = error else { panic!("{error}") };
-        assert_eq!((table.as_str(), uri.as_str()), ("t", "memory:///bad.csv"));
-        let source = source.to_string();
-        assert!(source.contains("value 'N/A' as type 'Int64' for column 'a' in row 2"), "{source}");
+        assert_eq!(error.to_string(), "memory:///bad.csv, row 2, column 'a': 'N/A' cannot be read as BIGINT");
     }
 
     #[tokio::test]

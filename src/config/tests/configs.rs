@@ -95,7 +95,7 @@ CREATE EXTERNAL TABLE snapshot.airports STORED AS NDJSON LOCATION 'airports' OPT
     let csv = CsvOptions {
         has_header: false,
         delimiter: b'\t',
-        quote: b'\'',
+        quote: Some(b'\''),
         null_regex: Some("^(NA)?$".to_owned()),
         text,
         ..CsvOptions::default()
@@ -209,6 +209,26 @@ fn wrong_tables_are_told_at_their_place() {
 }
 
 #[test]
+fn options_of_quotes_escapes_and_null_depend_on_one_another() {
+    let csv = |options: &str| {
+        let table = format!("CREATE EXTERNAL TABLE snapshot.x STORED AS CSV LOCATION 'x' OPTIONS ({options});");
+        match from_text(&format!("{HEAD}{LAKE}{table}")).unwrap().snapshot("x").unwrap().format.clone() {
+            FileFormat::Csv(csv) => csv,
+            other => panic!("{other:?}"),
+        }
+    };
+    let default = CsvOptions::default();
+    assert_eq!(csv("quote ''"), CsvOptions { quote: None, ..default.clone() });
+    assert_eq!(csv("escape '\"'"), default);
+    let escape = Some(b'\\');
+    assert_eq!(csv("escape '\\'"), CsvOptions { escape, escape_sequences: true, ..default.clone() });
+    assert_eq!(csv("escape_sequences false, escape '\\'"), CsvOptions { escape, ..default.clone() });
+    assert_eq!(csv("escape '^'"), CsvOptions { escape: Some(b'^'), ..default.clone() });
+    let force_null = ForceNull::Columns(vec!["a".to_owned(), "B".to_owned()]);
+    assert_eq!(csv("lax_quotes true, force_null 'a, \"B\"'"), CsvOptions { lax_quotes: true, force_null, ..default });
+}
+
+#[test]
 fn wrong_snapshot_tables_are_told_at_their_place() {
     let table = |name: &str, rest: &str| refused(&format!("CREATE EXTERNAL TABLE {name} {rest};\n{HEAD}{LAKE}"));
     let told = [
@@ -224,6 +244,10 @@ fn wrong_snapshot_tables_are_told_at_their_place() {
         table("snapshot.x", "STORED AS CSV LOCATION 'x' OPTIONS (delimiter ';;')"),
         table("snapshot.x", "STORED AS CSV LOCATION 'x' OPTIONS (null_regex '(')"),
         table("snapshot.x", "STORED AS CSV LOCATION 'x' OPTIONS (delimiter ';', format.delimiter ',')"),
+        table("snapshot.x", "STORED AS CSV LOCATION 'x' OPTIONS (delimiter '\"')"),
+        table("snapshot.x", "STORED AS CSV LOCATION 'x' OPTIONS (quote '~', comment '~')"),
+        table("snapshot.x (a INT)", "STORED AS CSV LOCATION 'x' OPTIONS (force_null 'a b')"),
+        table("snapshot.x (a INT)", "STORED AS CSV LOCATION 'x' OPTIONS (force_null 'a, b')"),
         table("snapshot.x", "STORED AS PARQUET LOCATION 'x' OPTIONS (compression gzip)"),
         table("snapshot.x", "STORED AS JSON LOCATION 'x' OPTIONS (delimiter ';')"),
         table("snapshot.x (a INT, b GEOMETRY)", "STORED AS CSV LOCATION 'x'"),
@@ -244,6 +268,10 @@ fn wrong_snapshot_tables_are_told_at_their_place() {
     a.sql:1:80: ';;' is not a value of format.delimiter: expected one ASCII character, such as ';' or '\t'
     a.sql:1:81: '(' is not a value of format.null_regex: expected a regular expression, such as '^(NA)?$'
     a.sql:1:85: option 'format.delimiter' is defined twice; the first is at a.sql:1:70
+    a.sql:1:80: '"' is not a value of format.quote: expected a character of its own: delimiter, quote, escape, comment and line ends must differ
+    a.sql:1:89: '~' is not a value of format.comment: expected a character of its own: delimiter, quote, escape, comment and line ends must differ
+    a.sql:1:89: 'a b' is not a value of format.force_null: expected true, false, or names of columns, such as 'id, day'
+    a.sql:1:1: force_null names the column b, which is not declared
     a.sql:1:74: option 'format.compression' does not apply to STORED AS PARQUET
     a.sql:1:71: option 'format.delimiter' does not apply to STORED AS JSON
     a.sql:1:42: column b: unsupported SQL type GEOMETRY
