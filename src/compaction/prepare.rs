@@ -17,6 +17,7 @@ use crate::layout::Step;
 use crate::manifest::ledger::Seen;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Stores;
+use crate::snapshot::ColumnPresence;
 
 /// What has to be known of the first step.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +30,19 @@ pub(crate) struct Staged<'a> {
     pub(crate) planned_at: &'a str,
     /// Number of snapshot file groups.
     pub(crate) groups: usize,
-    /// Staging files per group, of the tasks that this process ran itself.
-    pub(crate) known: &'a HashMap<usize, Vec<FileEntry>>,
+    /// Driving snapshot table, for errors.
+    pub(crate) driving: &'a str,
+    /// What the tasks staged that this process ran itself, by group.
+    pub(crate) known: &'a HashMap<usize, StagedGroup>,
+}
+
+/// What one stage task left.
+#[derive(Debug, Clone)]
+pub(crate) struct StagedGroup {
+    /// Staging files.
+    pub(crate) files: Vec<FileEntry>,
+    /// Which columns its snapshot files have.
+    pub(crate) columns: ColumnPresence,
 }
 
 /// The planned second step of one table.
@@ -106,18 +118,23 @@ pub(crate) async fn prepare(
 
 /// Staging files of all stage tasks, from their manifests.
 async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) -> Result<Vec<FileEntry>> {
-    /// The one thing that must fit; the rest of a stage task's details is not this step's business.
+    /// What must fit; the rest of a stage task's details is not this step's business.
     #[derive(Serialize, Deserialize)]
     struct OfPlan {
         plan: String,
+        #[serde(default)]
+        columns: ColumnPresence,
     }
-    let (mut files, mut missing) = (Vec::new(), 0);
+    let (mut files, mut missing, mut columns) = (Vec::new(), 0, ColumnPresence::default());
     let unknown = (1..=staged.groups).filter(|number| !staged.known.contains_key(number));
     let mut manifests = ledger.read_all::<OfPlan>(Step::StagingFileGroups, unknown);
     while let Some((number, manifest)) = manifests.try_next().await? {
         match manifest {
             None => missing += 1,
-            Some(manifest) if manifest.details.plan == staged.plan => files.extend(manifest.files),
+            Some(manifest) if manifest.details.plan == staged.plan => {
+                files.extend(manifest.files);
+                columns.add(&manifest.details.columns);
+            }
             Some(_) => {
                 let reason = "it belongs to another plan; plan anew with `snaplake run --replan`".to_owned();
                 let target = ledger.layout().manifest(Step::StagingFileGroups, number);
@@ -128,8 +145,16 @@ async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) ->
     if missing > 0 {
         return Err(Error::NotStaged { table: lake.name.clone(), missing, total: staged.groups });
     }
-    files.extend(staged.known.values().flatten().cloned());
-    Ok(files)
+    for group in staged.known.values() {
+        files.extend(group.files.iter().cloned());
+        columns.add(&group.columns);
+    }
+    match columns.in_no_file() {
+        None => Ok(files),
+        Some(column) => {
+            Err(Error::ColumnInNoFile { table: staged.driving.to_owned(), column: column.to_owned(), nearest: None })
+        }
+    }
 }
 
 async fn read_groups(ledger: &Ledger, numbers: &[usize]) -> Result<Vec<(usize, PartitionGroup)>> {

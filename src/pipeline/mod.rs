@@ -31,6 +31,7 @@ pub use self::status::{RunningStatus, StatusReader, StepStatus, Sums, TableStatu
 pub use self::task::TaskSpec;
 pub use self::warnings::Warning;
 pub use crate::audit::{AuditState, AuditStatus, AuditView};
+use crate::compaction::prepare::StagedGroup;
 use crate::config::{LakeTable, Project};
 use crate::error::{Error, Result};
 use crate::manifest::FileEntry;
@@ -52,7 +53,7 @@ impl std::fmt::Debug for Pipeline {
 }
 
 /// Staging files per group of the tasks that this process ran.
-type Known = HashMap<usize, Vec<FileEntry>>;
+type Known = HashMap<usize, StagedGroup>;
 
 /// A planned table and what this process staged of it.
 struct Table {

@@ -142,6 +142,7 @@ impl Pipeline {
             result: &plan.details.result,
             planned_at: &plan.details.planned_at,
             groups: plan.groups.len(),
+            driving: &plan.details.driving.table,
             known,
         };
         prepare(self.engine.stores(), &plan.ledger, &plan.lake, staged, only).await

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::attempt::Job;
 use super::{Event, Known, Pipeline, Table};
+use crate::compaction::prepare::StagedGroup;
 use crate::error::Result;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
@@ -69,13 +70,13 @@ impl Pipeline {
                 let manifest = attempt.end(result).await?;
                 let details = &manifest.details;
                 pipeline.told("stage", &plan.lake, number, &files, details.rows_written, details.seconds);
-                Ok((index, number, manifest.files))
+                Ok((index, number, StagedGroup { files: manifest.files, columns: manifest.details.columns }))
             }
         });
         let mut known = vec![Known::new(); tables.len()];
         let at_once = tables.iter().map(|plan| self.engine.tasks_at_once(plan.details.run_bytes)).min();
-        for (table, number, files) in self.run_all(tasks, at_once.unwrap_or(1)).await? {
-            known[table].insert(number, files);
+        for (table, number, staged) in self.run_all(tasks, at_once.unwrap_or(1)).await? {
+            known[table].insert(number, staged);
         }
         let tables = tables.into_iter().zip(known);
         Ok(tables.map(|(plan, known)| Table { plan, tasks: known.len(), known }).collect())

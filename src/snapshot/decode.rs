@@ -169,7 +169,6 @@ impl FileDecoder {
 
     /// Columns of the output that the file does not have; None as long as it is not known, and at the end if it never was:
     /// the file is empty, or of a format whose records have their own columns.
-    #[cfg_attr(not(test), expect(dead_code, reason = "to be counted per task"))]
     pub(super) fn absent(&self) -> Option<&[usize]> {
         match &self.body {
             Body::Csv(body) => body.absent(),

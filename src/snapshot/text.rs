@@ -22,7 +22,7 @@
 //! [`Error::ReadSnapshotFile`] for all else. Rows count from 1 without the header.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use datafusion::arrow::array::RecordBatch;
@@ -46,6 +46,7 @@ use object_store::path::Path;
 
 use super::bytes::{Chunks, Origin, Request};
 use super::decode::{FileDecoder, Pace, Target};
+use super::presence::ColumnPresence;
 use crate::config::{Compression, FileFormat};
 use crate::error::Error;
 
@@ -72,6 +73,7 @@ pub(crate) struct TextScanExec {
     properties: Arc<PlanProperties>,
     statistics: Arc<Statistics>,
     metrics: ExecutionPlanMetricsSet,
+    presence: Arc<Mutex<ColumnPresence>>,
 }
 
 impl TextScanExec {
@@ -105,6 +107,7 @@ impl TextScanExec {
             properties: Arc::new(properties),
             statistics,
             metrics: ExecutionPlanMetricsSet::new(),
+            presence: Arc::default(),
         })
     }
 
@@ -112,6 +115,20 @@ impl TextScanExec {
     pub(crate) fn with_statistics(self, statistics: Statistics) -> Self {
         Self { statistics: Arc::new(statistics), ..self }
     }
+}
+
+/// What the scans of a snapshot table counted in an executed plan.
+pub(crate) fn column_presence(plan: &Arc<dyn ExecutionPlan>, table: &str) -> ColumnPresence {
+    let mut presence = ColumnPresence::default();
+    if let Some(scan) = plan.downcast_ref::<TextScanExec>()
+        && *scan.table == *table
+    {
+        presence.add(&scan.presence.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    for child in plan.children() {
+        presence.add(&column_presence(child, table));
+    }
+    presence
 }
 
 impl DisplayAs for TextScanExec {
@@ -165,6 +182,7 @@ impl ExecutionPlan for TextScanExec {
             open: None,
             table: Arc::clone(&self.table),
             target: Arc::clone(&self.target),
+            presence: Arc::clone(&self.presence),
             pace: Pace::new(context.session_config().batch_size()),
             scanned: MetricBuilder::new(&self.metrics).counter("bytes_scanned", partition),
             baseline: BaselineMetrics::new(&self.metrics, partition),
@@ -193,6 +211,7 @@ struct Scan {
     open: Option<Open>,
     table: Arc<str>,
     target: Arc<Target>,
+    presence: Arc<Mutex<ColumnPresence>>,
     pace: Pace,
     scanned: Count,
     baseline: BaselineMetrics,
@@ -243,6 +262,12 @@ impl Scan {
             }
             if open.is_at_end {
                 self.pace = open.decoder.pace();
+                if let Some(absent) = open.decoder.absent() {
+                    let fields = self.target.output().fields();
+                    let absent =
+                        absent.iter().filter_map(|column| fields.get(*column)).map(|field| field.name().as_str());
+                    self.presence.lock().unwrap_or_else(PoisonError::into_inner).add_file(absent);
+                }
                 self.open = None;
             }
         }

@@ -34,7 +34,7 @@ use crate::layout::{Location, Step};
 use crate::manifest::ledger::store_error;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
-use crate::snapshot::{CountRowsExec, CountedRows, FileListTable, Size, counted_rows};
+use crate::snapshot::{ColumnPresence, CountRowsExec, CountedRows, FileListTable, Size, column_presence, counted_rows};
 use crate::write::{
     Bundled, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, RollRule, WriteSpec, bytes_spilled,
     collect_files, operators, staging_encoding, unwrap_engine,
@@ -53,6 +53,9 @@ pub struct StageDetails {
     pub rows_read: u64,
     /// Whether these are all rows of the group's files: a LIMIT, or a join with nothing, reads fewer.
     pub read_all: bool,
+    /// Which columns the group's text files have.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub columns: ColumnPresence,
     /// Rows that the SELECT gave, counted before they were sorted and written.
     pub rows_written: u64,
     /// Bytes of the group's snapshot files.
@@ -76,6 +79,11 @@ struct TaskRows {
     read: u64,
     read_all: bool,
     selected: u64,
+    columns: ColumnPresence,
+}
+
+fn is_default(columns: &ColumnPresence) -> bool {
+    *columns == ColumnPresence::default()
 }
 
 /// What the count of the SELECT's rows goes by; no table has this name.
@@ -154,6 +162,7 @@ impl StageTask<'_> {
             plan: self.plan.to_owned(),
             rows_read: rows.read,
             read_all: rows.read_all,
+            columns: rows.columns,
             rows_written: rows.selected,
             bytes_read: self.files.iter().map(|file| file.size).sum(),
             bytes_spilled: bytes_spilled(&operators),
@@ -250,6 +259,13 @@ impl StageTask<'_> {
                 return Err(self.differing_file(source, files, stated, wrong.rows).await?);
             }
         }
+        for (source, _) in &self.details.whole {
+            check_columns(&source.table, &column_presence(plan, &source.table))?;
+        }
+        let columns = column_presence(plan, &self.details.driving.table);
+        if self.details.groups == 1 {
+            check_columns(&self.details.driving.table, &columns)?;
+        }
         let selected = counted.iter().find(|rows| &*rows.of == SELECTED).map_or(0, |rows| rows.rows);
         let written = files.iter().filter_map(|(file, _)| file.n_record).sum();
         if selected != written {
@@ -262,6 +278,7 @@ impl StageTask<'_> {
             read: most.map_or(0, |rows| rows.rows),
             read_all: most.is_some_and(|rows| rows.is_complete),
             selected,
+            columns,
         })
     }
 
@@ -320,6 +337,15 @@ impl StageTask<'_> {
         }
         None
     }
+}
+
+/// Refuses a declared column that no file has.
+///
+/// # Errors
+/// [`Error::ColumnInNoFile`].
+pub(crate) fn check_columns(table: &str, columns: &ColumnPresence) -> Result<()> {
+    let Some(column) = columns.in_no_file() else { return Ok(()) };
+    Err(Error::ColumnInNoFile { table: table.to_owned(), column: column.to_owned(), nearest: None })
 }
 
 /// What a store said, if an error comes from one.

@@ -1,0 +1,59 @@
+//! Which declared columns the text files of a scan have: a column that no file has must not become a column of NULLs.
+//!
+//! Parquet files say their columns while they are planned. Text files with declared columns are not read then, so each stage
+//! task counts, and who publishes adds up.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Files that said which columns they have, and the columns that some of them lack.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnPresence {
+    /// Files with a header, or with records that name their columns.
+    pub files: u64,
+    /// Declared columns that some of these files lack, and how many lack them.
+    pub absent: BTreeMap<String, u64>,
+}
+
+impl ColumnPresence {
+    /// Takes in one file.
+    pub(super) fn add_file<'a>(&mut self, absent: impl IntoIterator<Item = &'a str>) {
+        self.files += 1;
+        for column in absent {
+            *self.absent.entry(column.to_owned()).or_default() += 1;
+        }
+    }
+
+    /// Takes in what was counted of other files.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.files += other.files;
+        for (column, files) in &other.absent {
+            *self.absent.entry(column.clone()).or_default() += files;
+        }
+    }
+
+    /// A column that none of the files has.
+    pub(crate) fn in_no_file(&self) -> Option<&str> {
+        self.absent.iter().find(|(_, files)| **files == self.files).map(|(column, _)| column.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_in_no_file_only_if_every_file_lacks_it() {
+        let mut one = ColumnPresence::default();
+        assert_eq!(one.in_no_file(), None);
+        one.add_file(["a", "b"]);
+        assert_eq!(one.in_no_file(), Some("a"));
+        let mut other = ColumnPresence::default();
+        other.add_file(["b"]);
+        one.add(&other);
+        assert_eq!((one.in_no_file(), one.files, one.absent["a"]), (Some("b"), 2, 1));
+        one.add_file([]);
+        assert_eq!(one.in_no_file(), None);
+    }
+}
