@@ -151,6 +151,20 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A file has a declared column in other letters only.
+    #[error(
+        "column '{column}' is declared for snapshot.{table}, but {uri} has '{found}'; write it in double quotes where it is declared"
+    )]
+    ColumnOfOtherCase {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        /// As declared, dotted for nested fields.
+        column: String,
+        /// As the file has it.
+        found: String,
+    },
     /// Two files of one table have a column with types that do not merge.
     #[error(
         "column '{column}' of snapshot.{table} is {first_type} in {first} but {second_type} in {second}; \

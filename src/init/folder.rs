@@ -153,7 +153,7 @@ impl Part {
         match (&mut self.data, other.data) {
             (Data::Parquet(files, schema), Data::Parquet(more, other)) => {
                 files.extend(more);
-                let mut merger = SchemaMerger::new("t");
+                let mut merger = SchemaMerger::typed("t");
                 if merger.add("", schema).and_then(|()| merger.add("", &other)).is_ok() {
                     *schema = merger.finish();
                 }
@@ -167,6 +167,6 @@ impl Part {
 }
 
 fn do_merge(a: &Schema, b: &Schema) -> bool {
-    let mut merger = SchemaMerger::new("t");
+    let mut merger = SchemaMerger::typed("t");
     merger.add("", a).and_then(|()| merger.add("", b)).is_ok()
 }

@@ -25,7 +25,7 @@ pub(super) enum Data {
 pub(super) type Looks = Result<(Data, Vec<String>), String>;
 
 pub(super) fn parquet(files: Vec<(FileEntry, Arc<ParquetMetaData>)>) -> Looks {
-    let mut merger = SchemaMerger::new("t");
+    let mut merger = SchemaMerger::typed("t");
     for (file, footer) in &files {
         let footer = footer.file_metadata();
         let schema = parquet_to_arrow_schema(footer.schema_descr(), footer.key_value_metadata());

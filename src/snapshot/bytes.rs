@@ -24,6 +24,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::StreamReader;
 
+use super::json_tree::OtherCase;
 use super::place::Malformed;
 use crate::config::Compression;
 use crate::error::{Error, InvalidValue, Result};
@@ -64,7 +65,10 @@ impl Origin {
                 }
                 Err(source) => match source.downcast::<Malformed>() {
                     Ok(malformed) => return self.malformed(*malformed),
-                    Err(source) => DataFusionError::External(source),
+                    Err(source) => match source.downcast::<OtherCase>() {
+                        Ok(other) => return other.into_error(self.table.to_string(), self.uri.to_string()),
+                        Err(source) => DataFusionError::External(source),
+                    },
                 },
             },
             other => other,

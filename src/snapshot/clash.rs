@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 
+use super::json_text::dotted;
+use crate::config::type_name;
 use crate::error::Error;
 
 /// Where a type was seen: a file, and the line where the file has lines of its own types (NDJSON).
@@ -14,11 +16,22 @@ use crate::error::Error;
 pub(super) struct Place {
     uri: Arc<str>,
     line: Option<u64>,
+    is_typed: bool,
 }
 
 impl Place {
-    pub(super) fn file(uri: &str) -> Self {
-        Self { uri: uri.into(), line: None }
+    /// A text file, whose types are those that its values need.
+    pub(super) fn text(uri: &str) -> Self {
+        Self { uri: uri.into(), line: None, is_typed: false }
+    }
+
+    /// A file that states its types, so that nobody knows the values yet.
+    pub(super) fn typed(uri: &str) -> Self {
+        Self { is_typed: true, ..Self::text(uri) }
+    }
+
+    pub(super) fn is_typed(&self) -> bool {
+        self.is_typed
     }
 
     pub(super) fn set_line(&mut self, line: u64) {
@@ -41,18 +54,25 @@ pub(super) struct Clash {
     /// Names from the innermost field outwards.
     path: Vec<String>,
     first: Place,
-    first_type: DataType,
-    second_type: DataType,
+    first_type: String,
+    second_type: String,
 }
 
 impl Clash {
-    pub(super) fn new(first: &Place, first_type: DataType, second_type: DataType) -> Box<Self> {
+    pub(super) fn new(first: &Place, first_type: &DataType, second_type: &DataType) -> Box<Self> {
+        let (first_type, second_type) = (in_words(first_type), in_words(second_type));
         Box::new(Self { path: Vec::new(), first: first.clone(), first_type, second_type })
+    }
+
+    /// The same with another first type, where it has no name.
+    pub(super) fn with_first(mut self: Box<Self>, words: &str) -> Box<Self> {
+        words.clone_into(&mut self.first_type);
+        self
     }
 
     /// The same with another second type, where the caller knows it better.
     pub(super) fn with_second(mut self: Box<Self>, data_type: &DataType) -> Box<Self> {
-        self.second_type = data_type.clone();
+        self.second_type = in_words(data_type);
         self
     }
 
@@ -63,15 +83,23 @@ impl Clash {
     }
 
     /// The user's error; `second` is the place that was being read.
-    pub(super) fn into_error(mut self, table: &str, second: &Place) -> Error {
-        self.path.reverse();
+    pub(super) fn into_error(self, table: &str, second: &Place) -> Error {
         Error::SchemaConflict {
             table: table.to_owned(),
-            column: self.path.join(".").replace(".[]", "[]"),
+            column: dotted(self.path),
             first: self.first.to_string(),
-            first_type: self.first_type.to_string(),
+            first_type: self.first_type,
             second: second.to_string(),
-            second_type: self.second_type.to_string(),
+            second_type: self.second_type,
         }
+    }
+}
+
+/// As SQL has it, without the fields of an object and the elements of a list that are not known yet.
+fn in_words(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Struct(fields) if fields.is_empty() => "STRUCT".to_owned(),
+        DataType::List(item) if item.data_type().is_null() => "a list".to_owned(),
+        other => type_name(other),
     }
 }

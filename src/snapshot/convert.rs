@@ -1,11 +1,9 @@
-//! From the types that arrow's text decoders make to the types of the table, without losing a digit.
+//! From the types that arrow's CSV decoder makes to the types of the table, without losing a digit.
 //!
 //! Most types are decoded directly. The others are decoded as text first: types that arrow's decoder lacks, which are
-//! cast, and types that it would decode with loss. It cuts decimals at their scale and, in JSON, integers at the point;
-//! here `1.239` is no DECIMAL(10,2) and `1.5` is no BIGINT, while `1.20` and `1.0` are. Booleans of CSV files may be
-//! written as in SQL (`t`, `f`, `yes`, `no`, `1`, `0`).
-//!
-//! Numbers inside JSON lists and objects are arrow's alone. A value that does not fit is an error that names it.
+//! cast, and types that it would decode with loss. It cuts decimals at their scale; here `1.239` is no DECIMAL(10,2) and
+//! `1.5` is no BIGINT, while `1.20` and `1.0` are. Booleans may be written as in SQL (`t`, `f`, `yes`, `no`, `1`, `0`). A
+//! value that does not fit is an error that names it. NDJSON needs none of this.
 
 use std::sync::Arc;
 
@@ -52,15 +50,6 @@ pub(super) fn csv_type(data_type: &DataType) -> Option<DataType> {
         // Arrow would cast text to a list of one text.
         nested if nested.is_nested() => None,
         other => can_cast_types(&DataType::Utf8, other).then_some(DataType::Utf8),
-    }
-}
-
-/// The type that arrow's JSON decoder is asked for.
-pub(super) fn json_type(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::Dictionary(_, _) | DataType::Interval(_) => DataType::Utf8,
-        number if number.is_integer() || number.is_decimal() => DataType::Utf8,
-        other => other.clone(),
     }
 }
 

@@ -89,7 +89,6 @@ impl CsvBody {
     }
 
     /// Columns of the output that the file does not have; None if it has no first record, or not yet.
-    #[cfg_attr(not(test), expect(dead_code, reason = "to be counted per task"))]
     pub(super) fn absent(&self) -> Option<&[usize]> {
         self.found.as_ref().map(|found| found.absent.as_slice())
     }

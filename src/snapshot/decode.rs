@@ -8,18 +8,19 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::json;
 use datafusion::error::{DataFusionError, Result};
 
-use super::convert::{convert, csv_type, json_type};
+use super::convert::{convert, csv_type};
 use super::csv::CsvBody;
 use super::infer::null_regex;
+use super::json_body::{JsonBody, unheld};
+use super::json_tree::Presence;
 use crate::config::{FileFormat, type_name};
 
 /// Text bytes that one batch is made of, more or less: rows of any width use the same memory.
-const BATCH_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// Characters of arrow's message that an error keeps.
 const MAX_MESSAGE: usize = 2000;
@@ -62,7 +63,14 @@ impl Target {
             let (name, data_type) = (field.name(), type_name(field.data_type()));
             return Err(DataFusionError::Plan(format!("column '{name}' has type {data_type}, which CSV cannot hold")));
         }
-        Ok(Self { format, null_regex, table, output })
+        let target = Self { format, null_regex, table, output };
+        if let FileFormat::Json(_) = &target.format
+            && let Some(field) = unheld(&target)
+        {
+            let (name, data_type) = (field.name(), type_name(field.data_type()));
+            return Err(DataFusionError::Plan(format!("column '{name}' has type {data_type}, which JSON cannot hold")));
+        }
+        Ok(target)
     }
 
     /// The columns that are asked for.
@@ -150,19 +158,14 @@ pub(super) struct FileDecoder {
 
 enum Body {
     Csv(Box<CsvBody>),
-    Json { decoder: json::reader::Decoder, schema: SchemaRef },
+    Json(Box<JsonBody>),
 }
 
 impl FileDecoder {
     pub(super) fn new(target: Arc<Target>, pace: Pace) -> Result<Self> {
         let body = match &target.format {
             FileFormat::Csv(_) => Body::Csv(Box::new(CsvBody::new(&target)?)),
-            _ => {
-                let fields = target.output.fields().iter();
-                let fields = fields.map(|field| Field::new(field.name(), json_type(field.data_type()), true));
-                let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-                Body::Json { decoder: json_decoder(&schema, pace.rows)?, schema }
-            }
+            _ => Body::Json(Box::new(JsonBody::new(&target, pace.rows)?)),
         };
         Ok(Self { target, body, pace, bytes: 0, rows: 0 })
     }
@@ -172,7 +175,17 @@ impl FileDecoder {
     pub(super) fn absent(&self) -> Option<&[usize]> {
         match &self.body {
             Body::Csv(body) => body.absent(),
-            Body::Json { .. } => None,
+            Body::Json(_) => None,
+        }
+    }
+
+    /// The declared columns and nested fields of a file whose records have their own columns, as dotted paths, and
+    /// whether it has them, as far as it was read. None: see [`Self::absent`].
+    #[cfg_attr(not(test), expect(dead_code, reason = "to be counted per task"))]
+    pub(super) fn presence(&self) -> Option<Vec<(String, Presence)>> {
+        match &self.body {
+            Body::Json(body) => Some(body.presence()),
+            Body::Csv(_) => None,
         }
     }
 
@@ -180,7 +193,7 @@ impl FileDecoder {
     pub(super) fn take_long_field(&mut self) -> Option<u64> {
         match &mut self.body {
             Body::Csv(body) => body.take_long_field(),
-            Body::Json { .. } => None,
+            Body::Json(_) => None,
         }
     }
 
@@ -194,15 +207,13 @@ impl FileDecoder {
         while !chunk.is_empty() {
             let used = match &mut self.body {
                 Body::Csv(body) => body.decode(&self.target, chunk, self.pace.rows)?,
-                Body::Json { decoder, .. } => {
-                    decoder.decode(chunk).map_err(|e| in_rows(e, self.rows, decoder.len()))?
-                }
+                Body::Json(body) => body.decode(chunk)?,
             };
             chunk.advance(used);
             self.bytes += used;
             let is_full = match &self.body {
                 Body::Csv(body) => body.is_full(self.pace.rows),
-                Body::Json { decoder, .. } => !decoder.has_partial_record() && decoder.len() >= self.pace.rows,
+                Body::Json(body) => body.is_full(),
             };
             if is_full && let Some(batch) = self.flush()? {
                 return Ok(Some(batch));
@@ -213,8 +224,9 @@ impl FileDecoder {
 
     /// The rows that are left when all bytes were pushed; to be called until there are none.
     pub(super) fn finish(&mut self) -> Result<Option<RecordBatch>> {
-        if let Body::Csv(body) = &mut self.body {
-            body.end(&self.target)?;
+        match &mut self.body {
+            Body::Csv(body) => body.end(&self.target)?,
+            Body::Json(body) => body.end()?,
         }
         self.flush()
     }
@@ -226,39 +238,18 @@ impl FileDecoder {
                 None => None,
                 Some((columns, rows)) => Some(self.target.assemble(&columns, rows, first, body.slots())?),
             },
-            Body::Json { decoder, .. } => {
-                let rows = decoder.len();
-                match decoder.flush().map_err(|e| in_rows(e, first, rows))? {
-                    None => None,
-                    Some(decoded) => {
-                        let slots: Vec<_> = (0..decoded.num_columns()).map(Some).collect();
-                        Some(self.target.assemble(decoded.columns(), decoded.num_rows(), first, &slots)?)
-                    }
-                }
-            }
+            Body::Json(body) => body.flush(&self.target)?,
         };
         let Some(batch) = batch else { return Ok(None) };
         self.rows += batch.num_rows() as u64;
-        if self.pace.learn(batch.num_rows(), self.bytes) {
-            match &mut self.body {
-                Body::Csv(_) => {}
-                Body::Json { decoder, schema } => *decoder = json_decoder(schema, self.pace.rows)?,
-            }
+        if self.pace.learn(batch.num_rows(), self.bytes)
+            && let Body::Json(body) = &mut self.body
+        {
+            body.restart(self.pace.rows);
         }
         self.bytes = 0;
         Ok(Some(batch))
     }
-}
-
-fn json_decoder(schema: &SchemaRef, rows: usize) -> Result<json::reader::Decoder> {
-    let builder = json::ReaderBuilder::new(Arc::clone(schema)).with_batch_size(rows).with_coerce_primitive(true);
-    Ok(builder.build_decoder()?)
-}
-
-/// Arrow does not say which record of a batch it could not decode.
-fn in_rows(error: ArrowError, first: u64, rows: usize) -> DataFusionError {
-    let (from, until) = (first + 1, first + rows.max(1) as u64);
-    DataFusionError::ArrowError(Box::new(shortened(error)), None).context(format!("in rows {from} to {until}"))
 }
 
 /// Arrow quotes the whole row, whatever its length.
@@ -292,6 +283,11 @@ pub(super) mod tests {
 
     pub(crate) fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
         Arc::new(Schema::new(columns.iter().map(|(name, t)| Field::new(*name, t.clone(), true)).collect::<Vec<_>>()))
+    }
+
+    /// What the caller makes of an error.
+    pub(crate) fn told(error: DataFusionError) -> String {
+        super::super::bytes::Origin { table: "t".into(), uri: "f".into() }.unreadable(error).to_string()
     }
 
     /// All rows of a file that arrives in chunks of that size, in batches of at most `rows`.
@@ -347,72 +343,6 @@ pub(super) mod tests {
         let table = pretty_format_batches(std::slice::from_ref(batch)).unwrap().to_string();
         let rows = table.lines().skip(3).filter(|line| line.starts_with('|'));
         rows.map(|line| line[1..line.len() - 1].split('|').map(str::trim).collect::<Vec<_>>().join("|")).collect()
-    }
-
-    #[test]
-    fn json_missing_and_null_attributes_are_null_and_unknown_ones_ignored() {
-        let schema = schema(&[("a", DataType::Int64), ("b", DataType::Utf8)]);
-        let text = "{\"a\":1,\"x\":[{}]}\n\n{\"b\":\"é\\n\",\"a\":null}\n  {\"b\":\"\"}";
-        let batch = decode(&json_format(), &schema, None, text).unwrap();
-        assert_eq!(batch.column(0).null_count(), 2);
-        assert!(batch.column(1).is_null(0) && batch.column(1).is_valid(2));
-    }
-
-    #[test]
-    fn json_scalars_become_text_where_text_is_declared() {
-        let schema = schema(&[("a", DataType::Utf8View)]);
-        let text = "{\"a\":1.50}{\"a\":true}{\"a\":\"x\"}{\"a\":12345678901234567890}";
-        assert_eq!(
-            lines(&decode(&json_format(), &schema, None, text).unwrap()),
-            ["1.50", "true", "x", "12345678901234567890"]
-        );
-    }
-
-    #[test]
-    fn json_nested_values_and_times_are_read() {
-        let point = DataType::Struct(vec![Field::new("x", DataType::Float64, true)].into());
-        let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-        let schema = schema(&[("l", DataType::new_list(point, true)), ("t", zoned)]);
-        let text =
-            r#"{"l":[{"x":1},{"x":null,"y":2}],"t":"2013-01-01 05:00:00"} {"l":[],"t":"2013-01-01T05:00:00+05:00"}"#;
-        assert_eq!(
-            lines(&decode(&json_format(), &schema, None, text).unwrap()),
-            ["[{x: 1.0}, {x: }]|2013-01-01T05:00:00Z", "[]|2013-01-01T00:00:00Z"]
-        );
-    }
-
-    #[test]
-    fn json_numbers_never_lose_digits() {
-        let ints = schema(&[("a", DataType::Int64)]);
-        let text = r#"{"a":1.0}{"a":"7"}{"a":9223372036854775807}"#;
-        assert_eq!(lines(&decode(&json_format(), &ints, None, text).unwrap()), ["1", "7", "9223372036854775807"]);
-        let error = decode(&json_format(), &ints, None, "{\"a\":1}\n{\"a\":1.5}").unwrap_err().to_string();
-        assert!(error.contains("column 'a' in row 2") && error.contains("'1.5' cannot be read as Int64"), "{error}");
-        let decimals = schema(&[("a", DataType::Decimal128(5, 2))]);
-        assert_eq!(lines(&decode(&json_format(), &decimals, None, r#"{"a":1.5}"#).unwrap()), ["1.50"]);
-        assert!(decode(&json_format(), &decimals, None, r#"{"a":1.239}"#).is_err());
-    }
-
-    #[test]
-    fn json_errors_name_field_value_and_rows() {
-        let schema = schema(&[("a", DataType::Float64)]);
-        let text = "{\"a\":1}\n".repeat(300) + "{\"a\":\"many\"}";
-        let error = decode_in(&json_format(), &schema, None, &text, (100, 8192)).unwrap_err().to_string();
-        assert!(
-            error.contains("in rows 257 to 301") && error.contains("field 'a': failed to parse \"many\""),
-            "{error}"
-        );
-        let error = decode(&json_format(), &schema, None, "{\"a\":1}\n{\"a\":").unwrap_err().to_string();
-        assert!(error.contains("Truncated record"), "{error}");
-        assert!(decode(&json_format(), &schema, None, "[{\"a\":1}]").is_err());
-    }
-
-    #[test]
-    fn json_without_columns_counts_rows() {
-        let schema = schema(&[("a", DataType::Int64)]);
-        let batch = decode(&json_format(), &schema, Some(&vec![]), "{\"a\":\"no number\"}\n{}\n\n").unwrap();
-        assert_eq!((batch.num_rows(), batch.num_columns()), (2, 0));
-        assert_eq!(decode(&json_format(), &schema, None, "\n").unwrap().num_rows(), 0);
     }
 
     #[test]

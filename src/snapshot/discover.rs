@@ -236,7 +236,7 @@ async fn resolve(
         }
     });
     // What a file says is taken in at once and dropped: a million schemas do not fit into memory.
-    let mut merger = SchemaMerger::new(&table.name);
+    let mut merger = if is_text { SchemaMerger::new(&table.name) } else { SchemaMerger::typed(&table.name) };
     let mut rows = Vec::with_capacity(files.len());
     let mut seen = spread(jobs, at_once);
     while let Some(seen) = seen.try_next().await? {

@@ -319,11 +319,71 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn json_numbers_widen_and_large_ones_keep_their_digits() {
-        assert_eq!(json("{\"a\":1}\n{\"a\":-2.5}").await.unwrap(), "a Float64");
-        assert_eq!(json("{\"a\":1}\n{\"a\":18446744073709551615}").await.unwrap(), "a UInt64");
-        assert_eq!(json("{\"a\":null} {\"a\":-1}{\"a\":7}\n").await.unwrap(), "a Int64");
-        assert!(json("{\"a\":-1}\n{\"a\":18446744073709551615}").await.is_err());
+    async fn json_numbers_are_of_a_type_that_holds_every_digit() {
+        for (numbers, data_type) in [
+            ("1, -2.5", "Float64"),
+            ("1, 18446744073709551615", "UInt64"),
+            ("null, -1, 7", "Int64"),
+            ("-1, 18446744073709551615", "Utf8"),
+            ("18446744073709551616, 18446744073709551617", "Utf8"),
+            ("1, 123456789012345678901234567890", "Utf8"),
+            ("9007199254740993, 1.5", "Utf8"),
+            ("1.5, 9007199254740993", "Utf8"),
+            ("9007199254740992, 1.5", "Float64"),
+            ("0.1, 0.10000000000000001, 1e300", "Float64"),
+            ("3.14159265358979323846", "Utf8"),
+            ("1, 1e400", "Utf8"),
+            ("1e2, 3", "Float64"),
+            ("-0", "Int64"),
+        ] {
+            let text: String = numbers.split(", ").map(|number| format!("{{\"a\":{number}}} ")).collect();
+            assert_eq!(json(&text).await.unwrap(), format!("a {data_type}"), "{numbers}");
+            let nested: String = numbers.split(", ").map(|number| format!("{{\"o\":[{number}]}}\n")).collect();
+            assert!(json(&nested).await.unwrap().contains(data_type), "{numbers}");
+        }
+        assert!(json("{\"a\":18446744073709551616}\n{\"a\":\"x\"}").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn json_files_agree_on_numbers_in_any_order() {
+        for (files, expected) in [
+            (["9007199254740993", "1.5"], DataType::Utf8),
+            (["9007199254740992", "1.5"], DataType::Float64),
+            (["18446744073709551616", "1"], DataType::Utf8),
+            (["18446744073709551615", "-1"], DataType::Utf8),
+            (["1", "2"], DataType::Int64),
+        ] {
+            for files in [files, [files[1], files[0]]] {
+                let mut merger = super::super::SchemaMerger::new("t");
+                for number in files {
+                    let text = format!("{{\"a\":{number},\"l\":[{number}],\"o\":{{\"x\":{number}}}}}");
+                    let format = FileFormat::Json(TextOptions::default());
+                    merger.add(number, &infer_text(&text, &format).await.unwrap().schema).unwrap();
+                }
+                let merged = merger.finish();
+                assert_eq!(merged.field(0).data_type(), &expected, "{files:?}");
+                assert_eq!(merged.field(1).data_type(), &DataType::new_list(expected.clone(), true), "{files:?}");
+                let DataType::Struct(fields) = merged.field(2).data_type() else { panic!("{merged}") };
+                assert_eq!(fields[0].as_ref(), &Field::new("x", expected.clone(), true), "{files:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn json_objects_have_each_name_once_and_nest_128_deep() {
+        for text in ["{\"a\":1,\"a\":2}", "{\"o\":[{\"x\":1},{\"x\":1,\"y\":2,\"\\u0078\":2}]}"] {
+            let error = json(text).await.unwrap_err().to_string();
+            assert!(error.contains("stands twice in one object"), "{error}");
+        }
+        assert_eq!(json("{\"a\":1,\"A\":\"x\"}").await.unwrap(), "a Int64, A Utf8");
+        let nested = |depth| format!("{{\"deep\":{}1{}}}\n", "[".repeat(depth), "]".repeat(depth));
+        assert!(json(&nested(127)).await.is_ok());
+        let error = json(&nested(128)).await.unwrap_err().to_string();
+        assert!(error.contains("column 'deep' nests more than 128 deep; declare it as VARCHAR"), "{error}");
+        let objects = format!("{}1{}", "{\"x\":".repeat(128), "}".repeat(128));
+        assert!(json(&objects).await.is_ok());
+        let error = json(&format!("{{\"deep\":{objects}}}")).await.unwrap_err().to_string();
+        assert!(error.contains("column 'deep' nests more than 128 deep"), "{error}");
     }
 
     #[tokio::test]
@@ -331,7 +391,7 @@ mod tests {
         let error = json("\n{\"o\":{\"x\":[1]}}\n{\"o\":{\"x\":[null,\"y\"]}}").await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "column 'o.x[]' of snapshot.t is Int64 in s3://b/f line 2 but Utf8 in s3://b/f line 3; \
+            "column 'o.x[]' of snapshot.t is BIGINT in s3://b/f line 2 but VARCHAR in s3://b/f line 3; \
              declare the column in CREATE EXTERNAL TABLE to choose one type"
         );
         for text in ["{\"a\":1}\n{\"a\":[1]}", "{\"a\":{}}\n{\"a\":true}", "{\"a\":false}\n{\"a\":0}"] {
@@ -340,17 +400,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn json_that_is_none_is_an_error_with_file_and_line() {
+    async fn json_that_is_none_is_an_error_with_file_line_and_column() {
         for (text, reason) in [
-            ("{\"a\":1}\n[{\"a\":1}]\n", "line 2: invalid type: sequence, expected one JSON object per line"),
-            ("{\"a\":1}\n{\"a\":", "line 2: EOF while parsing a value"),
-            ("{\"a\":1\n}", "line 1: EOF while parsing an object"),
-            ("a,b\n", "line 1: expected value"),
+            ("{\"a\":1}\n[{\"a\":1}]\n", "line 2, column 1: a record has to be an object, this is a list"),
+            ("{\"a\":1}\n{\"a\":", "line 2, column 6: the file ends within a record"),
+            ("{\"a\":1\n,\n\"é\":2,}", "line 3, column 7: expected a name in double quotes, found '}'"),
+            ("a,b\n", "line 1, column 1: a record has to be an object"),
+            ("{\"a\":\"x\ny\"}\n", "line 1, column 8: a line ends within a string; its quote is not closed"),
+            ("{\"a\":NaN}\n", "line 1, column 6: NaN and Infinity are no JSON"),
+            ("{\"a\":1} x\n", "line 1, column 9: a record has to be an object"),
         ] {
             let error = json(text).await.unwrap_err();
-            assert!(error.to_string().starts_with("cannot read s3://b/f of snapshot.t"), "{error}");
-            let source = std::error::Error::source(&error).unwrap().to_string();
-            assert!(source.contains(reason), "{source}");
+            assert!(matches!(error, crate::error::Error::Malformed { .. }), "{error:?}");
+            assert!(error.to_string().starts_with(&format!("s3://b/f, {reason}")), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn json_records_may_run_over_lines() {
+        assert_eq!(json("{\"a\":1}\n{\n\"a\":2,\n\"b\":[\n\"x\"]}{\"c\":1}").await.unwrap(), {
+            let list = DataType::new_list(DataType::Utf8, true);
+            format!("a Int64, b {list}, c Int64")
+        });
     }
 }

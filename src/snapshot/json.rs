@@ -1,215 +1,228 @@
 //! The schema of NDJSON text, found by walking every value without building any.
 //!
-//! One or more complete objects per line, blank lines are skipped. Integers are Int64, or UInt64 where one needs it and
-//! none is negative; beyond 64 bits they are floats. Integers and floats are Float64. All else that differs, such as a
-//! number here and a text there, is a conflict that names both lines.
+//! Integers are BIGINT, or BIGINT UNSIGNED where one needs it. With a point or an exponent among them they are DOUBLE,
+//! if a DOUBLE holds each of them exactly. Numbers that no such type holds (integers beyond 64 bits, identifiers beside
+//! fractions, digits beyond those of a DOUBLE) are the text that is written. Lists and objects are of one type each. All
+//! else that differs, such as a number here and a text there, is a conflict that names both lines. An attribute of null
+//! alone is Null.
 //!
-//! An object nests at most 128 deep, which is serde_json's limit. An attribute of null alone is Null.
+//! A name that stands twice in one object is an error, and so is a value that nests more than [`MAX_DEPTH`] deep, since
+//! its type would.
 
-use std::cell::RefCell;
-use std::fmt;
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
-use datafusion::arrow::datatypes::{DataType, Schema};
-use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::datatypes::Schema;
 use datafusion::error::DataFusionError;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::bytes::{ChunkReader, MAX_RECORD, Origin};
+use super::bytes::{ChunkReader, Origin};
 use super::clash::{Clash, Place};
 use super::infer::Inferred;
-use super::widen::{Members, Node};
+use super::json_body::{A_LIST, NO_OBJECT};
+use super::json_split::{RecordReader, RecordSplitter};
+use super::json_text::{Cursor, Fault};
+use super::numeral::Numeral;
+use super::widen::{Members, Node, Scope};
 use crate::error::Result;
+
+/// Objects and lists within one another: as many as serde_json takes.
+const MAX_DEPTH: usize = 128;
+
+/// Every integer up to this size is a DOUBLE.
+const EXACT_IN_DOUBLE: u64 = 1 << 53;
 
 /// Reads NDJSON to the end, or up to that many records.
 pub(super) fn infer_json(reader: &mut ChunkReader, limit: Option<usize>, origin: &Origin) -> Result<Inferred> {
-    let mut columns = Members::default();
-    let mut walk = Walk { place: Place::file(&origin.uri), clash: RefCell::new(None) };
-    let json_error = |line: u64, reason: &dyn fmt::Display| {
-        let error = ArrowError::JsonError(format!("line {line}: {reason}"));
-        origin.unreadable(DataFusionError::ArrowError(Box::new(error), None))
+    let mut splitter = RecordSplitter::default();
+    let mut walk = Walk {
+        columns: Members::default(),
+        place: Place::text(&origin.uri),
+        name: String::new(),
+        text: String::new(),
+        rows: 0,
+        limit: limit.map_or(u64::MAX, |limit| limit as u64),
+        clash: None,
     };
-    let limit = limit.map_or(u64::MAX, |limit| limit as u64);
-    let (mut rows, mut number) = (0, 0);
-    let mut line = Vec::new();
-    let exact_rows = loop {
-        if rows >= limit {
-            break false;
-        }
-        line.clear();
-        number += 1;
-        let read = reader.take(MAX_RECORD as u64).read_until(b'\n', &mut line).map_err(|e| json_error(number, &e))?;
-        if read == 0 {
-            break true;
-        }
-        if read == MAX_RECORD && !line.ends_with(b"\n") {
-            return Err(json_error(number, &format_args!("it is longer than {MAX_RECORD} bytes")));
-        }
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        walk.place.set_line(number);
-        let mut json = serde_json::Deserializer::from_slice(&line);
-        loop {
-            if let Err(error) = (Record { columns: &mut columns, walk: &walk }).deserialize(&mut json) {
-                return Err(match walk.clash.take() {
-                    Some(clash) => clash.into_error(&origin.table, &walk.place),
-                    None => json_error(number, &error),
-                });
-            }
-            rows += 1;
-            if json.end().is_ok() {
-                break;
-            }
-        }
-    };
-    Ok(Inferred { schema: Schema::new(columns.fields(&DataType::Null)), rows, exact_rows })
+    let mut is_at_end = false;
+    while !is_at_end && !walk.is_full() {
+        let chunk = reader.fill_buf().map_err(|error| origin.unreadable(DataFusionError::IoError(error)))?;
+        is_at_end = chunk.is_empty();
+        let used = if is_at_end { splitter.finish(&mut walk).map(|()| 0) } else { splitter.push(chunk, &mut walk) };
+        let used = used.map_err(|error| match walk.clash.take() {
+            Some(clash) => clash.into_error(&origin.table, &walk.place),
+            None => origin.unreadable(error),
+        })?;
+        reader.consume(used);
+    }
+    let schema = Schema::new(walk.columns.fields(Scope::File));
+    Ok(Inferred { schema, rows: walk.rows, exact_rows: !walk.is_full() })
 }
 
-/// What every value of one line shares. A clash is left here on the way out, since serde's errors hold text only.
+/// The records of one file.
 struct Walk {
+    columns: Members,
+    /// The line of the record.
     place: Place,
-    clash: RefCell<Option<Box<Clash>>>,
+    /// Room for a name, and for a text.
+    name: String,
+    text: String,
+    rows: u64,
+    limit: u64,
+    /// Left here on the way out, since a fault is one of the text.
+    clash: Option<Box<Clash>>,
 }
 
-impl Walk {
-    fn stop<E: serde::de::Error>(&self, clash: Box<Clash>) -> E {
-        self.clash.replace(Some(clash));
-        E::custom("conflict")
-    }
-
-    /// Adds the name of the field that a failed value belongs to.
-    fn within<E>(&self, error: E, name: &str) -> E {
-        let inner = self.clash.take();
-        self.clash.replace(inner.map(|clash| clash.within(name)));
-        error
-    }
+/// Why a value ends the walk.
+enum Stop {
+    Fault(Fault),
+    Clash(Box<Clash>),
+    TooDeep,
 }
 
-/// A whole record: an object whose attributes are the columns.
-struct Record<'a> {
-    columns: &'a mut Members,
-    walk: &'a Walk,
-}
-
-impl<'de> DeserializeSeed<'de> for Record<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
     }
 }
 
-impl<'de> Visitor<'de> for Record<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("one JSON object per line")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        visit_members(map, self.columns, self.walk)
+impl From<Box<Clash>> for Stop {
+    fn from(clash: Box<Clash>) -> Self {
+        Self::Clash(clash)
     }
 }
 
-fn visit_members<'de, A: MapAccess<'de>>(mut map: A, members: &mut Members, walk: &Walk) -> Result<(), A::Error> {
-    let mut hint = 0;
-    while let Some(position) = map.next_key_seed(Name { members, hint, place: &walk.place })? {
-        hint = position + 1;
+impl Stop {
+    /// Adds the name of the field that a value belongs to.
+    #[cold]
+    fn within(self, name: &str) -> Self {
+        match self {
+            Self::Clash(clash) => Self::Clash(clash.within(name)),
+            other => other,
+        }
+    }
+}
+
+impl RecordReader for Walk {
+    const NEEDS_LINES: bool = true;
+
+    fn at_line(&mut self, line: u64) {
+        self.place.set_line(line);
+    }
+
+    fn read(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        match cursor.token()? {
+            b'{' => {}
+            b'[' => return Err(cursor.wrong(A_LIST)),
+            _ => return Err(cursor.wrong(NO_OBJECT)),
+        }
+        cursor.advance();
+        let mut room = Room { name: &mut self.name, text: &mut self.text, place: &self.place };
+        match members(&mut self.columns, cursor, &mut room, 1) {
+            Ok(()) => self.rows += 1,
+            Err(Stop::Fault(fault)) => return Err(fault),
+            Err(Stop::Clash(clash)) => {
+                self.clash = Some(clash);
+                return Err(cursor.wrong("two types of one column"));
+            }
+            Err(Stop::TooDeep) => {
+                return Err(cursor.wrong(format!(
+                    "the value nests more than {MAX_DEPTH} deep; declare its column as VARCHAR, which takes it as text"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was seen of an incomplete record is seen again.
+    fn forget(&mut self) {}
+
+    fn is_full(&self) -> bool {
+        self.rows >= self.limit
+    }
+
+    fn row(&self) -> u64 {
+        self.rows + 1
+    }
+}
+
+/// What all values of a record share.
+struct Room<'a> {
+    name: &'a mut String,
+    text: &'a mut String,
+    place: &'a Place,
+}
+
+/// Reads an object after its first brace.
+fn members(members: &mut Members, cursor: &mut Cursor<'_>, room: &mut Room<'_>, depth: usize) -> Result<(), Stop> {
+    members.next_object();
+    let (mut next, mut is_first) = (0, true);
+    while cursor.member(is_first)? {
+        is_first = false;
+        let start = cursor.at() - 1;
+        let name = cursor.string(room.name)?;
+        let position = members.find(name, next, room.place);
+        if !members.see(position) {
+            return Err(cursor.wrong_at(start, format!("'{name}' stands twice in one object")).into());
+        }
+        next = position + 1;
+        cursor.colon()?;
         let (name, node) = members.get_mut(position);
-        map.next_value_seed(Value { node, walk }).map_err(|error| walk.within(error, name))?;
+        value(node, cursor, room, depth).map_err(|stop| match stop {
+            Stop::TooDeep if depth == 1 => Stop::Fault(cursor.wrong(format!(
+                "column '{name}' nests more than {MAX_DEPTH} deep; declare it as VARCHAR, which takes the value as text"
+            ))),
+            stop => stop.within(name),
+        })?;
     }
     Ok(())
 }
 
-/// The name of an attribute, which becomes its position among the members.
-struct Name<'a> {
-    members: &'a mut Members,
-    hint: usize,
-    place: &'a Place,
+/// Widens the node to hold the value that is next.
+fn value(node: &mut Node, cursor: &mut Cursor<'_>, room: &mut Room<'_>, depth: usize) -> Result<(), Stop> {
+    match cursor.token()? {
+        b'"' => {
+            cursor.advance();
+            cursor.string(room.text)?;
+            node.text(room.place)?;
+        }
+        b'-' | b'0'..=b'9' => number(node, &cursor.number()?, room.place)?,
+        b't' => {
+            cursor.word("true")?;
+            node.boolean(room.place)?;
+        }
+        b'f' => {
+            cursor.word("false")?;
+            node.boolean(room.place)?;
+        }
+        b'n' => cursor.word("null")?,
+        b'{' | b'[' if depth == MAX_DEPTH => return Err(Stop::TooDeep),
+        b'{' => {
+            cursor.advance();
+            members(node.members(room.place)?, cursor, room, depth + 1)?;
+        }
+        b'[' => {
+            cursor.advance();
+            let element = node.list(room.place)?;
+            let mut is_first = true;
+            while cursor.element(is_first)? {
+                is_first = false;
+                value(element, cursor, room, depth + 1).map_err(|stop| stop.within("[]"))?;
+            }
+        }
+        _ => return Err(cursor.no_value().into()),
+    }
+    Ok(())
 }
 
-impl<'de> DeserializeSeed<'de> for Name<'_> {
-    type Value = usize;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
-        deserializer.deserialize_str(self)
+fn number(node: &mut Node, number: &Numeral<'_>, place: &Place) -> Result<(), Box<Clash>> {
+    if !number.is_whole() {
+        return if number.double().is_some() { node.float(64, place) } else { node.numbers(place) };
     }
-}
-
-impl Visitor<'_> for Name<'_> {
-    type Value = usize;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<usize, E> {
-        Ok(self.members.find(name, self.hint, self.place))
-    }
-}
-
-/// Any value: widens the node to hold it.
-struct Value<'a> {
-    node: &'a mut Node,
-    walk: &'a Walk,
-}
-
-impl<'de> DeserializeSeed<'de> for Value<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Value<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<(), E> {
-        self.node.merge(&DataType::Boolean, &self.walk.place).map_err(|clash| self.walk.stop(clash))
-    }
-
-    /// serde_json calls this for negative integers only.
-    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<(), E> {
-        self.node.signed(64, &self.walk.place).map_err(|clash| self.walk.stop(clash))
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
-        let bits = if i64::try_from(value).is_ok() { 63 } else { 64 };
-        self.node.unsigned(bits, &self.walk.place).map_err(|clash| self.walk.stop(clash))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
-        self.node.float(64, &self.walk.place).map_err(|clash| self.walk.stop(clash))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
-        self.node.text(&self.walk.place).map_err(|clash| self.walk.stop(clash))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let walk = self.walk;
-        let element = self.node.list(&walk.place).map_err(|clash| walk.stop::<A::Error>(clash))?;
-        while items
-            .next_element_seed(Value { node: element, walk })
-            .map_err(|error| walk.within(error, "[]"))?
-            .is_some()
-        {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let walk = self.walk;
-        let members = self.node.members(&walk.place).map_err(|clash| walk.stop::<A::Error>(clash))?;
-        visit_members(map, members, walk)
+    let Some(integer) = number.integer() else { return node.numbers(place) };
+    let is_long = integer.unsigned_abs() > EXACT_IN_DOUBLE.into();
+    match (i64::try_from(integer), u64::try_from(integer)) {
+        (Ok(0..), _) => node.unsigned(63, is_long, place),
+        (Ok(_), _) => node.signed(64, is_long, place),
+        (Err(_), Ok(_)) => node.unsigned(64, is_long, place),
+        (Err(_), Err(_)) => node.numbers(place),
     }
 }

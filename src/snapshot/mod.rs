@@ -16,6 +16,14 @@ mod guess;
 mod head;
 mod infer;
 mod json;
+mod json_body;
+mod json_leaf;
+mod json_split;
+#[cfg(test)]
+mod json_tests;
+mod json_text;
+mod json_tree;
+mod numeral;
 mod octets;
 mod place;
 mod presence;

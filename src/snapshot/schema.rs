@@ -1,10 +1,13 @@
 //! The one schema of a snapshot table, merged from the schemas of all its files.
 //!
 //! Columns are matched by name. A column that only some files have is in the result; every column is nullable.
-//! Types widen only where no value can change: integers to the narrowest integer that holds both, integers and floats
-//! to Float64, decimals of one scale to the larger precision, and NULL to anything. All else is
-//! [`Error::SchemaConflict`], which names the column, both files and both types. The result, and whether there is a
-//! result, do not depend on the order of the files; only the order of the columns does.
+//! Types widen only where no value can change: integers to the narrowest integer that holds both, decimals to as many
+//! digits before and after the point as any has, timestamps to the finest unit (not to nanoseconds, which end in 2262),
+//! times likewise, and NULL to anything. Integers and floats are DOUBLE, unless integers of 64 bits are among them: then
+//! it depends on the values, which text files know (`super::widen`). UTC is one zone, however it is spelled. All else
+//! is [`Error::SchemaConflict`], which names the column, both files and both types. Names that differ by case are two
+//! columns. The result, and whether there is a result, do not depend on the order of the files; only the order of the
+//! columns does.
 //!
 //! Text of any layout is Utf8, bytes are Binary, lists are List and a dictionary counts as its values, so that files
 //! of different writers agree. Metadata of schemas and fields is dropped. This module reads no file.
@@ -12,11 +15,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Fields, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Fields, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 
 use super::clash::Place;
-use super::widen::Members;
+use super::widen::{Members, Scope};
 use crate::error::{Error, Result};
 
 /// Merges the schemas of the files of one snapshot table, one file at a time.
@@ -24,14 +27,21 @@ use crate::error::{Error, Result};
 pub(crate) struct SchemaMerger {
     table: String,
     columns: Members,
+    is_typed: bool,
     /// The fields added last: most files of a table have the same, and merging is idempotent.
     last: Option<Fields>,
 }
 
 impl SchemaMerger {
-    /// A merger that has seen no file; `table` is the bare name that errors carry.
+    /// A merger that has seen no file; `table` is the bare name that errors carry. The files are text, whose types are
+    /// those that the values need.
     pub(crate) fn new(table: &str) -> Self {
-        Self { table: table.to_owned(), columns: Members::default(), last: None }
+        Self { table: table.to_owned(), columns: Members::default(), is_typed: false, last: None }
+    }
+
+    /// The same for files that state their types, such as Parquet.
+    pub(crate) fn typed(table: &str) -> Self {
+        Self { is_typed: true, ..Self::new(table) }
     }
 
     /// Takes in the schema of one file.
@@ -46,7 +56,7 @@ impl SchemaMerger {
         if let Some(name) = duplicate(schema.fields().iter().map(|field| field.name().as_str())) {
             return Err(duplicate_column(&self.table, uri, name));
         }
-        let place = Place::file(uri);
+        let place = if self.is_typed { Place::typed(uri) } else { Place::text(uri) };
         self.columns.merge(schema.fields().iter(), &place).map_err(|clash| clash.into_error(&self.table, &place))?;
         self.last = Some(schema.fields().clone());
         Ok(())
@@ -54,7 +64,7 @@ impl SchemaMerger {
 
     /// The merged schema; a column that was NULL in every file is text.
     pub(crate) fn finish(self) -> SchemaRef {
-        Arc::new(Schema::new(self.columns.fields(&DataType::Utf8)))
+        Arc::new(Schema::new(self.columns.fields(Scope::Table)))
     }
 }
 
@@ -77,7 +87,7 @@ pub(super) fn duplicate_column(table: &str, uri: &str, name: &str) -> Error {
 mod tests {
     use std::collections::BTreeMap;
 
-    use datafusion::arrow::datatypes::{Field, TimeUnit};
+    use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
     use proptest::prelude::*;
 
     use super::*;
@@ -86,18 +96,27 @@ mod tests {
         Schema::new(columns.iter().map(|(name, t)| Field::new(*name, t.clone(), false)).collect::<Vec<_>>())
     }
 
-    fn merge(schemas: &[Schema]) -> Result<SchemaRef> {
-        let mut merger = SchemaMerger::new("t");
+    fn add_all(mut merger: SchemaMerger, schemas: &[Schema]) -> Result<SchemaRef> {
         for (number, schema) in schemas.iter().enumerate() {
             merger.add(&format!("file-{number}"), schema)?;
         }
         Ok(merger.finish())
     }
 
+    fn merge(schemas: &[Schema]) -> Result<SchemaRef> {
+        add_all(SchemaMerger::typed("t"), schemas)
+    }
+
     /// The type of a column `c` that has these types in one file each.
     fn widen(types: &[DataType]) -> Result<DataType> {
         let schemas: Vec<_> = types.iter().map(|t| schema(&[("c", t.clone())])).collect();
         merge(&schemas).map(|merged| merged.field(0).data_type().clone())
+    }
+
+    /// The same for text files.
+    fn widen_text(types: &[DataType]) -> Result<DataType> {
+        let schemas: Vec<_> = types.iter().map(|t| schema(&[("c", t.clone())])).collect();
+        add_all(SchemaMerger::new("t"), &schemas).map(|merged| merged.field(0).data_type().clone())
     }
 
     fn list(item: DataType) -> DataType {
@@ -129,16 +148,69 @@ mod tests {
             (vec![Int8, UInt8], Int16),
             (vec![UInt16, Int16, Int8], Int32),
             (vec![UInt32, Int8], Int64),
-            (vec![Int64, Float32], Float64),
+            (vec![Int32, Float32], Float64),
+            (vec![UInt32, Float16], Float64),
             (vec![Float32, Float32], Float32),
             (vec![Float16, Float32], Float32),
             (vec![Float32, Float64], Float64),
-            (vec![UInt64, Float64], Float64),
             (vec![Decimal128(10, 2), Decimal128(20, 2)], Decimal128(20, 2)),
             (vec![Decimal64(18, 2), Decimal128(5, 2)], Decimal128(18, 2)),
+            (vec![Decimal128(10, 2), Decimal128(10, 3)], Decimal128(11, 3)),
+            (vec![Decimal32(9, 2), Decimal32(9, 3)], Decimal64(10, 3)),
+            (vec![Decimal128(38, 0), Decimal128(38, 10)], Decimal256(48, 10)),
+            (vec![Decimal128(5, -2), Decimal128(3, 1)], Decimal128(8, 1)),
+        ] {
+            assert_eq!(widen(&types).unwrap(), expected, "{types:?}");
+            assert_eq!(widen_text(&types).unwrap(), expected, "{types:?}");
+        }
+    }
+
+    #[test]
+    fn integers_of_64_bits_and_floats_depend_on_values_that_typed_files_do_not_show() {
+        use DataType::*;
+        for (one, other, integer) in [(Int64, Float32, "BIGINT"), (UInt64, Float64, "BIGINT UNSIGNED")] {
+            assert_eq!(widen_text(&[one.clone(), other.clone()]).unwrap(), Float64);
+            assert_eq!(widen_text(&[other.clone(), one.clone()]).unwrap(), Float64);
+            for types in [[one.clone(), other.clone()], [other.clone(), one.clone()]] {
+                let error = widen(&types).unwrap_err().to_string();
+                assert!(error.contains(integer) && error.contains("declare the column"), "{error}");
+            }
+            assert!(widen(&[other, Int8, one]).is_err());
+        }
+    }
+
+    #[test]
+    fn times_widen_to_the_finest_unit_and_utc_is_one_zone() {
+        use DataType::*;
+        use TimeUnit::*;
+        let zoned = |unit, zone: &str| Timestamp(unit, Some(zone.into()));
+        for (types, expected) in [
+            (vec![Timestamp(Second, None), Timestamp(Microsecond, None)], Timestamp(Microsecond, None)),
+            (
+                vec![zoned(Millisecond, "UTC"), zoned(Microsecond, "+00:00"), zoned(Second, "Z")],
+                zoned(Microsecond, "UTC"),
+            ),
+            (vec![zoned(Microsecond, "Etc/UTC")], zoned(Microsecond, "UTC")),
+            (vec![Timestamp(Nanosecond, None), Timestamp(Nanosecond, None)], Timestamp(Nanosecond, None)),
+            (vec![Time32(Millisecond), Time64(Microsecond)], Time64(Microsecond)),
+            (vec![Time32(Second), Time32(Millisecond)], Time32(Millisecond)),
         ] {
             assert_eq!(widen(&types).unwrap(), expected, "{types:?}");
         }
+        let (micro, nano) = (Timestamp(Microsecond, None), Timestamp(Nanosecond, None));
+        assert!(widen(&[micro.clone(), nano.clone()]).is_err() && widen(&[nano.clone(), micro.clone()]).is_err());
+        assert_eq!(widen_text(&[nano.clone(), micro]).unwrap(), nano);
+    }
+
+    #[test]
+    fn names_that_differ_by_case_are_two_columns_at_every_depth() {
+        use DataType::*;
+        let inner = |name: &str, t: DataType| schema(&[("o", object(&[(name, t)]))]);
+        let merged = merge(&[schema(&[("id", Int64), ("Id", Utf8)]), schema(&[("Id", Utf8), ("ID", Boolean)])]);
+        let names: Vec<_> = merged.unwrap().fields().iter().map(|field| field.name().clone()).collect();
+        assert_eq!(names, ["id", "Id", "ID"]);
+        let merged = merge(&[inner("x", Int64), inner("X", Utf8)]).unwrap();
+        assert_eq!(merged.field(0).data_type(), &object(&[("x", Int64), ("X", Utf8)]));
     }
 
     #[test]
@@ -181,7 +253,7 @@ mod tests {
         .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "column 'c' of snapshot.t is Int64 in file-2 but Utf8 in file-4; \
+            "column 'c' of snapshot.t is BIGINT in file-2 but VARCHAR in file-4; \
              declare the column in CREATE EXTERNAL TABLE to choose one type"
         );
     }
@@ -190,7 +262,7 @@ mod tests {
     fn conflict_in_a_nested_field_names_its_path() {
         let orders = |t| schema(&[("orders", list(object(&[("price", t)])))]);
         let error = merge(&[orders(DataType::Int64), orders(DataType::Boolean)]).unwrap_err();
-        assert!(error.to_string().starts_with("column 'orders[].price' of snapshot.t is Int64"), "{error}");
+        assert!(error.to_string().starts_with("column 'orders[].price' of snapshot.t is BIGINT"), "{error}");
     }
 
     #[test]
@@ -202,9 +274,9 @@ mod tests {
             (Int64, Utf8),
             (Boolean, Int8),
             (Date32, Timestamp(TimeUnit::Second, None)),
-            (Timestamp(TimeUnit::Second, None), Timestamp(TimeUnit::Millisecond, None)),
             (zone("UTC"), zone("+01:00")),
-            (Decimal128(10, 2), Decimal128(10, 3)),
+            (zone("UTC"), Timestamp(TimeUnit::Microsecond, None)),
+            (Decimal256(76, 0), Decimal256(76, 1)),
             (Decimal128(10, 2), Int64),
             (list(Utf8), Utf8),
             (object(&[]), list(Null)),
@@ -219,8 +291,11 @@ mod tests {
     fn signed_and_uint64_conflict_even_when_a_float_came_first() {
         use DataType::*;
         let error = widen(&[Float64, UInt64, Int8]).unwrap_err().to_string();
-        assert!(error.contains("is UInt64 in file-1 but Int8 in file-2"), "{error}");
+        assert!(error.contains("is DOUBLE in file-0 but BIGINT UNSIGNED in file-1"), "{error}");
+        let error = widen(&[UInt64, Int8]).unwrap_err().to_string();
+        assert!(error.contains("is BIGINT UNSIGNED in file-0 but TINYINT in file-1"), "{error}");
         assert!(widen(&[Int8, UInt64, Float64]).is_err());
+        assert_eq!(widen_text(&[Int8, UInt64]).unwrap(), Utf8);
     }
 
     #[test]
@@ -252,7 +327,16 @@ mod tests {
             Decimal256(12, 2),
             Decimal128(10, 1),
             Date32,
+            Decimal128(38, 3),
+            Decimal256(76, 0),
             Timestamp(TimeUnit::Second, None),
+            Timestamp(TimeUnit::Microsecond, None),
+            Timestamp(TimeUnit::Nanosecond, None),
+            Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Timestamp(TimeUnit::Millisecond, Some("+00:00".into())),
+            Timestamp(TimeUnit::Second, Some("+01:00".into())),
+            Time32(TimeUnit::Second),
+            Time64(TimeUnit::Nanosecond),
         ]);
         leaf.prop_recursive(2, 6, 3, |inner| {
             prop_oneof![
@@ -276,8 +360,8 @@ mod tests {
         }
     }
 
-    fn outcome(schemas: &[Schema]) -> Option<BTreeMap<String, DataType>> {
-        let merged = merge(schemas).ok()?;
+    fn outcome(merger: SchemaMerger, schemas: &[Schema]) -> Option<BTreeMap<String, DataType>> {
+        let merged = add_all(merger, schemas).ok()?;
         Some(merged.fields().iter().map(|field| (field.name().clone(), canonical(field.data_type()))).collect())
     }
 
@@ -293,7 +377,9 @@ mod tests {
                     schema(&file.iter().map(|(name, t)| (name.as_str(), t.clone())).collect::<Vec<_>>())
                 }).collect()
             };
-            prop_assert_eq!(outcome(&schemas(&files)), outcome(&schemas(&shuffled)));
+            for new in [SchemaMerger::new, SchemaMerger::typed] {
+                prop_assert_eq!(outcome(new("t"), &schemas(&files)), outcome(new("t"), &schemas(&shuffled)));
+            }
         }
     }
 }

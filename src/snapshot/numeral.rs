@@ -1,0 +1,507 @@
+//! A decimal number as it is written, and the values that are exactly it.
+//!
+//! `1.50` is 15 times a power of ten, whatever its spelling. A type either holds that number or it does not: integers
+//! and decimals hold it with every digit, a float holds it if the float, written with as many digits, is the number
+//! again. So `0.1` is a DOUBLE, as is `0.1000000000000000055511151231257827` (that DOUBLE's own digits), and
+//! `9007199254740993` is none. Pure.
+
+use std::fmt::{self, Write};
+
+use datafusion::arrow::datatypes::i256;
+
+/// Digits that an u64 holds whatever they are.
+const U64_DIGITS: u32 = 19;
+
+/// Digits that an u128 holds whatever they are.
+const U128_DIGITS: u32 = 38;
+
+/// Digits that every DOUBLE and every REAL gives back.
+const DOUBLE_DIGITS: u32 = 15;
+const REAL_DIGITS: u32 = 6;
+
+/// Powers of ten that a DOUBLE and a REAL hold exactly.
+const DOUBLE_POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+const REAL_POWERS: [f32; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
+
+/// More digits than the exact digits of any DOUBLE, which has at most 767.
+const LONGEST_DOUBLE: usize = 800;
+
+/// A number as it is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Numeral<'a> {
+    text: &'a str,
+    is_negative: bool,
+    /// All digits as one integer, if there are at most [`U64_DIGITS`] of them.
+    mantissa: u64,
+    /// Digits from the first that is not zero on.
+    digits: u32,
+    /// The number is its digits times ten to this.
+    exponent: i32,
+}
+
+impl<'a> Numeral<'a> {
+    /// A number of JSON at the beginning of a text. Err: so many bytes are right, and what follows is wrong, or missing.
+    pub(super) fn of_json(text: &'a str) -> Result<Self, usize> {
+        Self::scan(text, true)
+    }
+
+    /// The number that a text is, with white space around it; leading zeros, a plus and a bare point are allowed.
+    pub(super) fn of_text(text: &'a str) -> Option<Self> {
+        let text = text.trim_ascii();
+        let number = Self::scan(text, false).ok()?;
+        (number.text.len() == text.len()).then_some(number)
+    }
+
+    /// As it is written.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    #[inline]
+    fn scan(text: &'a str, is_json: bool) -> Result<Self, usize> {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        let is_negative = bytes.first() == Some(&b'-');
+        at += usize::from(is_negative || (!is_json && bytes.first() == Some(&b'+')));
+        let (mut mantissa, mut digits) = (0_u64, 0_u32);
+        let mut take = |mut at: usize| {
+            while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
+                digits += u32::from(digits > 0 || digit > 0);
+                at += 1;
+            }
+            at
+        };
+        let whole = at;
+        at = take(at);
+        let mut any = at > whole;
+        if is_json && (!any || (at - whole > 1 && bytes[whole] == b'0')) {
+            return Err(if any { whole + 1 } else { at });
+        }
+        let mut places = 0;
+        if bytes.get(at) == Some(&b'.') {
+            let end = take(at + 1);
+            places = end - at - 1;
+            any |= places > 0;
+            if is_json && places == 0 {
+                return Err(at + 1);
+            }
+            at = end;
+        }
+        if !any {
+            return Err(at);
+        }
+        let mut exponent = -(places as i64);
+        if let Some(b'e' | b'E') = bytes.get(at) {
+            at += 1;
+            let sign = bytes.get(at).copied();
+            at += usize::from(matches!(sign, Some(b'+' | b'-')));
+            let (first, mut value) = (at, 0_i64);
+            while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+                value = (value * 10 + i64::from(digit)).min(1 << 32);
+                at += 1;
+            }
+            if at == first {
+                return Err(at);
+            }
+            exponent += if sign == Some(b'-') { -value } else { value };
+        }
+        let exponent = exponent.clamp(i64::from(i32::MIN / 2), i64::from(i32::MAX / 2)) as i32;
+        Ok(Self { text: &text[..at], is_negative, mantissa, digits, exponent })
+    }
+
+    /// Neither a point nor an exponent.
+    pub(super) fn is_whole(&self) -> bool {
+        self.text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+    }
+
+    /// More digits than every REAL gives back.
+    pub(super) fn has_many_digits(&self) -> bool {
+        self.digits > REAL_DIGITS
+    }
+
+    /// A whole number of at most 18 digits in its usual spelling.
+    #[inline]
+    pub(super) fn small(&self) -> Option<i64> {
+        let value = self.mantissa as i64;
+        (self.exponent == 0 && self.digits < U64_DIGITS).then_some(if self.is_negative { -value } else { value })
+    }
+
+    /// The integer that it is, of at most 38 digits.
+    pub(super) fn integer(&self) -> Option<i128> {
+        if let Some(value) = self.small() {
+            return Some(value.into());
+        }
+        self.signed(self.shifted(0)?)
+    }
+
+    /// As a decimal of that many digits, `scale` of them after the point: the integer that is stored for it.
+    #[inline]
+    pub(super) fn decimal(&self, precision: u8, scale: i8) -> Option<i128> {
+        let value = self.shifted(scale)?;
+        let fits = 10_u128.checked_pow(precision.into()).is_none_or(|limit| value < limit);
+        if fits { self.signed(value) } else { None }
+    }
+
+    /// The same for decimals of more than 38 digits.
+    pub(super) fn long_decimal(&self, precision: u8, scale: i8) -> Option<i256> {
+        if self.digits == 0 {
+            return Some(i256::ZERO);
+        }
+        let (mut digits, mut exponent) = (String::with_capacity(80), i64::from(self.exponent));
+        self.significant(|digit| {
+            digits.push(char::from(digit));
+            digits.len() < LONGEST_DOUBLE
+        });
+        let zeros = digits.len() - digits.trim_end_matches('0').len();
+        digits.truncate(digits.len() - zeros);
+        exponent += i64::from(self.digits) - digits.len() as i64;
+        let shift = usize::try_from(exponent + i64::from(scale)).ok()?;
+        if digits.len() + shift > usize::from(precision) {
+            return None;
+        }
+        digits.extend(std::iter::repeat_n('0', shift));
+        let value = i256::from_string(&digits)?;
+        if self.is_negative { value.checked_neg() } else { Some(value) }
+    }
+
+    /// The DOUBLE that it is.
+    #[inline]
+    pub(super) fn double(&self) -> Option<f64> {
+        let power = self.exponent.unsigned_abs() as usize;
+        if self.digits <= DOUBLE_DIGITS && power < DOUBLE_POWERS.len() {
+            let digits = self.mantissa as f64;
+            let value = if self.exponent < 0 { digits / DOUBLE_POWERS[power] } else { digits * DOUBLE_POWERS[power] };
+            return Some(if self.is_negative { -value } else { value });
+        }
+        let value: f64 = self.text.parse().ok()?;
+        let is_exact = self.digits <= DOUBLE_DIGITS && value.is_normal() || self.is_written(value);
+        (is_exact && value.is_finite()).then_some(value)
+    }
+
+    /// The REAL that it is.
+    pub(super) fn real(&self) -> Option<f32> {
+        let power = self.exponent.unsigned_abs() as usize;
+        if self.digits <= REAL_DIGITS && power < REAL_POWERS.len() {
+            let digits = self.mantissa as f32;
+            let value = if self.exponent < 0 { digits / REAL_POWERS[power] } else { digits * REAL_POWERS[power] };
+            return Some(if self.is_negative { -value } else { value });
+        }
+        let value: f32 = self.text.parse().ok()?;
+        let is_exact = self.digits <= REAL_DIGITS && value.is_normal() || self.is_written(value.into());
+        (is_exact && value.is_finite()).then_some(value)
+    }
+
+    /// The number times ten to that power, without its sign, if it is an integer of at most 38 digits.
+    #[inline]
+    fn shifted(&self, power: i8) -> Option<u128> {
+        let power = i64::from(power);
+        if self.digits == 0 {
+            return Some(0);
+        }
+        let mut value = u128::from(self.mantissa);
+        let mut shift = i64::from(self.exponent) + power;
+        if self.digits > U64_DIGITS || shift < 0 {
+            let exponent;
+            (value, exponent) = self.reduced()?;
+            shift = exponent + power;
+        }
+        value.checked_mul(10_u128.checked_pow(u32::try_from(shift).ok()?)?)
+    }
+
+    /// Its digits without zeros at the end, and the exponent that then belongs to them; not for zero.
+    fn reduced(&self) -> Option<(u128, i64)> {
+        let (mut value, mut kept, mut seen) = (0_u128, 0, 0);
+        let mut fits = true;
+        self.significant(|digit| {
+            seen += 1;
+            if digit != b'0' {
+                fits = seen <= U128_DIGITS;
+                if fits {
+                    value = value * 10_u128.pow(seen - kept) + u128::from(digit - b'0');
+                    kept = seen;
+                }
+            }
+            fits
+        });
+        fits.then(|| (value, i64::from(self.exponent) + i64::from(self.digits - kept)))
+    }
+
+    /// Its digits from the first that is not zero on, as long as they are wanted.
+    fn significant(&self, mut take: impl FnMut(u8) -> bool) {
+        let digits = self.text.bytes().take_while(|byte| !matches!(byte, b'e' | b'E')).filter(u8::is_ascii_digit);
+        let _ = digits.skip_while(|digit| *digit == b'0').all(&mut take);
+    }
+
+    fn signed(&self, value: u128) -> Option<i128> {
+        let value = i128::try_from(value).ok()?;
+        Some(if self.is_negative { -value } else { value })
+    }
+
+    /// Whether the value, written with as many digits, is this number.
+    fn is_written(&self, value: f64) -> bool {
+        if self.digits == 0 || !value.is_finite() {
+            return self.digits == 0;
+        }
+        if self.digits <= U64_DIGITS
+            && let Some(is_near) = rounds_to(value, self.mantissa, self.exponent)
+        {
+            return is_near;
+        }
+        let mut wanted = Digits::default();
+        self.significant(|digit| wanted.push(digit));
+        let digits = wanted.trim();
+        let mut written = Digits::default();
+        if wanted.is_full() || write!(written, "{:.*e}", digits - 1, value.abs()).is_err() {
+            return false;
+        }
+        // The first digit stands before the point.
+        let magnitude = i64::from(self.exponent) + i64::from(self.digits) - 1;
+        let exponent = if written.is_negative { -written.exponent } else { written.exponent };
+        exponent == magnitude && written.bytes[..written.length] == wanted.bytes[..digits]
+    }
+}
+
+/// Whether the nearest multiple of ten to the exponent is the digits times it; None if that needs more than 128 bits.
+#[inline]
+fn rounds_to(value: f64, digits: u64, exponent: i32) -> Option<bool> {
+    if exponent == 0 && value.abs() < 1e18 && value.abs() as u64 == digits {
+        return Some(true);
+    }
+    let bits = value.to_bits();
+    let biased = (bits >> 52 & 0x7ff) as i32;
+    if biased == 0 || !(-22..0).contains(&exponent) {
+        return None;
+    }
+    let shift = 1075 - biased;
+    if !(1..=126).contains(&shift) {
+        return None;
+    }
+    let fraction = u128::from(bits & ((1 << 52) - 1) | 1 << 52);
+    let scaled = fraction * 10_u128.pow(exponent.unsigned_abs());
+    let (whole, rest, half) = (scaled >> shift, scaled & ((1 << shift) - 1), 1_u128 << (shift - 1));
+    let digits = u128::from(digits);
+    Some((digits == whole && rest <= half) || (digits == whole + 1 && rest >= half))
+}
+
+/// Decimal digits on the stack, and the exponent that formatting appends to them.
+struct Digits {
+    bytes: [u8; LONGEST_DOUBLE],
+    length: usize,
+    exponent: i64,
+    /// Of the exponent.
+    is_negative: bool,
+    is_in_exponent: bool,
+}
+
+impl Default for Digits {
+    fn default() -> Self {
+        Self { bytes: [0; LONGEST_DOUBLE], length: 0, exponent: 0, is_negative: false, is_in_exponent: false }
+    }
+}
+
+impl Digits {
+    fn push(&mut self, digit: u8) -> bool {
+        if !self.is_full() {
+            self.bytes[self.length] = digit;
+            self.length += 1;
+        }
+        !self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        self.length == self.bytes.len()
+    }
+
+    /// Leaves out zeros at the end and says how many digits are left.
+    fn trim(&mut self) -> usize {
+        while self.length > 1 && self.bytes[self.length - 1] == b'0' {
+            self.length -= 1;
+        }
+        self.length
+    }
+}
+
+impl Write for Digits {
+    /// A number such as `1.25e-7`, or any part of it: formatting writes several.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            match byte {
+                b'e' => self.is_in_exponent = true,
+                b'-' => self.is_negative = true,
+                b'0'..=b'9' if self.is_in_exponent => self.exponent = self.exponent * 10 + i64::from(byte - b'0'),
+                b'0'..=b'9' => {
+                    self.push(byte);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn json(text: &str) -> Numeral<'_> {
+        Numeral::of_json(text).unwrap()
+    }
+
+    #[test]
+    fn numbers_of_json_are_read_to_their_end_and_others_refused() {
+        for (text, end) in [("0", 1), ("-0", 2), ("10,", 2), ("1.5e-7 ", 6), ("1E+2}", 4), ("0.0", 3)] {
+            assert_eq!(json(text).text(), &text[..end]);
+        }
+        for (text, right) in [("01", 1), ("-", 1), ("1.", 2), ("1.e1", 2), ("1e", 2), ("1e+", 3), ("+1", 0), (".5", 0)]
+        {
+            assert_eq!(Numeral::of_json(text).map(|n| n.text().len()), Err(right), "{text}");
+        }
+        for text in ["007", "+1", ".5", "5.", " 7\n", "1e3"] {
+            assert!(Numeral::of_text(text).is_some(), "{text}");
+        }
+        for text in ["", ".", "-", "1 2", "0x1", "1e", "NaN", "1_000"] {
+            assert!(Numeral::of_text(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn integers_are_exact_in_any_spelling() {
+        for (text, value) in [
+            ("7", Some(7)),
+            ("-0.0", Some(0)),
+            ("1.0", Some(1)),
+            ("-2e3", Some(-2000)),
+            ("125e-2", None),
+            ("1200e-2", Some(12)),
+            ("1.00000000000000000001", None),
+            ("1.00000000000000000000", Some(1)),
+            ("18446744073709551616", Some(1 << 64)),
+            ("9223372036854775807.000", Some(i64::MAX.into())),
+            ("1e38", Some(10_i128.pow(38))),
+            ("1e39", None),
+            ("1e999999999999", None),
+            ("0e999999999999", Some(0)),
+        ] {
+            assert_eq!(json(text).integer(), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn decimals_keep_every_digit_or_are_none() {
+        for (text, precision, scale, value) in [
+            ("1.5", 5, 2, Some(150)),
+            ("-0.250", 5, 2, Some(-25)),
+            ("1e2", 5, 2, Some(10000)),
+            ("999.99", 5, 2, Some(99999)),
+            ("1000", 5, 2, None),
+            ("1.239", 5, 2, None),
+            ("125e-3", 5, 2, None),
+            ("1200", 5, -2, Some(12)),
+            ("1250", 5, -2, None),
+            ("99999999999999999999999999999999999999", 38, 0, Some(10_i128.pow(38) - 1)),
+        ] {
+            assert_eq!(json(text).decimal(precision, scale), value, "{text}");
+            assert_eq!(json(text).long_decimal(precision, scale), value.map(i256::from_i128), "{text}");
+        }
+        let long = "9".repeat(76);
+        assert_eq!(json(&long).long_decimal(76, 0).unwrap().to_string(), long);
+        assert_eq!(json(&format!("{long}.0")).long_decimal(76, 0).unwrap().to_string(), long);
+        assert_eq!(json(&format!("{long}9")).long_decimal(76, 0), None);
+    }
+
+    #[test]
+    fn a_double_is_what_gives_the_number_back() {
+        for text in [
+            "0.1",
+            "-0",
+            "0e5",
+            "9007199254740992",
+            "9007199254740994",
+            "0.10000000000000001",
+            "0.1000000000000000055511151231257827",
+            "0.10000000000000000000000000",
+            "1.7976931348623157e308",
+            "5e-324",
+            "4.9e-324",
+            "2.2250738585072014E-308",
+            "1e23",
+            "123456789012345680000",
+            "0.30000000000000004",
+            "100000000000000000000000",
+        ] {
+            assert_eq!(json(text).double(), text.parse().ok(), "{text}");
+        }
+        for text in [
+            "9007199254740993",
+            "12345678901234567890",
+            "3.14159265358979323846",
+            "1e309",
+            "1e-400",
+            "1e-324",
+            "3e-324",
+            "0.12345678901234567890123",
+            "1e999999999999",
+        ] {
+            assert_eq!(json(text).double(), None, "{text}");
+        }
+        assert_eq!(json("0.10000000149011612").real(), Some(0.1));
+        assert_eq!(json("16777216").real(), Some(16_777_216.0));
+        for text in ["16777217", "0.12345678901", "1e39", "1e-46"] {
+            assert_eq!(json(text).real(), None, "{text}");
+        }
+    }
+
+    /// Whether the double, written with that many digits, is the number: by formatting alone.
+    fn is_written_slowly(text: &str, value: f64) -> bool {
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+        let digits: String = mantissa.bytes().filter(u8::is_ascii_digit).map(char::from).collect();
+        let digits = digits.trim_start_matches('0');
+        let point = mantissa.find('.').map_or(0, |at| mantissa.len() - at - 1) as i64;
+        let exponent = exponent.parse::<i64>().unwrap() - point;
+        let written = format!("{:.*e}", digits.len() - 1, value.abs());
+        let (shown, power) = written.split_once('e').unwrap();
+        shown.replace('.', "") == digits && power.parse::<i64>().unwrap() == exponent + digits.len() as i64 - 1
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3000))]
+        #[test]
+        fn doubles_as_every_program_writes_them_are_read_back(bits in any::<u64>(), digits in 16_usize..30) {
+            let value = f64::from_bits(bits);
+            prop_assume!(value.is_finite());
+            for text in [format!("{value:e}"), format!("{value:.digits$e}"), format!("{value:?}"), format!("{value}")] {
+                prop_assert_eq!(json(&text).double().map(f64::to_bits), Some(bits), "{}", text);
+            }
+        }
+
+        #[test]
+        fn a_number_is_a_double_exactly_if_it_is_written_so(
+            digits in "[1-9][0-9]{15,20}", point in 0_usize..16, exponent in -30_i32..30
+        ) {
+            let text = format!("{}.{}e{exponent}", &digits[..point.max(1)], &digits[point.max(1)..]);
+            let value: f64 = text.parse().unwrap();
+            prop_assert_eq!(json(&text).double().is_some(), is_written_slowly(&text, value), "{}", text);
+            let plain = format!("{}.{}", &digits[..point.max(1)], &digits[point.max(1)..]);
+            let value: f64 = plain.parse().unwrap();
+            let slowly = is_written_slowly(&plain, value);
+            prop_assert!(json(&plain).double().is_some() == slowly || digits.ends_with('0'), "{}", plain);
+        }
+
+        #[test]
+        fn integers_and_decimals_agree_with_i128(value in any::<i64>(), zeros in 0_usize..6, scale in 0_i8..6) {
+            let text = value.to_string();
+            prop_assert_eq!(json(&text).integer(), Some(value.into()));
+            let spelled = format!("{value}.{}", "0".repeat(zeros + 1));
+            prop_assert_eq!(json(&spelled).integer(), Some(value.into()));
+            let expected = i128::from(value) * 10_i128.pow(scale as u32);
+            prop_assert_eq!(json(&text).decimal(38, scale), Some(expected));
+            prop_assert_eq!(json(&spelled).long_decimal(76, scale), Some(i256::from_i128(expected)));
+        }
+    }
+}
