@@ -147,7 +147,8 @@ mod tests {
         assert_eq!(each(&["a/part-1", "a/part-2"], &csv()), ["a/part-*"]);
         assert_eq!(each(&["[a]/1.csv", "[a]/2.csv"], &csv()), ["[[]a[]]/**/*"]);
         assert_eq!(each(&["x.csv"], &csv()), ["x.csv"]);
-        assert_eq!(each(&["a/x-1.csv", "a/x-2.csv", "a/readme.txt"], &csv()), ["a/x-*.csv"]);
+        assert_eq!(each(&["a/x-1.csv", "a/x-2.csv", "a/readme.txt"], &csv()), ["a/"]);
+        assert_eq!(each(&["a/x-1.csv", "a/x-2.csv", "a/x.csv.bak"], &csv()), ["a/x-*.csv"]);
     }
 
     proptest! {

@@ -184,7 +184,7 @@ fn location_without_a_file_says_what_is_there() {
     refused(
         &project,
         &[
-            "config.sql:5:59: no file of [dir]/in/ is read for snapshot.t, STORED AS PARQUET: 2 files *.csv.gz, 1 file *.md and 1 hidden file are there",
+            "config.sql:5:62: no file of [dir]/in/ is read for snapshot.t, STORED AS PARQUET: 2 files *.csv.gz, 1 file *.md and 1 hidden file are there",
         ],
     );
     let empty = Project::new(&table("", "STORED AS CSV LOCATION 'in/'")).file("in/a.csv", "");
