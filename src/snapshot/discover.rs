@@ -190,7 +190,7 @@ async fn check_some(stores: &Stores, table: &SnapshotTable, files: &[FileEntry])
     let shared = Arc::new(table.clone());
     let jobs = chosen.iter().map(|file| {
         let (opened, table, file) = (Arc::clone(&opened), Arc::clone(&shared), file.clone());
-        async move { names_of(opened.of(&Location::from_uri(&file.uri)?)?, &file, &table.format).await }
+        async move { names_of(opened.of(&Location::from_uri(&file.uri)?)?, &file, &table).await }
     });
     let mut names = NameCheck::new(table);
     let mut is_all = chosen.len() == files.len();

@@ -13,8 +13,8 @@ use datafusion::arrow::compute::kernels::cast_utils::Parser;
 use datafusion::arrow::datatypes::{DataType, Date32Type, FieldRef};
 use datafusion::common::ScalarValue;
 
-use super::columns::column;
-use super::convert::convert;
+use super::columns::{Nulls, column};
+use super::fields::CsvField;
 use crate::config::{sql_type, type_name};
 use crate::error::{Error, Result};
 use crate::partition;
@@ -94,7 +94,7 @@ fn exact(text: &str, data_type: &DataType) -> Option<String> {
         DataType::Dictionary(_, values) => return exact(text, values),
         _ if text.is_empty() => return None,
         // As a field of CSV: one rule for what a text is as a value.
-        _ => convert(column(std::iter::once(text), data_type, None)?, data_type).ok()?,
+        _ => column(std::iter::once(CsvField::bare(text)), data_type, Nulls { regex: None, force: false }).ok()?,
     };
     let array = cast(&array, data_type).ok()?;
     let written = partition::text(&array, 0).ok()??;

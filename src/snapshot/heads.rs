@@ -8,10 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use object_store::ObjectStore;
 
-use super::head::Head;
+use super::fields::Splitter;
+use super::head::{distinct, first_record};
 use super::names::NameTree;
 use super::peek::{HEAD, Peeked, peek};
-use crate::config::FileFormat;
+use crate::config::{CsvOptions, FileFormat, SnapshotTable};
 use crate::error::Result;
 use crate::manifest::FileEntry;
 
@@ -31,24 +32,35 @@ pub(super) fn some(files: &[FileEntry]) -> impl Iterator<Item = &FileEntry> {
 ///
 /// # Errors
 /// [`crate::error::Error::Store`].
-pub(super) async fn names_of(store: &Arc<dyn ObjectStore>, file: &FileEntry, format: &FileFormat) -> Result<Names> {
+pub(super) async fn names_of(store: &Arc<dyn ObjectStore>, file: &FileEntry, table: &SnapshotTable) -> Result<Names> {
+    let columns = table.declared.as_ref().map(|schema| schema.fields().clone()).unwrap_or_default();
     let Peeked { text, is_cut, .. } = peek(store, file, HEAD).await?;
     let Ok(text) = text else { return Ok(None) };
     let text = Bytes::from(text);
     let text = if text.starts_with(b"\xef\xbb\xbf") { text.slice(3..) } else { text };
-    Ok(match format {
+    Ok(match &table.format {
         FileFormat::Parquet => None,
         FileFormat::Csv(options) => {
-            let mut head = Head::new(options);
-            let mut rest = text;
-            let names = match head.push(&mut rest) {
-                Ok(None) if !is_cut => head.finish().ok().flatten().map(|(names, _)| names),
-                names => names.ok().flatten(),
-            };
-            names.map(|names| (NameTree::of_names(names), true))
+            let names = header(&text, is_cut, options);
+            // A header of other columns altogether is told by the task, with the options that may be wrong.
+            let is_of_table = |name: &String| columns.iter().any(|field| field.name().eq_ignore_ascii_case(name));
+            names.filter(|names| names.iter().any(is_of_table)).map(|names| (NameTree::of_names(names), true))
         }
         FileFormat::Json(_) => of_json(&text, is_cut),
     })
+}
+
+/// The first record, if all of it is there.
+fn header(text: &[u8], is_cut: bool, options: &CsvOptions) -> Option<Vec<String>> {
+    let mut splitter = Splitter::new(options, None);
+    let mut at = 0;
+    while at < text.len() && splitter.rows() == 0 {
+        at += splitter.push(&text[at..], 1).ok()?;
+    }
+    if splitter.rows() == 0 && !is_cut {
+        splitter.end().ok()?;
+    }
+    (splitter.rows() > 0).then(|| first_record(&mut splitter).ok().map(distinct))?
 }
 
 fn of_json(text: &[u8], is_cut: bool) -> Names {
