@@ -11,7 +11,9 @@
 //! pyarrow and Polars decode a path before they compare it with that word, so no escaped form of it stays apart from
 //! NULL. Types that print in several ways (floats, binary, nested) are refused while planning, see [`is_allowed`].
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::str::Utf8Error;
 
 use datafusion::arrow::array::{Array, ArrayRef, StringArray};
 use datafusion::arrow::compute::{CastOptions, cast_with_options, partition};
@@ -64,6 +66,18 @@ pub fn parse_path(path: &str) -> Option<Values> {
         .filter(|segment| !segment.is_empty())
         .map(|segment| Some(parse_value(segment.split_once('=')?.1)))
         .collect()
+}
+
+/// Key and value of a folder's name, whoever wrote it; `None` for a name without `=`, the value is `None` for NULL.
+///
+/// # Errors
+/// [`Utf8Error`] when percent-encoded bytes are not UTF-8.
+#[must_use]
+pub fn key_value(folder: &str) -> Option<Result<(Cow<'_, str>, Option<Cow<'_, str>>), Utf8Error>> {
+    let (key, value) = folder.split_once('=')?;
+    let decode = |text| percent_decode_str(text).decode_utf8();
+    let both = || Ok((decode(key)?, (value != NULL_SEGMENT).then(|| decode(value)).transpose()?));
+    (!key.is_empty()).then(both)
 }
 
 fn parse_value(encoded: &str) -> Option<String> {

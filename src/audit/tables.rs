@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::FieldRef;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::TableReference;
 use datafusion::logical_expr::LogicalPlan;
@@ -22,19 +21,19 @@ use crate::write::LakeColumns;
 pub(super) struct Table {
     pub(super) schema: &'static str,
     files: TableFiles,
-    partition: Vec<FieldRef>,
 }
 
 impl Table {
     /// `snapshot.t`
     pub(super) fn snapshot(files: TableFiles) -> Self {
-        Self { schema: "snapshot", files, partition: Vec::new() }
+        Self { schema: "snapshot", files }
     }
 
     /// `staging.t` or `lake.t`
     pub(super) fn of_lake(schema: &'static str, name: &str, columns: LakeColumns, files: Vec<FileEntry>) -> Self {
-        let files = TableFiles { name: name.to_owned(), format: FileFormat::Parquet, schema: columns.file, files };
-        Self { schema, files, partition: columns.partition }
+        let LakeColumns { file, partition } = columns;
+        let (name, format) = (name.to_owned(), FileFormat::Parquet);
+        Self { schema, files: TableFiles { name, format, schema: file, partition, files } }
     }
 
     /// The same columns, and no rows.
@@ -52,9 +51,9 @@ pub(super) async fn session(
     audits: &[&Audit<'_>],
 ) -> Result<SessionContext> {
     let session = engine.query_session(tables.iter().flat_map(|table| &table.files.files)).await?;
-    for Table { schema, files, partition } in tables {
+    for Table { schema, files } in tables {
         let name = files.name.clone();
-        register(&session, schema, &name, FileListTable::new(files, partition, Size::AsListed))?;
+        register(&session, schema, &name, FileListTable::new(files, Size::AsListed))?;
     }
     let views: Vec<String> = audits.iter().flat_map(|audit| audit.reads.views.clone()).collect();
     register_views(&session, project, &views).await?;

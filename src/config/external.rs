@@ -15,28 +15,29 @@ use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSou
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::ColumnDef;
 
+use super::exclude::Exclude;
 use super::options::{FORMAT_PREFIX, SNAPSHOT_OPTIONS};
 use super::parse::lower_first;
+use super::sqltype::type_name;
 use super::statement::{ExternalTable, Placed, Property};
 use super::tables::{SnapshotTable, bad_value, bare_name, known_key, location};
 use super::values::{self, CsvOptions, FileFormat, ForceNull, TextOptions};
 use crate::error::{ConfigError, Position, Result};
 use crate::layout::Location;
+use crate::partition;
 
 /// What CREATE EXTERNAL TABLE means.
 pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Path) -> Result<SnapshotTable> {
     let name = bare_name("CREATE EXTERNAL TABLE", "snapshot", &statement.name)?;
     if let Some((clause, at)) = statement.other_clauses.first() {
         let reason = match *clause {
-            "PARTITIONED BY" => {
-                "snapshot files hold all columns; partition the lake with WITH (partitioned_by = ARRAY[...])"
-            }
             "WITH ORDER" => "a snapshot has no order; sort the lake with WITH (sorted_by = ARRAY[...])",
             _ => "a snapshot is a finished set of files",
         };
         return Err(ConfigError::UnsupportedClause { clause, reason }.at(at));
     }
-    let format = file_format(&statement.format, &statement.options)?;
+    let (format, options) = file_format(&statement.format, &statement.options)?;
+    let Columns { declared, partitioned_by } = columns(&statement, at)?;
     let mut locations: Vec<(Location, Position)> = Vec::new();
     for written in &statement.locations {
         let location = location(written, base)?;
@@ -46,32 +47,59 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
         }
         locations.push((location, written.at.clone()));
     }
-    let declared = declared(statement.columns, &at.file)?;
     if let (FileFormat::Csv(csv), Some(schema)) = (&format, &declared)
         && let Some(name) = csv.force_null.unknown(schema)
     {
         let message = format!("force_null names the column {name}, which is not declared");
         return Err(ConfigError::Plan { message }.at(at));
     }
-    Ok(SnapshotTable { name, at: at.clone(), declared, format, locations })
+    let LocationOptions { exclude, ignore_table_format } = options;
+    Ok(SnapshotTable {
+        name,
+        at: at.clone(),
+        declared,
+        partitioned_by,
+        exclude,
+        ignore_table_format,
+        format,
+        locations,
+    })
 }
 
-fn file_format(stored_as: &Placed, options: &[Property<Placed>]) -> Result<FileFormat> {
+/// Options that say which files are read, not how.
+#[derive(Default)]
+struct LocationOptions {
+    exclude: Exclude,
+    ignore_table_format: bool,
+}
+
+fn file_format(stored_as: &Placed, options: &[Property<Placed>]) -> Result<(FileFormat, LocationOptions)> {
     let name = match stored_as.text.to_uppercase().as_str() {
         "PARQUET" => "PARQUET",
         "CSV" => "CSV",
         "JSON" | "NDJSON" => "JSON",
         _ => return Err(bad_value("STORED AS", stored_as, "PARQUET, CSV or JSON")),
     };
-    let mut csv = CsvOptions::default();
+    let (mut csv, mut of_location) = (CsvOptions::default(), LocationOptions::default());
     let mut seen: Vec<(&str, &Position)> = Vec::new();
     for Property { key, value } in options {
         let option = known_key("option", SNAPSHOT_OPTIONS, FORMAT_PREFIX, key)?;
+        if option.name == "exclude" {
+            let a_glob = "globs with commas between them, such as '*.bak, old/'";
+            of_location.exclude.add(&value.text).ok_or_else(|| bad_value("exclude", value, a_glob))?;
+            continue;
+        }
         if let Some((_, first)) = seen.iter().find(|(name, _)| *name == option.name) {
             let (name, first) = (option.name.to_owned(), (*first).clone());
             return Err(ConfigError::Duplicate { kind: "option", name, first }.at(&key.at));
         }
         seen.push((option.name, &key.at));
+        if option.name == "ignore_table_format" {
+            let is_ignored = values::boolean(&value.text);
+            of_location.ignore_table_format =
+                is_ignored.ok_or_else(|| bad_value(option.name, value, "true or false"))?;
+            continue;
+        }
         if name == "PARQUET" || (name == "JSON" && !option.doc.starts_with("CSV and JSON")) {
             return Err(ConfigError::OptionNotForFormat { option: option.name, format: name }.at(&key.at));
         }
@@ -90,11 +118,12 @@ fn file_format(stored_as: &Placed, options: &[Property<Placed>]) -> Result<FileF
         let expected = "a character of its own: delimiter, quote, escape, comment and line ends must differ";
         return Err(bad_value(name, written.unwrap_or(stored_as), expected));
     }
-    Ok(match name {
+    let format = match name {
         "PARQUET" => FileFormat::Parquet,
         "JSON" => FileFormat::Json(csv.text),
         _ => FileFormat::Csv(csv),
-    })
+    };
+    Ok((format, of_location))
 }
 
 fn set_option(csv: &mut CsvOptions, name: &'static str, value: &Placed) -> Result<()> {
@@ -135,6 +164,36 @@ fn set_option(csv: &mut CsvOptions, name: &'static str, value: &Placed) -> Resul
         }
     }
     Ok(())
+}
+
+/// The columns of the files, and those of the folders.
+struct Columns {
+    declared: Option<SchemaRef>,
+    partitioned_by: Vec<FieldRef>,
+}
+
+/// Parts the columns: the parser puts those that PARTITIONED BY declares after the others. `PARTITIONED BY (year)` may also name
+/// a column that stands in the list of columns.
+fn columns(statement: &ExternalTable, at: &Position) -> Result<Columns> {
+    let place = statement.partitions_at.as_ref().unwrap_or(at);
+    let written = |column: &ColumnDef| column.name.to_string();
+    let mut of_folders = Vec::new();
+    for name in &statement.partitions {
+        let column = statement.columns.iter().find(|column| written(column) == *name).ok_or_else(|| {
+            let message = format!("PARTITIONED BY column {name} has no type; write PARTITIONED BY ({name} INT)");
+            ConfigError::Plan { message }.at(place)
+        })?;
+        of_folders.push(column.clone());
+    }
+    // Together, so that a name that stands in both is told.
+    declared(statement.columns.clone(), &at.file)?;
+    let of_files = statement.columns.iter().filter(|column| !statement.partitions.contains(&written(column)));
+    let partitioned_by = declared(of_folders, &at.file)?.map_or_else(Vec::new, |schema| schema.fields().to_vec());
+    if let Some(field) = partitioned_by.iter().find(|field| !partition::is_allowed(field.data_type())) {
+        let (column, data_type) = (field.name().clone(), type_name(field.data_type()));
+        return Err(ConfigError::PartitionType { column, data_type }.at(place));
+    }
+    Ok(Columns { declared: declared(of_files.cloned().collect(), &at.file)?, partitioned_by })
 }
 
 /// The Arrow schema of declared columns; `None` without any.

@@ -10,6 +10,7 @@
 //! [`load`] reads files; nothing here touches a store or lists a snapshot.
 
 mod audits;
+mod exclude;
 mod external;
 mod ident;
 pub mod options;
@@ -32,6 +33,7 @@ mod variables;
 mod tests;
 
 pub(crate) use audits::{check_rules, plan_audit, plan_rule};
+pub use exclude::Exclude;
 pub(crate) use ident::ident;
 pub use resolve::{Project, load};
 pub(crate) use rules::Counts;

@@ -94,7 +94,7 @@ pub const PROPERTIES: &[OptionDoc] = &[
     ),
 ];
 
-/// `CREATE EXTERNAL TABLE snapshot.t ... OPTIONS (key value)`; the prefix `format.` may be left out.
+/// `CREATE EXTERNAL TABLE snapshot.t ... OPTIONS (key value)`; the prefix `format.`, of keys that say how files are decoded, may be left out.
 pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
     key("format.has_header", "true", "CSV: whether the first line of each file holds the column names."),
     key("format.delimiter", ",", "CSV: character between fields; '\\t' is a tab."),
@@ -133,6 +133,16 @@ pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
     key("format.compression", "by file name", "CSV and JSON: gzip, zstd, bzip2, xz, uncompressed or auto."),
     key("format.schema_infer_max_rec", "all", "CSV and JSON: records per table that schema inference reads."),
     key("format.newlines_in_values", "true", "CSV: accepted and always on."),
+    key(
+        "exclude",
+        "none",
+        "All formats: globs of files below LOCATION that are left out, such as '*.bak, old/'; may be written several times.",
+    ),
+    key(
+        "ignore_table_format",
+        "false",
+        "All formats: whether the files of a Delta, Iceberg or Hudi table are read as they lie, deleted rows included.",
+    ),
 ];
 
 /// What stands in front of every key of [`SNAPSHOT_OPTIONS`] and may be left out.
@@ -157,7 +167,8 @@ mod tests {
             }
         }
         assert!(SETTINGS.iter().all(|option| option.name.starts_with(PREFIX)));
-        assert!(SNAPSHOT_OPTIONS.iter().all(|option| option.name.starts_with(FORMAT_PREFIX)));
+        let is_of_all = |option: &OptionDoc| option.doc.starts_with("All formats");
+        assert!(SNAPSHOT_OPTIONS.iter().all(|option| option.name.starts_with(FORMAT_PREFIX) != is_of_all(option)));
     }
 
     #[test]

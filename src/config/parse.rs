@@ -134,10 +134,13 @@ impl Reader {
             other_clauses.push(("TEMPORARY", name.at.clone()));
         }
         let format = Placed { text: table.file_type, at: at(places.format.as_ref()) };
-        let columns = table.columns;
+        let (columns, partitions) = (table.columns, table.table_partition_cols);
+        let partitions_at = places.partitions.map(|location| self.place(location));
         Ok(Kind::CreateExternalTable(Box::new(ExternalTable {
             name,
             columns,
+            partitions,
+            partitions_at,
             format,
             locations,
             options,

@@ -64,6 +64,10 @@ pub(crate) enum Kind {
 pub(crate) struct ExternalTable {
     pub(crate) name: Name,
     pub(crate) columns: Vec<ast::ColumnDef>,
+    /// The names in PARTITIONED BY as they are written; `columns` has their types.
+    pub(crate) partitions: Vec<String>,
+    /// Where PARTITIONED BY stands.
+    pub(crate) partitions_at: Option<Position>,
     pub(crate) format: Placed,
     pub(crate) locations: Vec<Placed>,
     pub(crate) options: Vec<Property<Placed>>,

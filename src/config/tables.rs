@@ -5,9 +5,10 @@
 
 use std::path::Path;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::sql::sqlparser::ast;
 
+use super::exclude::Exclude;
 use super::options::OptionDoc;
 use super::properties::Properties;
 use super::rules::{Rule, rules};
@@ -26,6 +27,12 @@ pub struct SnapshotTable {
     pub at: Position,
     /// Declared columns; `None`: infer from the files.
     pub declared: Option<SchemaRef>,
+    /// PARTITIONED BY: columns that follow the others, whose values stand in the names of folders.
+    pub partitioned_by: Vec<FieldRef>,
+    /// Globs of files that are left out, see [`super::exclude::Exclude`].
+    pub exclude: Exclude,
+    /// Whether files of a Delta, Iceberg or Hudi table are read as files of no table format.
+    pub ignore_table_format: bool,
     /// STORED AS and OPTIONS.
     pub format: FileFormat,
     /// LOCATION literals: files, folders, globs or snapshot manifests.

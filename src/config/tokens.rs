@@ -127,7 +127,9 @@ pub(super) struct ExternalPlaces {
     pub(super) locations: Vec<Location>,
     /// Key and value of each option.
     pub(super) options: Vec<(Location, Location)>,
-    /// PARTITIONED BY and WITH ORDER.
+    /// PARTITIONED BY.
+    pub(super) partitions: Option<Location>,
+    /// WITH ORDER.
     pub(super) other_clauses: Vec<(&'static str, Location)>,
 }
 
@@ -152,7 +154,7 @@ pub(super) fn external_places(tokens: &[TokenWithSpan]) -> ExternalPlaces {
             Keyword::STORED => places.format = after.get(1).map(|token| token.span.start),
             Keyword::LOCATION => places.locations = locations(after),
             Keyword::OPTIONS => places.options = options(after),
-            Keyword::PARTITIONED => places.other_clauses.push(("PARTITIONED BY", token.span.start)),
+            Keyword::PARTITIONED => places.partitions = Some(token.span.start),
             Keyword::WITH => places.other_clauses.push(("WITH ORDER", token.span.start)),
             _ => {}
         }

@@ -65,9 +65,10 @@ impl Comparison<'_> {
                 name: name.to_owned(),
                 format: FileFormat::Parquet,
                 schema: Arc::clone(&columns.file),
+                partition: columns.partition.clone(),
                 files: files.clone(),
             };
-            register(&session, "lake", name, FileListTable::new(table, columns.partition.clone(), Size::AsListed))?;
+            register(&session, "lake", name, FileListTable::new(table, Size::AsListed))?;
         }
         for (name, snapshot) in [("before", "other"), ("after", "config's")] {
             let doubled = doubled(&session, name, self.key).await?;

@@ -16,7 +16,7 @@ pub(crate) use self::caught::{caught, within};
 pub use self::config::{ConfigError, Position};
 pub use self::value::InvalidValue;
 pub use self::words::nearest;
-use self::words::{at_file, audits_failed, did_you_mean, in_partition, store_hint};
+use self::words::{and_more, at_file, audits_failed, did_you_mean, in_partition, other_folder, store_hint};
 use crate::verdict::Verdict;
 
 /// Result of everything in this crate.
@@ -80,16 +80,103 @@ pub enum Error {
         source: object_store::Error,
     },
     /// A LOCATION matches nothing.
-    #[error(
-        "no file matches {location} of snapshot.{table}; check the path, and the file extension for the format {format}"
-    )]
+    #[error("{at}: no file of {location} is read for snapshot.{table}, STORED AS {format}: {found}")]
     NoFiles {
+        /// The LOCATION.
+        at: Position,
         /// Snapshot table.
         table: String,
         /// As resolved.
         location: String,
         /// PARQUET, CSV or JSON.
         format: &'static str,
+        /// What is there instead, by ending and number, or that nothing is.
+        found: String,
+    },
+    /// Files that may hold rows of a table or not.
+    #[error(
+        "{at}: {example}{} may hold rows of snapshot.{table} or not: {reason}; leave such files out with \
+         OPTIONS ('exclude' '{exclude}'), or name those to read in LOCATION",
+        and_more(*more)
+    )]
+    UncertainFiles {
+        /// The LOCATION.
+        at: Position,
+        /// Snapshot table.
+        table: String,
+        /// The first of them.
+        example: String,
+        /// How many others there are.
+        more: u64,
+        /// Why nobody can tell.
+        reason: String,
+        /// A glob that means them.
+        exclude: String,
+    },
+    /// A LOCATION in a table of Delta, Iceberg or Hudi.
+    #[error(
+        "{at}: {location} is {format} ({evidence}): its folder also holds files of deleted and replaced rows, which would come \
+         back; export the rows that are valid now, or, if all of them are wanted, write \
+         OPTIONS ('ignore_table_format' 'true')"
+    )]
+    TableFormat {
+        /// The LOCATION.
+        at: Position,
+        /// The table's folder.
+        location: String,
+        /// `a Delta table`, ...
+        format: &'static str,
+        /// What shows it.
+        evidence: String,
+    },
+    /// A file that is in no folder of a partition column.
+    #[error(
+        "{uri} is in no folder that gives column '{column}', which PARTITIONED BY of snapshot.{table} declares{}",
+        other_folder(other_case)
+    )]
+    NoFolder {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        /// As declared.
+        column: String,
+        /// The same name in other letters, if a folder has it.
+        other_case: Option<String>,
+    },
+    /// The name of a folder holds a value that its column cannot hold exactly.
+    #[error(
+        "{uri}: '{value}' in the name of its folder cannot be read as {data_type}, the type of column '{column}' in PARTITIONED BY \
+         of snapshot.{table}"
+    )]
+    FolderValue {
+        /// Snapshot table.
+        table: String,
+        /// A file in the folder.
+        uri: String,
+        /// Column.
+        column: String,
+        /// As decoded.
+        value: String,
+        /// The type in SQL.
+        data_type: String,
+    },
+    /// A declared column that a file has in other letters.
+    #[error(
+        "{at}: column '{column}' is declared for snapshot.{table}, but {uri} has '{found}': names are compared exactly; declare it \
+         in double quotes, as \"{found}\""
+    )]
+    ColumnCase {
+        /// CREATE EXTERNAL TABLE.
+        at: Position,
+        /// Snapshot table.
+        table: String,
+        /// As declared, dotted for nested fields.
+        column: String,
+        /// The file.
+        uri: String,
+        /// What it has.
+        found: String,
     },
     /// A snapshot file cannot be decoded.
     #[error("cannot read {uri} of snapshot.{table}; the file may be truncated or not of this format")]
@@ -275,8 +362,10 @@ pub enum Error {
         location: String,
     },
     /// A declared column that none of the files has.
-    #[error("column '{column}' is declared for snapshot.{table}, but no file has it{}", did_you_mean(nearest))]
+    #[error("{at}: column '{column}' is declared for snapshot.{table}, but no file has it{}", did_you_mean(nearest))]
     ColumnInNoFile {
+        /// CREATE EXTERNAL TABLE.
+        at: Position,
         /// Snapshot table.
         table: String,
         /// As declared.

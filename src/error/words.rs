@@ -35,6 +35,20 @@ pub(super) fn store_hint(source: &object_store::Error) -> &'static str {
     }
 }
 
+pub(super) fn and_more(more: u64) -> String {
+    match more {
+        0 => String::new(),
+        1 => " and 1 more file".to_owned(),
+        more => format!(" and {more} more files"),
+    }
+}
+
+pub(super) fn other_folder(other_case: &Option<String>) -> String {
+    let told =
+        |name: &String| format!("; it has '{name}', and names are compared exactly: declare it in double quotes");
+    other_case.as_ref().map(told).unwrap_or_default()
+}
+
 pub(super) fn did_you_mean(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
 }

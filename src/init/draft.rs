@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::parquet::file::metadata::ParquetMetaData;
 use indicatif::HumanCount;
 
@@ -18,8 +18,8 @@ use super::propose::propose;
 use super::sample::Text;
 use super::schema::{self, Columns};
 use super::trial::{Outcome, over_parquet, over_texts};
-use crate::config::sql_type;
 use crate::config::{Compression, CsvOptions, FileFormat, TextOptions};
+use crate::config::{ident, sql_type};
 use crate::error::Result;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
@@ -67,11 +67,14 @@ pub(super) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u6
     if stems > 1 {
         notes.push(format!("{stems} kinds of file names with the same columns are taken as one table."));
     }
-    for key in &group.keys {
-        if !seen_columns.contains(key) {
-            notes
-                .push(format!("Folders are named {key}=..., but no file has a column {key}: it is not in this table."));
-        }
+    let mut of_folders: Vec<_> = group.keys.iter().filter(|(key, _)| !seen_columns.contains(key)).collect();
+    of_folders.sort_by_key(|(_, (place, _))| *place);
+    let partitioned_by: Vec<(String, DataType)> =
+        of_folders.into_iter().map(|(key, (_, seen))| (key.clone(), seen.data_type())).collect();
+    if !partitioned_by.is_empty() {
+        let names: Vec<String> = partitioned_by.iter().map(|(name, _)| ident(name)).collect();
+        let (column, stand) = if names.len() == 1 { ("Column", "stands") } else { ("Columns", "stand") };
+        notes.push(format!("{column} {} {stand} in the names of folders, not in the files.", names.join(", ")));
     }
     notes.append(&mut table.notes);
     if !is_whole && !matches!(table.format, FileFormat::Parquet) {
@@ -85,6 +88,12 @@ pub(super) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u6
     let stem = keys[0].stem.clone();
     let name = if stem.is_empty() { keys[0].folder.rsplit('/').next().unwrap_or_default().to_owned() } else { stem };
     let proposal = propose(&name, &items, size);
+    items.extend(partitioned_by.iter().map(|(name, data_type)| Item {
+        name: name.clone(),
+        expr: ident(name),
+        data_type: data_type.clone(),
+        ..Item::default()
+    }));
     let mut read = total;
     read.rows = table.outcome.rows;
     Ok(Ok(Found {
@@ -93,6 +102,7 @@ pub(super) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u6
         locations: Vec::new(),
         format: table.format.clone(),
         declared: table.declared.take(),
+        partitioned_by,
         items,
         left_out: std::mem::take(&mut table.left_out),
         files: group.files,

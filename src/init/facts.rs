@@ -75,6 +75,8 @@ pub(super) struct Found {
     pub(super) format: FileFormat,
     /// Columns for CREATE EXTERNAL TABLE; None: those of the files.
     pub(super) declared: Option<SchemaRef>,
+    /// Columns in the names of folders, in the order of the path.
+    pub(super) partitioned_by: Vec<(String, DataType)>,
     pub(super) items: Vec<Item>,
     /// SELECT items that are left out, and why.
     pub(super) left_out: Vec<(String, String)>,

@@ -140,7 +140,7 @@ impl Part {
         let is_same = shared == large.len();
         let is_near = shared > 0 && shared * 2 >= small.len();
         // Folders of partitions hold one table, whatever its files are called; newer ones may have more columns.
-        let is_keyed = !self.group.keys.is_empty() && self.group.keys == other.group.keys;
+        let is_keyed = !self.group.keys.is_empty() && self.group.keys.keys().eq(other.group.keys.keys());
         let is_part = is_keyed && shared == small.len();
         has_form && (is_part || (is_same && (are_alike || large.len() >= SAME_COLUMNS)) || (is_near && is_one_stem))
     }

@@ -6,13 +6,13 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 
-use super::content::{TextKind, text_kind};
 use super::dialect::{self, NoTable};
 use super::folder::Known;
 use super::sample::Text;
 use super::tally::Key;
 use crate::config::{Compression, CsvOptions, TextOptions};
 use crate::manifest::FileEntry;
+use crate::snapshot::content::{TextKind, text_kind};
 use crate::snapshot::{SchemaMerger, distinct};
 
 /// Sampled files of one form.
@@ -48,7 +48,7 @@ pub(super) fn text(mut texts: Vec<Text>, compression: Option<Compression>, key: 
     let kind = text_kind(&String::from_utf8_lossy(&first.bytes), first.is_cut);
     let options = TextOptions { compression, infer_records: None };
     match kind {
-        TextKind::Other(reason) => Err(reason.to_owned()),
+        TextKind::Document(reason) | TextKind::Other(reason) => Err(reason.to_owned()),
         TextKind::Ndjson => {
             texts.iter_mut().for_each(cut_after_line);
             let first = texts.first().and_then(|text| first_object(&text.bytes)).unwrap_or_default();

@@ -12,20 +12,21 @@ use super::names::split_ending;
 use super::tally::{Group, Key, SAMPLE, Tally};
 use crate::config::FileFormat;
 use crate::layout::below;
+use crate::snapshot::cover::{Meant, by_name};
 
-/// Endings that a folder means, by format, without compression.
-fn endings(format: &FileFormat) -> &'static [&'static str] {
-    match format {
-        FileFormat::Parquet => &[".parquet", ".parq", ".pq"],
-        FileFormat::Csv(_) => &[".csv", ".tsv", ".txt"],
-        FileFormat::Json(_) => &[".json", ".ndjson", ".jsonl"],
-    }
+/// What a folder of this format does with a file of this ending, given a name that says nothing.
+fn meant(format: &FileFormat, ending: &str) -> Meant {
+    by_name(format, &["x", ending].concat())
 }
 
-/// Whether a folder of this format means files with this ending.
+/// Whether a folder of this format reads files with this ending.
 fn is_meant(format: &FileFormat, ending: &str) -> bool {
-    let bare = [".gz", ".zst", ".bz2", ".xz"].iter().find_map(|packed| ending.strip_suffix(packed)).unwrap_or(ending);
-    endings(format).iter().any(|known| bare.ends_with(known))
+    meant(format, ending) == Meant::Data
+}
+
+/// Whether a folder of this format leaves files with this ending out.
+fn is_left_out(format: &FileFormat, ending: &str) -> bool {
+    matches!(meant(format, ending), Meant::Left(_))
 }
 
 /// Whether `other` is `folder` or below it.
@@ -52,8 +53,8 @@ pub(super) fn locations(tally: &Tally, keys: &[Key], group: &Group, format: &Fil
         return Some(vec![String::new()]);
     }
     let is_folder = keys.iter().all(|key| is_meant(format, &key.ending))
-        && others().all(|(key, _)| !is_meant(format, &key.ending))
-        && strays().all(|(_, ending)| !is_meant(format, ending));
+        && others().all(|(key, _)| is_left_out(format, &key.ending))
+        && strays().all(|(_, ending)| is_left_out(format, ending));
     let is_one_at_root = has_all && files.len() == 1 && folder.is_empty();
     if is_folder && !is_one_at_root && !is_glob(folder) {
         return Some(vec![if folder.is_empty() { HERE.to_owned() } else { below(folder, "") }]);
@@ -146,7 +147,8 @@ mod tests {
         assert_eq!(each(&["a/part-1", "a/part-2"], &csv()), ["a/part-*"]);
         assert_eq!(each(&["[a]/1.csv", "[a]/2.csv"], &csv()), ["[[]a[]]/**/*"]);
         assert_eq!(each(&["x.csv"], &csv()), ["x.csv"]);
-        assert_eq!(each(&["a/x-1.csv", "a/x-2.csv", "a/readme.txt"], &csv()), ["a/x-*.csv"]);
+        assert_eq!(each(&["a/x-1.csv", "a/x-2.csv", "a/readme.txt"], &csv()), ["a/"]);
+        assert_eq!(each(&["a/x-1.csv", "a/x-2.csv", "a/x.csv.bak"], &csv()), ["a/x-*.csv"]);
     }
 
     proptest! {
@@ -176,8 +178,8 @@ mod tests {
             return Pattern::new(literal).unwrap().matches_with(path, options);
         }
         if literal.ends_with('/') {
-            let (_, ending) = split_ending(path.rsplit('/').next().unwrap());
-            return (literal == HERE || path.starts_with(literal)) && is_meant(format, &ending);
+            let may_be_read = matches!(by_name(format, path), Meant::Data | Meant::Unknown);
+            return (literal == HERE || path.starts_with(literal)) && may_be_read;
         }
         literal == path
     }

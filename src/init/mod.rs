@@ -1,7 +1,7 @@
 //! `snaplake init`: looks at a folder, bucket or prefix, and writes a config and one model per table that run as they are.
 //!
 //! ```text
-//! LOCATION -> survey   one listing (tally), metadata (exports), a bounded part of the files (sample, content, dialect)
+//! LOCATION -> survey   one listing (tally), metadata (exports), a bounded part of the files (sample, dialect)
 //!          -> folder   which files are one table (form)
 //!          -> draft    its columns (columns, schema, dynamo), from a trial of its SELECT (trial, profile)
 //!          -> propose  partitions and order
@@ -16,7 +16,6 @@
 //! fails when no table is found, when the store does, and when files are in the way.
 
 mod columns;
-mod content;
 mod dialect;
 mod draft;
 mod dynamo;

@@ -123,6 +123,10 @@ fn snapshot_table(text: &mut String, frame: &Frame, Named { name, found }: &Name
             push_line(text, ")");
         }
     }
+    if !found.partitioned_by.is_empty() {
+        let columns = found.partitioned_by.iter().map(|(name, data_type)| [ident(name), declared(data_type)].join(" "));
+        push_line(text, &format!("PARTITIONED BY ({})", columns.collect::<Vec<_>>().join(", ")));
+    }
     push_line(text, &format!("STORED AS {}", found.format.name()));
     let locations: Vec<String> =
         found.locations.iter().map(|location| location_literal(&frame.base, location)).collect();
@@ -377,6 +381,7 @@ mod tests {
             locations: locations.iter().map(|location| (*location).to_owned()).collect(),
             format: FileFormat::Csv(options),
             declared: Some(schema),
+            partitioned_by: Vec::new(),
             items,
             left_out: Vec::new(),
             files: 2,

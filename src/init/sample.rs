@@ -6,14 +6,11 @@
 
 use std::sync::Arc;
 
-use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, XzDecoder, ZstdDecoder};
 use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
-use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::content::{Content, look};
 use super::facts::Read;
 use super::tally::{Group, Listed};
 use crate::config::Compression;
@@ -21,7 +18,8 @@ use crate::error::Result;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::manifest::ledger::store_error;
-use crate::snapshot::{compression_of, read_footer};
+use crate::snapshot::content::{Content, look};
+use crate::snapshot::{Unpacked, compression_of, read_footer, unpack};
 
 /// Files of which the first bytes are read when not all can be.
 const HEADS: usize = 16;
@@ -165,7 +163,7 @@ async fn parquet(source: &Source, files: &[&Listed], has_all: bool) -> Result<Sa
                 let head = source.head(file, HEAD).await?;
                 let reason = match look(&head, file.size > HEAD) {
                     Content::Packed(_) => "a compressed Parquet file; decompress it".to_owned(),
-                    Content::Other(what) => what.to_owned(),
+                    Content::Foreign(what) | Content::Other(what) => what.to_owned(),
                     Content::Text => "text, under a name of Parquet; rename it".to_owned(),
                     Content::Parquet => format!("a Parquet file that cannot be read: {}", error.strip_backtrace()),
                 };
@@ -179,9 +177,6 @@ async fn parquet(source: &Source, files: &[&Listed], has_all: bool) -> Result<Sa
 
 /// A file's text or why there is none, what its first bytes are, and what was read.
 type TextOf<'a> = (&'a Listed, Content, Unpacked, Read);
-
-/// Text, and whether there is more; or why there is none.
-type Unpacked = std::result::Result<(Vec<u8>, bool), String>;
 
 async fn text_of<'a>(source: &Source, file: &'a Listed, head: u64, limit: usize) -> Result<TextOf<'a>> {
     let bytes = source.head(file, head).await?;
@@ -213,7 +208,7 @@ async fn text(source: &Source, files: &[&Listed], head: u64, is_whole: bool) -> 
             Content::Packed(compression) => Some(compression),
             Content::Text => None,
             Content::Parquet => return Ok(unusable("some files are Parquet and some are text, under one name", read)),
-            Content::Other(what) => return Ok(unusable(what, read)),
+            Content::Foreign(what) | Content::Other(what) => return Ok(unusable(what, read)),
         };
         if packed.is_some_and(|other| other != compression) && !text.as_ref().is_ok_and(|(text, _)| text.is_empty()) {
             return Ok(unusable("some files are compressed and some are not, under one ending; rename them", read));
@@ -227,7 +222,7 @@ async fn text(source: &Source, files: &[&Listed], head: u64, is_whole: bool) -> 
             Content::Text => {}
             Content::Parquet => return Ok(unusable("a compressed Parquet file; decompress it", read)),
             Content::Packed(_) => return Ok(unusable("a file that was compressed twice; decompress it once", read)),
-            Content::Other(what) => return Ok(unusable(what, read)),
+            Content::Foreign(what) | Content::Other(what) => return Ok(unusable(what, read)),
         }
         is_whole &= !is_cut;
         texts.push(Text { path: file.path.clone(), bytes, is_cut });
@@ -240,38 +235,6 @@ async fn text(source: &Source, files: &[&Listed], head: u64, is_whole: bool) -> 
     });
     let compression = (!names_agree).then_some(actual);
     Ok(Sample { what: Sampled::Text { texts, compression }, read, is_whole })
-}
-
-/// At most `limit` bytes of text, and whether there is more; or why there is none.
-async fn unpack(bytes: &[u8], compression: Compression, is_cut: bool, limit: usize) -> Unpacked {
-    macro_rules! decoder {
-        ($decoder:ident) => {{
-            let mut decoder = $decoder::new(bytes);
-            decoder.multiple_members(true);
-            Box::new(decoder)
-        }};
-    }
-    let mut reader: Box<dyn AsyncRead + Send + Unpin + '_> = match compression {
-        Compression::None => Box::new(bytes),
-        Compression::Gzip => decoder!(GzipDecoder),
-        Compression::Zstd => decoder!(ZstdDecoder),
-        Compression::Bzip2 => decoder!(BzDecoder),
-        Compression::Xz => decoder!(XzDecoder),
-    };
-    let mut text = Vec::new();
-    // A decoder that meets the cut gives nothing of the buffer that it was filling: small ones lose little.
-    let mut buffer = vec![0; 4 << 10];
-    loop {
-        match reader.read(&mut buffer).await {
-            Ok(0) => return Ok((text, is_cut)),
-            Ok(read) => text.extend_from_slice(&buffer[..read]),
-            Err(_) if is_cut => return Ok((text, true)),
-            Err(error) => return Err(format!("it cannot be decompressed: {error}")),
-        }
-        if text.len() > limit {
-            return Ok((text, true));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ pub(super) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
     let store = engine.stores().open(location).await?;
     let (root, mut tally) = list(&store, location).await?;
     let source = Source { store, root: root.clone() };
+    tally.refuse_table_formats();
     let mut read = Read::default();
     let described = described(&source, &mut tally, &mut read).await?;
     let mut drafts = Vec::new();
@@ -317,6 +318,7 @@ fn empty_tables(described: &[Described], tally: &mut Tally, tables: &mut Vec<Fou
             locations: vec![below(&folder, "")],
             format: FileFormat::Parquet,
             declared: Some(Arc::new(schema)),
+            partitioned_by: Vec::new(),
             items,
             left_out: Vec::new(),
             files: 0,

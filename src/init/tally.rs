@@ -17,7 +17,13 @@ use chrono::{DateTime, Utc};
 use twox_hash::XxHash64;
 
 use super::locate::Strays;
-use super::names::{is_volatile, partition_key, split_ending, stem};
+use super::names::{is_volatile, split_ending, stem};
+use crate::config::FileFormat;
+use crate::partition;
+use crate::snapshot::LeftOutReason;
+use crate::snapshot::cover::{Meant, by_name};
+use crate::snapshot::folders::FolderType;
+use crate::snapshot::table_format::{TableFormat, table_of};
 
 /// Files kept of each group.
 pub(super) const SAMPLE: usize = 64;
@@ -65,8 +71,8 @@ pub(super) struct Group {
     pub(super) newest: DateTime<Utc>,
     /// Whether a file lies in a folder below.
     pub(super) is_nested: bool,
-    /// Names in `key=value` folders.
-    pub(super) keys: BTreeSet<String>,
+    /// Names in `key=value` folders, with their place in the path and what their values are.
+    pub(super) keys: BTreeMap<String, (usize, FolderType)>,
     /// What all file names begin and end with.
     pub(super) prefix: String,
     pub(super) suffix: String,
@@ -98,7 +104,7 @@ impl Group {
             empty: 0,
             newest,
             is_nested: false,
-            keys: BTreeSet::new(),
+            keys: BTreeMap::new(),
             prefix: name.to_owned(),
             suffix: name.to_owned(),
             sample: BTreeMap::new(),
@@ -138,7 +144,11 @@ impl Group {
         self.empty += other.empty;
         self.newest = self.newest.max(other.newest);
         self.is_nested |= other.is_nested;
-        self.keys.extend(other.keys);
+        for (key, (place, seen)) in other.keys {
+            let of_key = self.keys.entry(key).or_insert((place, seen));
+            of_key.0 = place.min(of_key.0);
+            of_key.1.merge(seen);
+        }
         self.shorten(&other.prefix, &other.suffix);
         other.sample.into_values().for_each(|file| self.keep(file));
     }
@@ -162,6 +172,8 @@ pub(super) struct Tally {
     pub(super) control: Vec<Listed>,
     /// Where files lie that belong to no table and might be taken for a table's.
     pub(super) strays: Strays,
+    /// Folders of tables that have a log.
+    pub(super) table_formats: BTreeMap<String, TableFormat>,
     /// Folders that `_SUCCESS` ends, without those that only count.
     pub(super) finished: BTreeSet<String>,
     /// Stems per folder and ending; None: too many to tell.
@@ -191,31 +203,19 @@ pub(super) fn key_of(path: &str) -> Key {
     Key { folder: table_folder(folder).to_owned(), stem: stem(before), ending }
 }
 
-/// Why a file is no table's, as its name says.
-fn reason(folder: &str, name: &str, ending: &str) -> Option<&'static str> {
-    let lower = name.to_lowercase();
-    if folder.split('/').chain([name]).any(|part| part.starts_with(['.', '_'])) {
-        return Some("hidden: the name starts with '.' or '_'");
+/// Why a file is no table's, as its name says; and whether a LOCATION of its folder leaves it out, too.
+fn reason(path: &str, name: &str, ending: &str) -> Option<(&'static str, bool)> {
+    // Whatever the format is: other data is told apart by its ending.
+    match by_name(&FileFormat::Parquet, path) {
+        Meant::Left(LeftOutReason::OtherFormat) | Meant::Data | Meant::Unknown => {}
+        Meant::Left(reason) => return Some((reason.words(), true)),
+        Meant::Doubtful(_) if [".zip", ".tar", ".tgz", ".7z", ".rar"].iter().any(|end| ending.starts_with(end)) => {
+            return Some(("an archive; unpack it", false));
+        }
+        Meant::Doubtful(_) => return Some(("a temporary file", false)),
     }
-    if lower.starts_with("manifest-data") && ending == ".parquet" {
-        return Some("a manifest");
-    }
-    let starts = |words: &[&str]| words.iter().any(|word| lower.starts_with(word));
-    if starts(&["readme", "license", "licence", "changelog", "notice"])
-        || [".md", ".log", ".html", ".pdf", ".rst"].contains(&ending)
-    {
-        return Some("a document");
-    }
-    if [".crc", ".md5", ".sha1", ".sha256", ".sha512", ".checksum", ".sig", ".asc"].contains(&ending) {
-        return Some("a checksum or signature");
-    }
-    if [".sql", ".py", ".sh", ".r", ".yml", ".yaml", ".toml", ".ini", ".cfg", ".xml", ".lock", ".ipynb"]
-        .contains(&ending)
-    {
-        return Some("code or settings");
-    }
-    if [".tmp", ".bak", ".swp", ".partial", ".inprogress"].contains(&ending) || name.ends_with('~') {
-        return Some("a temporary file");
+    if ending == ".log" || name.ends_with(".log") {
+        return Some(("a document", false));
     }
     None
 }
@@ -240,12 +240,17 @@ impl Tally {
         }
         let (_, ending) = split_ending(&name);
         if is_control(&name) && self.control.len() < CONTROL {
-            self.strays.insert((folder.to_owned(), ending));
             self.control.push(file);
             return;
         }
-        if let Some(reason) = reason(folder, &name, &ending) {
-            if !name.starts_with(['.', '_']) && self.strays.len() < CONTROL {
+        if let Some((format, length)) = table_of(&file.path) {
+            let root = file.path[..length].to_owned();
+            if self.table_formats.len() < CONTROL {
+                self.table_formats.insert(root, format);
+            }
+        }
+        if let Some((reason, is_left_out)) = reason(&file.path, &name, &ending) {
+            if !is_left_out && self.strays.len() < CONTROL {
                 self.strays.insert((folder.to_owned(), ending));
             }
             return self.ignore(reason, &file.path, file.size);
@@ -263,13 +268,35 @@ impl Tally {
         group.files += 1;
         group.bytes += file.size;
         group.is_nested |= !below.is_empty();
-        let keys = below.split('/').filter_map(partition_key);
-        for key in keys {
-            if group.keys.len() < KEYS {
-                group.keys.insert(key.to_owned());
+        let folders = below.split('/').filter(|part| !part.is_empty()).enumerate();
+        for (place, folder) in folders {
+            let Some(Ok((key, value))) = partition::key_value(folder) else { continue };
+            if group.keys.len() >= KEYS && !group.keys.contains_key(&*key) {
+                continue;
+            }
+            let of_key = group.keys.entry(key.to_string()).or_insert_with(|| (place, FolderType::default()));
+            of_key.0 = place.min(of_key.0);
+            if let Some(value) = value {
+                of_key.1.add(&key, &value);
             }
         }
         group.keep(file);
+    }
+
+    /// Takes the files out that belong to tables of Delta, Iceberg or Hudi: which of their rows are valid only a log says.
+    pub(super) fn refuse_table_formats(&mut self) {
+        for (root, format) in std::mem::take(&mut self.table_formats) {
+            let is_of = |key: &Key| {
+                root.is_empty() || key.folder.strip_prefix(&root).is_some_and(|r| r.is_empty() || r.starts_with('/'))
+            };
+            let keys: Vec<Key> = self.groups.keys().filter(|key| is_of(key)).cloned().collect();
+            let reason = format!("files of {}, deleted rows included; export the valid ones", format.name());
+            for key in keys {
+                let Some(group) = self.groups.remove(&key) else { continue };
+                let example = group.sample().first().map_or_else(|| key.folder.clone(), |file| file.path.clone());
+                self.ignore_all(&reason, group.files + group.empty, group.bytes, &example);
+            }
+        }
     }
 
     /// Counts a file that belongs to no table.
@@ -362,7 +389,7 @@ mod tests {
         );
         let logs = tally.groups.values().next().unwrap();
         assert_eq!(
-            (logs.is_nested, logs.keys.iter().map(String::as_str).collect::<Vec<_>>()),
+            (logs.is_nested, logs.keys.keys().map(String::as_str).collect::<Vec<_>>()),
             (true, vec!["dt", "hour"])
         );
         assert!(tally.finished.contains("shop/public.orders"));
@@ -370,8 +397,8 @@ mod tests {
 
     #[test]
     fn names_that_say_what_they_are_are_ignored_with_the_reason() {
-        let tally = tally(["README.md", "a/_temporary/x.csv", "a/x.csv.crc", "make.py", "a/x.csv"]);
-        assert_eq!(groups(&tally), ["a|.csv|x 1"]);
+        let tally = tally(["README.md", "a/_temporary/x.csv", "a/x.csv.crc", "make.py", "a/x.csv", "a/notices.csv"]);
+        assert_eq!(groups(&tally), ["a|.csv|notices 1", "a|.csv|x 1"]);
         let mut ignored: Vec<_> = tally.ignored.values().map(|ignored| ignored.example.as_str()).collect();
         ignored.sort_unstable();
         assert_eq!(ignored, ["README.md", "a/_temporary/x.csv", "a/x.csv.crc", "make.py"]);

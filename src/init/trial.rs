@@ -88,7 +88,7 @@ pub(super) async fn over_texts(
     };
     let engine = Engine::new(stores, EngineOptions { memory_limit: None, threads: Some(1) });
     files.retain(|file| file.size > 0);
-    let table = TableFiles { name: "t".to_owned(), format, schema: Arc::clone(schema), files };
+    let table = TableFiles { name: "t".to_owned(), format, schema: Arc::clone(schema), partition: Vec::new(), files };
     let mut trial = Trial::new(expressions);
     let ran = trial.run(&engine, table, None).await?;
     let name = |reason: String| match texts.len() {
@@ -113,6 +113,7 @@ pub(super) async fn over_parquet(
         name: "t".to_owned(),
         format: FileFormat::Parquet,
         schema: Arc::clone(schema),
+        partition: Vec::new(),
         files,
     };
     let bytes: u64 = files.iter().map(|(file, _)| file.size).sum();
@@ -227,7 +228,7 @@ impl<'a> Trial<'a> {
         limit: Option<usize>,
     ) -> Result<std::result::Result<(), String>> {
         let session = engine.task_session(&table.files).await?;
-        register(&session, "snapshot", "t", FileListTable::new(table, Vec::new(), Size::AsListed))?;
+        register(&session, "snapshot", "t", FileListTable::new(table, Size::AsListed))?;
         let ran = Box::pin(self.look(&session, limit)).await;
         Ok(ran.map_err(|error| root_cause(&error)))
     }

@@ -96,9 +96,10 @@ pub(super) async fn estimate(
         name: table.to_owned(),
         format: FileFormat::Parquet,
         schema: Arc::clone(&columns.file),
+        partition: columns.partition.clone(),
         files: chosen,
     };
-    let table = FileListTable::new(files, columns.partition.clone(), Size::AsListed);
+    let table = FileListTable::new(files, Size::AsListed);
     let counted = async {
         let limit = usize::try_from(rows).unwrap_or(usize::MAX);
         let of = |name: &String| approx_distinct(Expr::Column(Column::from_name(name)));

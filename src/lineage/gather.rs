@@ -180,7 +180,9 @@ fn sources(pipeline: &Pipeline, plan: &StagePlan) -> Result<Vec<Source>> {
             files: hop.files,
             bytes: hop.bytes,
             rows: hop.rows,
-            columns: of.schema.decode()?.fields().iter().map(column).collect(),
+            columns: of.columns()?.iter().map(column).collect(),
+            left_out: of.coverage.left_out.clone(),
+            lacking: of.coverage.lacking.clone(),
         })
     })
     .collect()

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::audit::Known;
+use crate::snapshot::{Lacking, LeftOut};
 use crate::validate::{Hop, Validation};
 
 /// Form of the JSON.
@@ -88,6 +89,10 @@ pub(crate) struct Source {
     /// Where the counts of all files are known.
     pub(crate) rows: Option<u64>,
     pub(crate) columns: Vec<SourceColumn>,
+    /// Files below its locations that are not read, by reason.
+    pub(crate) left_out: Vec<LeftOut>,
+    /// Columns that some files lack, as far as files were looked at.
+    pub(crate) lacking: Vec<Lacking>,
 }
 
 /// A column of a snapshot table.

@@ -27,6 +27,15 @@ pub enum Event<'a> {
         /// Input bytes of the tasks to run.
         bytes: u64,
     },
+    /// Something about the files of a table that will be staged.
+    Warned {
+        /// Lake table.
+        table: &'a str,
+        /// What it is.
+        problem: &'a str,
+        /// What to do.
+        advice: &'a str,
+    },
     /// Rows were written.
     Rows(u64),
     /// A task is committed.

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod audit;
+mod covered;
 mod estimate;
 mod event;
 mod plan;

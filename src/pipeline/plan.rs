@@ -12,14 +12,15 @@ use futures::TryStreamExt;
 use super::estimate::{Estimate, Timings};
 use super::status::{TaskDetails, published};
 use super::warnings::{Facts, Warning, warnings};
-use super::{Pipeline, not_planned};
+use super::{Pipeline, covered, not_planned};
 use crate::audit::{self, AuditView};
 use crate::compaction::plan::{PartitionGroup, group};
 use crate::error::Result;
 use crate::lake::HiveLake;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
-use crate::staging::plan::{Planner, StagePlan};
+use crate::snapshot::Coverage;
+use crate::staging::plan::{Planner, Source, StagePlan};
 use crate::write::OnRows;
 
 /// What would be done for one table.
@@ -59,6 +60,8 @@ pub struct PlanView {
     pub estimate: Option<Estimate>,
     /// What will cost time or trouble.
     pub warnings: Vec<Warning>,
+    /// What is told of the files of each snapshot table: those that are left out, columns that some lack.
+    pub coverage: Vec<(String, Coverage)>,
     /// Staging folder.
     pub staging: String,
     /// Lake location.
@@ -149,6 +152,20 @@ struct Staged {
     timings: Timings,
 }
 
+impl StagePlan {
+    /// Snapshot tables that the SELECT reads, the one whose files are grouped first.
+    fn sources(&self) -> impl Iterator<Item = &Source> {
+        std::iter::once(&self.details.driving).chain(self.details.whole.iter().map(|(source, _)| source))
+    }
+
+    /// What is to be said of the files that it was made from, and of its columns.
+    pub(super) fn warnings(&self) -> Vec<Warning> {
+        let of_files = self.sources().flat_map(|source| covered::warnings(&source.table, &source.coverage));
+        let columns = self.details.columns.iter().map(|(name, _)| name.as_str());
+        of_files.chain(covered::case_only(&self.lake.name, columns)).collect()
+    }
+}
+
 impl Pipeline {
     /// The first step's plan of every table; writes nothing.
     ///
@@ -202,7 +219,7 @@ impl Pipeline {
             target_file_size: plan.lake.target_file_size,
             partitions: partitions.as_ref(),
         };
-        let warnings = warnings(facts);
+        let warnings = [plan.warnings(), warnings(facts)].concat();
         let explain = match plan.groups.iter().next() {
             Some(files) if explain => {
                 let files: Vec<FileEntry> = files.cloned().collect();
@@ -228,6 +245,7 @@ impl Pipeline {
             publish,
             partitions,
             warnings,
+            coverage: plan.sources().map(|source| (source.table.clone(), source.coverage.clone())).collect(),
             staging: plan.ledger.layout().root().to_string(),
             location: plan.ledger.layout().lake().to_string(),
             explain,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::attempt::Job;
-use super::{Event, Known, Pipeline, Table};
+use super::{Event, Known, Pipeline, Table, Warning, covered};
 use crate::compaction::prepare::StagedGroup;
 use crate::error::Result;
 use crate::layout::Step;
@@ -37,7 +37,12 @@ impl Pipeline {
     pub(super) async fn stage_tables(self: &Arc<Self>) -> Result<Vec<Table>> {
         let mut tables = Vec::new();
         for plan in self.plan().await? {
-            tables.push(Arc::new(plan::commit(plan).await?));
+            let plan = plan::commit(plan).await?;
+            for Warning { problem, advice, .. } in plan.warnings().iter().filter(|found| covered::is_told_by_run(found))
+            {
+                self.reporter.on(&Event::Warned { table: &plan.lake.name, problem, advice });
+            }
+            tables.push(Arc::new(plan));
         }
         let mut all: Vec<(usize, usize, bool)> = Vec::new();
         for (index, plan) in tables.iter().enumerate() {

@@ -22,6 +22,7 @@ use crate::layout::Step;
 use crate::manifest::Ledger;
 use crate::manifest::ledger::Seen;
 use crate::manifest::trace::{self, Failure, Running};
+use crate::snapshot::LeftOut;
 use crate::staging::plan::{self, PlanDetails};
 use crate::validate::Validation;
 
@@ -45,6 +46,8 @@ pub struct TableStatus {
     pub audits: Vec<AuditStatus>,
     /// Whether `_SUCCESS` stands.
     pub complete: bool,
+    /// Files of each snapshot table that are not read.
+    pub left_out: Vec<(String, Vec<LeftOut>)>,
 }
 
 /// How far a step of a table is.
@@ -241,6 +244,7 @@ impl Pipeline {
             publish: StepStatus::default(),
             audits: Vec::new(),
             complete: false,
+            left_out: Vec::new(),
         };
         let head = ledger.head::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;
         let nothing = BTreeSet::new;
@@ -257,6 +261,8 @@ impl Pipeline {
             looked.published = seen.done;
         }
         looked.status.complete = HiveLake::open(self.engine.stores(), ledger.layout()).await?.is_complete().await?;
+        let sources = std::iter::once(details.driving).chain(details.whole.into_iter().map(|(source, _)| source));
+        looked.status.left_out = sources.map(|source| (source.table, source.coverage.left_out)).collect();
         looked.status.planned_at = Some(details.planned_at);
         looked.plan = Some(details.id);
         Ok(looked)

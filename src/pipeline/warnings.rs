@@ -9,7 +9,11 @@
 //! | `too_many_partitions` | more than 10,000 partitions |
 //! | `skewed_partitions` | one partition is ten times the median, and larger than the target size of a file |
 //!
+//! Those about the files of a snapshot table are in `covered`.
+//!
 //! Codes are stable. Partitions are known once stage tasks are done: until all are, only those that were seen count.
+
+use std::borrow::Cow;
 
 use indicatif::{HumanBytes, HumanCount};
 
@@ -41,7 +45,7 @@ pub struct Warning {
     /// What it is, with numbers.
     pub problem: String,
     /// What to do.
-    pub advice: &'static str,
+    pub advice: Cow<'static, str>,
 }
 
 /// What warnings are made from.
@@ -67,14 +71,14 @@ fn snapshot(facts: Facts<'_>) -> Vec<Warning> {
         found.push(Warning {
             code: "tiny_files",
             problem: format!("{} snapshot files have {} on average", HumanCount(files), HumanBytes(bytes / files)),
-            advice: "let the export write fewer, larger files: opening one takes longer than reading it",
+            advice: "let the export write fewer, larger files: opening one takes longer than reading it".into(),
         });
     }
     match facts.group_size {
         GroupSize::All if bytes > LARGE_TASK => found.push(Warning {
             code: "one_task",
             problem: format!("one task reads all {}, as file_group_size = 'all' says", HumanBytes(bytes)),
-            advice: "write a row-wise SELECT and leave file_group_size out, so that tasks share the work",
+            advice: "write a row-wise SELECT and leave file_group_size out, so that tasks share the work".into(),
         }),
         GroupSize::Bytes(limit) => {
             // Only a file that is alone in its group can be larger than it.
@@ -88,8 +92,10 @@ fn snapshot(facts: Facts<'_>) -> Vec<Warning> {
                     problem: format!(
                         "{count} snapshot {files} {have} larger than file_group_size ({limit}), up to {largest}"
                     ),
-                    advice: "let the export write smaller files, or raise file_group_size: a file is never cut, so its \
-                             task takes longer than the others",
+                    advice:
+                        "let the export write smaller files, or raise file_group_size: a file is never cut, so its \
+                             task takes longer than the others"
+                            .into(),
                 });
             }
         }
@@ -107,7 +113,8 @@ fn lake(partitions: &PartitionsView, target_file_size: u64) -> Vec<Warning> {
             code: "small_partitions",
             problem: format!("{} partitions have {} on average", HumanCount(*count), HumanBytes(average)),
             advice: "partition by fewer columns or coarser values, such as month instead of day: each partition is at \
-                     least one file",
+                     least one file"
+                .into(),
         });
     }
     if *count > MANY_PARTITIONS {
@@ -115,7 +122,8 @@ fn lake(partitions: &PartitionsView, target_file_size: u64) -> Vec<Warning> {
             code: "too_many_partitions",
             problem: format!("{} partitions", HumanCount(*count)),
             advice: "partition by fewer columns or coarser values, and put the rest into sorted_by, whose statistics \
-                     readers skip by",
+                     readers skip by"
+                .into(),
         });
     }
     if largest.bytes > SKEW * (*median_bytes).max(1) && largest.bytes > target_file_size {
@@ -128,7 +136,8 @@ fn lake(partitions: &PartitionsView, target_file_size: u64) -> Vec<Warning> {
                 HumanBytes(*median_bytes)
             ),
             advice: "add a partition column that divides it, or choose another one: one task merges it while others \
-                     have nothing left to do",
+                     have nothing left to do"
+                .into(),
         });
     }
     found

@@ -88,7 +88,7 @@ impl QuerySession {
         }
         let Found { snapshots, mut tables, files: mut rows, tasks: task_rows } = found;
         for (name, table) in snapshots {
-            tables.push(("snapshot", name, ManifestTable::new("snapshot", table, Vec::new(), Vec::new())));
+            tables.push(("snapshot", name, ManifestTable::new("snapshot", table, Vec::new())));
         }
         let listed = tables.iter().flat_map(|(_, _, table)| table.index().files.iter());
         let session = pipeline.engine().query_session(listed).await?;
@@ -179,10 +179,11 @@ impl Found {
             name: name.clone(),
             format: FileFormat::Parquet,
             schema: columns.file,
+            partition: columns.partition,
             files: std::mem::take(&mut committed.files),
         };
         let statistics = std::mem::take(&mut committed.statistics);
-        let table = ManifestTable::new(schema, files, statistics, columns.partition);
+        let table = ManifestTable::new(schema, files, statistics);
         self.tables.push((schema, name.clone(), table));
         self.tasks.extend(TaskRow::of_step(name, step, planned, committed));
         Ok(())
@@ -192,12 +193,8 @@ impl Found {
         let driving: Vec<FileEntry> = plan.groups.files().to_vec();
         let whole = plan.details.whole.iter().map(|(source, files)| (source, files.clone()));
         for (source, files) in whole.chain([(&plan.details.driving, driving)]) {
-            self.snapshots.entry(source.table.clone()).or_insert(TableFiles {
-                name: source.table.clone(),
-                format: source.format.clone(),
-                schema: source.schema.decode()?,
-                files,
-            });
+            let of_files = source.table_files(&files)?;
+            self.snapshots.entry(source.table.clone()).or_insert(of_files);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
@@ -30,10 +30,11 @@ pub(super) struct ManifestTable {
 }
 
 impl ManifestTable {
-    /// `statistics` has a text per file of `table`, or none at all; `partition` fields stand in the files' paths.
-    pub(super) fn new(schema: &str, mut table: TableFiles, statistics: Vec<String>, partition: Vec<FieldRef>) -> Self {
+    /// `statistics` has a text per file of `table`, or none at all.
+    pub(super) fn new(schema: &str, mut table: TableFiles, statistics: Vec<String>) -> Self {
         let files = std::mem::take(&mut table.files).into();
-        let all = FileListTable::new(table.clone(), partition.clone(), Size::AsListed).schema();
+        let all = FileListTable::new(table.clone(), Size::AsListed).schema();
+        let partition = table.partition.clone();
         let name = format!("{schema}.{}", table.name).into();
         Self { name, files: table, index: Arc::new(FileIndex::new(files, statistics, all, partition)) }
     }
@@ -76,7 +77,7 @@ impl TableProvider for ManifestTable {
         let kept = self.index.prune(state, filters)?;
         let files = kept.values().iter().map(|&row| self.index.files[row as usize].clone()).collect();
         let table = TableFiles { files, ..self.files.clone() };
-        let mut list = FileListTable::new(table, self.index.partition.clone(), Size::AsListed);
+        let mut list = FileListTable::new(table, Size::AsListed);
         if self.is_counted() {
             list = list.with_statistics(self.index.statistics(&kept, projection)?);
         }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::text::{count, pretty, print, table};
 use super::{OutputFormat, Report};
 use crate::pipeline::{PlanView, Warning};
+use crate::snapshot::LeftOut;
 
 impl Report {
     /// What `plan` found.
@@ -28,6 +29,9 @@ impl Report {
         for plan in plans {
             print(&format!("lake.{} -> {} ({})", plan.table, plan.location, state(plan)));
         }
+        for line in left_out(plans) {
+            print(&line);
+        }
         for plan in plans {
             for Warning { problem, advice, .. } in &plan.warnings {
                 print(&format!("warning: lake.{}: {problem}; {advice}", plan.table));
@@ -40,6 +44,30 @@ impl Report {
             }
         }
     }
+}
+
+/// What nobody has to hear of: warnings tell the rest.
+fn left_out(plans: &[PlanView]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (table, coverage) in plans.iter().flat_map(|plan| &plan.coverage) {
+        let told = coverage.left_out.iter().filter(|left| !left.reason.is_told());
+        let told: Vec<String> = told.map(|left| left.sentence()).collect();
+        let line = format!("snapshot.{table}: not read: {}", told.join(", "));
+        if !told.is_empty() && !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// Files that are not read, by snapshot table and reason.
+pub(super) fn left_out_json<'a>(tables: impl Iterator<Item = (&'a String, &'a Vec<LeftOut>)>) -> Value {
+    let one = |table: &String, left: &LeftOut| {
+        json!({
+            "table": table, "reason": left.reason, "files": left.files, "bytes": left.bytes, "examples": left.examples,
+        })
+    };
+    tables.flat_map(|(table, all)| all.iter().map(move |left| one(table, left))).collect()
 }
 
 fn row(plan: &PlanView) -> Vec<String> {
@@ -146,6 +174,11 @@ fn plan_json(plan: &PlanView, config: &Path) -> Value {
         "warnings": plan.warnings.iter().map(|warning| json!({
             "code": warning.code, "problem": warning.problem, "advice": warning.advice,
         })).collect::<Vec<_>>(),
+        "left_out": left_out_json(plan.coverage.iter().map(|(table, coverage)| (table, &coverage.left_out))),
+        "lacking_columns": plan.coverage.iter().flat_map(|(table, coverage)| coverage.lacking.iter().map(move |lacking| json!({
+            "table": table, "column": lacking.column, "files": lacking.files, "of_files": lacking.of_files,
+            "example": lacking.example,
+        }))).collect::<Vec<_>>(),
         "tasks": stage.chain(publish).collect::<Vec<_>>(),
         "explain": plan.explain.as_ref().map(|explain| json!({ "stage": explain.stage, "publish": explain.publish })),
     })

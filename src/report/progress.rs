@@ -277,6 +277,7 @@ impl Reporter for Report {
                 ));
                 self.board.begin(table, step, Tasks { total: Some(tasks), done, failed: 0 }, bytes);
             }
+            Event::Warned { table, problem, advice } => self.line(&format!("warning {table}: {problem}; {advice}")),
             Event::Rows(written) => self.board.add_rows(written),
             Event::Task { table, step, bytes, .. } => {
                 self.board.change(bytes, |state| state.tasks(table, step).done += 1);

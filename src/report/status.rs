@@ -13,6 +13,7 @@ use console::Term;
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
+use super::plan::left_out_json;
 use super::text::{count_u64, cut, is_printed, pretty, print, table};
 use super::{OutputFormat, Report};
 use crate::pipeline::{AuditState, AuditStatus, StepStatus, TableStatus};
@@ -148,7 +149,13 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
     });
     let audited =
         statuses.iter().flat_map(|status| status.audits.iter().filter_map(|audit| concern(&status.table, audit)));
-    for told in [running.collect::<Vec<_>>(), failed.collect(), audited.collect()] {
+    let left_out = statuses.iter().filter_map(|status| {
+        let all = status.left_out.iter().flat_map(|(source, left)| left.iter().map(move |left| (source, left)));
+        let told = all.filter(|(_, left)| left.reason.is_told());
+        let told: Vec<String> = told.map(|(source, left)| format!("snapshot.{source} {}", left.sentence())).collect();
+        (!told.is_empty()).then(|| format!("{}: not read: {}", status.table, told.join(", ")))
+    });
+    for told in [running.collect::<Vec<_>>(), failed.collect(), audited.collect(), left_out.collect()] {
         let more = told.len().saturating_sub(TOLD);
         lines.extend(told.into_iter().take(TOLD).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()));
         if more > 0 {
@@ -224,6 +231,7 @@ fn status_json(status: &TableStatus) -> Value {
         "publish": step_json(&status.publish),
         "audits": status.audits.iter().map(audit_json).collect::<Vec<_>>(),
         "complete": status.complete,
+        "left_out": left_out_json(status.left_out.iter().map(|(source, left)| (source, left))),
     })
 }
 
@@ -300,6 +308,7 @@ mod tests {
             publish: StepStatus { sums: Some(Sums::default()), ..StepStatus::default() },
             audits: Vec::new(),
             complete: false,
+            left_out: Vec::new(),
         }
     }
 

@@ -1,8 +1,9 @@
 //! Which files a snapshot table has, and the one schema that all of them fit.
 //!
-//! A LOCATION is a file, a folder (all files of the format below it), a glob, or a snapshot manifest. Names that start
-//! with `_` or `.` and files of no bytes hold no rows. Without declared columns the schema comes from ALL files: Parquet
-//! footers, or every record of text files. This costs one LIST per folder and one read per file, once per snapshot: the
+//! `listing` says which files the locations name, and what is left out. PARTITIONED BY adds columns from the names of folders; where
+//! a file has such a column too, the folder's value is taken. Without declared columns the schema comes from ALL files: Parquet
+//! footers, or every record of text files. With them it is checked that the files have them, see `names`: in all footers, or in
+//! the beginnings of a few text files. This costs one LIST per folder and at most one read per file, once per snapshot: the
 //! result is kept in the snapshot manifest.
 
 use std::sync::Arc;
@@ -12,53 +13,67 @@ use datafusion::datasource::physical_plan::parquet::Int96Coercer;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use datafusion::parquet::file::metadata::PageIndexPolicy;
-use futures::{StreamExt, TryStreamExt};
-use glob::{MatchOptions, Pattern};
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
 
+use super::folders::FolderColumns;
 use super::footer::read_footer;
+use super::heads::{names_of, some};
 use super::infer::infer;
+use super::left_out::LeftOut;
+use super::listing::Listing;
+use super::names::{Lacking, NameCheck};
 use super::schema::SchemaMerger;
 use super::table::{INT96_UNIT, TableFiles};
 use crate::config::{FileFormat, SnapshotTable};
-use crate::error::{Error, Result, caught, nearest};
-use crate::layout::{Location, store_of};
-use crate::manifest::codec::{decode_files, decode_foreign_summary};
-use crate::manifest::ledger::store_error;
-use crate::manifest::{FileEntry, bare_etag};
+use crate::error::{Error, Result, caught};
+use crate::layout::Location;
+use crate::manifest::FileEntry;
 use crate::session::{OpenStores, PinnedStore, Stores};
 use crate::spread::spread;
 
 /// Footers read at once: small requests, so more than there are cores.
 const FOOTERS_AT_ONCE: usize = 32;
 
-/// File name endings per format, without a compression's.
-fn extensions(format: &FileFormat) -> &'static [&'static str] {
-    match format {
-        FileFormat::Parquet => &["parquet", "parq", "pq"],
-        FileFormat::Csv(_) => &["csv", "tsv", "txt"],
-        FileFormat::Json(_) => &["json", "ndjson", "jsonl"],
-    }
+/// A snapshot table as it was found.
+#[derive(Debug)]
+pub(crate) struct Discovered {
+    /// Its files, with one schema.
+    pub(crate) table: TableFiles,
+    /// What else there is to tell.
+    pub(crate) coverage: Coverage,
 }
 
-/// Compressions that a text file's name may end with.
-const COMPRESSIONS: [&str; 4] = [".gz", ".zst", ".bz2", ".xz"];
+/// What is to be told of the files of a snapshot table, besides that they are read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// Files below LOCATION that are not read, by reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+    /// Folders `k=v` that nobody declared as columns: names with the types that would hold all values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undeclared: Vec<(String, String)>,
+    /// Columns that PARTITIONED BY declares and files have too: the folder's value is taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<String>,
+    /// Columns that some files lack, as far as files were looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<Lacking>,
+}
 
 /// Finds the files of `table` and resolves its schema; `threads` text files are inferred at once.
 ///
 /// # Errors
-/// [`Error::NoFiles`], [`Error::SchemaConflict`], [`Error::ReadSnapshotFile`], [`Error::Manifest`], [`Error::Store`].
-pub(crate) async fn discover(stores: &Stores, table: &SnapshotTable, threads: usize) -> Result<TableFiles> {
-    let mut files = Vec::new();
-    for (location, _) in &table.locations {
-        let store = stores.open(location).await?;
-        let mut listed = list(stores, &store, location, table).await?;
-        if files.is_empty() {
-            files = listed;
-        } else {
-            files.append(&mut listed);
-        }
+/// [`Error::NoFiles`], [`Error::UncertainFiles`], [`Error::TableFormat`], [`Error::NoFolder`], [`Error::FolderValue`],
+/// [`Error::ColumnInNoFile`], [`Error::ColumnCase`], [`Error::SchemaConflict`], [`Error::ReadSnapshotFile`],
+/// [`Error::Manifest`], [`Error::Store`].
+pub(crate) async fn discover(stores: &Stores, table: &SnapshotTable, threads: usize) -> Result<Discovered> {
+    let mut listing = Listing::default();
+    for (location, at) in &table.locations {
+        listing.add(stores, table, location, at).await?;
     }
+    let format = listing.format(table)?;
+    let Listing { mut files, left_out, keys, .. } = listing;
     // Sorting is stable: of a file that two locations name, the last one is taken.
     files.sort_by(|a, b| a.uri.cmp(&b.uri));
     files.dedup_by(|later, kept| {
@@ -68,137 +83,28 @@ pub(crate) async fn discover(stores: &Stores, table: &SnapshotTable, threads: us
         }
         is_same
     });
-    files.retain(|file| file.size > 0);
-    let (schema, files) = resolve(stores, table, files, threads).await?;
-    Ok(TableFiles { name: table.name.clone(), format: table.format.clone(), schema, files })
-}
-
-/// Whether a location names a summary in the form of `s3manifesto`.
-fn is_manifest(location: &Location) -> bool {
-    let name = location.raw_key().rsplit('/').next().unwrap_or_default();
-    name.starts_with("manifest-summary") && name.ends_with(".json")
-}
-
-async fn list(
-    stores: &Stores,
-    store: &Arc<dyn ObjectStore>,
-    location: &Location,
-    table: &SnapshotTable,
-) -> Result<Vec<FileEntry>> {
-    if is_manifest(location) {
-        return read_manifest(stores, store, location).await;
-    }
-    let key = location.raw_key();
-    let none =
-        || Error::NoFiles { table: table.name.clone(), location: location.to_string(), format: table.format.name() };
-    if let Some(wildcard) = key.find(['*', '?', '[']) {
-        let pattern = Pattern::new(key).map_err(|_| Error::Location {
-            location: location.to_string(),
-            reason: "it is not a glob; use *, **, ? and [abc]",
-        })?;
-        let folder = key[..wildcard].rsplit_once('/').map_or("", |(folder, _)| folder);
-        let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
-        let files = list_folder(store, location, folder, |path| pattern.matches_with(path, options)).await?;
-        return if files.is_empty() { Err(none()) } else { Ok(files) };
-    }
-    if !location.is_folder() {
-        match store.head(&location.key()?).await {
-            Ok(meta) => return Ok(vec![entry(location, &meta)]),
-            Err(object_store::Error::NotFound { .. }) => {}
-            Err(source) => return Err(store_error("read", location, source)),
+    if !table.partitioned_by.is_empty() {
+        let mut columns = FolderColumns::new(&table.name, &table.partitioned_by);
+        for file in &mut files {
+            file.partition = Some(columns.of(&file.uri)?);
         }
     }
-    let extensions = extensions(&table.format);
-    let mut finished = false;
-    let files = list_folder(store, location, key, |path| {
-        let name = path.rsplit('/').next().unwrap_or_default().to_lowercase();
-        finished |= name == "_success";
-        let name = COMPRESSIONS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
-        extensions.iter().any(|extension| name.strip_suffix(extension).is_some_and(|stem| stem.ends_with('.')))
-    })
-    .await?;
-    // An export of an empty table leaves its mark and no file; without declared columns there is no schema to go by.
-    if files.is_empty() && !(finished && table.declared.is_some()) {
-        return Err(none());
-    }
-    Ok(files)
-}
-
-async fn list_folder(
-    store: &Arc<dyn ObjectStore>,
-    location: &Location,
-    folder: &str,
-    mut wanted: impl FnMut(&str) -> bool,
-) -> Result<Vec<FileEntry>> {
-    let prefix = object_store::path::Path::parse(folder.trim_end_matches('/')).map_err(|_| Error::Location {
-        location: location.to_string(),
-        reason: "its key has empty, '.' or '..' parts",
-    })?;
-    let below = folder.trim_end_matches('/').len();
-    let mut listing = store.list(Some(&prefix));
-    let mut files = Vec::new();
-    while let Some(meta) = listing.next().await {
-        let meta = meta.map_err(|source| store_error("list", location, source))?;
-        let path = meta.location.as_ref();
-        let hidden = path[below.min(path.len())..].split('/').any(|part| part.starts_with(['_', '.']));
-        if wanted(path) && !hidden {
-            files.push(entry(location, &meta));
-        }
-    }
-    Ok(files)
-}
-
-fn entry(location: &Location, meta: &ObjectMeta) -> FileEntry {
-    FileEntry {
-        uri: location.with_key(meta.location.as_ref()).uri().into(),
-        etag: bare_etag(meta.e_tag.as_deref().unwrap_or_default()).into(),
-        size: meta.size,
-        n_record: None,
-        partition: None,
-    }
-}
-
-/// The files that a manifest lists, given the location of its summary.
-///
-/// # Errors
-/// [`Error::Manifest`], [`Error::Store`], [`Error::Location`].
-pub(crate) async fn read_manifest(
-    stores: &Stores,
-    store: &Arc<dyn ObjectStore>,
-    location: &Location,
-) -> Result<Vec<FileEntry>> {
-    let get = async |store: &Arc<dyn ObjectStore>, location: &Location| {
-        let failed = |source| store_error("read", location, source);
-        store.get(&location.key()?).await.map_err(failed)?.bytes().await.map_err(failed)
+    let table = SnapshotTable { format, ..table.clone() };
+    let Resolved { schema, files, lacking } = resolve(stores, &table, files, threads).await?;
+    let is_of_folders = |name: &str| table.partitioned_by.iter().any(|field| field.name() == name);
+    let (replaced, kept): (Vec<_>, Vec<_>) =
+        schema.fields().iter().cloned().partition(|field| is_of_folders(field.name()));
+    let mut undeclared = keys.finish();
+    undeclared.retain(|(key, _)| !is_of_folders(key) && schema.field_with_name(key).is_err());
+    let coverage = Coverage {
+        left_out: left_out.finish(),
+        undeclared,
+        replaced: replaced.iter().map(|field| field.name().clone()).collect(),
+        lacking,
     };
-    let head = decode_foreign_summary(&get(store, location).await?, &location.to_string())?;
-    let data = if head.manifest.contains("://") {
-        Location::from_uri(&head.manifest)?
-    } else {
-        Location::parse(&head.manifest, std::path::Path::new("/"))?
-    };
-    let mut files = decode_files(get(&stores.open(&data).await?, &data).await?, &data.to_string())?;
-    let rows = files.iter().map(|file| file.n_record).sum::<Option<u64>>();
-    if let (Some(stated), Some(listed)) = (head.n_record, rows)
-        && stated != listed
-    {
-        let reason = format!("its summary says {stated} rows, its files have {listed}");
-        return Err(Error::Manifest { uri: data.to_string(), reason });
-    }
-    let size: u64 = files.iter().map(|file| file.size).sum();
-    if size != head.size {
-        let reason = format!("its summary says {} bytes, its files have {size}", head.size);
-        return Err(Error::Manifest { uri: data.to_string(), reason });
-    }
-    // Each bucket, and each key with a query: what cannot be read, or holds a credential, gets into no manifest of ours.
-    for of_store in files.chunk_by(|a, b| store_of(&a.uri) == store_of(&b.uri)) {
-        Location::from_uri(&of_store[0].uri)?;
-    }
-    for file in files.iter().filter(|file| file.uri.contains('?')) {
-        Location::from_uri(&file.uri)?;
-    }
-    files.iter_mut().for_each(|file| file.partition = None);
-    Ok(files)
+    let schema = if replaced.is_empty() { schema } else { Arc::new(Schema::new(kept)) };
+    let SnapshotTable { name, format, partitioned_by: partition, .. } = table;
+    Ok(Discovered { table: TableFiles { name, format, schema, partition, files }, coverage })
 }
 
 /// What one file says of itself.
@@ -207,17 +113,25 @@ struct Seen {
     rows: Option<u64>,
 }
 
+/// What the files of a table came to.
+struct Resolved {
+    schema: SchemaRef,
+    files: Vec<FileEntry>,
+    lacking: Vec<Lacking>,
+}
+
 async fn resolve(
     stores: &Stores,
     table: &SnapshotTable,
     mut files: Vec<FileEntry>,
     threads: usize,
-) -> Result<(SchemaRef, Vec<FileEntry>)> {
+) -> Result<Resolved> {
     let known = table.declared.is_some() && files.iter().all(|file| file.n_record.is_some());
     let is_text = !matches!(table.format, FileFormat::Parquet);
-    if known || (is_text && table.declared.is_some()) {
-        let schema = table.declared.clone().unwrap_or_else(|| Arc::new(Schema::empty()));
-        return Ok((schema, files));
+    if let Some(declared) = table.declared.as_ref().filter(|_| known || is_text) {
+        // A manifest that counts rows is taken at its word: none of its files is opened to plan.
+        let lacking = if known { Vec::new() } else { check_some(stores, table, &files).await? };
+        return Ok(Resolved { schema: Arc::clone(declared), files, lacking });
     }
     let opened = stores.open_all(&files).await?;
     let at_once = if is_text { threads } else { FOOTERS_AT_ONCE };
@@ -237,15 +151,18 @@ async fn resolve(
     });
     // What a file says is taken in at once and dropped: a million schemas do not fit into memory.
     let mut merger = if is_text { SchemaMerger::new(&table.name) } else { SchemaMerger::typed(&table.name) };
+    let mut names = NameCheck::new(table);
     let mut rows = Vec::with_capacity(files.len());
     let mut seen = spread(jobs, at_once);
     while let Some(seen) = seen.try_next().await? {
         let file = &files[rows.len()];
-        match &seen.schema {
-            // Declared types win, so those of the files need not go together; their names still count.
-            Some(schema) if table.declared.is_some() => merger.add(&file.uri, &names_only(schema))?,
-            Some(schema) => merger.add(&file.uri, schema)?,
-            None => {}
+        if let Some(schema) = &seen.schema {
+            names.add_schema(&file.uri, schema)?;
+            match &table.declared {
+                // Declared types win, so those of the files need not go together; that a name stands twice still counts.
+                Some(_) => merger.add(&file.uri, &names_only(schema))?,
+                None => merger.add(&file.uri, schema)?,
+            }
         }
         rows.push(seen.rows);
     }
@@ -260,16 +177,35 @@ async fn resolve(
         file.n_record = rows.or(file.n_record);
     }
     let found = merger.finish();
-    let Some(declared) = &table.declared else { return Ok((found, files)) };
-    let missing = declared.fields().iter().find(|field| found.field_with_name(field.name()).is_err());
-    match missing {
-        Some(field) if !is_text && !files.is_empty() => Err(Error::ColumnInNoFile {
-            table: table.name.clone(),
-            column: field.name().clone(),
-            nearest: nearest(field.name(), found.fields().iter().map(|field| field.name().as_str())),
-        }),
-        _ => Ok((Arc::clone(declared), files)),
+    let lacking = names.finish(true)?;
+    Ok(Resolved { schema: table.declared.clone().unwrap_or(found), files, lacking })
+}
+
+/// Compares the declared columns with those of some text files: these are not read while planning.
+async fn check_some(stores: &Stores, table: &SnapshotTable, files: &[FileEntry]) -> Result<Vec<Lacking>> {
+    if matches!(&table.format, FileFormat::Csv(options) if !options.has_header) {
+        return Ok(Vec::new());
     }
+    let chosen: Vec<FileEntry> = some(files).cloned().collect();
+    let opened = stores.open_all(&chosen).await?;
+    let shared = Arc::new(table.clone());
+    let jobs = chosen.iter().map(|file| {
+        let (opened, table, file) = (Arc::clone(&opened), Arc::clone(&shared), file.clone());
+        async move { names_of(opened.of(&Location::from_uri(&file.uri)?)?, &file, &table).await }
+    });
+    let mut names = NameCheck::new(table);
+    let mut is_all = chosen.len() == files.len();
+    let mut looked = std::pin::pin!(spread(jobs, FOOTERS_AT_ONCE));
+    for file in &chosen {
+        match looked.try_next().await?.flatten() {
+            Some((found, is_whole)) => {
+                names.add_names(&file.uri, &found, is_whole)?;
+                is_all &= is_whole;
+            }
+            None => is_all = false,
+        }
+    }
+    names.finish(is_all)
 }
 
 fn names_only(schema: &Schema) -> Schema {

@@ -586,6 +586,13 @@ pub(crate) struct CsvField<'a> {
     flags: u32,
 }
 
+impl<'a> CsvField<'a> {
+    /// A field that is written as it is.
+    pub(super) fn bare(text: &'a str) -> Self {
+        Self { text, flags: 0 }
+    }
+}
+
 impl CsvField<'_> {
     pub(crate) fn is_quoted(self) -> bool {
         self.flags & QUOTED != 0

@@ -1,7 +1,7 @@
 //! A table over an explicit list of files: nothing is listed, no schema is inferred when it is read.
 //!
 //! The same provider serves a stage task (one file group), the tables that every task reads whole, and queries over
-//! staging and lake files, whose partition values come typed from their paths, or from staging files that hold several partitions.
+//! staging and lake files. Partition values come typed from paths, or from staging files that hold several partitions.
 //! Filters are left to the engine, and which files
 //! to read to the caller.
 
@@ -45,8 +45,10 @@ pub struct TableFiles {
     pub name: String,
     /// How to decode them.
     pub format: FileFormat,
-    /// Columns of the table; a file may lack some.
+    /// Columns of the files; a file may lack some.
     pub schema: SchemaRef,
+    /// Columns that follow these: their values stand in each file's [`FileEntry::partition`], or in a file of several partitions.
+    pub partition: Vec<Arc<Field>>,
     /// The files, sorted by uri.
     pub files: Vec<FileEntry>,
 }
@@ -67,7 +69,7 @@ type OfStore<'a> = (ObjectStoreUrl, Vec<(Location, &'a FileEntry)>);
 #[derive(Debug)]
 pub(crate) struct FileListTable {
     table: TableFiles,
-    partition_fields: Vec<Arc<Field>>,
+    /// With the columns of the partition.
     schema: SchemaRef,
     size: Size,
     known: Option<Statistics>,
@@ -76,16 +78,16 @@ pub(crate) struct FileListTable {
 }
 
 impl FileListTable {
-    /// `partition_fields` follow the other columns; their values come from each file's path, or from a file of several partitions.
-    pub(crate) fn new(mut table: TableFiles, partition_fields: Vec<Arc<Field>>, size: Size) -> Self {
+    /// Nothing is read yet.
+    pub(crate) fn new(mut table: TableFiles, size: Size) -> Self {
         if matches!(table.format, FileFormat::Parquet) {
             table.schema = with_views(&table.schema);
         }
-        let fields: Vec<_> = table.schema.fields().iter().chain(&partition_fields).cloned().collect();
+        let fields: Vec<_> = table.schema.fields().iter().chain(&table.partition).cloned().collect();
         let floats = table.schema.fields().iter().filter(|field| field.data_type().is_floating());
         let may_be_nan = floats.map(|field| field.name().clone()).collect();
         let schema = Arc::new(Schema::new(fields));
-        Self { schema, table, partition_fields, size, known: None, of_manifest: None, may_be_nan }
+        Self { schema, table, size, known: None, of_manifest: None, may_be_nan }
     }
 
     /// Tells what EXPLAIN shows of these files, and which float columns may be NaN in them; otherwise it is all.
@@ -147,8 +149,8 @@ impl FileListTable {
         let count = groups.len();
         for (index, (location, file)) in files.iter().enumerate() {
             let mut partitioned = partitioned_file(location, file)?;
-            if !is_bundled && !self.partition_fields.is_empty() {
-                partitioned = partitioned.with_partition_values(partition_values(file, &self.partition_fields)?);
+            if !is_bundled && !self.table.partition.is_empty() {
+                partitioned = partitioned.with_partition_values(partition_values(file, &self.table.partition)?);
             }
             // Contiguous slices keep the order of the list within a group.
             groups[index * count / files.len()].push(partitioned);
@@ -157,7 +159,7 @@ impl FileListTable {
             TableSchema::builder(Arc::clone(&self.schema)).build()
         } else {
             TableSchema::builder(Arc::clone(&self.table.schema))
-                .with_table_partition_cols(self.partition_fields.clone())
+                .with_table_partition_cols(self.table.partition.clone())
                 .build()
         };
         let source = parquet_source(table, state.runtime_env().object_store(&url)?, true);
@@ -201,13 +203,14 @@ impl TableProvider for FileListTable {
                 continue;
             }
             for part in files.chunks(files.len().div_ceil(partitions)) {
-                let texts = part.iter().map(|(location, file)| text_file(location, file)).collect::<Result<_>>()?;
-                let TableFiles { name, schema, format, .. } = &self.table;
+                let TableFiles { name, schema, partition, format, .. } = &self.table;
+                let texts = part.iter().map(|(location, file)| text_file(location, file, partition));
+                let texts = texts.collect::<Result<_>>()?;
                 let scan = TextScanExec::new(
                     url.clone(),
                     texts,
                     name.clone(),
-                    Arc::clone(schema),
+                    (Arc::clone(schema), partition),
                     projection,
                     format.clone(),
                 )?;
@@ -376,13 +379,15 @@ fn partitioned_file(location: &Location, file: &FileEntry) -> Result<Partitioned
     }))
 }
 
-fn text_file(location: &Location, file: &FileEntry) -> Result<TextFile> {
+fn text_file(location: &Location, file: &FileEntry, partition: &[Arc<Field>]) -> Result<TextFile> {
+    let values = if partition.is_empty() { Vec::new() } else { partition_values(file, partition)? };
     // The store is pinned: it adds the planned etag to every request by itself.
     Ok(TextFile {
         location: location.key().map_err(external)?,
         e_tag: None,
         uri: file.uri.to_string(),
         size: file.size,
+        values,
     })
 }
 

@@ -25,10 +25,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::Statistics;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{ScalarValue, Statistics};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -61,6 +61,8 @@ pub(crate) struct TextFile {
     pub(crate) uri: String,
     /// Planned size in bytes; another size is an error.
     pub(crate) size: u64,
+    /// The same for all rows: those of columns that stand in its path.
+    pub(crate) values: Vec<ScalarValue>,
 }
 
 /// See the module's head.
@@ -70,6 +72,7 @@ pub(crate) struct TextScanExec {
     files: Arc<[TextFile]>,
     table: Arc<str>,
     target: Arc<Target>,
+    columns: Arc<Assembly>,
     properties: Arc<PlanProperties>,
     statistics: Arc<Statistics>,
     metrics: ExecutionPlanMetricsSet,
@@ -77,8 +80,8 @@ pub(crate) struct TextScanExec {
 }
 
 impl TextScanExec {
-    /// A scan of these files of one store, in this order. `schema` is the whole table's, `projection` the positions
-    /// of the columns to read.
+    /// A scan of these files of one store, in this order. `schema` is that of all files, the columns of their paths follow;
+    /// `projection` are the positions of the columns to read.
     ///
     /// # Errors
     /// When the format cannot hold a column's type, or `null_regex` is not a regular expression.
@@ -86,24 +89,27 @@ impl TextScanExec {
         store_url: ObjectStoreUrl,
         files: Vec<TextFile>,
         table: String,
-        schema: SchemaRef,
+        (schema, of_path): (SchemaRef, &[FieldRef]),
         projection: Option<&Vec<usize>>,
         format: FileFormat,
     ) -> Result<Self> {
-        let target = Arc::new(Target::new(format, schema, projection)?);
+        let (columns, of_file) = Assembly::new(&schema, of_path, projection)?;
+        let of_file = if of_path.is_empty() { projection } else { Some(&of_file) };
+        let target = Arc::new(Target::new(format, schema, of_file)?);
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(target.output())),
+            EquivalenceProperties::new(Arc::clone(&columns.output)),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
-        let statistics = Arc::new(Statistics::new_unknown(target.output()));
+        let statistics = Arc::new(Statistics::new_unknown(&columns.output));
         Ok(Self {
             store_url,
             files: files.into(),
             table: table.into(),
             target,
+            columns: Arc::new(columns),
             properties: Arc::new(properties),
             statistics,
             metrics: ExecutionPlanMetricsSet::new(),
@@ -131,10 +137,66 @@ pub(crate) fn column_presence(plan: &Arc<dyn ExecutionPlan>, table: &str) -> Col
     presence
 }
 
+/// How the columns of an output batch are put together.
+#[derive(Debug)]
+struct Assembly {
+    output: SchemaRef,
+    /// Empty if no column comes from the path.
+    sources: Vec<ColumnSource>,
+}
+
+/// Where a column comes from.
+#[derive(Debug, Clone, Copy)]
+enum ColumnSource {
+    /// The decoded batch.
+    File(usize),
+    /// The values of the path.
+    Path(usize),
+}
+
+impl Assembly {
+    /// With the positions of the columns that the files have to give.
+    fn new(schema: &SchemaRef, of_path: &[FieldRef], projection: Option<&Vec<usize>>) -> Result<(Self, Vec<usize>)> {
+        let of_all = schema.fields().iter().chain(of_path).cloned().collect::<Vec<_>>();
+        let all = Arc::new(Schema::new_with_metadata(of_all, schema.metadata().clone()));
+        let wanted = projection.map_or_else(|| (0..all.fields().len()).collect(), Clone::clone);
+        let (mut of_file, mut sources) = (Vec::new(), Vec::new());
+        for &column in &wanted {
+            if let Some(column) = column.checked_sub(schema.fields().len()) {
+                sources.push(ColumnSource::Path(column));
+            } else {
+                sources.push(ColumnSource::File(of_file.len()));
+                of_file.push(column);
+            }
+        }
+        if of_file.len() == wanted.len() {
+            sources.clear();
+        }
+        let output = if projection.is_some() { Arc::new(all.project(&wanted)?) } else { all };
+        Ok((Self { output, sources }, of_file))
+    }
+
+    /// Adds the columns of the path, whose values are those of the batch's file.
+    fn assemble(&self, batch: RecordBatch, values: &[ScalarValue]) -> Result<RecordBatch, Error> {
+        if self.sources.is_empty() {
+            return Ok(batch);
+        }
+        let rows = batch.num_rows();
+        let columns = self.sources.iter().map(|from| match from {
+            ColumnSource::File(column) => Ok(Arc::clone(batch.column(*column))),
+            ColumnSource::Path(column) => values[*column].to_array_of_size(rows),
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.output), columns, &options);
+        batch.map_err(|error| Error::Engine(error.into()))
+    }
+}
+
 impl DisplayAs for TextScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let format = self.target.format().name();
-        let columns: Vec<_> = self.target.output().fields().iter().map(|field| field.name().as_str()).collect();
+        let columns: Vec<_> = self.columns.output.fields().iter().map(|field| field.name().as_str()).collect();
         write!(f, "TextScanExec: format={format}, files={}, projection=[{}]", self.files.len(), columns.join(", "))
     }
 }
@@ -183,6 +245,7 @@ impl ExecutionPlan for TextScanExec {
             table: Arc::clone(&self.table),
             target: Arc::clone(&self.target),
             presence: Arc::clone(&self.presence),
+            columns: Arc::clone(&self.columns),
             pace: Pace::new(context.session_config().batch_size()),
             scanned: MetricBuilder::new(&self.metrics).counter("bytes_scanned", partition),
             baseline: BaselineMetrics::new(&self.metrics, partition),
@@ -191,7 +254,7 @@ impl ExecutionPlan for TextScanExec {
             let batch = scan.next().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
             Ok(batch.map(|batch| (batch, scan)))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(self.target.output()), batches)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.columns.output), batches)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -212,6 +275,7 @@ struct Scan {
     table: Arc<str>,
     target: Arc<Target>,
     presence: Arc<Mutex<ColumnPresence>>,
+    columns: Arc<Assembly>,
     pace: Pace,
     scanned: Count,
     baseline: BaselineMetrics,
@@ -247,6 +311,9 @@ impl Scan {
             }
             let timer = self.baseline.elapsed_compute().timer();
             let batch = if open.is_at_end { open.decoder.finish() } else { open.decoder.push(&mut open.chunk) };
+            let batch = batch.map_err(|error| open.origin.unreadable(error))?;
+            let batch =
+                batch.map(|batch| self.columns.assemble(batch, &self.files[self.next - 1].values)).transpose()?;
             timer.done();
             if let Some(line) = open.decoder.take_long_field() {
                 let uri = open.origin.uri.as_ref();
@@ -256,7 +323,7 @@ impl Scan {
                     "a quoted field of more than 100 lines; if quotes are plain text in this file, set the option 'quote' ''"
                 );
             }
-            if let Some(batch) = batch.map_err(|error| open.origin.unreadable(error))? {
+            if let Some(batch) = batch {
                 self.baseline.record_output(batch.num_rows());
                 return Ok(Some(batch));
             }
@@ -331,7 +398,7 @@ mod tests {
     async fn put(store: &dyn ObjectStore, name: &str, bytes: Vec<u8>) -> TextFile {
         let (location, size) = (Path::from(name), bytes.len() as u64);
         let put = store.put(&location, bytes.into()).await.unwrap();
-        TextFile { location, e_tag: put.e_tag, uri: format!("memory:///{name}"), size }
+        TextFile { location, e_tag: put.e_tag, uri: format!("memory:///{name}"), size, values: Vec::new() }
     }
 
     fn table() -> SchemaRef {
@@ -339,7 +406,7 @@ mod tests {
     }
 
     fn scan(files: Vec<TextFile>, projection: Option<&Vec<usize>>, format: FileFormat) -> Arc<TextScanExec> {
-        Arc::new(TextScanExec::new(url(), files, "t".to_owned(), table(), projection, format).unwrap())
+        Arc::new(TextScanExec::new(url(), files, "t".to_owned(), (table(), &[]), projection, format).unwrap())
     }
 
     async fn rows(store: Arc<dyn ObjectStore>, scan: Arc<TextScanExec>) -> Result<RecordBatch> {
@@ -442,7 +509,8 @@ mod tests {
 
     #[test]
     fn display_names_format_files_and_columns() {
-        let file = TextFile { location: Path::from("f"), e_tag: None, uri: "f".to_owned(), size: 1 };
+        let file =
+            TextFile { location: Path::from("f"), e_tag: None, uri: "f".to_owned(), size: 1, values: Vec::new() };
         let scan = scan(vec![file; 3], Some(&vec![1, 0]), csv());
         let shown = displayable(scan.as_ref()).one_line().to_string();
         assert_eq!(shown.trim(), "TextScanExec: format=CSV, files=3, projection=[b, a]");

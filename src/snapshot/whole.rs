@@ -187,8 +187,14 @@ mod tests {
         let (uri, etag) = ("file:///export/large.parquet".into(), "e".into());
         let file = FileEntry { uri, etag, size: 1 << 30, n_record: None, partition: None };
         let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
-        let files = TableFiles { name: "t".to_owned(), format: FileFormat::Parquet, schema, files: vec![file] };
-        register(&session, "public", "t", FileListTable::new(files, Vec::new(), Size::AsListed)).unwrap();
+        let files = TableFiles {
+            name: "t".to_owned(),
+            format: FileFormat::Parquet,
+            schema,
+            partition: Vec::new(),
+            files: vec![file],
+        };
+        register(&session, "public", "t", FileListTable::new(files, Size::AsListed)).unwrap();
         let plan = session.sql("SELECT sum(n) FROM t").await.unwrap().create_physical_plan().await.unwrap();
         let mut whole = Vec::new();
         plan.apply(|node| {

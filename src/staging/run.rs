@@ -297,7 +297,7 @@ impl StageTask<'_> {
         };
         for file in files {
             let session = self.engine.task_session([file]).await?;
-            let table = FileListTable::new(source.table_files(std::slice::from_ref(file))?, Vec::new(), Size::AsListed);
+            let table = FileListTable::new(source.table_files(std::slice::from_ref(file))?, Size::AsListed);
             let scan = table.scan(&session.state(), None, &[], None).await.map_err(unwrap_engine)?;
             let mut rows = 0;
             let mut batches = execute_stream(scan, session.task_ctx()).map_err(unwrap_engine)?;

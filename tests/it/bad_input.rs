@@ -42,26 +42,26 @@ fn refused_at_staging(project: &Project) -> String {
 #[test]
 fn missing_folder_is_named() {
     let project = Project::new(&format!("{ORDERS}{LAKE}"));
-    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: no file matches [dir]/export/ of snapshot.orders; check the path, and the file extension for the format CSV");
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: no file of [dir]/export/ is read for snapshot.orders, STORED AS CSV: nothing is there; check the path");
 }
 
 #[test]
 fn missing_file_is_named() {
     let project = Project::new(&format!("{}{LAKE}", ORDERS.replace("export/", "export/orders.csv")));
-    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: no file matches [dir]/export/orders.csv of snapshot.orders; check the path, and the file extension for the format CSV");
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: no file of [dir]/export/orders.csv is read for snapshot.orders, STORED AS CSV: nothing is there; check the path");
 }
 
 #[test]
 fn folder_without_a_file_of_the_format_is_named() {
     let project = Project::new(&format!("{ORDERS}{LAKE}")).file("export/a.parquet", "x").file("export/_b.csv", "x");
-    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: no file matches [dir]/export/ of snapshot.orders; check the path, and the file extension for the format CSV");
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: no file of [dir]/export/ is read for snapshot.orders, STORED AS CSV: 1 file *.parquet and 1 hidden file are there");
 }
 
 #[test]
 fn glob_that_matches_nothing_is_named() {
     let project = Project::new(&format!("{}{LAKE}", ORDERS.replace("export/", "export/2024-*.csv")))
         .file("export/2023-01.csv", "id\n1\n");
-    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: no file matches [dir]/export/2024-*.csv of snapshot.orders; check the path, and the file extension for the format CSV");
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: no file of [dir]/export/2024-*.csv is read for snapshot.orders, STORED AS CSV: 1 file *.csv is there");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn declared_column_that_no_file_has_is_told_with_the_nearest_one() {
     let sql = ORDERS.replace("orders STORED AS CSV", "orders (id INT, dya VARCHAR) STORED AS PARQUET");
     let project =
         Project::new(&format!("{sql}{LAKE}")).copy("COPY (SELECT 1 AS id, 'mon' AS day) TO 'export/a.parquet'");
-    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: column 'dya' is declared for snapshot.orders, but no file has it; did you mean 'day'?");
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:1: column 'dya' is declared for snapshot.orders, but no file has it; did you mean 'day'?");
 }
 
 #[test]

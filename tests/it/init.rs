@@ -264,7 +264,7 @@ fn messy_folder_gives_what_is_a_table_and_says_what_is_not() {
         assert!(line.contains(reason), "{line}");
     }
     assert!(
-        written(&project)["configs/x.sql"].contains("no file has a column dt"),
+        written(&project)["configs/x.sql"].contains("PARTITIONED BY (dt DATE)"),
         "{}",
         written(&project)["configs/x.sql"]
     );

@@ -9,6 +9,7 @@ mod bundles;
 mod clean;
 mod cli;
 mod copy;
+mod covered;
 mod crash;
 mod damage;
 mod diff;

@@ -185,8 +185,8 @@ async fn requests_of_each_step_are_as_few_as_they_were() {
     bucket.command("publish", |job| async move { job.publish().await.unwrap() }).await;
     bucket.command("run again", |job| async move { job.run().await.unwrap() }).await;
     assert_snapshot!(bucket.report, @r"
-    plan: GET 1, LIST 1, HEAD 0, PUT 0, DELETE 0
-    stage: GET 7, LIST 2, HEAD 0, PUT 24, DELETE 0
+    plan: GET 7, LIST 1, HEAD 0, PUT 0, DELETE 0
+    stage: GET 13, LIST 2, HEAD 0, PUT 24, DELETE 0
     stage again: GET 2, LIST 1, HEAD 0, PUT 0, DELETE 0
     publish: GET 42, LIST 3, HEAD 0, PUT 17, DELETE 0
     run again: GET 4, LIST 2, HEAD 1, PUT 0, DELETE 0
@@ -203,7 +203,7 @@ async fn requests_of_tasks_by_hand_do_not_grow_with_the_other_groups() {
     let ran = bucket.command("stage 3 again", |job| async move { job.run_task(&staged(3)).await }).await;
     assert!(!ran.unwrap());
     assert_snapshot!(bucket.report, @"
-    stage 1: GET 6, LIST 1, HEAD 1, PUT 14, DELETE 0
+    stage 1: GET 12, LIST 1, HEAD 1, PUT 14, DELETE 0
     stage 2: GET 5, LIST 0, HEAD 1, PUT 5, DELETE 0
     stage 3: GET 5, LIST 0, HEAD 1, PUT 5, DELETE 0
     stage 3 again: GET 1, LIST 0, HEAD 1, PUT 0, DELETE 0

@@ -261,7 +261,7 @@ fn wrong_snapshot_tables_are_told_at_their_place() {
     a.sql:1:44: 'AVRO' is not a value of STORED AS: expected PARQUET, CSV or JSON
     a.sql:1:57: '' is not a location: it is empty
     a.sql:1:63: location './a' is defined twice; the first is at a.sql:1:58
-    a.sql:1:48: PARTITIONED BY is not supported here: snapshot files hold all columns; partition the lake with WITH (partitioned_by = ARRAY[...])
+    a.sql:1:48: PARTITIONED BY column a has no type; write PARTITIONED BY (a INT)
     a.sql:1:48: WITH ORDER is not supported here: a snapshot has no order; sort the lake with WITH (sorted_by = ARRAY[...])
     a.sql:1:70: unknown option 'has_heder'; did you mean 'has_header'?
     a.sql:1:70: unknown option 'format.delimter'; did you mean 'format.delimiter'?

@@ -172,6 +172,8 @@ function hops(table) {
     : h("div", { class: "failure" }, h("strong", {}, "The lake is not what was staged."),
       validation.differences.map((difference) => h("pre", {}, difference)));
   const whole = table.sources.filter((source) => source.role === "whole");
+  const leftOut = table.sources.flatMap((source) => (source.left_out ?? []).map((left) =>
+    `snapshot.${source.table}: ${format.plural(left.files, "file")} ${left.reason.replace("_", " ")} (${left.examples.map((uri) => uri.split("/").pop()).join(", ")})`));
   return h("div", { class: "card" },
     h("h3", {}, "From snapshot to lake"),
     h("p", { class: "soft small" }, `snapshot.${table.sources[0]?.table ?? ""}, `,
@@ -185,6 +187,8 @@ function hops(table) {
     proof,
     whole.length ? h("p", { class: "soft small" }, "Every task also reads, whole: ",
       whole.map((source) => `snapshot.${source.table} (${format.bytes(source.bytes)} in ${format.plural(source.files, "file")})`).join(", "), ".") : null,
+    leftOut.length ? h("details", { class: "more" }, h("summary", {}, "Files below the locations that are not read"),
+      leftOut.map((line) => h("div", { class: "soft small" }, line))) : null,
     h("details", { class: "more" }, h("summary", {}, "The SELECT"), h("pre", { class: "sql" }, table.select)));
 }
 

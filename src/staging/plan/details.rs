@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::logical_expr::LogicalPlan;
@@ -15,7 +15,7 @@ use super::select::freeze;
 use crate::config::FileFormat;
 use crate::error::{Error, Result};
 use crate::manifest::FileEntry;
-use crate::snapshot::TableFiles;
+use crate::snapshot::{Coverage, TableFiles};
 
 /// What the snapshot manifest says besides its files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,15 +74,36 @@ pub struct Source {
     pub format: FileFormat,
     /// Merged or declared schema.
     pub schema: SchemaText,
+    /// Columns of folders, which follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<SchemaText>,
     /// What the config said: locations and declared columns.
     pub declared: String,
+    /// What is to be told of its files: those that are left out, columns that some lack.
+    #[serde(default)]
+    pub coverage: Coverage,
 }
 
 impl Source {
+    /// Columns of files and folders.
+    ///
+    /// # Errors
+    /// As [`SchemaText::decode`].
+    pub(crate) fn columns(&self) -> Result<Vec<FieldRef>> {
+        let of_folders = self.partition.as_ref().map(SchemaText::decode).transpose()?;
+        let of_folders = of_folders.iter().flat_map(|schema| schema.fields().iter());
+        Ok(self.schema.decode()?.fields().iter().chain(of_folders).cloned().collect())
+    }
+
     /// The table over some of its files.
+    ///
+    /// # Errors
+    /// As [`SchemaText::decode`].
     pub(crate) fn table_files(&self, files: &[FileEntry]) -> Result<TableFiles> {
         let (name, format) = (self.table.clone(), self.format.clone());
-        Ok(TableFiles { name, format, schema: self.schema.decode()?, files: files.to_vec() })
+        let partition = self.partition.as_ref().map(SchemaText::decode).transpose()?;
+        let partition = partition.map_or_else(Vec::new, |schema| schema.fields().to_vec());
+        Ok(TableFiles { name, format, schema: self.schema.decode()?, partition, files: files.to_vec() })
     }
 }
 
@@ -132,7 +153,12 @@ pub(super) fn result_id(details: &PlanDetails, files: &str, select: LogicalPlan)
     let fixed = |at: &str| Ok::<_, Error>(freeze(select.clone(), at)?.display_indent().to_string());
     let says_now = fixed("2000-01-01T00:00:00Z")? != fixed("2001-02-03T04:05:06Z")?;
     let planned_at = if says_now { details.planned_at.clone() } else { String::new() };
-    plan_id(&PlanDetails { run_bytes: 0, bundles: 0, planned_at, ..details.clone() }, files)
+    let mut alike = PlanDetails { run_bytes: 0, bundles: 0, planned_at, ..details.clone() };
+    // What is left out makes no row.
+    for source in std::iter::once(&mut alike.driving).chain(alike.whole.iter_mut().map(|(source, _)| source)) {
+        source.coverage = Coverage::default();
+    }
+    plan_id(&alike, files)
 }
 
 pub(super) fn plan_id(details: &PlanDetails, files: &str) -> Result<String> {

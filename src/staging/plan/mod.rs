@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{SecondsFormat, Utc};
+use datafusion::arrow::datatypes::Schema;
 
 pub use self::details::{GroupDetails, PACKING, PlanDetails, SchemaText, Source};
 use self::details::{plan_id, result_id};
@@ -34,7 +35,7 @@ use crate::layout::Step;
 use crate::manifest::codec::fingerprint;
 use crate::manifest::{Commit, FileEntry, Ledger, Manifest};
 use crate::session::Engine;
-use crate::snapshot::{FileListTable, Size, TableFiles, discover, register};
+use crate::snapshot::{Coverage, Discovered, FileListTable, Size, TableFiles, discover, register};
 use crate::write::LakeColumns;
 
 /// The planned first step of one table.
@@ -92,13 +93,14 @@ pub struct Planner<'a> {
     engine: &'a Engine,
     project: &'a Project,
     found: HashMap<String, TableFiles>,
+    covered: HashMap<String, Coverage>,
 }
 
 impl<'a> Planner<'a> {
     /// Nothing is looked at yet.
     #[must_use]
     pub fn new(engine: &'a Engine, project: &'a Project) -> Self {
-        Self { engine, project, found: HashMap::new() }
+        Self { engine, project, found: HashMap::new(), covered: HashMap::new() }
     }
 
     /// The committed plan of `lake`, or a new one that is not committed: there is none, or the config has changed since
@@ -159,9 +161,10 @@ impl<'a> Planner<'a> {
                     name: found.name.clone(),
                     format: found.format.clone(),
                     schema: Arc::clone(&found.schema),
+                    partition: found.partition.clone(),
                     files: Vec::new(),
                 };
-                register(&session, "snapshot", name, FileListTable::new(empty, Vec::new(), Size::AsListed))?;
+                register(&session, "snapshot", name, FileListTable::new(empty, Size::AsListed))?;
             }
         }
         register_views(&session, self.project, &relations.views).await?;
@@ -220,9 +223,11 @@ impl<'a> Planner<'a> {
     pub async fn find(&mut self, name: &str) -> Result<Option<&TableFiles>> {
         let Some(table) = self.project.snapshot(name) else { return Ok(None) };
         if !self.found.contains_key(name) {
-            let files = discover(self.engine.stores(), table, self.engine.parallel_tasks()).await?;
-            tracing::debug!(table = name, files = files.files.len(), "looked up snapshot files");
-            self.found.insert(name.to_owned(), files);
+            let discovered = discover(self.engine.stores(), table, self.engine.parallel_tasks()).await?;
+            let Discovered { table, coverage } = discovered;
+            tracing::debug!(table = name, files = table.files.len(), "looked up snapshot files");
+            self.found.insert(name.to_owned(), table);
+            self.covered.insert(name.to_owned(), coverage);
         }
         Ok(self.found.get(name))
     }
@@ -232,7 +237,13 @@ impl<'a> Planner<'a> {
             table: table.name.clone(),
             format: table.format.clone(),
             schema: SchemaText::encode(&table.schema)?,
+            partition: if table.partition.is_empty() {
+                None
+            } else {
+                Some(SchemaText::encode(&Schema::new(table.partition.clone()))?)
+            },
             declared: declared_text(self.project, &table.name),
+            coverage: self.covered.get(&table.name).cloned().unwrap_or_default(),
         })
     }
 

@@ -1,14 +1,27 @@
 //! What the config says, as text: a plan keeps it, and is only gone on with while the config still says the same.
 
 use super::relations::relations;
-use crate::config::{LakeTable, Project};
+use crate::config::{LakeTable, Project, type_name};
 use crate::error::Result;
 
-/// What the config says of a snapshot table: locations and declared columns.
+/// What the config says of a snapshot table: locations, what is left out of them, and declared columns.
 pub(crate) fn declared_text(project: &Project, name: &str) -> String {
     project.snapshot(name).map_or_else(String::new, |table| {
         let locations: Vec<String> = table.locations.iter().map(|(location, _)| location.uri()).collect();
-        format!("{} {:?} {:?}", locations.join(" "), table.format, table.declared)
+        let mut text = format!("{} {:?} {:?}", locations.join(" "), table.format, table.declared);
+        if !table.partitioned_by.is_empty() {
+            let columns = table.partitioned_by.iter();
+            let columns = columns.map(|field| [field.name().as_str(), &type_name(field.data_type())].join(" "));
+            text.push_str(&format!(" partitioned by {}", columns.collect::<Vec<_>>().join(", ")));
+        }
+        let exclude = table.exclude.text();
+        if !exclude.is_empty() {
+            text.push_str(&format!(" exclude {exclude}"));
+        }
+        if table.ignore_table_format {
+            text.push_str(" ignore_table_format");
+        }
+        text
     })
 }
 

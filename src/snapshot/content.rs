@@ -4,45 +4,52 @@ use crate::config::Compression;
 
 /// What the first bytes of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content {
+pub(crate) enum Content {
     Parquet,
     Packed(Compression),
     /// UTF-8 text, or nothing.
     Text,
+    /// Data or a document in a format that is not read, and what to do about it.
+    Foreign(&'static str),
     /// What it is, and what to do about it.
     Other(&'static str),
 }
 
 /// What kind of text it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TextKind {
+pub(crate) enum TextKind {
     /// One JSON object per line.
     Ndjson,
     /// Perhaps delimited text.
     Lines,
+    /// XML or HTML.
+    Document(&'static str),
     /// What it is, and what to do about it.
     Other(&'static str),
 }
 
-const MAGIC: [(&[u8], Content); 14] = [
+const MAGIC: &[(&[u8], Content)] = &[
     (b"PAR1", Content::Parquet),
+    (b"PARE", Content::Parquet),
     (b"\x1f\x8b", Content::Packed(Compression::Gzip)),
     (b"\x28\xb5\x2f\xfd", Content::Packed(Compression::Zstd)),
     (b"BZh", Content::Packed(Compression::Bzip2)),
     (b"\xfd7zXZ\0", Content::Packed(Compression::Xz)),
-    (b"ORC", Content::Other("ORC, which is not read; export as Parquet")),
-    (b"Obj\x01", Content::Other("Avro, which is not read; export as Parquet")),
-    (b"ARROW1", Content::Other("Arrow IPC, which is not read; export as Parquet")),
+    (b"ORC", Content::Foreign("ORC, which is not read; export as Parquet")),
+    (b"Obj\x01", Content::Foreign("Avro, which is not read; export as Parquet")),
+    (b"ARROW1", Content::Foreign("Arrow IPC, which is not read; export as Parquet")),
     (b"PK\x03\x04", Content::Other("a zip archive or an Excel file; unpack it or save it as CSV")),
-    (b"SQLite format 3\0", Content::Other("an SQLite database; export its tables as CSV")),
-    (b"%PDF", Content::Other("a PDF document")),
-    (b"\xe0\x01\x00\xea", Content::Other("binary Ion; export as DYNAMODB_JSON")),
+    (b"SQLite format 3\0", Content::Foreign("an SQLite database; export its tables as CSV")),
+    (b"%PDF", Content::Foreign("a PDF document")),
+    (b"\x04\x22\x4d\x18", Content::Other("compressed with LZ4, which is not read; unpack it")),
+    (b"\xff\x06\0\0sNaPpY", Content::Other("compressed with Snappy, which is not read; unpack it")),
+    (b"\xe0\x01\x00\xea", Content::Foreign("binary Ion; export as DYNAMODB_JSON")),
     (b"\xff\xfe", Content::Other("UTF-16 text; save it as UTF-8")),
     (b"\xfe\xff", Content::Other("UTF-16 text; save it as UTF-8")),
 ];
 
 /// What a file is that begins with these bytes; `is_cut` says that it goes on.
-pub(super) fn look(bytes: &[u8], is_cut: bool) -> Content {
+pub(crate) fn look(bytes: &[u8], is_cut: bool) -> Content {
     if let Some((_, content)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         return *content;
     }
@@ -56,7 +63,7 @@ pub(super) fn look(bytes: &[u8], is_cut: bool) -> Content {
 }
 
 /// What kind of text it is; `is_cut` says that it goes on.
-pub(super) fn text_kind(text: &str, is_cut: bool) -> TextKind {
+pub(crate) fn text_kind(text: &str, is_cut: bool) -> TextKind {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let is_json = |text: &str| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
     if text.starts_with("$ion_1_0") {
@@ -77,7 +84,7 @@ pub(super) fn text_kind(text: &str, is_cut: bool) -> TextKind {
         return TextKind::Other("JSON over several lines; write one object per line, as `jq -c .` does");
     }
     if text.starts_with("<?xml") || text.starts_with("<!DOCTYPE") || text.starts_with("<html") {
-        return TextKind::Other("XML or HTML, which is not read");
+        return TextKind::Document("XML or HTML, which is not read");
     }
     TextKind::Lines
 }
@@ -103,7 +110,9 @@ mod tests {
         assert_eq!(text_kind("{\"a\":1} {\"a\":2}\n", false), TextKind::Ndjson);
         assert_eq!(text_kind("a,b\n", false), TextKind::Lines);
         for (text, word) in [("[{\"a\":1}]", "array"), ("{\n \"a\": 1\n}", "several lines"), ("<?xml?>", "XML")] {
-            let TextKind::Other(reason) = text_kind(text, false) else { panic!("{text}") };
+            let (TextKind::Other(reason) | TextKind::Document(reason)) = text_kind(text, false) else {
+                panic!("{text}")
+            };
             assert!(reason.contains(word), "{reason}");
         }
     }

@@ -1,0 +1,128 @@
+//! What is to be told of the files of a snapshot table: pure, from what planning found and keeps.
+//!
+//! | code | when |
+//! | --- | --- |
+//! | `left_out_files` | files below LOCATION are not read, and nobody said that they should not be |
+//! | `undeclared_folders` | folders are named `k=v`, and `k` is no column |
+//! | `folder_replaces_column` | a column that PARTITIONED BY declares is in the files, too |
+//! | `lacking_column` | some files lack a column, so it is NULL for their rows |
+//! | `case_only` | two columns differ by case only, which readers of the lake do not tell apart |
+
+use std::collections::HashMap;
+
+use super::warnings::Warning;
+use crate::config::ident;
+use crate::snapshot::Coverage;
+
+/// Columns that are told by themselves.
+const TOLD: usize = 10;
+
+/// All that apply, in the order of the table above.
+pub(super) fn warnings(table: &str, coverage: &Coverage) -> Vec<Warning> {
+    let once = [left_out(table, coverage), folders(table, coverage), replaced(table, coverage)];
+    once.into_iter().flatten().chain(lacking(table, coverage)).collect()
+}
+
+/// Whether a run says it, too, not only its plan.
+pub(super) fn is_told_by_run(warning: &Warning) -> bool {
+    ["left_out_files", "undeclared_folders"].contains(&warning.code)
+}
+
+fn left_out(table: &str, coverage: &Coverage) -> Option<Warning> {
+    let told: Vec<_> = coverage.left_out.iter().filter(|left| left.reason.is_told()).collect();
+    let files: u64 = told.iter().map(|left| left.files).sum();
+    let problem = told.iter().map(|left| left.sentence()).collect::<Vec<_>>().join(", ");
+    let (count, verb) = if files == 1 { ("1 file".to_owned(), "is") } else { (format!("{files} files"), "are") };
+    (files > 0).then(|| Warning {
+        code: "left_out_files",
+        problem: format!("{count} below the LOCATION of snapshot.{table} {verb} not read ({problem})"),
+        advice: "if that is right, name them in OPTIONS ('exclude' '...')".into(),
+    })
+}
+
+fn folders(table: &str, coverage: &Coverage) -> Option<Warning> {
+    let keys = &coverage.undeclared;
+    let names: Vec<String> = keys.iter().map(|(key, _)| format!("{key}=")).collect();
+    let columns: Vec<String> = keys.iter().map(|(key, sql)| [&ident(key), sql.as_str()].join(" ")).collect();
+    let verb = if keys.len() == 1 { "is no column" } else { "are no columns" };
+    (!keys.is_empty()).then(|| Warning {
+        code: "undeclared_folders",
+        problem: format!("what the folders {} below the LOCATION of snapshot.{table} say {verb}", names.join(", ")),
+        advice: format!("add PARTITIONED BY ({}) to CREATE EXTERNAL TABLE", columns.join(", ")).into(),
+    })
+}
+
+fn replaced(table: &str, coverage: &Coverage) -> Option<Warning> {
+    let names = coverage.replaced.join(", ");
+    (!names.is_empty()).then(|| Warning {
+        code: "folder_replaces_column",
+        problem: format!("the files of snapshot.{table} have a column {names}, as PARTITIONED BY does"),
+        advice: "the value of the folder is taken; leave the column out of PARTITIONED BY to read that of the file"
+            .into(),
+    })
+}
+
+fn lacking(table: &str, coverage: &Coverage) -> Vec<Warning> {
+    let one = |column: &str, files: u64, of_files: u64, example: &str| Warning {
+        code: "lacking_column",
+        problem: format!(
+            "{files} of {of_files} files of snapshot.{table} that were looked at lack column '{column}', such as {example}"
+        ),
+        advice: "it is NULL for their rows".into(),
+    };
+    let all = coverage.lacking.iter().take(TOLD);
+    all.map(|lacking| one(&lacking.column, lacking.files, lacking.of_files, &lacking.example)).collect()
+}
+
+/// Columns of a lake table that differ by case only.
+pub(super) fn case_only<'a>(table: &str, columns: impl Iterator<Item = &'a str>) -> Option<Warning> {
+    let mut folded: HashMap<String, &str> = HashMap::new();
+    let pair = columns
+        .map(|name| (name, folded.insert(name.to_lowercase(), name)))
+        .find_map(|(name, other)| other.map(|other| (other, name)))?;
+    Some(Warning {
+        code: "case_only",
+        problem: format!("columns '{}' and '{}' of lake.{table} differ by case only", pair.0, pair.1),
+        advice: "DuckDB, Spark and Athena take them for one; give one another name with AS".into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::{Lacking, LeftOut, LeftOutReason};
+
+    #[test]
+    fn what_is_found_is_told_with_what_to_do() {
+        let left = |reason, files, name: &str| LeftOut { reason, files, bytes: 1, examples: vec![name.to_owned()] };
+        let coverage = Coverage {
+            left_out: vec![
+                left(LeftOutReason::Mark, 1, "s3://b/_SUCCESS"),
+                left(LeftOutReason::Empty, 1, "s3://b/a.csv"),
+                left(LeftOutReason::Document, 2, "s3://b/README.md"),
+            ],
+            undeclared: vec![("year".into(), "INT".into()), ("Day".into(), "DATE".into())],
+            replaced: vec!["month".into()],
+            lacking: vec![Lacking { column: "o.x".into(), files: 1, of_files: 3, example: "s3://b/a.csv".into() }],
+        };
+        let told: Vec<String> = warnings("t", &coverage)
+            .iter()
+            .map(|Warning { code, problem, advice }| format!("{code}: {problem}; {advice}"))
+            .collect();
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        left_out_files: 3 files below the LOCATION of snapshot.t are not read (1 file (a.csv): an empty file, 2 files (README.md, ...): a document); if that is right, name them in OPTIONS ('exclude' '...')
+        undeclared_folders: what the folders year=, Day= below the LOCATION of snapshot.t say are no columns; add PARTITIONED BY (year INT, "Day" DATE) to CREATE EXTERNAL TABLE
+        folder_replaces_column: the files of snapshot.t have a column month, as PARTITIONED BY does; the value of the folder is taken; leave the column out of PARTITIONED BY to read that of the file
+        lacking_column: 1 of 3 files of snapshot.t that were looked at lack column 'o.x', such as s3://b/a.csv; it is NULL for their rows
+        "#);
+        assert_eq!(warnings("t", &Coverage::default()), []);
+        let marks = Coverage { left_out: coverage.left_out[..1].to_vec(), ..Coverage::default() };
+        assert_eq!(warnings("t", &marks), []);
+    }
+
+    #[test]
+    fn columns_that_differ_by_case_only_are_told() {
+        assert!(case_only("t", ["a", "b", "A"].into_iter()).unwrap().problem.contains("'a' and 'A'"));
+        assert_eq!(case_only("t", ["a", "b"].into_iter()), None);
+    }
+}

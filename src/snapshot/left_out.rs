@@ -1,0 +1,172 @@
+//! The files below a LOCATION that are not read, and why: counted, with a few names, however many they are. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// Names that are kept for one reason: the first by name, whatever the order of the listing.
+const EXAMPLES: usize = 5;
+
+/// Why a file is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOutReason {
+    /// A mark that something else wrote: `_SUCCESS`, the marks of folders in a bucket.
+    Mark,
+    /// The name of the file or of a folder begins with `_` or `.`.
+    Hidden,
+    /// No bytes.
+    Empty,
+    /// OPTIONS ('exclude' ...).
+    Excluded,
+    /// A README, a picture, a web page.
+    Document,
+    /// A checksum or signature.
+    Checksum,
+    /// A program, a schema, settings.
+    Code,
+    /// Something that an operating system leaves in folders.
+    System,
+    /// A list of files, or metadata of an export.
+    Manifest,
+    /// Data, but not in the format of the table.
+    OtherFormat,
+}
+
+impl LeftOutReason {
+    /// What files with this reason are, in words that follow their number.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Mark => "a mark",
+            Self::Hidden => "hidden: the name begins with '_' or '.'",
+            Self::Empty => "an empty file",
+            Self::Excluded => "excluded",
+            Self::Document => "a document",
+            Self::Checksum => "a checksum or signature",
+            Self::Code => "code or settings",
+            Self::System => "a file of the operating system",
+            Self::Manifest => "a manifest or metadata",
+            Self::OtherFormat => "of another format",
+        }
+    }
+
+    /// Whether a person should hear of it without asking: not of what every export has.
+    #[must_use]
+    pub fn is_told(self) -> bool {
+        !matches!(self, Self::Mark | Self::Hidden | Self::Excluded)
+    }
+}
+
+/// Files that are not read, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Why.
+    pub reason: LeftOutReason,
+    /// How many.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Some of them: store URL and key.
+    pub examples: Vec<String>,
+}
+
+impl LeftOut {
+    /// `3 files are documents`, with a name: `a document: 3 files, such as README.md`.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let name = |uri: &String| uri.rsplit('/').next().unwrap_or_default().to_owned();
+        let example = self.examples.first().map(name).unwrap_or_default();
+        match self.files {
+            1 => format!("1 file ({example}): {}", self.reason.words()),
+            files => format!("{files} files ({example}, ...): {}", self.reason.words()),
+        }
+    }
+}
+
+/// Counts files by reason.
+#[derive(Debug, Default)]
+pub(super) struct LeftOutTally(BTreeMap<LeftOutReason, Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    files: u64,
+    bytes: u64,
+    examples: BTreeSet<String>,
+}
+
+impl LeftOutTally {
+    pub(super) fn add(&mut self, reason: LeftOutReason, uri: &str, bytes: u64) {
+        let counted = self.0.entry(reason).or_default();
+        counted.files += 1;
+        counted.bytes += bytes;
+        let is_early = counted.examples.last().is_none_or(|last| uri < last.as_str());
+        if counted.examples.len() < EXAMPLES || is_early {
+            counted.examples.insert(uri.to_owned());
+        }
+        if counted.examples.len() > EXAMPLES {
+            counted.examples.pop_last();
+        }
+    }
+
+    /// An empty file turned out to be the mark of a folder.
+    pub(super) fn is_mark_after_all(&mut self, uri: &str) {
+        if let Some(empty) = self.0.get_mut(&LeftOutReason::Empty) {
+            empty.files = empty.files.saturating_sub(1);
+            empty.examples.remove(uri);
+            if empty.files == 0 {
+                self.0.remove(&LeftOutReason::Empty);
+            }
+        }
+        self.add(LeftOutReason::Mark, uri, 0);
+    }
+
+    pub(super) fn finish(self) -> Vec<LeftOut> {
+        let told = |(reason, Counted { files, bytes, examples }): (_, Counted)| LeftOut {
+            reason,
+            files,
+            bytes,
+            examples: examples.into_iter().collect(),
+        };
+        self.0.into_iter().map(told).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_million_files_are_a_count_and_a_few_names() {
+        let mut tally = LeftOutTally::default();
+        for number in (0..1_000_000).rev() {
+            tally.add(LeftOutReason::Document, &format!("s3://b/{number:07}.md"), 2);
+        }
+        let found = tally.finish();
+        assert_eq!((found.len(), found[0].files, found[0].bytes), (1, 1_000_000, 2_000_000));
+        assert_eq!(found[0].examples.len(), EXAMPLES);
+        assert_eq!(found[0].sentence(), "1000000 files (0000000.md, ...): a document");
+    }
+
+    proptest! {
+        /// What is told does not depend on the order of the listing.
+        #[test]
+        fn the_order_of_a_listing_does_not_matter(
+            (files, shuffled) in prop::collection::btree_set("[a-z]{1,3}", 0..20)
+                .prop_map(|files| files.into_iter().collect::<Vec<_>>())
+                .prop_flat_map(|files| (Just(files.clone()), Just(files).prop_shuffle()))
+        ) {
+            let all = |files: &[String]| {
+                let mut tally = LeftOutTally::default();
+                for file in files {
+                    let reason = if file.len() == 1 { LeftOutReason::Empty } else { LeftOutReason::Code };
+                    tally.add(reason, file, 1);
+                }
+                tally.finish()
+            };
+            prop_assert_eq!(all(&files), all(&shuffled));
+        }
+    }
+}
