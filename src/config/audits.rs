@@ -3,8 +3,6 @@
 //! DataFusion plans them over the schemas that the caller registered. An audit only reads, and what it finds can be
 //! written as Parquet: both is known here, before any data is read.
 
-use std::sync::Arc;
-
 use datafusion::arrow::datatypes::Schema;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -13,9 +11,10 @@ use datafusion::sql::sqlparser::ast::SetExpr;
 use super::planner_error::explain;
 use super::resolve::Project;
 use super::rules::{Counts, Rule};
-use super::select::{has_parquet_type, not_selected, plan_query};
+use super::select::{no_type, not_selected, plan_query};
 use super::tables::{LakeTable, View};
 use crate::error::{ConfigError, Result};
+use crate::lake_type::{Nanoseconds, lake_type};
 
 /// Plans and checks an audit that is a view; `state` has the tables and helper views that it reads.
 ///
@@ -32,10 +31,7 @@ pub(crate) async fn plan_audit(state: &SessionState, project: &Project, view: &V
     // Types that do not go together are only found by the analyzer.
     state.optimize(&plan).map_err(|error| explain(&error, project, &view.query_at))?;
     for field in plan.schema().fields() {
-        if !has_parquet_type(Arc::clone(field)) {
-            let (column, data_type) = (field.name().clone(), field.data_type().to_string());
-            return Err(ConfigError::ColumnType { column, data_type }.at(&view.query_at));
-        }
+        lake_type(field.data_type(), Nanoseconds::Keep).map_err(|none| no_type(field, none).at(&view.query_at))?;
     }
     Ok(plan)
 }

@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::common::TableReference;
 use datafusion::config::ConfigOptions;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::planner::ContextProvider;
+use datafusion::logical_expr::planner::{ContextProvider, TypePlanner};
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::ColumnDef;
@@ -19,6 +19,7 @@ use super::options::{FORMAT_PREFIX, SNAPSHOT_OPTIONS};
 use super::parse::lower_first;
 use super::statement::{ExternalTable, Placed, Property};
 use super::tables::{SnapshotTable, bad_value, bare_name, known_key, location};
+use super::timetype::TimeTypes;
 use super::values::{self, CsvOptions, FileFormat, TextOptions};
 use crate::error::{ConfigError, Position, Result};
 use crate::layout::Location;
@@ -161,6 +162,10 @@ impl ContextProvider for Types {
 
     fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {
         None
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(TimeTypes))
     }
 
     fn options(&self) -> &ConfigOptions {

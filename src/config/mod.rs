@@ -12,6 +12,7 @@
 mod audits;
 mod external;
 mod ident;
+mod nanoseconds;
 pub mod options;
 mod parse;
 mod planner_error;
@@ -24,6 +25,7 @@ mod settings;
 mod sqltype;
 mod statement;
 mod tables;
+mod timetype;
 mod tokens;
 mod values;
 mod variables;
@@ -36,11 +38,14 @@ pub(crate) use ident::ident;
 pub use resolve::{Project, load};
 pub(crate) use rules::Counts;
 pub use rules::{Check, Rule};
-pub(crate) use select::{Select, freeze_now, plan_select, plan_view};
+pub(crate) use select::{Select, StoredColumn, freeze_now, plan_select, plan_view};
 pub(crate) use settings::normalised as snapshot_time;
 pub use settings::{S3Settings, Settings, Verify};
 pub(crate) use sqltype::{is_utc, sql_type, type_name};
 pub use tables::{LakeTable, SnapshotTable, View};
+pub(crate) use timetype::{CountSeconds, TimeTypes};
 pub(crate) use values::duration;
-pub use values::{ByteSize, Compression, CsvOptions, FileFormat, GroupSize, SortKey, TextOptions, WriteCompression};
+pub use values::{
+    ByteSize, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize, SortKey, TextOptions, WriteCompression,
+};
 pub use variables::Variables;
