@@ -159,13 +159,17 @@ fn stored_columns(plan: &LogicalPlan, project: &Project, lake: &LakeTable) -> Re
 }
 
 /// The mistake of a column that has no type in files.
-pub(super) fn no_type(field: &Field, none: NoLakeType) -> ConfigError {
+fn no_type(field: &Field, none: NoLakeType) -> ConfigError {
     let name = written(field.name());
     let advice = match &none.why {
         Why::NoneInParquet { cast: Some((to, what)), .. } if none.place.is_empty() => {
             format!("write CAST({name} AS {to}) AS {name}, its {what}")
         }
-        Why::NoneInParquet { .. } => {
+        Why::TooManyDigits(_, scale) if none.place.is_empty() => {
+            let scale = (*scale).clamp(0, 38);
+            format!("write CAST({name} AS DECIMAL(38,{scale})) AS {name}, which fails where a value needs more")
+        }
+        Why::NoneInParquet { .. } | Why::TooManyDigits(..) => {
             "leave it out of the SELECT, or select the parts of it that have a type".to_owned()
         }
         Why::FieldTwice(_) => "give one of them another name".to_owned(),

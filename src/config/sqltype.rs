@@ -60,7 +60,9 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         DataType::BinaryView | DataType::LargeBinary | DataType::FixedSizeBinary(_) => "BYTEA".to_owned(),
         DataType::Float16 => "REAL".to_owned(),
         DataType::Date64 => "DATE".to_owned(),
-        DataType::Timestamp(unit, Some(zone)) => format!("TIMESTAMP({}) WITH TIME ZONE '{zone}'", digits(*unit)),
+        DataType::Timestamp(unit, Some(zone)) if !is_utc(zone) => {
+            format!("TIMESTAMP({}) WITH TIME ZONE '{zone}'", digits(*unit))
+        }
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)
         | DataType::Decimal128(precision, scale)

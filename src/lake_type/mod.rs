@@ -7,11 +7,11 @@
 //! | `Timestamp(ns)`, `Time64(ns)` that nobody asked for | microseconds |
 //! | `Date64` | `Date32` |
 //! | `Float16` | `Float32` |
-//! | `Decimal32`, `Decimal64`; `Decimal256` of at most 38 digits; of negative scale | `Decimal128`; of scale 0 |
+//! | `Decimal32`, `Decimal64`, `Decimal256` of at most 38 digits; of negative scale | `Decimal128`; of scale 0 |
 //! | `Utf8View`, `BinaryView`, `Null` | `Utf8`, `Binary`, `Utf8` |
 //! | `Dictionary`, `RunEndEncoded` | their values |
 //! | `FixedSizeList`, `ListView`, `LargeListView` | `List`, `List`, `LargeList` |
-//! | `Duration`, `Interval`, `Union`, a struct without fields, more than [`MAX_DEPTH`] levels | none: [`NoLakeType`] |
+//! | `Duration`, `Interval`, `Union`, a struct without fields, more than 38 digits or [`MAX_DEPTH`] levels | none: [`NoLakeType`] |
 //!
 //! All others stay. A mapping loses nothing: [`store`] refuses a value that the new type cannot hold. Which column has which
 //! type is decided once, while planning; this module knows types only, not who asked for them.
@@ -29,7 +29,7 @@ pub(crate) use self::convert::store;
 /// readers cannot be read back from 62 levels on; those of pyarrow stop before that.
 pub(crate) const MAX_DEPTH: usize = 60;
 
-/// Most digits of a decimal that readers share.
+/// Most digits of a decimal that readers share: a column of more makes the whole table unreadable to Spark and Polars.
 const DECIMAL_DIGITS: u8 = 38;
 
 /// Why a column cannot be stored, and what can be done about it.
@@ -45,6 +45,8 @@ pub(crate) struct NoLakeType {
 pub(crate) enum Why {
     /// Parquet has none like it; `cast` is a type that holds the same, with what a value of it is.
     NoneInParquet { kind: &'static str, cast: Option<(&'static str, &'static str)> },
+    /// A decimal of more digits than readers have, and its scale.
+    TooManyDigits(u8, i8),
     /// Two fields of a struct have this name.
     FieldTwice(String),
     /// So many levels.
@@ -66,6 +68,12 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoneInParquet { kind, .. } => write!(f, "is {kind}, for which Parquet has no type"),
+            Self::TooManyDigits(digits, scale) => {
+                write!(
+                    f,
+                    "is a DECIMAL({digits},{scale}); Spark, Polars and others read at most {DECIMAL_DIGITS} digits"
+                )
+            }
             Self::FieldTwice(name) => write!(f, "is a STRUCT with two fields '{name}'"),
             Self::TooDeep(levels) => write!(f, "is nested {levels} levels deep; a lake column can have {MAX_DEPTH}"),
         }
@@ -112,7 +120,7 @@ fn stored(data_type: &DataType, nanoseconds: Nanoseconds) -> Result<DataType, No
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)
         | DataType::Decimal128(precision, scale)
-        | DataType::Decimal256(precision, scale) => decimal(data_type, *precision, *scale)?,
+        | DataType::Decimal256(precision, scale) => decimal(*precision, *scale)?,
         DataType::Dictionary(_, values) => stored(values, nanoseconds)?,
         DataType::RunEndEncoded(_, values) => stored(values.data_type(), nanoseconds)?,
         DataType::List(of) | DataType::FixedSizeList(of, _) | DataType::ListView(of) => DataType::List(item(of)?),
@@ -167,16 +175,12 @@ fn retyped(of: &FieldRef, data_type: DataType) -> FieldRef {
 }
 
 /// Parquet has no negative scale.
-fn decimal(data_type: &DataType, precision: u8, scale: i8) -> Result<DataType, NoLakeType> {
+fn decimal(precision: u8, scale: i8) -> Result<DataType, NoLakeType> {
     let digits = precision.saturating_add(scale.min(0).unsigned_abs());
     if digits <= DECIMAL_DIGITS {
         return Ok(DataType::Decimal128(digits, scale.max(0)));
     }
-    match data_type {
-        DataType::Decimal256(_, 0..) => Ok(data_type.clone()),
-        DataType::Decimal256(..) if digits <= 76 => Ok(DataType::Decimal256(digits, 0)),
-        _ => Err(NoLakeType::here("a DECIMAL of negative scale", None)),
-    }
+    Err(NoLakeType { place: String::new(), why: Why::TooManyDigits(precision, scale) })
 }
 
 /// Levels of a type: 1 for a number, 2 for a list of numbers.
@@ -220,11 +224,6 @@ pub(crate) fn has_nanoseconds(data_type: &DataType) -> bool {
     })
 }
 
-/// Whether a type has decimals of more digits than most readers take.
-pub(crate) fn has_wide_decimal(data_type: &DataType) -> bool {
-    has(data_type, &|of| matches!(of, DataType::Decimal256(_, _)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,7 +256,7 @@ mod tests {
         assert_eq!(keep(&twice).unwrap_err().why.to_string(), "is a STRUCT with two fields 'x'");
         assert_eq!(keep(&Decimal128(5, -2)), Ok(Decimal128(7, 0)));
         assert_eq!(keep(&Decimal256(38, 4)), Ok(Decimal128(38, 4)));
-        assert_eq!(keep(&Decimal256(40, 4)), Ok(Decimal256(40, 4)));
+        assert_eq!(keep(&Decimal256(40, 4)).unwrap_err().why, Why::TooManyDigits(40, 4));
         assert!(keep(&Decimal128(38, -1)).is_err());
         let nanos = Timestamp(TimeUnit::Nanosecond, None);
         assert_eq!(keep(&nanos), Ok(nanos.clone()));
@@ -285,7 +284,6 @@ mod tests {
             Timestamp(TimeUnit::Microsecond, None),
             Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
             Decimal128(38, 10),
-            Decimal256(76, 0),
         ];
         for of in types {
             assert_eq!(lake_type(&of, Nanoseconds::AsMicroseconds), Ok(of));

@@ -17,7 +17,6 @@ use crate::audit::{self, AuditView};
 use crate::compaction::plan::{PartitionGroup, group};
 use crate::error::Result;
 use crate::lake::HiveLake;
-use crate::lake_type::has_wide_decimal;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
 use crate::staging::plan::{Planner, StagePlan};
@@ -197,16 +196,12 @@ impl Pipeline {
         };
         let partitions =
             is_partitioned.then(|| PartitionsView::of(staged.partitions.into_values().collect(), is_staged)).flatten();
-        let columns = plan.details.output_schema.decode()?;
-        let wide_decimals = columns.fields().iter().filter(|field| has_wide_decimal(field.data_type()));
-        let wide_decimals: Vec<String> = wide_decimals.map(|field| field.name().clone()).collect();
         let facts = Facts {
             groups: &groups,
             group_size: plan.lake.file_group_size,
             target_file_size: plan.lake.target_file_size,
             partitions: partitions.as_ref(),
             nanoseconds: &plan.details.nanoseconds,
-            wide_decimals: &wide_decimals,
         };
         let warnings = warnings(facts);
         let explain = match plan.groups.iter().next() {

@@ -9,7 +9,6 @@
 //! | `too_many_partitions` | more than 10,000 partitions |
 //! | `skewed_partitions` | one partition is ten times the median, and larger than the target size of a file |
 //! | `nanoseconds` | columns have nanoseconds that nobody asked for with TIMESTAMP(9) |
-//! | `wide_decimals` | columns have decimals of more than 38 digits |
 //!
 //! Codes are stable. Partitions are known once stage tasks are done: until all are, only those that were seen count.
 
@@ -55,8 +54,6 @@ pub(super) struct Facts<'a> {
     pub(super) partitions: Option<&'a PartitionsView>,
     /// Columns with nanoseconds that come from snapshot files.
     pub(super) nanoseconds: &'a [String],
-    /// Columns with decimals of more than 38 digits.
-    pub(super) wide_decimals: &'a [String],
 }
 
 /// All that apply, in the order of the table above.
@@ -67,22 +64,18 @@ pub(super) fn warnings(facts: Facts<'_>) -> Vec<Warning> {
 
 /// Types that some readers lack.
 fn types(facts: Facts<'_>) -> Vec<Warning> {
-    let told = |code, names: &[String], what: &str, advice| {
-        (!names.is_empty()).then(|| Warning { code, problem: format!("{}: {what}", names.join(", ")), advice })
-    };
-    let nanoseconds = told(
-        "nanoseconds",
-        facts.nanoseconds,
-        "nanoseconds, as the snapshot files have them; Spark and Athena do not read them",
-        "CAST(t AS TIMESTAMP(6)) in the SELECT cuts them to microseconds, CAST(t AS TIMESTAMP(9)) says that they are meant",
-    );
-    let decimals = told(
-        "wide_decimals",
-        facts.wide_decimals,
-        "decimals of more than 38 digits, which few readers take",
-        "CAST(d AS DECIMAL(38,2)) in the SELECT, of the scale that you need",
-    );
-    nanoseconds.into_iter().chain(decimals).collect()
+    if facts.nanoseconds.is_empty() {
+        return Vec::new();
+    }
+    vec![Warning {
+        code: "nanoseconds",
+        problem: format!(
+            "{}: nanoseconds, as the snapshot files have them; Spark and Athena do not read them",
+            facts.nanoseconds.join(", ")
+        ),
+        advice: "CAST(t AS TIMESTAMP(6)) in the SELECT cuts them to microseconds, CAST(t AS TIMESTAMP(9)) says that they are \
+                 meant",
+    }]
 }
 
 fn snapshot(facts: Facts<'_>) -> Vec<Warning> {
@@ -170,8 +163,7 @@ mod tests {
     }
 
     fn codes(groups: &[GroupView], group_size: GroupSize, partitions: Option<&PartitionsView>) -> Vec<&'static str> {
-        let facts =
-            Facts { groups, group_size, target_file_size: 128 * MIB, partitions, nanoseconds: &[], wide_decimals: &[] };
+        let facts = Facts { groups, group_size, target_file_size: 128 * MIB, partitions, nanoseconds: &[] };
         warnings(facts).iter().map(|warning| warning.code).collect()
     }
 
@@ -208,7 +200,6 @@ mod tests {
             target_file_size: MIB,
             partitions: Some(&partitions(&[MIB, MIB, MIB, 40 * MIB])),
             nanoseconds: &["t".to_owned(), "u".to_owned()],
-            wide_decimals: &["d".to_owned()],
         };
         let told = warnings(facts)
             .iter()
@@ -219,7 +210,6 @@ mod tests {
         2 snapshot files are larger than file_group_size (91.55 MiB), up to 190.73 MiB; let the export write smaller files, or raise file_group_size: a file is never cut, so its task takes longer than the others
         k=3 has 40.00 MiB, the median partition 1.00 MiB; add a partition column that divides it, or choose another one: one task merges it while others have nothing left to do
         t, u: nanoseconds, as the snapshot files have them; Spark and Athena do not read them; CAST(t AS TIMESTAMP(6)) in the SELECT cuts them to microseconds, CAST(t AS TIMESTAMP(9)) says that they are meant
-        d: decimals of more than 38 digits, which few readers take; CAST(d AS DECIMAL(38,2)) in the SELECT, of the scale that you need
         ");
     }
 }
