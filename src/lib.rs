@@ -53,6 +53,7 @@
 //! config                SQL text to a checked project; every user error is born here, with its position
 //! manifest              the ledger: what is done is what manifests are committed
 //! layout, partition     all storage paths; Hive partition values
+//! lake_type             the type that a column has in files: one that Parquet has, without loss           (pure)
 //! bundle                which small partitions share staging files, and what manifests say of these         (pure)
 //! checksum              sums over the values of columns, in any order                           (pure)
 //! thrift                which Parquet footers are refused before they are read                    (pure)
@@ -90,6 +91,7 @@ pub mod fuzz;
 pub mod group;
 mod init;
 mod lake;
+mod lake_type;
 pub mod layout;
 mod lineage;
 pub mod manifest;

@@ -3,11 +3,14 @@
 //! | value | segment |
 //! | --- | --- |
 //! | `7`, `true`, `2013-01-31`, `1.50` | `k=7`, `k=true`, `k=2013-01-31`, `k=1.50` |
-//! | `a/b`, `x=y`, `100%`, `é`, `..` | `k=a%2Fb`, `k=x%3Dy`, `k=100%25`, `k=%C3%A9`, `k=..` |
+//! | `a/b`, `x=y`, `100%`, `é`, `..` | `k=a%2Fb`, `k=x%3Dy`, `k=100%25`, `k=é`, `k=..` |
 //! | NULL | `k=__HIVE_DEFAULT_PARTITION__` |
-//! | empty text | `k=` |
+//! | empty text, where `empty_partition = 'keep'` | `k=` |
 //!
-//! Every byte but `A-Z a-z 0-9 _ . -` is percent-encoded. The text `__HIVE_DEFAULT_PARTITION__` itself is refused:
+//! Every ASCII byte but `A-Z a-z 0-9 _ . -` is percent-encoded. Other characters stay as they are, since Spark decodes `%C3%A9` to
+//! two characters; all readers take UTF-8. The exception are U+FFFE and U+FFFF, which the XML of a listing of S3 cannot hold.
+//! Texts that differ in case or normal form only have folders of their own, which stores and Linux tell apart; the usual file
+//! systems of macOS and Windows do not. The text `__HIVE_DEFAULT_PARTITION__` itself is refused:
 //! pyarrow and Polars decode a path before they compare it with that word, so no escaped form of it stays apart from
 //! NULL. Types that print in several ways (floats, binary, nested) are refused while planning, see [`is_allowed`].
 
@@ -32,6 +35,9 @@ pub const SEGMENT_LIMIT: usize = 255;
 
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b'-');
 
+/// Characters beyond ASCII that are encoded too.
+const NOT_IN_XML: [char; 2] = ['\u{FFFE}', '\u{FFFF}'];
+
 /// Hive writes timestamps with a space; fractions only where there are any.
 const FORMAT: FormatOptions<'static> = FormatOptions::new().with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"));
 
@@ -41,7 +47,21 @@ pub type Values = Vec<Option<String>>;
 /// Percent-encodes text for use as one path segment or part of one.
 #[must_use]
 pub fn encode(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
+    if text.is_ascii() {
+        return utf8_percent_encode(text, ENCODED).to_string();
+    }
+    let mut encoded = String::with_capacity(text.len());
+    for part in text.split_inclusive(|c: char| !c.is_ascii()) {
+        let ascii = part.trim_end_matches(|c: char| !c.is_ascii());
+        encoded.extend(utf8_percent_encode(ascii, ENCODED));
+        let other = &part[ascii.len()..];
+        if other.contains(NOT_IN_XML) {
+            encoded.extend(utf8_percent_encode(other, ENCODED));
+        } else {
+            encoded.push_str(other);
+        }
+    }
+    encoded
 }
 
 /// `name=value`, encoded.
@@ -173,11 +193,31 @@ mod tests {
         let shown = ["a/b", "x=y", "100%", "é", "..", "", "a b", "x:y"].map(|text| segment("k", Some(text)));
         assert_eq!(
             shown,
-            ["k=a%2Fb", "k=x%3Dy", "k=100%25", "k=%C3%A9", "k=..", "k=", "k=a%20b", "k=x%3Ay"].map(str::to_owned)
+            ["k=a%2Fb", "k=x%3Dy", "k=100%25", "k=é", "k=..", "k=", "k=a%20b", "k=x%3Ay"].map(str::to_owned)
         );
         assert_eq!(segment("k", None), "k=__HIVE_DEFAULT_PARTITION__");
         assert_eq!(parse_path("a=__HIVE_DEFAULT_PARTITION__/b="), Some(vec![None, Some(String::new())]));
         assert_eq!(parse_path("nothing"), None);
+    }
+
+    #[test]
+    fn characters_beyond_ascii_stay_but_those_that_xml_lacks() {
+        let texts = [
+            "日本/x",
+            "e\u{301}é",
+            "\u{85}\u{2028}",
+            "\u{202E}a",
+            "\u{1F468}\u{200D}\u{1F4BB}",
+            "\u{FFFE}\u{FFFF}\u{FFFD}",
+        ];
+        let encoded = ["日本%2Fx", "e\u{301}é", "\u{85}\u{2028}", "\u{202E}a", "\u{1F468}\u{200D}\u{1F4BB}"];
+        for (text, expected) in texts.iter().zip(encoded) {
+            assert_eq!(encode(text), expected);
+        }
+        assert_eq!(encode(texts[5]), "%EF%BF%BE%EF%BF%BF\u{FFFD}");
+        for text in texts {
+            assert_eq!(parse_path(&segment("k", Some(text))), Some(vec![Some(text.to_owned())]));
+        }
     }
 
     #[test]

@@ -5,17 +5,20 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::{DataType, FieldRef, IntervalUnit, Schema};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::parquet::arrow::ArrowSchemaConverter;
 use datafusion::sql::sqlparser::ast::SetExpr;
 
 use super::planner_error::explain;
 use super::resolve::Project;
 use super::rules::{Counts, Rule};
-use super::select::{has_parquet_type, not_selected, plan_query};
+use super::select::{not_selected, plan_query};
+use super::sqltype::type_name;
 use super::tables::{LakeTable, View};
 use crate::error::{ConfigError, Result};
+use crate::lake_type::has;
 
 /// Plans and checks an audit that is a view; `state` has the tables and helper views that it reads.
 ///
@@ -32,12 +35,20 @@ pub(crate) async fn plan_audit(state: &SessionState, project: &Project, view: &V
     // Types that do not go together are only found by the analyzer.
     state.optimize(&plan).map_err(|error| explain(&error, project, &view.query_at))?;
     for field in plan.schema().fields() {
-        if !has_parquet_type(Arc::clone(field)) {
-            let (column, data_type) = (field.name().clone(), field.data_type().to_string());
-            return Err(ConfigError::ColumnType { column, data_type }.at(&view.query_at));
+        if !has_parquet_type(field) {
+            let (column, why) = (field.name().clone(), format!("is of type {}", type_name(field.data_type())));
+            let advice = "what an audit finds is written as Parquet, so CAST it or leave it out".to_owned();
+            return Err(ConfigError::ColumnType { column, why, advice }.at(&view.query_at));
         }
     }
     Ok(plan)
+}
+
+/// Whether Parquet has a type for a column; the writer would find out when there is something to write.
+fn has_parquet_type(field: &FieldRef) -> bool {
+    let hopeless = |of: &DataType| matches!(of, DataType::Union(_, _) | DataType::Interval(IntervalUnit::MonthDayNano));
+    !has(field.data_type(), &hopeless)
+        && ArrowSchemaConverter::new().convert(&Schema::new(vec![Arc::clone(field)])).is_ok()
 }
 
 /// Plans an audit that stands in WITH.

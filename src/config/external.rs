@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::common::TableReference;
 use datafusion::config::ConfigOptions;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::planner::ContextProvider;
+use datafusion::logical_expr::planner::{ContextProvider, TypePlanner};
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::ColumnDef;
@@ -21,7 +21,8 @@ use super::parse::lower_first;
 use super::sqltype::type_name;
 use super::statement::{ExternalTable, Placed, Property};
 use super::tables::{SnapshotTable, bad_value, bare_name, known_key, location};
-use super::values::{self, CsvOptions, FileFormat, ForceNull, TextOptions};
+use super::values::{CsvOptions, FileFormat, ForceNull, TextOptions, self};
+use super::timetype::TimeTypes;
 use crate::error::{ConfigError, Position, Result};
 use crate::layout::Location;
 use crate::partition;
@@ -246,6 +247,10 @@ impl ContextProvider for Types {
 
     fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {
         None
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(TimeTypes))
     }
 
     fn options(&self) -> &ConfigOptions {

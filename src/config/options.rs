@@ -4,7 +4,8 @@
 //! types of the values come from `values`, which says what they mean.
 
 pub use super::values::{
-    ByteSize, Compression, CsvOptions, FileFormat, ForceNull, GroupSize, SortKey, TextOptions, WriteCompression,
+    ByteSize, Compression, CsvOptions, EmptyPartition, FileFormat, ForceNull, GroupSize, SortKey, TextOptions,
+    WriteCompression,
 };
 
 /// One key: its name, what holds when it is not written, and what it does.
@@ -39,6 +40,7 @@ pub const SETTINGS: &[OptionDoc] = &[
     key("snaplake.file_group_size", "96MB", "Default of the table property file_group_size."),
     key("snaplake.write_compression", "zstd", "Default of the table property write_compression."),
     key("snaplake.compression_level", "that of the codec", "Default of the table property compression_level."),
+    key("snaplake.empty_partition", "error", "Default of the table property empty_partition."),
     key(
         "snaplake.verify",
         "count",
@@ -64,6 +66,11 @@ pub const PROPERTIES: &[OptionDoc] = &[
     key("format", "PARQUET", "Format of the published files; PARQUET is the only one."),
     key("external_location", "below snaplake.datalake", "Folder or URL that the table is published to."),
     key("partitioned_by", "none", "Partition columns in path order, such as ARRAY['year', 'month']."),
+    key(
+        "empty_partition",
+        "error",
+        "What becomes of rows whose partition column is the empty text, which Spark cannot read as a folder: 'error'; 'null', their value is NULL in the lake; or 'keep', the folder 'k='.",
+    ),
     key("sorted_by", "none", "Order of the rows of a partition, such as ARRAY['time_hour DESC NULLS LAST', 'id']."),
     key("write_compression", "zstd", "Codec of the published files: zstd, snappy, gzip, lz4 or uncompressed."),
     key("compression_level", "3 for zstd, 6 for gzip", "Level of the codec: 1 to 22 for zstd, 0 to 9 for gzip."),

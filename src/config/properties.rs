@@ -4,7 +4,7 @@ use super::options::{FILE_GROUP_SIZE, PREFIX, PROPERTIES, TARGET_FILE_SIZE};
 use super::settings::Written;
 use super::statement::{Literal, Placed, Property};
 use super::tables::{bad_value, known_key};
-use super::values::{ByteSize, GroupSize, WriteCompression};
+use super::values::{ByteSize, EmptyPartition, GroupSize, WriteCompression};
 use crate::error::{ConfigError, Position, Result};
 
 /// What a size must look like.
@@ -13,6 +13,8 @@ pub(super) const SIZE: &str = "a size such as '128MB', '128MiB' or a number of b
 pub(super) const GROUP: &str = "a size such as '128MB' or '1GiB', or 'all'";
 /// What a codec must look like.
 pub(super) const CODEC: &str = "'zstd', 'snappy', 'gzip', 'lz4' or 'uncompressed'";
+/// What becomes of empty texts must look like.
+pub(super) const EMPTY: &str = "'error', 'null' or 'keep'";
 
 /// Target, smallest and largest size of a published file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +149,14 @@ impl<'a> Properties<'a> {
         match self.own_or_setting("file_group_size")? {
             Some((key, value)) => GroupSize::parse(&value.text).ok_or_else(|| bad_value(&key, value, GROUP)),
             None => Ok(GroupSize::Bytes(FILE_GROUP_SIZE)),
+        }
+    }
+
+    /// What becomes of empty texts that partition the table.
+    pub(super) fn empty_partition(&self) -> Result<EmptyPartition> {
+        match self.own_or_setting("empty_partition")? {
+            Some((key, value)) => EmptyPartition::parse(&value.text).ok_or_else(|| bad_value(&key, value, EMPTY)),
+            None => Ok(EmptyPartition::default()),
         }
     }
 

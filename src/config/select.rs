@@ -8,23 +8,25 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use datafusion::arrow::datatypes::{DataType, FieldRef, IntervalUnit, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility, WindowFunctionDefinition};
-use datafusion::parquet::arrow::ArrowSchemaConverter;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{self, visit_expressions};
+use datafusion::sql::sqlparser::ast::{self, Spanned, visit_expressions};
 
+use super::nanoseconds::{Origin, origin};
 use super::planner_error::{explain, written};
 use super::resolve::Project;
 use super::rowwise::{self, Reads};
+use super::sqltype::type_name;
 use super::tables::{LakeTable, View};
 use super::values::GroupSize;
 use crate::error::{ConfigError, Position, Result, nearest};
+use crate::lake_type::{Nanoseconds, NoLakeType, Why, has_nanoseconds, lake_type};
 use crate::partition;
 
 /// A SELECT that may run.
@@ -36,6 +38,17 @@ pub(crate) struct Select {
     pub(crate) driving: String,
     /// Bare names of the other snapshot tables, which every task reads whole; sorted.
     pub(crate) reads_whole: Vec<String>,
+    /// What is stored of each column of `plan`, in its order.
+    pub(crate) columns: Vec<StoredColumn>,
+}
+
+/// How a column of a SELECT is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredColumn {
+    /// The type in files.
+    pub(crate) data_type: DataType,
+    /// Whether it has nanoseconds, though nobody wrote TIMESTAMP(9).
+    pub(crate) unasked_nanoseconds: bool,
 }
 
 /// Plans and checks the SELECT of `lake`; `state` has the schemas and views registered, and collects spans.
@@ -53,9 +66,9 @@ pub(crate) async fn plan_select(state: &SessionState, project: &Project, lake: &
     }
     // Types that do not go together are only found by the analyzer.
     state.optimize(&plan).map_err(|error| explain(&error, project, &lake.query_at))?;
-    let schema = Arc::clone(plan.schema().inner());
-    check_columns(&schema, lake)?;
-    Ok(Select { plan, driving, reads_whole: whole })
+    let columns = stored_columns(&plan, project, lake)?;
+    check_columns(plan.schema().as_arrow(), &columns, lake)?;
+    Ok(Select { plan, driving, reads_whole: whole, columns })
 }
 
 /// Plans the query of a view, for the caller to register it; views that it reads are registered before.
@@ -128,8 +141,71 @@ fn function_place(lake: &LakeTable, name: &str) -> Position {
     }
 }
 
-/// Whether the properties name columns that the SELECT yields, and its columns can be written.
-fn check_columns(schema: &Schema, lake: &LakeTable) -> Result<()> {
+/// The type of each column in files.
+fn stored_columns(plan: &LogicalPlan, project: &Project, lake: &LakeTable) -> Result<Vec<StoredColumn>> {
+    let columns = plan.schema().columns().into_iter().zip(plan.schema().fields());
+    columns
+        .map(|(column, field)| {
+            let origin = has_nanoseconds(field.data_type()).then(|| origin(plan, &column, project));
+            let nanoseconds = match origin {
+                Some(Origin::Function) => Nanoseconds::AsMicroseconds,
+                _ => Nanoseconds::Keep,
+            };
+            let data_type = lake_type(field.data_type(), nanoseconds)
+                .map_err(|none| no_type(field, none).at(&column_place(lake, field.name())))?;
+            Ok(StoredColumn { data_type, unasked_nanoseconds: origin == Some(Origin::File) })
+        })
+        .collect()
+}
+
+/// The mistake of a column that has no type in files.
+fn no_type(field: &Field, none: NoLakeType) -> ConfigError {
+    let name = written(field.name());
+    let advice = match &none.why {
+        Why::NoneInParquet { cast: Some((to, what)), .. } if none.place.is_empty() => {
+            format!("write CAST({name} AS {to}) AS {name}, its {what}")
+        }
+        Why::TooManyDigits(_, scale) if none.place.is_empty() => {
+            let scale = (*scale).clamp(0, 38);
+            format!("write CAST({name} AS DECIMAL(38,{scale})) AS {name}, which fails where a value needs more")
+        }
+        Why::NoneInParquet { .. } | Why::TooManyDigits(..) => {
+            "leave it out of the SELECT, or select the parts of it that have a type".to_owned()
+        }
+        Why::FieldTwice(_) => "give one of them another name".to_owned(),
+        Why::TooDeep(_) => "leave it out of the SELECT, or select a part of it".to_owned(),
+    };
+    ConfigError::ColumnType { column: format!("{}{}", field.name(), none.place), why: none.why.to_string(), advice }
+}
+
+/// Where the SELECT makes a column; its start if only `*` does.
+fn column_place(lake: &LakeTable, column: &str) -> Position {
+    let named = |ident: &ast::Ident| {
+        if ident.quote_style.is_some() { ident.value == column } else { ident.value.to_lowercase() == column }
+    };
+    let start = match lake.query.body.as_ref() {
+        ast::SetExpr::Select(select) => select.projection.iter().find_map(|item| match item {
+            ast::SelectItem::ExprWithAlias { expr, alias } if named(alias) => {
+                Some(expr.span().start).filter(|start| start.line > 0).or(Some(alias.span.start))
+            }
+            ast::SelectItem::UnnamedExpr(ast::Expr::Identifier(ident)) if named(ident) => Some(ident.span.start),
+            ast::SelectItem::UnnamedExpr(ast::Expr::CompoundIdentifier(parts)) => {
+                parts.last().filter(|ident| named(ident)).and(parts.first()).map(|first| first.span.start)
+            }
+            _ => None,
+        }),
+        _ => None,
+    };
+    match start {
+        Some(start) if start.line > 0 => {
+            Position { file: Arc::clone(&lake.at.file), line: start.line, column: start.column }
+        }
+        _ => lake.query_at.clone(),
+    }
+}
+
+/// Whether the properties name columns that the SELECT yields.
+fn check_columns(schema: &Schema, stored: &[StoredColumn], lake: &LakeTable) -> Result<()> {
     let table = || lake.name.clone();
     for (index, field) in schema.fields().iter().enumerate() {
         if schema.fields().iter().take(index).any(|other| other.name() == field.name()) {
@@ -139,11 +215,11 @@ fn check_columns(schema: &Schema, lake: &LakeTable) -> Result<()> {
     }
     let missing = |property, column: &str| not_selected(schema, lake, property, column);
     for (column, at) in &lake.partitioned_by {
-        let Ok(field) = schema.field_with_name(column) else {
+        let Some(stored) = schema.index_of(column).ok().and_then(|index| stored.get(index)) else {
             return Err(missing("partitioned_by", column).at(at));
         };
-        if !partition::is_allowed(field.data_type()) {
-            let (column, data_type) = (column.clone(), field.data_type().to_string());
+        if !partition::is_allowed(&stored.data_type) {
+            let (column, data_type) = (column.clone(), type_name(&stored.data_type));
             return Err(ConfigError::PartitionType { column, data_type }.at(at));
         }
     }
@@ -153,16 +229,9 @@ fn check_columns(schema: &Schema, lake: &LakeTable) -> Result<()> {
         }
     }
     let data = |name: &str| lake.partitioned_by.iter().all(|(column, _)| column != name);
-    let columns: Vec<_> = schema.fields().iter().filter(|field| data(field.name())).cloned().collect();
-    if columns.is_empty() {
+    if !schema.fields().iter().any(|field| data(field.name())) {
         let at = lake.partitioned_by.first().map_or(&lake.query_at, |(_, at)| at);
         return Err(ConfigError::OnlyPartitionColumns { table: table() }.at(at));
-    }
-    for field in columns {
-        let (column, data_type) = (field.name().clone(), field.data_type().to_string());
-        if !has_parquet_type(field) {
-            return Err(ConfigError::ColumnType { column, data_type }.at(&lake.query_at));
-        }
     }
     Ok(())
 }
@@ -172,22 +241,6 @@ pub(super) fn not_selected(schema: &Schema, lake: &LakeTable, property: &'static
     let nearest = nearest(column, schema.fields().iter().map(|field| field.name().as_str()));
     let (column, nearest) = (column.to_owned(), nearest.map(|name| written(&name)));
     ConfigError::ColumnNotSelected { property, column, table: lake.name.clone(), nearest }
-}
-
-/// Whether Parquet has a type for a column; the writer would find out in the middle of a task.
-pub(super) fn has_parquet_type(field: FieldRef) -> bool {
-    fn is_hopeless(data_type: &DataType) -> bool {
-        match data_type {
-            DataType::Union(_, _) | DataType::Interval(IntervalUnit::MonthDayNano) => true,
-            DataType::Struct(fields) => fields.iter().any(|field| is_hopeless(field.data_type())),
-            DataType::List(field)
-            | DataType::LargeList(field)
-            | DataType::FixedSizeList(field, _)
-            | DataType::Map(field, _) => is_hopeless(field.data_type()),
-            _ => false,
-        }
-    }
-    !is_hopeless(field.data_type()) && ArrowSchemaConverter::new().convert(&Schema::new(vec![field])).is_ok()
 }
 
 /// Replaces `now()`, `current_timestamp`, `current_date`, `current_time` and `today()` by what they are at `at`, under

@@ -11,10 +11,10 @@ use chrono::{DateTime, Datelike, Timelike, Utc};
 use url::Url;
 
 use super::options::{PREFIX, SETTINGS};
-use super::properties::{CODEC, GROUP, Properties, SIZE};
+use super::properties::{CODEC, EMPTY, GROUP, Properties, SIZE};
 use super::statement::{Placed, Property};
 use super::tables::{bad_value, known_key, location, path_name};
-use super::values::{ByteSize, GroupSize, WriteCompression, boolean, duration};
+use super::values::{ByteSize, EmptyPartition, GroupSize, WriteCompression, boolean, duration};
 use crate::error::{ConfigError, Position, Result};
 use crate::layout::Location;
 
@@ -162,11 +162,12 @@ impl Written {
 
     fn check_table_defaults(&self) -> Result<()> {
         type Fits = fn(&str) -> bool;
-        let checks: [(&str, Fits, &'static str); 5] = [
+        let checks: [(&str, Fits, &'static str); 6] = [
             ("snaplake.target_file_size", |text| ByteSize::parse(text).is_some(), SIZE),
             ("snaplake.min_file_size", |text| ByteSize::parse(text).is_some(), SIZE),
             ("snaplake.max_file_size", |text| ByteSize::parse(text).is_some(), SIZE),
             ("snaplake.file_group_size", |text| GroupSize::parse(text).is_some(), GROUP),
+            ("snaplake.empty_partition", |text| EmptyPartition::parse(text).is_some(), EMPTY),
             ("snaplake.write_compression", |text| WriteCompression::parse(text).is_some(), CODEC),
         ];
         for (key, fits, expected) in checks {

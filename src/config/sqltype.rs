@@ -21,8 +21,12 @@ pub(crate) fn sql_type(data_type: &DataType) -> Option<String> {
         DataType::Utf8 => "VARCHAR".to_owned(),
         DataType::Binary => "BYTEA".to_owned(),
         DataType::Date32 => "DATE".to_owned(),
-        DataType::Time64(TimeUnit::Nanosecond) => "TIME".to_owned(),
+        DataType::Time32(unit @ (TimeUnit::Second | TimeUnit::Millisecond))
+        | DataType::Time64(unit @ (TimeUnit::Microsecond | TimeUnit::Nanosecond)) => format!("TIME({})", digits(*unit)),
         DataType::Timestamp(unit, None) => format!("TIMESTAMP({})", digits(*unit)),
+        DataType::Timestamp(unit, Some(zone)) if is_utc(zone) => {
+            format!("TIMESTAMP({}) WITH TIME ZONE", digits(*unit))
+        }
         DataType::Decimal128(precision, scale) if (0..=i8::try_from(*precision).ok()?).contains(scale) => {
             format!("DECIMAL({precision},{scale})")
         }
@@ -56,11 +60,9 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         DataType::BinaryView | DataType::LargeBinary | DataType::FixedSizeBinary(_) => "BYTEA".to_owned(),
         DataType::Float16 => "REAL".to_owned(),
         DataType::Date64 => "DATE".to_owned(),
-        DataType::Time32(unit) | DataType::Time64(unit) => format!("TIME({})", digits(*unit)),
-        DataType::Timestamp(unit, Some(zone)) if is_utc(zone) => {
-            format!("TIMESTAMP({}) WITH TIME ZONE", digits(*unit))
+        DataType::Timestamp(unit, Some(zone)) if !is_utc(zone) => {
+            format!("TIMESTAMP({}) WITH TIME ZONE '{zone}'", digits(*unit))
         }
-        DataType::Timestamp(unit, Some(zone)) => format!("TIMESTAMP({}) WITH TIME ZONE '{zone}'", digits(*unit)),
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)
         | DataType::Decimal128(precision, scale)
@@ -124,7 +126,11 @@ mod tests {
             Utf8,
             Binary,
             Date32,
+            Time32(TimeUnit::Second),
+            Time32(TimeUnit::Millisecond),
+            Time64(TimeUnit::Microsecond),
             Time64(TimeUnit::Nanosecond),
+            Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Timestamp(TimeUnit::Second, None),
             Timestamp(TimeUnit::Millisecond, None),
             Timestamp(TimeUnit::Microsecond, None),
@@ -156,7 +162,7 @@ mod tests {
     fn types_without_words_have_none() {
         use DataType::*;
         for other in
-            [FixedSizeBinary(2), Null, Timestamp(TimeUnit::Second, Some("UTC".into())), Struct(Fields::empty())]
+            [FixedSizeBinary(2), Null, Timestamp(TimeUnit::Second, Some("+02:00".into())), Struct(Fields::empty())]
         {
             assert_eq!(sql_type(&other), None);
         }

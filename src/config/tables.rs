@@ -14,7 +14,7 @@ use super::properties::Properties;
 use super::rules::{Rule, rules};
 use super::settings::Written;
 use super::statement::{LakeStatement, Name, Placed, ViewStatement};
-use super::values::{self, FileFormat, GroupSize, SortKey, WriteCompression};
+use super::values::{self, EmptyPartition, FileFormat, GroupSize, SortKey, WriteCompression};
 use crate::error::{ConfigError, Error, Position, Result, nearest};
 use crate::layout::Location;
 
@@ -48,6 +48,8 @@ pub struct LakeTable {
     pub at: Position,
     /// Partition columns, in path order.
     pub partitioned_by: Vec<(String, Position)>,
+    /// What becomes of rows whose partition column is the empty text.
+    pub empty_partition: EmptyPartition,
     /// Sort order of the rows of a partition.
     pub sorted_by: Vec<(SortKey, Position)>,
     /// Codec of the published files.
@@ -202,6 +204,7 @@ pub(super) fn lake_table(
     };
     Ok(LakeTable {
         partitioned_by,
+        empty_partition: properties.empty_partition()?,
         sorted_by,
         compression: properties.compression()?,
         target_file_size: sizes.target,

@@ -323,6 +323,34 @@ impl GroupSize {
     }
 }
 
+/// What becomes of rows whose partition column is the empty text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum EmptyPartition {
+    /// The task fails: Spark cannot read a folder `k=`.
+    #[default]
+    Error,
+    /// The value becomes NULL.
+    Null,
+    /// The folder is `k=`.
+    Keep,
+}
+
+impl EmptyPartition {
+    /// As the user writes it, in any case.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Error, Self::Null, Self::Keep].into_iter().find(|one| one.word().eq_ignore_ascii_case(text))
+    }
+
+    /// As the user writes it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Null => "null",
+            Self::Keep => "keep",
+        }
+    }
+}
+
 impl WriteCompression {
     /// Reads a codec name; its level is the codec's default.
     pub(crate) fn parse(text: &str) -> Option<Self> {

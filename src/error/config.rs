@@ -138,7 +138,7 @@ pub enum ConfigError {
     PartitionType {
         /// Column.
         column: String,
-        /// Arrow type.
+        /// Type in SQL.
         data_type: String,
     },
     /// All selected columns are partition columns.
@@ -242,12 +242,14 @@ pub enum ConfigError {
         reason: &'static str,
     },
     /// A column of a type that Parquet has no place for.
-    #[error("column '{column}' has type {data_type}, which Parquet cannot hold; CAST it in the SELECT")]
+    #[error("column '{column}' {why}; {advice}")]
     ColumnType {
-        /// Column.
+        /// Column, dotted for nested fields.
         column: String,
-        /// Arrow type.
-        data_type: String,
+        /// What is wrong with its type.
+        why: String,
+        /// What to do.
+        advice: String,
     },
     /// An option of one format given to another.
     #[error("option '{option}' does not apply to STORED AS {format}")]

@@ -16,7 +16,7 @@ pub(crate) use self::caught::{caught, within};
 pub use self::config::{ConfigError, Position};
 pub use self::value::InvalidValue;
 pub use self::words::nearest;
-use self::words::{and_more, at_file, audits_failed, did_you_mean, in_partition, other_folder, store_hint};
+use self::words::{and_more, at_file, audits_failed, did_you_mean, in_partition, loss_hint, other_folder, partition_text, store_hint};
 use crate::verdict::Verdict;
 
 /// Result of everything in this crate.
@@ -468,6 +468,33 @@ pub enum Error {
         start: String,
         /// Limit in bytes.
         limit: usize,
+    },
+    /// A value of the SELECT that the type of its column in the lake cannot hold exactly.
+    #[error(
+        "lake.{table}, column '{column}': '{value}' cannot be stored as {data_type} without loss{}",
+        loss_hint(column, data_type)
+    )]
+    Unstorable {
+        /// Lake table.
+        table: String,
+        /// Column, dotted for nested fields.
+        column: String,
+        /// The value.
+        value: String,
+        /// The type in the lake.
+        data_type: String,
+    },
+    /// A text that partitions a table, and that no folder can hold apart.
+    #[error("lake.{table}: {}", partition_text(column, value, null_word))]
+    PartitionText {
+        /// Lake table.
+        table: String,
+        /// Partition column.
+        column: String,
+        /// Empty, or Hive's word for NULL.
+        value: &'static str,
+        /// That word.
+        null_word: &'static str,
     },
     /// A partition value that cannot be told from NULL, or has no text.
     #[error("lake.{table}: a value of the partition columns ({columns}) cannot stand in a path")]

@@ -218,6 +218,7 @@ impl Pipeline {
             group_size: plan.lake.file_group_size,
             target_file_size: plan.lake.target_file_size,
             partitions: partitions.as_ref(),
+            nanoseconds: &plan.details.nanoseconds,
         };
         let warnings = [plan.warnings(), warnings(facts)].concat();
         let explain = match plan.groups.iter().next() {

@@ -8,6 +8,7 @@
 //! | `small_partitions` | more than 100 partitions, of less than 1 MiB of staging files on average |
 //! | `too_many_partitions` | more than 10,000 partitions |
 //! | `skewed_partitions` | one partition is ten times the median, and larger than the target size of a file |
+//! | `nanoseconds` | columns have nanoseconds that nobody asked for with TIMESTAMP(9) |
 //!
 //! Those about the files of a snapshot table are in `covered`.
 //!
@@ -55,12 +56,30 @@ pub(super) struct Facts<'a> {
     pub(super) group_size: GroupSize,
     pub(super) target_file_size: u64,
     pub(super) partitions: Option<&'a PartitionsView>,
+    /// Columns with nanoseconds that come from snapshot files.
+    pub(super) nanoseconds: &'a [String],
 }
 
 /// All that apply, in the order of the table above.
 pub(super) fn warnings(facts: Facts<'_>) -> Vec<Warning> {
-    [snapshot(facts), facts.partitions.map_or_else(Vec::new, |partitions| lake(partitions, facts.target_file_size))]
-        .concat()
+    let lake = facts.partitions.map_or_else(Vec::new, |partitions| lake(partitions, facts.target_file_size));
+    [snapshot(facts), lake, types(facts)].concat()
+}
+
+/// Types that some readers lack.
+fn types(facts: Facts<'_>) -> Vec<Warning> {
+    if facts.nanoseconds.is_empty() {
+        return Vec::new();
+    }
+    vec![Warning {
+        code: "nanoseconds",
+        problem: format!(
+            "{}: nanoseconds, as the snapshot files have them; Spark and Athena do not read them",
+            facts.nanoseconds.join(", ")
+        ),
+        advice: "CAST(t AS TIMESTAMP(6)) in the SELECT cuts them to microseconds, CAST(t AS TIMESTAMP(9)) says that they are \
+                 meant",
+    }]
 }
 
 fn snapshot(facts: Facts<'_>) -> Vec<Warning> {
@@ -153,7 +172,7 @@ mod tests {
     }
 
     fn codes(groups: &[GroupView], group_size: GroupSize, partitions: Option<&PartitionsView>) -> Vec<&'static str> {
-        let facts = Facts { groups, group_size, target_file_size: 128 * MIB, partitions };
+        let facts = Facts { groups, group_size, target_file_size: 128 * MIB, partitions, nanoseconds: &[] };
         warnings(facts).iter().map(|warning| warning.code).collect()
     }
 
@@ -189,6 +208,7 @@ mod tests {
             group_size: GroupSize::Bytes(96_000_000),
             target_file_size: MIB,
             partitions: Some(&partitions(&[MIB, MIB, MIB, 40 * MIB])),
+            nanoseconds: &["t".to_owned(), "u".to_owned()],
         };
         let told = warnings(facts)
             .iter()
@@ -198,6 +218,7 @@ mod tests {
         2,002 snapshot files have 148.29 KiB on average; let the export write fewer, larger files: opening one takes longer than reading it
         2 snapshot files are larger than file_group_size (91.55 MiB), up to 190.73 MiB; let the export write smaller files, or raise file_group_size: a file is never cut, so its task takes longer than the others
         k=3 has 40.00 MiB, the median partition 1.00 MiB; add a partition column that divides it, or choose another one: one task merges it while others have nothing left to do
+        t, u: nanoseconds, as the snapshot files have them; Spark and Athena do not read them; CAST(t AS TIMESTAMP(6)) in the SELECT cuts them to microseconds, CAST(t AS TIMESTAMP(9)) says that they are meant
         ");
     }
 }

@@ -21,6 +21,7 @@ use url::Url;
 use super::functions;
 use super::stores::Stores;
 use super::{Pin, PinnedStore};
+use crate::config::{CountSeconds, TimeTypes};
 use crate::error::Result;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
@@ -179,8 +180,13 @@ impl Engine {
         let reservation = self.memory_bytes / 24 / self.parallel_tasks() as u64;
         options.execution.sort_spill_reservation_bytes =
             usize::try_from(reservation.clamp(1 << 20, 32 << 20)).unwrap_or(10 << 20);
-        let state =
-            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .with_type_planner(Arc::new(TimeTypes))
+            .with_analyzer_rule(Arc::new(CountSeconds))
+            .build();
         let context = SessionContext::new_with_state(state);
         for function in functions::aliases() {
             context.register_udf(function);

@@ -42,7 +42,7 @@ impl DatePart {
         let text_is_timestamp = Coercion::new_implicit(
             TypeSignatureClass::Timestamp,
             vec![TypeSignatureClass::Native(logical_string())],
-            NativeType::Timestamp(TimeUnit::Nanosecond, None),
+            NativeType::Timestamp(TimeUnit::Microsecond, None),
         );
         let kinds = [
             text_is_timestamp,

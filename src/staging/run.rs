@@ -314,8 +314,10 @@ impl StageTask<'_> {
 
     /// The one file of the group on which the SELECT fails by itself, if the error is about data.
     async fn locate(&self, error: &Error) -> Option<String> {
-        let (Error::Engine(DataFusionError::ArrowError(..) | DataFusionError::Execution(_)) | Error::Panicked { .. }) =
-            error
+        let (Error::Engine(DataFusionError::ArrowError(..) | DataFusionError::Execution(_))
+        | Error::Unstorable { .. }
+        | Error::PartitionText { .. }
+        | Error::Panicked { .. }) = error
         else {
             return None;
         };

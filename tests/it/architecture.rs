@@ -20,7 +20,7 @@ const ORDER: [&[&str]; 14] = [
     &["session"],
     &["config"],
     &["manifest"],
-    &["layout", "partition", "bundle"],
+    &["layout", "partition", "lake_type", "bundle"],
     &["spread", "checksum", "thrift", "redact", "advice", "causes"],
     &["error", "verdict"],
 ];

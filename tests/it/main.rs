@@ -17,6 +17,7 @@ mod etags;
 mod faults;
 mod hostile;
 mod init;
+mod lake_types;
 mod limits;
 mod project;
 mod proof;

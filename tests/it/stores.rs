@@ -19,8 +19,19 @@ pub(crate) const QUOTED: Etag = |etag| format!("\"{}\"", etag.trim_matches('"'))
 pub(crate) const BARE: Etag = |etag| etag.trim_matches('"').to_owned();
 
 /// Raw keys that clients and servers like to decode, encode or tidy up.
-const ODD_KEYS: [&str; 8] =
-    ["k=a%2Fb/f", "k=%C3%A9/f", "k=/f", "k=../f", "k=a b/f", "k=100%25/f", "k=x+y/f", "k=a:b&c=d/é 日本"];
+const ODD_KEYS: [&str; 11] = [
+    "k=a%2Fb/f",
+    "k=%C3%A9/f",
+    "k=é/f",
+    "k=e\u{301}/f",
+    "k=\u{85}\u{2028}\u{202E}/f",
+    "k=/f",
+    "k=../f",
+    "k=a b/f",
+    "k=100%25/f",
+    "k=x+y/f",
+    "k=a:b&c=d/é 日本",
+];
 
 async fn create(store: &Arc<dyn ObjectStore>, path: &Path, text: String) -> Result<()> {
     let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };

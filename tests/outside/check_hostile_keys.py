@@ -43,6 +43,9 @@ def main() -> None:
         f"hostile keys: {values} values, {values} folders",
         f"hostile keys: {values} values, {len(folders)} folders: {sorted(folders)}",
     )
+    # Spark takes each byte of %C3%A9 for a character; all others read UTF-8 too.
+    encoded = sorted(folder for folder in folders if any(f"%{byte:02X}" in folder for byte in range(0x80, 0x100)))
+    report.check(not encoded, "hostile keys: UTF-8 in folders is not encoded", f"hostile keys: encoded UTF-8 in {encoded}")
     report.finish()
 
 

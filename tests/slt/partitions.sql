@@ -10,6 +10,6 @@ CREATE TABLE lake.by_flag WITH (partitioned_by = ARRAY['k']) AS SELECT id, flag 
 CREATE TABLE lake.by_date WITH (partitioned_by = ARRAY['k']) AS SELECT id, d AS k FROM snapshot.typed;
 CREATE TABLE lake.by_time WITH (partitioned_by = ARRAY['k']) AS SELECT id, t AS k FROM snapshot.typed;
 CREATE TABLE lake.by_price WITH (partitioned_by = ARRAY['k']) AS SELECT id, p AS k FROM snapshot.typed;
-CREATE TABLE lake.by_text WITH (partitioned_by = ARRAY['k']) AS SELECT id, k FROM snapshot.texts;
+CREATE TABLE lake.by_text WITH (partitioned_by = ARRAY['k'], empty_partition = 'keep') AS SELECT id, k FROM snapshot.texts;
 CREATE TABLE lake.by_two WITH (partitioned_by = ARRAY['d', '"Weird Name"']) AS
 SELECT flag AS "Weird Name", id, d FROM snapshot.typed;

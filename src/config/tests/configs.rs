@@ -89,7 +89,7 @@ CREATE EXTERNAL TABLE snapshot.airports STORED AS NDJSON LOCATION 'airports' OPT
         .collect();
     assert_eq!(
         fields,
-        ["tailnum Utf8View false", "Year Int16 true", "at Timestamp(ns) true", "cost Decimal128(10, 2) true"]
+        ["tailnum Utf8View false", "Year Int16 true", "at Timestamp(µs) true", "cost Decimal128(10, 2) true"]
     );
     let text = TextOptions { compression: Some(Compression::Gzip), infer_records: Some(100) };
     let csv = CsvOptions {

@@ -246,11 +246,11 @@ async fn properties_must_fit_the_columns_of_the_select() {
     a.sql:5:56: partitioned_by column 'carier' is not in the SELECT of lake.flights; did you mean 'carrier'?
     a.sql:5:67: partitioned_by column 'year' is not in the SELECT of lake.flights; did you mean '"Year"'?
     a.sql:5:45: sorted_by column 'dep_dely' is not in the SELECT of lake.flights; did you mean 'dep_delay'?
-    a.sql:5:50: partition column 'dep_delay' has type Float64, which has no single text form; use an integer, text, boolean, date, timestamp or decimal (CAST it in the SELECT)
-    a.sql:5:50: partition column 'tags' has type List(Utf8), which has no single text form; use an integer, text, boolean, date, timestamp or decimal (CAST it in the SELECT)
+    a.sql:5:50: partition column 'dep_delay' has type DOUBLE, which has no single text form; use an integer, text, boolean, date, timestamp or decimal (CAST it in the SELECT)
+    a.sql:5:50: partition column 'tags' has type VARCHAR[], which has no single text form; use an integer, text, boolean, date, timestamp or decimal (CAST it in the SELECT)
     a.sql:5:56: all columns of lake.flights are partition columns; a file needs at least one other column
     a.sql:6:1: the SELECT of lake.flights yields column 'carrier' twice; give one another name with AS
-    a.sql:6:1: column 'i' has type Interval(MonthDayNano), which Parquet cannot hold; CAST it in the SELECT
+    a.sql:6:25: column 'i' is an INTERVAL, for which Parquet has no type; write CAST(i AS VARCHAR) AS i, its text
     driven by flights, reads whole []
     "#);
 }

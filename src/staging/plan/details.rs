@@ -5,8 +5,8 @@ use std::io::Cursor;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
-use datafusion::arrow::ipc::reader::StreamReader;
-use datafusion::arrow::ipc::writer::StreamWriter;
+use datafusion::arrow::ipc::reader::{FileReaderBuilder, StreamReader};
+use datafusion::arrow::ipc::writer::{FileWriter, StreamWriter};
 use datafusion::logical_expr::LogicalPlan;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::select::freeze;
 use crate::config::FileFormat;
 use crate::error::{Error, Result};
+use crate::lake_type::depth;
 use crate::manifest::FileEntry;
 use crate::snapshot::{Coverage, TableFiles};
 
@@ -55,6 +56,9 @@ pub struct PlanDetails {
     pub columns: Vec<(String, String)>,
     /// Columns of the lake table, exactly.
     pub output_schema: SchemaText,
+    /// Columns that have nanoseconds because snapshot files have them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nanoseconds: Vec<String>,
     /// Snapshot table whose files the groups hold.
     pub driving: Source,
     /// Snapshot tables that every task reads whole, with their files.
@@ -107,15 +111,30 @@ impl Source {
     }
 }
 
-/// An Arrow schema as base64 of an IPC stream without batches.
+/// An Arrow schema as base64 of an IPC stream without batches; of an IPC file where types are nested so deeply that only the
+/// reader of files can be told to follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SchemaText(String);
 
+/// Levels that the reader of streams follows for certain; it stops at 61.
+const STREAM_DEPTH: usize = 50;
+
+/// What that of files is to follow: types have at most 128 levels, JSON's limit, each of which is two or three tables.
+const FILE_DEPTH: usize = 2048;
+
+/// How IPC files begin.
+const FILE_MAGIC: &[u8] = b"ARROW1";
+
 impl SchemaText {
     pub(super) fn encode(schema: &Schema) -> Result<Self> {
         let mut bytes = Vec::new();
-        let written = StreamWriter::try_new(&mut bytes, schema).and_then(|mut writer| writer.finish());
+        let deep = schema.fields().iter().any(|field| depth(field.data_type()) > STREAM_DEPTH);
+        let written = if deep {
+            FileWriter::try_new(&mut bytes, schema).and_then(|mut writer| writer.finish())
+        } else {
+            StreamWriter::try_new(&mut bytes, schema).and_then(|mut writer| writer.finish())
+        };
         written.map_err(|error| Error::Engine(error.into()))?;
         Ok(Self(BASE64_STANDARD.encode(bytes)))
     }
@@ -127,8 +146,13 @@ impl SchemaText {
     pub fn decode(&self) -> Result<SchemaRef> {
         let wrong = |reason: String| Error::Manifest { uri: "details.schema".to_owned(), reason };
         let bytes = BASE64_STANDARD.decode(&self.0).map_err(|error| wrong(error.to_string()))?;
-        let reader = StreamReader::try_new(Cursor::new(bytes), None).map_err(|error| wrong(error.to_string()))?;
-        Ok(reader.schema())
+        let read = if bytes.starts_with(FILE_MAGIC) {
+            let reader = FileReaderBuilder::new().with_max_footer_fb_depth(FILE_DEPTH).build(Cursor::new(bytes));
+            reader.map(|reader| reader.schema())
+        } else {
+            StreamReader::try_new(Cursor::new(bytes), None).map(|reader| reader.schema())
+        };
+        read.map_err(|error| wrong(error.to_string()))
     }
 }
 
@@ -166,4 +190,22 @@ pub(super) fn plan_id(details: &PlanDetails, files: &str) -> Result<String> {
         .map_err(|source| Error::DecodeManifest { uri: "details".to_owned(), source: source.into() })?;
     let hash = Md5::new().chain_update(files).chain_update(text).finalize();
     Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::{DataType, Field};
+
+    use super::*;
+
+    #[test]
+    fn schemas_of_any_depth_are_read_back() {
+        for levels in [1, 49, 50, 51, 60, 61, 128, 256] {
+            let lists = (1..levels).fold(DataType::Int64, |of, _| DataType::new_list(of, true));
+            let structs =
+                (1..levels).fold(DataType::Int64, |of, _| DataType::Struct(vec![Field::new("x", of, true)].into()));
+            let schema = Schema::new(vec![Field::new("a", lists, true), Field::new("b", structs, true)]);
+            assert_eq!(SchemaText::encode(&schema).unwrap().decode().unwrap().as_ref(), &schema, "{levels}");
+        }
+    }
 }

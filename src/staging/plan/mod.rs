@@ -14,6 +14,7 @@ mod details;
 mod relations;
 mod said;
 mod select;
+mod stored;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,11 +26,11 @@ pub use self::details::{GroupDetails, PACKING, PlanDetails, SchemaText, Source};
 use self::details::{plan_id, result_id};
 pub(crate) use self::relations::{Relations, register_helpers, register_views, relations};
 pub(crate) use self::said::declared_text;
-use self::said::{ordering_text, select_text};
+use self::said::{EMPTY_PARTITION, ordering_text, select_text};
 pub(crate) use self::select::{bind, output_plan};
 use super::groups::Groups;
 use crate::bundle::BUNDLES;
-use crate::config::{LakeTable, Project, plan_select};
+use crate::config::{LakeTable, Project, StoredColumn, plan_select};
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::manifest::codec::fingerprint;
@@ -170,7 +171,7 @@ impl<'a> Planner<'a> {
         register_views(&session, self.project, &relations.views).await?;
         let select = plan_select(&session.state(), self.project, lake).await?;
         let planned_at = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
-        let output = output_plan(select.plan.clone(), &planned_at, false)?.schema().as_arrow().clone();
+        let output = output_plan(&select, lake, &planned_at, false)?.schema().as_arrow().clone();
         let missing = |name: &str| Error::NotPlanned { table: name.to_owned() };
         let driving = self.found.get(&select.driving).ok_or_else(|| missing(&select.driving))?;
         let mut whole = Vec::new();
@@ -197,6 +198,7 @@ impl<'a> Planner<'a> {
             groups: groups.len(),
             columns: output.fields().iter().map(|f| (f.name().clone(), f.data_type().to_string())).collect(),
             output_schema: SchemaText::encode(&output)?,
+            nanoseconds: unasked_nanoseconds(&output, &select.columns),
             driving: source,
             whole,
         };
@@ -258,7 +260,9 @@ impl<'a> Planner<'a> {
             return Err(changed("SELECT"));
         }
         if details.ordering != ordering_text(lake) {
-            return Err(changed("partitioned_by or sorted_by"));
+            let (without, _) = details.ordering.split_once(EMPTY_PARTITION).unwrap_or((&details.ordering, ""));
+            let same = ordering_text(lake).split(EMPTY_PARTITION).next() == Some(without);
+            return Err(changed(if same { "empty_partition" } else { "partitioned_by or sorted_by" }));
         }
         if details.file_group_size != lake.file_group_size.to_string() {
             return Err(changed("file_group_size"));
@@ -274,6 +278,12 @@ impl<'a> Planner<'a> {
         }
         Ok(())
     }
+}
+
+/// Names of the columns whose nanoseconds come from files.
+fn unasked_nanoseconds(output: &Schema, columns: &[StoredColumn]) -> Vec<String> {
+    let columns = output.fields().iter().zip(columns).filter(|(_, column)| column.unasked_nanoseconds);
+    columns.map(|(field, _)| field.name().clone()).collect()
 }
 
 /// The manifests of a lake table.

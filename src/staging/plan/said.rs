@@ -35,6 +35,10 @@ pub(super) fn select_text(project: &Project, lake: &LakeTable) -> Result<String>
     Ok(text)
 }
 
+/// What stands before the part of [`ordering_text`] about empty texts.
+pub(super) const EMPTY_PARTITION: &str = " empty_partition ";
+
+/// What decides, besides the SELECT, which rows a partition has, in which order.
 pub(super) fn ordering_text(lake: &LakeTable) -> String {
     let partitions: Vec<&str> = lake.partitioned_by.iter().map(|(name, _)| name.as_str()).collect();
     let keys: Vec<String> = lake
@@ -46,5 +50,6 @@ pub(super) fn ordering_text(lake: &LakeTable) -> String {
             format!("{} {direction} {nulls}", key.column)
         })
         .collect();
-    format!("partitioned_by [{}] sorted_by [{}]", partitions.join(", "), keys.join(", "))
+    let text = format!("partitioned_by [{}] sorted_by [{}]", partitions.join(", "), keys.join(", "));
+    if partitions.is_empty() { text } else { format!("{text}{EMPTY_PARTITION}{}", lake.empty_partition.word()) }
 }

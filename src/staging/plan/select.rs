@@ -10,7 +10,8 @@ use datafusion::prelude::{Expr, SessionContext};
 
 use super::details::PlanDetails;
 use super::relations::{register_views, relations};
-use crate::config::{LakeTable, Project, Select, freeze_now, plan_select};
+use super::stored::StoreColumn;
+use crate::config::{LakeTable, Project, Select, StoredColumn, freeze_now, plan_select};
 use crate::error::{Error, Result};
 use crate::group::by_name;
 use crate::manifest::FileEntry;
@@ -27,33 +28,22 @@ pub(super) fn freeze(plan: LogicalPlan, planned_at: &str) -> Result<LogicalPlan>
 
 /// The SELECT with `now()` fixed and its columns in types that every Parquet reader knows. With `views` text may stay in the
 /// engine's own form, which the Parquet writer takes for text.
-pub(crate) fn output_plan(plan: LogicalPlan, planned_at: &str, views: bool) -> Result<LogicalPlan> {
-    let plan = freeze(plan, planned_at)?;
-    let columns: Vec<Expr> = plan
-        .schema()
-        .columns()
-        .into_iter()
-        .zip(plan.schema().fields())
-        .map(|(column, field)| {
-            let name = field.name().clone();
-            let is_view = matches!(field.data_type(), DataType::Utf8View | DataType::BinaryView);
-            match stored_type(field.data_type()) {
-                Some(stored) if !(views && is_view) => cast(Expr::Column(column), stored).alias(name),
-                _ => Expr::Column(column).alias(name),
-            }
-        })
-        .collect();
+pub(crate) fn output_plan(select: &Select, lake: &LakeTable, planned_at: &str, views: bool) -> Result<LogicalPlan> {
+    let plan = freeze(select.plan.clone(), planned_at)?;
+    let fields = plan.schema().columns().into_iter().zip(plan.schema().fields());
+    let columns = fields.zip(&select.columns).map(|((column, field), StoredColumn { data_type, .. })| {
+        let (name, column) = (field.name().clone(), Expr::Column(column));
+        let is_text = matches!(data_type, DataType::Utf8 | DataType::LargeUtf8);
+        let empty = (is_text && lake.partitioned_by.iter().any(|(of, _)| *of == name)).then_some(lake.empty_partition);
+        let is_view = matches!(field.data_type(), DataType::Utf8View | DataType::BinaryView);
+        let to = if views && is_view { field.data_type() } else { data_type };
+        if to == field.data_type() && empty.is_none() {
+            return column.alias(name);
+        }
+        StoreColumn::new(&lake.name, &name, to.clone(), empty).call(column).alias(name)
+    });
+    let columns: Vec<Expr> = columns.collect();
     Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
-}
-
-/// The type to store instead, if there is one that more readers know.
-fn stored_type(data_type: &DataType) -> Option<DataType> {
-    match data_type {
-        DataType::Utf8View | DataType::Null => Some(DataType::Utf8),
-        DataType::BinaryView => Some(DataType::Binary),
-        DataType::Dictionary(_, values) => Some(stored_type(values).unwrap_or_else(|| values.as_ref().clone())),
-        _ => None,
-    }
 }
 
 fn register_counted(session: &SessionContext, name: &str, table: FileListTable) -> Result<()> {
@@ -86,6 +76,6 @@ pub(crate) async fn bind(
     }
     register_views(&session, project, &relations(project, &lake.query)?.views).await?;
     let mut select = plan_select(&session.state(), project, lake).await?;
-    select.plan = output_plan(select.plan, &details.planned_at, true)?;
+    select.plan = output_plan(&select, lake, &details.planned_at, true)?;
     Ok((session, select))
 }

@@ -2,9 +2,10 @@
 
 CREATE TABLE lake.keys
 WITH (
-  format         = 'PARQUET',
-  partitioned_by = ARRAY['k'],
-  sorted_by      = ARRAY['id']
+  format          = 'PARQUET',
+  partitioned_by  = ARRAY['k'],
+  empty_partition = 'keep',
+  sorted_by       = ARRAY['id']
 ) AS
 SELECT
   id,
