@@ -54,7 +54,11 @@ pub(super) async fn session(
     let session = engine.query_session(tables.iter().flat_map(|table| &table.files.files)).await?;
     for Table { schema, files, partition } in tables {
         let name = files.name.clone();
-        register(&session, schema, &name, FileListTable::new(files, partition, Size::AsListed))?;
+        let table = match schema {
+            "snapshot" => FileListTable::of_export(files, partition, Size::AsListed),
+            _ => FileListTable::new(files, partition, Size::AsListed),
+        };
+        register(&session, schema, &name, table)?;
     }
     let views: Vec<String> = audits.iter().flat_map(|audit| audit.reads.views.clone()).collect();
     register_views(&session, project, &views).await?;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, XzDecoder, ZstdDecoder};
-use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use datafusion::parquet::file::metadata::ParquetMetaData;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::manifest::ledger::store_error;
-use crate::snapshot::{compression_of, read_footer};
+use crate::snapshot::{FooterBounds, compression_of, read_foreign_footer};
 
 /// Files of which the first bytes are read when not all can be.
 const HEADS: usize = 16;
@@ -147,7 +147,8 @@ async fn parquet(source: &Source, files: &[&Listed], has_all: bool) -> Result<Sa
             let file = *file;
             async move {
                 let entry = source.entry(file);
-                let footer = read_footer(&source.store, &source.location(file), &entry, PageIndexPolicy::Skip).await;
+                let location = source.location(file);
+                let footer = read_foreign_footer(&source.store, &location, &entry, FooterBounds::Read).await;
                 (file, entry, footer)
             }
             .boxed()

@@ -27,6 +27,8 @@ pub(super) struct ManifestTable {
     /// How the files are decoded; it lists none.
     files: TableFiles,
     index: Arc<FileIndex>,
+    /// Somebody else wrote them.
+    is_export: bool,
 }
 
 impl ManifestTable {
@@ -35,7 +37,12 @@ impl ManifestTable {
         let files = std::mem::take(&mut table.files).into();
         let all = FileListTable::new(table.clone(), partition.clone(), Size::AsListed).schema();
         let name = format!("{schema}.{}", table.name).into();
-        Self { name, files: table, index: Arc::new(FileIndex::new(files, statistics, all, partition)) }
+        Self {
+            is_export: schema == "snapshot",
+            name,
+            files: table,
+            index: Arc::new(FileIndex::new(files, statistics, all, partition)),
+        }
     }
 
     /// What manifests say of its files.
@@ -43,10 +50,11 @@ impl ManifestTable {
         &self.index
     }
 
-    /// Text files are not counted before they are read, and each store is scanned by itself, as are files of several partitions.
+    /// Text files are not counted before they are read, what an export says of its rows is not taken for them, and each store is scanned by itself, as are files of several partitions.
     fn is_counted(&self) -> bool {
         let first = self.index.files.first().map_or("", |file| store_of(&file.uri));
         matches!(self.files.format, FileFormat::Parquet)
+            && !self.is_export
             && self.index.one_partition_each
             && self.index.files.iter().all(|file| file.n_record.is_some() && store_of(&file.uri) == first)
     }
@@ -76,7 +84,11 @@ impl TableProvider for ManifestTable {
         let kept = self.index.prune(state, filters)?;
         let files = kept.values().iter().map(|&row| self.index.files[row as usize].clone()).collect();
         let table = TableFiles { files, ..self.files.clone() };
-        let mut list = FileListTable::new(table, self.index.partition.clone(), Size::AsListed);
+        let partition = self.index.partition.clone();
+        let mut list = match self.is_export {
+            true => FileListTable::of_export(table, partition, Size::AsListed),
+            false => FileListTable::new(table, partition, Size::AsListed),
+        };
         if self.is_counted() {
             list = list.with_statistics(self.index.statistics(&kept, projection)?);
         }

@@ -14,6 +14,7 @@ mod damage;
 mod diff;
 mod etags;
 mod faults;
+mod foreign;
 mod hostile;
 mod init;
 mod limits;

@@ -161,7 +161,7 @@ impl<'a> Planner<'a> {
                     schema: Arc::clone(&found.schema),
                     files: Vec::new(),
                 };
-                register(&session, "snapshot", name, FileListTable::new(empty, Vec::new(), Size::AsListed))?;
+                register(&session, "snapshot", name, FileListTable::of_export(empty, Vec::new(), Size::AsListed))?;
             }
         }
         register_views(&session, self.project, &relations.views).await?;
