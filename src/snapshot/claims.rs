@@ -20,7 +20,7 @@ use datafusion::parquet::file::metadata::{
 
 use datafusion::parquet::schema::types::Type as ParquetType;
 
-use super::null_type::without_old_nulls;
+use super::old_footer::mended_footer;
 use crate::thrift::check_footer;
 
 /// Length of the footer, and `PAR1`, at the end of a file.
@@ -55,18 +55,18 @@ pub(super) fn decode_footer(end: &Bytes, bounds: FooterBounds) -> Result<Parquet
     if bounds == FooterBounds::Skipped {
         options = options.with_column_stats_policy(ParquetStatisticsPolicy::SkipAll);
     }
-    let reader = ParquetMetaDataReader::new().with_metadata_options(Some(options));
-    let footer =
-        footer_bytes(end).and_then(|length| end.len().checked_sub(length)).map(|start| &end[start..end.len() - TAIL]);
-    match footer.and_then(without_old_nulls) {
-        None => reader.parse_and_finish(end),
-        Some(mut footer) => {
-            let length = u32::try_from(footer.len()).map_err(|error| ParquetError::General(error.to_string()))?;
-            footer.extend(length.to_le_bytes());
-            footer.extend(b"PAR1");
-            reader.parse_and_finish(&Bytes::from(footer))
-        }
-    }
+    let read =
+        |end: &Bytes| ParquetMetaDataReader::new().with_metadata_options(Some(options.clone())).parse_and_finish(end);
+    read(end).or_else(|error| {
+        let length = footer_bytes(end).filter(|length| *length <= end.len()).unwrap_or(TAIL.min(end.len()));
+        let Some(mut footer) = mended_footer(&end[end.len() - length..end.len().saturating_sub(TAIL)]) else {
+            return Err(error);
+        };
+        let length = u32::try_from(footer.len()).map_err(|error| ParquetError::General(error.to_string()))?;
+        footer.extend(length.to_le_bytes());
+        footer.extend(b"PAR1");
+        read(&Bytes::from(footer))
+    })
 }
 
 /// Rows of a file, of which nothing is checked.
@@ -238,13 +238,27 @@ fn place(column: &ColumnChunkMetaData, size: u64) -> Option<(Option<i64>, u64, u
     Some((dictionary, start, length))
 }
 
+/// Before 3.0, the C++ library compressed pages of the second version and said that they are not (ARROW-10353). Files of Arrow 1
+/// and 2 say 1.5.1-SNAPSHOT.
+pub(super) fn compresses_all_pages(created_by: &str) -> bool {
+    let version = created_by.strip_prefix("parquet-cpp-arrow version ");
+    match version.or_else(|| created_by.strip_prefix("parquet-cpp version ")) {
+        Some(version) => version_of(version) < (3, 0, 0),
+        None => false,
+    }
+}
+
+fn version_of(text: &str) -> (u32, u32, u32) {
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse::<u32>().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    (next(), next(), next())
+}
+
 /// Before 1.2.9, parquet-mr did not count the head of a chunk's dictionary (PARQUET-816).
 fn is_old_parquet_mr(created_by: &str) -> bool {
     let Some(rest) = created_by.strip_prefix("parquet-mr") else { return false };
     let Some(version) = rest.trim_start().strip_prefix("version ") else { return rest.trim().is_empty() };
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse::<u32>().unwrap_or(0));
-    let mut next = || numbers.next().unwrap_or(0);
-    (next(), next(), next()) < (1, 2, 9)
+    version_of(version) < (1, 2, 9)
 }
 
 #[cfg(test)]
@@ -349,6 +363,9 @@ mod tests {
         for old in ["parquet-mr", "parquet-mr version 1.2.5-cdh4.5.0 (build )", "parquet-mr version 1.2.8"] {
             assert!(is_old_parquet_mr(old), "{old}");
         }
+        assert!(compresses_all_pages("parquet-cpp version 1.5.1-SNAPSHOT"));
+        assert!(compresses_all_pages("parquet-cpp-arrow version 2.0.0"));
+        assert!(!compresses_all_pages("parquet-cpp-arrow version 3.0.0") && !compresses_all_pages("parquet-mr"));
         for new in ["parquet-mr version 1.2.9", "parquet-mr version 1.12.0 (build a)", "impala version 1.0", ""] {
             assert!(!is_old_parquet_mr(new), "{new}");
         }

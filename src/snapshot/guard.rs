@@ -23,7 +23,9 @@ use datafusion::parquet::file::metadata::{
     FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder, RowGroupMetaData,
 };
 
-use super::claims::{FooterBounds, arrow_schema, check_rows, decode_footer, empty_group, has_int96, leaves, places};
+use super::claims::{
+    self, FooterBounds, arrow_schema, check_rows, decode_footer, empty_group, has_int96, leaves, places,
+};
 use super::int96::changed_int96;
 use super::pages::Pages;
 use crate::config::type_name;
@@ -150,22 +152,27 @@ impl Guard {
         let group = footer.row_group(number);
         let rows = u64::try_from(group.num_rows()).unwrap_or(0);
         let in_group = |what: String| self.contradiction(format!("in row group {}, {what}", number + 1));
+        let is_compressed = footer.file_metadata().created_by().is_some_and(claims::compresses_all_pages);
         let mut has_rows = false;
         for (bytes, &column) in fetched.iter_mut().zip(&columns) {
             let stated = self.stated.as_ref().and_then(|stated| stated.get(number)?.get(column));
             let stated = stated.map_or(bytes.len(), |stated| usize::try_from(*stated).unwrap_or(usize::MAX));
-            let pages = Pages { column: group.column(column), rows, bytes, stated };
+            let pages = Pages { column: group.column(column), rows, bytes, stated, is_compressed };
             let counted = pages.count().map_err(in_group)?;
             has_rows |= counted.has_rows;
             if let Some(mended) = counted.mended {
                 *bytes = mended;
             }
             if group.column(column).column_type() == PhysicalType::INT96 {
-                self.check_int96(number, column, &Pages { column: group.column(column), rows, bytes, stated })?;
+                self.check_int96(
+                    number,
+                    column,
+                    &Pages { column: group.column(column), rows, bytes, stated, is_compressed },
+                )?;
             }
         }
         if !has_rows && let Some((bytes, &column)) = fetched.iter().zip(&columns).min_by_key(|(bytes, _)| bytes.len()) {
-            let pages = Pages { column: group.column(column), rows, bytes, stated: bytes.len() };
+            let pages = Pages { column: group.column(column), rows, bytes, stated: bytes.len(), is_compressed };
             pages.count_rows()?.map_err(in_group)?;
         }
         Ok(fetched)

@@ -126,7 +126,11 @@ mod tests {
         let (start, length) = group.column(0).byte_range();
         let bytes = bytes.slice(start as usize..(start + length) as usize);
         let rows = group.num_rows() as u64;
-        changed_int96(&Pages { column: group.column(0), rows, bytes: &bytes, stated: bytes.len() }, nanos).unwrap()
+        changed_int96(
+            &Pages { column: group.column(0), rows, bytes: &bytes, stated: bytes.len(), is_compressed: false },
+            nanos,
+        )
+        .unwrap()
     }
 
     const FLAT: &str = "message m { required int96 t; }";

@@ -11,6 +11,10 @@ use bytes::{Bytes, BytesMut};
 
 use crate::thrift::{I32, Rest, STRUCT, Stop};
 
+/// A boolean field's type is its value.
+const FALSE: u8 = 2;
+const TRUE: u8 = 1;
+
 /// What a page is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PageKind {
@@ -28,6 +32,8 @@ pub(super) struct PageHead {
     pub(super) kind: PageKind,
     /// Bytes of the head and of the page's data.
     pub(super) bytes: usize,
+    /// Where a page of the second version says that it is not compressed.
+    pub(super) plain_at: Option<usize>,
 }
 
 /// The head of the page at the beginning of `bytes`; None if none is there that the page's data can follow.
@@ -38,6 +44,7 @@ pub(super) fn page_head(bytes: &[u8]) -> Option<PageHead> {
 fn read(bytes: &[u8]) -> Result<Option<PageHead>, Stop> {
     let mut rest = Rest(bytes);
     let (mut kind, mut size, mut values, mut rows, mut last) = (None, None, None, None, 0);
+    let mut plain_at = None;
     while let Some((field, of)) = rest.field(&mut last)? {
         match (field, of) {
             (1, I32) => kind = Some(rest.number()?),
@@ -48,6 +55,7 @@ fn read(bytes: &[u8]) -> Result<Option<PageHead>, Stop> {
                     match (field, inner, of) {
                         (_, 1, I32) => values = Some(rest.number()?),
                         (8, 3, I32) => rows = Some(rest.number()?),
+                        (8, 7, FALSE) => plain_at = Some(bytes.len() - rest.0.len() - 1),
                         _ => rest.pass(of)?,
                     }
                 }
@@ -65,7 +73,18 @@ fn read(bytes: &[u8]) -> Result<Option<PageHead>, Stop> {
     };
     let head = bytes.len() - rest.0.len();
     let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= rest.0.len());
-    Ok(size.map(|size| PageHead { kind, bytes: head + size }))
+    Ok(size.map(|size| PageHead { kind, bytes: head + size, plain_at }))
+}
+
+/// Lets pages say that they are compressed, where heads say that they are not.
+pub(super) fn as_compressed(bytes: &Bytes, places: &[usize]) -> Bytes {
+    let mut changed = BytesMut::from(bytes.as_ref());
+    for &place in places {
+        if let Some(head) = changed.get_mut(place) {
+            *head = *head & 0xf0 | TRUE;
+        }
+    }
+    changed.freeze()
 }
 
 /// Bytes of the shortest head.
@@ -123,12 +142,14 @@ mod tests {
         // Data of version 1: 5 values in 9 bytes.
         let head = [0x15, 0, 0x15, 14, 0x15, 18, 0x2c, 0x15, 10, 0x15, 0, 0x15, 6, 0x15, 6, 0, 0];
         let page = [&head[..], &[7; 9]].concat();
-        let expected = PageHead { kind: PageKind::Data { values: 5, rows: None }, bytes: head.len() + 9 };
+        let expected =
+            PageHead { kind: PageKind::Data { values: 5, rows: None }, bytes: head.len() + 9, plain_at: None };
         assert_eq!(page_head(&page), Some(expected));
         assert_eq!(page_head(&page[..page.len() - 1]), None);
         // Version 2: 5 values, 1 NULL, 3 rows.
-        let head = [0x15, 6, 0x15, 0, 0x15, 0, 0x5c, 0x15, 10, 0x15, 2, 0x15, 6, 0, 0];
-        let expected = PageHead { kind: PageKind::Data { values: 5, rows: Some(3) }, bytes: head.len() };
+        let head = [0x15, 6, 0x15, 0, 0x15, 0, 0x5c, 0x15, 10, 0x15, 2, 0x15, 6, 0x42, 0, 0];
+        let kind = PageKind::Data { values: 5, rows: Some(3) };
+        let expected = PageHead { kind, bytes: head.len(), plain_at: Some(13) };
         assert_eq!(page_head(&head), Some(expected));
         assert_eq!(page_head(b"PAR1"), None);
     }
@@ -138,7 +159,11 @@ mod tests {
         for length in (SHORTEST..400).chain([16_000, 16_384, 16_394, 16_395, 16_396, 3_000_000]) {
             let head = filler(length).unwrap();
             assert_eq!(head.len(), length);
-            assert_eq!(page_head(&head), Some(PageHead { kind: PageKind::Index, bytes: length }), "{length}");
+            assert_eq!(
+                page_head(&head),
+                Some(PageHead { kind: PageKind::Index, bytes: length, plain_at: None }),
+                "{length}"
+            );
         }
         assert_eq!(filler(SHORTEST - 1), None);
     }

@@ -22,7 +22,7 @@ use datafusion::parquet::errors::Result;
 use datafusion::parquet::file::metadata::ColumnChunkMetaData;
 use datafusion::parquet::file::serialized_reader::SerializedPageReader;
 
-use super::page_head::{PageKind, blank, page_head};
+use super::page_head::{PageKind, as_compressed, blank, page_head};
 use crate::write::Part;
 
 /// A column chunk with its bytes.
@@ -34,6 +34,8 @@ pub(super) struct Pages<'a> {
     pub(super) bytes: &'a Bytes,
     /// So many of them are the chunk's by the footer; those after them may be those of others.
     pub(super) stated: usize,
+    /// Whether its pages are compressed even if they say that they are not.
+    pub(super) is_compressed: bool,
 }
 
 /// What was found in a chunk that holds what its footer says.
@@ -53,7 +55,7 @@ impl Pages<'_> {
     pub(super) fn count(&self) -> std::result::Result<Counted, String> {
         let wanted = u64::try_from(self.column.num_values()).unwrap_or(0);
         let (mut at, mut values, mut rows, mut has_rows) = (0, 0u64, 0u64, true);
-        let mut blanks: Vec<Range<usize>> = Vec::new();
+        let (mut blanks, mut plain): (Vec<Range<usize>>, Vec<usize>) = (Vec::new(), Vec::new());
         while at < self.bytes.len() {
             if values >= wanted && at >= self.stated {
                 blanks.push(at..self.bytes.len());
@@ -66,6 +68,7 @@ impl Pages<'_> {
                 blanks.push(at..self.bytes.len());
                 break;
             };
+            plain.extend(head.plain_at.filter(|_| self.is_compressed).map(|place| at + place));
             let page = at..at + head.bytes;
             at = page.end;
             match head.kind {
@@ -86,7 +89,8 @@ impl Pages<'_> {
         } else if has_rows && rows != self.rows {
             return Err(self.other_rows(rows));
         }
-        let mended = if blanks.is_empty() { None } else { blank(self.bytes, &blanks) };
+        let changed = (!plain.is_empty()).then(|| as_compressed(self.bytes, &plain));
+        let mended = if blanks.is_empty() { changed } else { blank(changed.as_ref().unwrap_or(self.bytes), &blanks) };
         Ok(Counted { mended, has_rows })
     }
 
@@ -185,7 +189,13 @@ mod tests {
             let bytes = chunk(&bytes, &footer);
             for claimed in [35, 34, 36, 30, 25, 0] {
                 let column = claiming(&footer, claimed);
-                let pages = Pages { column: &column, rows: claimed as u64, bytes: &bytes, stated: bytes.len() };
+                let pages = Pages {
+                    column: &column,
+                    rows: claimed as u64,
+                    bytes: &bytes,
+                    stated: bytes.len(),
+                    is_compressed: false,
+                };
                 let found = pages.count();
                 assert_eq!(found.is_ok(), claimed == 35, "{claimed} {found:?}");
                 let Err(error) = found else { continue };
@@ -201,7 +211,7 @@ mod tests {
             let bytes = chunk(&bytes, &footer);
             let column = footer.row_group(0).column(0);
             for claimed in [35, 34, 36] {
-                let pages = Pages { column, rows: claimed, bytes: &bytes, stated: bytes.len() };
+                let pages = Pages { column, rows: claimed, bytes: &bytes, stated: bytes.len(), is_compressed: false };
                 let of_heads = pages.count().map(|counted| counted.has_rows);
                 match version {
                     WriterVersion::PARQUET_1_0 => assert_eq!(of_heads, Ok(false)),
@@ -247,13 +257,13 @@ mod tests {
             let made = Bytes::from([&whole[..cut], &empty, &whole[cut..], b"rubbish, not a page"].concat());
             let expected: Vec<i64> = (0..35).collect();
             assert_ne!(read(&made, &footer), Some(expected.clone()), "the reader has learnt it: this can go");
-            let pages = Pages { column, rows: 35, bytes: &made, stated: made.len() };
+            let pages = Pages { column, rows: 35, bytes: &made, stated: made.len(), is_compressed: false };
             let mended = pages.count().unwrap().mended.unwrap();
             assert_eq!(mended.len(), made.len());
             assert_eq!(read(&mended, &footer), Some(expected.clone()));
             // Pages of the next column, fetched since an old writer gives sizes that are too small.
             let more = Bytes::from([&whole[..], &whole[..cut]].concat());
-            let pages = Pages { column, rows: 35, bytes: &more, stated: whole.len() - 20 };
+            let pages = Pages { column, rows: 35, bytes: &more, stated: whole.len() - 20, is_compressed: false };
             assert_eq!(read(&pages.count().unwrap().mended.unwrap(), &footer), Some(expected));
         }
     }
@@ -264,7 +274,8 @@ mod tests {
         let whole = chunk(&bytes, &footer);
         let cut = whole.slice(..whole.len() - 1);
         let column = footer.row_group(0).column(0);
-        let error = Pages { column, rows: 35, bytes: &cut, stated: cut.len() }.count().unwrap_err();
+        let error =
+            Pages { column, rows: 35, bytes: &cut, stated: cut.len(), is_compressed: false }.count().unwrap_err();
         assert!(error.contains("has no readable head"), "{error}");
     }
 }

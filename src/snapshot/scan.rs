@@ -65,8 +65,9 @@ impl ExecutionPlan for FileScanExec {
         self.input.properties()
     }
 
+    /// It does, but with a sort below this node, the filter that a sort with a limit makes would get to the scan.
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        vec![false]
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
