@@ -13,7 +13,7 @@ use crate::snapshot::{FileListTable, Size, TableFiles, register};
 /// Those of stores and decoders.
 pub async fn read(engine: &Engine, table: &TableFiles) -> Result<u64> {
     let session = engine.task_session(&table.files).await?;
-    register(&session, "snapshot", &table.name, FileListTable::new(table.clone(), Size::Driving))?;
+    register(&session, "snapshot", &table.name, FileListTable::of_export(table.clone(), Size::Driving))?;
     let name = TableReference::partial("snapshot", table.name.as_str());
     let mut batches = session.table(name).await?.execute_stream().await?;
     let mut rows = 0;

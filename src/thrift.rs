@@ -1,18 +1,12 @@
-//! Refuses Parquet footers that would keep their reader busy for far longer than their size.
+//! Thrift's compact protocol, as far as footers and page headers have to be looked at before the Parquet reader does.
 //!
-//! In Thrift's compact protocol an element of a list takes at least a byte, but parquet-rs skips the booleans of a list that it
-//! does not know without reading any. So seven bytes that claim two thousand million booleans take it seconds:
+//! [`check_footer`] refuses footers that would keep that reader busy for far longer than their size: the reader skips lists of
+//! booleans without reading a byte, however many are claimed (docs/upstream.md). No field of a footer is a list of booleans
+//! (`FileMetaData` in parquet.thrift), so one that has any is refused, and so is what the reader may understand in another way
+//! than this module: numbers longer than they can be, things nested deeper than any footer's. All else ends where its bytes
+//! end. What is not Thrift at all is left to the reader, which says it better.
 //!
-//! ```text
-//! f9           field of type list, not known to the reader
-//! f1           of booleans, their number follows
-//! ff ff ff ff 07   2^31 - 1
-//! ```
-//!
-//! No field of a footer is a list of booleans (`FileMetaData` in parquet.thrift), so one that has any is refused, and so is what
-//! the reader may understand in another way than this module: numbers longer than they can be, things nested deeper than any
-//! footer's. All else ends where its bytes end. Knows no fields and decodes no values. Page headers and page indexes are
-//! not looked at. What is not Thrift at all is left to the reader, which says it better.
+//! [`Rest`] hands out the fields of a struct one by one. It knows no field's meaning. Page indexes are not looked at.
 //!
 //! Format: the Thrift project, `doc/specs/thrift-compact-protocol.md`. Pure.
 
@@ -39,7 +33,9 @@ pub(crate) fn check_footer(end: &[u8]) -> Result<(), ParquetError> {
     }
 }
 
-enum Stop {
+/// Why reading ended.
+#[derive(Debug)]
+pub(crate) enum Stop {
     Refused(&'static str),
     NotThrift,
 }
@@ -47,15 +43,50 @@ enum Stop {
 type Step<T> = Result<T, Stop>;
 
 /// Types of fields and elements that are told apart here.
-const STRUCT: u8 = 12;
+pub(crate) const I32: u8 = 5;
+pub(crate) const LIST: u8 = 9;
+pub(crate) const STRUCT: u8 = 12;
 
 fn is_boolean(kind: u8) -> bool {
     matches!(kind, 1 | 2)
 }
 
-struct Rest<'a>(&'a [u8]);
+/// What has not been read yet.
+#[derive(Debug)]
+pub(crate) struct Rest<'a>(pub(crate) &'a [u8]);
 
 impl Rest<'_> {
+    /// The next field of a struct: its number and type; None at the struct's end. `last` is the number before, at first 0.
+    pub(crate) fn field(&mut self, last: &mut i16) -> Step<Option<(i16, u8)>> {
+        let head = self.byte()?;
+        if head & 0x0f == 0 {
+            return Ok(None);
+        }
+        *last = match head >> 4 {
+            0 => i16::try_from(self.number()?).map_err(|_| Stop::NotThrift)?,
+            step => last.checked_add(i16::from(step)).ok_or(Stop::NotThrift)?,
+        };
+        Ok(Some((*last, head & 0x0f)))
+    }
+
+    /// An integer of 16, 32 or 64 bits.
+    pub(crate) fn number(&mut self) -> Step<i64> {
+        let zigzag = self.varint()?;
+        Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
+    }
+
+    /// The type and number of a list's elements.
+    pub(crate) fn list(&mut self) -> Step<(u8, u64)> {
+        let head = self.byte()?;
+        let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
+        Ok((head & 0x0f, count))
+    }
+
+    /// Passes over a value.
+    pub(crate) fn pass(&mut self, kind: u8) -> Step<()> {
+        self.skip(kind, DEPTH)
+    }
+
     fn byte(&mut self) -> Step<u8> {
         let (first, rest) = self.0.split_first().ok_or(Stop::NotThrift)?;
         self.0 = rest;
@@ -93,9 +124,7 @@ impl Rest<'_> {
                 self.bytes(length)
             }
             9 | 10 => {
-                let head = self.byte()?;
-                let kind = head & 0x0f;
-                let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
+                let (kind, count) = self.list()?;
                 if is_boolean(kind) && count > 0 {
                     return Err(Stop::Refused("a list of booleans"));
                 }

@@ -53,7 +53,11 @@ pub(super) async fn session(
     let session = engine.query_session(tables.iter().flat_map(|table| &table.files.files)).await?;
     for Table { schema, files } in tables {
         let name = files.name.clone();
-        register(&session, schema, &name, FileListTable::new(files, Size::AsListed))?;
+        let table = match schema {
+            "snapshot" => FileListTable::of_export(files, Size::AsListed),
+            _ => FileListTable::new(files, Size::AsListed),
+        };
+        register(&session, schema, &name, table)?;
     }
     let views: Vec<String> = audits.iter().flat_map(|audit| audit.reads.views.clone()).collect();
     register_views(&session, project, &views).await?;

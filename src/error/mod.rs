@@ -224,6 +224,46 @@ pub enum Error {
         /// Rows of the files.
         written: u64,
     },
+    /// A file's column of a type that says something else than the table's.
+    #[error(
+        "column '{column}' of snapshot.{table} is {wanted}, but {found} in {uri}, which cannot be read as that; \
+         declare it {found} and convert it in the SELECT"
+    )]
+    Misread {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        /// Column, dotted for nested fields.
+        column: String,
+        /// Its type in the file.
+        found: String,
+        /// Its type in the table.
+        wanted: String,
+    },
+    /// A column of which there are no values.
+    #[error(
+        "column '{column}' of snapshot.{table} is a group without fields in {uri}, which has no values to read; \
+         export the table without it"
+    )]
+    NoFields {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        /// Column, dotted for nested fields.
+        column: String,
+    },
+    /// A file whose statements about itself differ, or differ from what it holds.
+    #[error("{uri} of snapshot.{table} contradicts itself, so rows may be missing: {what}; export it anew")]
+    Contradiction {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        /// Both numbers, and of what they are.
+        what: String,
+    },
     /// Text that breaks the rules of its format.
     #[error("{uri}, line {line}, column {column}: {reason}")]
     Malformed {

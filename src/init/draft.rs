@@ -23,6 +23,7 @@ use crate::config::{ident, sql_type};
 use crate::error::Result;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
+use crate::snapshot::rows_of_groups;
 
 type Drafted = std::result::Result<Found, String>;
 
@@ -151,7 +152,7 @@ async fn of_parquet(
         Ok(outcome) => outcome,
         Err(reason) => return Ok(Err(reason)),
     };
-    let rows: u64 = files.iter().map(|(_, footer)| u64::try_from(footer.file_metadata().num_rows()).unwrap_or(0)).sum();
+    let rows: u64 = files.iter().map(|(_, footer)| rows_of_groups(footer)).sum();
     let is_declarable = has_all && schema.fields().iter().all(|field| sql_type(field.data_type()).is_some());
     let items = columns_as_they_are(&schema);
     let mut notes = Vec::new();

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 
 use super::dialect::{self, NoTable};
@@ -13,7 +12,7 @@ use super::tally::Key;
 use crate::config::{Compression, CsvOptions, TextOptions};
 use crate::manifest::FileEntry;
 use crate::snapshot::content::{TextKind, text_kind};
-use crate::snapshot::{SchemaMerger, distinct};
+use crate::snapshot::{SchemaMerger, arrow_schema, distinct};
 
 /// Sampled files of one form.
 pub(super) enum Data {
@@ -27,8 +26,7 @@ pub(super) type Looks = Result<(Data, Vec<String>), String>;
 pub(super) fn parquet(files: Vec<(FileEntry, Arc<ParquetMetaData>)>) -> Looks {
     let mut merger = SchemaMerger::typed("t");
     for (file, footer) in &files {
-        let footer = footer.file_metadata();
-        let schema = parquet_to_arrow_schema(footer.schema_descr(), footer.key_value_metadata());
+        let schema = arrow_schema(footer.file_metadata(), None);
         let merged = schema.map_err(|error| error.to_string()).and_then(|schema| {
             merger.add(&file.uri, &schema).map_err(|error| format!("its files do not go together: {error}"))
         });

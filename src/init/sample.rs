@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use datafusion::parquet::file::metadata::ParquetMetaData;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -19,7 +19,7 @@ use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::manifest::ledger::store_error;
 use crate::snapshot::content::{Content, look};
-use crate::snapshot::{Unpacked, compression_of, read_footer, unpack};
+use crate::snapshot::{FooterBounds, Unpacked, compression_of, read_foreign_footer, unpack};
 
 /// Files of which the first bytes are read when not all can be.
 const HEADS: usize = 16;
@@ -145,7 +145,8 @@ async fn parquet(source: &Source, files: &[&Listed], has_all: bool) -> Result<Sa
             let file = *file;
             async move {
                 let entry = source.entry(file);
-                let footer = read_footer(&source.store, &source.location(file), &entry, PageIndexPolicy::Skip).await;
+                let location = source.location(file);
+                let footer = read_foreign_footer(&source.store, &location, &entry, FooterBounds::Read).await;
                 (file, entry, footer)
             }
             .boxed()

@@ -24,7 +24,7 @@ use crate::error::Result;
 use crate::layout::below;
 use crate::manifest::FileEntry;
 use crate::session::{Engine, EngineOptions, Stores};
-use crate::snapshot::{FileListTable, Size, TableFiles, register};
+use crate::snapshot::{FileListTable, Size, TableFiles, register, rows_of_groups};
 
 /// Where the sample of text stands.
 const STORE: &str = "s3://sample";
@@ -156,8 +156,7 @@ pub(super) async fn over_parquet(
         .collect();
     for (index, (_, profile)) in outcome.columns.iter_mut().enumerate() {
         if let Some(found) = days(files, schema, index).filter(|_| profile.rows > 0) {
-            let rows: u64 =
-                files.iter().filter_map(|(_, footer)| u64::try_from(footer.file_metadata().num_rows()).ok()).sum();
+            let rows: u64 = files.iter().map(|(_, footer)| rows_of_groups(footer)).sum();
             let top = u128::from(found.top_month) * u128::from(profile.rows) / u128::from(rows.max(1));
             profile.dates = Some(Dates { top_month: u64::try_from(top).unwrap_or(profile.rows), ..found });
         }
@@ -228,7 +227,7 @@ impl<'a> Trial<'a> {
         limit: Option<usize>,
     ) -> Result<std::result::Result<(), String>> {
         let session = engine.task_session(&table.files).await?;
-        register(&session, "snapshot", "t", FileListTable::new(table, Size::AsListed))?;
+        register(&session, "snapshot", "t", FileListTable::of_export(table, Size::AsListed))?;
         let ran = Box::pin(self.look(&session, limit)).await;
         Ok(ran.map_err(|error| root_cause(&error)))
     }

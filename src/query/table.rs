@@ -27,6 +27,8 @@ pub(super) struct ManifestTable {
     /// How the files are decoded; it lists none.
     files: TableFiles,
     index: Arc<FileIndex>,
+    /// Somebody else wrote them.
+    is_export: bool,
 }
 
 impl ManifestTable {
@@ -36,7 +38,12 @@ impl ManifestTable {
         let all = FileListTable::new(table.clone(), Size::AsListed).schema();
         let partition = table.partition.clone();
         let name = format!("{schema}.{}", table.name).into();
-        Self { name, files: table, index: Arc::new(FileIndex::new(files, statistics, all, partition)) }
+        Self {
+            is_export: schema == "snapshot",
+            name,
+            files: table,
+            index: Arc::new(FileIndex::new(files, statistics, all, partition)),
+        }
     }
 
     /// What manifests say of its files.
@@ -44,10 +51,11 @@ impl ManifestTable {
         &self.index
     }
 
-    /// Text files are not counted before they are read, and each store is scanned by itself, as are files of several partitions.
+    /// Text files are not counted before they are read, what an export says of its rows is not taken for them, and each store is scanned by itself, as are files of several partitions.
     fn is_counted(&self) -> bool {
         let first = self.index.files.first().map_or("", |file| store_of(&file.uri));
         matches!(self.files.format, FileFormat::Parquet)
+            && !self.is_export
             && self.index.one_partition_each
             && self.index.files.iter().all(|file| file.n_record.is_some() && store_of(&file.uri) == first)
     }
@@ -77,7 +85,10 @@ impl TableProvider for ManifestTable {
         let kept = self.index.prune(state, filters)?;
         let files = kept.values().iter().map(|&row| self.index.files[row as usize].clone()).collect();
         let table = TableFiles { files, ..self.files.clone() };
-        let mut list = FileListTable::new(table, Size::AsListed);
+        let mut list = match self.is_export {
+            true => FileListTable::of_export(table, Size::AsListed),
+            false => FileListTable::new(table, Size::AsListed),
+        };
         if self.is_counted() {
             list = list.with_statistics(self.index.statistics(&kept, projection)?);
         }

@@ -24,6 +24,9 @@ use futures::future::BoxFuture;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
+use super::footer::read_end;
+use super::guard::Guard;
+
 /// Larger row groups are not read ahead: they would be held twice.
 const AHEAD_BYTES: u64 = 8 << 20;
 
@@ -33,6 +36,11 @@ pub(super) struct ReadAhead {
     pub(super) reader: Box<dyn AsyncFileReader + Send>,
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) location: Path,
+    pub(super) size: u64,
+    /// Of a file that is not our own.
+    pub(super) guard: Option<Guard>,
+    /// Otherwise it reads what it is asked for.
+    pub(super) reads_ahead: bool,
     pub(super) metrics: ParquetFileMetrics,
     pub(super) file: Option<Arc<ParquetMetaData>>,
     /// The row group that was asked for last.
@@ -64,6 +72,13 @@ impl ReadAhead {
                 bytes
             }
         };
+        let bytes = match &mut self.guard {
+            Some(guard) => guard.check(&ranges, bytes)?,
+            None => bytes,
+        };
+        if !self.reads_ahead {
+            return Ok(bytes);
+        }
         let expected = self.last.map(|last| last + 1);
         let found = self.file.as_deref().and_then(|file| next_group(file, &ranges, expected));
         self.last = found.as_ref().map(|(number, _)| *number);
@@ -133,7 +148,23 @@ impl AsyncFileReader for ReadAhead {
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
         async move {
-            let file = self.reader.get_metadata(options).await?;
+            let file = match &mut self.guard {
+                None => self.reader.get_metadata(options).await?,
+                Some(guard) => {
+                    let failed = |error| ParquetError::External(Box::new(error));
+                    let end = read_end(&self.store, &self.location, self.size).await.map_err(failed)?;
+                    self.metrics.bytes_scanned.add(end.len());
+                    let file = guard.admit(&end).map_err(|error| match error {
+                        ParquetError::External(error) => ParquetError::External(error),
+                        error => ParquetError::General(format!("footer of file {}: {error}", self.location)),
+                    })?;
+                    for range in guard.unasked() {
+                        let bytes = self.reader.get_bytes(range.clone()).await?;
+                        guard.check(&[range], vec![bytes])?;
+                    }
+                    file
+                }
+            };
             self.file = Some(Arc::clone(&file));
             Ok(file)
         }
@@ -190,6 +221,9 @@ mod tests {
             store,
             metrics: ParquetFileMetrics::new(0, "f", &metrics),
             location,
+            size: bytes.len() as u64,
+            guard: None,
+            reads_ahead: true,
             file: None,
             last: None,
             ahead: None,

@@ -143,8 +143,9 @@ impl ExecutionPlan for CountRowsExec {
         self.input.properties()
     }
 
+    /// It does, but a sort with a limit would be put below this node, and rows would be left out uncounted.
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        vec![false]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

@@ -9,23 +9,22 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::datasource::physical_plan::parquet::Int96Coercer;
 use datafusion::error::DataFusionError;
-use datafusion::parquet::arrow::parquet_to_arrow_schema;
-use datafusion::parquet::file::metadata::PageIndexPolicy;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
 use super::folders::FolderColumns;
-use super::footer::read_footer;
+use super::footer::read_foreign_footer;
 use super::heads::{names_of, some};
+use super::claims::{FooterBounds, arrow_schema, check_rows, empty_group};
+use super::exact::check_types;
 use super::infer::infer;
 use super::left_out::LeftOut;
 use super::listing::Listing;
 use super::names::{Lacking, NameCheck};
 use super::schema::SchemaMerger;
-use super::table::{INT96_UNIT, TableFiles};
-use crate::config::{FileFormat, SnapshotTable};
+use super::table::TableFiles;
+use crate::config::{FileFormat, SnapshotTable, type_name};
 use crate::error::{Error, Result, caught};
 use crate::layout::Location;
 use crate::manifest::FileEntry;
@@ -221,10 +220,23 @@ async fn look_into(opened: &OpenStores, table: &SnapshotTable, file: &FileEntry)
         let inferred = infer(pinned, &location.key()?, &file.uri, &table.name, &table.format).await?;
         return Ok(Seen { schema: Some(inferred.schema), rows: inferred.exact_rows.then_some(inferred.rows) });
     }
-    let footer = read_footer(store, &location, file, PageIndexPolicy::Skip).await.map_err(unreadable)?;
-    let footer = footer.file_metadata();
-    let schema = parquet_to_arrow_schema(footer.schema_descr(), footer.key_value_metadata());
+    let footer = read_foreign_footer(store, &location, file, FooterBounds::Skipped).await.map_err(unreadable)?;
+    let contradiction = |what| Error::Contradiction { table: table.name.clone(), uri: file.uri.to_string(), what };
+    let rows = check_rows(&footer).map_err(contradiction)?;
+    if let Some(column) = empty_group(footer.file_metadata().schema_descr().root_schema()) {
+        return Err(Error::NoFields { table: table.name.clone(), uri: file.uri.to_string(), column });
+    }
+    let schema = arrow_schema(footer.file_metadata(), table.declared.as_deref());
     let schema = schema.map_err(|source| unreadable(source.into()))?;
-    let schema = Int96Coercer::new(footer.schema_descr(), &schema, &INT96_UNIT).coerce().unwrap_or(schema);
-    Ok(Seen { schema: Some(schema), rows: u64::try_from(footer.num_rows()).ok() })
+    for field in table.declared.iter().flat_map(|declared| declared.fields()) {
+        let Ok(found) = schema.field_with_name(field.name()) else { continue };
+        check_types(found.data_type(), field.data_type()).map_err(|misread| Error::Misread {
+            table: table.name.clone(),
+            uri: file.uri.to_string(),
+            column: format!("{}{}", field.name(), misread.path),
+            found: type_name(&misread.from),
+            wanted: type_name(&misread.to),
+        })?;
+    }
+    Ok(Seen { schema: Some(schema), rows: Some(rows) })
 }

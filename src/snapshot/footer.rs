@@ -6,8 +6,10 @@ use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use super::claims::{FooterBounds, decode_footer, footer_bytes};
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::session::PinnedStore;
@@ -15,6 +17,38 @@ use crate::thrift::check_footer;
 
 /// Bytes read from the end of a file: holds most footers.
 pub(super) const FOOTER_BYTES: usize = 64 << 10;
+
+/// The end of a file of `size` bytes that somebody else wrote: its whole footer, if it has one.
+///
+/// # Errors
+/// What the store says.
+pub(super) async fn read_end(store: &dyn ObjectStore, key: &Path, size: u64) -> object_store::Result<Bytes> {
+    let start = size.saturating_sub(FOOTER_BYTES as u64);
+    let end = store.get_range(key, start..size).await?;
+    let missing = footer_bytes(&end).map_or(0, |length| length.saturating_sub(end.len()) as u64);
+    if missing == 0 || missing > start {
+        return Ok(end);
+    }
+    let first = store.get_range(key, start - missing..start).await?;
+    Ok(Bytes::from([first, end].concat()))
+}
+
+/// The footer of a file that somebody else wrote, which lies at `location` in `store`.
+///
+/// # Errors
+/// As [`read_footer`].
+pub(crate) async fn read_foreign_footer(
+    store: &Arc<dyn ObjectStore>,
+    location: &Location,
+    file: &FileEntry,
+    bounds: FooterBounds,
+) -> Result<Arc<ParquetMetaData>> {
+    let external = |error| DataFusionError::External(Box::new(error));
+    let key = location.key().map_err(external)?;
+    let pinned = PinnedStore::of_file(store, location, file).map_err(external)?;
+    let end = read_end(&pinned, &key, file.size).await?;
+    Ok(Arc::new(decode_footer(&end, bounds)?))
+}
 
 /// The footer of `file`, which lies at `location` in `store`.
 ///

@@ -1,7 +1,9 @@
 //! Snapshot tables: which files they have, what schema these share, and how they are read.
 
+mod adapt;
 mod ahead;
 mod bytes;
+mod claims;
 mod clash;
 mod columns;
 pub(crate) mod content;
@@ -12,13 +14,18 @@ mod csv;
 mod decode;
 mod discover;
 mod escapes;
+mod exact;
+#[cfg(test)]
+mod export_tests;
 mod fields;
 pub(crate) mod folders;
 mod footer;
+mod guard;
 mod guess;
 mod head;
 mod heads;
 mod infer;
+mod int96;
 mod json;
 mod json_body;
 mod json_leaf;
@@ -33,9 +40,13 @@ mod listing;
 mod names;
 mod octets;
 mod peek;
+mod old_footer;
+mod page_head;
+mod pages;
 mod place;
 mod presence;
 mod quick;
+mod scalar;
 mod scan;
 mod schema;
 pub(crate) mod table;
@@ -48,11 +59,12 @@ mod whole;
 mod widen;
 
 pub(crate) use bytes::compression_of;
+pub(crate) use claims::{FooterBounds, arrow_schema, rows_of_groups};
 pub(crate) use count::{CountRowsExec, CountedRows, CountedTable, counted_rows};
 pub use discover::Coverage;
 pub(crate) use discover::{Discovered, discover};
 pub(crate) use fields::{CsvField, Splitter};
-pub(crate) use footer::read_footer;
+pub(crate) use footer::{read_footer, read_foreign_footer};
 pub(crate) use head::distinct;
 pub(crate) use infer::{Inferred, infer};
 pub use presence::ColumnPresence;

@@ -1,6 +1,9 @@
 //! The plan node above a scan of Parquet files: keeps filters away from it that would lose rows, hands all else through.
 //!
-//! A footer's least and largest value pass over NaN (`ColumnOrder` in parquet.thrift), in SQL it is larger than all others. So a
+//! Files of an export may say anything of their values: bounds of an order that nobody knows, cut, or wrong. No filter
+//! gets to their scan, be it of the query, of a join or of a sort with a limit; each is applied to the rows.
+//!
+//! Our own files say the truth, but for one thing. A footer's least and largest value pass over NaN (`ColumnOrder` in parquet.thrift), in SQL it is larger than all others. So a
 //! row group in which `x` is 1, 2 and NaN says "1 to 2", and an engine that trusts it passes over the row group for
 //! `WHERE x > 100`, though the row of the NaN is wanted. Filters of such columns are applied to the rows alone:
 //!
@@ -37,6 +40,8 @@ pub(super) struct FileScanExec {
     pub(super) input: Arc<dyn ExecutionPlan>,
     /// Of files that a manifest lists: what EXPLAIN shows.
     pub(super) of_manifest: Option<Arc<str>>,
+    /// Whether somebody else wrote them.
+    pub(super) is_export: bool,
     /// Float columns by whose footers nothing may be passed over.
     pub(super) may_be_nan: Arc<[String]>,
 }
@@ -45,6 +50,7 @@ impl DisplayAs for FileScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.of_manifest {
             Some(said) => write!(f, "{}: {said}", self.name()),
+            None if self.is_export => write!(f, "{}: of an export, filters see its rows alone", self.name()),
             None => write!(f, "{}: may_be_nan=[{}]", self.name(), self.may_be_nan.join(", ")),
         }
     }
@@ -59,8 +65,9 @@ impl ExecutionPlan for FileScanExec {
         self.input.properties()
     }
 
+    /// It does, but with a sort below this node, the filter that a sort with a limit makes would get to the scan.
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        vec![false]
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
@@ -111,7 +118,9 @@ impl ExecutionPlan for FileScanExec {
             .expr()
             .iter()
             .any(|column| column.expr.downcast_ref::<Column>().is_none_or(|plain| plain.name() != column.alias));
-        if is_renamed && !self.may_be_nan.is_empty() {
+        // A scan that reads no column believes what footers say of rows.
+        let reads_nothing = self.is_export && !projection.expr().iter().any(|column| has_column(&column.expr));
+        if is_renamed && !self.may_be_nan.is_empty() || reads_nothing {
             return Ok(None);
         }
         let input = self.input.try_swapping_with_projection(projection)?;
@@ -124,6 +133,9 @@ impl ExecutionPlan for FileScanExec {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         _: &ConfigOptions,
     ) -> Result<FilterDescription> {
+        if self.is_export {
+            return Ok(FilterDescription::all_unsupported(&filters, &self.children()));
+        }
         let schema = self.input.schema();
         let columns = schema.fields().iter().enumerate();
         let allowed = columns.filter(|(_, field)| !self.may_be_nan.contains(field.name())).map(|(index, _)| index);
@@ -139,4 +151,8 @@ impl ExecutionPlan for FileScanExec {
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
         Ok(FilterPushdownPropagation::if_all(result))
     }
+}
+
+fn has_column(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    expr.is::<Column>() || expr.children().into_iter().any(has_column)
 }

@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::DateTime;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ScalarValue;
-use datafusion::common::config::TableParquetOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Statistics, TableReference};
 use datafusion::datasource::listing::PartitionedFile;
@@ -24,16 +23,20 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::SessionContext;
 use object_store::{ObjectMeta, ObjectStore};
 
+use super::adapt::ExactReading;
 use super::footer::FOOTER_BYTES;
+use super::guard::Export;
 use super::scan::FileScanExec;
 use super::text::{TextFile, TextScanExec};
 use super::whole::WholeFiles;
 use crate::bundle::is_bundle;
 use crate::config::FileFormat;
+use crate::error::Error;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::partition;
@@ -75,10 +78,17 @@ pub(crate) struct FileListTable {
     known: Option<Statistics>,
     of_manifest: Option<Arc<str>>,
     may_be_nan: Arc<[String]>,
+    is_export: bool,
 }
 
 impl FileListTable {
-    /// Nothing is read yet.
+    /// Files that somebody else wrote: what they say about themselves is checked, and no statistics of theirs are used. Their
+    /// columns are read as the table's types exactly, or not at all. All else as in [`Self::new`].
+    pub(crate) fn of_export(table: TableFiles, size: Size) -> Self {
+        Self { is_export: true, may_be_nan: Arc::default(), ..Self::new(table, size) }
+    }
+
+    /// Our own files.
     pub(crate) fn new(mut table: TableFiles, size: Size) -> Self {
         if matches!(table.format, FileFormat::Parquet) {
             table.schema = with_views(&table.schema);
@@ -87,7 +97,7 @@ impl FileListTable {
         let floats = table.schema.fields().iter().filter(|field| field.data_type().is_floating());
         let may_be_nan = floats.map(|field| field.name().clone()).collect();
         let schema = Arc::new(Schema::new(fields));
-        Self { schema, table, size, known: None, of_manifest: None, may_be_nan }
+        Self { schema, table, size, known: None, of_manifest: None, may_be_nan, is_export: false }
     }
 
     /// Tells what EXPLAIN shows of these files, and which float columns may be NaN in them; otherwise it is all.
@@ -162,13 +172,34 @@ impl FileListTable {
                 .with_table_partition_cols(self.table.partition.clone())
                 .build()
         };
-        let source = parquet_source(table, state.runtime_env().object_store(&url)?, true);
+        let export = self.is_export.then(|| Arc::new(self.export(&url, projection)));
+        let adapter = export.as_ref().map(|export| Arc::new(ExactReading { table: Arc::clone(&export.table) }) as _);
+        let source = parquet_source(table, state.runtime_env().object_store(&url)?, true, export);
         let config = FileScanConfigBuilder::new(url, source)
             .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
             .with_statistics(self.statistics())
             .with_projection_indices(projection.cloned())?
+            .with_expr_adapter(adapter)
             .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+
+    fn export(&self, url: &ObjectStoreUrl, projection: Option<&Vec<usize>>) -> Export {
+        let fields = self.schema.fields();
+        let name = |field: &Arc<Field>| field.name().clone();
+        let read = match projection {
+            Some(columns) => columns.iter().filter_map(|&column| fields.get(column)).map(name).collect(),
+            None => fields.iter().map(name).collect(),
+        };
+        let store = url.as_str().to_owned();
+        Export { table: self.table.name.as_str().into(), store, schema: Arc::clone(&self.table.schema), read }
+    }
+
+    /// The column to read where none is asked for: rows are counted by what is read of them.
+    fn cheapest(&self) -> Option<usize> {
+        let width =
+            |column: &usize| self.table.schema.field(*column).data_type().primitive_width().unwrap_or(usize::MAX);
+        (0..self.table.schema.fields().len()).min_by_key(width)
     }
 }
 
@@ -193,6 +224,15 @@ impl TableProvider for FileListTable {
         _: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let is_parquet = matches!(self.table.format, FileFormat::Parquet);
+        if is_parquet && self.is_export {
+            if projection.is_some_and(Vec::is_empty)
+                && let Some(column) = self.cheapest()
+            {
+                let one = self.scan(state, Some(&vec![column]), &[], None).await?;
+                return Ok(Arc::new(ProjectionExec::try_new(Vec::<ProjectionExpr>::new(), one)?));
+            }
+        }
         let partitions = state.config().target_partitions();
         let mut scans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         let by_scan = self.by_scan()?;
@@ -229,24 +269,23 @@ impl TableProvider for FileListTable {
             1 => scans.swap_remove(0),
             _ => UnionExec::try_new(scans)?,
         };
-        let is_parquet = matches!(self.table.format, FileFormat::Parquet);
-        if self.of_manifest.is_none() && (!is_parquet || self.may_be_nan.is_empty()) {
+        let is_export = is_parquet && self.is_export;
+        if self.of_manifest.is_none() && !is_export && (!is_parquet || self.may_be_nan.is_empty()) {
             return Ok(input);
         }
         let (of_manifest, may_be_nan) = (self.of_manifest.clone(), Arc::clone(&self.may_be_nan));
-        Ok(Arc::new(FileScanExec { input, of_manifest, may_be_nan }))
+        Ok(Arc::new(FileScanExec { input, of_manifest, is_export, may_be_nan }))
     }
 }
 
-/// Unit of the timestamps that old writers store as INT96. Nanoseconds, the engine's choice, reach from 1677 to 2262 only;
-/// a value beyond, such as 9999-12-31 for "never", would silently become another one.
-pub(super) const INT96_UNIT: TimeUnit = TimeUnit::Microsecond;
-
-fn parquet_source(table: TableSchema, store: Arc<dyn ObjectStore>, ahead: bool) -> Arc<ParquetSource> {
-    let readers = Arc::new(WholeFiles::new(store, ahead));
-    let mut options = TableParquetOptions::default();
-    options.global.coerce_int96 = Some("us".to_owned());
-    let source = ParquetSource::new(table).with_table_parquet_options(options).with_metadata_size_hint(FOOTER_BYTES);
+fn parquet_source(
+    table: TableSchema,
+    store: Arc<dyn ObjectStore>,
+    ahead: bool,
+    export: Option<Arc<Export>>,
+) -> Arc<ParquetSource> {
+    let readers = Arc::new(WholeFiles::new(store, ahead, export));
+    let source = ParquetSource::new(table).with_metadata_size_hint(FOOTER_BYTES);
     Arc::new(source.with_parquet_file_reader_factory(readers))
 }
 
@@ -346,7 +385,7 @@ fn scan_of_store(
         })
         .collect::<Result<Vec<_>>>()?;
     // A merge holds a row group of each run as it is.
-    let source = parquet_source(table, session.runtime_env().object_store(&url)?, false);
+    let source = parquet_source(table, session.runtime_env().object_store(&url)?, false, None);
     Ok(DataSourceExec::from_data_source(FileScanConfigBuilder::new(url, source).with_file_groups(groups).build()))
 }
 
@@ -391,6 +430,6 @@ fn text_file(location: &Location, file: &FileEntry, partition: &[Arc<Field>]) ->
     })
 }
 
-fn external(error: crate::error::Error) -> DataFusionError {
+fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }

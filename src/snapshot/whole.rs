@@ -19,6 +19,7 @@ use futures::future::BoxFuture;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::ahead::ReadAhead;
+use super::guard::{Export, Guard};
 use crate::thrift::check_footer;
 
 /// Files up to this size are read whole: a second request would take longer than the bytes of columns not asked for.
@@ -30,12 +31,13 @@ pub(super) struct WholeFiles {
     store: Arc<dyn ObjectStore>,
     others: DefaultParquetFileReaderFactory,
     ahead: bool,
+    export: Option<Arc<Export>>,
 }
 
 impl WholeFiles {
-    /// `ahead`: whether row groups of large files are read ahead.
-    pub(super) fn new(store: Arc<dyn ObjectStore>, ahead: bool) -> Self {
-        Self { others: DefaultParquetFileReaderFactory::new(Arc::clone(&store)), store, ahead }
+    /// `ahead`: whether row groups of large files are read ahead; `export`: of which the files are, if they are not our own.
+    pub(super) fn new(store: Arc<dyn ObjectStore>, ahead: bool, export: Option<Arc<Export>>) -> Self {
+        Self { others: DefaultParquetFileReaderFactory::new(Arc::clone(&store)), store, ahead, export }
     }
 }
 
@@ -47,12 +49,14 @@ impl ParquetFileReaderFactory for WholeFiles {
         footer_bytes: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        let guard = self.export.as_ref().map(|export| Guard::new(export, &file));
         if file.object_meta.size <= SMALL_FILE_BYTES {
-            return Ok(Box::new(WholeFile { store: Arc::clone(&self.store), file, bytes: None }));
+            return Ok(Box::new(WholeFile { store: Arc::clone(&self.store), file, bytes: None, guard }));
         }
         let (reads_ahead, location) = (self.ahead && is_whole(&file), file.object_meta.location.clone());
+        let size = file.object_meta.size;
         let reader = self.others.create_reader(partition, file, footer_bytes, metrics)?;
-        if !reads_ahead {
+        if !reads_ahead && guard.is_none() {
             return Ok(reader);
         }
         Ok(Box::new(ReadAhead {
@@ -60,6 +64,9 @@ impl ParquetFileReaderFactory for WholeFiles {
             store: Arc::clone(&self.store),
             metrics: ParquetFileMetrics::new(partition, location.as_ref(), metrics),
             location,
+            size,
+            guard,
+            reads_ahead,
             file: None,
             last: None,
             ahead: None,
@@ -79,6 +86,7 @@ struct WholeFile {
     store: Arc<dyn ObjectStore>,
     file: PartitionedFile,
     bytes: Option<Bytes>,
+    guard: Option<Guard>,
 }
 
 impl fmt::Debug for WholeFile {
@@ -118,7 +126,11 @@ impl AsyncFileReader for WholeFile {
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
         async move {
             let bytes = self.bytes().await?;
-            ranges.iter().map(|range| part(bytes, range)).collect()
+            let parts = ranges.iter().map(|range| part(bytes, range)).collect::<ParquetResult<Vec<_>>>()?;
+            match &mut self.guard {
+                Some(guard) => guard.check(&ranges, parts),
+                None => Ok(parts),
+            }
         }
         .boxed()
     }
@@ -129,11 +141,22 @@ impl AsyncFileReader for WholeFile {
     ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
         async move {
             let location = self.file.object_meta.location.clone();
-            let bytes = self.bytes().await?;
+            let bytes = self.bytes().await?.clone();
+            let of_file = |error| match error {
+                ParquetError::External(error) => ParquetError::External(error),
+                error => ParquetError::General(format!("footer of file {location}: {error}")),
+            };
+            if let Some(guard) = &mut self.guard {
+                let footer = guard.admit(&bytes).map_err(of_file)?;
+                for range in guard.unasked() {
+                    guard.check(std::slice::from_ref(&range), vec![part(&bytes, &range)?])?;
+                }
+                return Ok(footer);
+            }
             let policy = options.map_or(PageIndexPolicy::Skip, ArrowReaderOptions::column_index_policy);
             let reader = ParquetMetaDataReader::new().with_page_index_policy(policy);
-            let footer = check_footer(bytes).and_then(|()| reader.parse_and_finish(bytes));
-            footer.map(Arc::new).map_err(|error| ParquetError::General(format!("footer of file {location}: {error}")))
+            let footer = check_footer(&bytes).and_then(|()| reader.parse_and_finish(&bytes));
+            footer.map(Arc::new).map_err(of_file)
         }
         .boxed()
     }
@@ -161,7 +184,7 @@ mod tests {
         let (store, location) = (Arc::new(InMemory::new()), Path::from("f"));
         store.put(&location, bytes.into()).await.unwrap();
         let object_meta: ObjectMeta = store.head(&location).await.unwrap();
-        WholeFile { store, file: PartitionedFile::new_from_meta(object_meta), bytes: None }
+        WholeFile { store, file: PartitionedFile::new_from_meta(object_meta), bytes: None, guard: None }
     }
 
     #[tokio::test]
@@ -194,7 +217,7 @@ mod tests {
             partition: Vec::new(),
             files: vec![file],
         };
-        register(&session, "public", "t", FileListTable::new(files, Size::AsListed)).unwrap();
+        register(&session, "public", "t", FileListTable::of_export(files, Size::AsListed)).unwrap();
         let plan = session.sql("SELECT sum(n) FROM t").await.unwrap().create_physical_plan().await.unwrap();
         let mut whole = Vec::new();
         plan.apply(|node| {

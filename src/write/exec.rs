@@ -20,6 +20,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::parquet::errors::ParquetError;
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
@@ -280,6 +281,11 @@ pub(crate) fn unwrap_engine(error: DataFusionError) -> Error {
         DataFusionError::External(inner) => match inner.downcast::<Error>() {
             Ok(ours) => *ours,
             Err(inner) => Error::Engine(DataFusionError::External(inner)),
+        },
+        // What a file's reader found.
+        DataFusionError::ParquetError(inner) => match *inner {
+            ParquetError::External(inner) if inner.is::<Error>() => unwrap_engine(DataFusionError::External(inner)),
+            inner => Error::Engine(inner.into()),
         },
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => unwrap_engine(*inner),
         // Its own text is that of a Rust value.

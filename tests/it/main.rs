@@ -15,6 +15,7 @@ mod damage;
 mod diff;
 mod etags;
 mod faults;
+mod foreign;
 mod hostile;
 mod init;
 mod lake_types;

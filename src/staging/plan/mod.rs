@@ -165,7 +165,7 @@ impl<'a> Planner<'a> {
                     partition: found.partition.clone(),
                     files: Vec::new(),
                 };
-                register(&session, "snapshot", name, FileListTable::new(empty, Size::AsListed))?;
+                register(&session, "snapshot", name, FileListTable::of_export(empty, Size::AsListed))?;
             }
         }
         register_views(&session, self.project, &relations.views).await?;

@@ -68,10 +68,10 @@ pub(crate) async fn bind(
     let mut driving = details.driving.table_files(files)?;
     // Rows mostly stand in the order in which an export numbered its files.
     driving.files.sort_by(|one, other| by_name(&one.uri, &other.uri));
-    let driving = FileListTable::new(driving, Size::Driving);
+    let driving = FileListTable::of_export(driving, Size::Driving);
     register_counted(&session, &details.driving.table, driving)?;
     for (source, files) in &details.whole {
-        let whole = FileListTable::new(source.table_files(files)?, Size::AsListed);
+        let whole = FileListTable::of_export(source.table_files(files)?, Size::AsListed);
         register_counted(&session, &source.table, whole)?;
     }
     register_views(&session, project, &relations(project, &lake.query)?.views).await?;
