@@ -4,6 +4,7 @@
 //! any task runs: that the SELECT is row-wise (see `rowwise`), that a retry gives the same rows, and that partition and sort
 //! columns come out of it. It reads no data.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -131,8 +132,9 @@ fn function_place(lake: &LakeTable, name: &str) -> Position {
 /// Whether the properties name columns that the SELECT yields, and its columns can be written.
 fn check_columns(schema: &Schema, lake: &LakeTable) -> Result<()> {
     let table = || lake.name.clone();
-    for (index, field) in schema.fields().iter().enumerate() {
-        if schema.fields().iter().take(index).any(|other| other.name() == field.name()) {
+    let mut names = HashSet::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        if !names.insert(field.name()) {
             let column = field.name().clone();
             return Err(ConfigError::DuplicateColumn { table: table(), column }.at(&lake.query_at));
         }

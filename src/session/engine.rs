@@ -126,7 +126,11 @@ impl Engine {
     }
 
     /// A task's session that reads so many rows at once.
-    pub(crate) async fn merge_session(&self, files: &[FileEntry], batch_rows: usize) -> Result<SessionContext> {
+    pub(crate) async fn batch_session(
+        &self,
+        files: impl IntoIterator<Item = &FileEntry>,
+        batch_rows: usize,
+    ) -> Result<SessionContext> {
         self.session(files, 1, batch_rows).await
     }
 

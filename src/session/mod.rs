@@ -7,6 +7,7 @@ mod functions;
 mod pinned;
 mod stores;
 mod unfinished;
+mod width;
 
 pub use attempts::Requests;
 pub(crate) use engine::BATCH_ROWS;
@@ -15,3 +16,4 @@ pub(crate) use pinned::{CONTENT_TAG, Pin, PinnedStore};
 pub(crate) use stores::OpenStores;
 pub use stores::Stores;
 pub(crate) use unfinished::Unfinished;
+pub(crate) use width::{batch_rows, is_wide};

@@ -10,13 +10,12 @@
 //! a retry writes the same files. A task that fails commits nothing. When a value of one of several files cannot be cast,
 //! the SELECT is run once more file by file, to name it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{SecondsFormat, Utc};
 use datafusion::arrow::compute::SortOptions;
-use datafusion::arrow::datatypes::FieldRef;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
@@ -156,11 +155,9 @@ impl StageTask<'_> {
         }
         let output = self.details.output_schema.decode()?;
         let columns = LakeColumns::new(&output, self.lake)?.file;
-        let place = |field: &FieldRef| {
-            let index = output.index_of(field.name()).map_err(|error| Error::Engine(error.into()))?;
-            Ok((index, field.name().clone()))
-        };
-        Ok(Some(Arc::new(Checksum::new(columns.fields().iter().map(place).collect::<Result<_>>()?))))
+        let in_files: HashSet<&String> = columns.fields().iter().map(|field| field.name()).collect();
+        let places = output.fields().iter().map(|field| field.name().clone()).enumerate();
+        Ok(Some(Arc::new(Checksum::new(places.filter(|(_, name)| in_files.contains(name)).collect()))))
     }
 
     /// The whole task as a physical plan.

@@ -11,7 +11,7 @@ use crate::config::{LakeTable, Project, Select, freeze_now, plan_select};
 use crate::error::{Error, Result};
 use crate::group::by_name;
 use crate::manifest::FileEntry;
-use crate::session::Engine;
+use crate::session::{Engine, batch_rows};
 use crate::snapshot::{FileListTable, Size, register};
 
 /// The SELECT with `now()` fixed.
@@ -65,8 +65,10 @@ pub(crate) async fn bind(
     files: &[FileEntry],
 ) -> Result<(SessionContext, Select)> {
     let whole = details.whole.iter().flat_map(|(_, files)| files);
-    let session = engine.task_session(files.iter().chain(whole)).await?;
     let mut driving = details.driving.table_files(files)?;
+    // A SELECT may add columns to the table's, or take most away.
+    let rows = batch_rows(&driving.schema).min(batch_rows(details.output_schema.decode()?.as_ref()));
+    let session = engine.batch_session(files.iter().chain(whole), rows).await?;
     // Rows mostly stand in the order in which an export numbered its files.
     driving.files.sort_by(|one, other| by_name(&one.uri, &other.uri));
     let driving = FileListTable::new(driving, Vec::new(), Size::Driving);
