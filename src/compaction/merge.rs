@@ -40,7 +40,7 @@ use futures::StreamExt;
 use futures::future::try_join_all;
 use tokio::sync::mpsc::Sender;
 
-use crate::session::batch_rows;
+use crate::width::batch_rows;
 
 /// Rows per stretch from which on slices are copied faster than single rows.
 const LONG_STRETCH_ROWS: usize = 32;
@@ -416,7 +416,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::session::BATCH_ROWS;
+    use crate::width::BATCH_ROWS;
 
     fn batch(rows: &[(Option<i32>, usize)]) -> RecordBatch {
         let keys: ArrayRef = Arc::new(rows.iter().map(|row| row.0).collect::<Int32Array>());

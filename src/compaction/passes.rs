@@ -29,8 +29,9 @@ use crate::bundle::is_bundle;
 use crate::error::{Error, Result};
 use crate::layout::Location;
 use crate::manifest::FileEntry;
-use crate::session::{Engine, batch_rows, is_wide};
+use crate::session::Engine;
 use crate::snapshot::{parquet_scan, staged_scan};
+use crate::width::{batch_rows, is_wide};
 use crate::write::{
     FileEncoding, LakeColumns, LakeWriteExec, MERGED_PAGE_ROWS, Numbering, PAGE_ROWS, RollRule, WriteSpec,
     collect_files, staging_row_group_bytes, unwrap_engine,
@@ -326,7 +327,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::session::BATCH_ROWS;
+    use crate::width::BATCH_ROWS;
     use crate::write::STAGING_ROW_GROUP_BYTES;
 
     fn schema() -> SchemaRef {

@@ -23,6 +23,7 @@ use datafusion::sql::sqlparser::ast::{self, visit_expressions};
 use super::planner_error::{explain, written};
 use super::resolve::Project;
 use super::rowwise::{self, Reads};
+use super::star::{narrowed, whole_scan, widened};
 use super::tables::{LakeTable, View};
 use super::values::GroupSize;
 use crate::error::{ConfigError, Position, Result, nearest};
@@ -53,7 +54,9 @@ pub(crate) async fn plan_select(state: &SessionState, project: &Project, lake: &
         return Err(ConfigError::Volatile { function }.at(&at));
     }
     // Types that do not go together are only found by the analyzer.
-    state.optimize(&plan).map_err(|error| explain(&error, project, &lake.query_at))?;
+    if whole_scan(&plan).is_none() {
+        state.optimize(&plan).map_err(|error| explain(&error, project, &lake.query_at))?;
+    }
     let schema = Arc::clone(plan.schema().inner());
     check_columns(&schema, lake)?;
     Ok(Select { plan, driving, reads_whole: whole })
@@ -73,9 +76,17 @@ pub(super) async fn plan_query(
     query: &ast::Query,
     at: &Position,
 ) -> Result<LogicalPlan> {
-    let query = ast::Statement::Query(Box::new(query.clone()));
-    let planned = state.statement_to_plan(Statement::Statement(Box::new(query))).await;
-    planned.map_err(|error| explain(&error, project, at))
+    let planned = async |query: ast::Query| {
+        let query = ast::Statement::Query(Box::new(query));
+        let planned = state.statement_to_plan(Statement::Statement(Box::new(query))).await;
+        planned.map_err(|error| explain(&error, project, at))
+    };
+    if let Some(narrowed) = narrowed(query)
+        && let Some(plan) = widened(planned(narrowed).await?).map_err(|error| explain(&error, project, at))?
+    {
+        return Ok(plan);
+    }
+    planned(query.clone()).await
 }
 
 /// The first function, subqueries included, that gives another value each time it is called.

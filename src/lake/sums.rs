@@ -10,8 +10,9 @@ use futures::StreamExt;
 use crate::checksum::{Checksum, ColumnSums};
 use crate::error::Result;
 use crate::manifest::FileEntry;
-use crate::session::{Engine, batch_rows};
+use crate::session::Engine;
 use crate::snapshot::parquet_scan;
+use crate::width::batch_rows;
 use crate::write::{LakeColumns, unwrap_engine};
 
 /// Reads files, one batch at a time, and adds up the values of their columns.

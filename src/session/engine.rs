@@ -24,6 +24,7 @@ use super::{Pin, PinnedStore};
 use crate::error::Result;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
+use crate::width::BATCH_ROWS;
 
 /// Limits of a process.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,9 +50,6 @@ const MAX_RUN_BYTES: u64 = 640 << 20;
 
 /// A row group of a lake file, and its bytes once more.
 const WRITTEN_BYTES: u64 = 128 << 20;
-
-/// Rows that operators handle at once.
-pub(crate) const BATCH_ROWS: usize = 8192;
 
 /// Schemas in which config and queries name tables.
 pub(crate) const SCHEMAS: [&str; 5] = ["snapshot", "staging", "lake", "manifest", "audit"];

@@ -23,7 +23,7 @@ use datafusion::error::Result;
 
 use super::order::{Arrivals, Keys, Partitions, Ranked, RunOrder, by_partition, sorted};
 use super::units::{Sharing, Unit};
-use crate::session::batch_rows;
+use crate::width::batch_rows;
 
 /// Rows of a stretch from which on it is given out as it is: with fewer, less is gained than the writer needs for each batch,
 /// which looks at the first one to choose encodings.
@@ -324,7 +324,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::session::BATCH_ROWS;
+    use crate::width::BATCH_ROWS;
 
     fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
         RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()

@@ -23,7 +23,7 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use super::order::RunOrder;
-use super::plan::{PlanDetails, bind};
+use super::plan::{PlanDetails, bind, physical_plan};
 use super::sort::SortRunsExec;
 use crate::checksum::{Checksum, ColumnSums};
 use crate::config::{FileFormat, LakeTable, Project, Verify};
@@ -167,7 +167,7 @@ impl StageTask<'_> {
         checksum: Option<Arc<Checksum>>,
     ) -> Result<(datafusion::prelude::SessionContext, Arc<dyn ExecutionPlan>)> {
         let (session, select) = bind(self.engine, self.project, self.lake, self.details, self.files).await?;
-        let mut input = session.state().create_physical_plan(&select.plan).await.map_err(unwrap_engine)?;
+        let mut input = physical_plan(&session, &select.plan).await?;
         if input.output_partitioning().partition_count() > 1 {
             input = Arc::new(CoalescePartitionsExec::new(input));
         }
@@ -239,7 +239,7 @@ impl StageTask<'_> {
             let alone = StageTask { files: std::slice::from_ref(file), ..*self };
             let (session, select) =
                 bind(alone.engine, alone.project, alone.lake, alone.details, alone.files).await.ok()?;
-            let plan = session.state().create_physical_plan(&select.plan).await.ok()?;
+            let plan = physical_plan(&session, &select.plan).await.ok()?;
             let mut rows = execute_stream(plan, session.task_ctx()).ok()?;
             let read = caught(async {
                 while let Some(batch) = rows.next().await {

@@ -28,7 +28,7 @@ use super::order::RunOrder;
 use super::sort::SortRunsExec;
 use super::units::Unit;
 use crate::checksum::Checksum;
-use crate::session::batch_rows;
+use crate::width::batch_rows;
 use crate::write::used_bytes;
 
 /// Streams of a task. With two, the last task of all keeps two cores busy while it orders and encodes.

@@ -14,7 +14,7 @@ use datafusion::error::{DataFusionError, Result};
 
 use super::run_rows::RunRows;
 use super::writer::{Estimate, Owner, Writer};
-use crate::session::batch_rows;
+use crate::width::batch_rows;
 
 /// A planned partition that is being written.
 pub(super) struct Planned {
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::layout::Location;
     use crate::manifest::FileEntry;
-    use crate::session::BATCH_ROWS;
+    use crate::width::BATCH_ROWS;
     use crate::write::{FileEncoding, LakeWriteExec, PlannedPartition, RollRule, collect_files};
 
     /// Rows of two columns, of which the first is the partition's.

@@ -34,7 +34,7 @@ use datafusion::parquet::schema::types::{SchemaDescriptor, Type};
 use super::encoding::STAGING_ROW_GROUP_BYTES;
 use super::size::used_bytes;
 use super::upload::Upload;
-use crate::session::is_wide;
+use crate::width::is_wide;
 
 /// Rows, in memory, of the row groups of staging files: chunks of a few KB, and a merge holds a row group per run.
 pub(super) const STAGING_GROUP_BYTES: usize = 16 << 20;

@@ -35,7 +35,7 @@ use crate::error::Error;
 use crate::layout::Location;
 use crate::manifest::statistics::encode_ranges;
 use crate::partition::{self as hive, SEGMENT_LIMIT};
-use crate::session::is_wide;
+use crate::width::is_wide;
 
 /// Bytes in memory after which the size of the open file is looked at again.
 const SLICE_BYTES: usize = 1 << 20;

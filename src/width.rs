@@ -5,10 +5,11 @@
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 
-use super::BATCH_ROWS;
+/// Rows that operators handle at once, of a table of ordinary width.
+pub(crate) const BATCH_ROWS: usize = 8192;
 
 /// Columns up to which a table is of ordinary width, those within nested ones counted.
-pub(crate) const ORDINARY_COLUMNS: usize = 128;
+const ORDINARY_COLUMNS: usize = 128;
 
 /// Bytes of a batch of a wide table, about: columns of a few KB, which are worth the cost of an array.
 const BATCH_BYTES: usize = 8 << 20;
@@ -21,7 +22,7 @@ pub(crate) fn is_wide(schema: &Schema) -> bool {
     schema.flattened_fields().len() > ORDINARY_COLUMNS
 }
 
-/// Rows that operators handle at once.
+/// Rows that operators handle at once, of a table of these columns.
 pub(crate) fn batch_rows(schema: &Schema) -> usize {
     if !is_wide(schema) {
         return BATCH_ROWS;
