@@ -202,10 +202,10 @@ fn two_thousand_columns_stay_within_the_memory_limit() {
     ));
     work.write("export/a.csv", &format!("{head}\n{rows}"));
     let of_csv = peak_memory(&work, &options);
-    let again = Work::new(&format!(
-        "CREATE EXTERNAL TABLE snapshot.wide STORED AS PARQUET LOCATION '{}/';{lakes}",
-        work.path("out/lake/shop/plain/snapshot=2026-01-31T00:00:00Z").display()
-    ));
+    let again = Work::new(&format!("CREATE EXTERNAL TABLE snapshot.wide STORED AS PARQUET LOCATION 'export/';{lakes}"));
+    let published = work.files("out/lake/shop/plain").into_iter().find(|(path, _)| path.ends_with(".parquet")).unwrap();
+    std::fs::create_dir(again.path("export")).unwrap();
+    std::fs::write(again.path("export/a.parquet"), published.1).unwrap();
     let of_parquet = peak_memory(&again, &options);
     for work in [&work, &again] {
         for table in ["plain", "sorted", "by_day"] {
