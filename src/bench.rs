@@ -15,9 +15,9 @@ use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::compaction::merge::{MergeRunsExec, Reading};
-use crate::session::BATCH_ROWS;
 use crate::staging::collect::{Collector, PIECES};
 use crate::staging::order::RunOrder;
+use crate::width::BATCH_ROWS;
 use crate::write::{FileEncoding, Ranges};
 
 /// Indices of columns, and how each is sorted.

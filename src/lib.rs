@@ -61,6 +61,7 @@
 //! causes                an error and its causes as text                                       (pure)
 //! redact                secrets in what is about to be said                                      (pure)
 //! spread                many small jobs on all threads, a bounded number at once
+//! width                 which tables are wide, and how many rows their batches have                 (pure)
 //! error, verdict        every failure, with its place; what an audit came to
 //! ```
 //!
@@ -108,6 +109,7 @@ pub mod staging;
 mod thrift;
 pub mod validate;
 mod verdict;
+mod width;
 mod write;
 
 pub use error::{ConfigError, Error, Result};

@@ -10,7 +10,7 @@
 //! and rows are copied as slices. Equal keys come in the order of the runs. Keys are compared in the row format of `arrow_row`,
 //! as the runs were sorted.
 //!
-//! Output batches have exactly [`BATCH_ROWS`] rows, the last one fewer: what is written does not depend on how the runs were
+//! Output batches have exactly [`batch_rows`], the last one fewer: what is written does not depend on how the runs were
 //! cut into batches. Memory: the batches of each run that [`Reading`] says, and two batches of output; see [`super::passes`]
 //! for how many runs are merged at once. A batch that is used up stays until its last rows are given out, with the next ones:
 //! where runs come to the ends of their batches together, two of each for a moment.
@@ -40,7 +40,7 @@ use futures::StreamExt;
 use futures::future::try_join_all;
 use tokio::sync::mpsc::Sender;
 
-use crate::session::BATCH_ROWS;
+use crate::width::batch_rows;
 
 /// Rows per stretch from which on slices are copied faster than single rows.
 const LONG_STRETCH_ROWS: usize = 32;
@@ -150,6 +150,7 @@ impl ExecutionPlan for MergeRunsExec {
             converter: RowConverter::new(self.keys.iter().map(field).collect())?,
             runs,
             heap: Vec::new(),
+            batch_rows: batch_rows(&schema),
             pending: Pending::new(schema),
             output: output.tx(),
             stretches: MetricBuilder::new(&self.metrics).counter("stretches", partition),
@@ -278,6 +279,8 @@ struct Merger {
     runs: Vec<Run>,
     /// Runs that have a next row, as a binary heap with the smallest first.
     heap: Vec<usize>,
+    /// Of the output.
+    batch_rows: usize,
     pending: Pending,
     output: Sender<Result<RecordBatch>>,
     stretches: Count,
@@ -297,8 +300,8 @@ impl Merger {
         }
         while let Some(&first) = self.heap.first() {
             let is_empty = self.take_stretch(first);
-            while self.pending.rows >= BATCH_ROWS {
-                if !self.give(BATCH_ROWS).await? {
+            while self.pending.rows >= self.batch_rows {
+                if !self.give(self.batch_rows).await? {
                     return Ok(());
                 }
             }
@@ -413,6 +416,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::width::BATCH_ROWS;
 
     fn batch(rows: &[(Option<i32>, usize)]) -> RecordBatch {
         let keys: ArrayRef = Arc::new(rows.iter().map(|row| row.0).collect::<Int32Array>());

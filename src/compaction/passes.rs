@@ -29,11 +29,12 @@ use crate::bundle::is_bundle;
 use crate::error::{Error, Result};
 use crate::layout::Location;
 use crate::manifest::FileEntry;
-use crate::session::{BATCH_ROWS, Engine};
+use crate::session::Engine;
 use crate::snapshot::{parquet_scan, staged_scan};
+use crate::width::{batch_rows, is_wide};
 use crate::write::{
-    FileEncoding, LakeColumns, LakeWriteExec, MERGED_PAGE_ROWS, Numbering, PAGE_ROWS, RollRule,
-    STAGING_ROW_GROUP_BYTES, WriteSpec, collect_files, unwrap_engine,
+    FileEncoding, LakeColumns, LakeWriteExec, MERGED_PAGE_ROWS, Numbering, PAGE_ROWS, RollRule, WriteSpec,
+    collect_files, staging_row_group_bytes, unwrap_engine,
 };
 
 /// Smaller batches cost more than a pass.
@@ -45,6 +46,9 @@ const MAX_ROWS_WHEN_NEEDED: usize = 2048;
 /// Narrower merges make too many passes, so a little too much memory is used instead.
 const MIN_RUNS: usize = 4;
 
+/// What the reader of a column holds besides its pages.
+const READER_BYTES: u64 = 4 << 10;
+
 /// What a merge needs of one of its runs.
 #[derive(Debug, Clone, Copy)]
 struct RunMemory {
@@ -55,6 +59,12 @@ struct RunMemory {
     page_rows: u64,
     /// Of a row in a batch.
     row_bytes: u64,
+    /// Rows of a batch, at most.
+    batch_rows: usize,
+    /// Of a row group, as stored, at most.
+    group_bytes: u64,
+    /// What readers of its columns need besides, which counts where there are thousands.
+    reader_bytes: u64,
 }
 
 impl RunMemory {
@@ -73,6 +83,9 @@ impl RunMemory {
             page_rows: if is_alone { PAGE_ROWS } else { MERGED_PAGE_ROWS },
             // Texts are known by what they need stored; four times that is what LZ4 makes of common ones.
             row_bytes: (file.size / rows.max(1)).saturating_mul(4).saturating_add(fixed as u64),
+            batch_rows: batch_rows(schema),
+            group_bytes: staging_row_group_bytes(schema),
+            reader_bytes: if is_wide(schema) { READER_BYTES * schema.flattened_fields().len() as u64 } else { 0 },
         }
     }
 
@@ -83,19 +96,25 @@ impl RunMemory {
             rows: self.rows.saturating_add(other.rows),
             page_rows: MERGED_PAGE_ROWS,
             row_bytes: self.row_bytes.max(other.row_bytes),
+            ..self
         }
     }
 
     /// Bytes of a row group, or of the file where that is smaller, as stored, and of a page of each column: twice that.
     fn read_bytes(self) -> u64 {
-        let group = self.bytes.min(STAGING_ROW_GROUP_BYTES);
+        let group = self.bytes.min(self.group_bytes);
         let pages = (self.bytes / self.rows.max(1)).saturating_mul(self.rows.min(self.page_rows));
-        group + 2 * pages.min(group)
+        group + 2 * pages.min(group) + self.reader_bytes
+    }
+
+    /// Rows of the smallest batch, and of one that is read when it is needed.
+    fn small_batches(&self) -> (usize, usize) {
+        (MIN_BATCH_ROWS.min(self.batch_rows), MAX_ROWS_WHEN_NEEDED.min(self.batch_rows))
     }
 
     /// With one of the smallest batches. No more than a terabyte, whatever a manifest says: sums of many must have room.
     fn least(&self) -> u64 {
-        let batch = self.row_bytes.saturating_mul(self.rows.min(MIN_BATCH_ROWS as u64));
+        let batch = self.row_bytes.saturating_mul(self.rows.min(self.small_batches().0 as u64));
         self.read_bytes().saturating_add(batch).min(1 << 40)
     }
 }
@@ -116,10 +135,13 @@ impl Batches {
             let rows = bytes.saturating_sub(read) / row.saturating_mul(batches).max(1);
             usize::try_from(rows).unwrap_or(usize::MAX)
         };
-        if ahead && rows(BATCHES_AHEAD) >= MAX_ROWS_WHEN_NEEDED {
-            return Self { reading: Reading::Ahead, rows: rows(BATCHES_AHEAD).min(BATCH_ROWS) };
+        // All have the same columns.
+        let Some(run) = runs.first() else { return Self { reading: Reading::WhenNeeded, rows: MIN_BATCH_ROWS } };
+        let (least, when_needed) = run.small_batches();
+        if ahead && rows(BATCHES_AHEAD) >= when_needed {
+            return Self { reading: Reading::Ahead, rows: rows(BATCHES_AHEAD).min(run.batch_rows) };
         }
-        Self { reading: Reading::WhenNeeded, rows: rows(1).clamp(MIN_BATCH_ROWS, MAX_ROWS_WHEN_NEEDED) }
+        Self { reading: Reading::WhenNeeded, rows: rows(1).clamp(least, when_needed) }
     }
 }
 
@@ -168,8 +190,8 @@ pub(super) struct Merged {
 
 impl Merged {
     /// Files that are read one after the other.
-    pub(super) fn all(files: &[FileEntry]) -> Self {
-        let batches = Batches { reading: Reading::Ahead, rows: BATCH_ROWS };
+    pub(super) fn all(files: &[FileEntry], schema: &SchemaRef) -> Self {
+        let batches = Batches { reading: Reading::Ahead, rows: batch_rows(schema) };
         Self { files: files.to_vec(), batches, bytes_spilled: 0, folder: None }
     }
 }
@@ -215,7 +237,8 @@ impl Passes<'_> {
     /// # Errors
     /// [`Error::Io`] when there is no temporary folder; those of reading and writing.
     pub(super) async fn merge(&self, runs: &[FileEntry]) -> Result<Merged> {
-        let (schema, mut merged) = (self.scan.schema(), Merged::all(runs));
+        let schema = self.scan.schema();
+        let mut merged = Merged::all(runs, &schema);
         // Merges that were made, and how many of the files are theirs: the first ones.
         let (mut passes, mut temporary) = (0, 0);
         loop {
@@ -260,7 +283,7 @@ impl Passes<'_> {
 
     /// Some runs, merged into one file.
     async fn pass(&self, runs: &[FileEntry], batches: Batches, folder: &Path, number: usize) -> Result<FileEntry> {
-        let session = self.engine.merge_session(runs, batches.rows).await?;
+        let session = self.engine.batch_session(runs, batches.rows).await?;
         let scan = self.scan.of(&session, runs)?;
         let schema = self.scan.schema();
         let folder = Location::parse("runs/", folder)?;
@@ -304,6 +327,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::width::BATCH_ROWS;
+    use crate::write::STAGING_ROW_GROUP_BYTES;
 
     fn schema() -> SchemaRef {
         let fields = [("id", DataType::Int64), ("price", DataType::Decimal128(15, 2)), ("note", DataType::Utf8)];

@@ -195,7 +195,7 @@ impl CompactTask<'_> {
     pub(crate) async fn plan(&self, on_rows: OnRows) -> Result<Planned> {
         let merge_keys = self.merge_keys()?;
         let runs = self.runs(&merge_keys).await?;
-        let session = self.engine.merge_session(&runs.files, runs.batches.rows).await?;
+        let session = self.engine.batch_session(&runs.files, runs.batches.rows).await?;
         let input = self.all_rows(&session, &runs, merge_keys)?;
         let spec = self.spec(on_rows).await?;
         Ok(Planned { session, plan: Arc::new(LakeWriteExec::new(input, Arc::new(spec))), runs })
@@ -236,7 +236,7 @@ impl CompactTask<'_> {
     /// The group's staging files, or longer runs that were made of them.
     async fn runs(&self, keys: &[(usize, SortOptions)]) -> Result<Merged> {
         if keys.is_empty() {
-            return Ok(Merged::all(&self.group.files));
+            return Ok(Merged::all(&self.group.files, &self.columns.file));
         }
         let files = in_task_order(&self.group.files);
         let budget = self.engine.merge_bytes(self.ledger.layout().is_remote());

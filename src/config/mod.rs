@@ -24,6 +24,7 @@ mod rules;
 mod select;
 mod settings;
 mod sqltype;
+mod star;
 mod statement;
 mod tables;
 mod timetype;
@@ -44,6 +45,7 @@ pub(crate) use select::{Select, StoredColumn, freeze_now, plan_select, plan_view
 pub(crate) use settings::normalised as snapshot_time;
 pub use settings::{S3Settings, Settings, Verify};
 pub(crate) use sqltype::{is_utc, sql_type, type_name};
+pub(crate) use star::whole_scan;
 pub use tables::{LakeTable, SnapshotTable, View};
 pub(crate) use timetype::{CountSeconds, TimeTypes};
 pub(crate) use values::duration;

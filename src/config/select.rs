@@ -4,6 +4,7 @@
 //! any task runs: that the SELECT is row-wise (see `rowwise`), that a retry gives the same rows, and that partition and sort
 //! columns come out of it. It reads no data.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use super::planner_error::{explain, written};
 use super::resolve::Project;
 use super::rowwise::{self, Reads};
 use super::sqltype::type_name;
+use super::star::{narrowed, whole_scan, widened};
 use super::tables::{LakeTable, View};
 use super::values::GroupSize;
 use crate::error::{ConfigError, Position, Result, nearest};
@@ -65,7 +67,9 @@ pub(crate) async fn plan_select(state: &SessionState, project: &Project, lake: &
         return Err(ConfigError::Volatile { function }.at(&at));
     }
     // Types that do not go together are only found by the analyzer.
-    state.optimize(&plan).map_err(|error| explain(&error, project, &lake.query_at))?;
+    if whole_scan(&plan).is_none() {
+        state.optimize(&plan).map_err(|error| explain(&error, project, &lake.query_at))?;
+    }
     let columns = stored_columns(&plan, project, lake)?;
     check_columns(plan.schema().as_arrow(), &columns, lake)?;
     Ok(Select { plan, driving, reads_whole: whole, columns })
@@ -85,9 +89,17 @@ pub(super) async fn plan_query(
     query: &ast::Query,
     at: &Position,
 ) -> Result<LogicalPlan> {
-    let query = ast::Statement::Query(Box::new(query.clone()));
-    let planned = state.statement_to_plan(Statement::Statement(Box::new(query))).await;
-    planned.map_err(|error| explain(&error, project, at))
+    let planned = async |query: ast::Query| {
+        let query = ast::Statement::Query(Box::new(query));
+        let planned = state.statement_to_plan(Statement::Statement(Box::new(query))).await;
+        planned.map_err(|error| explain(&error, project, at))
+    };
+    if let Some(narrowed) = narrowed(query)
+        && let Some(plan) = widened(planned(narrowed).await?).map_err(|error| explain(&error, project, at))?
+    {
+        return Ok(plan);
+    }
+    planned(query.clone()).await
 }
 
 /// The first function, subqueries included, that gives another value each time it is called.
@@ -207,8 +219,9 @@ fn column_place(lake: &LakeTable, column: &str) -> Position {
 /// Whether the properties name columns that the SELECT yields.
 fn check_columns(schema: &Schema, stored: &[StoredColumn], lake: &LakeTable) -> Result<()> {
     let table = || lake.name.clone();
-    for (index, field) in schema.fields().iter().enumerate() {
-        if schema.fields().iter().take(index).any(|other| other.name() == field.name()) {
+    let mut names = HashSet::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        if !names.insert(field.name()) {
             let column = field.name().clone();
             return Err(ConfigError::DuplicateColumn { table: table(), column }.at(&lake.query_at));
         }

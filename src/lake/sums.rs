@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
 use crate::snapshot::parquet_scan;
+use crate::width::batch_rows;
 use crate::write::{LakeColumns, unwrap_engine};
 
 /// Reads files, one batch at a time, and adds up the values of their columns.
@@ -20,7 +21,7 @@ use crate::write::{LakeColumns, unwrap_engine};
 /// A file that cannot be read, or is not the one that its entry describes.
 pub(crate) async fn sums(engine: &Engine, columns: &LakeColumns, files: &[FileEntry]) -> Result<ColumnSums> {
     let checksum = Arc::new(Checksum::of_all(&columns.file));
-    let session = engine.task_session(files).await?;
+    let session = engine.batch_session(files, batch_rows(&columns.file)).await?;
     let scan = parquet_scan(&session, &columns.file, &[files.to_vec()]).map_err(unwrap_engine)?;
     let mut rows = execute_stream(scan, session.task_ctx()).map_err(unwrap_engine)?;
     let task = {

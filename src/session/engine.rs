@@ -25,6 +25,7 @@ use crate::config::{CountSeconds, TimeTypes};
 use crate::error::Result;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
+use crate::width::BATCH_ROWS;
 
 /// Limits of a process.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,9 +51,6 @@ const MAX_RUN_BYTES: u64 = 640 << 20;
 
 /// A row group of a lake file, and its bytes once more.
 const WRITTEN_BYTES: u64 = 128 << 20;
-
-/// Rows that operators handle at once.
-pub(crate) const BATCH_ROWS: usize = 8192;
 
 /// Schemas in which config and queries name tables.
 pub(crate) const SCHEMAS: [&str; 5] = ["snapshot", "staging", "lake", "manifest", "audit"];
@@ -127,7 +125,11 @@ impl Engine {
     }
 
     /// A task's session that reads so many rows at once.
-    pub(crate) async fn merge_session(&self, files: &[FileEntry], batch_rows: usize) -> Result<SessionContext> {
+    pub(crate) async fn batch_session(
+        &self,
+        files: impl IntoIterator<Item = &FileEntry>,
+        batch_rows: usize,
+    ) -> Result<SessionContext> {
         self.session(files, 1, batch_rows).await
     }
 

@@ -9,7 +9,6 @@ mod stores;
 mod unfinished;
 
 pub use attempts::Requests;
-pub(crate) use engine::BATCH_ROWS;
 pub use engine::{Engine, EngineOptions};
 pub(crate) use pinned::{CONTENT_TAG, Pin, PinnedStore};
 pub(crate) use stores::OpenStores;

@@ -23,7 +23,7 @@ use datafusion::error::Result;
 
 use super::order::{Arrivals, Keys, Partitions, Ranked, RunOrder, by_partition, sorted};
 use super::units::{Sharing, Unit};
-use crate::session::BATCH_ROWS;
+use crate::width::batch_rows;
 
 /// Rows of a stretch from which on it is given out as it is: with fewer, less is gained than the writer needs for each batch,
 /// which looks at the first one to choose encodings.
@@ -46,6 +46,8 @@ pub(crate) struct Collector {
     /// What the rows of `incoming` need by themselves, and with how much of it a piece ends before it has all its rows.
     incoming_bytes: usize,
     piece_bytes: usize,
+    /// Of what is given out.
+    batch_rows: usize,
     sharing: Sharing,
     partitions: Partitions,
     keys: Option<Keys>,
@@ -66,6 +68,7 @@ impl Collector {
             incoming: BatchCoalescer::new(Arc::clone(schema), piece_rows),
             incoming_bytes: 0,
             piece_bytes,
+            batch_rows: batch_rows(schema),
             sharing: Sharing::new(order, schema),
             partitions: Partitions::new(order, schema)?,
             keys: Keys::new(order, schema)?,
@@ -137,8 +140,8 @@ impl Collector {
             rows.push(stretches.iter().map(|stretch| stretch.rows.len()).sum());
         }
         let units = self.sharing.units(&rows, &values, fullness);
-        let Self { pieces, stretches, keys, arrivals, .. } = self;
-        Ok(Run { pieces, stretches, partitions, units, keys, arrivals })
+        let Self { pieces, stretches, keys, arrivals, batch_rows, .. } = self;
+        Ok(Run { pieces, stretches, partitions, units, batch_rows, keys, arrivals })
     }
 }
 
@@ -151,6 +154,8 @@ pub(crate) struct Run {
     partitions: Vec<Range<usize>>,
     /// What of it goes into one file.
     pub(super) units: Vec<Unit>,
+    /// Of its batches, at most.
+    pub(super) batch_rows: usize,
     keys: Option<Keys>,
     arrivals: Arrivals,
 }
@@ -271,7 +276,7 @@ impl<'a> Partition<'a> {
     }
 }
 
-/// The rows of one partition in order, in batches of at most [`BATCH_ROWS`].
+/// The rows of one partition in order, in batches of at most [`batch_rows`].
 pub(crate) struct Batches<'a> {
     partition: &'a Partition<'a>,
     /// Places of the rows in their order, if they did not come in it.
@@ -294,11 +299,11 @@ impl Iterator for Batches<'_> {
             let at = self.partition.stretch_of(from);
             let Stretch { piece, rows, .. } = &stretches[at];
             let row = from - starts[at];
-            let length = (rows.len() - row).min(BATCH_ROWS);
+            let length = (rows.len() - row).min(run.batch_rows);
             self.given += length;
             return Some(Ok(run.pieces[*piece].slice(rows.start as usize + row, length)));
         }
-        let length = left.min(BATCH_ROWS);
+        let length = left.min(run.batch_rows);
         self.given += length;
         let places: Vec<(usize, usize)> = match &self.places {
             Some(places) => places[from..from + length].iter().map(|&row| self.partition.place(row as usize)).collect(),
@@ -319,6 +324,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::width::BATCH_ROWS;
 
     fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
         RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()

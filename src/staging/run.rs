@@ -10,7 +10,7 @@
 //! a retry writes the same files. A task that fails commits nothing. When a value of one of several files cannot be cast,
 //! the SELECT is run once more file by file, to name it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use super::order::RunOrder;
-use super::plan::{PlanDetails, Source, bind};
+use super::plan::{PlanDetails, Source, bind, physical_plan};
 use super::sort::SortRunsExec;
 use crate::checksum::{Checksum, ColumnSums};
 use crate::config::{FileFormat, LakeTable, Project, Verify};
@@ -181,11 +181,9 @@ impl StageTask<'_> {
         }
         let output = self.details.output_schema.decode()?;
         let columns = LakeColumns::new(&output, self.lake)?.file;
-        let place = |field: &FieldRef| {
-            let index = output.index_of(field.name()).map_err(|error| Error::Engine(error.into()))?;
-            Ok((index, field.name().clone()))
-        };
-        Ok(Some(Arc::new(Checksum::new(columns.fields().iter().map(place).collect::<Result<_>>()?))))
+        let in_files: HashSet<&String> = columns.fields().iter().map(|field| field.name()).collect();
+        let places = output.fields().iter().map(|field| field.name().clone()).enumerate();
+        Ok(Some(Arc::new(Checksum::new(places.filter(|(_, name)| in_files.contains(name)).collect()))))
     }
 
     /// The whole task as a physical plan.
@@ -195,7 +193,7 @@ impl StageTask<'_> {
         checksum: Option<Arc<Checksum>>,
     ) -> Result<(datafusion::prelude::SessionContext, Arc<dyn ExecutionPlan>)> {
         let (session, select) = bind(self.engine, self.project, self.lake, self.details, self.files).await?;
-        let mut input = session.state().create_physical_plan(&select.plan).await.map_err(unwrap_engine)?;
+        let mut input = physical_plan(&session, &select.plan).await?;
         if input.output_partitioning().partition_count() > 1 {
             input = Arc::new(CoalescePartitionsExec::new(input));
         }
@@ -325,7 +323,7 @@ impl StageTask<'_> {
             let alone = StageTask { files: std::slice::from_ref(file), ..*self };
             let (session, select) =
                 bind(alone.engine, alone.project, alone.lake, alone.details, alone.files).await.ok()?;
-            let plan = session.state().create_physical_plan(&select.plan).await.ok()?;
+            let plan = physical_plan(&session, &select.plan).await.ok()?;
             let mut rows = execute_stream(plan, session.task_ctx()).ok()?;
             let read = caught(async {
                 while let Some(batch) = rows.next().await {

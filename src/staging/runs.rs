@@ -28,7 +28,7 @@ use super::order::RunOrder;
 use super::sort::SortRunsExec;
 use super::units::Unit;
 use crate::checksum::Checksum;
-use crate::session::BATCH_ROWS;
+use crate::width::batch_rows;
 use crate::write::used_bytes;
 
 /// Streams of a task. With two, the last task of all keeps two cores busy while it orders and encodes.
@@ -196,7 +196,7 @@ impl Sorter {
                 None => {
                     let row_bytes = (bytes / batch.num_rows()).max(1);
                     let piece_bytes = self.run_bytes / PIECES;
-                    let piece_rows = (piece_bytes / row_bytes).max(BATCH_ROWS);
+                    let piece_rows = (piece_bytes / row_bytes).max(batch_rows(&self.plan.schema()));
                     // Rows can become much longer than the first ones were.
                     run.insert(Collector::new(&self.order, &self.plan.schema(), piece_rows, 2 * piece_bytes)?)
                 }

@@ -18,7 +18,6 @@ use super::collect::Run;
 use super::order::RunOrder;
 use crate::bundle::{SHARED_FROM, bundle_of};
 use crate::partition;
-use crate::session::BATCH_ROWS;
 use crate::write::COPIED_ROWS;
 
 /// Partitions of fewer rows than this are small however short the run is.
@@ -106,7 +105,7 @@ impl Iterator for BundleBatches<'_> {
         let mut places = Vec::new();
         while let Some((&first, others)) = self.partitions.split_first() {
             let partition = self.run.partition(first);
-            if !places.is_empty() && places.len() + partition.rows > BATCH_ROWS {
+            if !places.is_empty() && places.len() + partition.rows > self.run.batch_rows {
                 break;
             }
             self.partitions = others;

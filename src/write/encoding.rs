@@ -154,10 +154,11 @@ impl Published {
             return Ok(self.properties.clone());
         }
         let mut builder = self.properties.clone().into_builder();
-        for leaf in self.leaves.columns() {
+        for (index, leaf) in self.leaves.columns().iter().enumerate() {
             // Nested values keep what the Parquet writer does by itself.
             let [name] = leaf.path().parts() else { continue };
-            let Some(column) = first.column_by_name(name) else { continue };
+            // Not by name: thousands of columns would be searched thousands of times.
+            let Some(column) = first.columns().get(self.leaves.get_column_root_idx(index)) else { continue };
             if column.data_type().is_nested() {
                 continue;
             }

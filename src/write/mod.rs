@@ -18,6 +18,7 @@ mod exec;
 mod indices;
 mod landing;
 mod metrics;
+mod open;
 mod parts;
 mod planned;
 mod published;
@@ -27,13 +28,16 @@ mod run_rows;
 mod size;
 mod texts;
 mod upload;
+mod wide;
 mod writer;
 
 pub(crate) use assemble::{Assembler, StagedRowGroup};
 pub(crate) use bounds::compare;
 pub(crate) use chunk::Part;
 pub(crate) use columns::LakeColumns;
-pub(crate) use encoding::{COPIED_ROWS, FileEncoding, MERGED_PAGE_ROWS, PAGE_ROWS, STAGING_ROW_GROUP_BYTES};
+#[cfg(test)]
+pub(crate) use encoding::STAGING_ROW_GROUP_BYTES;
+pub(crate) use encoding::{COPIED_ROWS, FileEncoding, MERGED_PAGE_ROWS, PAGE_ROWS};
 pub(crate) use exec::{
     Bundled, LakeWriteExec, Numbering, OnRows, PlannedPartition, WriteSpec, collect_files, unwrap_engine,
 };
@@ -46,3 +50,4 @@ pub(crate) use ranges::Ranges;
 pub(crate) use roll::RollRule;
 pub(crate) use run_rows::RunRows;
 pub(crate) use size::used_bytes;
+pub(crate) use wide::staging_row_group_bytes;

@@ -14,7 +14,7 @@ use datafusion::error::{DataFusionError, Result};
 
 use super::run_rows::RunRows;
 use super::writer::{Estimate, Owner, Writer};
-use crate::session::BATCH_ROWS;
+use crate::width::batch_rows;
 
 /// A planned partition that is being written.
 pub(super) struct Planned {
@@ -52,7 +52,7 @@ impl Writer {
                 };
                 self.rows_left = Some(of.rows);
                 self.estimate = Estimate::AsExpected;
-                let batches = BatchCoalescer::new(rows.schema(), BATCH_ROWS);
+                let batches = BatchCoalescer::new(rows.schema(), batch_rows(rows.schema_ref()));
                 self.planned.insert(Planned { owner, path, batches, left: of.rows })
             }
         };
@@ -113,6 +113,7 @@ mod tests {
     use super::*;
     use crate::layout::Location;
     use crate::manifest::FileEntry;
+    use crate::width::BATCH_ROWS;
     use crate::write::{FileEncoding, LakeWriteExec, PlannedPartition, RollRule, collect_files};
 
     /// Rows of two columns, of which the first is the partition's.

@@ -10,15 +10,13 @@ use datafusion::parquet::file::properties::WriterProperties;
 use super::encoding::{FileEncoding, STAGING_ROW_GROUP_BYTES, builder};
 use crate::config::{LakeTable, SortKey, WriteCompression};
 use crate::error::{Error, Result};
+use crate::width::is_wide;
 
 /// No row group is larger, pages that are still open counted before compression.
 const MAX_ROW_GROUP_BYTES: usize = 512 << 20;
 
 /// Target size from which on staged row groups are small enough to deal files out evenly.
 const COPIED_TARGET_BYTES: u64 = 8 * STAGING_ROW_GROUP_BYTES;
-
-/// Columns up to which a staged row group has pages that are worth copying: of 32 KiB and more.
-const COPIED_COLUMNS: usize = 128;
 
 /// Sort keys within a partition: its partition columns are constant and not in the files.
 pub(crate) fn sort_keys(lake: &LakeTable) -> Vec<&SortKey> {
@@ -61,12 +59,12 @@ pub(crate) fn published_properties(lake: &LakeTable, schema: &Schema) -> Result<
 }
 
 /// Writer properties of lake files that are made of staged pages; `None` if a table's files are too small for that, or its rows
-/// too wide.
+/// too wide: pages of staged row groups are worth copying from 32 KiB on.
 ///
 /// # Errors
 /// [`Error::Parquet`] for a type that Parquet does not have.
 pub(crate) fn copied_properties(lake: &LakeTable, schema: &Schema) -> Result<Option<WriterProperties>> {
-    let fits = lake.target_file_size >= COPIED_TARGET_BYTES && schema.flattened_fields().len() <= COPIED_COLUMNS;
+    let fits = lake.target_file_size >= COPIED_TARGET_BYTES && !is_wide(schema);
     fits.then(|| published_properties(lake, schema)).transpose()
 }
 

@@ -7,11 +7,11 @@
 //! Nobody looks at rows whose pages are copied. So a staging file says which of its float columns are plain, that is have
 //! neither NaN nor a negative zero: of these the footer says all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, RecordBatch, StringViewArray};
-use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type, Schema};
+use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::functions_aggregate::min_max::{MaxAccumulator, MinAccumulator};
@@ -71,9 +71,12 @@ impl Ranges {
     /// What is known when the writer has ended the file with this footer.
     pub(crate) fn finish(self, schema: &Schema, footer: &ParquetMetaData) -> Result<ColumnRanges> {
         let mut ranges = ColumnRanges::new();
-        for column in self.columns {
+        let leaves = leaves(footer);
+        for (index, column) in self.columns.into_iter().enumerate() {
             let name = column.name.clone();
-            let range = if column.in_footer { of_footer(&name, schema, footer)? } else { Some(column.finish()?) };
+            let leaf = leaves.get(&index).copied();
+            let range =
+                if column.in_footer { of_footer(schema.field(index), leaf, footer)? } else { Some(column.finish()?) };
             ranges.extend(range.map(|range| (name, range.bounded())));
         }
         Ok(ranges)
@@ -98,8 +101,9 @@ impl Ranges {
     /// Nobody has looked at the values of others, which may be NaN.
     pub(super) fn of_copy(schema: &Schema, footer: &ParquetMetaData, plain: &BTreeSet<String>) -> Result<ColumnRanges> {
         let mut ranges = ColumnRanges::new();
-        for field in schema.fields().iter().filter(|field| has_order(field.data_type())) {
-            let Some(mut range) = of_footer(field.name(), schema, footer)? else { continue };
+        let leaves = leaves(footer);
+        for (index, field) in schema.fields().iter().enumerate().filter(|(_, field)| has_order(field.data_type())) {
+            let Some(mut range) = of_footer(field, leaves.get(&index).copied(), footer)? else { continue };
             if field.data_type().is_floating() {
                 range.is_exact &= plain.contains(field.name());
                 // So a footer has either zero, and in exact ranges there is no negative one.
@@ -186,9 +190,17 @@ fn has_order(data_type: &DataType) -> bool {
     data_type.is_floating() || (!matches!(data_type, DataType::Dictionary(_, _)) && partition::is_allowed(data_type))
 }
 
-/// The statistics of all row groups together; nothing if one of them has none.
-fn of_footer(name: &str, schema: &Schema, footer: &ParquetMetaData) -> Result<Option<ColumnRange>> {
-    let converter = StatisticsConverter::try_new(name, schema, footer.file_metadata().schema_descr())?;
+/// The first leaf of each column of a file, by the column's index.
+fn leaves(footer: &ParquetMetaData) -> HashMap<usize, usize> {
+    let schema = footer.file_metadata().schema_descr();
+    // From the last one on, so that the first one stays.
+    (0..schema.num_columns()).rev().map(|leaf| (schema.get_column_root_idx(leaf), leaf)).collect()
+}
+
+/// The statistics of all row groups of a leaf together; nothing if one of them has none.
+fn of_footer(field: &Field, leaf: Option<usize>, footer: &ParquetMetaData) -> Result<Option<ColumnRange>> {
+    let Some(leaf) = leaf else { return Ok(None) };
+    let converter = StatisticsConverter::from_column_index(leaf, field, footer.file_metadata().schema_descr())?;
     let groups = footer.row_groups();
     let (mins, maxs) = (converter.row_group_mins(groups)?, converter.row_group_maxes(groups)?);
     let nulls = converter.row_group_null_counts(groups)?;

@@ -6,14 +6,14 @@
 //! depends on the rows alone.
 //! A file that was ended lands in the background (`landing`), while the next is encoded. A failed write aborts its upload.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, StringArray, UInt64Array};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
-use datafusion::parquet::arrow::{ArrowWriter, AsyncArrowWriter};
+use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::RowGroupMetaData;
 use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -24,19 +24,24 @@ use tokio::sync::mpsc::Sender;
 
 use super::exec::{Numbering, WriteSpec, output_schema};
 use super::landing::{Landed, Landing, Landings};
+use super::open::FileWriter;
 use super::planned::Planned;
 use super::ranges::Ranges;
 use super::run_rows::RunRows;
 use super::size::used_bytes;
-use super::upload::Upload;
+use super::wide::{LAKE_GROUP_BYTES, STAGING_GROUP_BYTES, WideWriter, share_of};
 use crate::bundle;
 use crate::error::Error;
 use crate::layout::Location;
 use crate::manifest::statistics::encode_ranges;
 use crate::partition::{self as hive, SEGMENT_LIMIT};
+use crate::width::is_wide;
 
 /// Bytes in memory after which the size of the open file is looked at again.
 const SLICE_BYTES: usize = 1 << 20;
+
+/// The same for wide tables: a slice has one array per column.
+const WIDE_SLICE_BYTES: usize = 8 << 20;
 
 /// Indices into the input.
 #[derive(Debug)]
@@ -49,10 +54,18 @@ pub(super) struct Columns {
 
 impl Columns {
     pub(super) fn of(input: &Schema, spec: &WriteSpec) -> Result<Self> {
-        let partition = spec.partition_columns.iter().map(|name| Ok(input.index_of(name)?)).collect::<Result<_>>()?;
-        let of = |schema: &SchemaRef| {
-            schema.fields().iter().map(|field| Ok(input.index_of(field.name())?)).collect::<Result<Vec<_>>>()
+        // By name in one go: a wide table is searched for thousands of them.
+        let mut by_name = HashMap::new();
+        for (index, field) in input.fields().iter().enumerate() {
+            by_name.entry(field.name().as_str()).or_insert(index);
+        }
+        let index_of = |name: &str| match by_name.get(name) {
+            Some(index) => Ok(*index),
+            None => Ok(input.index_of(name)?),
         };
+        let partition = spec.partition_columns.iter().map(|name| index_of(name)).collect::<Result<_>>()?;
+        let of =
+            |schema: &SchemaRef| schema.fields().iter().map(|field| index_of(field.name())).collect::<Result<Vec<_>>>();
         let bundled = spec.bundled.as_ref().map_or(Ok(Vec::new()), |bundled| of(&bundled.schema))?;
         Ok(Self { partition, file: of(&spec.file_schema)?, bundled })
     }
@@ -69,6 +82,8 @@ pub(super) enum Estimate {
     AsExpected,
     /// Stored bytes per row, and per expected byte of a long file, in the last file or a sample.
     Learnt { per_row: f64, per_expected: f64 },
+    /// Stored bytes per byte of rows, in the last row group of a wide table or a sample: its writer expects by that.
+    Share(f64),
 }
 
 impl Estimate {
@@ -80,7 +95,7 @@ impl Estimate {
     )]
     fn correct(self, expected: u64, rows: u64) -> u64 {
         match self {
-            Self::AsExpected => expected,
+            Self::AsExpected | Self::Share(_) => expected,
             Self::Learnt { per_expected, .. } if rows >= SETTLED_ROWS => (expected as f64 * per_expected) as u64,
             // Rows may become longer than those before: no more than this is believed to be gained by compression.
             Self::Learnt { per_row, .. } => expected.min((per_row * rows as f64) as u64).max(expected / 4),
@@ -104,7 +119,7 @@ struct OpenFile {
     schema: SchemaRef,
     may_be_copied: bool,
     location: Location,
-    writer: AsyncArrowWriter<Upload>,
+    writer: FileWriter,
     rows: u64,
     ranges: Ranges,
     /// Rows per slice.
@@ -166,7 +181,7 @@ impl Writer {
         let result = self.write_all(&mut input).await;
         if result.is_err() {
             if let Some(open) = self.open.take() {
-                open.writer.into_inner().abort().await;
+                open.writer.into_upload().abort().await;
             }
             self.landings.wait().await;
         }
@@ -298,16 +313,26 @@ impl Writer {
             (self.estimate, spec.numbering, self.rows_left)
             && rows.saturating_mul(row_bytes as u64) > rule.target_bytes
         {
-            self.estimate = sample(first, schema, properties.clone())?;
+            self.estimate = if is_wide(schema) {
+                Estimate::Share(share_of(first, properties.clone())?)
+            } else {
+                sample(first, schema, properties.clone())?
+            };
         }
         let has_statistics =
             |column: &str| properties.statistics_enabled(&ColumnPath::from(column)) != EnabledStatistics::None;
         let ranges = Ranges::new(schema, has_statistics);
-        let options = ArrowWriterOptions::new().with_properties(properties);
-        let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(schema), options)?;
+        let (writer, most) = if is_wide(schema) {
+            let share = if let Estimate::Share(share) = self.estimate { share } else { 1.0 };
+            let bytes = if spec.is_published { LAKE_GROUP_BYTES } else { STAGING_GROUP_BYTES };
+            let writer = WideWriter::new(upload, schema, properties, bytes, share)?;
+            (FileWriter::Wide(Box::new(writer)), WIDE_SLICE_BYTES)
+        } else {
+            (FileWriter::ordinary(upload, Arc::clone(schema), properties)?, SLICE_BYTES)
+        };
         let slice_bytes = match spec.numbering {
-            Numbering::Runs => SLICE_BYTES,
-            Numbering::Rolling(rule) => usize::try_from(rule.target_bytes / 16).unwrap_or(SLICE_BYTES).min(SLICE_BYTES),
+            Numbering::Runs => most,
+            Numbering::Rolling(rule) => usize::try_from(rule.target_bytes / 16).unwrap_or(most).min(most),
         };
         self.last = Some((owner.clone(), number));
         self.open = Some(OpenFile {
@@ -367,7 +392,8 @@ impl Writer {
             }
             Err(error) => Err(error),
         };
-        let mut upload = open.writer.into_inner();
+        let share = open.writer.stored_share();
+        let mut upload = open.writer.into_upload();
         let ranges = ended.and_then(|footer| open.ranges.finish(&open.schema, &footer));
         let statistics = match ranges {
             Ok(ranges) => encode_ranges(&ranges),
@@ -379,7 +405,10 @@ impl Writer {
         let bytes = upload.bytes();
         let ratio = |of: u64| bytes as f64 / of.max(1) as f64;
         let per_expected = if open.rows >= SETTLED_ROWS { ratio(expected) } else { 1.0 };
-        self.estimate = Estimate::Learnt { per_row: ratio(open.rows), per_expected };
+        self.estimate = match share {
+            Some(share) => Estimate::Share(share),
+            None => Estimate::Learnt { per_row: ratio(open.rows), per_expected },
+        };
         let OpenFile { location, partitions, rows, .. } = open;
         let partition = match open.owner {
             Owner::Partition(_) => partitions.into_iter().next().map_or_else(String::new, |(path, _)| path),

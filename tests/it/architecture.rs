@@ -21,7 +21,7 @@ const ORDER: [&[&str]; 14] = [
     &["config"],
     &["manifest"],
     &["layout", "partition", "lake_type", "bundle"],
-    &["spread", "checksum", "thrift", "redact", "advice", "causes"],
+    &["spread", "checksum", "thrift", "redact", "advice", "causes", "width"],
     &["error", "verdict"],
 ];
 

@@ -152,6 +152,71 @@ fn five_thousand_columns_arrive() {
     assert_eq!(work.snaplake(&["query", "--format", "csv", "-c", query]).ok().stdout, "a,z\n0,9998\n");
 }
 
+/// Runs the config, and gives the most memory that the program had, in bytes.
+#[track_caller]
+fn peak_memory(work: &Work, options: &[&str]) -> u64 {
+    let mut command = work.command(&["run", "--quiet"]);
+    let mut child = command.args(options).stdout(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    let code = loop {
+        // The kernel's own mark, so that nothing between two looks is missed but what comes after the last one.
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let mark = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = mark.and_then(|mark| mark.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0).max(peak);
+        if let Some(code) = child.try_wait().unwrap() {
+            break code;
+        }
+        std::thread::yield_now();
+    };
+    assert!(code.success());
+    peak << 10
+}
+
+/// Tables of 2,000 columns and few rows, read from CSV and from the Parquet files that come of it.
+#[test]
+fn two_thousand_columns_stay_within_the_memory_limit() {
+    const LIMIT: u64 = 256 << 20;
+    let (mut head, mut rows) = ("day".to_owned(), String::new());
+    (0..2_000).for_each(|column| write!(head, ",c{column}").unwrap());
+    for row in 0..6 {
+        write!(rows, "2026-01-0{}", 1 + row % 2).unwrap();
+        for column in 0..2_000 {
+            match column % 4 {
+                0 => write!(rows, ",{}", row * 7_919 + column),
+                1 => write!(rows, ",{row}.5"),
+                2 => write!(rows, ",text {column} {row}"),
+                _ => write!(rows, ","),
+            }
+            .unwrap();
+        }
+        rows.push('\n');
+    }
+    let lakes = "
+        CREATE TABLE lake.plain AS SELECT * FROM snapshot.wide;
+        CREATE TABLE lake.sorted WITH (sorted_by = ARRAY['c0 DESC']) AS SELECT * FROM snapshot.wide;
+        CREATE TABLE lake.by_day WITH (partitioned_by = ARRAY['day'], sorted_by = ARRAY['c4']) AS SELECT * FROM snapshot.wide;";
+    let options = ["--memory-limit", "256MiB", "--threads", "2"];
+    let work = Work::new(&format!(
+        "CREATE EXTERNAL TABLE snapshot.wide STORED AS CSV LOCATION 'export/' OPTIONS ('format.has_header' 'true');{lakes}"
+    ));
+    work.write("export/a.csv", &format!("{head}\n{rows}"));
+    let of_csv = peak_memory(&work, &options);
+    let again = Work::new(&format!("CREATE EXTERNAL TABLE snapshot.wide STORED AS PARQUET LOCATION 'export/';{lakes}"));
+    let published = work.files("out/lake/shop/plain").into_iter().find(|(path, _)| path.ends_with(".parquet")).unwrap();
+    std::fs::create_dir(again.path("export")).unwrap();
+    std::fs::write(again.path("export/a.parquet"), published.1).unwrap();
+    let of_parquet = peak_memory(&again, &options);
+    for work in [&work, &again] {
+        for table in ["plain", "sorted", "by_day"] {
+            let query = format!("SELECT count(*) AS n, sum(c0) AS a, max(c1998) AS z FROM lake.{table}");
+            let found = work.snaplake(&["query", "--format", "csv", "-c", &query]).ok().stdout;
+            assert_eq!(found, "n,a,z\n6,118785,text 1998 5\n", "{table}");
+        }
+    }
+    assert!(of_csv.max(of_parquet) < LIMIT, "{of_csv} of CSV and {of_parquet} of Parquet bytes");
+}
+
 /// Ends a run by a signal as soon as its first stage task is done; a rerun makes the same lake.
 #[track_caller]
 fn signal_ends_a_run(signal: &str, code: i32) {

@@ -27,7 +27,8 @@ use self::details::{plan_id, result_id};
 pub(crate) use self::relations::{Relations, register_helpers, register_views, relations};
 pub(crate) use self::said::declared_text;
 use self::said::{EMPTY_PARTITION, ordering_text, select_text};
-pub(crate) use self::select::{bind, output_plan};
+use self::select::output_schema;
+pub(crate) use self::select::{bind, physical_plan};
 use super::groups::Groups;
 use crate::bundle::BUNDLES;
 use crate::config::{LakeTable, Project, StoredColumn, plan_select};
@@ -171,7 +172,7 @@ impl<'a> Planner<'a> {
         register_views(&session, self.project, &relations.views).await?;
         let select = plan_select(&session.state(), self.project, lake).await?;
         let planned_at = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
-        let output = output_plan(&select, lake, &planned_at, false)?.schema().as_arrow().clone();
+        let output = output_schema(&select, lake, &planned_at)?;
         let missing = |name: &str| Error::NotPlanned { table: name.to_owned() };
         let driving = self.found.get(&select.driving).ok_or_else(|| missing(&select.driving))?;
         let mut whole = Vec::new();
