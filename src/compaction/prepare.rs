@@ -60,7 +60,9 @@ pub(crate) async fn prepare(
     let (total, groups, is_new) = match committed {
         Some(details) => {
             if details.plan != staged.plan || details.properties != properties_text(lake) {
+                let published = ledger.done(Step::DatalakeFileGroups).await?.len();
                 return Err(Error::PlanChanged {
+                    published,
                     table: lake.name.clone(),
                     planned_at: staged.planned_at.to_owned(),
                     what: "file size or compression",
@@ -119,7 +121,7 @@ async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) ->
             None => missing += 1,
             Some(manifest) if manifest.details.plan == staged.plan => files.extend(manifest.files),
             Some(_) => {
-                let reason = "it belongs to another plan; plan anew with `snaplake run --replan`".to_owned();
+                let reason = "it belongs to another plan; plan anew with `snaplake run CONFIG --replan`".to_owned();
                 let target = ledger.layout().manifest(Step::StagingFileGroups, number);
                 return Err(Error::Manifest { uri: target.summary.to_string(), reason });
             }

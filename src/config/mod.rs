@@ -16,6 +16,7 @@ pub mod options;
 mod parse;
 mod planner_error;
 mod properties;
+mod quotes;
 mod resolve;
 mod rowwise;
 mod rules;
@@ -27,12 +28,14 @@ mod tables;
 mod tokens;
 mod values;
 mod variables;
+mod wording;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use audits::{check_rules, plan_audit, plan_rule};
 pub(crate) use ident::ident;
+pub(crate) use planner_error::unknown_column;
 pub use resolve::{Project, load};
 pub(crate) use rules::Counts;
 pub use rules::{Check, Rule};
@@ -46,3 +49,4 @@ pub use values::{
     ByteSize, Compression, CsvOptions, FileFormat, ForceNull, GroupSize, SortKey, TextOptions, WriteCompression,
 };
 pub use variables::Variables;
+pub(crate) use wording::reworded;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 
+use crate::config::type_name;
 use crate::error::Error;
 
 /// Where a type was seen: a file, and the line where the file has lines of its own types (NDJSON).
@@ -69,9 +70,9 @@ impl Clash {
             table: table.to_owned(),
             column: self.path.join(".").replace(".[]", "[]"),
             first: self.first.to_string(),
-            first_type: self.first_type.to_string(),
+            first_type: type_name(&self.first_type),
             second: second.to_string(),
-            second_type: self.second_type.to_string(),
+            second_type: type_name(&self.second_type),
         }
     }
 }

@@ -17,6 +17,7 @@ mod faults;
 mod hostile;
 mod init;
 mod limits;
+mod mistakes;
 mod project;
 mod proof;
 mod query;
