@@ -1,7 +1,7 @@
 //! What a user can do about a limit of the machine that an error has run into.
 //!
 //! Looks at the operating system's error at the root of an error, which the engine, the Parquet writer and the stores
-//! pass on below words of their own. Errors about a config say themselves what to do.
+//! pass on below words of their own. All other advice is [`Error::help`](crate::error::Error::help).
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -33,14 +33,10 @@ fn is_denied(error: &(dyn Error + 'static)) -> bool {
 
 fn about_io(error: &io::Error) -> Option<&'static str> {
     if error.raw_os_error().is_some_and(|code| TOO_MANY_OPEN_FILES.contains(&code)) {
-        return Some(
-            "raise the limit of open files (ulimit -n) or set --threads lower, then run the same command again",
-        );
+        return Some("raise the limit of open files (ulimit -n) or set --threads lower");
     }
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some(
-            "free space there (temporary files go to $TMPDIR), then run the same command again: what is done stays done",
-        ),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some("free space there (temporary files go to $TMPDIR)"),
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Some(
             "make that place writable for this user, or choose another one (snaplake.staging, snaplake.datalake, $TMPDIR)",
         ),

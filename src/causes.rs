@@ -1,15 +1,24 @@
-//! An error and its causes as text for people: each said once, without the names that the engine gives to its own parts.
+//! An error and its causes as text for people: each said once, the engine's in SQL's words.
 
 use std::error::Error as _;
 
+use crate::config::reworded;
 use crate::error::Error;
 
 /// The error, then its causes; a cause that its effect already quotes is left out.
 pub(crate) fn describe(error: &Error) -> String {
-    let mut text = clean(&error.to_string());
+    // Of ours only those that pass on the engine's words need other ones.
+    let own = |error: &Error| {
+        if matches!(error, Error::Engine(_)) { reworded(&error.to_string()) } else { error.to_string() }
+    };
+    let mut text = own(error);
     let mut cause = error.source();
     while let Some(error) = cause {
-        let message = clean(&error.to_string());
+        let boxed = || error.downcast_ref::<Box<Error>>().map(AsRef::as_ref);
+        let message = match error.downcast_ref::<Error>().or_else(boxed) {
+            Some(error) => own(error),
+            None => reworded(&error.to_string()),
+        };
         if !text.contains(&message) {
             text.push_str("\n  because ");
             text.push_str(&message);
@@ -17,28 +26,6 @@ pub(crate) fn describe(error: &Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// The engine's messages, without the prefixes that name its own parts.
-fn clean(message: &str) -> String {
-    const PREFIXES: [&str; 11] = [
-        "Arrow error: ",
-        "Execution error: ",
-        "External error: ",
-        "External: ",
-        "Parquet error: ",
-        "Error during planning: ",
-        "Object Store error: ",
-        "Schema error: ",
-        "Compute error: ",
-        "Invalid argument error: ",
-        "sql parser error: ",
-    ];
-    let mut text = message.trim();
-    while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
-        text = rest;
-    }
-    text.to_owned()
 }
 
 #[cfg(test)]

@@ -31,10 +31,10 @@
 //! lineage               what manifests tell of how the lakes came to be, also as OpenLineage events
 //! query                 the tables of all steps in one SQL session, read-only: which files a filter leaves (prune), what
 //!                       manifests answer (index), the schema `manifest` (manifests)
-//! clean, replan         files that no manifest lists; new plans for what is not published yet
+//! clean, replan         files that no manifest lists; new plans for what is not published yet, or is taken back
 //! diff                  what changed between two snapshots
-//! init                  an unknown location looked at, and a config for it proposed; pure but for survey, sample, schema,
-//!                       folder, draft, trial and files
+//! init                  an unknown location looked at, and a config for it proposed; pure but for survey, choose, sample,
+//!                       schema, folder, draft, trial and files
 //! bench, fuzz           what the micro benches and the fuzz targets call; only with the features of these names
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
 //! audit                 queries over what is staged that must return no rows, or nothing is published
@@ -50,6 +50,7 @@
 //! write                 the plan node that writes partitioned Parquet, its rows are the manifest's rows; or files made of
 //!                       staged pages (assemble)
 //! session               stores, memory, engine sessions
+//! causes                an error and its causes as text, the engine's in SQL's words                (pure)
 //! config                SQL text to a checked project; every user error is born here, with its position
 //! manifest              the ledger: what is done is what manifests are committed
 //! layout, partition     all storage paths; Hive partition values
@@ -58,7 +59,6 @@
 //! checksum              sums over the values of columns, in any order                           (pure)
 //! thrift                which Parquet footers are refused before they are read                    (pure)
 //! advice                what to do about a limit of the machine                               (pure)
-//! causes                an error and its causes as text                                       (pure)
 //! redact                secrets in what is about to be said                                      (pure)
 //! spread                many small jobs on all threads, a bounded number at once
 //! width                 which tables are wide, and how many rows their batches have                 (pure)

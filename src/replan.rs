@@ -1,35 +1,56 @@
-//! Plans tables anew of which nothing is published, and gives up what was staged of their old plans.
+//! Plans tables anew, and gives up what was staged of their old plans; if asked to, also what is published of them.
 //!
 //! ```text
-//! all tables:      refuse if anything is published -> make the new plans, so that a mistake costs nothing
-//! table by table:  remove what unfinished publish tasks left in the lake
+//! all tables:      refuse if anything is published and may not be taken back
+//!                  -> make the new plans, so that a mistake costs nothing
+//! table by table:  take back what is published: _SUCCESS first, then the publish manifests. Its files are then what
+//!                  unfinished publish tasks left
+//!                  -> remove what unfinished publish tasks left in the lake
 //!                  -> revoke the partition file groups, the first one (their commit) first -> revoke the stage tasks
 //!                  -> revoke the old plan -> commit the new one
 //! ```
 //!
-//! A crash in between leaves the old plan with less of it done, no plan, or the new plan: any run goes on from each of them.
-//! The files of the old plan in staging are garbage then, for `clean`. It is for one process at a time: what another run
-//! still commits of the old plan is found by validation, not prevented.
+//! A crash in between leaves the old plan with less of it done, no plan, or the new plan: any run goes on from each of
+//! them, and given again this does the rest. From the removal of `_SUCCESS` on readers who wait for it see no lake. The files of
+//! the old plan in staging are garbage then, for `clean`. In the lake only files are removed whose names the old plan gives. It is
+//! for one process at a time: what another run still commits of the old plan is found by validation, not prevented.
+
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
 
 use crate::clean::clear_lake;
+use crate::config::LakeTable;
 use crate::error::{Error, Result};
-use crate::layout::Step;
+use crate::lake::HiveLake;
+use crate::layout::{Location, Step};
+use crate::manifest::Ledger;
 use crate::pipeline::Pipeline;
 use crate::staging::plan::{self, Planner};
+
+/// What becomes of tables that are published, wholly or in part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// They are a reason to refuse.
+    Keep,
+    /// They are taken back.
+    Withdraw,
+}
 
 /// Replaces the plans of all tables of the project by new ones.
 ///
 /// # Errors
-/// [`Error::AlreadyPublished`], before anything is changed; those of planning, also before; those of the ledger.
-pub async fn replan(pipeline: &Pipeline) -> Result<()> {
+/// [`Error::AlreadyPublished`] and [`Error::PublishedElsewhere`], before anything is changed; those of planning, also before;
+/// those of the ledger.
+pub async fn replan(pipeline: &Pipeline, published: Published) -> Result<()> {
     let (engine, project) = (pipeline.engine(), pipeline.project());
     for lake in &project.lakes {
         let ledger = plan::ledger(engine, project, lake).await?;
-        let done = ledger.done(Step::DatalakeFileGroups).await?.len();
-        if done > 0 {
+        let done = ledger.done(Step::DatalakeFileGroups).await?;
+        if !done.is_empty() && published == Published::Keep {
             let location = ledger.layout().lake().to_string();
-            return Err(Error::AlreadyPublished { table: lake.name.clone(), done, location });
+            return Err(Error::AlreadyPublished { table: lake.name.clone(), done: done.len(), location });
         }
+        check_place(&ledger, lake, done).await?;
     }
     let mut planner = Planner::new(engine, project);
     let mut plans = Vec::new();
@@ -39,11 +60,33 @@ pub async fn replan(pipeline: &Pipeline) -> Result<()> {
     for plan in plans {
         if plan.replaces {
             tracing::info!(table = plan.lake.name, "giving up the old plan");
+            if published == Published::Withdraw {
+                HiveLake::open(engine.stores(), plan.ledger.layout()).await?.withdraw().await?;
+                plan.ledger.revoke_all(Step::DatalakeFileGroups).await?;
+            }
             clear_lake(pipeline, &plan.lake).await?;
             plan.ledger.revoke_all(Step::PartitionFileGroups).await?;
             plan.ledger.revoke_all(Step::StagingFileGroups).await?;
         }
         plan::commit(plan).await?;
+    }
+    Ok(())
+}
+
+/// Whether all published files lie where the config says: elsewhere they would be left behind.
+async fn check_place(ledger: &Ledger, lake: &LakeTable, done: impl IntoIterator<Item = usize>) -> Result<()> {
+    /// Details are of no interest here.
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Anything {}
+    let location = ledger.layout().lake();
+    let mut manifests = ledger.read_all::<Anything>(Step::DatalakeFileGroups, done);
+    while let Some((_, manifest)) = manifests.try_next().await? {
+        for file in manifest.into_iter().flat_map(|manifest| manifest.files) {
+            if !location.holds(&Location::from_uri(&file.uri)?) {
+                let (table, location) = (lake.name.clone(), location.to_string());
+                return Err(Error::PublishedElsewhere { table, uri: file.uri.to_string(), location });
+            }
+        }
     }
     Ok(())
 }

@@ -56,6 +56,9 @@ pub(super) enum Command {
         /// First plan anew, from the files and the config as they are now; refused for tables that are partly published.
         #[arg(long)]
         replan: bool,
+        /// With --replan, also tables that are published: their files are removed from the lake first, _SUCCESS before all.
+        #[arg(long, requires = "replan")]
+        withdraw: bool,
     },
     /// Show how far each table is: tasks done, running and failed, rows and bytes so far.
     #[command(after_help = help::STATUS)]
@@ -208,9 +211,9 @@ pub(super) struct Query {
     /// Run the SQL of this file and exit; - is standard input.
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
-    /// Form of the rows.
-    #[arg(long, value_enum, default_value_t = RowFormat::Table, value_name = "FORMAT")]
-    pub(super) format: RowFormat,
+    /// Form of the rows [default: by the ending of -o FILE, else table].
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(super) format: Option<RowFormat>,
     /// Write the rows into this file, which appears when all is written.
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,

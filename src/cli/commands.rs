@@ -15,8 +15,8 @@ use crate::layout::Step;
 use crate::lineage::{Options, gather};
 use crate::pipeline::{Pipeline, StatusReader, TaskSpec};
 use crate::query::QuerySession;
-use crate::replan::replan;
-use crate::report::{PageOptions, Report, RowOptions};
+use crate::replan::{Published, replan};
+use crate::report::{PageOptions, Report, RowFormat, RowOptions};
 use crate::session::{Engine, EngineOptions, Stores};
 use crate::write::unwrap_engine;
 
@@ -54,9 +54,9 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
         }
         Command::Audit { .. } => pipeline.audit().await.map(|verdicts| report.audits(&verdicts)),
         Command::Publish { .. } => pipeline.publish().await.map(|tables| report.tables(&tables, &requests())),
-        Command::Run { replan: is_new, .. } => {
+        Command::Run { replan: is_new, withdraw, .. } => {
             if *is_new {
-                replan(&pipeline).await?;
+                replan(&pipeline, if *withdraw { Published::Withdraw } else { Published::Keep }).await?;
             }
             pipeline.run().await.map(|tables| report.tables(&tables, &requests()))
         }
@@ -130,7 +130,9 @@ async fn one_task(pipeline: &Arc<Pipeline>, report: &Report, step: Step, group: 
 }
 
 async fn query(pipeline: &Arc<Pipeline>, report: &Report, query: &Query) -> Result<()> {
-    let options = RowOptions { format: query.format, output: query.output.clone(), max_rows: query.maxrows };
+    let by_ending = || query.output.as_deref().and_then(RowFormat::of_file).unwrap_or(RowFormat::Table);
+    let format = query.format.unwrap_or_else(by_ending);
+    let options = RowOptions { format, output: query.output.clone(), max_rows: query.maxrows };
     let is_input = query.file.as_ref().is_some_and(|file| file.as_os_str() == "-");
     let sql = match &query.file {
         _ if !query.commands.is_empty() => Some(query.commands.join(";\n")),

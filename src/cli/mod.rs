@@ -14,6 +14,8 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 
 use self::arguments::{Cli, Command};
@@ -48,7 +50,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return Report::usage(&error),
+        Err(error) => return Report::usage(&with_tip(error, &arguments)),
     };
     let Some(talk) = cli.command.talk() else { return completions(&cli.command) };
     let verbosity = Verbosity { quiet: talk.quiet, verbose: talk.verbose, log: talk.log_format };
@@ -81,6 +83,20 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report.failed(&error, cli.command.goes_on().then_some(&arguments)),
     }
+}
+
+/// SQL where no option asks for it gets the option.
+fn with_tip(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let is_sql = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(text)) => text.trim().contains(char::is_whitespace),
+        _ => false,
+    };
+    let is_query = arguments.get(1).is_some_and(|verb| verb == "query");
+    if error.kind() == ErrorKind::UnknownArgument && is_query && is_sql {
+        let tip = StyledStr::from("SQL follows -c: snaplake query CONFIG -c 'SELECT ...'");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
 }
 
 fn completions(command: &Command) -> ExitCode {

@@ -72,7 +72,9 @@ pub(crate) async fn prepare(
     let (total, groups, is_new) = match committed {
         Some(details) => {
             if details.plan != staged.plan || details.properties != properties_text(lake) {
+                let published = ledger.done(Step::DatalakeFileGroups).await?.len();
                 return Err(Error::PlanChanged {
+                    published,
                     table: lake.name.clone(),
                     planned_at: staged.planned_at.to_owned(),
                     what: "file size or compression",
@@ -136,7 +138,7 @@ async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) ->
                 columns.add(&manifest.details.columns);
             }
             Some(_) => {
-                let reason = "it belongs to another plan; plan anew with `snaplake run --replan`".to_owned();
+                let reason = "it belongs to another plan; plan anew with `snaplake run CONFIG --replan`".to_owned();
                 let target = ledger.layout().manifest(Step::StagingFileGroups, number);
                 return Err(Error::Manifest { uri: target.summary.to_string(), reason });
             }

@@ -18,6 +18,7 @@ pub mod options;
 mod parse;
 mod planner_error;
 mod properties;
+mod quotes;
 mod resolve;
 mod rowwise;
 mod rules;
@@ -31,6 +32,7 @@ mod timetype;
 mod tokens;
 mod values;
 mod variables;
+mod wording;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +40,7 @@ mod tests;
 pub(crate) use audits::{check_rules, plan_audit, plan_rule};
 pub use exclude::Exclude;
 pub(crate) use ident::ident;
+pub(crate) use planner_error::unknown_column;
 pub use resolve::{Project, load};
 pub(crate) use rules::Counts;
 pub use rules::{Check, Rule};
@@ -51,3 +54,4 @@ pub(crate) use timetype::{CountSeconds, TimeTypes};
 pub(crate) use values::duration;
 pub use values::{ByteSize, Compression, CsvOptions, EmptyPartition, FileFormat, ForceNull, GroupSize, SortKey, TextOptions, WriteCompression};
 pub use variables::Variables;
+pub(crate) use wording::reworded;

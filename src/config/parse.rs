@@ -4,6 +4,7 @@
 //! the tokens of each statement go to DataFusion's own parser. Nothing is judged here but syntax: names, keys and
 //! values are as written, only folded to lower case where SQL folds. No I/O.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
@@ -13,32 +14,41 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
+use super::quotes;
 use super::statement::{ExternalTable, Kind, LakeStatement, Literal, Name, Placed, Property, Statement, ViewStatement};
 use super::tokens::{self, ExternalPlaces, UnquotedNumber};
 use super::variables::Variables;
 use crate::error::{ConfigError, Error, Position, Result};
 
-/// Reads all statements of `text`; `file` is the name that places carry.
+/// Reads all statements of `text`; `file` is the name that places carry. The names of variables in it are added to `used`.
 ///
 /// # Errors
 /// [`Error::Config`] for what is not SQL, not a statement of a config, or a variable without a value.
-pub(crate) fn parse(text: &str, file: &Arc<str>, variables: &Variables) -> Result<Vec<Statement>> {
+pub(crate) fn parse(
+    text: &str,
+    file: &Arc<str>,
+    variables: &Variables,
+    used: &mut BTreeSet<String>,
+) -> Result<Vec<Statement>> {
     let reader = Reader { file: Arc::clone(file) };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut all = Tokenizer::new(&GenericDialect {}, text)
-        .tokenize_with_location()
-        .map_err(|error| reader.syntax(lower_first(&error.message), error.location))?;
+    let mut all = Vec::new();
+    if let Err(error) = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location_into_buf(&mut all) {
+        let (message, location) = quotes::unclosed(&error.message, &all, error.location);
+        return Err(reader.syntax(lower_first(&message), location));
+    }
+    let as_written = all.clone();
     for token in &mut all {
         if let Token::SingleQuotedString(text) = &mut token.token {
             *text = variables
-                .replace(text, token.span.start)
+                .replace(text, token.span.start, used)
                 .map_err(|(problem, location)| problem.at(&reader.place(location)))?;
         }
     }
     all.split_inclusive(|token| token.token == Token::SemiColon)
         .map(tokens::significant)
         .filter(|statement| statement.iter().any(|token| token.token != Token::SemiColon))
-        .map(|statement| reader.statement(statement))
+        .map(|statement| reader.statement(statement).map_err(|error| reader.suspecting(error, &as_written)))
         .collect()
 }
 
@@ -57,6 +67,21 @@ impl Reader {
 
     fn syntax(&self, message: impl Into<String>, location: Location) -> Error {
         ConfigError::Syntax { message: message.into() }.at(&self.place(location))
+    }
+
+    /// Names the literal that may be the cause of a mistake which follows it.
+    fn suspecting(&self, error: Error, tokens: &[TokenWithSpan]) -> Error {
+        let Error::Config { at, problem } = error else { return error };
+        let place = Location { line: at.line, column: at.column };
+        match (*problem, quotes::suspect(tokens, Some(place))) {
+            (problem @ (ConfigError::Syntax { .. } | ConfigError::UnsupportedStatement { .. }), Some(suspect)) => {
+                let (began, line) = (self.place(suspect.at), suspect.end);
+                let message =
+                    format!("{problem}; the quote opened at {began} ends only in line {line}: is one missing?");
+                ConfigError::Syntax { message }.at(&at)
+            }
+            (problem, _) => problem.at(&at),
+        }
     }
 
     /// Reads one statement: its tokens without white space, the last of which may be `;`.
@@ -302,7 +327,7 @@ mod tests {
     use super::*;
 
     fn statements(text: &str) -> Result<Vec<Statement>> {
-        parse(text, &"a.sql".into(), &Variables::default())
+        parse(text, &"a.sql".into(), &Variables::default(), &mut BTreeSet::new())
     }
 
     fn places(text: &str) -> String {
@@ -358,7 +383,9 @@ mod tests {
     fn variables_are_replaced_in_literals_only() {
         let named = [("x".to_owned(), "y'z".to_owned())].into();
         let variables = Variables { named, environment: |_| None };
-        let found = parse("SET snaplake.database = '${x}'; -- ${none}\n", &"a.sql".into(), &variables).unwrap();
+        let found =
+            parse("SET snaplake.database = '${x}'; -- ${none}\n", &"a.sql".into(), &variables, &mut BTreeSet::new())
+                .unwrap();
         let Kind::SetVariable(set) = &found[0].kind else { panic!("{found:?}") };
         assert_eq!(set.value.text, "y'z");
     }
@@ -371,6 +398,8 @@ mod tests {
             "CREATE TABLE lake.t WITH (target_file_size = 128 MB) AS SELECT 1",
             "CREATE TABLE lake.t WITH (target_file_size = 128MiB) AS SELECT 1",
             "SET a = 'x",
+            "SET a = 'x;\nSET b = 'y';",
+            "SET a = 'x;\n-- it's\nSET b = 1;",
             "DROP TABLE lake.t;",
             "CRATE TABLE lake.t",
             "CREATE UNIQUE INDEX i ON t (a)",
@@ -395,7 +424,9 @@ mod tests {
         a.sql:1:33: write '128MB' in quotes
         a.sql:1:46: write '128MB' in quotes
         a.sql:1:46: write '128MiB' in quotes
-        a.sql:1:9: unterminated string literal
+        a.sql:1:9: a quote ' that is opened here is never closed
+        a.sql:1:9: a quote ' that is opened here is never closed
+        a.sql:2:7: expected end of statement, found s; the quote opened at a.sql:1:9 ends only in line 2: is one missing?
         a.sql:1:1: DROP TABLE is not a statement of a snaplake config; use SET, CREATE EXTERNAL TABLE snapshot.t, CREATE TABLE lake.t WITH (...) AS SELECT, or CREATE VIEW
         a.sql:1:1: CRATE is not a statement of a snaplake config; use SET, CREATE EXTERNAL TABLE snapshot.t, CREATE TABLE lake.t WITH (...) AS SELECT, or CREATE VIEW
         a.sql:1:1: CREATE UNIQUE INDEX is not a statement of a snaplake config; use SET, CREATE EXTERNAL TABLE snapshot.t, CREATE TABLE lake.t WITH (...) AS SELECT, or CREATE VIEW

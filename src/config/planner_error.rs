@@ -1,7 +1,7 @@
 //! DataFusion's planning errors as mistakes at a place in the user's file.
 //!
 //! A diagnostic of the planner says where; an error without one is put at the start of the query. Unknown columns,
-//! tables and functions get the nearest known name; everything else keeps the planner's words, without its prefixes.
+//! tables and functions get the nearest known name; everything else is said in SQL's words.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use datafusion::error::DataFusionError;
 
 use super::parse::lower_first;
 use super::resolve::Project;
+use super::wording::reworded;
 use crate::error::{ConfigError, Error, Position, nearest};
 
 /// The mistake in a query that starts at `query_at` which made planning fail.
@@ -39,7 +40,9 @@ pub(super) fn explain(error: &DataFusionError, project: &Project, query_at: &Pos
         return ConfigError::NotFound { kind: "function", name: name.to_owned(), nearest }.at(&at);
     }
     // A diagnostic without a place is the analyzer's, which says less than its error.
-    let placed = diagnostic.filter(|diagnostic| diagnostic.span.is_some());
+    // So is one that does not name the types.
+    let says_less = |message: &str| message.starts_with("expressions have incompatible types");
+    let placed = diagnostic.filter(|diagnostic| diagnostic.span.is_some() && !says_less(&diagnostic.message));
     let message = placed.map_or_else(|| root.message().into_owned(), |diagnostic| diagnostic.message.clone());
     let helps = diagnostic.into_iter().flat_map(|diagnostic| &diagnostic.helps).map(|help| help.message.as_str());
     let message = [message.as_str()].into_iter().chain(helps).map(plain).collect::<Vec<_>>().join("; ");
@@ -48,7 +51,7 @@ pub(super) fn explain(error: &DataFusionError, project: &Project, query_at: &Pos
 
 /// One line in our style.
 fn plain(message: &str) -> String {
-    let message = message.split("\nThis issue was likely caused by a bug").next().unwrap_or_default();
+    let message = reworded(message);
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ").replace("Error during planning: ", "");
     lower_first(line.trim_end_matches('.'))
 }
@@ -58,7 +61,8 @@ pub(super) fn written(name: &str) -> String {
     if name == name.to_lowercase() { name.to_owned() } else { format!("\"{name}\"") }
 }
 
-fn unknown_column(field: &Column, valid: &[Column]) -> ConfigError {
+/// A column that a query names and nothing has, with the nearest name.
+pub(crate) fn unknown_column(field: &Column, valid: &[Column]) -> ConfigError {
     let same_table: Vec<&Column> = valid.iter().filter(|other| other.relation == field.relation).collect();
     let in_scope = if field.relation.is_none() || same_table.is_empty() { valid.iter().collect() } else { same_table };
     let nearest = nearest(&field.name, in_scope.into_iter().map(|column| column.name.as_str()));

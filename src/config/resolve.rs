@@ -4,6 +4,7 @@
 //! files, and alone sees that a name is taken twice or that two tables would write to one place. The first mistake ends
 //! it, as an [`Error::Config`](crate::error::Error::Config) at its place.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,25 +43,30 @@ struct Source {
 /// Reads a config file and the model files it names.
 ///
 /// # Errors
-/// [`Error::ReadConfig`] and [`Error::NotUtf8`] for a file; [`Error::Config`] for everything that is wrong in one.
+/// [`Error::ReadConfig`] and [`Error::NotUtf8`] for a file; [`Error::Config`] for everything that is wrong in one;
+/// [`Error::UnusedVariable`] for a value that no file asks for.
 pub fn load(path: &Path, variables: &Variables) -> Result<Project> {
     let name: Arc<str> = path.display().to_string().into();
-    let mut sources = vec![read(path, &name, variables)?];
+    let mut used = BTreeSet::new();
+    let mut sources = vec![read(path, &name, variables, &mut used)?];
     if let Some(models) = models(&sources[0]) {
         for model in model_files(models, &sources[0].base, path)? {
             let name: Arc<str> = tidy(&model).display().to_string().into();
-            sources.push(read(&model, &name, variables)?);
+            sources.push(read(&model, &name, variables, &mut used)?);
         }
+    }
+    if let Some((name, nearest)) = variables.unused(&used) {
+        return Err(Error::UnusedVariable { name: name.to_owned(), config: path.display().to_string(), nearest });
     }
     resolve(sources, Position { file: name, line: 1, column: 1 })
 }
 
-fn read(path: &Path, name: &Arc<str>, variables: &Variables) -> Result<Source> {
+fn read(path: &Path, name: &Arc<str>, variables: &Variables, used: &mut BTreeSet<String>) -> Result<Source> {
     let bytes = std::fs::read(path).map_err(|source| Error::ReadConfig { path: name.to_string(), source })?;
     let text = String::from_utf8(bytes)
         .map_err(|error| Error::NotUtf8 { path: name.to_string(), offset: error.utf8_error().valid_up_to() })?;
     let base = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
-    Ok(Source { base, statements: parse::parse(&text, name, variables)? })
+    Ok(Source { base, statements: parse::parse(&text, name, variables, used)? })
 }
 
 /// The glob of a config, if it has one.
@@ -258,7 +264,7 @@ impl Project {
 #[cfg(test)]
 pub(super) fn from_text(text: &str) -> Result<Project> {
     let file: Arc<str> = "a.sql".into();
-    let statements = parse::parse(text, &file, &Variables::default())?;
+    let statements = parse::parse(text, &file, &Variables::default(), &mut BTreeSet::new())?;
     let sources = vec![Source { base: "/repo/configs".into(), statements }];
     resolve(sources, Position { file, line: 1, column: 1 })
 }

@@ -91,12 +91,18 @@ pub enum ConfigError {
         /// Its name.
         name: String,
     },
-    /// `${` without `}` or with an empty name.
+    /// `${...}` with something that is no name.
     #[error(
         "'{text}' is not a variable; write ${{name}}, ${{name:-default}} or ${{env:NAME}}, and $${{ for the text ${{ itself"
     )]
     BadVariable {
         /// As written.
+        text: String,
+    },
+    /// `${name` without `}`.
+    #[error("'{text}' has no closing brace; write ${{name}}, or $${{ for the text ${{ itself")]
+    OpenVariable {
+        /// The rest of its line.
         text: String,
     },
     /// A table in a schema where it does not belong.

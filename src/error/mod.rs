@@ -6,6 +6,7 @@
 
 mod caught;
 mod config;
+mod help;
 mod value;
 mod words;
 
@@ -16,7 +17,10 @@ pub(crate) use self::caught::{caught, within};
 pub use self::config::{ConfigError, Position};
 pub use self::value::InvalidValue;
 pub use self::words::nearest;
-use self::words::{and_more, at_file, audits_failed, did_you_mean, in_partition, loss_hint, other_folder, partition_text, store_hint};
+use self::words::{
+    and_more, at_file, audits_failed, did_you_mean, in_partition, loss_hint, other_folder, partition_text, store_hint,
+    was_planned,
+};
 use crate::verdict::Verdict;
 
 /// Result of everything in this crate.
@@ -44,7 +48,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A config or model file is not text.
-    #[error("{path} is not UTF-8 text (byte {offset}); save it as UTF-8")]
+    #[error("{path} is not UTF-8 text (byte {offset})")]
     NotUtf8 {
         /// The file.
         path: String,
@@ -60,7 +64,7 @@ pub enum Error {
         reason: &'static str,
     },
     /// Credentials, region or endpoint of a store could not be set up.
-    #[error("cannot open the store of {url}; check credentials, region and endpoint")]
+    #[error("cannot open the store of {url}")]
     OpenStore {
         /// Scheme and bucket.
         url: String,
@@ -179,7 +183,7 @@ pub enum Error {
         found: String,
     },
     /// A snapshot file cannot be decoded.
-    #[error("cannot read {uri} of snapshot.{table}; the file may be truncated or not of this format")]
+    #[error("cannot read {uri} of snapshot.{table}")]
     ReadSnapshotFile {
         /// Snapshot table.
         table: String,
@@ -188,6 +192,12 @@ pub enum Error {
         #[source]
         /// Why.
         source: DataFusionError,
+    },
+    /// Files without a byte or a line, so that nothing says which columns there are.
+    #[error("all files of snapshot.{table} are empty, so it has no columns")]
+    EmptyFiles {
+        /// Snapshot table.
+        table: String,
     },
     /// A value that its column cannot hold exactly.
     #[error("{uri}, {value}")]
@@ -293,10 +303,7 @@ pub enum Error {
         found: String,
     },
     /// Two files of one table have a column with types that do not merge.
-    #[error(
-        "column '{column}' of snapshot.{table} is {first_type} in {first} but {second_type} in {second}; \
-         declare the column in CREATE EXTERNAL TABLE to choose one type"
-    )]
+    #[error("column '{column}' of snapshot.{table} is {first_type} in {first} but {second_type} in {second}")]
     SchemaConflict {
         /// Snapshot table.
         table: String,
@@ -337,7 +344,7 @@ pub enum Error {
         why: String,
     },
     /// A location with more groups of files than `init` tells apart.
-    #[error("{location} has more than {limit} folders and kinds of files; name a folder below it")]
+    #[error("{location} has more than {limit} folders and kinds of files")]
     TooManyFolders {
         /// As resolved.
         location: String,
@@ -345,27 +352,26 @@ pub enum Error {
         limit: usize,
     },
     /// `init` would replace a file.
-    #[error("{path} exists; add --force to replace it, or name another file with -o")]
+    #[error("{path} exists")]
     OutputExists {
         /// The file.
         path: String,
     },
     /// `init` would write beside models that its config would take in.
-    #[error("{path} lies where the models go, and the config would take it in; move it, or name another file with -o")]
+    #[error("{path} lies where the models go, and the config would take it in")]
     ForeignModel {
         /// The file.
         path: String,
     },
     /// `-o` names no file of SQL.
-    #[error("'{path}' is not a file to write a config to; name one that ends with .sql, such as configs/shop.sql")]
+    #[error("'{path}' is not a file to write a config to")]
     OutputFile {
         /// As given.
         path: String,
     },
     /// Somebody committed something else under the same task.
     #[error(
-        "{uri} exists with other content (fingerprint {theirs}, ours {ours}); \
-         another run wrote this task from other input: use another snapshot_time or remove the old staging folder"
+        "{uri} exists with other content (fingerprint {theirs}, ours {ours}): another run wrote this task from other input"
     )]
     CommitConflict {
         /// Manifest summary.
@@ -376,10 +382,7 @@ pub enum Error {
         ours: String,
     },
     /// The config no longer says what the staged plan was made from.
-    #[error(
-        "lake.{table} was planned {planned_at} with another {what}; plan it anew with `snaplake run --replan` while \
-         nothing of it is published, or set a new snaplake.snapshot_time"
-    )]
+    #[error("lake.{table} {} {planned_at} with another {what}", was_planned(*published))]
     PlanChanged {
         /// Lake table.
         table: String,
@@ -387,12 +390,11 @@ pub enum Error {
         planned_at: String,
         /// SELECT, properties, ...
         what: &'static str,
+        /// Publish groups with a manifest.
+        published: usize,
     },
     /// A new plan was asked for, but files of the old one are published.
-    #[error(
-        "lake.{table} cannot be planned anew: {done} of its publish groups are done in {location}; go on without \
-         --replan (or name other tables with --table), or set a new snaplake.snapshot_time"
-    )]
+    #[error("lake.{table} cannot be planned anew: {done} of its publish groups are done in {location}")]
     AlreadyPublished {
         /// Lake table.
         table: String,
@@ -400,6 +402,26 @@ pub enum Error {
         done: usize,
         /// Lake location.
         location: String,
+    },
+    /// A published table that is to be taken back lies elsewhere than the config says.
+    #[error("lake.{table} cannot be taken back: it is published at {uri}, which is not in {location}")]
+    PublishedElsewhere {
+        /// Lake table.
+        table: String,
+        /// A published file.
+        uri: String,
+        /// Lake location.
+        location: String,
+    },
+    /// A value given with `--var` that the config has no use for.
+    #[error("--var {name}: {config} and its models have no ${{{name}}}{}", did_you_mean(nearest))]
+    UnusedVariable {
+        /// Its name.
+        name: String,
+        /// The config.
+        config: String,
+        /// The nearest name without a value.
+        nearest: Option<String>,
     },
     /// A declared column that none of the files has.
     #[error("{at}: column '{column}' is declared for snapshot.{table}, but no file has it{}", did_you_mean(nearest))]
@@ -426,16 +448,13 @@ pub enum Error {
         count: usize,
     },
     /// `--group` without naming the table.
-    #[error("--group runs one task of one table, but the config has {count}; name it with --table")]
+    #[error("--group runs one task of one table, but the config has {count}")]
     GroupNeedsTable {
         /// Lake tables chosen.
         count: usize,
     },
     /// An OpenLineage endpoint that did not take an event.
-    #[error(
-        "{url} took {sent} of {total} events: {reason}; give the address that takes events, such as \
-         http://127.0.0.1:5000/api/v1/lineage, and send them again: they stay the same"
-    )]
+    #[error("{url} took {sent} of {total} events: {reason}")]
     Endpoint {
         /// Its address, without secrets.
         url: String,
@@ -446,6 +465,12 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
+    /// A mistake in the SQL of a query.
+    #[error("{problem}")]
+    Query {
+        /// What it is.
+        problem: Box<ConfigError>,
+    },
     /// Rows of a query that cannot go where they are asked to go.
     #[error("{reason}")]
     RowOutput {
@@ -453,7 +478,7 @@ pub enum Error {
         reason: &'static str,
     },
     /// A step was asked for whose input is not complete.
-    #[error("lake.{table} is not staged: {missing} of {total} stage groups are not done; run `snaplake stage` first")]
+    #[error("lake.{table} is not staged: {missing} of {total} stage groups are not done")]
     NotStaged {
         /// Lake table.
         table: String,
@@ -463,7 +488,7 @@ pub enum Error {
         total: usize,
     },
     /// Validation was asked for before everything was published.
-    #[error("lake.{table} is not published: {done} of {total} publish groups are done; run `snaplake publish` first")]
+    #[error("lake.{table} is not published: {done} of {total} publish groups are done")]
     NotPublished {
         /// Lake table.
         table: String,
@@ -473,16 +498,13 @@ pub enum Error {
         total: usize,
     },
     /// Nothing was planned yet.
-    #[error("lake.{table} is not planned yet; run `snaplake stage` or `snaplake run` first")]
+    #[error("lake.{table} is not planned yet")]
     NotPlanned {
         /// Lake table.
         table: String,
     },
     /// The lake location holds files of somebody else.
-    #[error(
-        "{location} holds files that this snapshot did not write ({count}, such as {example}); \
-         publish lake.{table} to an empty location or remove them"
-    )]
+    #[error("{location} holds files that this snapshot did not write ({count}, such as {example})")]
     ForeignFiles {
         /// Lake table.
         table: String,
@@ -495,7 +517,7 @@ pub enum Error {
     },
     /// A partition value that no path can hold.
     #[error(
-        "lake.{table}: partition column '{column}' makes a folder name of {length} bytes (its value starts with '{start}'); file systems allow at most {limit}, so choose another partition column"
+        "lake.{table}: partition column '{column}' makes a folder name of {length} bytes (its value starts with '{start}'); file systems allow at most {limit}"
     )]
     PartitionValueTooLong {
         /// Lake table.
@@ -565,16 +587,13 @@ pub enum Error {
         source: Box<Self>,
     },
     /// A library under us gave up in its own way, as decoders do over some damaged files.
-    #[error("{message}: a decoder or encoder panicked; a file may be damaged")]
+    #[error("{message}: a decoder or encoder panicked")]
     Panicked {
         /// What it said.
         message: String,
     },
     /// A task took longer than the user allows.
-    #[error(
-        "not done within snaplake.task_timeout, {seconds} s; if no store hangs, set a longer time or smaller groups \
-         (file_group_size), then run the same command again"
-    )]
+    #[error("not done within snaplake.task_timeout, {seconds} s")]
     Timeout {
         /// What the user allows.
         seconds: u64,
@@ -616,7 +635,7 @@ pub enum Error {
     },
     /// A task was asked for whose table has not passed its audits.
     #[error(
-        "lake.{table} is not audited: {} did not run over what is staged now; run `snaplake audit` first",
+        "lake.{table} is not audited: {} did not run over what is staged now",
         audits.join(", ")
     )]
     NotAudited {
@@ -627,18 +646,14 @@ pub enum Error {
     },
     /// A store that would let two runs commit one task.
     #[error(
-        "{store} does not honour conditional PUT (If-None-Match), which keeps two runs from committing the same task; \
-         if no two runs ever work on one table at once, SET snaplake.single_writer = true"
+        "{store} does not honour conditional PUT (If-None-Match), which keeps two runs from committing the same task"
     )]
     NoConditionalPut {
         /// Scheme and bucket.
         store: String,
     },
     /// A deep validation has nothing to compare with.
-    #[error(
-        "lake.{table} has no checksums of {tasks} tasks, so its values cannot be proven; \
-         SET snaplake.verify = 'checksum' before a table is staged"
-    )]
+    #[error("lake.{table} has no checksums of {tasks} tasks, so its values cannot be proven")]
     NoChecksums {
         /// Lake table.
         table: String,
@@ -656,7 +671,7 @@ pub enum Error {
         reason: String,
     },
     /// The user asked to stop.
-    #[error("interrupted by {signal}; run the same command again to continue")]
+    #[error("interrupted by {signal}")]
     Interrupted {
         /// `SIGINT` or `SIGTERM`.
         signal: &'static str,

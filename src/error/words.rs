@@ -25,10 +25,7 @@ pub(super) fn store_hint(source: &object_store::Error) -> &'static str {
     match source {
         other if other.to_string().contains("NoSuchBucket") => ": the bucket does not exist",
         object_store::Error::NotFound { .. } => ": it does not exist",
-        object_store::Error::Precondition { .. } => {
-            ": it was changed after it was planned; plan anew with `snaplake run --replan` while nothing is published, \
-             or set a new snaplake.snapshot_time"
-        }
+        object_store::Error::Precondition { .. } => ": it was changed after it was planned",
         object_store::Error::PermissionDenied { .. } => ": the credentials do not allow it",
         object_store::Error::Unauthenticated { .. } => ": the credentials are missing or wrong",
         _ => "",
@@ -76,6 +73,11 @@ pub(super) fn partition_text(column: &str, value: &str, null_word: &str) -> Stri
              with nullif({column}, '{null_word}'), or replace it by another text"
         )
     }
+}
+
+/// A plan that is published is told as such.
+pub(super) fn was_planned(published: usize) -> &'static str {
+    if published == 0 { "was planned" } else { "is already published for this snapshot, as planned" }
 }
 
 pub(super) fn did_you_mean(nearest: &Option<String>) -> String {

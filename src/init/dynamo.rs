@@ -193,7 +193,7 @@ impl Number {
             0 if self.whole_digits <= 38 => (format!("CAST({text} AS DECIMAL(38,0))"), None),
             _ if is_large => (text.to_owned(), Some("a number, as text: it has too many digits".to_owned())),
             _ => (
-                format!("CAST({text} AS DECIMAL(38, {SCALE}))"),
+                format!("CAST({text} AS DECIMAL(38,{SCALE}))"),
                 Some(format!("more than {SCALE} digits after the point would be rounded")),
             ),
         }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! LOCATION -> survey   one listing (tally), metadata (exports), a bounded part of the files (sample, dialect)
+//!          -> choose   the newest of full exports of several dates (dated)
 //!          -> folder   which files are one table (form)
 //!          -> draft    its columns (columns, schema, dynamo), from a trial of its SELECT (trial, profile)
 //!          -> propose  partitions and order
@@ -10,12 +11,14 @@
 //!          -> files    all files or none
 //! ```
 //!
-//! `survey`, `sample`, `schema`, `folder`, `draft`, `trial` and `files` do I/O; all else is pure, and the same facts give the
+//! `survey`, `choose`, `sample`, `schema`, `folder`, `draft`, `trial` and `files` do I/O; all else is pure, and the same facts give the
 //! same bytes. It proposes and does not decide: whatever people know better they change in the files. A snapshot is
 //! never written to. Files that cannot be used are listed with the reason, and do not keep others from being found; it
 //! fails when no table is found, when the store does, and when files are in the way.
 
+mod choose;
 mod columns;
+mod dated;
 mod dialect;
 mod draft;
 mod dynamo;
@@ -38,6 +41,9 @@ mod trial;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::NaiveDateTime;
+
+use self::dated::{date_in, is_dated};
 use self::exports::Described;
 use self::facts::Found;
 pub(crate) use self::facts::Read;
@@ -131,12 +137,13 @@ pub(crate) async fn init(engine: &Arc<Engine>, options: &InitOptions) -> Result<
     }
     let name = location.to_string().trim_end_matches('/').to_owned();
     let name = name.split_once("://").map_or(name.as_str(), |(_, name)| name).to_owned();
-    let Survey { tables, tally, described, read, root } = survey(engine, &location, &name).await?;
+    let Survey { tables, tally, described, read, root, exported } = survey(engine, &location, &name).await?;
     let tables = named(tables);
     let rds = tables.iter().find_map(|table| survey::rds_database(&described, &table.found.folder));
     let database = options.database.clone().or_else(|| rds.map(|(database, _)| database)).or_else(|| telling(&name));
     let database = database.unwrap_or_else(|| "snapshot".to_owned());
-    let (time, why_time) = time(options, &described, &tables);
+    let exported = exported.or_else(|| name.rsplit('/').next().filter(|name| is_dated(name)).and_then(date_in));
+    let (time, why_time) = time(options, &described, exported, &tables);
     let home = Location::parse(&files::folder(&options.output).to_string_lossy(), Path::new("."))?;
     let out = Location::parse(&files::project(&options.output).to_string_lossy(), Path::new("."))?;
     // Beside the snapshot if the config lies in it: what is written must not be taken for a part of it.
@@ -198,7 +205,12 @@ fn named(tables: Vec<Found>) -> Vec<Named> {
 }
 
 /// When the snapshot was taken, and how that is known.
-fn time(options: &InitOptions, described: &[Described], tables: &[Named]) -> (String, &'static str) {
+fn time(
+    options: &InitOptions,
+    described: &[Described],
+    dated: Option<NaiveDateTime>,
+    tables: &[Named],
+) -> (String, &'static str) {
     if let Some(time) = &options.snapshot_time {
         return (time.clone(), "as given");
     }
@@ -208,6 +220,9 @@ fn time(options: &InitOptions, described: &[Described], tables: &[Named]) -> (St
     });
     if let Some(time) = exported {
         return (time, "as the export says");
+    }
+    if let Some(date) = dated {
+        return (exports::seconds(date.and_utc()), "the date in the export's path");
     }
     let newest = tables.iter().map(|table| table.found.newest).max().unwrap_or_default();
     (exports::seconds(newest), "time of the newest file")

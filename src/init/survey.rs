@@ -6,10 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::NaiveDateTime;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use super::choose::choose;
 use super::columns::{columns_as_they_are, improve};
+use super::dated::is_dated;
 use super::exports::{Described, RdsTable, describe, rds_schema};
 use super::facts::{Found, Read, Size};
 use super::folder::{Draft, Known, Looked, look_into};
@@ -49,6 +52,8 @@ pub(super) struct Survey {
     pub(super) read: Read,
     /// What paths are below: the location, or the folder of the file that it is.
     pub(super) root: Location,
+    /// The date of the exports that were chosen among those of several dates.
+    pub(super) exported: Option<NaiveDateTime>,
 }
 
 /// Looks at `location`.
@@ -68,8 +73,9 @@ pub(super) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
             drafts.extend(of_manifest(engine, &source, &mut tally, path, &mut read).await?);
         }
     }
+    let (exported, dates) = choose(&source, &mut tally, &mut read).await?;
     let mut folders: BTreeMap<&str, Vec<(Key, Group)>> = BTreeMap::new();
-    for (key, group) in &tally.groups {
+    for (key, group) in tally.groups.iter().filter(|(key, _)| !tally.older.contains(key)) {
         folders.entry(&key.folder).or_default().push((key.clone(), group.clone()));
     }
     let budget = (BUDGET / folders.len().max(1) as u64).clamp(FOLDER.0, FOLDER.1);
@@ -93,6 +99,7 @@ pub(super) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
     for draft in drafts {
         let is_only = per_folder.get(&draft.found.folder) == Some(&1);
         let Draft { keys, group, mut found } = draft;
+        found.notes.extend(keys.iter().filter_map(|key| dates.get(key).cloned()));
         found.wishes = wishes(&described, &keys, &group, &found, is_only, name);
         if found.locations.is_empty() {
             let Some(locations) = locations(&tally, &keys, &group, &found.format) else {
@@ -110,7 +117,7 @@ pub(super) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
     if tables.is_empty() {
         return Err(nothing(location, &tally));
     }
-    Ok(Survey { tables, tally, described, read, root })
+    Ok(Survey { tables, tally, described, read, root, exported })
 }
 
 fn nothing(location: &Location, tally: &Tally) -> Error {
@@ -245,7 +252,7 @@ fn known(described: &[Described], folder: &str) -> Known {
 /// The last folder that says what is in it.
 pub(super) fn telling(folder: &str) -> Option<String> {
     let says = |name: &String| !GENERIC.contains(&name.as_str()) && !PLACES.contains(&name.as_str());
-    folder.rsplit('/').filter_map(plain).find(says)
+    folder.rsplit('/').filter(|name| !is_dated(name)).filter_map(plain).find(says)
 }
 
 /// Names that a table may get, the shortest first.
@@ -279,10 +286,14 @@ fn wishes(
         let same = shared.iter().zip(words(stem)).take_while(|(a, b)| *a == b).count();
         shared.truncate(same);
     }
-    let of_names = plain(&shared.join("_")).filter(|_| group.files > 1).or(of_file);
+    // A date in a file's name is no part of the table's.
+    let is_dated_name = keys.iter().all(|key| key.date.is_some()) && !folder.split('/').any(is_dated);
+    let of_names = plain(&shared.join("_")).filter(|_| group.files > 1 || is_dated_name).or(of_file);
     let of_folder = telling(folder).or_else(|| telling(location)).or_else(|| plain(location));
     let is_manifest = found.locations.first().is_some_and(|location| location.ends_with(".json"));
-    let name = match is_manifest || (is_only && !folder.is_empty()) {
+    // A folder that is only a date names no table.
+    let is_named = folder.split('/').any(|part| !part.is_empty() && !is_dated(part));
+    let name = match is_manifest || (is_only && is_named) {
         true => of_folder.or(of_names),
         false => of_names.or(of_folder),
     };
@@ -308,7 +319,7 @@ fn empty_tables(described: &[Described], tally: &mut Tally, tables: &mut Vec<Fou
         let mut items = columns_as_they_are(&schema);
         items.iter_mut().for_each(|item| improve(item, known.rds.as_deref()));
         let proposal = propose(table, &items, Size { lake_bytes: 0, is_whole: true });
-        let key = Key { folder: folder.clone(), ending: String::new(), stem: String::new() };
+        let key = Key::of_folder(&folder);
         let newest = tally.newest.unwrap_or_default();
         let mut notes = known.notes;
         notes.push("The export of this table is empty: the columns are those that its metadata names.".to_owned());
@@ -368,7 +379,7 @@ async fn of_manifest(
     }
     let group = Group::of(listed, tally.newest.unwrap_or_default());
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let key = Key { folder: folder.to_owned(), ending: String::new(), stem: String::new() };
+    let key = Key::of_folder(folder);
     let inner = Source { store: engine.stores().open(&store).await?, root: store };
     let looked = Box::pin(look_into(&inner, engine, vec![(key, group)], &Known::default(), FOLDER.1)).await?;
     read.add(looked.read);

@@ -10,12 +10,14 @@
 //!
 //! A group is made by names alone; what is in the files is looked at later.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use twox_hash::XxHash64;
 
+use super::dated::date_of;
 use super::locate::Strays;
 use super::names::{is_volatile, split_ending, stem};
 use crate::config::FileFormat;
@@ -33,6 +35,9 @@ const STEMS: usize = 64;
 
 /// Groups that a location may have.
 pub(super) const GROUPS: usize = 20_000;
+
+/// Dates of exports of one table.
+const DATES: usize = 400;
 
 /// Metadata files kept.
 const CONTROL: usize = 1_000;
@@ -59,6 +64,20 @@ pub(super) struct Key {
     pub(super) ending: String,
     /// See [`stem`].
     pub(super) stem: String,
+    /// That of a folder named by it, which `folder` ends with or holds then, or of the file's name.
+    pub(super) date: Option<NaiveDateTime>,
+}
+
+impl Key {
+    /// Of a folder of its own.
+    pub(super) fn of_folder(folder: &str) -> Self {
+        Self { folder: folder.to_owned(), ending: String::new(), stem: String::new(), date: None }
+    }
+
+    /// The same, whatever the date is.
+    pub(super) fn undated(&self) -> Self {
+        Self { folder: table_folder(&self.folder).to_owned(), date: None, ..self.clone() }
+    }
 }
 
 /// Files that may be a table, or a part of one.
@@ -178,6 +197,10 @@ pub(super) struct Tally {
     pub(super) finished: BTreeSet<String>,
     /// Stems per folder and ending; None: too many to tell.
     stems: BTreeMap<(String, String), Option<usize>>,
+    /// Dates per group that has none; None: too many for exports.
+    dates: BTreeMap<Key, Option<usize>>,
+    /// Groups that are no tables, since a later export has their rows, too.
+    pub(super) older: BTreeSet<Key>,
     pub(super) files: u64,
     pub(super) bytes: u64,
     pub(super) newest: Option<DateTime<Utc>>,
@@ -200,7 +223,11 @@ fn table_folder(folder: &str) -> &str {
 pub(super) fn key_of(path: &str) -> Key {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let (before, ending) = split_ending(name);
-    Key { folder: table_folder(folder).to_owned(), stem: stem(before), ending }
+    let dated = date_of(path);
+    let of_date = dated.map_or("", |(_, folder)| folder);
+    let of_table = table_folder(folder);
+    let of_table = if of_table.len() < of_date.len() { of_date } else { of_table };
+    Key { folder: of_table.to_owned(), stem: stem(before), ending, date: dated.map(|(date, _)| date) }
 }
 
 /// Why a file is no table's, as its name says; and whether a LOCATION of its folder leaves it out, too.
@@ -257,6 +284,8 @@ impl Tally {
         }
         let mut key = key_of(&file.path);
         self.fold_stems(&mut key);
+        self.fold_dates(&mut key);
+        let of_key = key.folder.clone();
         let group = self.groups.entry(key).or_insert_with_key(|_| Group::new(&name, modified));
         group.newest = group.newest.max(modified);
         group.shorten(&name, &name);
@@ -264,7 +293,7 @@ impl Tally {
             group.empty += 1;
             return;
         }
-        let below = folder.get(table_folder(folder).len()..).unwrap_or_default();
+        let below = folder.get(of_key.len()..).unwrap_or_default();
         group.files += 1;
         group.bytes += file.size;
         group.is_nested |= !below.is_empty();
@@ -318,6 +347,38 @@ impl Tally {
         }
     }
 
+    /// Dates of the same files beyond a bound are those of parts.
+    fn fold_dates(&mut self, key: &mut Key) {
+        if key.date.is_none() {
+            return;
+        }
+        let undated = key.undated();
+        if !self.groups.contains_key(key) && self.dates.get(&undated).is_none_or(Option::is_some) {
+            let dates = self.dates.entry(undated.clone()).or_insert(Some(0));
+            *dates = dates.map(|dates| dates + 1).filter(|dates| *dates <= DATES);
+            if dates.is_none() {
+                self.merge_dates(&undated);
+            }
+        }
+        if self.dates.get(&undated) == Some(&None) {
+            *key = undated;
+        }
+    }
+
+    /// Makes the groups of all dates, which are one when these are left out, one group.
+    pub(super) fn merge_dates(&mut self, undated: &Key) {
+        let is_one = |key: &&Key| key.date.is_some() && key.undated() == *undated;
+        let dated: Vec<Key> = self.groups.keys().filter(is_one).cloned().collect();
+        for key in dated {
+            let Some(mut group) = self.groups.remove(&key) else { continue };
+            group.is_nested |= key.folder != undated.folder;
+            match self.groups.entry(undated.clone()) {
+                Entry::Occupied(mut known) => known.get_mut().merge(group),
+                Entry::Vacant(free) => drop(free.insert(group)),
+            }
+        }
+    }
+
     /// A folder with too many stems has none.
     fn fold_stems(&mut self, key: &mut Key) {
         let of_folder = (key.folder.clone(), key.ending.clone());
@@ -333,7 +394,7 @@ impl Tally {
         }
         key.stem.clear();
         let of_folder = |other: &Key| other.folder == key.folder && other.ending == key.ending;
-        let start = Key { stem: String::new(), ..key.clone() };
+        let start = Key { stem: String::new(), date: None, ..key.clone() };
         let others: Vec<Key> =
             self.groups.range(start..).map(|(key, _)| key.clone()).take_while(|other| of_folder(other)).collect();
         if others.len() < 2 && others.first().is_none_or(|other| other.stem.is_empty()) {
@@ -419,6 +480,26 @@ mod tests {
             number /= 20;
         }
         word
+    }
+
+    #[test]
+    fn dated_folders_and_names_are_groups_of_their_own_until_they_are_merged() {
+        let mut tally =
+            tally(["2026-01-30/o.csv", "2026-01-31/o.csv", "p_20260130.csv", "p_20260131.csv", "q/dt=20260131/a.csv"]);
+        let all = ["|.csv|p 1", "|.csv|p 1", "2026-01-30|.csv|o 1", "2026-01-31|.csv|o 1", "q|.csv|a 1"];
+        assert_eq!(groups(&tally), all);
+        for key in tally.groups.keys().cloned().collect::<Vec<_>>() {
+            tally.merge_dates(&key.undated());
+        }
+        assert_eq!(groups(&tally), ["|.csv|o 2", "|.csv|p 2", "q|.csv|a 1"]);
+        assert!(tally.groups.values().next().unwrap().is_nested);
+    }
+
+    #[test]
+    fn a_thousand_dates_are_parts() {
+        let day = |n: i64| chrono::NaiveDate::from_ymd_opt(2020, 1, 1).unwrap() + chrono::TimeDelta::days(n);
+        let paths: Vec<String> = (0..1000).map(|n| format!("x/{}/a.csv", day(n))).collect();
+        assert_eq!(groups(&tally(paths.iter().map(String::as_str))), ["x|.csv|a 1000"]);
     }
 
     proptest! {

@@ -9,6 +9,7 @@ mod committed;
 mod guard;
 mod index;
 mod manifests;
+mod mistakes;
 mod prune;
 mod table;
 
@@ -120,8 +121,12 @@ impl QuerySession {
     /// Plans a statement and begins to run it; what it gives streams.
     ///
     /// # Errors
-    /// Of planning, and of a statement that may not be run.
+    /// Of planning, and of a statement that may not be run; names that nothing has come with the nearest ones.
     pub(crate) async fn run(&self, statement: Statement) -> Result<SendableRecordBatchStream, DataFusionError> {
+        self.begin(statement).await.map_err(|error| mistakes::explained(error, &self.0))
+    }
+
+    async fn begin(&self, statement: Statement) -> Result<SendableRecordBatchStream, DataFusionError> {
         let plan = self.0.state().statement_to_plan(statement).await?;
         let plan = self.execute_logical_plan(plan).await?.create_physical_plan().await?;
         execute_stream(plan, self.0.task_ctx())

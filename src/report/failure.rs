@@ -21,16 +21,13 @@ impl Report {
             self.failed_audits(verdicts);
         }
         let mut text = format!("error: {}", describe(error));
-        if let Some(advice) = advice(error) {
-            text.push_str(&format!("\n  so {advice}"));
-        }
-        if let Some(arguments) = arguments
-            && matches!(error, Error::Task { .. } | Error::Store { .. } | Error::Interrupted { .. })
-        {
-            let is_said = text.contains("run the same command again");
-            let what =
-                if is_said { "that is" } else { "what is done stays done; to go on, run the same command again" };
-            text.push_str(&format!("\n  {what}: {}", command(arguments)));
+        let help = advice(error).map(str::to_owned).or_else(|| error.help());
+        let again = arguments.filter(|_| error.may_pass()).map(|arguments| {
+            format!("what is done stays done; to go on, run the same command again: {}", command(arguments))
+        });
+        for help in help.into_iter().chain(again) {
+            text.push_str("\n  help: ");
+            text.push_str(&help);
         }
         say(&text);
         ExitCode::from(exit_code(error))
@@ -73,6 +70,7 @@ fn exit_code(error: &Error) -> u8 {
         | Error::ReadConfig { .. }
         | Error::NotUtf8 { .. }
         | Error::Location { .. }
+        | Error::UnusedVariable { .. }
         | Error::NoSuchGroup { .. }
         | Error::GroupNeedsTable { .. }
         | Error::OutputExists { .. }
@@ -108,5 +106,10 @@ mod tests {
         assert_eq!([exit_code(&validation), exit_code(&config)], [3, 2]);
         assert_eq!([interrupted("SIGINT"), interrupted("SIGTERM")], [130, 143]);
         assert_eq!(exit_code(&Error::NotPlanned { table: "t".into() }), 1);
+        let unused = Error::UnusedVariable { name: "n".into(), config: "c".into(), nearest: Some("m".into()) };
+        assert_eq!(
+            (exit_code(&unused), unused.to_string()),
+            (2, "--var n: c and its models have no ${n}; did you mean 'm'?".into())
+        );
     }
 }

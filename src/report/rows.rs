@@ -53,6 +53,20 @@ pub(crate) enum RowFormat {
     Parquet,
 }
 
+impl RowFormat {
+    /// The format that the ending of a file's name means.
+    pub(crate) fn of_file(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "csv" => Some(Self::Csv),
+            "tsv" => Some(Self::Tsv),
+            "json" => Some(Self::Json),
+            "ndjson" | "jsonl" => Some(Self::Ndjson),
+            "parquet" => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+}
+
 /// Where rows go, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct RowOptions {

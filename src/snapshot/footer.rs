@@ -50,6 +50,9 @@ pub(crate) async fn read_foreign_footer(
     Ok(Arc::new(decode_footer(&end, bounds)?))
 }
 
+/// Bytes of a Parquet file at least: its magic twice, and the length of its footer.
+const SHORTEST: u64 = 12;
+
 /// The footer of `file`, which lies at `location` in `store`.
 ///
 /// # Errors
@@ -62,6 +65,10 @@ pub(crate) async fn read_footer(
 ) -> Result<Arc<ParquetMetaData>> {
     let external = |error| DataFusionError::External(Box::new(error));
     let key = location.key().map_err(external)?;
+    if file.size < SHORTEST {
+        let what = if file.size == 0 { "it is empty".to_owned() } else { "it is too short to be Parquet".to_owned() };
+        return Err(DataFusionError::Execution(format!("{what} ({} bytes)", file.size)));
+    }
     let pinned = PinnedStore::of_file(store, location, file).map_err(external)?;
     let mut start = file.size.saturating_sub(FOOTER_BYTES as u64);
     let mut end = pinned.get_range(&key, start..file.size).await?;

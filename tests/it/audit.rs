@@ -437,7 +437,8 @@ fn publish_task_needs_audits_that_passed_over_what_is_staged() {
     assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
     let early = publish(&project);
     assert_eq!(early.code, 1);
-    assert_snapshot!(early.err, @"error: lake.orders is not audited: orders.unique_key(id) did not run over what is staged now; run `snaplake audit` first");
+    assert_snapshot!(early.err, @"error: lake.orders is not audited: orders.unique_key(id) did not run over what is staged now
+  help: run `snaplake audit` first");
     assert_eq!(project.snaplake(&["audit", "config.sql"]).code, 4);
     assert_snapshot!(shown(&project, &["publish", "config.sql", "--group", "1"]), @r"
     exit 4

@@ -71,9 +71,10 @@ fn truncated_parquet_is_named() {
         .copy("COPY (SELECT value AS id FROM generate_series(1, 100)) TO 'export/a.parquet'")
         .copy("COPY (SELECT value AS id FROM generate_series(1, 100)) TO 'export/b.parquet'")
         .truncate("export/b.parquet");
-    insta::assert_snapshot!(refused_at_planning(&project), @r"
-    exit 1: error: cannot read file://[dir]/export/b.parquet of snapshot.orders; the file may be truncated or not of this format
+    insta::assert_snapshot!(refused_at_planning(&project), @"
+    exit 1: error: cannot read file://[dir]/export/b.parquet of snapshot.orders
       because Invalid Parquet file. Corrupt footer
+      help: the file may be truncated or not of this format: export it again, or move it out of the LOCATION
     ");
 }
 
@@ -84,20 +85,21 @@ fn truncated_gzip_is_named_at_planning_without_declared_columns_and_at_staging_w
         .gzip("export/a.csv.gz", &format!("id,day\n{text}"))
         .gzip("export/b.csv.gz", &format!("id,day\n{text}"))
         .truncate("export/b.csv.gz");
-    insta::assert_snapshot!(refused_at_planning(&inferred), @r"
-    exit 1: error: cannot read file://[dir]/export/b.csv.gz of snapshot.orders; the file may be truncated or not of this format
-      because IO error: unexpected end of file
+    insta::assert_snapshot!(refused_at_planning(&inferred), @"
+    exit 1: error: cannot read file://[dir]/export/b.csv.gz of snapshot.orders
+      because unexpected end of file
+      help: the file may be truncated or not of this format: export it again, or move it out of the LOCATION
     ");
     let declared =
         Project::new(&format!("{}{LAKE}", ORDERS.replace("orders STORED", "orders (id INT, day INT) STORED")))
             .gzip("export/a.csv.gz", &format!("id,day\n{text}"))
             .gzip("export/b.csv.gz", &format!("id,day\n{text}"))
             .truncate("export/b.csv.gz");
-    insta::assert_snapshot!(refused_at_staging(&declared), @r"
+    insta::assert_snapshot!(refused_at_staging(&declared), @"
     exit 1: error: stage of lake.orders group 1 failed
-      because cannot read file://[dir]/export/b.csv.gz of snapshot.orders; the file may be truncated or not of this format
-      because IO error: unexpected end of file
-      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
+      because cannot read file://[dir]/export/b.csv.gz of snapshot.orders
+      because unexpected end of file
+      help: the file may be truncated or not of this format: export it again, or move it out of the LOCATION
     ");
 }
 
@@ -111,7 +113,10 @@ fn declared_column_that_no_file_has_is_told_with_the_nearest_one() {
     let sql = ORDERS.replace("orders STORED AS CSV", "orders (id INT, dya VARCHAR) STORED AS PARQUET");
     let project =
         Project::new(&format!("{sql}{LAKE}")).copy("COPY (SELECT 1 AS id, 'mon' AS day) TO 'export/a.parquet'");
-    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:1: column 'dya' is declared for snapshot.orders, but no file has it; did you mean 'day'?");
+    insta::assert_snapshot!(refused_at_planning(&project), @r#"
+    exit 1: error: config.sql:5:1: column 'dya' is declared for snapshot.orders, but no file has it; did you mean 'day'?
+      help: write "day", or leave the column out of CREATE EXTERNAL TABLE
+    "#);
 }
 
 #[test]
@@ -124,10 +129,10 @@ fn value_that_cannot_be_cast_is_told_with_its_file_among_several() {
         .file("export/a.csv", "id,day\n1,7\n")
         .file("export/b.csv", "id,day\n2,8\n3,n/a\n")
         .file("export/c.csv", "id,day\n4,9\n");
-    insta::assert_snapshot!(refused_at_staging(&project), @r"
+    insta::assert_snapshot!(refused_at_staging(&project), @"
     exit 1: error: stage of lake.orders group 1 failed at file://[dir]/export/b.csv
-      because Cast error: Cannot cast string 'n/a' to value of Int32 type
-      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
+      because 'n/a' cannot be cast to INT
+      help: TRY_CAST gives NULL for what cannot be cast; or correct the values
     ");
 }
 
@@ -137,11 +142,11 @@ fn text_that_is_not_of_its_declared_type_is_told_with_its_line() {
     let project = Project::new(&config)
         .file("export/a.csv", "id,day\n1,2024-01-31\n")
         .file("export/b.csv", "id,day\n2,2024-02-28\n3,2024-02-31\n");
-    insta::assert_snapshot!(refused_at_staging(&project), @r"
+    insta::assert_snapshot!(refused_at_staging(&project), @"
     exit 1: error: stage of lake.orders group 1 failed
-      because cannot read file://[dir]/export/b.csv of snapshot.orders; the file may be truncated or not of this format
-      because Parser error: Error while parsing value '2024-02-31' as type 'Date32' for column 'day' in row 2. Row data: '[3,2024-02-31]'
-      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
+      because cannot read file://[dir]/export/b.csv of snapshot.orders
+      because Error while parsing value '2024-02-31' as type 'DATE' for column 'day' in row 2. Row data: '[3,2024-02-31]'
+      help: correct the value in its file, or declare a type that holds it and convert it in the SELECT
     ");
 }
 
@@ -150,17 +155,20 @@ fn types_that_do_not_merge_are_told_with_both_files() {
     let project = Project::new(&format!("{}{LAKE}", ORDERS.replace("CSV", "PARQUET")))
         .copy("COPY (SELECT 1 AS id, 'x' AS day) TO 'export/a.parquet'")
         .copy("COPY (SELECT 1 AS id, true AS day) TO 'export/b.parquet'");
-    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: column 'day' of snapshot.orders is Utf8 in file://[dir]/export/a.parquet but Boolean in file://[dir]/export/b.parquet; declare the column in CREATE EXTERNAL TABLE to choose one type");
+    insta::assert_snapshot!(refused_at_planning(&project), @"
+    exit 1: error: column 'day' of snapshot.orders is VARCHAR in file://[dir]/export/a.parquet but BOOLEAN in file://[dir]/export/b.parquet
+      help: declare the column in CREATE EXTERNAL TABLE to choose one type
+    ");
 }
 
 #[test]
 fn partition_value_that_no_key_can_hold_is_told() {
     let select = "SELECT id, repeat(day, CASE day WHEN 'mon' THEN 100 ELSE 1 END) AS day FROM snapshot.orders";
     let project = shop("WITH (partitioned_by = ARRAY['day'])", select);
-    insta::assert_snapshot!(refused_at_staging(&project), @r"
+    insta::assert_snapshot!(refused_at_staging(&project), @"
     exit 1: error: stage of lake.orders group 1 failed
-      because lake.orders: partition column 'day' makes a folder name of 304 bytes (its value starts with 'monmonmonmonmonmonmonmonmonmonmonmonmonm'); file systems allow at most 255, so choose another partition column
-      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
+      because lake.orders: partition column 'day' makes a folder name of 304 bytes (its value starts with 'monmonmonmonmonmonmonmonmonmonmonmonmonm'); file systems allow at most 255
+      help: choose another partition column
     ");
 }
 
@@ -168,11 +176,10 @@ fn partition_value_that_no_key_can_hold_is_told() {
 fn text_that_hive_takes_for_null_is_refused_as_a_partition_value() {
     let project = shop("WITH (partitioned_by = ARRAY['day'])", "SELECT id, day FROM snapshot.orders")
         .file("export/a.csv", "id,day\n1,__HIVE_DEFAULT_PARTITION__\n");
-    insta::assert_snapshot!(refused_at_staging(&project), @r"
+    insta::assert_snapshot!(refused_at_staging(&project), @"
     exit 1: error: stage of lake.orders group 1 failed
       because lake.orders: a value of the partition columns (day) cannot stand in a path
       because the text __HIVE_DEFAULT_PARTITION__ cannot be a partition value: readers take it for NULL; replace it in the SELECT
-      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
     ");
 }
 
@@ -180,7 +187,10 @@ fn text_that_hive_takes_for_null_is_refused_as_a_partition_value() {
 fn lake_with_files_of_somebody_else_is_refused_and_left_alone() {
     let project = shop("WITH (external_location = 'mine')", "SELECT * FROM snapshot.orders")
         .file("mine/other.parquet", "not ours");
-    insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"exit 1: error: [dir]/mine holds files that this snapshot did not write (1, such as other.parquet); publish lake.orders to an empty location or remove them");
+    insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"
+    exit 1: error: [dir]/mine holds files that this snapshot did not write (1, such as other.parquet)
+      help: publish lake.orders to an empty location or remove them
+    ");
     assert_eq!(project.files("mine"), ["mine/other.parquet"]);
 }
 
@@ -199,8 +209,8 @@ fn staging_folder_that_cannot_be_written_is_named() {
     let project = shop("", "SELECT * FROM snapshot.orders").file("staging", "a file");
     insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"
     exit 1: error: read [dir]/staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/manifests/manifest-summary.json failed
-      because Generic LocalFileSystem error: Unable to open file [dir]/staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/manifests/manifest-summary.json: Not a directory (os error 20)
-      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
+      because Unable to open file [dir]/staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/manifests/manifest-summary.json: Not a directory (os error 20)
+      help: what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
     ");
     assert_eq!(project.files("lake"), [""; 0]);
 }
@@ -210,8 +220,8 @@ fn lake_folder_that_cannot_be_written_is_named_and_staging_is_kept() {
     let project = shop("", "SELECT * FROM snapshot.orders").file("lake", "a file");
     insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"
     exit 1: error: list [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders failed
-      because Generic LocalFileSystem error: Unable to walk dir: IO error for operation on [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders: Not a directory (os error 20)
-      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
+      because Unable to walk dir: IO error for operation on [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders: Not a directory (os error 20)
+      help: what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
     ");
     fs::remove_file(project.path("lake")).unwrap();
     assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0, "a rerun goes on where the run stopped");
@@ -220,7 +230,10 @@ fn lake_folder_that_cannot_be_written_is_named_and_staging_is_kept() {
 #[test]
 fn config_that_is_missing_or_not_utf8_is_named() {
     let project = Project::new("").file("latin.sql", b"SET snaplake.database = 'caf\xe9';");
-    insta::assert_snapshot!(refused(&project, &["run", "latin.sql"]), @"exit 2: error: latin.sql is not UTF-8 text (byte 28); save it as UTF-8");
+    insta::assert_snapshot!(refused(&project, &["run", "latin.sql"]), @"
+    exit 2: error: latin.sql is not UTF-8 text (byte 28)
+      help: save it as UTF-8
+    ");
     insta::assert_snapshot!(refused(&project, &["run", "none.sql"]), @r"
     exit 2: error: cannot read config file none.sql
       because No such file or directory (os error 2)
@@ -233,7 +246,10 @@ fn config_that_changed_after_staging_is_refused() {
     assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
     let config = fs::read_to_string(project.path("config.sql")).unwrap();
     let project = project.file("config.sql", config.replace("SELECT *", "SELECT id"));
-    insta::assert_snapshot!(masked(&refused(&project, &["publish", "config.sql"])), @"exit 1: error: lake.orders was planned [time] with another SELECT; plan it anew with `snaplake run --replan` while nothing of it is published, or set a new snaplake.snapshot_time");
+    insta::assert_snapshot!(masked(&refused(&project, &["publish", "config.sql"])), @"
+    exit 1: error: lake.orders was planned [time] with another SELECT
+      help: undo the change, or plan it anew with `snaplake run CONFIG --replan --table orders` while nothing of it is published, or set a new snaplake.snapshot_time
+    ");
     assert_eq!(project.files("lake"), [""; 0]);
 }
 
@@ -245,9 +261,9 @@ fn snapshot_file_that_changed_after_planning_is_named() {
     let project = project.file("export/a.csv", "id,day\n9,sun\n").file("export/b.csv", "id,day\n8,sat,sun\n");
     insta::assert_snapshot!(masked(&refused(&project, &["run", "config.sql", "--quiet"])), @"
     exit 1: error: stage of lake.orders group 2 failed
-      because read [dir]/export/b.csv failed: it was changed after it was planned; plan anew with `snaplake run --replan` while nothing is published, or set a new snaplake.snapshot_time
+      because read [dir]/export/b.csv failed: it was changed after it was planned
       because Request precondition failure for path [dir]/export/b.csv: it has 17 bytes, planned were 13
-      what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
+      help: plan it anew with `snaplake run CONFIG --replan` while nothing of it is published, or set a new snaplake.snapshot_time
     ");
     assert_eq!(project.files("lake"), [""; 0]);
 }
@@ -258,8 +274,14 @@ fn unknown_table_and_group_out_of_range_are_usage_errors() {
     insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--table", "order"]), @"exit 2: error: config.sql:1:1: the config has no table lake.order; did you mean 'orders'?");
     insta::assert_snapshot!(refused(&project, &["stage", "config.sql", "--group", "2", "--table", "orders"]), @"exit 2: error: lake.orders has no stage group 2; the plan has groups 1 to 1");
     insta::assert_snapshot!(refused(&project, &["stage", "config.sql", "--group", "0", "--table", "orders"]), @"exit 2: error: lake.orders has no stage group 0; the plan has groups 1 to 1");
-    insta::assert_snapshot!(refused(&project, &["publish", "config.sql", "--quiet"]), @"exit 1: error: lake.orders is not staged: 1 of 1 stage groups are not done; run `snaplake stage` first");
-    insta::assert_snapshot!(refused(&project, &["validate", "config.sql", "--quiet"]), @"exit 1: error: lake.orders is not staged: 1 of 1 stage groups are not done; run `snaplake stage` first");
+    insta::assert_snapshot!(refused(&project, &["publish", "config.sql", "--quiet"]), @"
+    exit 1: error: lake.orders is not staged: 1 of 1 stage groups are not done
+      help: run `snaplake stage` first
+    ");
+    insta::assert_snapshot!(refused(&project, &["validate", "config.sql", "--quiet"]), @"
+    exit 1: error: lake.orders is not staged: 1 of 1 stage groups are not done
+      help: run `snaplake stage` first
+    ");
 }
 
 #[test]

@@ -87,14 +87,14 @@ fn wrong_arguments_exit_with_2_and_say_why() {
         assert_eq!((outcome.code, outcome.out.as_str()), (2, ""), "{arguments:?}");
     }
     let first = |arguments: &[&str]| project.snaplake(arguments).err.lines().next().unwrap_or_default().to_owned();
-    insta::assert_snapshot!(told[1..].iter().map(|arguments| first(arguments)).collect::<Vec<_>>().join("\n"), @r"
+    insta::assert_snapshot!(told[1..].iter().map(|arguments| first(arguments)).collect::<Vec<_>>().join("\n"), @"
     error: the following required arguments were not provided:
     error: unrecognized subcommand 'rnu'
     error: unexpected argument '--tabel' found
     error: invalid value 'x' for '--var <NAME=VALUE>': write NAME=VALUE
     error: invalid value 'much' for '--memory-limit <SIZE>': write a size such as 512MB, 4GiB or 1000000
     error: invalid value '0' for '--threads <N>': 0 is not in 1..=65535
-    error: --group runs one task of one table, but the config has 2; name it with --table
+    error: --group runs one task of one table, but the config has 2
     error: invalid value 'xml' for '--format <FORMAT>'
     ");
     assert_eq!(project.files("staging"), [""; 0]);

@@ -391,7 +391,7 @@ fn mistakes_are_told_with_what_to_do_and_nothing_is_written() {
     ok(project.snaplake(&["init", "in", "-o", "x.sql"]));
     let before = fs::read(project.path("x.sql")).unwrap();
     let outcome = project.snaplake(&["init", "in", "-o", "x.sql"]);
-    assert!(outcome.code == 2 && outcome.err.contains("x.sql exists; add --force"), "{}", outcome.err);
+    assert!(outcome.code == 2 && outcome.err.contains("x.sql exists\n  help: add --force"), "{}", outcome.err);
     assert_eq!(fs::read(project.path("x.sql")).unwrap(), before);
 }
 
@@ -410,5 +410,73 @@ fn a_folder_that_may_not_be_read_is_named() {
         is_root || (outcome.code == 1 && outcome.err.contains("locked") && outcome.err.contains("readable")),
         "{}",
         outcome.err
+    );
+}
+
+/// An export in a folder of its own: orders and customers as CSV, all rows of `ids`.
+fn exported(project: Project, folder: &str, ids: std::ops::Range<u32>, note: &str) -> Project {
+    let table =
+        |name: &str| ids.clone().fold(format!("id,{name}\n"), |text, id| format!("{text}{id},{note}{}\n", id * 7));
+    let file = |name: &str| format!("{folder}/{name}");
+    project.file(&file("orders/part-1.csv"), table("total")).file(&file("customers.csv"), table("name"))
+}
+
+#[test]
+fn full_exports_by_date_are_told_and_the_newest_is_taken() {
+    let project = exported(empty(), "exports/shop/2026-01-30", 0..50, "old ");
+    let project = exported(project, "exports/shop/2026-01-31", 0..55, "new ");
+    let project = project.file("exports/shop/2026-01-30/gone.csv", "id,x\n1,2\n2,3\n");
+    let outcome = init(&project, "exports/shop");
+    assert_eq!(tables(&project), ["customers", "orders"]);
+    insta::assert_snapshot!(outcome.out);
+    let config = &written(&project)["configs/x.sql"];
+    insta::assert_snapshot!(config.lines().filter(|line| !line.contains("It read")).collect::<Vec<_>>().join("\n"));
+    run_and_compare(&project, &["orders", "customers"]);
+    assert_eq!(rows(&project, "SELECT count(*), count(DISTINCT id), min(total) FROM lake.orders"), "55,55,new 0");
+    // The other one, as the message says.
+    ok(project.snaplake(&["init", "exports/shop/2026-01-30", "-o", "configs/x.sql", "--force"]));
+    let config = &written(&project)["configs/x.sql"];
+    assert!(config.contains("'shop'") && config.contains("'2026-01-30T00:00:00Z'"), "{config}");
+}
+
+#[test]
+fn full_exports_by_file_name_are_told_and_parts_are_taken_together() {
+    let rows_of =
+        |ids: std::ops::Range<u32>| ids.fold("id,n\n".to_owned(), |text, id| format!("{text}{id},{}\n", id * 7));
+    let project = empty();
+    let project = project.file("in/stock_20260130.csv", rows_of(0..50)).file("in/stock_20260131.csv", rows_of(0..55));
+    let project = project.file("in/days_20260130.csv", rows_of(0..50)).file("in/days_20260131.csv", rows_of(50..99));
+    let project =
+        project.file("in/logs/2026-01-30/a.csv", rows_of(0..50)).file("in/logs/2026-01-31/a.csv", rows_of(50..99));
+    let project = project
+        .file("in/keyed/dt=2026-01-30/a.csv", rows_of(0..50))
+        .file("in/keyed/dt=2026-01-31/a.csv", rows_of(0..50));
+    init(&project, "in");
+    assert_eq!(tables(&project), ["days", "keyed", "logs", "stock"]);
+    run_and_compare(&project, &["days", "keyed", "logs", "stock"]);
+    let count = |table: &str| rows(&project, &format!("SELECT count(*) FROM lake.{table}"));
+    assert_eq!(["stock", "days", "logs", "keyed"].map(count), ["55", "99", "99", "100"]);
+    let config = &written(&project)["configs/x.sql"];
+    assert!(config.contains("Full exports of 2 dates: this is the newest, of 2026-01-31."), "{config}");
+    assert_eq!(config.matches("taken as parts of one table: their rows differ").count(), 2, "{config}");
+}
+
+#[test]
+fn parquet_exports_by_date_are_compared_by_their_footers() {
+    let write = |project: Project, file: &str, from: u32, to: u32| {
+        let sql = format!("COPY (SELECT value AS id, value * 3 AS n FROM generate_series({from}, {to})) TO '{file}'");
+        fs::create_dir_all(project.path(file).parent().unwrap()).unwrap();
+        project.copy(&sql)
+    };
+    let project = write(empty(), "in/2026-01-30/items/a.parquet", 1, 900);
+    let project = write(project, "in/2026-01-31/items/a.parquet", 1, 1000);
+    let project = write(project, "in/days/2026-01-30/a.parquet", 1, 900);
+    let project = write(project, "in/days/2026-01-31/a.parquet", 901, 1000);
+    let project = write(project, "in/days/2026-02-01/a.parquet", 1001, 1900);
+    init(&project, "in");
+    run_and_compare(&project, &["items", "days"]);
+    assert_eq!(
+        rows(&project, "SELECT (SELECT count(*) FROM lake.items), (SELECT count(*) FROM lake.days)"),
+        "1000,1900"
     );
 }

@@ -20,6 +20,7 @@ mod hostile;
 mod init;
 mod lake_types;
 mod limits;
+mod mistakes;
 mod project;
 mod proof;
 mod query;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use snaplake::Error;
-use snaplake::replan::replan;
+use snaplake::replan::{Published, replan};
 
 use crate::crash::Job;
 use crate::support::faulty::{Fault, Stop};
@@ -27,7 +27,7 @@ fn changed_snapshot_file_is_refused_by_name_and_planned_anew_on_request() {
         (0..8).for_each(|file| work.write(&format!("export/part-{file:05}.csv"), &events(file * 50, 50)));
     }
     let run = work.snaplake(&["run"]).failed(1, &["export/part-0000", "changed after it was planned"]);
-    assert!(run.stderr.contains("`snaplake run --replan`"), "{}", run.stderr);
+    assert!(run.stderr.contains("`snaplake run CONFIG --replan"), "{}", run.stderr);
     let run = work.snaplake(&["run", "--replan"]).ok();
     assert!(run.stdout.contains("400"), "{}", run.stdout);
     assert_eq!(count(&work), "n,ids\n400,400\n");
@@ -80,7 +80,7 @@ fn changed_select_of_a_staged_table_is_planned_anew_on_request() {
         "job.sql",
         &format!("{SETTINGS}{}", EVENTS.replace("id, day, note FROM", "id, day, upper(note) AS note FROM")),
     );
-    work.snaplake(&["run"]).failed(1, &["another SELECT", "`snaplake run --replan`"]);
+    work.snaplake(&["run"]).failed(1, &["another SELECT", "`snaplake run CONFIG --replan"]);
     work.snaplake(&["run", "--replan"]).ok();
     assert_eq!(count(&work), "n,ids\n160,160\n");
 }
@@ -117,7 +117,7 @@ async fn lake(job: &Job) -> BTreeMap<String, Bytes> {
 /// The command that the user gives again, or what its refusal says.
 async fn again(job: &Job) {
     let pipeline = job.pipeline();
-    match replan(&pipeline).await {
+    match replan(&pipeline, Published::Keep).await {
         Ok(()) | Err(Error::AlreadyPublished { .. }) => {}
         Err(error) => panic!("{error:?}"),
     }
@@ -158,7 +158,7 @@ async fn replan_stopped_at_any_write_gives_the_new_lake_when_given_again() {
             old_plan().await;
             job.store.revive(Some(Stop { at, is_done, fault: Fault::Death }));
             let pipeline = job.pipeline();
-            let broken = match replan(&pipeline).await {
+            let broken = match replan(&pipeline, Published::Keep).await {
                 Ok(()) => pipeline.run().await.map(drop),
                 error => error,
             };
@@ -171,6 +171,100 @@ async fn replan_stopped_at_any_write_gives_the_new_lake_when_given_again() {
             job.store.revive(None);
             job.pipeline().run().await.unwrap();
             assert_eq!(job.store.writes(), [] as [String; 0], "stopped at {}", writes[at - 1]);
+        }
+    }
+}
+
+#[test]
+fn published_table_is_taken_back_as_the_message_says_and_done_anew() {
+    let work = Work::events(4, 40);
+    work.snaplake(&["run"]).ok();
+    let changed = format!("{SETTINGS}{}", EVENTS.replace("id, day, note FROM", "id, day, upper(note) AS note FROM"));
+    work.write("job.sql", &changed);
+    let before = work.files("out");
+    let run =
+        work.snaplake(&["run"]).failed(1, &["lake.events is already published for this snapshot", "another SELECT"]);
+    let help =
+        "set another snaplake.snapshot_time; to replace it, `snaplake run CONFIG --replan --withdraw --table events`";
+    assert!(run.stderr.contains(help) && !run.stderr.contains("run the same command again"), "{}", run.stderr);
+    let refused = work.snaplake(&["run", "--replan"]).failed(1, &[help]);
+    assert!(!refused.stderr.contains("run the same command again"), "{}", refused.stderr);
+    assert!(work.files("out") == before, "a refusal changes nothing");
+
+    work.snaplake(&["run", "--replan", "--withdraw", "--table", "events"]).ok();
+    let sql = "SELECT count(*) AS n, count(DISTINCT id) AS ids, sum(CASE WHEN note = upper(note) THEN 0 ELSE 1 END) AS low FROM lake.events";
+    assert_eq!(work.snaplake(&["query", "--format", "csv", "-c", sql]).ok().stdout, "n,ids,low\n160,160,0\n");
+    work.snaplake(&["validate", "--deep"]).failed(1, &["no checksums"]);
+    work.snaplake(&["validate"]).ok();
+    assert!(work.snaplake(&["run"]).ok().stdout.contains("nothing to do"));
+
+    // All that the old plan left is garbage in staging: the lake is that of a first run.
+    let fresh = Work::events(4, 40);
+    fresh.write("job.sql", &changed);
+    fresh.snaplake(&["run"]).ok();
+    assert_eq!(work.listing("out/lake"), fresh.listing("out/lake"));
+    work.snaplake(&["clean", "--remove", "--older-than", "0s"]).ok();
+    assert_eq!(work.listing("out"), fresh.listing("out"));
+}
+
+#[test]
+fn only_files_of_the_table_are_taken_back_and_only_from_where_they_are() {
+    let work = Work::events(4, 40);
+    work.snaplake(&["run"]).ok();
+    let theirs = format!("{LAKE}/theirs.txt");
+    work.write(&theirs, "not ours");
+    let elsewhere = format!("{SETTINGS}{EVENTS}").replace("out}/lake'", "out}/other'");
+    work.write("job.sql", &elsewhere);
+    let before = work.files("out");
+    work.snaplake(&["run", "--replan", "--withdraw"]).failed(1, &["it is published at", "set snaplake.datalake"]);
+    assert!(work.files("out") == before);
+    work.write("job.sql", &format!("{SETTINGS}{EVENTS}"));
+    // A file of somebody else keeps a table from being published, and stays.
+    work.snaplake(&["run", "--replan", "--withdraw"]).failed(1, &["theirs.txt"]);
+    assert_eq!(work.files("out/lake").len(), 1);
+    std::fs::remove_file(work.path(&theirs)).unwrap();
+    work.snaplake(&["run"]).ok();
+    assert_eq!(count(&work), "n,ids\n160,160\n");
+    assert_eq!(work.snaplake(&["run", "--withdraw"]).code, Some(2), "alone it says nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn withdrawal_stopped_at_any_write_gives_the_new_lake_when_given_again() {
+    let job = Job::new(EVENTS, 6, 15).await;
+    job.pipeline().run().await.unwrap();
+    let expected = lake(&job).await;
+    // A lake of one more file, which is gone from the export since.
+    let published = async || {
+        job.clear().await;
+        job.store.set("export/part-6.csv", events(90, 15)).await;
+        job.pipeline().run().await.unwrap();
+        job.store.unset("export/part-6.csv").await;
+        job.store.revive(None);
+    };
+    let withdraw = async || {
+        let pipeline = job.pipeline();
+        replan(&pipeline, Published::Withdraw).await?;
+        pipeline.run().await.map(drop)
+    };
+    published().await;
+    assert!(lake(&job).await != expected);
+    withdraw().await.unwrap();
+    assert!(lake(&job).await == expected);
+    let writes = job.store.writes();
+    assert!(writes[0].starts_with("delete ") && writes[0].ends_with("/_SUCCESS"), "{writes:#?}");
+    for at in 1..=writes.len() {
+        for is_done in [false, true] {
+            published().await;
+            job.store.revive(Some(Stop { at, is_done, fault: Fault::Death }));
+            assert!(withdraw().await.is_err(), "write {at} did not stop it");
+            job.store.revive(None);
+            let stopped = lake(&job).await;
+            let is_marked = stopped.keys().any(|key| key.ends_with("/_SUCCESS"));
+            let is_whole = stopped == expected || stopped.len() > expected.len() || at == 1;
+            assert!(!is_marked || is_whole, "stopped at {}: a mark on {:?}", writes[at - 1], stopped.keys());
+            withdraw().await.unwrap();
+            let found = lake(&job).await;
+            assert!(found == expected, "stopped at {} ({is_done}): {:?}", writes[at - 1], found.keys());
         }
     }
 }

@@ -146,7 +146,12 @@ impl<'a> Planner<'a> {
         let ledger = ledger(self.engine, self.project, lake).await?;
         let manifest = ledger.read::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;
         let Some(manifest) = manifest else { return Ok(None) };
-        self.check_unchanged(&manifest.details, lake)?;
+        if let Err(mut error) = self.check_unchanged(&manifest.details, lake) {
+            if let Error::PlanChanged { published, .. } = &mut error {
+                *published = ledger.done(Step::DatalakeFileGroups).await?.len();
+            }
+            return Err(error);
+        }
         committed_plan(lake, ledger, manifest).map(Some)
     }
 
@@ -228,6 +233,9 @@ impl<'a> Planner<'a> {
         if !self.found.contains_key(name) {
             let discovered = discover(self.engine.stores(), table, self.engine.parallel_tasks()).await?;
             let Discovered { table, coverage } = discovered;
+            if table.schema.fields().is_empty() && table.partition.is_empty() {
+                return Err(Error::EmptyFiles { table: name.to_owned() });
+            }
             tracing::debug!(table = name, files = table.files.len(), "looked up snapshot files");
             self.found.insert(name.to_owned(), table);
             self.covered.insert(name.to_owned(), coverage);
@@ -250,13 +258,14 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// Refuses a config that no longer says what the committed plan was made from.
+    /// Refuses a config that no longer says what the committed plan was made from; what is published is not looked up.
     ///
     /// # Errors
     /// [`Error::PlanChanged`].
     pub fn check_unchanged(&self, details: &PlanDetails, lake: &LakeTable) -> Result<()> {
         let (table, planned_at) = (&lake.name, &details.planned_at);
-        let changed = |what| Error::PlanChanged { table: table.clone(), planned_at: planned_at.clone(), what };
+        let changed =
+            |what| Error::PlanChanged { table: table.clone(), planned_at: planned_at.clone(), what, published: 0 };
         if details.select != select_text(self.project, lake)? {
             return Err(changed("SELECT"));
         }
