@@ -629,7 +629,7 @@ fn query_shows_what_an_audit_finds() {
     let project = orders("", &format!("{CUSTOMERS}{KNOWN_CUSTOMER}"));
     let sql = "SELECT * FROM audit.orders_have_a_known_customer";
     let query = |project: &Project| project.snaplake(&["query", "config.sql", "--format", "csv", "-c", sql]);
-    assert!(query(&project).err.contains("orders_have_a_known_customer' not found"), "{:?}", query(&project));
+    assert!(query(&project).err.contains("orders_have_a_known_customer' does not exist"), "{:?}", query(&project));
     assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
     let outcome = query(&project);
     assert_eq!((outcome.code, outcome.out.as_str()), (0, "id,customer\n3,\n,30\n"), "{outcome:?}");
