@@ -580,13 +580,13 @@ fn mistakes_are_told_at_their_place_before_anything_is_written() {
         assert_eq!(project.files("staging").len() + published(&project), 0);
         outcome.err
     });
-    assert_snapshot!(told.concat(), @r"
+    assert_snapshot!(told.concat(), @"
     error: config.sql:13:37: column 'cutsomer' does not exist; did you mean 'customer'?
     error: config.sql:13:16: table 'staging.order' does not exist; did you mean 'staging.orders'?
     error: config.sql:13:37: column 'custmers' does not exist; did you mean 'customer'?
     error: config.sql:13:8: column 'idd' does not exist; did you mean 'id'?
     error: config.sql:13:8: function 'sqroot' does not exist; did you mean 'sqrt'?
-    error: config.sql:13:1: cannot infer common argument type for comparison operation Int64 = List(Int64)
+    error: config.sql:13:1: the types do not go together: BIGINT = BIGINT[]
     error: config.sql:13:1: audit.a reads lake.orders and holds back its publication, so it could never run; read staging.orders instead
     error: config.sql:13:1: audit.a reads lake.orders and holds back its publication, so it could never run; read staging.orders instead
     error: config.sql:13:1: a statement that writes is not supported here: an audit is a SELECT that must return no rows
@@ -629,7 +629,7 @@ fn query_shows_what_an_audit_finds() {
     let project = orders("", &format!("{CUSTOMERS}{KNOWN_CUSTOMER}"));
     let sql = "SELECT * FROM audit.orders_have_a_known_customer";
     let query = |project: &Project| project.snaplake(&["query", "config.sql", "--format", "csv", "-c", sql]);
-    assert!(query(&project).err.contains("orders_have_a_known_customer' not found"), "{:?}", query(&project));
+    assert!(query(&project).err.contains("orders_have_a_known_customer' does not exist"), "{:?}", query(&project));
     assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
     let outcome = query(&project);
     assert_eq!((outcome.code, outcome.out.as_str()), (0, "id,customer\n3,\n,30\n"), "{outcome:?}");

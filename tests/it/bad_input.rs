@@ -144,8 +144,7 @@ fn text_that_is_not_of_its_declared_type_is_told_with_its_line() {
         .file("export/b.csv", "id,day\n2,2024-02-28\n3,2024-02-31\n");
     insta::assert_snapshot!(refused_at_staging(&project), @"
     exit 1: error: stage of lake.orders group 1 failed
-      because cannot read file://[dir]/export/b.csv of snapshot.orders
-      because Error while parsing value '2024-02-31' as type 'DATE' for column 'day' in row 2. Row data: '[3,2024-02-31]'
+      because file://[dir]/export/b.csv, row 2, column 'day': '2024-02-31' cannot be read as DATE
       help: correct the value in its file, or declare a type that holds it and convert it in the SELECT
     ");
 }

@@ -476,7 +476,7 @@ fn parquet_exports_by_date_are_compared_by_their_footers() {
     init(&project, "in");
     run_and_compare(&project, &["items", "days"]);
     assert_eq!(
-        rows(&project, "SELECT (SELECT count(*) FROM lake.items), (SELECT count(*) FROM lake.days)"),
+        rows(&project, "SELECT (SELECT count(*) FROM lake.items) AS items, (SELECT count(*) FROM lake.days) AS days"),
         "1000,1900"
     );
 }

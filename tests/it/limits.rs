@@ -53,13 +53,13 @@ fn fails_then_ends(disk: &str, options: &str, before: &str, after: &str, words: 
 
 #[test]
 fn full_disk_while_staging_is_named_and_a_rerun_ends() {
-    let words = ["stage of lake.events group", "No space left on device", "out/staging", "so free space there"];
+    let words = ["stage of lake.events group", "No space left on device", "out/staging", "help: free space there"];
     fails_then_ends("out/staging", "", "size=1m", "size=64m", &words);
 }
 
 #[test]
 fn full_disk_while_publishing_is_named_and_a_rerun_ends() {
-    let words = ["publish of lake.events group", "No space left on device", "out/lake", "so free space there"];
+    let words = ["publish of lake.events group", "No space left on device", "out/lake", "help: free space there"];
     fails_then_ends("out/lake", "", "size=1m", "size=64m", &words);
 }
 
@@ -71,13 +71,13 @@ fn full_disk_while_spilling_is_named_and_a_rerun_ends() {
 
 #[test]
 fn read_only_staging_is_named_and_a_rerun_ends() {
-    let words = ["Read-only file system", "out/staging", "so make that place writable"];
+    let words = ["Read-only file system", "out/staging", "help: make that place writable"];
     fails_then_ends("out/staging", "", "size=64m,ro", "rw,size=64m", &words);
 }
 
 #[test]
 fn read_only_lake_is_named_and_a_rerun_ends() {
-    let words = ["publish of lake.events group", "Read-only file system", "out/lake", "so make that place writable"];
+    let words = ["publish of lake.events group", "Read-only file system", "out/lake", "help: make that place writable"];
     fails_then_ends("out/lake", "", "size=64m,ro", "rw,size=64m", &words);
 }
 
@@ -87,7 +87,7 @@ fn few_open_files_are_named_and_a_rerun_ends() {
     let run = in_namespace(&work, "ulimit -n 10; exec $snaplake run $job");
     // A config that cannot be read is exit code 2; which file is one too many depends on the moment.
     let code = if run.stderr.contains("config file") { 2 } else { 1 };
-    run.failed(code, &["Too many open files", "so raise the limit of open files (ulimit -n)"]);
+    run.failed(code, &["Too many open files", "help: raise the limit of open files (ulimit -n)"]);
     work.snaplake(&["run"]).ok();
 }
 
