@@ -269,9 +269,8 @@ pub(super) fn shortened(error: ArrowError) -> ArrowError {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use datafusion::arrow::array::Array;
     use datafusion::arrow::compute::concat_batches;
-    use datafusion::arrow::datatypes::{DataType, TimeUnit};
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
     use datafusion::arrow::util::pretty::pretty_format_batches;
 
     use super::*;

@@ -153,7 +153,7 @@ fn an_error_names_row_path_value_and_type_at_every_depth() {
 #[test]
 fn broken_text_is_an_error_with_line_and_column_however_it_arrives() {
     let schema = schema(&[("a", DataType::Int64)]);
-    for (text, told) in [
+    for (text, words) in [
         ("{\"a\":1}\n{\"a\":", "f, line 2, column 6: the file ends within a record"),
         (
             "[{\"a\":1}]",
@@ -169,10 +169,9 @@ fn broken_text_is_an_error_with_line_and_column_however_it_arrives() {
         ("{\"a\":1]\n", "f, line 1, column 7: expected ',' or '}', found ']'"),
     ] {
         for (chunk, rows) in [(usize::MAX, 8192), (1, 8192), (3, 1), (7, 8192)] {
-            let error =
-                decode_in(&json_format(), &schema, None, text, (chunk, rows)).map_err(super::decode::tests::told);
+            let error = decode_in(&json_format(), &schema, None, text, (chunk, rows)).map_err(told);
             let error = error.unwrap_err();
-            assert!(error.starts_with(told), "{text:?} in chunks of {chunk}: {error}");
+            assert!(error.starts_with(words), "{text:?} in chunks of {chunk}: {error}");
         }
     }
 }
@@ -224,7 +223,7 @@ fn without_columns_rows_are_counted_and_syntax_is_checked() {
 #[test]
 fn a_column_in_other_letters_only_is_an_error_and_beside_its_own_it_is_not() {
     let nested = schema(&[("id", DataType::Int64), ("o", object(&[("x", DataType::Int64)]))]);
-    for (text, told) in [
+    for (text, words) in [
         (
             "{\"Id\":1}\n{\"Id\":2}\n",
             "column 'id' is declared for snapshot.t, but f has 'Id'; write it in double quotes",
@@ -232,12 +231,12 @@ fn a_column_in_other_letters_only_is_an_error_and_beside_its_own_it_is_not() {
         ("{\"id\":1,\"o\":{\"X\":1}}\n", "column 'o.x' is declared for snapshot.t, but f has 'o.X'; write it"),
     ] {
         let error = read(&nested, text).unwrap_err();
-        assert!(error.starts_with(told), "{error}");
+        assert!(error.starts_with(words), "{error}");
     }
     assert_eq!(lines(&read(&nested, "{\"Id\":7,\"id\":1}\n{\"ID\":8}\n{\"id\":2}").unwrap()), ["1|", "|", "2|"]);
     let both = schema(&[("id", DataType::Int64), ("Id", DataType::Utf8)]);
     assert_eq!(lines(&read(&both, "{\"Id\":\"x\"}\n").unwrap()), ["|x"]);
-    let error = decode(&json_format(), &nested, Some(&vec![1]), "{\"Id\":1}\n").map_err(super::decode::tests::told);
+    let error = decode(&json_format(), &nested, Some(&vec![1]), "{\"Id\":1}\n").map_err(told);
     assert!(error.unwrap_err().contains("but f has 'Id'"));
 }
 
