@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::{PartitionDetails, PartitionGroup, group};
 use super::run::{file_stems, properties_text};
 use crate::config::LakeTable;
-use crate::error::{Error, Result};
+use crate::error::{Error, Position, Result};
 use crate::lake::HiveLake;
 use crate::layout::Step;
 use crate::manifest::ledger::Seen;
@@ -30,8 +30,8 @@ pub(crate) struct Staged<'a> {
     pub(crate) planned_at: &'a str,
     /// Number of snapshot file groups.
     pub(crate) groups: usize,
-    /// Driving snapshot table, for errors.
-    pub(crate) driving: &'a str,
+    /// Driving snapshot table and where it is declared, for errors.
+    pub(crate) driving: (&'a str, &'a Position),
     /// What the tasks staged that this process ran itself, by group.
     pub(crate) known: &'a HashMap<usize, StagedGroup>,
 }
@@ -151,11 +151,15 @@ async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) ->
         files.extend(group.files.iter().cloned());
         columns.add(&group.columns);
     }
+    let (table, at) = staged.driving;
     match columns.in_no_file() {
         None => Ok(files),
-        Some(column) => {
-            Err(Error::ColumnInNoFile { table: staged.driving.to_owned(), column: column.to_owned(), nearest: None })
-        }
+        Some(column) => Err(Error::ColumnInNoFile {
+            at: at.clone(),
+            table: table.to_owned(),
+            column: column.to_owned(),
+            nearest: None,
+        }),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::attempt::Job;
-use super::{Event, Known, Pipeline, Table};
+use super::{Event, Known, Pipeline, Table, not_planned};
 use crate::compaction::plan::PartitionGroup;
 use crate::compaction::prepare::{Prepared, Staged, prepare};
 use crate::compaction::run::CompactTask;
@@ -137,12 +137,14 @@ impl Pipeline {
     }
 
     pub(super) async fn prepare(&self, plan: &StagePlan, known: &Known, only: Option<usize>) -> Result<Prepared> {
+        let driving = &plan.details.driving.table;
+        let declared = self.project.snapshot(driving).ok_or_else(|| not_planned(&plan.lake.name))?;
         let staged = Staged {
             plan: &plan.details.id,
             result: &plan.details.result,
             planned_at: &plan.details.planned_at,
             groups: plan.groups.len(),
-            driving: &plan.details.driving.table,
+            driving: (driving, &declared.at),
             known,
         };
         prepare(self.engine.stores(), &plan.ledger, &plan.lake, staged, only).await

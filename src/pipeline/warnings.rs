@@ -77,8 +77,10 @@ fn types(facts: Facts<'_>) -> Vec<Warning> {
             "{}: nanoseconds, as the snapshot files have them; Spark and Athena do not read them",
             facts.nanoseconds.join(", ")
         ),
-        advice: "CAST(t AS TIMESTAMP(6)) in the SELECT cuts them to microseconds, CAST(t AS TIMESTAMP(9)) says that they are \
+        advice: Cow::Borrowed(
+            "CAST(t AS TIMESTAMP(6)) in the SELECT cuts them to microseconds, CAST(t AS TIMESTAMP(9)) says that they are \
                  meant",
+        ),
     }]
 }
 

@@ -103,7 +103,13 @@ fn table(files: &[Vec<u8>], schema: SchemaRef, threads: usize) -> (SessionContex
         let uri = format!("file://{}", path.display()).into();
         FileEntry { uri, etag: "e".into(), size: bytes.len() as u64, n_record: None, partition: None }
     });
-    let files = TableFiles { name: "t".to_owned(), format: FileFormat::Parquet, schema, files: entries.collect() };
+    let files = TableFiles {
+        name: "t".to_owned(),
+        format: FileFormat::Parquet,
+        schema,
+        partition: Vec::new(),
+        files: entries.collect(),
+    };
     register(&session, "public", "t", FileListTable::of_export(files, Size::Driving)).unwrap();
     (session, folder)
 }

@@ -16,7 +16,6 @@ use std::time::Instant;
 
 use chrono::{SecondsFormat, Utc};
 use datafusion::arrow::compute::SortOptions;
-use datafusion::arrow::datatypes::FieldRef;
 use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -258,11 +257,11 @@ impl StageTask<'_> {
             }
         }
         for (source, _) in &self.details.whole {
-            check_columns(&source.table, &column_presence(plan, &source.table))?;
+            check_columns(self.project, &source.table, &column_presence(plan, &source.table))?;
         }
         let columns = column_presence(plan, &self.details.driving.table);
         if self.details.groups == 1 {
-            check_columns(&self.details.driving.table, &columns)?;
+            check_columns(self.project, &self.details.driving.table, &columns)?;
         }
         let selected = counted.iter().find(|rows| &*rows.of == SELECTED).map_or(0, |rows| rows.rows);
         let written = files.iter().filter_map(|(file, _)| file.n_record).sum();
@@ -343,9 +342,10 @@ impl StageTask<'_> {
 ///
 /// # Errors
 /// [`Error::ColumnInNoFile`].
-pub(crate) fn check_columns(table: &str, columns: &ColumnPresence) -> Result<()> {
-    let Some(column) = columns.in_no_file() else { return Ok(()) };
-    Err(Error::ColumnInNoFile { table: table.to_owned(), column: column.to_owned(), nearest: None })
+fn check_columns(project: &Project, table: &str, columns: &ColumnPresence) -> Result<()> {
+    let (Some(column), Some(declared)) = (columns.in_no_file(), project.snapshot(table)) else { return Ok(()) };
+    let at = declared.at.clone();
+    Err(Error::ColumnInNoFile { at, table: table.to_owned(), column: column.to_owned(), nearest: None })
 }
 
 /// What a store said, if an error comes from one.
