@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::SortOptions;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
@@ -15,6 +17,8 @@ use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::compaction::merge::{MergeRunsExec, Reading};
+use crate::config::{CsvOptions, FileFormat};
+use crate::snapshot::decode_file;
 use crate::staging::collect::{Collector, PIECES};
 use crate::staging::order::RunOrder;
 use crate::width::BATCH_ROWS;
@@ -45,6 +49,14 @@ pub fn order_run(run: &RecordBatch, partition: &[usize], keys: &SortKeys) -> Res
 #[must_use]
 pub fn merge_runs(runs: Arc<dyn ExecutionPlan>, keys: SortKeys) -> Arc<dyn ExecutionPlan> {
     Arc::new(MergeRunsExec::new(runs, keys, Reading::Ahead))
+}
+
+/// Decodes a CSV file with a header, as a stage task does; its rows.
+///
+/// # Errors
+/// For text that is not as the schema says.
+pub fn decode_csv(schema: &SchemaRef, chunks: &[Bytes]) -> Result<usize> {
+    decode_file(&FileFormat::Csv(CsvOptions::default()), schema, chunks)
 }
 
 /// Which files an encoding is for.

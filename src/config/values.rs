@@ -431,7 +431,7 @@ fn words(text: &str) -> Option<Vec<Word>> {
     let mut words = Vec::new();
     for token in Tokenizer::new(&GenericDialect {}, text).tokenize().ok()? {
         match token {
-            Token::Word(word) if !word.value.is_empty() => words.push(word),
+            Token::Word(word) if word.quote_style.is_some() || !word.value.is_empty() => words.push(word),
             Token::Whitespace(_) => {}
             _ => return None,
         }
@@ -509,6 +509,7 @@ mod tests {
             assert_eq!(column(text), None, "{text}");
         }
         assert_eq!(column(" Year "), Some("year".to_owned()));
+        assert_eq!(column("\"\""), Some(String::new()));
     }
 
     #[test]

@@ -252,6 +252,24 @@ impl FileDecoder {
     }
 }
 
+/// Decodes one whole file, for the micro benches; its rows.
+#[cfg(feature = "bench")]
+pub(crate) fn decode_file(format: &FileFormat, schema: &SchemaRef, chunks: &[Bytes]) -> Result<usize> {
+    let target = Arc::new(Target::new(format.clone(), Arc::clone(schema), None)?);
+    let mut decoder = FileDecoder::new(target, Pace::new(8192))?;
+    let mut rows = 0;
+    for chunk in chunks {
+        let mut chunk = chunk.clone();
+        while let Some(batch) = decoder.push(&mut chunk)? {
+            rows += batch.num_rows();
+        }
+    }
+    while let Some(batch) = decoder.finish()? {
+        rows += batch.num_rows();
+    }
+    Ok(rows)
+}
+
 /// Arrow quotes the whole row, whatever its length.
 pub(super) fn shortened(error: ArrowError) -> ArrowError {
     let cut = |text: String| {

@@ -61,6 +61,8 @@ mod widen;
 pub(crate) use bytes::compression_of;
 pub(crate) use claims::{FooterBounds, arrow_schema, rows_of_groups};
 pub(crate) use count::{CountRowsExec, CountedRows, CountedTable, counted_rows};
+#[cfg(feature = "bench")]
+pub(crate) use decode::decode_file;
 pub use discover::Coverage;
 pub(crate) use discover::{Discovered, discover};
 pub(crate) use fields::{CsvField, Splitter};

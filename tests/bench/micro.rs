@@ -15,13 +15,15 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use datafusion::arrow::array::{
     ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringViewArray, UInt32Array,
 };
 use datafusion::arrow::compute::{SortOptions, take_record_batch};
+use datafusion::arrow::csv::{QuoteStyle, WriterBuilder};
 use datafusion::datasource::memory::MemorySourceConfig;
 use futures::StreamExt;
-use snaplake::bench::{Files, SortKeys, encode, merge_runs, order_run, ranges};
+use snaplake::bench::{Files, SortKeys, decode_csv, encode, merge_runs, order_run, ranges};
 use snaplake::group::pack;
 use snaplake::partition::split;
 
@@ -52,6 +54,12 @@ fn main() -> Result<()> {
     table.add("group: files of many sizes", ROWS, || Ok(black_box(pack(&files, 256_000_000)).len()))?;
 
     let in_order = lineitem()?;
+    for (kind, style) in [("plain", QuoteStyle::Necessary), ("quoted", QuoteStyle::Always)] {
+        let mut text = Vec::new();
+        WriterBuilder::new().with_quote_style(style).build(&mut text).write(&in_order)?;
+        let chunks: Vec<Bytes> = text.chunks(256 << 10).map(Bytes::copy_from_slice).collect();
+        table.add(&format!("decode: CSV, {kind}"), ROWS, || Ok(decode_csv(&in_order.schema(), &chunks)?))?;
+    }
     let shuffled = shuffle(&in_order)?;
     let keys: SortKeys = vec![(ORDERKEY, SortOptions::default())];
     for (partitions, columns) in [("84", &[YEAR, MONTH][..]), ("2,526", &[SHIPDATE])] {

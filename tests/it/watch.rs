@@ -52,8 +52,7 @@ fn failed_task_is_named_by_run_and_status_with_its_file_attempt_and_what_to_do()
     };
     assert_snapshot!(run(&["run", "--quiet", "--var", "export=export", "--var", "api_token=abc"]), @"
     error: stage of lake.events group 2 failed
-      because cannot read [dir]/export/part-1.csv of snapshot.events
-      because Error while parsing value 'none' as type 'BIGINT' for column 'id' in row 31. Row data: '[none,2026-01-01,x]'
+      because [dir]/export/part-1.csv, row 31, column 'id': 'none' cannot be read as BIGINT
       help: correct the value in its file, or declare a type that holds it and convert it in the SELECT
     ");
     run(&["stage", "--quiet"]);
@@ -61,8 +60,7 @@ fn failed_task_is_named_by_run_and_status_with_its_file_attempt_and_what_to_do()
     table   staged  published  running  failed  complete  rows staged     bytes  rows published  bytes
     events  1 of 3          -        0       1        no           30  [bytes]               -      -
     events: stage group 2 failed, attempt 2, [time]: stage of lake.events group 2 failed
-      because cannot read [dir]/export/part-1.csv of snapshot.events
-      because Error while parsing value 'none' as type 'BIGINT' for column 'id' in row 31. Row data: '[none,2026-01-01,x]'
+      because [dir]/export/part-1.csv, row 31, column 'id': 'none' cannot be read as BIGINT
     ");
     assert_snapshot!("status_json", run(&["status", "--format", "json"]));
     // The command of an outside scheduler counts on.
