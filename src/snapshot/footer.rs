@@ -45,6 +45,7 @@ pub(crate) async fn read_foreign_footer(
 ) -> Result<Arc<ParquetMetaData>> {
     let external = |error| DataFusionError::External(Box::new(error));
     let key = location.key().map_err(external)?;
+    check_size(file)?;
     let pinned = PinnedStore::of_file(store, location, file).map_err(external)?;
     let end = read_end(&pinned, &key, file.size).await?;
     Ok(Arc::new(decode_footer(&end, bounds)?))
@@ -52,6 +53,15 @@ pub(crate) async fn read_foreign_footer(
 
 /// Bytes of a Parquet file at least: its magic twice, and the length of its footer.
 const SHORTEST: u64 = 12;
+
+fn check_size(file: &FileEntry) -> Result<()> {
+    let what = match file.size {
+        0 => "it is empty",
+        1..SHORTEST => "it is too short to be Parquet",
+        _ => return Ok(()),
+    };
+    Err(DataFusionError::Execution(format!("{what} ({} bytes)", file.size)))
+}
 
 /// The footer of `file`, which lies at `location` in `store`.
 ///
@@ -65,10 +75,7 @@ pub(crate) async fn read_footer(
 ) -> Result<Arc<ParquetMetaData>> {
     let external = |error| DataFusionError::External(Box::new(error));
     let key = location.key().map_err(external)?;
-    if file.size < SHORTEST {
-        let what = if file.size == 0 { "it is empty".to_owned() } else { "it is too short to be Parquet".to_owned() };
-        return Err(DataFusionError::Execution(format!("{what} ({} bytes)", file.size)));
-    }
+    check_size(file)?;
     let pinned = PinnedStore::of_file(store, location, file).map_err(external)?;
     let mut start = file.size.saturating_sub(FOOTER_BYTES as u64);
     let mut end = pinned.get_range(&key, start..file.size).await?;

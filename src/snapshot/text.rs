@@ -11,11 +11,10 @@
 //! `force_null` says so: `""` is the empty text, and an error in a number. Blank lines are skipped, but in a file of one
 //! column they are rows. `super::fields` has the rules of syntax, `super::columns` those of values.
 //!
-//! NDJSON: an attribute that is missing or null is NULL, unknown ones are ignored, numbers and booleans can be read as
-//! text as they are written, and BYTEA takes hexadecimal text.
+//! NDJSON: an attribute that is missing or null is NULL, unknown ones are ignored. `super::json_text` has the rules of syntax,
+//! `super::json_leaf` those of values, `super::json_tree` those of names.
 //!
-//! Timestamps without an offset are in the zone of their column, else in UTC. Decimals and integers never lose digits
-//! (`super::convert`).
+//! Timestamps without an offset are in the zone of their column, else in UTC. No value loses a digit.
 //!
 //! Every failure names its file: an [`Error`] inside [`DataFusionError::External`], which is [`Error::Store`] if the
 //! store failed, [`Error::InvalidValue`] with row, column and value, [`Error::Malformed`] with line and column, and
