@@ -52,6 +52,9 @@ pub(crate) use star::whole_scan;
 pub use tables::{LakeTable, SnapshotTable, View};
 pub(crate) use timetype::{CountSeconds, TimeTypes};
 pub(crate) use values::duration;
-pub use values::{ByteSize, Compression, CsvOptions, EmptyPartition, FileFormat, ForceNull, GroupSize, SortKey, TextOptions, WriteCompression};
+pub use values::{
+    ByteSize, Compression, CsvOptions, EmptyPartition, FileFormat, ForceNull, GroupSize, SortKey, TextOptions,
+    WriteCompression,
+};
 pub use variables::Variables;
 pub(crate) use wording::reworded;

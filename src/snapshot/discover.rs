@@ -13,11 +13,11 @@ use datafusion::error::DataFusionError;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
+use super::claims::{FooterBounds, arrow_schema, check_rows, empty_group};
+use super::exact::check_types;
 use super::folders::FolderColumns;
 use super::footer::read_foreign_footer;
 use super::heads::{names_of, some};
-use super::claims::{FooterBounds, arrow_schema, check_rows, empty_group};
-use super::exact::check_types;
 use super::infer::infer;
 use super::left_out::LeftOut;
 use super::listing::Listing;
