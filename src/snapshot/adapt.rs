@@ -18,7 +18,7 @@ use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 use datafusion::physical_plan::PhysicalExpr;
 
-use super::exact::{Failure, check_types, exactly};
+use super::exact::{CastFailure, check_types, exactly};
 use super::guard::{FIRST_ROW, URI};
 use crate::config::type_name;
 use crate::error::{Error, InvalidValue};
@@ -32,7 +32,7 @@ pub(super) struct ExactReading {
 impl PhysicalExprAdapterFactory for ExactReading {
     fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
         let said = |key: &str| file.metadata().get(key).map(String::as_str);
-        let place = Place {
+        let place = RowOrigin {
             table: Arc::clone(&self.table),
             uri: said(URI).unwrap_or_default().into(),
             first_row: said(FIRST_ROW).and_then(|row| row.parse().ok()).unwrap_or(0),
@@ -43,7 +43,7 @@ impl PhysicalExprAdapterFactory for ExactReading {
 
 /// Where the rows of a file are from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Place {
+struct RowOrigin {
     table: Arc<str>,
     uri: Arc<str>,
     first_row: u64,
@@ -51,7 +51,7 @@ struct Place {
 
 #[derive(Debug)]
 struct FileReading {
-    place: Place,
+    place: RowOrigin,
     table: SchemaRef,
     file: SchemaRef,
 }
@@ -78,7 +78,7 @@ impl FileReading {
             return Ok(column);
         }
         check_types(from, wanted.data_type()).map_err(|misread| {
-            let Place { table, uri, .. } = &self.place;
+            let RowOrigin { table, uri, .. } = &self.place;
             external(Error::Misread {
                 table: table.to_string(),
                 uri: uri.to_string(),
@@ -100,7 +100,7 @@ fn external(error: Error) -> DataFusionError {
 struct ReadAs {
     column: Arc<dyn PhysicalExpr>,
     wanted: FieldRef,
-    place: Place,
+    place: RowOrigin,
     /// Rows of the batches so far.
     rows: Arc<AtomicU64>,
 }
@@ -145,8 +145,8 @@ impl PhysicalExpr for ReadAs {
         let array = self.column.evaluate(batch)?.into_array(batch.num_rows())?;
         match exactly(&array, self.wanted.data_type()) {
             Ok(array) => Ok(ColumnarValue::Array(array)),
-            Err(Failure::Arrow(error)) => Err(error.into()),
-            Err(Failure::Loss(loss)) => {
+            Err(CastFailure::Arrow(error)) => Err(error.into()),
+            Err(CastFailure::Loss(loss)) => {
                 let value = InvalidValue {
                     row: self.place.first_row + before + loss.row as u64 + 1,
                     column: format!("{}{}", self.wanted.name(), loss.path),

@@ -184,13 +184,13 @@ pub(super) fn has_int96(file: &FileMetaData) -> bool {
 }
 
 /// A footer with the places of its chunks put right, and how many bytes each had by the footer if that was changed.
-pub(super) type Placed = (Vec<RowGroupMetaData>, Option<Vec<Vec<u64>>>);
+pub(super) type PlacedChunks = (Vec<RowGroupMetaData>, Option<Vec<Vec<u64>>>);
 
 /// Puts right what the footer says of places in a file of that size; None: nothing is wrong.
 ///
 /// # Errors
 /// A place that is not in the file.
-pub(super) fn places(footer: &ParquetMetaData, size: u64) -> Result<std::result::Result<Option<Placed>, String>> {
+pub(super) fn places(footer: &ParquetMetaData, size: u64) -> Result<std::result::Result<Option<PlacedChunks>, String>> {
     let is_old = footer.file_metadata().created_by().is_some_and(is_old_parquet_mr);
     let (mut groups, mut stated, mut is_changed) = (Vec::new(), Vec::new(), is_old);
     for (number, group) in footer.row_groups().iter().enumerate() {

@@ -31,13 +31,13 @@ pub(super) struct Loss {
 
 /// What can go wrong in [`exactly`].
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum CastFailure {
     Loss(Loss),
     /// The types do not go together.
     Arrow(ArrowError),
 }
 
-impl From<ArrowError> for Failure {
+impl From<ArrowError> for CastFailure {
     fn from(error: ArrowError) -> Self {
         Self::Arrow(error)
     }
@@ -45,7 +45,7 @@ impl From<ArrowError> for Failure {
 
 /// Types of which no value of one can be read as the other, and where below the column.
 #[derive(Debug, PartialEq)]
-pub(super) struct Misread {
+pub(super) struct TypeMismatch {
     pub(super) path: String,
     pub(super) from: DataType,
     pub(super) to: DataType,
@@ -55,11 +55,11 @@ pub(super) struct Misread {
 ///
 /// # Errors
 /// The innermost types that do not go together.
-pub(super) fn check_types(from: &DataType, to: &DataType) -> Result<(), Misread> {
+pub(super) fn check_types(from: &DataType, to: &DataType) -> Result<(), TypeMismatch> {
     let inner = |from: &DataType, to: &DataType, step: &str| {
-        check_types(from, to).map_err(|misread| Misread { path: format!("{step}{}", misread.path), ..misread })
+        check_types(from, to).map_err(|misread| TypeMismatch { path: format!("{step}{}", misread.path), ..misread })
     };
-    let refused = || Misread { path: String::new(), from: from.clone(), to: to.clone() };
+    let refused = || TypeMismatch { path: String::new(), from: from.clone(), to: to.clone() };
     if from == to || *from == DataType::Null {
         return Ok(());
     }
@@ -97,7 +97,7 @@ pub(super) fn check_types(from: &DataType, to: &DataType) -> Result<(), Misread>
 ///
 /// # Errors
 /// The first value that the type cannot hold exactly.
-pub(super) fn exactly(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Failure> {
+pub(super) fn exactly(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, CastFailure> {
     if array.data_type() == to {
         return Ok(Arc::clone(array));
     }
@@ -141,14 +141,14 @@ fn find<'a>(fields: &'a Fields, name: &str) -> Option<(usize, &'a FieldRef)> {
     fields.iter().enumerate().find(|(_, field)| field.name() == name)
 }
 
-fn scalar(array: &ArrayRef, to: &DataType, way: Way) -> Result<ArrayRef, Failure> {
+fn scalar(array: &ArrayRef, to: &DataType, way: Way) -> Result<ArrayRef, CastFailure> {
     cast_exactly(array, to, way)?.map_err(|(row, reason)| {
         let value = array_value_to_string(array, row).unwrap_or_default();
-        Failure::Loss(Loss { row, path: String::new(), value, to: to.clone(), reason })
+        CastFailure::Loss(Loss { row, path: String::new(), value, to: to.clone(), reason })
     })
 }
 
-fn structs(array: &StructArray, from: &Fields, to: &Fields) -> Result<ArrayRef, Failure> {
+fn structs(array: &StructArray, from: &Fields, to: &Fields) -> Result<ArrayRef, CastFailure> {
     let columns = to.iter().map(|field| {
         let Some((index, _)) = find(from, field.name()) else {
             return Ok(new_null_array(field.data_type(), array.len()));
@@ -171,7 +171,7 @@ fn below(column: &ArrayRef, nulls: Option<&NullBuffer>) -> Result<ArrayRef, Arro
     Ok(make_array(column.to_data().into_builder().nulls(nulls).build()?))
 }
 
-fn list(array: &ArrayRef, from: &FieldRef, field: &FieldRef, to: &DataType) -> Result<ArrayRef, Failure> {
+fn list(array: &ArrayRef, from: &FieldRef, field: &FieldRef, to: &DataType) -> Result<ArrayRef, CastFailure> {
     match (array.data_type(), to) {
         (DataType::List(_), DataType::List(_)) => items(array.as_list::<i32>(), field),
         (DataType::LargeList(_), DataType::LargeList(_)) => items(array.as_list::<i64>(), field),
@@ -188,14 +188,14 @@ fn list(array: &ArrayRef, from: &FieldRef, field: &FieldRef, to: &DataType) -> R
     }
 }
 
-fn items<O: OffsetSizeTrait>(array: &GenericListArray<O>, field: &FieldRef) -> Result<ArrayRef, Failure> {
+fn items<O: OffsetSizeTrait>(array: &GenericListArray<O>, field: &FieldRef) -> Result<ArrayRef, CastFailure> {
     let (values, offsets) = within(array.values(), array.offsets());
     let values =
         exactly(&values, field.data_type()).map_err(|failure| under("[]", failure, |row| owner(&offsets, row)))?;
     Ok(Arc::new(GenericListArray::try_new(Arc::clone(field), offsets, values, array.nulls().cloned())?))
 }
 
-fn maps(array: &MapArray, entries: &FieldRef, sorted: bool) -> Result<ArrayRef, Failure> {
+fn maps(array: &MapArray, entries: &FieldRef, sorted: bool) -> Result<ArrayRef, CastFailure> {
     let all: ArrayRef = Arc::new(array.entries().clone());
     let (values, offsets) = within(&all, array.offsets());
     let Some(pair) = pair(entries) else {
@@ -225,9 +225,11 @@ fn owner<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, item: usize) -> usize {
     offsets.partition_point(|offset| offset.as_usize() <= item).saturating_sub(1)
 }
 
-fn under(step: &str, failure: Failure, row: impl Fn(usize) -> usize) -> Failure {
+fn under(step: &str, failure: CastFailure, row: impl Fn(usize) -> usize) -> CastFailure {
     match failure {
-        Failure::Loss(loss) => Failure::Loss(Loss { row: row(loss.row), path: format!("{step}{}", loss.path), ..loss }),
+        CastFailure::Loss(loss) => {
+            CastFailure::Loss(Loss { row: row(loss.row), path: format!("{step}{}", loss.path), ..loss })
+        }
         other => other,
     }
 }
@@ -244,7 +246,7 @@ mod tests {
 
     fn lost(array: &ArrayRef, to: &DataType) -> (usize, String, String) {
         match exactly(array, to) {
-            Err(Failure::Loss(loss)) => (loss.row, loss.path, loss.value),
+            Err(CastFailure::Loss(loss)) => (loss.row, loss.path, loss.value),
             other => panic!("{other:?}"),
         }
     }

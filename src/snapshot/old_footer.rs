@@ -46,7 +46,7 @@ pub(super) fn mended_footer(footer: &[u8]) -> Option<Vec<u8>> {
 type Field = (i16, u8, Range<usize>);
 
 /// A struct's fields, and where it is.
-type Fields = (Vec<Field>, Range<usize>);
+type StructFields = (Vec<Field>, Range<usize>);
 
 type Edit = (Range<usize>, Vec<u8>);
 
@@ -91,7 +91,7 @@ fn number(footer: &[u8], value: &Range<usize>) -> Result<i64, Stop> {
 }
 
 /// The fields of the struct that begins there.
-fn fields_at(footer: &[u8], start: usize) -> Result<Fields, Stop> {
+fn fields_at(footer: &[u8], start: usize) -> Result<StructFields, Stop> {
     let mut rest = Rest(footer.get(start..).ok_or(Stop::NotThrift)?);
     let (mut fields, mut last) = (Vec::new(), 0);
     while let Some((field, kind)) = rest.field(&mut last)? {
@@ -103,7 +103,7 @@ fn fields_at(footer: &[u8], start: usize) -> Result<Fields, Stop> {
 }
 
 /// The structs of the list that is there.
-fn structs(footer: &[u8], list: Range<usize>) -> Result<Vec<Fields>, Stop> {
+fn structs(footer: &[u8], list: Range<usize>) -> Result<Vec<StructFields>, Stop> {
     let mut rest = Rest(&footer[list.clone()]);
     let (of, count) = rest.list()?;
     if of != STRUCT {

@@ -40,7 +40,7 @@ pub(super) struct Pages<'a> {
 
 /// What was found in a chunk that holds what its footer says.
 #[derive(Debug)]
-pub(super) struct Counted {
+pub(super) struct PageCount {
     /// The chunk, if its bytes had to be changed.
     pub(super) mended: Option<Bytes>,
     /// Whether its rows are counted too, not only its values.
@@ -52,7 +52,7 @@ impl Pages<'_> {
     ///
     /// # Errors
     /// The inner one says what the footer claims, and what is there.
-    pub(super) fn count(&self) -> std::result::Result<Counted, String> {
+    pub(super) fn count(&self) -> std::result::Result<PageCount, String> {
         let wanted = u64::try_from(self.column.num_values()).unwrap_or(0);
         let (mut at, mut values, mut rows, mut has_rows) = (0, 0u64, 0u64, true);
         let (mut blanks, mut plain): (Vec<Range<usize>>, Vec<usize>) = (Vec::new(), Vec::new());
@@ -91,7 +91,7 @@ impl Pages<'_> {
         }
         let changed = (!plain.is_empty()).then(|| as_compressed(self.bytes, &plain));
         let mended = if blanks.is_empty() { changed } else { blank(changed.as_ref().unwrap_or(self.bytes), &blanks) };
-        Ok(Counted { mended, has_rows })
+        Ok(PageCount { mended, has_rows })
     }
 
     /// Counts the rows of a chunk of lists by where they begin.
