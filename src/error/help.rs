@@ -73,6 +73,14 @@ impl Error {
             Self::ForeignFiles { table, .. } => {
                 Some(format!("publish lake.{table} to an empty location or remove them"))
             }
+            Self::Unstorable { column, data_type, .. } => finer(column, data_type),
+            Self::PartitionText { column, value: "", .. } => Some(format!(
+                "empty_partition = 'null' in WITH makes it NULL, 'keep' makes the folder all the same, 'error' is the \
+                 default; or replace it in the SELECT, as with CASE WHEN {column} = '' THEN 'none' ELSE {column} END"
+            )),
+            Self::PartitionText { column, value, .. } => Some(format!(
+                "make it NULL in the SELECT with nullif({column}, '{value}'), or replace it by another text"
+            )),
             Self::PartitionValueTooLong { .. } => own("choose another partition column"),
             Self::Panicked { .. } => own("a file may be damaged: export it again, or move it out of the LOCATION"),
             Self::Timeout { .. } => own("if no store hangs, set a longer time or smaller groups (file_group_size)"),
@@ -97,6 +105,20 @@ impl Error {
             Self::Parquet { source, .. } => may_pass(source),
             _ => false,
         }
+    }
+}
+
+/// How a value that its type in the lake cannot hold is stored all the same.
+fn finer(column: &str, data_type: &str) -> Option<String> {
+    if column.contains(['.', '[']) {
+        return None;
+    }
+    match data_type.split_once('(') {
+        Some((time @ ("TIMESTAMP" | "TIME"), "6)")) => {
+            Some(format!("CAST({column} AS {time}(9)) keeps all digits, CAST({column} AS {time}(6)) cuts them"))
+        }
+        None if data_type == "DATE" => Some(format!("CAST({column} AS TIMESTAMP) keeps the time of day")),
+        _ => None,
     }
 }
 

@@ -18,8 +18,7 @@ pub use self::config::{ConfigError, Position};
 pub use self::value::InvalidValue;
 pub use self::words::nearest;
 use self::words::{
-    and_more, at_file, audits_failed, did_you_mean, in_partition, loss_hint, other_folder, partition_text, store_hint,
-    was_planned,
+    and_more, at_file, audits_failed, did_you_mean, in_partition, other_folder, partition_text, store_hint, was_planned,
 };
 use crate::verdict::Verdict;
 
@@ -532,10 +531,7 @@ pub enum Error {
         limit: usize,
     },
     /// A value of the SELECT that the type of its column in the lake cannot hold exactly.
-    #[error(
-        "lake.{table}, column '{column}': '{value}' cannot be stored as {data_type} without loss{}",
-        loss_hint(column, data_type)
-    )]
+    #[error("lake.{table}, column '{column}': '{value}' cannot be stored as {data_type} without loss")]
     Unstorable {
         /// Lake table.
         table: String,
@@ -547,7 +543,7 @@ pub enum Error {
         data_type: String,
     },
     /// A text that partitions a table, and that no folder can hold apart.
-    #[error("lake.{table}: {}", partition_text(column, value, null_word))]
+    #[error("lake.{table}: {}", partition_text(column, value))]
     PartitionText {
         /// Lake table.
         table: String,
@@ -555,8 +551,6 @@ pub enum Error {
         column: String,
         /// Empty, or Hive's word for NULL.
         value: &'static str,
-        /// That word.
-        null_word: &'static str,
     },
     /// A partition value that cannot be told from NULL, or has no text.
     #[error("lake.{table}: a value of the partition columns ({columns}) cannot stand in a path")]

@@ -46,32 +46,13 @@ pub(super) fn other_folder(other_case: &Option<String>) -> String {
     other_case.as_ref().map(told).unwrap_or_default()
 }
 
-/// How a value that its type in the lake cannot hold is stored all the same.
-pub(super) fn loss_hint(column: &str, data_type: &str) -> String {
-    if column.contains(['.', '[']) {
-        return String::new();
-    }
-    match data_type.split_once('(') {
-        Some((time @ ("TIMESTAMP" | "TIME"), "6)")) => {
-            format!("; CAST({column} AS {time}(9)) keeps all digits, CAST({column} AS {time}(6)) cuts them")
-        }
-        None if data_type == "DATE" => format!("; CAST({column} AS TIMESTAMP) keeps the time of day"),
-        _ => String::new(),
-    }
-}
-
-pub(super) fn partition_text(column: &str, value: &str, null_word: &str) -> String {
+pub(super) fn partition_text(column: &str, value: &str) -> String {
     if value.is_empty() {
         format!(
-            "partition column '{column}' has an empty text, and Spark cannot read a table with a folder '{column}='; \
-             empty_partition = 'null' in WITH makes it NULL, 'keep' makes the folder all the same; or replace it in the \
-             SELECT, as with CASE WHEN {column} = '' THEN 'none' ELSE {column} END"
+            "partition column '{column}' has an empty text, and Spark cannot read a table with a folder '{column}='"
         )
     } else {
-        format!(
-            "partition column '{column}' has the text {null_word}, which readers take for NULL; make it NULL in the SELECT \
-             with nullif({column}, '{null_word}'), or replace it by another text"
-        )
+        format!("partition column '{column}' has the text {value}, which readers take for NULL")
     }
 }
 

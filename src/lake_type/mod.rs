@@ -25,9 +25,9 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, Time
 
 pub(crate) use self::convert::store;
 
-/// Levels that a column may have: a list or struct of numbers has two. The schema that a Parquet file carries for Arrow's
-/// readers cannot be read back from 62 levels on; those of pyarrow stop before that.
-pub(crate) const MAX_DEPTH: usize = 60;
+/// Levels that a column may have: a list or struct of numbers has two. pyarrow opens no file whose Parquet schema has more than 100,
+/// where a list has two; the schema that a file carries for Arrow's readers cannot be read back from 62 levels on.
+pub(crate) const MAX_DEPTH: usize = 50;
 
 /// Most digits of a decimal that readers share: a column of more makes the whole table unreadable to Spark and Polars.
 const DECIMAL_DIGITS: u8 = 38;
@@ -234,10 +234,10 @@ mod tests {
 
     #[test]
     fn deep_types_are_refused_with_their_depth_and_without_overflowing_the_stack() {
-        assert_eq!(lake_type(&lists(60), Nanoseconds::Keep), Ok(lists(60)));
-        for levels in [61, 128, 1000] {
+        assert_eq!(lake_type(&lists(50), Nanoseconds::Keep), Ok(lists(50)));
+        for levels in [51, 128, 1000] {
             let why = lake_type(&lists(levels), Nanoseconds::Keep).unwrap_err().why;
-            assert_eq!(why.to_string(), format!("is nested {levels} levels deep; a lake column can have 60"));
+            assert_eq!(why.to_string(), format!("is nested {levels} levels deep; a lake column can have 50"));
         }
     }
 

@@ -592,7 +592,7 @@ fn mistakes_are_told_at_their_place_before_anything_is_written() {
     error: config.sql:13:1: a statement that writes is not supported here: an audit is a SELECT that must return no rows
     error: config.sql:13:11: DELETE FROM is not a statement of a snaplake config; use SET, CREATE EXTERNAL TABLE snapshot.t, CREATE TABLE lake.t WITH (...) AS SELECT, or CREATE VIEW
     error: config.sql:13:11: view 'audit.a' is defined twice; the first is at config.sql:12:1
-    error: config.sql:13:1: column 'i' has type Interval(MonthDayNano), which Parquet cannot hold; CAST it in the SELECT
+    error: config.sql:13:1: column 'i' is of type INTERVAL; what an audit finds is written as Parquet, so CAST it or leave it out
     error: config.sql:13:15: table 'audit.b' does not exist
     error: config.sql:13:15: table 'manifest.tasks' does not exist
     error: config.sql:7:107: not_null column 'custommer' is not in the SELECT of lake.orders; did you mean 'customer'?

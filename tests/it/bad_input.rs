@@ -176,9 +176,9 @@ fn text_that_hive_takes_for_null_is_refused_as_a_partition_value() {
     let project = shop("WITH (partitioned_by = ARRAY['day'])", "SELECT id, day FROM snapshot.orders")
         .file("export/a.csv", "id,day\n1,__HIVE_DEFAULT_PARTITION__\n");
     insta::assert_snapshot!(refused_at_staging(&project), @"
-    exit 1: error: stage of lake.orders group 1 failed
-      because lake.orders: a value of the partition columns (day) cannot stand in a path
-      because the text __HIVE_DEFAULT_PARTITION__ cannot be a partition value: readers take it for NULL; replace it in the SELECT
+    exit 1: error: stage of lake.orders group 1 failed at file://[dir]/export/a.csv
+      because lake.orders: partition column 'day' has the text __HIVE_DEFAULT_PARTITION__, which readers take for NULL
+      help: make it NULL in the SELECT with nullif(day, '__HIVE_DEFAULT_PARTITION__'), or replace it by another text
     ");
 }
 

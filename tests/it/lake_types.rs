@@ -182,7 +182,7 @@ fn values_that_the_type_in_the_lake_cannot_hold_are_errors_with_table_column_val
     work.snaplake(&["run"]).failed(1, &told);
     let work = job("id, arrow_cast(arrow_cast(1704110400000, 'Timestamp(ms)'), 'Date64') AS v");
     work.snaplake(&["run"])
-        .failed(1, &["column 'v'", "cannot be stored as DATE without loss; CAST(v AS TIMESTAMP) keeps"]);
+        .failed(1, &["column 'v'", "cannot be stored as DATE without loss", "CAST(v AS TIMESTAMP) keeps"]);
     let work = job("id, arrow_cast(9223372036854775807, 'Timestamp(s)') AS v");
     work.snaplake(&["run"]).failed(1, &["column 'v': '9223372036854775807' cannot be stored as TIMESTAMP(3)"]);
 }
@@ -245,11 +245,11 @@ fn deep(levels: usize, select: &str) -> Work {
 
 #[test]
 fn deep_columns_are_carried_to_a_limit_and_then_refused_by_name_but_need_not_be_selected() {
-    for levels in [2, 50, 51, 60] {
+    for levels in [2, 49, 50] {
         deep(levels, "*").snaplake(&["run"]).ok();
     }
-    for levels in [61, 62, 63, 64, 100, 120] {
-        let told = format!("column 'a' is nested {levels} levels deep; a lake column can have 60; leave it out");
+    for levels in [51, 60, 61, 62, 64, 100, 120] {
+        let told = format!("column 'a' is nested {levels} levels deep; a lake column can have 50; leave it out");
         deep(levels, "*").snaplake(&["run"]).failed(2, &[&told]);
         let work = deep(levels, "id");
         work.snaplake(&["run"]).ok();

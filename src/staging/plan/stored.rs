@@ -64,7 +64,6 @@ impl StoreColumn {
             table: self.table.clone(),
             column: self.column.clone(),
             value,
-            null_word: NULL_SEGMENT,
         };
         if found(NULL_SEGMENT)? {
             return Err(refused(NULL_SEGMENT));
@@ -148,7 +147,7 @@ mod tests {
     fn text_that_is_the_word_for_null_is_refused_whatever_empty_texts_are() {
         for empty in [EmptyPartition::Error, EmptyPartition::Null, EmptyPartition::Keep] {
             let refused = stored(&[Some("a"), Some(NULL_SEGMENT)], empty).unwrap_err();
-            assert!(refused.contains("nullif"), "{refused}");
+            assert!(refused.contains("readers take for NULL"), "{refused}");
         }
     }
 }
