@@ -8,7 +8,8 @@
 //! | empty text, where `empty_partition = 'keep'` | `k=` |
 //!
 //! Every ASCII byte but `A-Z a-z 0-9 _ . -` is percent-encoded. Other characters stay as they are, since Spark decodes `%C3%A9` to
-//! two characters; all readers take UTF-8. The exception are U+FFFE and U+FFFF, which the XML of a listing of S3 cannot hold.
+//! two characters; all readers take UTF-8. Encoded like ASCII are the characters that the XML of a listing of S3 cannot hold or
+//! turns into line ends: U+0080 to U+009F, U+2028, U+2029, U+FFFE and U+FFFF.
 //! Texts that differ in case or normal form only have folders of their own, which stores and Linux tell apart; the usual file
 //! systems of macOS and Windows do not. The text `__HIVE_DEFAULT_PARTITION__` itself is refused:
 //! pyarrow and Polars decode a path before they compare it with that word, so no escaped form of it stays apart from
@@ -35,8 +36,10 @@ pub const SEGMENT_LIMIT: usize = 255;
 
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b'-');
 
-/// Characters beyond ASCII that are encoded too.
-const NOT_IN_XML: [char; 2] = ['\u{FFFE}', '\u{FFFF}'];
+/// Whether a character beyond ASCII is encoded too.
+fn is_changed_by_xml(character: char) -> bool {
+    matches!(character, '\u{80}'..='\u{9F}' | '\u{2028}' | '\u{2029}' | '\u{FFFE}' | '\u{FFFF}')
+}
 
 /// Hive writes timestamps with a space; fractions only where there are any.
 const FORMAT: FormatOptions<'static> = FormatOptions::new().with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"));
@@ -55,7 +58,7 @@ pub fn encode(text: &str) -> String {
         let ascii = part.trim_end_matches(|c: char| !c.is_ascii());
         encoded.extend(utf8_percent_encode(ascii, ENCODED));
         let other = &part[ascii.len()..];
-        if other.contains(NOT_IN_XML) {
+        if other.contains(is_changed_by_xml) {
             encoded.extend(utf8_percent_encode(other, ENCODED));
         } else {
             encoded.push_str(other);
@@ -210,7 +213,7 @@ mod tests {
             "\u{1F468}\u{200D}\u{1F4BB}",
             "\u{FFFE}\u{FFFF}\u{FFFD}",
         ];
-        let encoded = ["日本%2Fx", "e\u{301}é", "\u{85}\u{2028}", "\u{202E}a", "\u{1F468}\u{200D}\u{1F4BB}"];
+        let encoded = ["日本%2Fx", "e\u{301}é", "%C2%85%E2%80%A8", "\u{202E}a", "\u{1F468}\u{200D}\u{1F4BB}"];
         for (text, expected) in texts.iter().zip(encoded) {
             assert_eq!(encode(text), expected);
         }

@@ -141,9 +141,9 @@ async fn store_without_conditional_put_is_refused_unless_one_writer_is_promised(
         if single_writer {
             assert_eq!(run.unwrap()[0].validation.footer_rows, 60);
         } else {
-            let error = run.unwrap_err().to_string();
-            assert!(error.contains("s3://bucket does not honour conditional PUT"), "{error}");
-            assert!(error.contains("snaplake.single_writer"), "{error}");
+            let error = run.unwrap_err();
+            assert!(error.to_string().contains("s3://bucket does not honour conditional PUT"), "{error}");
+            assert!(error.help().is_some_and(|help| help.contains("snaplake.single_writer")), "{error}");
             assert!(!store.objects("out").await.keys().any(|key| key.contains("/datalake/")), "it staged all the same");
         }
     }

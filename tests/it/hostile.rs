@@ -160,7 +160,7 @@ async fn run(tables: &str, name: &str, good: &[u8], bad: Vec<u8>) -> Result<(), 
     store.set(&format!("export/b-{name}"), bad).await;
     let stores = Stores::new(S3Settings::default());
     stores.insert("s3://bucket", Arc::new(store.clone()));
-    let job = work.pipeline(stores, &[("export", "s3://bucket/export"), ("out", "s3://bucket/out")]);
+    let job = work.pipeline(stores, &[("out", "s3://bucket/out")]);
     let outcome = AssertUnwindSafe(job.run()).catch_unwind().await.expect("the job panicked");
     let objects = store.objects("out").await;
     let is_marked = objects.keys().any(|key| key.ends_with("/_SUCCESS"));
@@ -278,7 +278,7 @@ fn panic_while_planning_is_an_error_that_names_the_file() {
         store.panic_reading("export/b.parquet");
         let stores = Stores::new(S3Settings::default());
         stores.insert("s3://bucket", Arc::new(store.clone()));
-        let job = work.pipeline(stores, &[("export", "s3://bucket/export"), ("out", "s3://bucket/out")]);
+        let job = work.pipeline(stores, &[("out", "s3://bucket/out")]);
         let error = job.run().await.unwrap_err().to_string();
         assert!(error.contains("cannot read s3://bucket/export/b.parquet of snapshot.events"), "{error}");
         assert!(store.objects("out").await.is_empty());

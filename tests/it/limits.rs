@@ -124,7 +124,8 @@ fn table_without_rows_and_select_that_filters_all_are_published_empty() {
 fn folder_without_files_is_named_with_what_to_check() {
     let work = Work::events(0, 0);
     std::fs::create_dir(work.path("export")).unwrap();
-    work.snaplake(&["run"]).failed(1, &["no file matches", "export/", "snapshot.events", "format CSV"]);
+    work.snaplake(&["run"])
+        .failed(1, &["job.sql:8:28: no file of", "export/", "snapshot.events", "STORED AS CSV", "nothing is there"]);
 }
 
 #[test]
