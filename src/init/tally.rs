@@ -20,7 +20,7 @@ use twox_hash::XxHash64;
 use super::dated::date_of;
 use super::locate::Strays;
 use super::names::{is_volatile, split_ending, stem};
-use crate::config::FileFormat;
+use crate::config::{CsvOptions, FileFormat, TextOptions};
 use crate::partition;
 use crate::snapshot::LeftOutReason;
 use crate::snapshot::cover::{Meant, by_name};
@@ -232,8 +232,17 @@ pub(super) fn key_of(path: &str) -> Key {
 
 /// Why a file is no table's, as its name says; and whether a LOCATION of its folder leaves it out, too.
 fn reason(path: &str, name: &str, ending: &str) -> Option<(&'static str, bool)> {
-    // Whatever the format is: other data is told apart by its ending.
-    match by_name(&FileFormat::Parquet, path) {
+    // Whatever the format is: other data is told apart by its ending, and a copy of data is one for its own format.
+    let meant = match by_name(&FileFormat::Parquet, path) {
+        Meant::Left(LeftOutReason::OtherFormat) if !name.ends_with(".log") => {
+            match by_name(&FileFormat::Csv(CsvOptions::default()), path) {
+                Meant::Left(LeftOutReason::OtherFormat) => by_name(&FileFormat::Json(TextOptions::default()), path),
+                meant => meant,
+            }
+        }
+        meant => meant,
+    };
+    match meant {
         Meant::Left(LeftOutReason::OtherFormat) | Meant::Data | Meant::Unknown => {}
         Meant::Left(reason) => return Some((reason.words(), true)),
         Meant::Doubtful(_) if [".zip", ".tar", ".tgz", ".7z", ".rar"].iter().any(|end| ending.starts_with(end)) => {
