@@ -25,10 +25,16 @@ impl Escapes {
     /// Appends the field that is written as `raw`, without the quotes around it. Fails with the place of a sequence that
     /// is none.
     pub(super) fn undo(&self, raw: &[u8], is_quoted: bool, out: &mut Vec<u8>) -> Result<(), usize> {
+        let quote = self.quote.filter(|_| is_quoted);
+        let (Some(one), Some(other)) = (quote.or(self.escape), self.escape.or(quote)) else {
+            out.extend_from_slice(raw);
+            return Ok(());
+        };
         let mut at = 0;
-        while let Some(byte) = raw.get(at).copied() {
-            let next = raw.get(at + 1).copied();
-            let is_double = is_quoted && Some(byte) == self.quote && next == self.quote;
+        while let Some(found) = raw[at..].iter().position(|byte| *byte == one || *byte == other) {
+            out.extend_from_slice(&raw[at..at + found]);
+            at += found;
+            let (byte, next) = (raw[at], raw.get(at + 1).copied());
             if Some(byte) == self.escape {
                 match next {
                     Some(next) if self.sequences => out.push(meaning(next).ok_or(at)?),
@@ -39,9 +45,10 @@ impl Escapes {
                 at += 2;
             } else {
                 out.push(byte);
-                at += if is_double { 2 } else { 1 };
+                at += if next == quote { 2 } else { 1 };
             }
         }
+        out.extend_from_slice(&raw[at..]);
         Ok(())
     }
 }
