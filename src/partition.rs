@@ -91,12 +91,15 @@ pub fn parse_path(path: &str) -> Option<Values> {
         .collect()
 }
 
-/// Key and value of a folder's name, whoever wrote it; `None` for a name without `=`, the value is `None` for NULL.
+/// A decoded key and value; no value is NULL.
+pub type KeyValue<'a> = (Cow<'a, str>, Option<Cow<'a, str>>);
+
+/// Key and value of a folder's name, whoever wrote it; `None` for a name without `=`.
 ///
 /// # Errors
 /// [`Utf8Error`] when percent-encoded bytes are not UTF-8.
 #[must_use]
-pub fn key_value(folder: &str) -> Option<Result<(Cow<'_, str>, Option<Cow<'_, str>>), Utf8Error>> {
+pub fn key_value(folder: &str) -> Option<Result<KeyValue<'_>, Utf8Error>> {
     let (key, value) = folder.split_once('=')?;
     let decode = |text| percent_decode_str(text).decode_utf8();
     let both = || Ok((decode(key)?, (value != NULL_SEGMENT).then(|| decode(value)).transpose()?));

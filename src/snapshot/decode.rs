@@ -181,7 +181,6 @@ impl FileDecoder {
 
     /// The declared columns and nested fields of a file whose records have their own columns, as dotted paths, and
     /// whether it has them, as far as it was read. None: see [`Self::absent`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "to be counted per task"))]
     pub(super) fn presence(&self) -> Option<Vec<(String, Presence)>> {
         match &self.body {
             Body::Json(body) => Some(body.presence()),

@@ -318,7 +318,7 @@ async fn footer_that_says_one_row_less_is_found_whatever_is_asked_for() {
                 Field::new("lacking", DataType::Int64, true),
             ]));
             for threads in [1, 3] {
-                let (session, _folder) = table(&[bytes.clone()], Arc::clone(&schema), threads);
+                let (session, _folder) = table(std::slice::from_ref(&bytes), Arc::clone(&schema), threads);
                 assert_eq!(said(&session, "SELECT * FROM t").await, format!("{rows} rows"));
                 assert_eq!(said(&session, "SELECT lacking FROM t").await, format!("{rows} rows"));
                 let (session, _folder) = table(&[forged(&bytes, with_one_row_less)], Arc::clone(&schema), threads);

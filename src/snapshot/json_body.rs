@@ -5,6 +5,8 @@
 //! that is no JSON are errors with row, or line and column. A file that has a declared column in other letters only is
 //! an error at its end: until then the column may come.
 
+use std::sync::Arc;
+
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::concat;
 use datafusion::arrow::datatypes::FieldRef;
@@ -101,7 +103,7 @@ impl JsonBody {
         batch.bytes = 0;
         batch.since += rows as u64;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(Some(RecordBatch::try_new_with_options(target.output().clone(), columns, &options)?))
+        Ok(Some(RecordBatch::try_new_with_options(Arc::clone(target.output()), columns, &options)?))
     }
 
     /// The declared columns and nested fields, as dotted paths, and whether the file has them so far.

@@ -78,7 +78,7 @@ impl Listing {
         if is_manifest(location) {
             let files = read_manifest(stores, &store, location).await?;
             for file in files {
-                self.take(table, file.uri.clone().trim_start_matches(store_of(&file.uri)), file);
+                self.take(table, Arc::clone(&file.uri).trim_start_matches(store_of(&file.uri)), file);
             }
             return Ok(());
         }

@@ -32,7 +32,7 @@ pub struct Lacking {
 
 /// The names in a file, nested; `None` where there are none, as in a number, or where nobody knows, as in a map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct NameTree(Option<BTreeMap<String, NameTree>>);
+pub(super) struct NameTree(Option<BTreeMap<String, Self>>);
 
 impl NameTree {
     pub(super) fn of_names(names: Vec<String>) -> Self {

@@ -473,7 +473,13 @@ mod tests {
         let exponent = exponent.parse::<i64>().unwrap() - point + zeros;
         let written = format!("{:.*e}", digits.len() - 1, value.abs());
         let (shown, power) = written.split_once('e').unwrap();
-        shown.replace('.', "") == digits && power.parse::<i64>().unwrap() == exponent + digits.len() as i64 - 1
+        // Halfway between two numbers, both are right: programs round up, or to the even one.
+        let exact = format!("{:.1100e}", value.abs()).replace('.', "");
+        let rest = exact.split('e').next().unwrap().split_at(digits.len()).1.trim_end_matches('0');
+        let up = |text: &str| (text.parse::<u128>().unwrap() + 1).to_string();
+        let is_next = rest == "5" && (up(&exact[..digits.len()]) == digits || exact[..digits.len()] == *digits);
+        (is_next || shown.replace('.', "") == digits)
+            && power.parse::<i64>().unwrap() == exponent + digits.len() as i64 - 1
     }
 
     proptest! {

@@ -12,30 +12,44 @@ use serde::{Deserialize, Serialize};
 pub struct ColumnPresence {
     /// Files with a header, or with records that name their columns.
     pub files: u64,
-    /// Declared columns that some of these files lack, and how many lack them.
+    /// Declared columns that some of these files lack, and how many lack them; nested ones are dotted.
     pub absent: BTreeMap<String, u64>,
+    /// Nested columns of which some of these files cannot tell: no record had the object that they are in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown: BTreeMap<String, u64>,
 }
 
 impl ColumnPresence {
     /// Takes in one file.
-    pub(super) fn add_file<'a>(&mut self, absent: impl IntoIterator<Item = &'a str>) {
+    pub(super) fn add_file<'a>(
+        &mut self,
+        absent: impl IntoIterator<Item = &'a str>,
+        unknown: impl IntoIterator<Item = &'a str>,
+    ) {
         self.files += 1;
         for column in absent {
             *self.absent.entry(column.to_owned()).or_default() += 1;
+        }
+        for column in unknown {
+            *self.unknown.entry(column.to_owned()).or_default() += 1;
         }
     }
 
     /// Takes in what was counted of other files.
     pub(crate) fn add(&mut self, other: &Self) {
         self.files += other.files;
-        for (column, files) in &other.absent {
-            *self.absent.entry(column.clone()).or_default() += files;
+        for (all, of_other) in [(&mut self.absent, &other.absent), (&mut self.unknown, &other.unknown)] {
+            for (column, files) in of_other {
+                *all.entry(column.clone()).or_default() += files;
+            }
         }
     }
 
     /// A column that none of the files has.
     pub(crate) fn in_no_file(&self) -> Option<&str> {
-        self.absent.iter().find(|(_, files)| **files == self.files).map(|(column, _)| column.as_str())
+        let unknown = |column: &str| self.unknown.get(column).copied().unwrap_or(0);
+        let in_none = |(column, files): &(&String, &u64)| **files + unknown(column) == self.files;
+        self.absent.iter().find(in_none).map(|(column, _)| column.as_str())
     }
 }
 
@@ -47,13 +61,15 @@ mod tests {
     fn a_column_is_in_no_file_only_if_every_file_lacks_it() {
         let mut one = ColumnPresence::default();
         assert_eq!(one.in_no_file(), None);
-        one.add_file(["a", "b"]);
+        one.add_file(["a", "b"], []);
         assert_eq!(one.in_no_file(), Some("a"));
         let mut other = ColumnPresence::default();
-        other.add_file(["b"]);
+        other.add_file(["b"], []);
         one.add(&other);
         assert_eq!((one.in_no_file(), one.files, one.absent["a"]), (Some("b"), 2, 1));
-        one.add_file([]);
+        one.add_file([], ["b"]);
+        assert_eq!(one.in_no_file(), Some("b"));
+        one.add_file([], []);
         assert_eq!(one.in_no_file(), None);
     }
 }

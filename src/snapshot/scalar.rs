@@ -95,7 +95,6 @@ pub(super) fn safe_cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Arr
 ///
 /// # Errors
 /// The inner one is the first row that cannot be read so, and why where its value does not say it.
-#[expect(clippy::type_complexity, reason = "two kinds of failure, one of which the caller completes")]
 pub(super) fn cast_exactly(
     array: &ArrayRef,
     to: &DataType,
@@ -370,7 +369,7 @@ mod tests {
         fn floats_are_integers_or_refused(value in any::<f64>()) {
             let found = read(Float64Array::from(vec![value]), &DataType::Int64);
             let whole = value.fract() == 0.0 && value.abs() < 2f64.powi(70);
-            let expected = whole.then(|| value as i128).and_then(|value| i64::try_from(value).ok());
+            let expected = whole.then_some(value as i128).and_then(|value| i64::try_from(value).ok());
             match expected {
                 Some(expected) => {
                     let expected: ArrayRef = Arc::new(Int64Array::from(vec![expected]));

@@ -225,13 +225,13 @@ impl TableProvider for FileListTable {
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let is_parquet = matches!(self.table.format, FileFormat::Parquet);
-        if is_parquet && self.is_export {
-            if projection.is_some_and(Vec::is_empty)
-                && let Some(column) = self.cheapest()
-            {
-                let one = self.scan(state, Some(&vec![column]), &[], None).await?;
-                return Ok(Arc::new(ProjectionExec::try_new(Vec::<ProjectionExpr>::new(), one)?));
-            }
+        if is_parquet
+            && self.is_export
+            && projection.is_some_and(Vec::is_empty)
+            && let Some(column) = self.cheapest()
+        {
+            let one = self.scan(state, Some(&vec![column]), &[], None).await?;
+            return Ok(Arc::new(ProjectionExec::try_new(Vec::<ProjectionExpr>::new(), one)?));
         }
         let partitions = state.config().target_partitions();
         let mut scans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();

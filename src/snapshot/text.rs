@@ -45,6 +45,7 @@ use object_store::path::Path;
 
 use super::bytes::{Chunks, Origin, Request};
 use super::decode::{FileDecoder, Pace, Target};
+use super::json_tree::Presence;
 use super::presence::ColumnPresence;
 use crate::config::{Compression, FileFormat};
 use crate::error::Error;
@@ -328,11 +329,19 @@ impl Scan {
             }
             if open.is_at_end {
                 self.pace = open.decoder.pace();
-                if let Some(absent) = open.decoder.absent() {
+                if let Some(fields) = open.decoder.presence() {
+                    let of =
+                        |presence| fields.iter().filter(move |(_, of)| *of == presence).map(|(name, _)| name.as_str());
+                    // A file without records says nothing.
+                    if of(Presence::Present).chain(of(Presence::Absent)).next().is_some() {
+                        let mut presence = self.presence.lock().unwrap_or_else(PoisonError::into_inner);
+                        presence.add_file(of(Presence::Absent), of(Presence::Unknown));
+                    }
+                } else if let Some(absent) = open.decoder.absent() {
                     let fields = self.target.output().fields();
                     let absent =
                         absent.iter().filter_map(|column| fields.get(*column)).map(|field| field.name().as_str());
-                    self.presence.lock().unwrap_or_else(PoisonError::into_inner).add_file(absent);
+                    self.presence.lock().unwrap_or_else(PoisonError::into_inner).add_file(absent, []);
                 }
                 self.open = None;
             }

@@ -4,10 +4,10 @@
 //! any order; that is why numbers remember every sort that they have seen. When there is no common type, a [`Clash`]
 //! says where the first one came from. Pure: no I/O, and nothing here knows a file format.
 //!
-//! A type is never one that could change a value. Integers of 64 bits and floats have none in common where only types
-//! are known, since a float holds every integer of 53 bits and not all others. Where the values of a text file are
-//! known, the type is a float if it holds each of them, else the text of the numbers as they are written. What a file's
-//! types do not say of its numbers stands in the metadata of its fields, for the files after it ([`Scope::File`]).
+//! A type is never one that changes a value. Integers and floats are Float64. Where only types are known, the reader checks
+//! each integer, since a float holds every integer of 53 bits and not all others. Where the values of a text file are known,
+//! the type is a float only if it holds each of them, else the text of the numbers as they are written. What a file's types
+//! do not say of its numbers stands in the metadata of its fields, for the files after it ([`Scope::File`]).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -176,17 +176,11 @@ impl Number {
         }
     }
 
-    /// Takes in an integer that a float may not hold.
-    fn long(&mut self, is_long: bool, data_type: &DataType, place: &Place) -> Result<(), Box<Clash>> {
+    /// Takes in an integer that a float does not hold.
+    fn long(&mut self, is_long: bool, place: &Place) {
         if is_long && self.long.is_none() {
-            if let Some((bits, first)) = &self.float
-                && place.is_typed()
-            {
-                return Err(Clash::new(first, &float_type(*bits), data_type));
-            }
             self.long = Some(place.clone());
         }
-        Ok(())
     }
 
     /// What the type does not say.
@@ -299,8 +293,8 @@ impl Node {
         match incoming {
             Incoming::Null => Ok(()),
             Incoming::Numbers => self.numbers(place),
-            Incoming::Signed(bits) => self.signed(bits, bits == 64 && place.is_typed() || remark.is_some(), place),
-            Incoming::Unsigned(bits) => self.unsigned(bits, bits == 64 && place.is_typed() || remark.is_some(), place),
+            Incoming::Signed(bits) => self.signed(bits, remark.is_some(), place),
+            Incoming::Unsigned(bits) => self.unsigned(bits, remark.is_some(), place),
             Incoming::Float(bits) => self.float(bits, place),
             Incoming::Text => self.text(place),
             Incoming::List(item) => {
@@ -445,7 +439,7 @@ impl Node {
             return Err(Clash::new(first, &DataType::UInt64, &signed_type(bits)));
         }
         let before = number.data_type();
-        number.long(is_long, &signed_type(bits), place)?;
+        number.long(is_long, place);
         if number.signed.as_ref().is_none_or(|(known, _)| *known < bits) {
             number.signed = Some((bits, place.clone()));
         }
@@ -468,7 +462,7 @@ impl Node {
             return Err(Clash::new(first, &signed_type(*known), &DataType::UInt64));
         }
         let before = number.data_type();
-        number.long(is_long, &unsigned_type(bits), place)?;
+        number.long(is_long, place);
         if number.unsigned.as_ref().is_none_or(|(known, _)| *known < bits) {
             number.unsigned = Some((bits, place.clone()));
         }
@@ -483,12 +477,6 @@ impl Node {
         self.set_if_null(place, || Kind::Number(Number::default()));
         let Kind::Number(number) = &mut self.kind else { return Err(self.clash(&float_type(bits))) };
         if number.float.as_ref().is_none_or(|(known, _)| *known < bits) {
-            if let Some(first) = &number.long
-                && place.is_typed()
-            {
-                let integers = if number.signed.is_some() { DataType::Int64 } else { DataType::UInt64 };
-                return Err(Clash::new(first, &integers, &float_type(bits)));
-            }
             let before = number.data_type();
             number.float = Some((bits, place.clone()));
             if number.data_type() != before {
