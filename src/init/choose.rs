@@ -81,13 +81,16 @@ impl Dates {
         end.err().and_then(|end| key.folder.get(..end))
     }
 
+    /// The folder in which the dated folders of this table and of those beside it are.
+    fn above(&self) -> Option<String> {
+        self.folder().map(|folder| folder.rsplit_once('/').map_or("", |(above, _)| above).to_owned())
+    }
+
     /// Whether the table was only exported before: its folder is beside one of other tables of which a later one counts.
     fn is_gone(&self, newest: NaiveDateTime, all: &[Self]) -> bool {
-        let above = |folder: &str| folder.rsplit_once('/').map_or("", |(above, _)| above).to_owned();
         let is_older = self.keys.last().is_some_and(|key| key.date < Some(newest));
-        let beside = |other: &Self| other.folder().map(above);
         let is_beside =
-            |other: &Self| other.kin == Kin::Full && beside(other).is_some() && beside(other) == beside(self);
+            |other: &Self| other.kin == Kin::Full && other.above().is_some() && other.above() == self.above();
         self.kin != Kin::Full && self.keys.len() == 1 && is_older && all.iter().any(is_beside)
     }
 }
@@ -108,11 +111,15 @@ async fn look(source: &Source, tally: &Tally, older: &Key, newer: &Key, read: &m
 /// Lets the tables of the same folders decide where the rows of one do not tell; the newest date of what is taken.
 fn settle(all: &mut [Dates]) -> Option<NaiveDateTime> {
     // A dated folder holds the export of all of its tables; a dated name is that of one table.
-    let several = |dates: &&Dates| dates.folder().is_some() && dates.keys.len() > 1;
-    let is_sure = all.iter().filter(several).all(|dates| dates.kin != Kin::Parts);
-    let is_full = all.iter().filter(several).any(|dates| dates.kin == Kin::Full);
-    for dates in all.iter_mut().filter(|dates| several(&&**dates)) {
-        if dates.kin == Kin::Unknown && is_sure && is_full {
+    let mut kins: BTreeMap<String, Vec<Kin>> = BTreeMap::new();
+    for dates in all.iter().filter(|dates| dates.keys.len() > 1) {
+        if let Some(above) = dates.above() {
+            kins.entry(above).or_default().push(dates.kin);
+        }
+    }
+    for dates in all.iter_mut().filter(|dates| dates.keys.len() > 1 && dates.kin == Kin::Unknown) {
+        let beside = dates.above().and_then(|above| kins.get(&above));
+        if beside.is_some_and(|kins| kins.contains(&Kin::Full) && !kins.contains(&Kin::Parts)) {
             dates.kin = Kin::Full;
         }
     }

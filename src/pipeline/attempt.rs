@@ -184,7 +184,15 @@ impl Pipeline {
 fn file_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a str> {
     let boxed = || error.downcast_ref::<Box<Error>>().map(AsRef::as_ref);
     match error.downcast_ref::<Error>().or_else(boxed) {
-        Some(Error::Task { file: Some(file), .. } | Error::ReadSnapshotFile { uri: file, .. }) => Some(file),
+        Some(
+            Error::Task { file: Some(file), .. }
+            | Error::ReadSnapshotFile { uri: file, .. }
+            | Error::InvalidValue { uri: file, .. }
+            | Error::Malformed { uri: file, .. }
+            | Error::RowsDiffer { uri: file, .. }
+            | Error::Contradiction { uri: file, .. }
+            | Error::ColumnOfOtherCase { uri: file, .. },
+        ) => Some(file),
         _ => error.source().and_then(file_of),
     }
 }

@@ -28,6 +28,7 @@ use regex::Regex;
 
 use super::convert::decimal;
 use super::fields::CsvField;
+use super::numeral::{Numeral, TOO_MANY_DIGITS};
 use super::times::{self, TOO_LARGE, Why};
 use super::{octets, quick};
 
@@ -84,8 +85,14 @@ pub(super) fn column<'a>(
         DataType::Float16 => {
             cells.array::<Float16Type>(|text| float(text, Float16Type::parse(text), |value| f64::from(value.to_f32())))
         }
-        DataType::Float32 => cells.array::<Float32Type>(|text| float(text, Float32Type::parse(text), f64::from)),
-        DataType::Float64 => cells.array::<Float64Type>(|text| float(text, Float64Type::parse(text), |value| value)),
+        DataType::Float32 => cells.array::<Float32Type>(|text| match Numeral::of_text(text) {
+            Some(number) => number.real().ok_or_else(|| inexact(&number)),
+            None => float(text, Float32Type::parse(text), f64::from),
+        }),
+        DataType::Float64 => cells.array::<Float64Type>(|text| match Numeral::of_text(text) {
+            Some(number) => number.double().ok_or_else(|| inexact(&number)),
+            None => float(text, Float64Type::parse(text), |value| value),
+        }),
         DataType::Decimal32(precision, scale) => decimals::<Decimal32Type>(cells, *precision, *scale),
         DataType::Decimal64(precision, scale) => decimals::<Decimal64Type>(cells, *precision, *scale),
         DataType::Decimal128(precision, scale) => decimals::<Decimal128Type>(cells, *precision, *scale),
@@ -237,6 +244,12 @@ where
             is_integer.then_some(TOO_LARGE)
         })
     })
+}
+
+/// Why no float of the type gives a number back.
+#[cold]
+fn inexact(number: &Numeral<'_>) -> Why {
+    Some(if number.has_many_digits() { TOO_MANY_DIGITS } else { TOO_LARGE })
 }
 
 /// A float that is not beyond its type's range: neither infinite nor zero unless it is written so.

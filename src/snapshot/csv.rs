@@ -432,6 +432,8 @@ mod tests {
             (DataType::Float64, "1e400", "cannot be read as DOUBLE: it is beyond the range of the type"),
             (DataType::Float64, "-1e-400", "cannot be read as DOUBLE: it is beyond the range of the type"),
             (DataType::Float32, "1e39", "cannot be read as REAL: it is beyond the range of the type"),
+            (DataType::Float32, "16777217", "cannot be read as REAL: it has more digits than the type keeps"),
+            (DataType::Float64, "9007199254740993", "cannot be read as DOUBLE: it has more digits than the type keeps"),
             (
                 micros.clone(),
                 "2024-01-01 00:00:00.1234567",
@@ -453,7 +455,7 @@ mod tests {
             assert!(error.contains(&format!("row 2, column 'x': '{value}' {expected}")), "{error}");
         }
         let floats = schema(&[("x", DataType::Float64), ("y", DataType::Float32)]);
-        let text = "x,y\n0e400,0\n-inf,NaN\n4e-320,16777217\n";
+        let text = "x,y\n0e400,0\n-inf,NaN\n4e-320,16777216\n";
         assert!(decode(&csv(), &floats, None, text).is_ok());
     }
 

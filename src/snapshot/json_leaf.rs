@@ -23,7 +23,7 @@ use datafusion::arrow::datatypes::{
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::FormatOptions;
 
-use super::numeral::Numeral;
+use super::numeral::{Numeral, TOO_MANY_DIGITS};
 use super::quick;
 use super::times::{self, TOO_LARGE, Why};
 use crate::config::is_utc;
@@ -33,8 +33,6 @@ type Fit<T> = Result<T, Why>;
 
 /// Blocks of the buffer that texts of more than 12 bytes are copied to.
 const TEXT_BLOCK: u32 = 256 * 1024;
-
-const TOO_MANY_DIGITS: &str = "it has more digits than the type keeps";
 
 /// A value that is not null.
 #[derive(Debug, Clone, Copy)]

@@ -9,6 +9,9 @@ use std::fmt::{self, Write};
 
 use datafusion::arrow::datatypes::i256;
 
+/// Why a number does not fit.
+pub(super) const TOO_MANY_DIGITS: &str = "it has more digits than the type keeps";
+
 /// Digits that an u64 holds whatever they are.
 const U64_DIGITS: u32 = 19;
 

@@ -160,7 +160,9 @@ async fn run(tables: &str, name: &str, good: &[u8], bad: Vec<u8>) -> Result<(), 
     store.set(&format!("export/b-{name}"), bad).await;
     let stores = Stores::new(S3Settings::default());
     stores.insert("s3://bucket", Arc::new(store.clone()));
-    let job = work.pipeline(stores, &[("out", "s3://bucket/out")]);
+    let variables = [("out", "s3://bucket/out"), ("export", "s3://bucket/export")];
+    let used = if tables.contains("${export") { 2 } else { 1 };
+    let job = work.pipeline(stores, &variables[..used]);
     let outcome = AssertUnwindSafe(job.run()).catch_unwind().await.expect("the job panicked");
     let objects = store.objects("out").await;
     let is_marked = objects.keys().any(|key| key.ends_with("/_SUCCESS"));
