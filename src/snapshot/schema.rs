@@ -285,7 +285,7 @@ mod tests {
     fn signed_and_uint64_conflict_even_when_a_float_came_first() {
         use DataType::*;
         let error = widen(&[Float64, UInt64, Int8]).unwrap_err().to_string();
-        assert!(error.contains("is DOUBLE in file-0 but BIGINT UNSIGNED in file-1"), "{error}");
+        assert!(error.contains("is BIGINT UNSIGNED in file-1 but TINYINT in file-2"), "{error}");
         let error = widen(&[UInt64, Int8]).unwrap_err().to_string();
         assert!(error.contains("is BIGINT UNSIGNED in file-0 but TINYINT in file-1"), "{error}");
         assert!(widen(&[Int8, UInt64, Float64]).is_err());
