@@ -8,6 +8,7 @@ folder above that table). EXPECTED_NDJSON holds the same rows, one {"id": ..., "
 """
 
 import sys
+from urllib.parse import quote
 
 from common import Report, Tree, connect, give_up, read_and_compare
 
@@ -43,8 +44,15 @@ def main() -> None:
         f"hostile keys: {values} values, {values} folders",
         f"hostile keys: {values} values, {len(folders)} folders: {sorted(folders)}",
     )
-    # Spark takes each byte of %C3%A9 for a character; all others read UTF-8 too.
-    encoded = sorted(folder for folder in folders if any(f"%{byte:02X}" in folder for byte in range(0x80, 0x100)))
+    # Spark takes each byte of %C3%A9 for a character; all others read UTF-8 too. What the XML of S3 would change has to be encoded.
+    changed = [*map(chr, range(0x80, 0xA0)), "\u2028", "\u2029", "\ufffe", "\uffff"]
+
+    def rest(folder: str) -> str:
+        for character in changed:
+            folder = folder.replace(quote(character), "")
+        return folder
+
+    encoded = sorted(folder for folder in folders if any(f"%{byte:02X}" in rest(folder) for byte in range(0x80, 0x100)))
     report.check(not encoded, "hostile keys: UTF-8 in folders is not encoded", f"hostile keys: encoded UTF-8 in {encoded}")
     report.finish()
 
