@@ -14,8 +14,16 @@ use super::fields::Splitter;
 use super::place::Malformed;
 
 /// The first record as texts, once it is complete.
+///
+/// # Errors
+/// A NUL: no name has one, but each second byte of UTF-16 is one.
 pub(super) fn first_record(splitter: &mut Splitter) -> Result<Vec<String>, Malformed> {
-    Ok(splitter.records(None)?.row(0).map(|field| field.text.to_owned()).collect())
+    let names: Vec<_> = splitter.records(None)?.row(0).map(|field| field.text.to_owned()).collect();
+    if names.iter().any(|name| name.contains('\0')) {
+        let reason = "a name in the header has a NUL byte, as text in UTF-16 does; save the file as UTF-8".to_owned();
+        return Err(Malformed { line: 1, column: 1, reason });
+    }
+    Ok(names)
 }
 
 /// The names of a header, each of them once.
@@ -69,6 +77,18 @@ pub(super) fn names_by_position(target: &Target, columns: usize) -> Result<Vec<S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::CsvOptions;
+
+    #[test]
+    fn utf_16_without_a_mark_is_an_error_not_a_table_of_nul_bytes() {
+        for (text, is_read) in [("id\n1\n", true), ("i\0d\0\n\x001\0\n", false), ("\0a,\0b\n", false)] {
+            let mut splitter = Splitter::new(&CsvOptions::default(), None);
+            splitter.push(text.as_bytes(), 1).unwrap();
+            let error = first_record(&mut splitter).err();
+            assert_eq!(error.is_none(), is_read, "{text:?}");
+            assert!(error.is_none_or(|error| error.to_string().contains("save the file as UTF-8")), "{text:?}");
+        }
+    }
 
     #[test]
     fn repeated_names_get_the_next_free_number_and_written_names_stay() {

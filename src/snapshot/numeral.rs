@@ -7,7 +7,8 @@
 
 use std::fmt::{self, Write};
 
-use datafusion::arrow::datatypes::i256;
+use datafusion::arrow::compute::kernels::cast_utils::Parser;
+use datafusion::arrow::datatypes::{Float32Type, Float64Type, i256};
 
 /// Why a number does not fit.
 pub(super) const TOO_MANY_DIGITS: &str = "it has more digits than the type keeps";
@@ -28,6 +29,17 @@ const DOUBLE_POWERS: [f64; 23] = [
     1e21, 1e22,
 ];
 const REAL_POWERS: [f32; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
+
+/// Powers of ten that [`rounds_to`] multiplies with.
+const POWERS: [u128; 23] = {
+    let mut powers = [1; 23];
+    let mut exponent = 1;
+    while exponent < powers.len() {
+        powers[exponent] = powers[exponent - 1] * 10;
+        exponent += 1;
+    }
+    powers
+};
 
 /// More digits than the exact digits of any DOUBLE, which has at most 767.
 const LONGEST_DOUBLE: usize = 800;
@@ -69,24 +81,16 @@ impl<'a> Numeral<'a> {
         let mut at = 0;
         let is_negative = bytes.first() == Some(&b'-');
         at += usize::from(is_negative || (!is_json && bytes.first() == Some(&b'+')));
-        let (mut mantissa, mut digits) = (0_u64, 0_u32);
-        let mut take = |mut at: usize| {
-            while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
-                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
-                digits += u32::from(digits > 0 || digit > 0);
-                at += 1;
-            }
-            at
-        };
+        let mut mantissa = 0_u64;
         let whole = at;
-        at = take(at);
+        at = take(bytes, at, &mut mantissa);
         let mut any = at > whole;
         if is_json && (!any || (at - whole > 1 && bytes[whole] == b'0')) {
             return Err(if any { whole + 1 } else { at });
         }
-        let mut places = 0;
+        let (integers, mut places) = (at - whole, 0);
         if bytes.get(at) == Some(&b'.') {
-            let end = take(at + 1);
+            let end = take(bytes, at + 1, &mut mantissa);
             places = end - at - 1;
             any |= places > 0;
             if is_json && places == 0 {
@@ -97,6 +101,9 @@ impl<'a> Numeral<'a> {
         if !any {
             return Err(at);
         }
+        let zeros = bytes[whole..at].iter().take_while(|byte| matches!(byte, b'0' | b'.'));
+        let zeros = zeros.filter(|byte| **byte == b'0').count();
+        let digits = u32::try_from(integers + places - zeros).unwrap_or(u32::MAX);
         let mut exponent = -(places as i64);
         if let Some(b'e' | b'E') = bytes.get(at) {
             at += 1;
@@ -180,7 +187,7 @@ impl<'a> Numeral<'a> {
             let value = if self.exponent < 0 { digits / DOUBLE_POWERS[power] } else { digits * DOUBLE_POWERS[power] };
             return Some(if self.is_negative { -value } else { value });
         }
-        let value: f64 = self.text.parse().ok()?;
+        let value = Float64Type::parse(self.text).or_else(|| self.text.parse().ok())?;
         let is_exact = self.digits <= DOUBLE_DIGITS && value.is_normal() || self.is_written(value);
         (is_exact && value.is_finite()).then_some(value)
     }
@@ -193,7 +200,7 @@ impl<'a> Numeral<'a> {
             let value = if self.exponent < 0 { digits / REAL_POWERS[power] } else { digits * REAL_POWERS[power] };
             return Some(if self.is_negative { -value } else { value });
         }
-        let value: f32 = self.text.parse().ok()?;
+        let value = Float32Type::parse(self.text).or_else(|| self.text.parse().ok())?;
         let is_exact = self.digits <= REAL_DIGITS && value.is_normal() || self.is_written(value.into());
         (is_exact && value.is_finite()).then_some(value)
     }
@@ -273,6 +280,33 @@ impl<'a> Numeral<'a> {
     }
 }
 
+/// Appends the digits from a place on to the integer and gives the place behind them.
+#[inline]
+fn take(bytes: &[u8], mut at: usize, integer: &mut u64) -> usize {
+    while let Some(value) = bytes.get(at..).and_then(|rest| eight_digits(rest.first_chunk()?)) {
+        *integer = integer.wrapping_mul(100_000_000).wrapping_add(value);
+        at += 8;
+    }
+    while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+        *integer = integer.wrapping_mul(10).wrapping_add(u64::from(digit));
+        at += 1;
+    }
+    at
+}
+
+/// Eight digits as one number: pairs, then fours, then all are added with one multiplication each.
+#[inline]
+fn eight_digits(text: &[u8; 8]) -> Option<u64> {
+    let word = u64::from_le_bytes(*text);
+    let values = word.wrapping_sub(0x3030_3030_3030_3030);
+    if (word.wrapping_add(0x4646_4646_4646_4646) | values) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    let pairs = (values * 10).wrapping_add(values >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
+    Some(fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff)
+}
+
 /// Whether the nearest multiple of ten to the exponent is the digits times it; None if that needs more than 128 bits.
 #[inline]
 fn rounds_to(value: f64, digits: u64, exponent: i32) -> Option<bool> {
@@ -289,7 +323,7 @@ fn rounds_to(value: f64, digits: u64, exponent: i32) -> Option<bool> {
         return None;
     }
     let fraction = u128::from(bits & ((1 << 52) - 1) | 1 << 52);
-    let scaled = fraction * 10_u128.pow(exponent.unsigned_abs());
+    let scaled = fraction * POWERS[exponent.unsigned_abs() as usize];
     let (whole, rest, half) = (scaled >> shift, scaled & ((1 << shift) - 1), 1_u128 << (shift - 1));
     let digits = u128::from(digits);
     Some((digits == whole && rest <= half) || (digits == whole + 1 && rest >= half))
@@ -376,6 +410,36 @@ mod tests {
         for text in ["", ".", "-", "1 2", "0x1", "1e", "NaN", "1_000"] {
             assert!(Numeral::of_text(text).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn eight_digits_are_read_at_once_and_nothing_else_is() {
+        assert_eq!(eight_digits(b"00000000"), Some(0));
+        assert_eq!(eight_digits(b"12345678"), Some(12_345_678));
+        assert_eq!(eight_digits(b"99999999"), Some(99_999_999));
+        for place in 0..8 {
+            for byte in 0..=u8::MAX {
+                let mut text = *b"90909090";
+                text[place] = byte;
+                let expected = std::str::from_utf8(&text).ok().filter(|text| !text.contains('+'));
+                assert_eq!(eight_digits(&text), expected.and_then(|text| text.parse().ok()), "{text:?}");
+            }
+        }
+        for text in
+            ["12345678.", "123456789", "0000000012345678.12345678", ".00000000012345678", "0.0", "00012345678e2"]
+        {
+            let number = Numeral::of_text(text).unwrap();
+            let digits: String = text.split('e').next().unwrap().chars().filter(char::is_ascii_digit).collect();
+            let digits = digits.trim_start_matches('0');
+            assert_eq!(
+                (number.mantissa.to_string().as_str(), number.digits as usize),
+                match digits {
+                    "" => ("0", 0),
+                    _ => (digits, digits.len()),
+                }
+            );
+        }
+        assert!(Numeral::of_text("1234567x").is_none() && Numeral::of_text("12345678x").is_none());
     }
 
     #[test]
