@@ -34,6 +34,9 @@ impl Error {
             Self::ReadSnapshotFile { source, .. } if says_empty(source) => {
                 own("export it again, or move it out of the LOCATION")
             }
+            Self::ReadSnapshotFile { source, .. } if says_twice(source) => {
+                own("export it with a name of its own for each column, or move it out of the LOCATION")
+            }
             Self::ReadSnapshotFile { .. } => {
                 own("the file may be truncated or not of this format: export it again, or move it out of the LOCATION")
             }
@@ -153,6 +156,10 @@ fn is_of_value(error: &DataFusionError) -> bool {
 
 fn says_empty(error: &DataFusionError) -> bool {
     matches!(error, DataFusionError::Execution(text) if text.starts_with("it is empty") || text.starts_with("it is too short"))
+}
+
+fn says_twice(error: &DataFusionError) -> bool {
+    matches!(error, DataFusionError::Execution(text) if text.starts_with("the file has two columns named"))
 }
 
 fn about_engine(error: &DataFusionError) -> Option<String> {

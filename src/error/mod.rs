@@ -253,7 +253,7 @@ pub enum Error {
     /// A column of which there are no values.
     #[error(
         "column '{column}' of snapshot.{table} is a group without fields in {uri}, which has no values to read; \
-         export the table without it"
+         declare the table's columns without it, or export the table without it"
     )]
     NoFields {
         /// Snapshot table.

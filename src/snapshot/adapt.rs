@@ -18,8 +18,9 @@ use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 use datafusion::physical_plan::PhysicalExpr;
 
-use super::exact::{CastFailure, check_types, exactly};
-use super::guard::{FIRST_ROW, URI};
+use super::exact::{CastFailure, Loss, check_types, exactly};
+use super::guard::{FIRST_ROW, PLAIN_BYTES, URI};
+use super::scalar::{NOT_UTF8, not_text};
 use crate::config::type_name;
 use crate::error::{Error, InvalidValue};
 
@@ -74,7 +75,8 @@ impl FileReading {
         };
         let column = Arc::new(Column::new(name, index));
         let from = self.file.field(index).data_type();
-        if from == wanted.data_type() {
+        let is_plain = self.file.metadata().contains_key(&format!("{PLAIN_BYTES}{name}"));
+        if from == wanted.data_type() && !is_plain {
             return Ok(column);
         }
         check_types(from, wanted.data_type()).map_err(|misread| {
@@ -87,7 +89,7 @@ impl FileReading {
                 wanted: type_name(&misread.to),
             })
         })?;
-        Ok(Arc::new(ReadAs { column, wanted, place: self.place.clone(), rows: Arc::default() }))
+        Ok(Arc::new(ReadAs { column, wanted, place: self.place.clone(), is_plain, rows: Arc::default() }))
     }
 }
 
@@ -101,6 +103,8 @@ struct ReadAs {
     column: Arc<dyn PhysicalExpr>,
     wanted: FieldRef,
     place: RowOrigin,
+    /// Whether it holds texts of which nobody looked whether they are.
+    is_plain: bool,
     /// Rows of the batches so far.
     rows: Arc<AtomicU64>,
 }
@@ -143,7 +147,15 @@ impl PhysicalExpr for ReadAs {
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         let before = self.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
         let array = self.column.evaluate(batch)?.into_array(batch.num_rows())?;
-        match exactly(&array, self.wanted.data_type()) {
+        let wrong = if self.is_plain { not_text(&array) } else { None };
+        let found = match wrong {
+            Some((row, value)) => {
+                let (to, reason) = (self.wanted.data_type().clone(), Some(NOT_UTF8));
+                Err(CastFailure::Loss(Loss { row, path: String::new(), value, to, reason }))
+            }
+            None => exactly(&array, self.wanted.data_type()),
+        };
+        match found {
             Ok(array) => Ok(ColumnarValue::Array(array)),
             Err(CastFailure::Arrow(error)) => Err(error.into()),
             Err(CastFailure::Loss(loss)) => {
@@ -166,7 +178,7 @@ impl PhysicalExpr for ReadAs {
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
         let (wanted, place, rows) = (Arc::clone(&self.wanted), self.place.clone(), Arc::clone(&self.rows));
-        Ok(Arc::new(Self { column: children.swap_remove(0), wanted, place, rows }))
+        Ok(Arc::new(Self { column: children.swap_remove(0), wanted, place, is_plain: self.is_plain, rows }))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
 use datafusion::datasource::physical_plan::parquet::Int96Coercer;
-use datafusion::parquet::arrow::parquet_to_arrow_schema;
+use datafusion::parquet::arrow::{ARROW_SCHEMA_META_KEY, parquet_to_arrow_schema};
 use datafusion::parquet::basic::Type as PhysicalType;
 use datafusion::parquet::errors::{ParquetError, Result};
 use datafusion::parquet::file::metadata::{
@@ -18,7 +18,7 @@ use datafusion::parquet::file::metadata::{
     ParquetStatisticsPolicy, RowGroupMetaData,
 };
 
-use datafusion::parquet::schema::types::Type as ParquetType;
+use datafusion::parquet::schema::types::{SchemaDescriptor, Type as ParquetType};
 
 use super::old_footer::mended_footer;
 use crate::thrift::check_footer;
@@ -103,15 +103,50 @@ pub(super) fn check_rows(footer: &ParquetMetaData) -> std::result::Result<u64, S
     Ok(rows)
 }
 
-/// The first group without fields, dotted. Arrow passes over such groups, and the engine then takes one column for another.
-pub(super) fn empty_group(group: &ParquetType) -> Option<String> {
+/// The first group without fields in one of the columns that are wanted, dotted; None: all are. Arrow passes over such groups,
+/// and the engine then takes one column for another.
+pub(super) fn empty_group(root: &ParquetType, wanted: Option<&Schema>) -> Option<String> {
+    let is_wanted = |name: &str| wanted.is_none_or(|wanted| wanted.field_with_name(name).is_ok());
+    let columns = root.get_fields().iter().filter(|field| field.is_group() && is_wanted(field.name()));
+    columns.into_iter().find_map(|field| match field.get_fields() {
+        [] => Some(field.name().to_owned()),
+        _ => empty_below(field).map(|inner| format!("{}.{inner}", field.name())),
+    })
+}
+
+fn empty_below(group: &ParquetType) -> Option<String> {
     group.get_fields().iter().filter(|field| field.is_group()).find_map(|field| {
         let name = field.name();
         match field.get_fields() {
             [] => Some(name.to_owned()),
-            _ => empty_group(field).map(|inner| format!("{name}.{inner}")),
+            _ => empty_below(field).map(|inner| format!("{name}.{inner}")),
         }
     })
+}
+
+/// A footer without its columns that have no fields at any depth, and so no values; None: there are no such columns.
+///
+/// # Errors
+/// Those of the Parquet reader.
+pub(super) fn without_empty_columns(file: &FileMetaData) -> Result<Option<FileMetaData>> {
+    let root = file.schema_descr().root_schema();
+    let kept: Vec<_> = root.get_fields().iter().filter(|field| has_values(field)).cloned().collect();
+    if kept.len() == root.get_fields().len() {
+        return Ok(None);
+    }
+    let root = ParquetType::group_type_builder(root.name()).with_fields(kept).build()?;
+    let schema = Arc::new(SchemaDescriptor::new(Arc::new(root)));
+    // What the writer embedded for Arrow has one column for each of those that were there.
+    let mut told = file.key_value_metadata().cloned();
+    if let Some(told) = &mut told {
+        told.retain(|pair| pair.key != ARROW_SCHEMA_META_KEY);
+    }
+    let (created_by, orders) = (file.created_by().map(ToOwned::to_owned), file.column_orders().cloned());
+    Ok(Some(FileMetaData::new(file.version(), file.num_rows(), created_by, told, schema, orders)))
+}
+
+fn has_values(field: &ParquetType) -> bool {
+    !field.is_group() || field.get_fields().iter().any(|field| has_values(field))
 }
 
 /// The columns of a file as Arrow reads them: old timestamps are of microseconds, or of nanoseconds where they are declared so.
@@ -352,7 +387,7 @@ mod tests {
     fn group_without_fields_is_found_by_its_path() {
         let of = |message: &str| {
             let schema = datafusion::parquet::schema::parser::parse_message_type(message).unwrap();
-            empty_group(&schema)
+            empty_group(&schema, None)
         };
         assert_eq!(of("message m { required int32 a; optional group g { optional group h { } } }"), Some("g.h".into()));
         assert_eq!(of("message m { optional group g { required int32 a; } }"), None);

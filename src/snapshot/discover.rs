@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
+use datafusion::parquet::errors::ParquetError;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::claims::{FooterBounds, arrow_schema, check_rows, empty_group};
+use super::claims::{FooterBounds, arrow_schema, check_rows, empty_group, without_empty_columns};
 use super::exact::check_types;
 use super::folders::FolderColumns;
 use super::footer::read_foreign_footer;
@@ -223,11 +224,14 @@ async fn look_into(opened: &OpenStores, table: &SnapshotTable, file: &FileEntry)
     let footer = read_foreign_footer(store, &location, file, FooterBounds::Skipped).await.map_err(unreadable)?;
     let contradiction = |what| Error::Contradiction { table: table.name.clone(), uri: file.uri.to_string(), what };
     let rows = check_rows(&footer).map_err(contradiction)?;
-    if let Some(column) = empty_group(footer.file_metadata().schema_descr().root_schema()) {
+    let root = footer.file_metadata().schema_descr().root_schema();
+    if let Some(column) = empty_group(root, table.declared.as_deref()) {
         return Err(Error::NoFields { table: table.name.clone(), uri: file.uri.to_string(), column });
     }
-    let schema = arrow_schema(footer.file_metadata(), table.declared.as_deref());
-    let schema = schema.map_err(|source| unreadable(source.into()))?;
+    let of_parquet = |source: ParquetError| unreadable(source.into());
+    let without = without_empty_columns(footer.file_metadata()).map_err(of_parquet)?;
+    let file_metadata = without.as_ref().unwrap_or_else(|| footer.file_metadata());
+    let schema = arrow_schema(file_metadata, table.declared.as_deref()).map_err(of_parquet)?;
     for field in table.declared.iter().flat_map(|declared| declared.fields()) {
         let Ok(found) = schema.field_with_name(field.name()) else { continue };
         check_types(found.data_type(), field.data_type()).map_err(|misread| Error::Misread {

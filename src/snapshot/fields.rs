@@ -591,6 +591,11 @@ impl<'a> CsvField<'a> {
     pub(super) fn bare(text: &'a str) -> Self {
         Self { text, flags: 0 }
     }
+
+    /// A field that is never NULL.
+    pub(super) fn quoted(text: &'a str) -> Self {
+        Self { text, flags: QUOTED }
+    }
 }
 
 impl CsvField<'_> {

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
-use datafusion::parquet::basic::Type as PhysicalType;
+use datafusion::parquet::basic::{ConvertedType, Type as PhysicalType};
 use datafusion::parquet::errors::{ParquetError, Result};
 use datafusion::parquet::file::metadata::{
     FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder, RowGroupMetaData,
@@ -25,6 +25,7 @@ use datafusion::parquet::file::metadata::{
 
 use super::claims::{
     self, FooterBounds, arrow_schema, check_rows, decode_footer, empty_group, has_int96, leaves, places,
+    without_empty_columns,
 };
 use super::int96::changed_int96;
 use super::pages::Pages;
@@ -35,6 +36,9 @@ use crate::error::{Error, InvalidValue};
 pub(super) const URI: &str = "snaplake.uri";
 /// Metadata of a file's schema: rows before those that are read of it.
 pub(super) const FIRST_ROW: &str = "snaplake.first_row";
+
+/// Metadata of a file's schema: with a column's name behind it, that it holds bytes which the engine makes texts of without looking.
+pub(super) const PLAIN_BYTES: &str = "snaplake.plain_bytes.";
 
 /// What all files of a scan have in common.
 #[derive(Debug)]
@@ -85,12 +89,17 @@ impl Guard {
     pub(super) fn admit(&mut self, end: &Bytes) -> Result<Arc<ParquetMetaData>> {
         let footer = decode_footer(end, FooterBounds::Skipped)?;
         let rows = check_rows(&footer).map_err(|what| self.contradiction(what))?;
-        if let Some(column) = empty_group(footer.file_metadata().schema_descr().root_schema()) {
+        if let Some(column) =
+            empty_group(footer.file_metadata().schema_descr().root_schema(), Some(&self.export.schema))
+        {
             let (table, uri) = (self.export.table.to_string(), self.uri());
             return Err(ParquetError::External(Box::new(Error::NoFields { table, uri, column })));
         }
         let placed = places(&footer, self.file.object_meta.size)?.map_err(|what| self.contradiction(what))?;
-        let file = footer.file_metadata().clone();
+        let file = match without_empty_columns(footer.file_metadata())? {
+            Some(file) => file,
+            None => footer.file_metadata().clone(),
+        };
         let (groups, stated) = placed.unwrap_or_else(|| (footer.into_builder().take_row_groups(), None));
         let mut told: Vec<KeyValue> = file.key_value_metadata().cloned().unwrap_or_default();
         if has_int96(&file) {
@@ -103,6 +112,15 @@ impl Guard {
             told.push(KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(&schema)));
         }
         told.push(KeyValue::new(URI.to_owned(), self.uri()));
+        let declared = &self.export.schema;
+        let is_text = |name: &str| declared.field_with_name(name).is_ok_and(|field| field.data_type().is_string());
+        let plain = file.schema_descr().root_schema().get_fields().iter().filter(|field| {
+            field.is_primitive()
+                && field.get_physical_type() == PhysicalType::BYTE_ARRAY
+                && field.get_basic_info().converted_type() != ConvertedType::UTF8
+                && is_text(field.name())
+        });
+        told.extend(plain.map(|field| KeyValue::new(format!("{PLAIN_BYTES}{}", field.name()), String::new())));
         told.push(KeyValue::new(FIRST_ROW.to_owned(), self.first_row(&groups).to_string()));
         let (rows, created_by) = (rows.cast_signed(), file.created_by().map(ToOwned::to_owned));
         let (schema, orders) = (file.schema_descr_ptr(), file.column_orders().cloned());

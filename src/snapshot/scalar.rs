@@ -7,22 +7,31 @@
 //! Float64 1.5 -> Int32 1 -> Float64 1.0      1.5 cannot be read as INT
 //! ```
 //!
-//! A number is no moment in time, and text says no more than the type holds. A moment with a zone is read as one without by its
-//! time in UTC, and one without as one with a zone as if it were in UTC. Pure.
+//! A number is no moment in time. Text is read as a field of CSV is (`columns`). A float is the decimal that its shortest text
+//! says, 0.1 and not 0.1000000015. A moment with a zone is read as one without by its time in UTC, and one without as one with a
+//! zone as if it were in UTC. Pure.
 
+use std::fmt::{Display, Write};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray, make_array,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanArray, LargeBinaryArray, PrimitiveBuilder,
+    make_array,
 };
-use datafusion::arrow::compute::kernels::cast_utils::parse_decimal;
 use datafusion::arrow::compute::kernels::cmp::distinct;
 use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use datafusion::arrow::datatypes::{
-    DataType, Decimal128Type, Decimal256Type, DecimalType, Float16Type, Float32Type, Float64Type, TimeUnit,
+    DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, DecimalType, Float16Type, Float32Type,
+    Float64Type,
 };
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::util::display::FormatOptions;
+use datafusion::arrow::util::display::{FormatOptions, array_value_to_string};
+
+use super::columns::{self, Nulls};
+use super::convert::decimal;
+use super::fields::CsvField;
+
+pub(super) const NOT_UTF8: &str = "it is not UTF-8 text";
 
 /// How values of one type are read as another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +42,8 @@ pub(super) enum Way {
     AndBack,
     /// Texts, that are parsed.
     Text,
+    /// Floats as decimals, by their shortest text.
+    Shortest,
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -71,6 +82,7 @@ pub(super) fn way(from: &DataType, to: &DataType) -> Option<Way> {
         (from, to) if is_bytes(to) && (is_text(from) || is_bytes(from)) => can(Way::Plain),
         (from, to) if is_text(from) && (is_number(to) || is_moment(to) || is_time(to)) => can(Way::Text),
         (Float32, Float64) => Some(Way::Plain),
+        (from, to) if from.is_floating() && to.is_decimal() => Some(Way::Shortest),
         (from, to) if is_wider(from, to) => Some(Way::Plain),
         _ if is_same_kind && can_cast_types(to, from) => can(Way::AndBack),
         _ => None,
@@ -103,25 +115,45 @@ pub(super) fn cast_exactly(
     // A zone says how a moment is shown, not which it is: without one, it is shown in UTC.
     let (source, shown) = (without_zone(array)?, to);
     let to = plain(to);
-    let cast = match (way, &to) {
-        (Way::Text, DataType::Decimal128(precision, scale)) => decimals::<Decimal128Type>(&source, *precision, *scale)?,
-        (Way::Text, DataType::Decimal256(precision, scale)) => decimals::<Decimal256Type>(&source, *precision, *scale)?,
+    let cast = match way {
+        Way::Text => match parsed(&source, shown)? {
+            Ok(values) => return Ok(Ok(values)),
+            Err(misread) => return Ok(Err((misread.row, misread.reason.filter(|_| !misread.value.is_empty())))),
+        },
+        Way::Shortest => shortest(&source, &to)?,
+        // The cast divides by a power of ten that a float does not have.
+        _ if to.is_floating() && scale_of(source.data_type()) > EXACT_POWER => {
+            safe_cast(&safe_cast(&source, &DataType::Utf8)?, &to)?
+        }
         // As text, the zone is told.
         _ if is_text(&to) => safe_cast(&in_utc(array)?, &to)?,
         _ => safe_cast(&source, &to)?,
     };
     if let Some(row) = new_null(&source, &cast) {
-        let reason = (is_bytes(source.data_type()) && is_text(&to)).then_some("it is not UTF-8 text");
+        let reason = (is_bytes(source.data_type()) && is_text(&to)).then_some(NOT_UTF8);
         return Ok(Err((row, reason)));
     }
     let lost = match way {
-        Way::Plain => None,
+        Way::AndBack if to.is_floating() && source.data_type().is_decimal() => {
+            changed(&source, &shortest(&cast, source.data_type())?)?
+        }
         Way::AndBack => changed(&source, &safe_cast(&cast, source.data_type())?)?,
-        Way::Text => cut_text(&source, &to)?,
+        _ => None,
     };
     match lost {
         Some(row) => Ok(Err((row, None))),
         None => with_type(&cast, shown).map(Ok),
+    }
+}
+
+/// Powers of ten up to this one are exact as Float64.
+const EXACT_POWER: i8 = 22;
+
+fn scale_of(data_type: &DataType) -> i8 {
+    use DataType::{Decimal32, Decimal64, Decimal128, Decimal256};
+    match data_type {
+        Decimal32(_, scale) | Decimal64(_, scale) | Decimal128(_, scale) | Decimal256(_, scale) => *scale,
+        _ => 0,
     }
 }
 
@@ -192,61 +224,86 @@ fn first(found: &BooleanArray) -> Option<usize> {
     (0..found.len()).find(|&row| found.value(row))
 }
 
-/// Texts as decimals; what needs more digits is NULL.
-fn decimals<T: DecimalType>(texts: &ArrayRef, precision: u8, scale: i8) -> Result<ArrayRef, ArrowError> {
-    let texts = safe_cast(texts, &DataType::Utf8)?;
-    let value = |text: &str| {
-        let value = parse_decimal::<T>(text, precision, scale).ok()?;
-        (decimal_places(text) <= i64::from(scale)).then_some(value)
-    };
-    let values: PrimitiveArray<T> = texts.as_string::<i32>().iter().map(|text| text.and_then(value)).collect();
-    Ok(Arc::new(values.with_precision_and_scale(precision, scale)?))
+/// The first text that is not UTF-8, as hexadecimal digits, of a reader that did not look: it makes texts of plain bytes.
+pub(super) fn not_text(texts: &ArrayRef) -> Option<(usize, String)> {
+    fn found<'a>(bytes: &'a (dyn Array + 'a), value: impl Fn(usize) -> &'a [u8]) -> Option<(usize, String)> {
+        let row = (0..bytes.len()).find(|&row| bytes.is_valid(row) && std::str::from_utf8(value(row)).is_err())?;
+        Some((row, array_value_to_string(bytes, row).unwrap_or_default()))
+    }
+    match texts.data_type() {
+        DataType::Utf8 => {
+            let bytes = BinaryArray::from(texts.as_string::<i32>().clone());
+            found(&bytes, |row| bytes.value(row))
+        }
+        DataType::LargeUtf8 => {
+            let bytes = LargeBinaryArray::from(texts.as_string::<i64>().clone());
+            found(&bytes, |row| bytes.value(row))
+        }
+        DataType::Utf8View => {
+            let bytes = texts.as_string_view().clone().to_binary_view();
+            found(&bytes, |row| bytes.value(row))
+        }
+        _ => None,
+    }
 }
 
-/// Decimal places that a number needs; 2 for `1.230`, -2 for `1200`.
-fn decimal_places(number: &str) -> i64 {
-    let (mantissa, exponent) = match number.find(['e', 'E']) {
-        Some(at) => (&number[..at], number[at + 1..].parse().unwrap_or(0)),
-        None => (number, 0),
+/// Texts as a field of CSV is read; none is empty but one that says so.
+fn parsed(texts: &ArrayRef, to: &DataType) -> Result<Result<ArrayRef, columns::Misread>, ArrowError> {
+    let texts = safe_cast(texts, &DataType::Utf8View)?;
+    let texts = texts.as_string_view();
+    let field = |row: usize| match texts.is_null(row) {
+        true => CsvField::bare(""),
+        false => CsvField::quoted(texts.value(row)),
     };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let needed = match fraction.trim_end_matches('0').len() {
-        0 => whole.trim_end_matches('0').len() as i64 - whole.len() as i64,
-        digits => digits as i64,
-    };
-    needed - exponent
+    Ok(columns::column((0..texts.len()).map(field), to, Nulls { regex: None, force: false }))
 }
 
-/// The first text that says more than the type holds: a time for a date, digits of a second beyond its unit.
-fn cut_text(texts: &ArrayRef, to: &DataType) -> Result<Option<usize>, ArrowError> {
-    let digits = match to {
-        DataType::Date32 | DataType::Date64 => None,
-        DataType::Timestamp(unit, _) | DataType::Time32(unit) | DataType::Time64(unit) => Some(match unit {
-            TimeUnit::Second => 0,
-            TimeUnit::Millisecond => 3,
-            TimeUnit::Microsecond => 6,
-            TimeUnit::Nanosecond => 9,
-        }),
-        _ => return Ok(None),
-    };
-    let texts = safe_cast(texts, &DataType::Utf8)?;
-    let says_more = |text: &str| match digits {
-        None => text.contains(':'),
-        Some(digits) => text.split_once('.').is_some_and(|(_, after)| {
-            let end = after.find(|byte: char| !byte.is_ascii_digit()).unwrap_or(after.len());
-            after[..end].trim_end_matches('0').len() > digits
-        }),
-    };
-    Ok(texts.as_string::<i32>().iter().position(|text| text.is_some_and(says_more)))
+/// Floats as decimals; what needs more digits, or is no number, is NULL.
+fn shortest(floats: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    match to {
+        DataType::Decimal32(precision, scale) => as_decimals::<Decimal32Type>(floats, *precision, *scale),
+        DataType::Decimal64(precision, scale) => as_decimals::<Decimal64Type>(floats, *precision, *scale),
+        DataType::Decimal128(precision, scale) => as_decimals::<Decimal128Type>(floats, *precision, *scale),
+        DataType::Decimal256(precision, scale) => as_decimals::<Decimal256Type>(floats, *precision, *scale),
+        _ => safe_cast(floats, to),
+    }
+}
+
+fn as_decimals<D: DecimalType>(floats: &ArrayRef, precision: u8, scale: i8) -> Result<ArrayRef, ArrowError> {
+    match floats.data_type() {
+        DataType::Float16 => of_floats::<Float16Type, D, _>(floats, precision, scale, |value| value.to_f64()),
+        DataType::Float32 => of_floats::<Float32Type, D, _>(floats, precision, scale, |value| value),
+        _ => of_floats::<Float64Type, D, _>(floats, precision, scale, |value| value),
+    }
+}
+
+fn of_floats<F: ArrowPrimitiveType, D: DecimalType, V: Display>(
+    floats: &ArrayRef,
+    precision: u8,
+    scale: i8,
+    shown: fn(F::Native) -> V,
+) -> Result<ArrayRef, ArrowError> {
+    let floats = floats.as_primitive::<F>();
+    let (mut values, mut text) = (PrimitiveBuilder::<D>::with_capacity(floats.len()), String::new());
+    for float in floats {
+        let value = float.and_then(|float| {
+            text.clear();
+            write!(text, "{}", shown(float)).ok()?;
+            decimal::<D>(&text, precision, scale)
+        });
+        values.append_option(value);
+    }
+    Ok(Arc::new(values.finish().with_precision_and_scale(precision, scale)?))
 }
 
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::{
-        BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array,
-        Int64Array, StringArray, StringViewArray, TimestampMicrosecondArray, TimestampMillisecondArray,
-        TimestampNanosecondArray, UInt64Array,
+        BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
+        StringArray, StringViewArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+        UInt64Array,
     };
+    use datafusion::arrow::datatypes::TimeUnit;
     use proptest::prelude::*;
 
     use super::*;
@@ -298,6 +355,11 @@ mod tests {
         assert_eq!(read(decimal(vec![10i128.pow(20)], 38, 2), &to), Err(0));
         equal(Float64Array::from(vec![1.1, -0.05]), decimal(vec![110, -5], 10, 2));
         assert_eq!(read(Float64Array::from(vec![1.239]), &to), Err(0));
+        // By the shortest text, whatever the number of places.
+        equal(Float32Array::from(vec![0.1]), decimal(vec![1_000_000_000], 38, 10));
+        equal(Float64Array::from(vec![0.1]), decimal(vec![10i128.pow(29)], 38, 30));
+        equal(decimal(vec![10i128.pow(29)], 38, 30), Float64Array::from(vec![0.1]));
+        equal(decimal(vec![99_999], 5, 2), Float32Array::from(vec![999.99]));
         assert_eq!(read(Float64Array::from(vec![f64::NAN]), &to), Err(0));
         equal(decimal(vec![200], 10, 2), Int32Array::from(vec![2]));
         assert_eq!(read(decimal(vec![250], 10, 2), &DataType::Int32), Err(0));
@@ -348,6 +410,14 @@ mod tests {
         let moments = StringArray::from(vec!["1970-01-01 00:00:00.0000010", "1970-01-01T00:00:00Z"]);
         equal(moments, TimestampMicrosecondArray::from(vec![1, 0]));
         assert_eq!(read(StringArray::from(vec!["1970-01-01 00:00:00.1234567"]), &MICROS), Err(0));
+        for bad in ["1970-01-01T00:00:00+02:00", "7", "1970-01-01 23:59:60"] {
+            assert_eq!(read(StringArray::from(vec![bad]), &MICROS), Err(0), "{bad}");
+        }
+        // A number is no time of day.
+        for time in [DataType::Time64(TimeUnit::Microsecond), DataType::Time32(TimeUnit::Millisecond)] {
+            assert_eq!(read(StringArray::from(vec!["03:04:05", "7"]), &time), Err(1));
+        }
+        equal(StringArray::from(vec![None, Some("7")]), Int32Array::from(vec![None, Some(7)]));
         equal(StringArray::from(vec!["1970-01-02"]), Date32Array::from(vec![1]));
         assert_eq!(read(StringArray::from(vec!["1970-01-02 10:00:00"]), &DataType::Date32), Err(0));
     }
@@ -386,6 +456,15 @@ mod tests {
             let found = read(Int64Array::from(vec![value]), &DataType::Float64);
             let is_exact = (value as f64) as i128 == i128::from(value);
             prop_assert_eq!(found.is_ok(), is_exact);
+        }
+
+        /// A float read as a decimal is what its text says.
+        #[test]
+        fn floats_are_decimals_by_their_text(value in -10i64.pow(9)..10i64.pow(9), places in 0i32..7) {
+            let float = value as f64 / 10f64.powi(places);
+            let found = read(Float64Array::from(vec![float]), &DataType::Decimal128(30, 6));
+            let expected: ArrayRef = Arc::new(decimal(vec![i128::from(value) * 10i128.pow((6 - places) as u32)], 30, 6));
+            prop_assert_eq!(&found.unwrap(), &expected);
         }
 
         /// A decimal read with fewer places keeps its value, or is refused.

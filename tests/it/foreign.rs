@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::parquet::column::writer::ColumnWriter;
-use datafusion::parquet::data_type::{DoubleType, Int64Type, Int96, Int96Type};
+use datafusion::parquet::data_type::{ByteArray, DoubleType, Int64Type, Int96, Int96Type};
 use datafusion::parquet::file::metadata::{
     FileMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader, ParquetMetaDataWriter,
 };
@@ -165,4 +165,58 @@ fn group_without_fields_is_refused_by_its_name_before_anything_is_written() {
     let run = work.snaplake(&["run"]).failed(1, &words);
     assert!(!run.stderr.contains("DataFusion"), "{}", run.stderr);
     assert!(work.files("out").is_empty());
+}
+
+#[test]
+fn columns_beside_a_group_without_fields_are_read_where_they_are_declared() {
+    for (group, refused) in [
+        ("optional group g { optional group inner { } }", "g.inner"),
+        ("optional group g { }", "g"),
+        ("required group g { required int64 n; optional group inner { } }", "g.inner"),
+    ] {
+        let message = format!("message m {{ required int64 id; {group} required int64 z; }}");
+        let (id, n, z) = (integers(&[1]), integers(&[5]), integers(&[2]));
+        let all: [&dyn Fn(&mut ColumnWriter<'_>); 3] = [&id, &n, &z];
+        let columns = if group.contains("int64") { all.to_vec() } else { vec![all[0], all[2]] };
+        for (declared, row) in [("id BIGINT, z BIGINT", "id,z\n1,2\n"), ("z BIGINT", "z\n2\n")] {
+            let work = job(&format!("({declared})"));
+            write(&work.path("export/a.parquet"), &message, &columns);
+            work.snaplake(&["run"]).ok();
+            assert_eq!(asked(&work, "SELECT * FROM lake.t"), row, "{group} {declared}");
+        }
+        let work = job("(z BIGINT, g STRUCT<n BIGINT>)");
+        write(&work.path("export/a.parquet"), &message, &columns);
+        let words = [format!("column '{refused}' of snapshot.t is a group without fields"), "without it".to_owned()];
+        work.snaplake(&["run"]).failed(1, &words.each_ref().map(String::as_str));
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_in_columns_of_text_with_their_row() {
+    for (message, select) in [
+        ("message m { required binary x; }", "x"),
+        ("message m { required binary x; }", "octet_length(x) AS n"),
+        ("message m { required binary x (JSON); }", "x"),
+    ] {
+        let work = Work::new(&format!(
+            "CREATE EXTERNAL TABLE snapshot.t (x VARCHAR) STORED AS PARQUET LOCATION 'export/';
+             CREATE TABLE lake.t AS SELECT {select} FROM snapshot.t;"
+        ));
+        work.write("export/keep", "");
+        let texts = |values: &'static [&'static [u8]]| {
+            move |column: &mut ColumnWriter<'_>| {
+                let values: Vec<_> = values.iter().map(|value| ByteArray::from(value.to_vec())).collect();
+                match column {
+                    ColumnWriter::ByteArrayColumnWriter(writer) => {
+                        assert!(writer.write_batch(&values, None, None).is_ok());
+                    }
+                    _ => panic!("no {}", std::any::type_name::<ByteArray>()),
+                }
+            }
+        };
+        write(&work.path("export/a.parquet"), message, &[&texts(&[b"\xc3\xbc", b"2"])]);
+        write(&work.path("export/b.parquet"), message, &[&texts(&[b"1", b"a\xff"])]);
+        let words = ["export/b.parquet, row 2, column 'x': '61ff' cannot be read as VARCHAR: it is not UTF-8 text"];
+        work.snaplake(&["run"]).failed(1, &words);
+    }
 }
