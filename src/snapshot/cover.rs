@@ -116,7 +116,8 @@ pub(crate) fn is_hidden(part: &str) -> bool {
 pub(crate) fn by_name(format: &FileFormat, path: &str) -> Meant {
     let name = path.rsplit('/').next().unwrap_or_default();
     if let Some(reason) = mark_or_hidden(path, name) {
-        return Meant::Left(reason);
+        let is_hidden = reason == LeftOutReason::Hidden;
+        return Meant::Left(if is_hidden { hidden(format, path) } else { reason });
     }
     let name = name.to_lowercase();
     if let Some(reason) = evident(&name) {
@@ -156,6 +157,15 @@ pub(crate) fn by_name(format: &FileFormat, path: &str) -> Meant {
         _ if is_parquet || is_csv || is_json || OTHER_DATA.contains(&bare) => Meant::Left(LeftOutReason::OtherFormat),
         _ => Meant::Unknown,
     }
+}
+
+/// What a hidden file is: many writers hide their notes, and some hide rows, such as those of a job that never ended.
+pub(super) fn hidden(format: &FileFormat, path: &str) -> LeftOutReason {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let bare = name.trim_start_matches(['.', '_']);
+    // What macOS keeps beside each file of an archive begins with these two.
+    let is_data = !name.starts_with("._") && bare.contains('.') && by_name(format, bare) == Meant::Data;
+    if is_data { LeftOutReason::HiddenData } else { LeftOutReason::Hidden }
 }
 
 fn mark_or_hidden(path: &str, name: &str) -> Option<LeftOutReason> {
@@ -263,7 +273,9 @@ mod tests {
             ("sub_$folder$", Mark),
             ("._SUCCESS.crc", Hidden),
             (".a.parquet.crc", Hidden),
-            ("_temporary/0/a.csv", Hidden),
+            ("_temporary/0/a.csv.crc", Hidden),
+            ("_metadata/a", Hidden),
+            ("__MACOSX/._a.csv", Hidden),
             ("_k=1", Hidden),
             ("a.csv.crc", Checksum),
             ("SHA256SUMS", Checksum),
@@ -285,6 +297,10 @@ mod tests {
             }
         }
         assert_eq!(by_name(&csv(), "_k=1/a.csv"), Meant::Data);
+        for name in ["_temporary/0/a.csv", "x/_a.csv.gz", ".a.CSV", "_old/2024/a.tsv"] {
+            assert_eq!(by_name(&csv(), name), Meant::Left(HiddenData), "{name}");
+            assert_eq!(by_name(&json(), name), Meant::Left(Hidden), "{name}");
+        }
     }
 
     #[test]
