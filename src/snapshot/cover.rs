@@ -94,6 +94,10 @@ const BACKUPS: &[&str] = &[
     "copying",
 ];
 
+/// Which say that an export is whole, to those who wait for it.
+const DONE: &[&str] =
+    &["done", "ok", "ready", "trigger", "trg", "flag", "complete", "completed", "finished", "success"];
+
 const ARCHIVES: &[&str] = &["zip", "tar", "tgz", "tbz2", "txz", "7z", "rar"];
 
 /// Words that a document without a telling ending is called by.
@@ -128,6 +132,9 @@ pub(crate) fn by_name(format: &FileFormat, path: &str) -> Meant {
     let (bare_stem, bare) = if is_packed { split(stem) } else { (stem, ending) };
     if ARCHIVES.contains(&bare) {
         return Meant::Doubtful("an archive is not read; unpack it");
+    }
+    if DONE.contains(&bare) {
+        return Meant::Doubtful("it may say that an export is whole");
     }
     if BACKUPS.contains(&bare) || name.ends_with('~') {
         // Whose content is no data of the table is no doubt.
@@ -305,7 +312,17 @@ mod tests {
 
     #[test]
     fn copies_archives_and_logs_are_for_the_user_to_decide() {
-        for name in ["a.csv.bak", "a.csv~", "a.csv.tmp", "all.zip", "all.tar.gz", "part-1.tmp", "export.log"] {
+        for name in [
+            "a.csv.done",
+            "a.ok",
+            "a.csv.bak",
+            "a.csv~",
+            "a.csv.tmp",
+            "all.zip",
+            "all.tar.gz",
+            "part-1.tmp",
+            "export.log",
+        ] {
             assert!(matches!(by_name(&csv(), name), Meant::Doubtful(_)), "{name}");
         }
         assert_eq!(by_name(&json(), "app.log.gz"), Meant::Unknown);

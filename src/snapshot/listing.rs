@@ -23,7 +23,7 @@ use super::folders::FolderKeys;
 use super::left_out::{LeftOutReason, LeftOutTally};
 use super::peek::{HEAD, Peeked, peek};
 use super::table_format::{table_above, table_of};
-use super::unlisted::unlisted;
+use super::unlisted::{is_reserved, unlisted};
 use crate::config::{Compression, CsvOptions, FileFormat, SnapshotTable};
 use crate::error::{Error, Position, Result};
 use crate::layout::{Location, store_of};
@@ -98,6 +98,10 @@ impl Listing {
             return self.add_folder(&below, folder, Some(&pattern)).await;
         }
         if !location.is_folder() {
+            if location.is_local() && is_reserved(key.rsplit('/').next().unwrap_or_default()) {
+                let reason = "files whose names end with # and digits cannot be read; rename it";
+                return Err(Error::Location { location: location.to_string(), reason });
+            }
             match store.head(&location.key()?).await {
                 Ok(meta) => {
                     let name = key.rsplit('/').next().unwrap_or_default();

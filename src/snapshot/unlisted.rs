@@ -58,7 +58,7 @@ fn kind(entry: &std::fs::DirEntry, name: &str) -> Kind {
     }
 }
 
-fn is_reserved(name: &str) -> bool {
+pub(super) fn is_reserved(name: &str) -> bool {
     let digits = name.split_once('#').map_or("", |(_, digits)| digits);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -83,7 +83,8 @@ mod tests {
         }
         std::fs::create_dir(folder.path().join("other")).unwrap();
         std::fs::write(folder.path().join("other/far#1"), "a").unwrap();
-        for (target, name) in [("nowhere", "gone.csv"), ("a.csv", "link.csv"), ("../other", "there"), ("nowhere", "x#3/no")]
+        for (target, name) in
+            [("nowhere", "gone.csv"), ("a.csv", "link.csv"), ("../other", "there"), ("nowhere", "x#3/no")]
         {
             std::os::unix::fs::symlink(target, root.join(name)).unwrap();
         }

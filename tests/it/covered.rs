@@ -154,6 +154,8 @@ fn links_that_lead_nowhere_and_names_that_cannot_be_read_are_errors() {
     assert_eq!(rows(&made("OPTIONS ('exclude' 'gone.csv')"), "SELECT count(*) AS n FROM lake.t"), "n\n2\n");
     let reserved = made("OPTIONS ('exclude' 'gone.csv')").file("in/b.csv#1", "a\n3\n");
     refused(&reserved, &["in/b.csv#1 may hold rows", "# and digits", "rename it", "('exclude' '*.csv#1')"]);
+    let named = Project::new(&table("", "STORED AS CSV LOCATION 'in/b.csv#1'")).file("in/b.csv#1", "a\n3\n");
+    refused(&named, &["in/b.csv#1", "# and digits cannot be read; rename it"]);
     let glob = Project::new(&table("", "STORED AS CSV LOCATION 'in/*.csv'")).file("in/a.csv", "a\n1\n");
     std::os::unix::fs::symlink("nowhere", glob.path("in/x.txt")).unwrap();
     assert_eq!(rows(&glob, "SELECT count(*) AS n FROM lake.t"), "n\n1\n");
