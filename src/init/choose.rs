@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDateTime;
 use indicatif::{HumanBytes, HumanCount};
 
-use super::dated::{Kin, are_alike, compare, family, is_dated};
+use super::dated::{Kin, are_alike, compare, date_in_folders, family};
 use super::facts::Read;
 use super::sample::{Source, sample};
 use super::tally::{Group, Key, Tally};
@@ -71,19 +71,11 @@ pub(super) async fn choose(
 }
 
 impl Dates {
-    /// The folder that is named by the newest date, up to and with the date; a dated name has none.
-    fn folder(&self) -> Option<&str> {
-        let key = self.keys.last()?;
-        let end = key.folder.split('/').try_fold(0, |end, part| match is_dated(part) {
-            true => Err(end + part.len()),
-            false => Ok(end + part.len() + 1),
-        });
-        end.err().and_then(|end| key.folder.get(..end))
-    }
-
     /// The folder in which the dated folders of this table and of those beside it are.
     fn above(&self) -> Option<String> {
-        self.folder().map(|folder| folder.rsplit_once('/').map_or("", |(above, _)| above).to_owned())
+        let key = self.keys.last()?;
+        let (_, part) = date_in_folders(&key.folder)?;
+        Some(key.folder[..part.start].trim_end_matches('/').to_owned())
     }
 
     /// Whether the table was only exported before: its folder is beside one of other tables of which a later one counts.

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! 2026-01-30/orders.csv  2026-01-31/orders.csv      a folder per export
+//! 2026/01/30/orders.csv  2026/01/31/orders.csv      likewise, in three folders
 //! orders_20260130.csv    orders_20260131.csv        a file per export
 //! orders/dt=2026-01-30/  orders/dt=2026-01-31/      partitions: never exports
 //! ```
@@ -11,6 +12,7 @@
 //! files are parts, as nothing is lost then; what was taken for what is said in either case.
 
 use std::collections::HashSet;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveDateTime};
@@ -85,16 +87,53 @@ pub(super) fn is_dated(folder: &str) -> bool {
         && words.into_iter().all(|word| of_date(word) || !says(word))
 }
 
+/// The first date that folders are named by, and where it stands: in one name, or as `2026/01/31`.
+pub(super) fn date_in_folders(folder: &str) -> Option<(NaiveDateTime, Range<usize>)> {
+    let mut start = 0;
+    for part in folder.split('/') {
+        let end = start + part.len();
+        if is_dated(part) {
+            return Some((date_in(part)?, start..end));
+        }
+        if let Some((date, length)) = nested_date(&folder[start..]) {
+            return Some((date, start..start + length));
+        }
+        start = end + 1;
+    }
+    None
+}
+
+/// The date in the three folders that a path begins with, and their length.
+fn nested_date(path: &str) -> Option<(NaiveDateTime, usize)> {
+    let mut parts = path.split('/');
+    let mut length = 0;
+    let mut number = |digits: RangeInclusive<usize>| {
+        let part = parts.next().filter(|part| digits.contains(&part.len()))?;
+        length += part.len() + 1;
+        part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse::<u32>().ok()).flatten()
+    };
+    let (year, month, day) = (number(4..=4)?, number(1..=2)?, number(1..=2)?);
+    let date =
+        NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day).filter(|_| (1970..2200).contains(&year))?;
+    Some((date.and_hms_opt(0, 0, 0)?, length - 1))
+}
+
+/// A folder without the part of it that is named by a date.
+pub(super) fn without_date(folder: &str) -> String {
+    let Some((_, Range { start, end })) = date_in_folders(folder) else { return folder.to_owned() };
+    let (before, after) = (folder[..start].trim_end_matches('/'), folder[end..].trim_start_matches('/'));
+    match (before.is_empty(), after.is_empty()) {
+        (true, _) => after.to_owned(),
+        (false, true) => before.to_owned(),
+        (false, false) => below(before, after),
+    }
+}
+
 /// The date of a file, and the folder named by it; empty if it is the file's name that has the date.
 pub(super) fn date_of(path: &str) -> Option<(NaiveDateTime, &str)> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let mut end = 0;
-    for part in folder.split('/') {
-        end += part.len();
-        if is_dated(part) {
-            return Some((date_in(part)?, &path[..end]));
-        }
-        end += 1;
+    if let Some((date, part)) = date_in_folders(folder) {
+        return Some((date, &path[..part.end]));
     }
     // Files in partitions are parts, whatever they are called.
     if folder.split('/').any(|part| partition_key(part).is_some()) {
@@ -105,16 +144,7 @@ pub(super) fn date_of(path: &str) -> Option<(NaiveDateTime, &str)> {
 
 /// What keys have in common that differ by their date only.
 pub(super) fn family(key: &Key) -> Key {
-    let mut is_first = true;
-    let mut other = |part: &&str| {
-        let is_date = is_first && is_dated(part);
-        is_first &= !is_date;
-        !is_date
-    };
-    let parts = key.folder.split('/').filter(|part| other(part));
-    let folder = parts
-        .fold(String::new(), |folder, part| if folder.is_empty() { part.to_owned() } else { below(&folder, part) });
-    Key { folder, date: None, ..key.clone() }
+    Key { folder: without_date(&key.folder), date: None, ..key.clone() }
 }
 
 /// Whether two groups are about as large.
@@ -273,6 +303,11 @@ mod tests {
             assert!(!is_dated(folder), "{folder}");
         }
         let folder = |path| date_of(path).map(|(_, folder)| folder);
+        assert_eq!(folder("a/2026/01/31/orders/1.csv"), Some("a/2026/01/31"));
+        assert_eq!(folder("2026/1/31/05/1.csv"), Some("2026/1/31"));
+        assert_eq!([folder("2026/01/1.csv"), folder("2026/13/31/1.csv"), folder("26/01/31/1.csv")], [None; 3]);
+        assert_eq!(without_date("a/2026/01/31/b"), "a/b");
+        assert_eq!([without_date("2026/01/31"), without_date("a/2026-01-31"), without_date("a/b")], ["", "a", "a/b"]);
         assert_eq!(folder("a/2026-01-31/orders/1.csv"), Some("a/2026-01-31"));
         assert_eq!(folder("a/orders_20260131.csv"), Some(""));
         assert_eq!(folder("a/dt=2026-01-31/orders_20260131.csv"), None);
@@ -284,7 +319,7 @@ mod tests {
 
     #[test]
     fn full_exports_repeat_rows_or_keys_and_parts_do_neither() {
-        let rows = |ids: std::ops::Range<u32>, note: &str| {
+        let rows = |ids: Range<u32>, note: &str| {
             texts(ids.fold("id,n\n".to_owned(), |text, id| format!("{text}{id},{note}{}\n", id * 7)))
         };
         assert_eq!(compare_lines(&rows(0..50, ""), &rows(0..55, "")), Kin::Full);

@@ -59,6 +59,18 @@ fn is_counter(token: &str) -> bool {
         || (is_ascii && token.len() >= 16 && digits >= 2)
         // 20240131T050000Z
         || (digits >= 8 && digits + 2 >= token.len())
+        || is_time(token)
+}
+
+/// What `2024-01-31T05:00:00Z` leaves beside numbers, `31t05` and `00z`; also `05h00`.
+fn is_time(token: &str) -> bool {
+    let digits =
+        |text: &str, lengths: &[usize]| lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let bare = token.strip_suffix('z').unwrap_or(token);
+    match bare.split_once(['t', 'h']) {
+        Some((before, after)) => digits(before, &[2]) && digits(after, &[2, 4, 6]),
+        None => bare.len() < token.len() && digits(bare, &[2]),
+    }
 }
 
 fn tokens(text: &str) -> impl Iterator<Item = String> {
@@ -186,6 +198,12 @@ mod tests {
             ("ajqzu7adbm4jzcuotgvmvpk7p4", ""),
             ("Order Items 20240131T050000Z", "order_items"),
             ("customers_eu", "customers_eu"),
+            ("orders_2024-01-31T05-00-00Z", "orders"),
+            ("orders_2024-01-31T05:00:00+01:00", "orders"),
+            ("orders_2024-01-31T05", "orders"),
+            ("orders_2024-01-31T0500Z", "orders"),
+            ("orders_2024-01-31_05h00", "orders"),
+            ("b2b 24x7 3d 10k", "b2b_24x7_3d_10k"),
             ("facade", "facade"),
         ] {
             assert_eq!(stem(name), expected, "{name}");

@@ -12,7 +12,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::choose::choose;
 use super::columns::{columns_as_they_are, improve};
-use super::dated::is_dated;
+use super::dated::{date_in_folders, is_dated, without_date};
 use super::exports::{Described, RdsTable, describe, rds_schema};
 use super::facts::{Found, Read, Size};
 use super::folder::{Draft, Known, Looked, look_into};
@@ -29,6 +29,7 @@ use crate::manifest::FileEntry;
 use crate::manifest::ledger::store_error;
 use crate::session::Engine;
 use crate::snapshot::manifest_files;
+use crate::snapshot::unlisted::unlisted;
 use crate::spread::spread;
 
 /// Bytes of contents that are read of a location, more or less.
@@ -163,6 +164,9 @@ async fn list(store: &Arc<dyn ObjectStore>, location: &Location) -> Result<(Loca
             return Err(Error::TooManyFolders { location: location.to_string(), limit: GROUPS });
         }
     }
+    for (path, what) in unlisted(location, folder).await {
+        tally.ignore(what, &path, 0);
+    }
     Ok((location.with_key(folder), tally))
 }
 
@@ -252,7 +256,7 @@ fn known(described: &[Described], folder: &str) -> Known {
 /// The last folder that says what is in it.
 pub(super) fn telling(folder: &str) -> Option<String> {
     let says = |name: &String| !GENERIC.contains(&name.as_str()) && !PLACES.contains(&name.as_str());
-    folder.rsplit('/').filter(|name| !is_dated(name)).filter_map(plain).find(says)
+    without_date(folder).rsplit('/').filter(|name| !is_dated(name)).filter_map(plain).find(says)
 }
 
 /// Names that a table may get, the shortest first.
@@ -287,12 +291,12 @@ fn wishes(
         shared.truncate(same);
     }
     // A date in a file's name is no part of the table's.
-    let is_dated_name = keys.iter().all(|key| key.date.is_some()) && !folder.split('/').any(is_dated);
+    let is_dated_name = keys.iter().all(|key| key.date.is_some()) && date_in_folders(folder).is_none();
     let of_names = plain(&shared.join("_")).filter(|_| group.files > 1 || is_dated_name).or(of_file);
     let of_folder = telling(folder).or_else(|| telling(location)).or_else(|| plain(location));
     let is_manifest = found.locations.first().is_some_and(|location| location.ends_with(".json"));
     // A folder that is only a date names no table.
-    let is_named = folder.split('/').any(|part| !part.is_empty() && !is_dated(part));
+    let is_named = without_date(folder).split('/').any(|part| !part.is_empty() && !is_dated(part));
     let name = match is_manifest || (is_only && is_named) {
         true => of_folder.or(of_names),
         false => of_names.or(of_folder),

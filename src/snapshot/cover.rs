@@ -94,6 +94,10 @@ const BACKUPS: &[&str] = &[
     "copying",
 ];
 
+/// Which say that an export is whole, to those who wait for it.
+const DONE: &[&str] =
+    &["done", "ok", "ready", "trigger", "trg", "flag", "complete", "completed", "finished", "success"];
+
 const ARCHIVES: &[&str] = &["zip", "tar", "tgz", "tbz2", "txz", "7z", "rar"];
 
 /// Words that a document without a telling ending is called by.
@@ -116,7 +120,8 @@ pub(crate) fn is_hidden(part: &str) -> bool {
 pub(crate) fn by_name(format: &FileFormat, path: &str) -> Meant {
     let name = path.rsplit('/').next().unwrap_or_default();
     if let Some(reason) = mark_or_hidden(path, name) {
-        return Meant::Left(reason);
+        let is_hidden = reason == LeftOutReason::Hidden;
+        return Meant::Left(if is_hidden { hidden(format, path) } else { reason });
     }
     let name = name.to_lowercase();
     if let Some(reason) = evident(&name) {
@@ -127,6 +132,9 @@ pub(crate) fn by_name(format: &FileFormat, path: &str) -> Meant {
     let (bare_stem, bare) = if is_packed { split(stem) } else { (stem, ending) };
     if ARCHIVES.contains(&bare) {
         return Meant::Doubtful("an archive is not read; unpack it");
+    }
+    if DONE.contains(&bare) {
+        return Meant::Doubtful("it may say that an export is whole");
     }
     if BACKUPS.contains(&bare) || name.ends_with('~') {
         // Whose content is no data of the table is no doubt.
@@ -156,6 +164,15 @@ pub(crate) fn by_name(format: &FileFormat, path: &str) -> Meant {
         _ if is_parquet || is_csv || is_json || OTHER_DATA.contains(&bare) => Meant::Left(LeftOutReason::OtherFormat),
         _ => Meant::Unknown,
     }
+}
+
+/// What a hidden file is: many writers hide their notes, and some hide rows, such as those of a job that never ended.
+pub(super) fn hidden(format: &FileFormat, path: &str) -> LeftOutReason {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let bare = name.trim_start_matches(['.', '_']);
+    // What macOS keeps beside each file of an archive begins with these two.
+    let is_data = !name.starts_with("._") && bare.contains('.') && by_name(format, bare) == Meant::Data;
+    if is_data { LeftOutReason::HiddenData } else { LeftOutReason::Hidden }
 }
 
 fn mark_or_hidden(path: &str, name: &str) -> Option<LeftOutReason> {
@@ -263,7 +280,9 @@ mod tests {
             ("sub_$folder$", Mark),
             ("._SUCCESS.crc", Hidden),
             (".a.parquet.crc", Hidden),
-            ("_temporary/0/a.csv", Hidden),
+            ("_temporary/0/a.csv.crc", Hidden),
+            ("_metadata/a", Hidden),
+            ("__MACOSX/._a.csv", Hidden),
             ("_k=1", Hidden),
             ("a.csv.crc", Checksum),
             ("SHA256SUMS", Checksum),
@@ -285,11 +304,25 @@ mod tests {
             }
         }
         assert_eq!(by_name(&csv(), "_k=1/a.csv"), Meant::Data);
+        for name in ["_temporary/0/a.csv", "x/_a.csv.gz", ".a.CSV", "_old/2024/a.tsv"] {
+            assert_eq!(by_name(&csv(), name), Meant::Left(HiddenData), "{name}");
+            assert_eq!(by_name(&json(), name), Meant::Left(Hidden), "{name}");
+        }
     }
 
     #[test]
     fn copies_archives_and_logs_are_for_the_user_to_decide() {
-        for name in ["a.csv.bak", "a.csv~", "a.csv.tmp", "all.zip", "all.tar.gz", "part-1.tmp", "export.log"] {
+        for name in [
+            "a.csv.done",
+            "a.ok",
+            "a.csv.bak",
+            "a.csv~",
+            "a.csv.tmp",
+            "all.zip",
+            "all.tar.gz",
+            "part-1.tmp",
+            "export.log",
+        ] {
             assert!(matches!(by_name(&csv(), name), Meant::Doubtful(_)), "{name}");
         }
         assert_eq!(by_name(&json(), "app.log.gz"), Meant::Unknown);

@@ -15,6 +15,8 @@ pub enum LeftOutReason {
     Mark,
     /// The name of the file or of a folder begins with `_` or `.`.
     Hidden,
+    /// So it does, and the ending is that of data of the table.
+    HiddenData,
     /// No bytes.
     Empty,
     /// OPTIONS ('exclude' ...).
@@ -39,7 +41,8 @@ impl LeftOutReason {
     pub fn words(self) -> &'static str {
         match self {
             Self::Mark => "a mark",
-            Self::Hidden => "hidden: the name begins with '_' or '.'",
+            Self::Hidden => "hidden: its name or that of a folder begins with '_' or '.'",
+            Self::HiddenData => "data, but hidden: its name or that of a folder begins with '_' or '.'",
             Self::Empty => "an empty file",
             Self::Excluded => "excluded",
             Self::Document => "a document",

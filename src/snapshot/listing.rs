@@ -18,11 +18,12 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::bytes::compression_of;
 use super::content::{Content, TextKind, text_kind};
-use super::cover::{Meant, by_name, ending, is_hidden};
+use super::cover::{Meant, by_name, ending, hidden, is_hidden};
 use super::folders::FolderKeys;
 use super::left_out::{LeftOutReason, LeftOutTally};
 use super::peek::{HEAD, Peeked, peek};
 use super::table_format::{table_above, table_of};
+use super::unlisted::{is_reserved, unlisted};
 use crate::config::{Compression, CsvOptions, FileFormat, SnapshotTable};
 use crate::error::{Error, Position, Result};
 use crate::layout::{Location, store_of};
@@ -78,6 +79,11 @@ impl Listing {
         if is_manifest(location) {
             let files = read_manifest(stores, &store, location).await?;
             for file in files {
+                // What is left out as empty must be so by the manifest, too.
+                if let (0, Some(stated @ 1..)) = (file.size, file.n_record) {
+                    let (of, uri) = (format!("snapshot.{}", table.name), file.uri.to_string());
+                    return Err(Error::RowsDiffer { of, uri, statement: "the snapshot's manifest", stated, read: 0 });
+                }
                 self.take(table, Arc::clone(&file.uri).trim_start_matches(store_of(&file.uri)), file);
             }
             return Ok(());
@@ -92,6 +98,10 @@ impl Listing {
             return self.add_folder(&below, folder, Some(&pattern)).await;
         }
         if !location.is_folder() {
+            if location.is_local() && is_reserved(key.rsplit('/').next().unwrap_or_default()) {
+                let reason = "files whose names end with # and digits cannot be read; rename it";
+                return Err(Error::Location { location: location.to_string(), reason });
+            }
             match store.head(&location.key()?).await {
                 Ok(meta) => {
                     let name = key.rsplit('/').next().unwrap_or_default();
@@ -142,14 +152,18 @@ impl Listing {
             let evidence = location.with_key(&evidence).to_string();
             return Err(below.refused(location.to_string(), format.name(), evidence));
         }
+        for (path, what) in unlisted(location, folder).await {
+            self.pass_over(below, &mut found, (location.with_key(folder).join(&path), path), what, pattern);
+        }
         if let Some(doubtful) = found.doubtful.take() {
-            return Err(below.uncertain(doubtful));
+            return Err(below.uncertain(doubtful, &self.files));
         }
         self.look_into(below, folder, std::mem::take(&mut found.unknown)).await?;
         // An export of an empty table leaves its mark and no file; without declared columns there is no schema to go by.
         let may_be_empty = table.declared.is_some() && (found.finished || found.empty > 0);
         if self.files.len() == before && !may_be_empty {
-            return Err(below.none(&found));
+            let spelled = if pattern.is_some() { below.as_it_is_spelled().await } else { None };
+            return Err(below.none(&found, spelled));
         }
         Ok(())
     }
@@ -175,7 +189,7 @@ impl Listing {
                     found.note(path);
                     return;
                 }
-                if is_hidden_from(path, pattern) { Meant::Left(LeftOutReason::Hidden) } else { Meant::Data }
+                if is_hidden_from(path, pattern) { Meant::Left(hidden(&table.format, path)) } else { Meant::Data }
             }
             None => by_name(&table.format, path),
         };
@@ -191,9 +205,34 @@ impl Listing {
         }
         match meant {
             Meant::Data => self.take(table, path, file),
+            Meant::Left(LeftOutReason::HiddenData) if file.size == 0 => {
+                self.left_out.add(LeftOutReason::Hidden, &file.uri, 0);
+            }
             Meant::Left(reason) => self.left_out.add(reason, &file.uri, file.size),
             Meant::Doubtful(reason) => Doubtful::add(&mut found.doubtful, &file.uri, reason),
             Meant::Unknown => found.unknown.push(file),
+        }
+    }
+
+    /// Decides what becomes of a name that stands in the folder and is no file that can be read.
+    fn pass_over(
+        &mut self,
+        below: &Below<'_>,
+        found: &mut FoundBelow,
+        (uri, path): (Location, String),
+        what: &str,
+        pattern: Option<&Pattern>,
+    ) {
+        let table = below.table;
+        let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+        if pattern.is_some_and(|pattern| !pattern.matches_with(uri.raw_key(), options)) {
+            return;
+        }
+        let uri = uri.uri();
+        match by_name(&table.format, &path) {
+            _ if table.exclude.has(&path) => self.left_out.add(LeftOutReason::Excluded, &uri, 0),
+            Meant::Left(reason) => self.left_out.add(reason, &uri, 0),
+            _ => Doubtful::add(&mut found.doubtful, &uri, &format!("it is {what}")),
         }
     }
 
@@ -221,7 +260,7 @@ impl Listing {
                 Told::Uncertain(reason) => Doubtful::add(&mut uncertain, &file.uri, &reason),
             }
         }
-        uncertain.map_or(Ok(()), |uncertain| Err(below.uncertain(uncertain)))
+        uncertain.map_or(Ok(()), |uncertain| Err(below.uncertain(uncertain, &self.files)))
     }
 
     fn note_compression(&mut self, packed: Compression, file: &FileEntry, named: Compression) {
@@ -252,7 +291,7 @@ impl Listing {
         }
         let at = table.locations.first().map_or_else(|| table.at.clone(), |(_, at)| at.clone());
         let reason = "its name does not say how it is compressed, and other files are not alike; rename it".to_owned();
-        let exclude = Doubtful::glob(example);
+        let exclude = Doubtful::glob(example, &self.files);
         let (table, example) = (table.name.clone(), example.clone());
         Err(Error::UncertainFiles { at, table, example, more: 0, reason, exclude })
     }
@@ -320,13 +359,17 @@ impl Doubtful {
         }
     }
 
-    /// A glob that means files of this kind.
-    fn glob(uri: &str) -> String {
+    /// A glob that means files of this kind, or this one where others of its ending are read; as an option takes it.
+    fn glob(uri: &str, read: &[FileEntry]) -> String {
         let name = uri.rsplit('/').next().unwrap_or_default();
-        match name.rsplit_once('.') {
-            Some((_, ending)) if !ending.is_empty() => format!("*.{}", Pattern::escape(ending)),
+        let of_ending = name.rfind('.').map(|dot| &name[dot..]).filter(|ending| ending.len() > 1);
+        let glob = match of_ending {
+            Some(ending) if !read.iter().any(|file| file.uri.ends_with(ending)) => {
+                format!("*{}", Pattern::escape(ending))
+            }
             _ => Pattern::escape(name),
-        }
+        };
+        glob.replace(',', "?").replace('\'', "''")
     }
 }
 
@@ -380,9 +423,23 @@ impl FoundBelow {
 }
 
 impl Below<'_> {
-    fn none(&self, found: &FoundBelow) -> Error {
-        let said = match found.empty {
-            0 => found.there(),
+    /// What to write for a glob that is the very name of a file or folder.
+    async fn as_it_is_spelled(&self) -> Option<String> {
+        let key = self.location.key().ok()?;
+        let is_file = self.store.head(&key).await.is_ok();
+        if !is_file && !matches!(self.store.list(Some(&key)).next().await, Some(Ok(_))) {
+            return None;
+        }
+        let end = if is_file { "" } else { "/**" };
+        Some([Pattern::escape(self.location.to_string().trim_end_matches('/')).as_str(), end].concat())
+    }
+
+    fn none(&self, found: &FoundBelow, spelled: Option<String>) -> Error {
+        let said = match (found.empty, spelled) {
+            (_, Some(spelled)) => {
+                format!("its '*', '?' or '[' makes it a glob; for what has this very name write '{spelled}'")
+            }
+            (0, None) => found.there(),
             _ => format!("{}, and those of the format are empty; declare the columns of an empty table", found.there()),
         };
         Error::NoFiles {
@@ -394,8 +451,8 @@ impl Below<'_> {
         }
     }
 
-    fn uncertain(&self, Doubtful { uri, reason, more }: Doubtful) -> Error {
-        let exclude = Doubtful::glob(&uri);
+    fn uncertain(&self, Doubtful { uri, reason, more }: Doubtful, read: &[FileEntry]) -> Error {
+        let exclude = Doubtful::glob(&uri, read);
         let (at, table) = (self.at.clone(), self.table.name.clone());
         Error::UncertainFiles { at, table, example: uri, more, reason, exclude }
     }

@@ -55,6 +55,7 @@ pub(crate) mod table_format;
 mod tests;
 mod text;
 mod times;
+pub(crate) mod unlisted;
 mod whole;
 mod widen;
 

@@ -489,3 +489,19 @@ fn characters_that_only_arise_without_delimiters_are_an_error() {
         }
     }
 }
+
+#[test]
+fn packed_file_without_the_ending_is_told_with_its_option() {
+    let table = schema(&[("a", DataType::Utf8View), ("b", DataType::Utf8View)]);
+    let options = CsvOptions { has_header: false, ..CsvOptions::default() };
+    for (text, advice) in [
+        (&b"\x1f\x8b\x08\0,y\n"[..], "set the option 'compression' 'gzip'"),
+        (b"\x28\xb5\x2f\xfd,y\n", "set the option 'compression' 'zstd'"),
+        (b"x,y\n\x1f\x8b\x08\0,y\n", "save the file as UTF-8"),
+    ] {
+        for sizes in [(1, 1), (100, 1), (100, 100)] {
+            let (_, reason) = read((&options, &table), text, sizes).unwrap_err();
+            assert!(reason.contains(advice), "{reason}");
+        }
+    }
+}

@@ -118,24 +118,59 @@ fn what_is_not_read_is_told_by_plan_run_status_and_report() {
     let project = parquet(project, spark, "SELECT 1 AS a");
     let plan = ok(&project, &["plan", "config.sql"]).out;
     for line in [
-        "snapshot.t: not read: 1 file (_SUCCESS): a mark, 3 files (._SUCCESS.crc, ...): hidden",
-        "warning: lake.t: 5 files below the LOCATION of snapshot.t are not read (1 file (empty.parquet): an empty file, \
-         1 file (README.md): a document, 2 files (Thumbs.db, ...): a file of the operating system, 1 file (b.csv): of \
+        "snapshot.t: not read: 1 file (_SUCCESS): a mark, 2 files (._SUCCESS.crc, ...): hidden",
+        "warning: lake.t: 6 files below the LOCATION of snapshot.t are not read (1 file (part-1.parquet): data, but hidden: \
+         its name or that of a folder begins with '_' or '.', 1 file (empty.parquet): an empty file, 1 file (README.md): a document, 2 files (Thumbs.db, ...): a file of the operating system, 1 file (b.csv): of \
          another format); if that is right, name them in OPTIONS ('exclude' '...')",
     ] {
         assert!(plan.contains(line), "no {line} in {plan}");
     }
     let said = ok(&project, &["run", "config.sql"]).err;
-    assert!(said.contains("warning t: 5 files below the LOCATION of snapshot.t are not read"), "{said}");
+    assert!(said.contains("warning t: 6 files below the LOCATION of snapshot.t are not read"), "{said}");
     let status = json(&project, &["status", "config.sql"]);
     let report = json(&project, &["report", "config.sql"]);
     let lists = [&status["tables"][0]["left_out"], &report["tables"][0]["sources"][0]["left_out"]];
     for left in lists {
         let reasons: Vec<&str> = left.as_array().unwrap().iter().map(|l| l["reason"].as_str().unwrap()).collect();
-        assert_eq!(reasons, ["mark", "hidden", "empty", "document", "system", "other_format"]);
+        assert_eq!(reasons, ["mark", "hidden", "hidden_data", "empty", "document", "system", "other_format"]);
     }
     let people = ok(&project, &["status", "config.sql"]).out;
-    assert!(people.contains("t: not read: snapshot.t 1 file (empty.parquet): an empty file"), "{people}");
+    assert!(people.contains("t: not read: snapshot.t 1 file (part-1.parquet): data, but hidden"), "{people}");
+    assert!(people.contains("snapshot.t 1 file (empty.parquet): an empty file"), "{people}");
+}
+
+/// A listing of a local folder passes them over without a word.
+#[cfg(unix)]
+#[test]
+fn links_that_lead_nowhere_and_names_that_cannot_be_read_are_errors() {
+    let made = |options: &str| {
+        let project =
+            Project::new(&table("", &format!("STORED AS CSV LOCATION 'in/' {options}"))).file("in/a.csv", "a\n1\n");
+        std::os::unix::fs::symlink("nowhere.csv", project.path("in/gone.csv")).unwrap();
+        std::os::unix::fs::symlink("a.csv", project.path("in/same.csv")).unwrap();
+        project
+    };
+    refused(&made(""), &["config.sql:5:", "in/gone.csv may hold rows", "leads to nothing", "('exclude' 'gone.csv')"]);
+    assert_eq!(rows(&made("OPTIONS ('exclude' 'gone.csv')"), "SELECT count(*) AS n FROM lake.t"), "n\n2\n");
+    let reserved = made("OPTIONS ('exclude' 'gone.csv')").file("in/b.csv#1", "a\n3\n");
+    refused(&reserved, &["in/b.csv#1 may hold rows", "# and digits", "rename it", "('exclude' '*.csv#1')"]);
+    let named = Project::new(&table("", "STORED AS CSV LOCATION 'in/b.csv#1'")).file("in/b.csv#1", "a\n3\n");
+    refused(&named, &["in/b.csv#1", "# and digits cannot be read; rename it"]);
+    let glob = Project::new(&table("", "STORED AS CSV LOCATION 'in/*.csv'")).file("in/a.csv", "a\n1\n");
+    std::os::unix::fs::symlink("nowhere", glob.path("in/x.txt")).unwrap();
+    assert_eq!(rows(&glob, "SELECT count(*) AS n FROM lake.t"), "n\n1\n");
+}
+
+#[test]
+fn glob_that_is_the_name_of_a_file_or_folder_is_told_how_to_write_it() {
+    let made = |location: &str| {
+        Project::new(&table("", &format!("STORED AS CSV LOCATION '{location}'"))).file("[in]/[x] a.csv", "a\n1\n")
+    };
+    refused(&made("[in]/[x] a.csv"), &["write '", "/[[]in[]]/[[]x[]] a.csv'"]);
+    refused(&made("[in]/"), &["write '", "/[[]in[]]/**'"]);
+    for location in ["[[]in[]]/[[]x[]] a.csv", "[[]in[]]/**"] {
+        assert_eq!(rows(&made(location), "SELECT count(*) AS n FROM lake.t"), "n\n1\n");
+    }
 }
 
 #[test]
