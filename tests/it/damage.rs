@@ -72,6 +72,9 @@ fn rows_that_a_limit_or_an_empty_join_does_not_read_are_no_difference() {
     let all = TABLES.replace("partitioned_by = ARRAY['day']", "file_group_size = 'all'");
     let limited = all.replace("FROM snapshot.events;", "FROM snapshot.events LIMIT 3;");
     listed(&limited, [20, 20, 20], 60).snaplake(&["run"]).ok();
+    let ordered = all.replace("FROM snapshot.events;", "FROM snapshot.events ORDER BY id DESC LIMIT 3;");
+    listed(&ordered, [20, 20, 20], 60).snaplake(&["run"]).ok();
+    listed(&ordered, [20, 21, 20], 61).snaplake(&["run"]).failed(1, &["part-1.csv of snapshot.events has 20 rows"]);
     let none = TABLES.replace("FROM snapshot.events;", "FROM snapshot.events WHERE false;");
     listed(&none, [20, 20, 20], 60).snaplake(&["run"]).ok();
 }
