@@ -78,8 +78,8 @@ fn types(facts: Facts<'_>) -> Vec<Warning> {
             facts.nanoseconds.join(", ")
         ),
         advice: Cow::Borrowed(
-            "CAST(t AS TIMESTAMP(6)) in the SELECT cuts them to microseconds, CAST(t AS TIMESTAMP(9)) says that they are \
-                 meant",
+            "CAST(t AS TIMESTAMP(6)) in the SELECT cuts them to microseconds, CAST(t AS TIMESTAMP(9)) says that they \
+             are meant",
         ),
     }]
 }

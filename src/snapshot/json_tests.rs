@@ -71,7 +71,7 @@ fn fixed_lists_maps_and_rare_types_are_read() {
     let entries = Field::new("entries", DataType::Struct(fields.into()), false);
     let map = DataType::Map(Arc::new(entries), false);
     assert_eq!(of(&map, r#"{"x":1,"y":null}"#).unwrap(), "{x: 1, y: }");
-    assert!(of(&map, r#"{"x":1,"x":2}"#).unwrap_err().contains("'x' stands twice"));
+    assert!(of(&map, r#"{"x":1,"x":2}"#).unwrap_err().contains("'x' occurs twice"));
     assert!(of(&map, r#"{"x":1.5}"#).unwrap_err().contains("column 'a.value': '1.5' cannot be read as BIGINT"));
     let interval = DataType::Interval(datafusion::arrow::datatypes::IntervalUnit::MonthDayNano);
     assert_eq!(of(&interval, "\"1 day\"").unwrap(), "1 days");
@@ -126,7 +126,7 @@ fn a_value_is_exactly_what_it_is_or_an_error() {
         (Time64(TimeUnit::Nanosecond), "3600", "it is a number, not a text"),
         (Time64(TimeUnit::Nanosecond), "\"3600\"", "as TIME"),
         (Binary, "\"686\"", "as BYTEA: its last byte has one hexadecimal digit"),
-        (Binary, "\"hi\"", "as BYTEA: it is no hexadecimal text"),
+        (Binary, "\"hi\"", "as BYTEA: it is not hexadecimal"),
         (Binary, "6869", "as BYTEA: it is a number, not a text"),
         (DataType::new_list(Int64, true), "7", "'7' cannot be read as BIGINT[]"),
         (object(&[("x", Int64)]), "[1]", "'[1]' cannot be read as STRUCT<x BIGINT>"),
@@ -157,15 +157,15 @@ fn broken_text_is_an_error_with_line_and_column_however_it_arrives() {
         ("{\"a\":1}\n{\"a\":", "f, line 2, column 6: the file ends within a record"),
         (
             "[{\"a\":1}]",
-            "f, line 1, column 1: a record has to be an object, this is a list; NDJSON has one object per line",
+            "f, line 1, column 1: a record must be an object, this is a list; NDJSON has one object per line",
         ),
-        ("{\"a\":1}\n\n{\"a\":1,\"a\":2}\n", "f, line 3, column 8: 'a' stands twice in one object"),
+        ("{\"a\":1}\n\n{\"a\":1,\"a\":2}\n", "f, line 3, column 8: 'a' occurs twice in one object"),
         ("{\"x\":{\"é\":01}}\n", "f, line 1, column 12: expected the digits of a number, found '1'"),
-        ("{\"a\":1}, {\"a\":2}\n", "f, line 1, column 8: a record has to be an object"),
+        ("{\"a\":1}, {\"a\":2}\n", "f, line 1, column 8: a record must be an object"),
         ("{\"x\":\"a\u{1}b\"}\n", "f, line 1, column 8: a control character in a string"),
         ("{\"x\":\"a\nb\"}\n", "f, line 1, column 8: a line ends within a string"),
         ("{\"x\":\"\\ud800\"}\n", "f, line 1, column 7: half of a surrogate pair"),
-        ("{\"a\":1}}\n", "f, line 1, column 8: a record has to be an object"),
+        ("{\"a\":1}}\n", "f, line 1, column 8: a record must be an object"),
         ("{\"a\":1]\n", "f, line 1, column 7: expected ',' or '}', found ']'"),
     ] {
         for (chunk, rows) in [(usize::MAX, 8192), (1, 8192), (3, 1), (7, 8192)] {
@@ -226,9 +226,12 @@ fn a_column_in_other_letters_only_is_an_error_and_beside_its_own_it_is_not() {
     for (text, words) in [
         (
             "{\"Id\":1}\n{\"Id\":2}\n",
-            "column 'id' is declared for snapshot.t, but f has 'Id'; write it in double quotes",
+            "column 'id' is declared for snapshot.t, but f has 'Id': names are compared exactly; declare it in double quotes",
         ),
-        ("{\"id\":1,\"o\":{\"X\":1}}\n", "column 'o.x' is declared for snapshot.t, but f has 'o.X'; write it"),
+        (
+            "{\"id\":1,\"o\":{\"X\":1}}\n",
+            "column 'o.x' is declared for snapshot.t, but f has 'X': names are compared exactly",
+        ),
     ] {
         let error = read(&nested, text).unwrap_err();
         assert!(error.starts_with(words), "{error}");

@@ -1,7 +1,7 @@
 //! Values without parts, read as another type exactly or not at all.
 //!
-//! The engine's casts cut: 1.5 becomes 1, microseconds become milliseconds, text becomes NULL. Here a value is cast and, where
-//! the pair of types can lose something, cast back and compared:
+//! The engine's casts cut: 1.5 becomes 1, microseconds become milliseconds, text becomes NULL. Here a value is cast
+//! and, where the pair of types can lose something, cast back and compared:
 //!
 //! ```text
 //! Float64 1.5 -> Int32 1 -> Float64 1.0      1.5 cannot be read as INT
@@ -28,7 +28,6 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{FormatOptions, array_value_to_string};
 
 use super::columns::{self, Nulls};
-use super::convert::decimal;
 use super::fields::CsvField;
 
 pub(super) const NOT_UTF8: &str = "it is not UTF-8 text";
@@ -289,7 +288,7 @@ fn of_floats<F: ArrowPrimitiveType, D: DecimalType, V: Display>(
         let value = float.and_then(|float| {
             text.clear();
             write!(text, "{}", shown(float)).ok()?;
-            decimal::<D>(&text, precision, scale)
+            columns::decimal::<D>(&text, precision, scale)
         });
         values.append_option(value);
     }

@@ -111,8 +111,8 @@ impl Source {
     }
 }
 
-/// An Arrow schema as base64 of an IPC stream without batches; of an IPC file where types are nested so deeply that only the
-/// reader of files can be told to follow.
+/// An Arrow schema as base64 of an IPC stream without batches; of an IPC file where types are nested so deeply that
+/// only the reader of files can be told to follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SchemaText(String);
