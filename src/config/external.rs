@@ -174,7 +174,7 @@ struct DeclaredColumns {
 }
 
 /// Parts the columns: the parser puts those that PARTITIONED BY declares after the others. `PARTITIONED BY (year)` may
-/// also name a column that stands in the list of columns.
+/// also name a column of the list of columns.
 fn columns(statement: &ExternalTable, at: &Position) -> Result<DeclaredColumns> {
     let place = statement.partitions_at.as_ref().unwrap_or(at);
     let written = |column: &ColumnDef| column.name.to_string();

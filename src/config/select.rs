@@ -49,7 +49,7 @@ pub(crate) struct Select {
 pub(crate) struct StoredColumn {
     /// The type in files.
     pub(crate) data_type: DataType,
-    /// Whether it has nanoseconds, though nobody wrote TIMESTAMP(9).
+    /// Whether it has nanoseconds without TIMESTAMP(9) in the config.
     pub(crate) unasked_nanoseconds: bool,
 }
 

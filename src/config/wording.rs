@@ -41,7 +41,7 @@ const PREFIXES: [&str; 25] = [
     "Not yet implemented: ",
 ];
 
-/// Known sentences, and ours. `T` stands for a type, which is replaced afterwards.
+/// Known sentences, and ours. Types in them are replaced afterwards.
 static SENTENCES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     let sentences = [
         (r"^Cannot cast string '(.*)' to value of (.+) type$", "'$1' cannot be cast to $2"),

@@ -112,7 +112,7 @@ pub enum Error {
         example: String,
         /// How many others there are.
         more: u64,
-        /// Why nobody can tell.
+        /// Why it is not clear.
         reason: String,
         /// A glob that means them.
         exclude: String,

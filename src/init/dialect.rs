@@ -37,7 +37,7 @@ pub(super) enum NoTable {
     Broken(String),
 }
 
-/// What a walk came to.
+/// The result of a walk.
 #[derive(Debug)]
 pub(super) struct Walk {
     /// Bytes up to the end of the last complete record.

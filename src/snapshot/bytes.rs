@@ -6,7 +6,7 @@
 //! plain file, shows only in the file's size, so the size is compared with the planned one.
 //!
 //! Failures of the store are [`Error::Store`], all others [`Error::ReadSnapshotFile`], or [`Error::InvalidValue`] and
-//! [`Error::Malformed`] where it is known what stands where; all name the file.
+//! [`Error::Malformed`] where the place is known; all name the file.
 
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;

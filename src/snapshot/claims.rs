@@ -106,8 +106,8 @@ pub(super) fn check_rows(footer: &ParquetMetaData) -> std::result::Result<u64, S
     Ok(rows)
 }
 
-/// The first group without fields in one of the columns that are wanted, dotted; None: all are. Arrow passes over such groups,
-/// and the engine then takes one column for another.
+/// The first group without fields in one of the columns that are wanted, dotted; None: all are. Arrow passes over such
+/// groups, and the engine then takes one column for another.
 pub(super) fn empty_group(root: &ParquetType, wanted: Option<&Schema>) -> Option<String> {
     let is_wanted = |name: &str| wanted.is_none_or(|wanted| wanted.field_with_name(name).is_ok());
     let columns = root.get_fields().iter().filter(|field| field.is_group() && is_wanted(field.name()));
@@ -152,7 +152,8 @@ fn has_values(field: &ParquetType) -> bool {
     !field.is_group() || field.get_fields().iter().any(|field| has_values(field))
 }
 
-/// The columns of a file as Arrow reads them: old timestamps are of microseconds, or of nanoseconds where they are declared so.
+/// The columns of a file as Arrow reads them: old timestamps are of microseconds, or of nanoseconds where they are
+/// declared so.
 ///
 /// # Errors
 /// Those of the Parquet reader.

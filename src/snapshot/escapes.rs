@@ -53,7 +53,7 @@ impl Escapes {
     }
 }
 
-/// What a character stands for after an escape.
+/// What a character means after an escape.
 fn meaning(byte: u8) -> Option<u8> {
     Some(match byte {
         b'b' => 0x08,

@@ -37,7 +37,8 @@ pub(super) const URI: &str = "snaplake.uri";
 /// Metadata of a file's schema: rows before those that are read of it.
 pub(super) const FIRST_ROW: &str = "snaplake.first_row";
 
-/// Metadata of a file's schema: with a column's name behind it, that it holds bytes which the engine makes texts of without looking.
+/// Metadata of a file's schema: with a column's name behind it, that it holds bytes which the engine makes texts of
+/// without looking.
 pub(super) const PLAIN_BYTES: &str = "snaplake.plain_bytes.";
 
 /// What all files of a scan have in common.

@@ -49,7 +49,7 @@ pub(super) async fn names_of(
         FileFormat::Parquet => None,
         FileFormat::Csv(options) => {
             let names = header(&text, is_cut, options);
-            // A header of other columns altogether is told by the task, with the options that may be wrong.
+            // A header of entirely other columns is an error of the task, which names the options that may be wrong.
             let is_of_table = |name: &String| columns.iter().any(|field| field.name().eq_ignore_ascii_case(name));
             names.filter(|names| names.iter().any(is_of_table)).map(|names| (NameTree::of_names(names), true))
         }

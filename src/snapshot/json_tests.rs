@@ -407,9 +407,9 @@ impl Dice {
         members
     }
 
-    /// The value as text, with white space here and there.
-    fn write(&mut self, value: &Json, to: &mut String) {
-        to.push_str(self.pick(&["", "", "", " ", "\t"]));
+    /// The value as text, with one of these spaces here and there.
+    fn write(&mut self, value: &Json, spaces: &[&str], to: &mut String) {
+        to.push_str(self.pick(spaces));
         match value {
             Json::Null => to.push_str("null"),
             Json::Bool(value) => to.push_str(&value.to_string()),
@@ -419,7 +419,7 @@ impl Dice {
                 to.push('[');
                 for (index, item) in items.iter().enumerate() {
                     to.push_str(if index > 0 { "," } else { "" });
-                    self.write(item, to);
+                    self.write(item, spaces, to);
                 }
                 to.push(']');
             }
@@ -429,12 +429,12 @@ impl Dice {
                     to.push_str(if index > 0 { "," } else { "" });
                     to.push_str(&serde_json::to_string(name).unwrap());
                     to.push(':');
-                    self.write(value, to);
+                    self.write(value, spaces, to);
                 }
                 to.push('}');
             }
         }
-        to.push_str(self.pick(&["", "", "", " "]));
+        to.push_str(self.pick(spaces));
     }
 }
 
@@ -607,19 +607,19 @@ proptest! {
                 members = with_all_names(members, &fields);
             }
             let record = Json::Object(members);
-            // The text of a nested value, where text is declared, is that of the record, so it is written but once.
+            // The text of a nested value, where text is declared, is that of the record, so it is written only once.
             let mut parts = Dice(dice.0);
             let text_of = |value: &Json| {
                 let mut text = String::new();
-                Dice(0).write_plain(value, &mut text);
+                Dice(0).write(value, &[""], &mut text);
                 text
             };
             let mut written = String::new();
-            parts.write_plain(&record, &mut written);
+            parts.write(&record, &[""], &mut written);
             let is_plain = has_text_of_nested(&record, &root);
             if !is_plain {
                 written.clear();
-                dice.write(&record, &mut written);
+                dice.write(&record, &["", "", "", " ", "\t"], &mut written);
             }
             text.push_str(&written);
             text.push_str(dice.pick(&["\n", "\n", "\r\n", "\n\n", " ", ""]));
@@ -647,7 +647,7 @@ proptest! {
     }
 }
 
-/// Whether an object or a list stands where text is declared.
+/// Whether a value has an object or a list where text is declared.
 fn has_text_of_nested(value: &Json, data_type: &DataType) -> bool {
     match (data_type, value) {
         (DataType::List(item), Json::List(items)) => items.iter().any(|v| has_text_of_nested(v, item.data_type())),
@@ -656,35 +656,5 @@ fn has_text_of_nested(value: &Json, data_type: &DataType) -> bool {
         }),
         (DataType::Utf8 | DataType::Utf8View, Json::List(_) | Json::Object(_)) => true,
         _ => false,
-    }
-}
-
-impl Dice {
-    /// The value as text without white space.
-    fn write_plain(&mut self, value: &Json, to: &mut String) {
-        match value {
-            Json::List(items) => {
-                to.push('[');
-                for (index, item) in items.iter().enumerate() {
-                    to.push_str(if index > 0 { "," } else { "" });
-                    self.write_plain(item, to);
-                }
-                to.push(']');
-            }
-            Json::Object(members) => {
-                to.push('{');
-                for (index, (name, value)) in members.iter().enumerate() {
-                    to.push_str(if index > 0 { "," } else { "" });
-                    to.push_str(&serde_json::to_string(name).unwrap());
-                    to.push(':');
-                    self.write_plain(value, to);
-                }
-                to.push('}');
-            }
-            Json::Null => to.push_str("null"),
-            Json::Bool(value) => to.push_str(&value.to_string()),
-            Json::Number(number) => to.push_str(number),
-            Json::Text(text) => to.push_str(&serde_json::to_string(text).unwrap()),
-        }
     }
 }

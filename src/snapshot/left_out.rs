@@ -154,7 +154,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is told does not depend on the order of the listing.
+        /// The result does not depend on the order of the listing.
         #[test]
         fn the_order_of_a_listing_does_not_matter(
             (files, shuffled) in prop::collection::btree_set("[a-z]{1,3}", 0..20)

@@ -305,7 +305,7 @@ enum Told {
     Data(Compression),
     OtherFormat,
     Document,
-    /// Why nobody can tell.
+    /// Why it is not clear.
     Uncertain(String),
 }
 
@@ -347,7 +347,7 @@ struct Doubtful {
 }
 
 impl Doubtful {
-    /// Adds a file; the first by name is told.
+    /// Adds a file; the first by name is the example.
     fn add(all: &mut Option<Self>, uri: &str, reason: &str) {
         match all {
             None => *all = Some(Self { uri: uri.to_owned(), reason: reason.to_owned(), more: 0 }),

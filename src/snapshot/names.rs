@@ -49,7 +49,7 @@ pub struct Lacking {
     pub example: String,
 }
 
-/// The names in a file, nested; `None` where there are none, as in a number, or where nobody knows, as in a map.
+/// The names in a file, nested; `None` where there are none, as in a number, or where they are not known, as in a map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct NameTree(Option<BTreeMap<String, Self>>);
 
@@ -106,7 +106,7 @@ struct WantedColumn {
 enum Says {
     Has,
     Lacks,
-    /// Its parent is not there, or nobody knows.
+    /// Its parent is missing, or it is not known.
     Nothing,
 }
 

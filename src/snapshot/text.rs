@@ -62,7 +62,7 @@ pub(crate) struct TextFile {
     pub(crate) uri: String,
     /// Planned size in bytes; another size is an error.
     pub(crate) size: u64,
-    /// The same for all rows: those of columns that stand in its path.
+    /// The same for all rows: those of the columns in its path.
     pub(crate) values: Vec<ScalarValue>,
 }
 

@@ -138,7 +138,7 @@ pub(super) fn time(text: &str, unit: TimeUnit) -> Result<i64, Reason> {
     in_unit(unit, nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000)
 }
 
-/// Whether there are more than nine digits after the point, of which the last are not all zeros.
+/// Whether there are more than nine digits after the point, and the ones beyond are not all zeros.
 fn is_finer_than_nanoseconds(clock: &str) -> bool {
     let Some((_, fraction)) = clock.split_once('.') else { return false };
     let digits = fraction.bytes().take_while(u8::is_ascii_digit);

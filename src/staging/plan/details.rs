@@ -83,7 +83,7 @@ pub struct Source {
     pub partition: Option<SchemaText>,
     /// What the config said: locations and declared columns.
     pub declared: String,
-    /// What is to be told of its files: those that are left out, columns that some lack.
+    /// The files that are left out, and the columns that some files lack.
     #[serde(default)]
     pub coverage: Coverage,
 }
