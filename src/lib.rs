@@ -28,41 +28,43 @@
 //!
 //! ```text
 //! main, cli, report     arguments; one short function per subcommand; the only module that prints
-//! lineage               what manifests tell of how the lakes came to be, also as OpenLineage events
+//! lineage               how the lakes were made, from their manifests, also as OpenLineage events
 //! query                 the tables of all steps in one SQL session, read-only: which files a filter leaves (prune), what
 //!                       manifests answer (index), the schema `manifest` (manifests)
 //! clean, replan         files that no manifest lists; new plans for what is not published yet, or is taken back
 //! diff                  what changed between two snapshots
-//! init                  an unknown location looked at, and a config for it proposed; pure but for survey, choose, sample,
+//! init                  looks at an unknown location and proposes a config for it; pure but for survey, choose, sample,
 //!                       schema, folder, draft, trial and files
 //! bench, fuzz           what the micro benches and the fuzz targets call; only with the features of these names
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
 //! audit                 queries over what is staged that must return no rows, or nothing is published
-//! snapshot              which files a snapshot table has, their one schema, how they are read (small ones whole, row groups ahead)
-//! group                 file groups of bounded size                                            (pure)
+//! snapshot              which files a LOCATION covers (listing, cover, left_out), their columns (folders, names, presence)
+//!                       and their one schema (infer, guess, widen, schema); how rows are read and counted (table, count):
+//!                       CSV (csv, fields, columns), NDJSON (json_*) and Parquet of others (guard, claims, pages, exact)
+//! group                 file groups of bounded size (pure)
 //! staging               plan: the SELECT, checked, and its groups; run: one group becomes sorted staging files,
-//!                       cut into runs that fit in memory (runs), whose rows are brought together by partition (collect), put
-//!                       in order (order, pure) and given out file by file (units, pure) by two streams (sort)
-//! compaction            plan: staging files of one partition or bundle (pure); run: their pages are copied (copy) into lake files where
-//!                       runs do not interleave, else they are merged (merge), in
-//!                       passes where memory is little
+//!                       cut into runs that fit in memory (runs), whose rows are brought together by partition (collect),
+//!                       put in order (order, pure) and given out file by file (units, pure) by two streams (sort)
+//! compaction            plan: staging files of one partition or bundle (pure); run: their pages are copied (copy) into
+//!                       lake files where runs do not interleave, else they are merged (merge), in passes where memory is
+//!                       little
 //! lake                  what "published" means
-//! write                 the plan node that writes partitioned Parquet, its rows are the manifest's rows; or files made of
-//!                       staged pages (assemble)
+//! write                 the plan node that writes partitioned Parquet, its rows are the manifest's rows; wide tables column by
+//!                       column (wide); or files made of staged pages (assemble)
 //! session               stores, memory, engine sessions
-//! causes                an error and its causes as text, the engine's in SQL's words                (pure)
+//! causes                an error and its causes as text, the engine's in SQL's words (pure)
 //! config                SQL text to a checked project; every user error is born here, with its position
 //! manifest              the ledger: what is done is what manifests are committed
 //! layout, partition     all storage paths; Hive partition values
-//! lake_type             the type that a column has in files: one that Parquet has, without loss           (pure)
-//! bundle                which small partitions share staging files, and what manifests say of these         (pure)
-//! checksum              sums over the values of columns, in any order                           (pure)
-//! thrift                which Parquet footers are refused before they are read                    (pure)
-//! advice                what to do about a limit of the machine                               (pure)
-//! redact                secrets in what is about to be said                                      (pure)
+//! lake_type             the type that a column has in files: one that Parquet has, without loss (pure)
+//! bundle                which small partitions share staging files, and what manifests say of these (pure)
+//! checksum              sums over the values of columns, in any order (pure)
+//! thrift                Thrift's compact protocol; which Parquet footers are refused before they are read (pure)
+//! advice                what to do about a limit of the machine (pure)
+//! redact                secrets in messages
 //! spread                many small jobs on all threads, a bounded number at once
-//! width                 which tables are wide, and how many rows their batches have                 (pure)
-//! error, verdict        every failure, with its place; what an audit came to
+//! width                 which tables are wide, and how many rows their batches have (pure)
+//! error, verdict        every failure, with its place; the result of an audit
 //! ```
 //!
 //! # Invariants

@@ -7,13 +7,13 @@
 //! | NULL | `k=__HIVE_DEFAULT_PARTITION__` |
 //! | empty text, where `empty_partition = 'keep'` | `k=` |
 //!
-//! Every ASCII byte but `A-Z a-z 0-9 _ . -` is percent-encoded. Other characters stay as they are, since Spark decodes `%C3%A9` to
-//! two characters; all readers take UTF-8. Encoded like ASCII are the characters that the XML of a listing of S3 cannot hold or
-//! turns into line ends: U+0080 to U+009F, U+2028, U+2029, U+FFFE and U+FFFF.
-//! Texts that differ in case or normal form only have folders of their own, which stores and Linux tell apart; the usual file
-//! systems of macOS and Windows do not. The text `__HIVE_DEFAULT_PARTITION__` itself is refused:
-//! pyarrow and Polars decode a path before they compare it with that word, so no escaped form of it stays apart from
-//! NULL. Types that print in several ways (floats, binary, nested) are refused while planning, see [`is_allowed`].
+//! Every ASCII byte but `A-Z a-z 0-9 _ . -` is percent-encoded. Other characters stay as they are, since Spark decodes
+//! `%C3%A9` to two characters; all readers take UTF-8. Encoded like ASCII are the characters that the XML of a listing
+//! of S3 cannot hold or turns into line ends: U+0080 to U+009F, U+2028, U+2029, U+FFFE and U+FFFF. Texts that differ in
+//! case or normal form only have folders of their own, which stores and Linux tell apart; the usual file systems of
+//! macOS and Windows do not. The text `__HIVE_DEFAULT_PARTITION__` itself is refused: pyarrow and Polars decode a path
+//! before they compare it with that word, so no escaped form of it stays apart from NULL. Types that print in several
+//! ways (floats, binary, nested) are refused while planning, see [`is_allowed`].
 
 use std::borrow::Cow;
 use std::ops::Range;

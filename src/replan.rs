@@ -11,9 +11,10 @@
 //! ```
 //!
 //! A crash in between leaves the old plan with less of it done, no plan, or the new plan: any run goes on from each of
-//! them, and given again this does the rest. From the removal of `_SUCCESS` on readers who wait for it see no lake. The files of
-//! the old plan in staging are garbage then, for `clean`. In the lake only files are removed whose names the old plan gives. It is
-//! for one process at a time: what another run still commits of the old plan is found by validation, not prevented.
+//! them, and given again this does the rest. From the removal of `_SUCCESS` on readers who wait for it see no lake. The
+//! files of the old plan in staging are garbage then, for `clean`. In the lake only files are removed whose names the
+//! old plan gives. It is for one process at a time: what another run still commits of the old plan is found by
+//! validation, not prevented.
 
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ use crate::staging::plan::{self, Planner};
 
 /// What becomes of tables that are published, wholly or in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Published {
+pub enum PublishedTables {
     /// They are a reason to refuse.
     Keep,
     /// They are taken back.
@@ -39,14 +40,14 @@ pub enum Published {
 /// Replaces the plans of all tables of the project by new ones.
 ///
 /// # Errors
-/// [`Error::AlreadyPublished`] and [`Error::PublishedElsewhere`], before anything is changed; those of planning, also before;
-/// those of the ledger.
-pub async fn replan(pipeline: &Pipeline, published: Published) -> Result<()> {
+/// [`Error::AlreadyPublished`] and [`Error::PublishedElsewhere`], before anything is changed; those of planning, also
+/// before; those of the ledger.
+pub async fn replan(pipeline: &Pipeline, published: PublishedTables) -> Result<()> {
     let (engine, project) = (pipeline.engine(), pipeline.project());
     for lake in &project.lakes {
         let ledger = plan::ledger(engine, project, lake).await?;
         let done = ledger.done(Step::DatalakeFileGroups).await?;
-        if !done.is_empty() && published == Published::Keep {
+        if !done.is_empty() && published == PublishedTables::Keep {
             let location = ledger.layout().lake().to_string();
             return Err(Error::AlreadyPublished { table: lake.name.clone(), done: done.len(), location });
         }
@@ -60,7 +61,7 @@ pub async fn replan(pipeline: &Pipeline, published: Published) -> Result<()> {
     for plan in plans {
         if plan.replaces {
             tracing::info!(table = plan.lake.name, "giving up the old plan");
-            if published == Published::Withdraw {
+            if published == PublishedTables::Withdraw {
                 HiveLake::open(engine.stores(), plan.ledger.layout()).await?.withdraw().await?;
                 plan.ledger.revoke_all(Step::DatalakeFileGroups).await?;
             }

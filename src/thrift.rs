@@ -1,10 +1,10 @@
 //! Thrift's compact protocol, as far as footers and page headers have to be looked at before the Parquet reader does.
 //!
-//! [`check_footer`] refuses footers that would keep that reader busy for far longer than their size: the reader skips lists of
-//! booleans without reading a byte, however many are claimed (docs/upstream.md). No field of a footer is a list of booleans
-//! (`FileMetaData` in parquet.thrift), so one that has any is refused, and so is what the reader may understand in another way
-//! than this module: numbers longer than they can be, things nested deeper than any footer's. All else ends where its bytes
-//! end. What is not Thrift at all is left to the reader, which says it better.
+//! [`check_footer`] refuses footers that would keep that reader busy for far longer than their size: the reader skips
+//! lists of booleans without reading a byte, however many are claimed (docs/upstream.md). No field of a footer is a
+//! list of booleans (`FileMetaData` in parquet.thrift), so one that has any is refused, and so is what the reader may
+//! understand in another way than this module: numbers longer than they can be, things nested deeper than any footer's.
+//! All else ends where its bytes end. What is not Thrift at all is left to the reader, which says it better.
 //!
 //! [`Rest`] hands out the fields of a struct one by one. It knows no field's meaning. Page indexes are not looked at.
 //!
@@ -56,7 +56,8 @@ fn is_boolean(kind: u8) -> bool {
 pub(crate) struct Rest<'a>(pub(crate) &'a [u8]);
 
 impl Rest<'_> {
-    /// The next field of a struct: its number and type; None at the struct's end. `last` is the number before, at first 0.
+    /// The next field of a struct: its number and type; None at the struct's end. `last` is the number before, at first
+    /// 0.
     pub(crate) fn field(&mut self, last: &mut i16) -> Step<Option<(i16, u8)>> {
         let head = self.byte()?;
         if head & 0x0f == 0 {

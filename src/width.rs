@@ -1,7 +1,8 @@
 //! Rows per batch, by the width of a row.
 //!
-//! A batch of [`BATCH_ROWS`] rows of a table of some columns needs a few MB, one of 5,000 columns hundreds. So batches of a wide
-//! table have fewer rows. How many is decided by the columns alone: what is written depends on it, and not on the memory.
+//! A batch of [`BATCH_ROWS`] rows of a table of some columns needs a few MB, one of 5,000 columns hundreds. So batches
+//! of a wide table have fewer rows. How many is decided by the columns alone: what is written depends on it, and not on
+//! the memory.
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 

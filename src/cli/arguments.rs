@@ -56,7 +56,8 @@ pub(super) enum Command {
         /// First plan anew, from the files and the config as they are now; refused for tables that are partly published.
         #[arg(long)]
         replan: bool,
-        /// With --replan, also tables that are published: their files are removed from the lake first, _SUCCESS before all.
+        /// With --replan, also tables that are published: their files are removed from the lake first, _SUCCESS before
+        /// all.
         #[arg(long, requires = "replan")]
         withdraw: bool,
     },

@@ -15,7 +15,7 @@ use crate::layout::Step;
 use crate::lineage::{Options, gather};
 use crate::pipeline::{Pipeline, StatusReader, TaskSpec};
 use crate::query::QuerySession;
-use crate::replan::{Published, replan};
+use crate::replan::{PublishedTables, replan};
 use crate::report::{PageOptions, Report, RowFormat, RowOptions};
 use crate::session::{Engine, EngineOptions, Stores};
 use crate::write::unwrap_engine;
@@ -56,7 +56,7 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
         Command::Publish { .. } => pipeline.publish().await.map(|tables| report.tables(&tables, &requests())),
         Command::Run { replan: is_new, withdraw, .. } => {
             if *is_new {
-                replan(&pipeline, if *withdraw { Published::Withdraw } else { Published::Keep }).await?;
+                replan(&pipeline, if *withdraw { PublishedTables::Withdraw } else { PublishedTables::Keep }).await?;
             }
             pipeline.run().await.map(|tables| report.tables(&tables, &requests()))
         }

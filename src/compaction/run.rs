@@ -138,7 +138,8 @@ impl CompactTask<'_> {
         Ok(manifest)
     }
 
-    /// Rows that manifests state of the staging files, and rows written: the same, or an error that names the file at fault.
+    /// Rows that manifests state of the staging files, and rows written: the same, or an error that names the file at
+    /// fault.
     async fn check_rows(&self, written: &[(FileEntry, String)]) -> Result<(u64, u64)> {
         let stated = self.group.files.iter().filter_map(|file| file.n_record).sum();
         let rows = written.iter().filter_map(|(file, _)| file.n_record).sum();

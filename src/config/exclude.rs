@@ -1,7 +1,7 @@
 //! OPTIONS ('exclude' '*.bak, old/'): which files of a LOCATION are left out. Pure.
 //!
-//! A glob means the path below LOCATION or the bare name of a file; one that ends with `/` means all files of such a folder. `*`
-//! stays within a name, `**` does not. Case counts.
+//! A glob means the path below LOCATION or the bare name of a file; one that ends with `/` means all files of such a
+//! folder. `*` stays within a name, `**` does not. Case counts.
 
 use glob::{MatchOptions, Pattern};
 
@@ -10,7 +10,7 @@ use glob::{MatchOptions, Pattern};
 pub struct Exclude(Vec<Pattern>);
 
 impl Exclude {
-    /// Adds globs with commas between them; `None` if one is none.
+    /// Adds comma-separated globs; `None` if one is not a glob.
     pub(super) fn add(&mut self, text: &str) -> Option<()> {
         let globs: Vec<&str> = text.split(',').map(str::trim).filter(|glob| !glob.is_empty()).collect();
         if globs.is_empty() {

@@ -38,7 +38,7 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
         return Err(ConfigError::UnsupportedClause { clause, reason }.at(at));
     }
     let (format, options) = file_format(&statement.format, &statement.options)?;
-    let Columns { declared, partitioned_by } = columns(&statement, at)?;
+    let DeclaredColumns { declared, partitioned_by } = columns(&statement, at)?;
     let mut locations: Vec<(Location, Position)> = Vec::new();
     for written in &statement.locations {
         let location = location(written, base)?;
@@ -168,14 +168,14 @@ fn set_option(csv: &mut CsvOptions, name: &'static str, value: &Placed) -> Resul
 }
 
 /// The columns of the files, and those of the folders.
-struct Columns {
+struct DeclaredColumns {
     declared: Option<SchemaRef>,
     partitioned_by: Vec<FieldRef>,
 }
 
-/// Parts the columns: the parser puts those that PARTITIONED BY declares after the others. `PARTITIONED BY (year)` may also name
-/// a column that stands in the list of columns.
-fn columns(statement: &ExternalTable, at: &Position) -> Result<Columns> {
+/// Parts the columns: the parser puts those that PARTITIONED BY declares after the others. `PARTITIONED BY (year)` may
+/// also name a column of the list of columns.
+fn columns(statement: &ExternalTable, at: &Position) -> Result<DeclaredColumns> {
     let place = statement.partitions_at.as_ref().unwrap_or(at);
     let written = |column: &ColumnDef| column.name.to_string();
     let mut of_folders = Vec::new();
@@ -194,7 +194,7 @@ fn columns(statement: &ExternalTable, at: &Position) -> Result<Columns> {
         let (column, data_type) = (field.name().clone(), type_name(field.data_type()));
         return Err(ConfigError::PartitionType { column, data_type }.at(place));
     }
-    Ok(Columns { declared: declared(of_files.cloned().collect(), &at.file)?, partitioned_by })
+    Ok(DeclaredColumns { declared: declared(of_files.cloned().collect(), &at.file)?, partitioned_by })
 }
 
 /// The Arrow schema of declared columns; `None` without any.

@@ -1,8 +1,9 @@
-//! Who asked for the nanoseconds of a column: Spark and Athena do not read them, and most columns have them only because
-//! DataFusion's functions give them.
+//! Where the nanoseconds of a column come from. Spark and Athena do not read them, and most columns have them only
+//! because DataFusion's functions return them.
 //!
-//! A column is followed through the plan to the expression that makes it. Where that holds a CAST to nanoseconds, or a column
-//! declared so, somebody asked; where it holds a column that a file has so, the file did; else a function gave them.
+//! A column is followed through the plan to the expression that makes it. A CAST to nanoseconds, or a column declared
+//! with them, means that the config asks for them. A column of a file with nanoseconds means that the file has them.
+//! Otherwise a function returned them.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ExprSchema};
@@ -13,7 +14,7 @@ use crate::lake_type::has_nanoseconds;
 
 /// Where nanoseconds come from; of several, the last counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Origin {
+pub(crate) enum NanosecondOrigin {
     /// A function, such as `to_timestamp`.
     Function,
     /// The type of a column in snapshot files.
@@ -23,32 +24,32 @@ pub(crate) enum Origin {
 }
 
 /// The origin of the nanoseconds of an output column.
-pub(super) fn origin(plan: &LogicalPlan, column: &Column, project: &Project) -> Origin {
+pub(super) fn origin(plan: &LogicalPlan, column: &Column, project: &Project) -> NanosecondOrigin {
     match plan {
         LogicalPlan::Projection(node) => {
             let expr = node.schema.maybe_index_of_column(column).and_then(|index| node.expr.get(index));
-            expr.map_or(Origin::File, |expr| of_expr(expr, &node.input, project))
+            expr.map_or(NanosecondOrigin::File, |expr| of_expr(expr, &node.input, project))
         }
         LogicalPlan::SubqueryAlias(node) => {
             let index = node.schema.maybe_index_of_column(column);
             let below = index.and_then(|index| node.input.schema().columns().get(index).cloned());
-            below.map_or(Origin::File, |below| origin(&node.input, &below, project))
+            below.map_or(NanosecondOrigin::File, |below| origin(&node.input, &below, project))
         }
         LogicalPlan::Aggregate(node) => {
             let exprs = node.group_expr.iter().chain(&node.aggr_expr);
             let index = node.schema.maybe_index_of_column(column);
             let expr = index.and_then(|index| exprs.clone().nth(index));
-            expr.map_or(Origin::File, |expr| of_expr(expr, &node.input, project))
+            expr.map_or(NanosecondOrigin::File, |expr| of_expr(expr, &node.input, project))
         }
         LogicalPlan::TableScan(scan) => match scan.source.get_logical_plan() {
             Some(view) => {
                 let below = view.schema().columns().into_iter().find(|below| below.name == column.name);
-                below.map_or(Origin::File, |below| origin(&view, &below, project))
+                below.map_or(NanosecondOrigin::File, |below| origin(&view, &below, project))
             }
             None if project.snapshot(scan.table_name.table()).is_some_and(|table| table.declared.is_some()) => {
-                Origin::Config
+                NanosecondOrigin::Config
             }
-            None => Origin::File,
+            None => NanosecondOrigin::File,
         },
         other => {
             let inputs = other.inputs();
@@ -61,21 +62,21 @@ pub(super) fn origin(plan: &LogicalPlan, column: &Column, project: &Project) -> 
                         let fine = columns.filter(|(_, field)| has_nanoseconds(field.data_type()));
                         fine.map(|(column, _)| origin(input, &column, project))
                     });
-                    all.max().unwrap_or(Origin::Function)
+                    all.max().unwrap_or(NanosecondOrigin::Function)
                 }
             }
         }
     }
 }
 
-fn of_expr(expr: &Expr, input: &LogicalPlan, project: &Project) -> Origin {
-    let mut found = Origin::Function;
+fn of_expr(expr: &Expr, input: &LogicalPlan, project: &Project) -> NanosecondOrigin {
+    let mut found = NanosecondOrigin::Function;
     let walked = expr.apply(|expr| {
         match expr {
             Expr::Cast(Cast { field, .. }) | Expr::TryCast(TryCast { field, .. })
                 if has_nanoseconds(field.data_type()) =>
             {
-                found = Origin::Config;
+                found = NanosecondOrigin::Config;
             }
             Expr::Column(column) => {
                 let field = input.schema().field_from_column(column);
@@ -83,7 +84,7 @@ fn of_expr(expr: &Expr, input: &LogicalPlan, project: &Project) -> Origin {
                     found = found.max(origin(input, column, project));
                 }
             }
-            Expr::ScalarSubquery(_) | Expr::OuterReferenceColumn(_, _) => found = found.max(Origin::File),
+            Expr::ScalarSubquery(_) | Expr::OuterReferenceColumn(_, _) => found = found.max(NanosecondOrigin::File),
             _ => {}
         }
         Ok(TreeNodeRecursion::Continue)

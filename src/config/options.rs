@@ -44,12 +44,14 @@ pub const SETTINGS: &[OptionDoc] = &[
     key(
         "snaplake.verify",
         "count",
-        "What proves a lake: 'count' compares rows; 'checksum' also compares every value, and reads the lake once more.",
+        "What proves a lake: 'count' compares rows; 'checksum' also compares every value, and reads the lake once \
+         more.",
     ),
     key(
         "snaplake.task_timeout",
         "none",
-        "Time that one task may take, such as '2h': one that takes longer ends the run, and the next run does it again.",
+        "Time that one task may take, such as '2h': one that takes longer ends the run, and the next run does it \
+         again.",
     ),
     key(
         "snaplake.single_writer",
@@ -69,7 +71,8 @@ pub const PROPERTIES: &[OptionDoc] = &[
     key(
         "empty_partition",
         "error",
-        "What becomes of rows whose partition column is the empty text, which Spark cannot read as a folder: 'error'; 'null', their value is NULL in the lake; or 'keep', the folder 'k='.",
+        "Rows whose partition column is the empty text, for which Spark cannot read a folder: 'error' refuses them, \
+         'null' stores NULL, 'keep' writes the folder 'k='.",
     ),
     key("sorted_by", "none", "Order of the rows of a partition, such as ARRAY['time_hour DESC NULLS LAST', 'id']."),
     key("write_compression", "zstd", "Codec of the published files: zstd, snappy, gzip, lz4 or uncompressed."),
@@ -86,12 +89,14 @@ pub const PROPERTIES: &[OptionDoc] = &[
     key(
         "unique_key",
         "none",
-        "Audit: columns whose values must together be unique, such as ARRAY['id']; rows with a NULL in one of them are left out.",
+        "Audit: columns whose values must together be unique, such as ARRAY['id']; rows with a NULL in one of them \
+         are left out.",
     ),
     key(
         "accepted_values",
         "none",
-        "Audit: all values that a column may have, as text, such as MAP {'origin': ['EWR', 'JFK', 'LGA']}; NULL may always stand.",
+        "Audit: all values that a column may have, as text, such as MAP {'origin': ['EWR', 'JFK', 'LGA']}; NULL may \
+         always stand.",
     ),
     key("row_count_min", "none", "Audit: rows that the table must have, such as 1."),
     key(
@@ -101,41 +106,43 @@ pub const PROPERTIES: &[OptionDoc] = &[
     ),
 ];
 
-/// `CREATE EXTERNAL TABLE snapshot.t ... OPTIONS (key value)`; the prefix `format.`, of keys that say how files are decoded, may be left out.
+/// `CREATE EXTERNAL TABLE snapshot.t ... OPTIONS (key value)`; the prefix `format.`, of keys about decoding, may be
+/// left out.
 pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
     key("format.has_header", "true", "CSV: whether the first line of each file holds the column names."),
     key("format.delimiter", ",", "CSV: character between fields; '\\t' is a tab."),
     key(
         "format.quote",
         "\"",
-        "CSV: character around fields that hold delimiters or line ends, doubled inside of them; '' if no field is quoted.",
+        "CSV: character around fields that hold delimiters or line ends, doubled inside of them; '' if no field is \
+         quoted.",
     ),
     key(
         "format.lax_quotes",
         "false",
-        "CSV: whether quotes that break the rules are text: any in an unquoted field, and in a quoted one those that no \
-         delimiter, line end or second quote follows; otherwise they are an error.",
+        "CSV: whether misplaced quotes are text: any in an unquoted field, and in a quoted field those that are not \
+         followed by a delimiter, a line end or another quote. Otherwise they are an error.",
     ),
     key("format.escape", "none", "CSV: character before a quote inside a quoted field; otherwise a quote is doubled."),
     key(
         "format.escape_sequences",
         "true if escape is '\\'",
-        "CSV: whether the escape works outside of quotes too, as MySQL and PostgreSQL's text format write it: '\\t', '\\n', \
-         '\\0', ..., and before any character that is no letter or digit; otherwise only before quotes and itself in quoted \
-         fields, as in PostgreSQL's CSV and Spark.",
+        "CSV: whether the escape also works outside quotes, as MySQL and PostgreSQL's text format write it: '\\t', \
+         '\\n', '\\0', ..., and before any character that is not a letter or digit. Otherwise it works only in quoted \
+         fields, before quotes and itself, as in PostgreSQL's CSV and Spark.",
     ),
     key("format.terminator", "LF, CR or CRLF", "CSV: character that ends a line."),
     key("format.comment", "none", "CSV: lines that start with this character are skipped."),
     key(
         "format.null_regex",
         "the empty field",
-        "CSV: unquoted fields that match this regular expression as they are written are NULL, such as '^(NA)?$', and no \
-         others.",
+        "CSV: an unquoted field is NULL if its text as written matches this regular expression, such as '^(NA)?$'; no \
+         other field is.",
     ),
     key(
         "format.force_null",
         "false",
-        "CSV: whether quoted fields may be NULL too: 'true', or the names of columns for which that holds.",
+        "CSV: whether quoted fields may be NULL too: 'true', or the names of the columns where they may.",
     ),
     key("format.compression", "by file name", "CSV and JSON: gzip, zstd, bzip2, xz, uncompressed or auto."),
     key("format.schema_infer_max_rec", "all", "CSV and JSON: records per table that schema inference reads."),
@@ -143,12 +150,14 @@ pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
     key(
         "exclude",
         "none",
-        "All formats: globs of files below LOCATION that are left out, such as '*.bak, old/'; may be written several times.",
+        "All formats: globs of files below LOCATION that are left out, such as '*.bak, old/'; may be written several \
+         times.",
     ),
     key(
         "ignore_table_format",
         "false",
-        "All formats: whether the files of a Delta, Iceberg or Hudi table are read as they lie, deleted rows included.",
+        "All formats: whether the files of a Delta, Iceberg or Hudi table are read as plain files, deleted rows \
+         included.",
     ),
 ];
 

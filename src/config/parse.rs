@@ -20,7 +20,8 @@ use super::tokens::{self, ExternalPlaces, UnquotedNumber};
 use super::variables::Variables;
 use crate::error::{ConfigError, Error, Position, Result};
 
-/// Reads all statements of `text`; `file` is the name that places carry. The names of variables in it are added to `used`.
+/// Reads all statements of `text`; `file` is the name that places carry. The names of variables in it are added to
+/// `used`.
 ///
 /// # Errors
 /// [`Error::Config`] for what is not SQL, not a statement of a config, or a variable without a value.

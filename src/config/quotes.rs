@@ -1,4 +1,4 @@
-//! Quotes and comments that are never closed, or closed by the next one's opening: told where they began. Pure.
+//! Quotes and comments that are never closed, or closed by the next opening quote: reported where they begin. Pure.
 //!
 //! A tokenizer notices a missing quote at the end of the file, or takes the next literal's first quote for its end and
 //! stumbles over what follows. People look for the place where the literal began.
@@ -8,8 +8,8 @@
 //! SET snaplake.staging = 'staging';         <- '...' ends here, and `staging` is what cannot be understood
 //! ```
 //!
-//! A literal that spans lines and holds the end of a statement, or a line that begins as one does, is suspicious. It may
-//! still be right, so it is only named beside a mistake that follows it.
+//! A literal that spans lines and contains the end of a statement, or a line that begins like a statement, is
+//! suspicious. It may still be right, so a message mentions it only when a mistake follows it.
 
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
@@ -27,7 +27,7 @@ pub(super) struct Suspect {
     pub(super) end: u64,
 }
 
-/// What a tokenizer that failed says, and where what it could not finish began: after the tokens before.
+/// The message of a tokenizer that failed, and where the unfinished token begins: after the tokens before it.
 pub(super) fn unclosed(message: &str, tokens: &[TokenWithSpan], at: Location) -> (String, Location) {
     let began = tokens.last().map_or(Location { line: 1, column: 1 }, |last| last.span.end);
     let lower = message.to_lowercase();

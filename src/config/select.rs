@@ -19,7 +19,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Volatility, WindowFunctionDefi
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, Spanned, visit_expressions};
 
-use super::nanoseconds::{Origin, origin};
+use super::nanoseconds::{NanosecondOrigin, origin};
 use super::planner_error::{explain, written};
 use super::resolve::Project;
 use super::rowwise::{self, Reads};
@@ -28,7 +28,7 @@ use super::star::{narrowed, whole_scan, widened};
 use super::tables::{LakeTable, View};
 use super::values::GroupSize;
 use crate::error::{ConfigError, Position, Result, nearest};
-use crate::lake_type::{Nanoseconds, NoLakeType, Why, has_nanoseconds, lake_type};
+use crate::lake_type::{Nanoseconds, NoLakeType, TypeProblem, has_nanoseconds, lake_type};
 use crate::partition;
 
 /// A SELECT that may run.
@@ -49,7 +49,7 @@ pub(crate) struct Select {
 pub(crate) struct StoredColumn {
     /// The type in files.
     pub(crate) data_type: DataType,
-    /// Whether it has nanoseconds, though nobody wrote TIMESTAMP(9).
+    /// Whether it has nanoseconds without TIMESTAMP(9) in the config.
     pub(crate) unasked_nanoseconds: bool,
 }
 
@@ -160,12 +160,12 @@ fn stored_columns(plan: &LogicalPlan, project: &Project, lake: &LakeTable) -> Re
         .map(|(column, field)| {
             let origin = has_nanoseconds(field.data_type()).then(|| origin(plan, &column, project));
             let nanoseconds = match origin {
-                Some(Origin::Function) => Nanoseconds::AsMicroseconds,
+                Some(NanosecondOrigin::Function) => Nanoseconds::AsMicroseconds,
                 _ => Nanoseconds::Keep,
             };
             let data_type = lake_type(field.data_type(), nanoseconds)
                 .map_err(|none| no_type(field, none).at(&column_place(lake, field.name())))?;
-            Ok(StoredColumn { data_type, unasked_nanoseconds: origin == Some(Origin::File) })
+            Ok(StoredColumn { data_type, unasked_nanoseconds: origin == Some(NanosecondOrigin::File) })
         })
         .collect()
 }
@@ -174,18 +174,18 @@ fn stored_columns(plan: &LogicalPlan, project: &Project, lake: &LakeTable) -> Re
 fn no_type(field: &Field, none: NoLakeType) -> ConfigError {
     let name = written(field.name());
     let advice = match &none.why {
-        Why::NoneInParquet { cast: Some((to, what)), .. } if none.place.is_empty() => {
+        TypeProblem::NoneInParquet { cast: Some((to, what)), .. } if none.place.is_empty() => {
             format!("write CAST({name} AS {to}) AS {name}, its {what}")
         }
-        Why::TooManyDigits(_, scale) if none.place.is_empty() => {
+        TypeProblem::TooManyDigits(_, scale) if none.place.is_empty() => {
             let scale = (*scale).clamp(0, 38);
             format!("write CAST({name} AS DECIMAL(38,{scale})) AS {name}, which fails where a value needs more")
         }
-        Why::NoneInParquet { .. } | Why::TooManyDigits(..) => {
+        TypeProblem::NoneInParquet { .. } | TypeProblem::TooManyDigits(..) => {
             "leave it out of the SELECT, or select the parts of it that have a type".to_owned()
         }
-        Why::FieldTwice(_) => "give one of them another name".to_owned(),
-        Why::TooDeep(_) => "leave it out of the SELECT, or select a part of it".to_owned(),
+        TypeProblem::FieldTwice(_) => "give one of them another name".to_owned(),
+        TypeProblem::TooDeep(_) => "leave it out of the SELECT, or select a part of it".to_owned(),
     };
     ConfigError::ColumnType { column: format!("{}{}", field.name(), none.place), why: none.why.to_string(), advice }
 }

@@ -3,6 +3,7 @@
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
 use super::ident::ident;
+use crate::lake_type::list_item;
 
 /// The SQL that means exactly this type; None if there is none.
 pub(crate) fn sql_type(data_type: &DataType) -> Option<String> {
@@ -67,11 +68,6 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         | DataType::Decimal64(precision, scale)
         | DataType::Decimal128(precision, scale)
         | DataType::Decimal256(precision, scale) => format!("DECIMAL({precision},{scale})"),
-        DataType::List(item)
-        | DataType::LargeList(item)
-        | DataType::ListView(item)
-        | DataType::LargeListView(item)
-        | DataType::FixedSizeList(item, _) => format!("{}[]", type_name(item.data_type())),
         DataType::Struct(fields) => {
             let fields = fields.iter().map(|field| format!("{} {}", ident(field.name()), type_name(field.data_type())));
             format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", "))
@@ -84,7 +80,10 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         },
         DataType::Dictionary(_, values) => type_name(values),
         DataType::Interval(_) => "INTERVAL".to_owned(),
-        other => sql_type(other).unwrap_or_else(|| other.to_string()),
+        other => match list_item(other) {
+            Some(item) => format!("{}[]", type_name(item.data_type())),
+            None => sql_type(other).unwrap_or_else(|| other.to_string()),
+        },
     }
 }
 

@@ -1,9 +1,9 @@
 //! `SELECT * FROM one_table [WHERE ...]` of a wide table, planned without the engine's way of handling each column.
 //!
-//! The engine's SQL planner and optimizer compare each column with every other, several times over: 5,000 columns take ten
-//! seconds, and more for every task. Here the rest of the query is planned by it, for one column, and then all columns are put in
-//! place of that one. The plan is the one that the engine makes. Where the rest is nothing but the table, it is not even
-//! optimized: there is nothing to be optimized.
+//! The engine's SQL planner and optimizer compare each column with every other, several times: 5,000 columns take ten
+//! seconds, for every task. Here the engine plans the query for one column, and then all columns replace that one. The
+//! result is the plan that the engine would make. A query that is only the table skips the optimizer, which has nothing
+//! to do.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(super) fn narrowed(query: &ast::Query) -> Option<ast::Query> {
     let ast::SetExpr::Select(select) = query.body.as_ref() else { return None };
     let ([ast::SelectItem::Wildcard(_)], [from]) = (&select.projection[..], &select.from[..]) else { return None };
     let filter = select.selection.as_ref().map_or_else(String::new, |filter| format!(" WHERE {filter}"));
-    // Printed, nothing else that a query can have is overlooked.
+    // Comparing the printed query overlooks no other clause.
     if !from.joins.is_empty() || query.to_string() != format!("SELECT * FROM {from}{filter}") {
         return None;
     }
@@ -27,7 +27,8 @@ pub(super) fn narrowed(query: &ast::Query) -> Option<ast::Query> {
     Some(ast::Query { body: Box::new(ast::SetExpr::Select(select)), ..query.clone() })
 }
 
-/// The plan of a narrowed query with all columns; `None` if the table is not wide, or the plan is another one than expected.
+/// The plan of a narrowed query with all columns; `None` if the table is not wide, or the plan is another one than
+/// expected.
 pub(super) fn widened(plan: LogicalPlan) -> Result<Option<LogicalPlan>> {
     let LogicalPlan::Projection(Projection { input, .. }) = plan else { return Ok(None) };
     if !is_wide(input.schema().as_arrow()) {

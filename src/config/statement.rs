@@ -66,7 +66,7 @@ pub(crate) struct ExternalTable {
     pub(crate) columns: Vec<ast::ColumnDef>,
     /// The names in PARTITIONED BY as they are written; `columns` has their types.
     pub(crate) partitions: Vec<String>,
-    /// Where PARTITIONED BY stands.
+    /// The place of PARTITIONED BY.
     pub(crate) partitions_at: Option<Position>,
     pub(crate) format: Placed,
     pub(crate) locations: Vec<Placed>,

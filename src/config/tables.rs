@@ -27,7 +27,7 @@ pub struct SnapshotTable {
     pub at: Position,
     /// Declared columns; `None`: infer from the files.
     pub declared: Option<SchemaRef>,
-    /// PARTITIONED BY: columns that follow the others, whose values stand in the names of folders.
+    /// PARTITIONED BY: columns that follow the others, whose values come from folder names.
     pub partitioned_by: Vec<FieldRef>,
     /// Globs of files that are left out, see [`super::exclude::Exclude`].
     pub exclude: Exclude,

@@ -7,9 +7,9 @@
 //! | `TIMESTAMP(n) WITH TIME ZONE`, `TIMESTAMPTZ(n)` | the same, with zone UTC |
 //! | `TIME`, `TIME(n)` | the same without a date |
 //!
-//! `CAST(n AS TIMESTAMP)` of an integer takes seconds since 1970, as in DataFusion, DuckDB and Spark; with digits it takes ticks
-//! of them. The engine's planner knows the first by the unit, which is another one here: so the type carries a mark, which
-//! [`count_seconds`] replaces by the seconds that it stands for.
+//! `CAST(n AS TIMESTAMP)` of an integer takes seconds since 1970, as in DataFusion, DuckDB and Spark; with digits it
+//! takes ticks of that unit. The engine recognizes seconds by its own default unit, which is not ours. So the type
+//! carries a mark, and [`count_seconds`] replaces it by a cast by way of seconds.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, TryCast};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::{self, TimezoneInfo};
 
-/// Name of the field of a type of which integers are seconds. Names of such fields are seen by nobody.
+/// Field name that marks a type whose integers are seconds. The name is never visible.
 const SECONDS: &str = "seconds";
 
 /// The types of times; all others are the engine's.

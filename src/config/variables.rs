@@ -40,8 +40,8 @@ const DEPTH: usize = 16;
 type Problem = (ConfigError, Location);
 
 impl Variables {
-    /// The text of a single-quoted literal that starts at `start` with its variables replaced; the names in it are added to
-    /// `used`.
+    /// The text of a single-quoted literal that starts at `start` with its variables replaced; the names in it are
+    /// added to `used`.
     pub(crate) fn replace(&self, text: &str, start: Location, used: &mut BTreeSet<String>) -> Result<String, Problem> {
         let mut literal = Expansion { variables: self, text, start, used };
         literal.text(0, 0)?.0

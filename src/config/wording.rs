@@ -1,9 +1,9 @@
-//! The engine's messages in SQL's words: types as they are declared, operations as people write them, and nothing of how
-//! the engine is built. Pure.
+//! The engine's messages in SQL's words: types as they are declared, operations as people write them, and nothing of
+//! how the engine is built. Pure.
 //!
-//! The engine says what is wrong in English sentences with its own names in them. Known sentences are said again in
-//! ours; of all others only the names of types and the advice to file bugs elsewhere are replaced. What stands in single
-//! quotes is a value or a name of the user's and stays as it is.
+//! The engine's messages are English sentences with its own names in them. Known sentences are replaced by ours. In all
+//! others only type names are replaced, and the advice to file bugs elsewhere is removed. Text in single quotes is a
+//! value or a name of the user and stays as it is.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ use regex::{Captures, Regex};
 
 use super::sqltype::type_name;
 
-/// What the engine puts before its messages, which says who speaks.
+/// Prefixes of the engine's messages, which name its own parts.
 const PREFIXES: [&str; 25] = [
     "Arrow error: ",
     "Execution error: ",
@@ -41,7 +41,7 @@ const PREFIXES: [&str; 25] = [
     "Not yet implemented: ",
 ];
 
-/// Known sentences, and ours. `T` stands for a type, which is replaced afterwards.
+/// Known sentences, and ours. Types in them are replaced afterwards.
 static SENTENCES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     let sentences = [
         (r"^Cannot cast string '(.*)' to value of (.+) type$", "'$1' cannot be cast to $2"),
@@ -63,19 +63,19 @@ static SENTENCES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"^(?:Divide by zero error|Division by zero)$", "division by zero"),
         (r"^Casting from (?:type )?(.+) to (?:type )?(.+) not supported$", "there is no cast from $1 to $2"),
         (r"^Unsupported CAST from (.+) to (.+)$", "there is no cast from $1 to $2"),
-        (r"^Cannot coerce arithmetic expression (.+) to valid types$", "the types do not go together: $1"),
+        (r"^Cannot coerce arithmetic expression (.+) to valid types$", "these types cannot be combined: $1"),
         (
             r"(?s)^Cannot infer common (?:argument |string )?type for (?:\w+ )*?operation (.+)$",
-            "the types do not go together: $1",
+            "these types cannot be combined: $1",
         ),
-        (r"(?s)^Cannot get result type for \w+ operation (.+?): .*$", "the types do not go together: $1"),
+        (r"(?s)^Cannot get result type for \w+ operation (.+?): .*$", "these types cannot be combined: $1"),
         (
             r"(?s)^.*?No function matches the given name and argument types '(\w+)\((.*?)\)'.*$",
-            "there is no $1($2); look at the types of its arguments",
+            "there is no function $1($2); check the types of its arguments",
         ),
         (
             r"(?s)^Failed to coerce arguments to satisfy a call to '(\w+)' function: coercion from (.+?) to the signature .*$",
-            "there is no $1($2); look at the types of its arguments",
+            "there is no function $1($2); check the types of its arguments",
         ),
         (
             r"(?s)^Function '(\w+)' (?:failed to match any signature, errors: .*?)?requires .+?, but received .+? \(DataType: (.+?)\)(?:\..*)?$",
@@ -91,7 +91,10 @@ static SENTENCES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         ),
         (r"^Function '(\w+)' expects (\w+) but received (.+)$", "function $1 does not take $3"),
         (r"^Error parsing timestamp from '(.*)': (.+)$", "'$1' cannot be cast to TIMESTAMP: $2"),
-        (r"(?is)^substring without for/from is not valid.*$", "substr takes a text and where the part begins"),
+        (
+            r"(?is)^substring without for/from is not valid.*$",
+            "substr takes a text and the position where the part begins",
+        ),
         (
             r"(?s)^Invalid function '(\w+)'\.\s+Did you mean '(\w+)'\?$",
             "function '$1' does not exist; did you mean '$2'?",
@@ -170,7 +173,8 @@ fn types_as_declared(text: &str) -> String {
     done
 }
 
-/// Bytes of a type at the beginning of a text, of which `name` bytes are its name, and maybe an open parenthesis.
+/// Length of the type at the beginning of a text; its name, with an opening parenthesis if it has one, is `name` bytes
+/// long.
 fn extent(text: &str, name: usize) -> usize {
     if !text[..name].ends_with('(') {
         return name;
@@ -189,7 +193,7 @@ fn extent(text: &str, name: usize) -> usize {
     name
 }
 
-/// The parts of a text in single quotes; an apostrophe in a word is none.
+/// The parts of a text in single quotes; an apostrophe in a word is not a quote.
 fn quoted(text: &str) -> Vec<(usize, usize)> {
     static QUOTED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?s)(^|[^\w])'(.*?)'($|[^\w])").ok());
     let spans = |found: Captures<'_>| {
@@ -234,11 +238,11 @@ mod tests {
         division by zero
         9223372036854775807 + 1 is beyond the range of its type
         there is no cast from BOOLEAN to DATE
-        the types do not go together: BIGINT + VARCHAR
-        the types do not go together: BIGINT[] = VARCHAR
-        the types do not go together: DATE * INTERVAL
+        these types cannot be combined: BIGINT + VARCHAR
+        these types cannot be combined: BIGINT[] = VARCHAR
+        these types cannot be combined: DATE * INTERVAL
         function sum does not take VARCHAR
-        there is no round(VARCHAR, TIMESTAMP(6) WITH TIME ZONE); look at the types of its arguments
+        there is no function round(VARCHAR, TIMESTAMP(6) WITH TIME ZONE); check the types of its arguments
         the query engine failed: Assertion failed: a == b
         Error while parsing value 'Int64' as type 'DATE' for column 'Int8' in row 2
         Incompatible inputs for Union: Previous inputs were of type STRUCT<a BIGINT>, but got incompatible type REAL[] on column 'x'

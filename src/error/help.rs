@@ -1,8 +1,8 @@
 //! What a user can do about an error, and whether running the same command again is a part of that.
 //!
-//! Here is all advice that does not depend on the machine (which is `advice`'s): an error says what went wrong and where,
-//! this says what to do. Mistakes in a config name the way out themselves. What has none gets none: advice that fails is
-//! worse than no advice.
+//! An error says what went wrong and where; this module says what to do. Advice that depends on the machine is in
+//! `advice`, and mistakes in a config name the solution themselves. An error without a known solution gets no advice:
+//! advice that fails is worse than none.
 
 use std::error::Error as StdError;
 use std::io::{self, ErrorKind};
@@ -65,10 +65,10 @@ impl Error {
             ),
             Self::UnusedVariable { .. } => own("leave it out, or write its name into the config"),
             Self::GroupNeedsTable { .. } => own("name it with --table"),
-            Self::Endpoint { .. } => own(
-                "give the address that takes events, such as http://127.0.0.1:5000/api/v1/lineage, and send them again: \
-                 they stay the same",
-            ),
+            Self::Endpoint { .. } => {
+                own("give the address that takes events, such as http://127.0.0.1:5000/api/v1/lineage, and send them \
+                 again: they stay the same")
+            }
             Self::NotStaged { .. } => own("run `snaplake stage` first"),
             Self::NotPublished { .. } => own("run `snaplake publish` first"),
             Self::NotPlanned { .. } => own("run `snaplake stage` or `snaplake run` first"),
@@ -125,7 +125,7 @@ fn finer(column: &str, data_type: &str) -> Option<String> {
     }
 }
 
-/// How a plan is replaced of which nothing is published.
+/// How to replace a plan while nothing of it is published.
 fn anew(table: &str) -> String {
     let only = if table.is_empty() { String::new() } else { format!(" --table {table}") };
     format!(
@@ -137,8 +137,8 @@ fn anew(table: &str) -> String {
 /// What can be done with a table that is published.
 fn taken_back(keep: &str, table: &str) -> String {
     format!(
-        "to keep it, {keep}, or set another snaplake.snapshot_time; to replace it, `snaplake run CONFIG --replan --withdraw \
-         --table {table}` takes the published table back and plans it anew"
+        "to keep it, {keep}, or set another snaplake.snapshot_time; to replace it, `snaplake run CONFIG --replan \
+         --withdraw --table {table}` takes the published table back and plans it anew"
     )
 }
 
@@ -167,7 +167,7 @@ fn about_engine(error: &DataFusionError) -> Option<String> {
         // Of the types of a function's arguments the engine complains so, too.
         (DataFusionError::Internal(said), _) if said.starts_with("Function '") => return None,
         (DataFusionError::Internal(_), _) => {
-            "this is a fault of snaplake, not of your SQL: please report it to snaplake's issue tracker, with the statement"
+            "this is a bug in snaplake, not in your SQL: please report it with the statement"
         }
         (_, Some(ArrowError::CastError(text))) if text.starts_with("Casting from") => return None,
         (_, Some(ArrowError::InvalidArgumentError(text))) if text.contains("to store in a Decimal") => {

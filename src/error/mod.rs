@@ -18,7 +18,8 @@ pub use self::config::{ConfigError, Position};
 pub use self::value::InvalidValue;
 pub use self::words::nearest;
 use self::words::{
-    and_more, at_file, audits_failed, did_you_mean, in_partition, other_folder, partition_text, store_hint, was_planned,
+    and_more, at_file, at_place, audits_failed, did_you_mean, in_partition, other_folder, partition_text, store_hint,
+    was_planned,
 };
 use crate::verdict::Verdict;
 
@@ -111,15 +112,15 @@ pub enum Error {
         example: String,
         /// How many others there are.
         more: u64,
-        /// Why nobody can tell.
+        /// Why it is not clear.
         reason: String,
         /// A glob that means them.
         exclude: String,
     },
     /// A LOCATION in a table of Delta, Iceberg or Hudi.
     #[error(
-        "{at}: {location} is {format} ({evidence}): its folder also holds files of deleted and replaced rows, which would come \
-         back; export the rows that are valid now, or, if all of them are wanted, write \
+        "{at}: {location} is {format} ({evidence}): its folder also holds files of deleted and replaced rows, which \
+         would come back; export the rows that are valid now, or, if all of them are wanted, write \
          OPTIONS ('ignore_table_format' 'true')"
     )]
     TableFormat {
@@ -149,8 +150,8 @@ pub enum Error {
     },
     /// The name of a folder holds a value that its column cannot hold exactly.
     #[error(
-        "{uri}: '{value}' in the name of its folder cannot be read as {data_type}, the type of column '{column}' in PARTITIONED BY \
-         of snapshot.{table}"
+        "{uri}: '{value}' in the name of its folder cannot be read as {data_type}, the type of column '{column}' in \
+         PARTITIONED BY of snapshot.{table}"
     )]
     FolderValue {
         /// Snapshot table.
@@ -166,19 +167,20 @@ pub enum Error {
     },
     /// A declared column that a file has in other letters.
     #[error(
-        "{at}: column '{column}' is declared for snapshot.{table}, but {uri} has '{found}': names are compared exactly; declare it \
-         in double quotes, as \"{found}\""
+        "{}column '{column}' is declared for snapshot.{table}, but {uri} has '{found}': names are compared exactly; \
+         declare it in double quotes, as \"{found}\"",
+        at_place(at)
     )]
     ColumnCase {
-        /// CREATE EXTERNAL TABLE.
-        at: Position,
+        /// CREATE EXTERNAL TABLE, if the config is at hand.
+        at: Option<Position>,
         /// Snapshot table.
         table: String,
         /// As declared, dotted for nested fields.
         column: String,
         /// The file.
         uri: String,
-        /// What it has.
+        /// The name that it has, without those of the fields around it.
         found: String,
     },
     /// A snapshot file cannot be decoded.
@@ -250,7 +252,7 @@ pub enum Error {
         /// Its type in the table.
         wanted: String,
     },
-    /// A column of which there are no values.
+    /// A column without values.
     #[error(
         "column '{column}' of snapshot.{table} is a group without fields in {uri}, which has no values to read; \
          declare the table's columns without it, or export the table without it"
@@ -264,7 +266,7 @@ pub enum Error {
         column: String,
     },
     /// A file whose statements about itself differ, or differ from what it holds.
-    #[error("{uri} of snapshot.{table} contradicts itself, so rows may be missing: {what}; export it anew")]
+    #[error("{uri} of snapshot.{table} contradicts itself, so rows may be missing: {what}; export it again")]
     Contradiction {
         /// Snapshot table.
         table: String,
@@ -286,20 +288,6 @@ pub enum Error {
         column: u64,
         /// What is wrong.
         reason: String,
-    },
-    /// A file has a declared column in other letters only.
-    #[error(
-        "column '{column}' is declared for snapshot.{table}, but {uri} has '{found}'; write it in double quotes where it is declared"
-    )]
-    ColumnOfOtherCase {
-        /// Snapshot table.
-        table: String,
-        /// The file.
-        uri: String,
-        /// As declared, dotted for nested fields.
-        column: String,
-        /// As the file has it.
-        found: String,
     },
     /// Two files of one table have a column with types that do not merge.
     #[error("column '{column}' of snapshot.{table} is {first_type} in {first} but {second_type} in {second}")]
@@ -370,7 +358,8 @@ pub enum Error {
     },
     /// Somebody committed something else under the same task.
     #[error(
-        "{uri} exists with other content (fingerprint {theirs}, ours {ours}): another run wrote this task from other input"
+        "{uri} exists with other content (fingerprint {theirs}, ours {ours}): another run wrote this task from other \
+         input"
     )]
     CommitConflict {
         /// Manifest summary.
@@ -402,7 +391,7 @@ pub enum Error {
         /// Lake location.
         location: String,
     },
-    /// A published table that is to be taken back lies elsewhere than the config says.
+    /// A published table to take back is not where the config says.
     #[error("lake.{table} cannot be taken back: it is published at {uri}, which is not in {location}")]
     PublishedElsewhere {
         /// Lake table.
@@ -516,7 +505,8 @@ pub enum Error {
     },
     /// A partition value that no path can hold.
     #[error(
-        "lake.{table}: partition column '{column}' makes a folder name of {length} bytes (its value starts with '{start}'); file systems allow at most {limit}"
+        "lake.{table}: partition column '{column}' makes a folder name of {length} bytes (its value starts with \
+         '{start}'); file systems allow at most {limit}"
     )]
     PartitionValueTooLong {
         /// Lake table.

@@ -5,7 +5,7 @@ use std::fmt;
 /// Characters of a value that a message keeps.
 const SHOWN: usize = 100;
 
-/// Where a value stands, and what it should have been.
+/// A value, its place, and the type that it should have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidValue {
     /// Record of the file, from 1, without the header.

@@ -1,5 +1,6 @@
 //! Parts of messages that depend on what is known.
 
+use super::Position;
 use crate::verdict::Verdict;
 
 pub(super) fn in_partition(partition: &Option<String>) -> String {
@@ -8,6 +9,10 @@ pub(super) fn in_partition(partition: &Option<String>) -> String {
 
 pub(super) fn at_file(file: &Option<String>) -> String {
     file.as_ref().map(|file| format!(" at {file}")).unwrap_or_default()
+}
+
+pub(super) fn at_place(at: &Option<Position>) -> String {
+    at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default()
 }
 
 pub(super) fn audits_failed(verdicts: &[Verdict]) -> String {
@@ -56,7 +61,7 @@ pub(super) fn partition_text(column: &str, value: &str) -> String {
     }
 }
 
-/// A plan that is published is told as such.
+/// Says whether the plan is published already.
 pub(super) fn was_planned(published: usize) -> &'static str {
     if published == 0 { "was planned" } else { "is already published for this snapshot, as planned" }
 }

@@ -1,8 +1,8 @@
 //! Among exports of several dates, the newest: the others would give each row once more.
 //!
-//! Of each table that has files of several dates, a small part of the two newest is read and compared ([`compare`]). Where the
-//! newest repeats the one before, it is taken, and all earlier ones are left out; else all are parts of one table. Where rows
-//! do not tell, the other tables of the same dated folders decide, if they agree.
+//! Of each table that has files of several dates, a small part of the two newest is read and compared ([`compare`]).
+//! Where the newest repeats the one before, it is used, and all earlier ones are left out; otherwise all are parts of
+//! one table. If the rows do not show it, the other tables of the same dated folders decide, if they agree.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::error::Result;
 const LOOK: u64 = 1 << 20;
 
 /// Files of one table of several dates.
-struct Dates {
+struct DatedFiles {
     /// By date, the newest last.
     keys: Vec<Key>,
     kin: Kin,
@@ -47,7 +47,7 @@ pub(super) async fn choose(
             [.., older, newer] if older.date < newer.date => look(source, tally, older, newer, read).await?,
             _ => Kin::Parts,
         };
-        all.push(Dates { keys, kin });
+        all.push(DatedFiles { keys, kin });
     }
     let newest = settle(&mut all);
     let mut notes = BTreeMap::new();
@@ -70,7 +70,7 @@ pub(super) async fn choose(
     Ok((newest, notes))
 }
 
-impl Dates {
+impl DatedFiles {
     /// The folder in which the dated folders of this table and of those beside it are.
     fn above(&self) -> Option<String> {
         let key = self.keys.last()?;
@@ -78,7 +78,7 @@ impl Dates {
         Some(key.folder[..part.start].trim_end_matches('/').to_owned())
     }
 
-    /// Whether the table was only exported before: its folder is beside one of other tables of which a later one counts.
+    /// Whether the table is in older exports only: a later export of the tables beside it is used.
     fn is_gone(&self, newest: NaiveDateTime, all: &[Self]) -> bool {
         let is_older = self.keys.last().is_some_and(|key| key.date < Some(newest));
         let is_beside =
@@ -100,8 +100,8 @@ async fn look(source: &Source, tally: &Tally, older: &Key, newer: &Key, read: &m
     Ok(compare(&a.what, &b.what))
 }
 
-/// Lets the tables of the same folders decide where the rows of one do not tell; the newest date of what is taken.
-fn settle(all: &mut [Dates]) -> Option<NaiveDateTime> {
+/// Lets the tables of the same folders decide where the rows do not show it. Returns the newest date that is used.
+fn settle(all: &mut [DatedFiles]) -> Option<NaiveDateTime> {
     // A dated folder holds the export of all of its tables; a dated name is that of one table.
     let mut kins: BTreeMap<String, Vec<Kin>> = BTreeMap::new();
     for dates in all.iter().filter(|dates| dates.keys.len() > 1) {
@@ -125,7 +125,8 @@ fn leave_out(tally: &mut Tally, keys: &[Key]) -> String {
     let mut left = Vec::new();
     for key in older {
         let reason = format!(
-            "an export of {}, before that of {}, which is taken; name its folder or file to init for it, or as LOCATION",
+            "an export of {}, before that of {}, which is taken; name its folder or file to init for it, or as \
+             LOCATION",
             day(key),
             day(last)
         );
@@ -138,8 +139,8 @@ fn leave_out(tally: &mut Tally, keys: &[Key]) -> String {
     let more = left.len().saturating_sub(3);
     let more = if more > 0 { format!(" and {} more", HumanCount(more as u64)) } else { String::new() };
     format!(
-        "Full exports of {} dates: this is the newest, of {}. Left out: {few}{more}. For another one change LOCATION and \
-         snaplake.snapshot_time; a LOCATION with all of them gives each row once per export.",
+        "Full exports of {} dates: this is the newest, of {}. Left out: {few}{more}. For another one change LOCATION \
+         and snaplake.snapshot_time; a LOCATION with all of them gives each row once per export.",
         HumanCount(keys.len() as u64),
         day(last)
     )
@@ -156,7 +157,7 @@ fn set_aside(tally: &mut Tally, key: &Key, reason: &str) {
 
 fn parts_note(keys: &[Key], kin: Kin) -> String {
     let count = HumanCount(keys.len() as u64);
-    let why = if kin == Kin::Parts { "their rows differ" } else { "their rows do not tell" };
+    let why = if kin == Kin::Parts { "their rows differ" } else { "their rows do not show which" };
     format!(
         "Files of {count} dates, taken as parts of one table: {why}. If each is a full export, name one as LOCATION."
     )

@@ -1,5 +1,5 @@
-//! Dates in paths, and what files of several dates are: parts of one table, or full exports of it, of which one counts.
-//! Pure but for what it is given to compare.
+//! Dates in paths, and whether files of several dates are parts of one table, or full exports of it, of which only one
+//! is read. Pure but for what it is given to compare.
 //!
 //! ```text
 //! 2026-01-30/orders.csv  2026-01-31/orders.csv      a folder per export
@@ -8,8 +8,8 @@
 //! orders/dt=2026-01-30/  orders/dt=2026-01-31/      partitions: never exports
 //! ```
 //!
-//! Both have the same names, so the rows tell: a full export repeats most of the one before. Where they cannot tell, the
-//! files are parts, as nothing is lost then; what was taken for what is said in either case.
+//! Both have the same names, so the rows decide: a full export repeats most of the one before. If they do not show it,
+//! the files are parts, since then nothing is lost. The config says in either case which was assumed.
 
 use std::collections::HashSet;
 use std::ops::{Range, RangeInclusive};
@@ -153,7 +153,7 @@ pub(super) fn are_alike(older: &Group, newer: &Group) -> bool {
     small > 0 && large / small < 4
 }
 
-/// What the rows of two dates tell.
+/// What the rows of two dates show.
 pub(super) fn compare(older: &Sampled, newer: &Sampled) -> Kin {
     match (older, newer) {
         (Sampled::Text { texts: older, .. }, Sampled::Text { texts: newer, .. }) => compare_lines(older, newer),
@@ -194,7 +194,7 @@ fn compare_lines(older: &[Text], newer: &[Text]) -> Kin {
     }
 }
 
-/// Which part of the smaller side the other side has, too; None if the values are no keys, or too few to tell.
+/// The share of the smaller side that the other side also has; None if the values are not unique enough to be keys.
 #[expect(clippy::cast_precision_loss, reason = "a share of some thousand values")]
 fn share(older: impl Iterator<Item = Vec<u8>>, newer: impl Iterator<Item = Vec<u8>>) -> Option<f64> {
     let distinct = |values: Vec<Vec<u8>>| {
@@ -236,14 +236,14 @@ fn compare_footers(older: &[Arc<ParquetMetaData>], newer: &[Arc<ParquetMetaData>
 
 /// A value that can be compared with one of the same column.
 #[derive(Debug, Clone, PartialEq, PartialOrd)]
-enum Bound {
+enum ColumnBound {
     Integer(i64),
     Number(f64),
     Text(Vec<u8>),
 }
 
-fn range(files: &[Arc<ParquetMetaData>], column: usize) -> Option<(Bound, Bound)> {
-    let mut all: Option<(Bound, Bound)> = None;
+fn range(files: &[Arc<ParquetMetaData>], column: usize) -> Option<(ColumnBound, ColumnBound)> {
+    let mut all: Option<(ColumnBound, ColumnBound)> = None;
     for group in files.iter().flat_map(|file| file.row_groups()) {
         let (low, high) = bounds(group.columns().get(column)?.statistics()?)?;
         all = Some(match all {
@@ -254,14 +254,18 @@ fn range(files: &[Arc<ParquetMetaData>], column: usize) -> Option<(Bound, Bound)
     all
 }
 
-fn bounds(statistics: &Statistics) -> Option<(Bound, Bound)> {
+fn bounds(statistics: &Statistics) -> Option<(ColumnBound, ColumnBound)> {
     Some(match statistics {
-        Statistics::Int32(s) => (Bound::Integer((*s.min_opt()?).into()), Bound::Integer((*s.max_opt()?).into())),
-        Statistics::Int64(s) => (Bound::Integer(*s.min_opt()?), Bound::Integer(*s.max_opt()?)),
-        Statistics::Float(s) => (Bound::Number((*s.min_opt()?).into()), Bound::Number((*s.max_opt()?).into())),
-        Statistics::Double(s) => (Bound::Number(*s.min_opt()?), Bound::Number(*s.max_opt()?)),
+        Statistics::Int32(s) => {
+            (ColumnBound::Integer((*s.min_opt()?).into()), ColumnBound::Integer((*s.max_opt()?).into()))
+        }
+        Statistics::Int64(s) => (ColumnBound::Integer(*s.min_opt()?), ColumnBound::Integer(*s.max_opt()?)),
+        Statistics::Float(s) => {
+            (ColumnBound::Number((*s.min_opt()?).into()), ColumnBound::Number((*s.max_opt()?).into()))
+        }
+        Statistics::Double(s) => (ColumnBound::Number(*s.min_opt()?), ColumnBound::Number(*s.max_opt()?)),
         Statistics::ByteArray(s) => {
-            (Bound::Text(s.min_opt()?.data().to_vec()), Bound::Text(s.max_opt()?.data().to_vec()))
+            (ColumnBound::Text(s.min_opt()?.data().to_vec()), ColumnBound::Text(s.max_opt()?.data().to_vec()))
         }
         _ => return None,
     })

@@ -1,12 +1,12 @@
 //! How delimited text is written: delimiter, quotes, header, the word for NULL. Pure.
 //!
 //! Of all dialects that break no rule and give every record the same number of fields, the one with the most fields is
-//! taken; one without quotes only if all with quotes break a rule, or have a quoted field of suspiciously many lines. A word
-//! such as `NA` stands for NULL if it is all that keeps a column from being numbers or dates. Records are split as when a
-//! snapshot is read.
+//! taken; one without quotes only if all with quotes break a rule, or have a quoted field of suspiciously many lines. A
+//! word such as `NA` stands for NULL if it is all that keeps a column from being numbers or dates. Records are split as
+//! when a snapshot is read.
 
 use crate::config::{CsvOptions, ForceNull};
-use crate::snapshot::{CsvField, Splitter, distinct};
+use crate::snapshot::{BYTE_ORDER_MARK, CsvField, Splitter, distinct};
 
 /// Words that exports write for NULL.
 const NULL_WORDS: [&str; 9] = ["NA", "N/A", "NULL", "null", "Null", r"\N", "None", "-", "?"];
@@ -37,7 +37,7 @@ pub(super) enum NoTable {
     Broken(String),
 }
 
-/// What a walk came to.
+/// The result of a walk.
 #[derive(Debug)]
 pub(super) struct Walk {
     /// Bytes up to the end of the last complete record.
@@ -50,7 +50,7 @@ pub(super) struct Walk {
 
 /// Walks the complete records, in order, until `each` says false or a rule is broken.
 pub(super) fn walk(text: Text<'_>, options: &CsvOptions, mut each: impl FnMut(&[CsvField<'_>]) -> bool) -> Walk {
-    let bytes = text.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text.bytes);
+    let bytes = text.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text.bytes);
     let skipped = text.bytes.len() - bytes.len();
     let mut splitter = Splitter::new(options, None);
     let (mut at, mut complete, mut goes_on, mut broken) = (0, 0, true, None);
@@ -345,7 +345,8 @@ pub(super) fn values(texts: &[Text<'_>], options: &CsvOptions, is_whole: bool) -
     };
     let null_words: Vec<&'static str> =
         (0..NULL_WORDS.len()).filter(|word| stands_for_null(*word)).map(|word| NULL_WORDS[word]).collect();
-    // Where nothing but `\N` is NULL, programs write an empty text without quotes; it is NULL only where it can be no value.
+    // Where nothing but `\N` is NULL, programs write an empty text without quotes; it is NULL only where it can be no
+    // value.
     let has_marker = null_words.iter().all(|word| ALWAYS_NULL.contains(word));
     let empty_number = columns.iter().any(|(_, column)| column.empty > 0 && column.typed > 0 && column.is_typed());
     let has_empty = empty_number || (!has_marker && (!is_whole || columns.iter().any(|(_, column)| column.empty > 0)));

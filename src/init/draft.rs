@@ -74,8 +74,8 @@ pub(super) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u6
         of_folders.into_iter().map(|(key, (_, seen))| (key.clone(), seen.data_type())).collect();
     if !partitioned_by.is_empty() {
         let names: Vec<String> = partitioned_by.iter().map(|(name, _)| ident(name)).collect();
-        let (column, stand) = if names.len() == 1 { ("Column", "stands") } else { ("Columns", "stand") };
-        notes.push(format!("{column} {} {stand} in the names of folders, not in the files.", names.join(", ")));
+        let (column, come) = if names.len() == 1 { ("Column", "comes") } else { ("Columns", "come") };
+        notes.push(format!("{column} {} {come} from folder names, not from the files.", names.join(", ")));
     }
     notes.append(&mut table.notes);
     if !is_whole && !matches!(table.format, FileFormat::Parquet) {

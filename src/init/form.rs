@@ -28,7 +28,7 @@ pub(super) fn parquet(files: Vec<(FileEntry, Arc<ParquetMetaData>)>) -> Looks {
     for (file, footer) in &files {
         let schema = arrow_schema(footer.file_metadata(), None);
         let merged = schema.map_err(|error| error.to_string()).and_then(|schema| {
-            merger.add(&file.uri, &schema).map_err(|error| format!("its files do not go together: {error}"))
+            merger.add(&file.uri, &schema).map_err(|error| format!("its files cannot be one table: {error}"))
         });
         merged?;
     }

@@ -11,10 +11,10 @@
 //!          -> files    all files or none
 //! ```
 //!
-//! `survey`, `choose`, `sample`, `schema`, `folder`, `draft`, `trial` and `files` do I/O; all else is pure, and the same facts give the
-//! same bytes. It proposes and does not decide: whatever people know better they change in the files. A snapshot is
-//! never written to. Files that cannot be used are listed with the reason, and do not keep others from being found; it
-//! fails when no table is found, when the store does, and when files are in the way.
+//! `survey`, `choose`, `sample`, `schema`, `folder`, `draft`, `trial` and `files` do I/O; all else is pure, and the
+//! same facts give the same bytes. It proposes and does not decide: whatever people know better they change in the
+//! files. A snapshot is never written to. Files that cannot be used are listed with the reason, and do not keep others
+//! from being found; it fails when no table is found, when the store does, and when files are in the way.
 
 mod choose;
 mod columns;

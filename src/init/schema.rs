@@ -15,7 +15,7 @@ use super::sample::Text;
 use crate::config::sql_type;
 use crate::config::{CsvOptions, FileFormat, TextOptions};
 use crate::error::Error;
-use crate::snapshot::{Inferred, infer};
+use crate::snapshot::{BYTE_ORDER_MARK, Inferred, infer};
 
 /// Columns as they are to be declared.
 #[derive(Debug, Default)]
@@ -82,7 +82,7 @@ pub(super) async fn csv(texts: &[Text], options: &CsvOptions, codes: &[String]) 
 pub(super) async fn json(texts: &[Text]) -> Result<Columns, String> {
     let mut all = Vec::new();
     for text in texts {
-        all.extend_from_slice(text.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text.bytes));
+        all.extend_from_slice(text.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text.bytes));
         all.push(b'\n');
     }
     let format = FileFormat::Json(TextOptions::default());

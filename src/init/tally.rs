@@ -321,7 +321,8 @@ impl Tally {
         group.keep(file);
     }
 
-    /// Takes the files out that belong to tables of Delta, Iceberg or Hudi: which of their rows are valid only a log says.
+    /// Takes the files out that belong to tables of Delta, Iceberg or Hudi: which of their rows are valid only a log
+    /// says.
     pub(super) fn refuse_table_formats(&mut self) {
         for (root, format) in std::mem::take(&mut self.table_formats) {
             let is_of = |key: &Key| {

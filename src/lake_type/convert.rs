@@ -1,7 +1,7 @@
 //! Values of one type as the type that files have: exact, or an error with the value.
 //!
-//! Nested values keep their offsets and NULLs; what changes are the leaves. Each batch is converted as a whole, and looked at
-//! value by value only when one does not fit.
+//! Nested values keep their offsets and NULLs; what changes are the leaves. Each batch is converted as a whole, and
+//! looked at value by value only when one does not fit.
 
 use std::fmt;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ fn lists<O: OffsetSizeTrait>(lists: &GenericListArray<O>, item: &FieldRef) -> Re
 }
 
 /// The offsets from 0, and the range of values that they span: a slice of lists has the values of all.
-fn narrowed<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>) -> (OffsetBuffer<O>, usize, usize) {
+pub(crate) fn narrowed<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>) -> (OffsetBuffer<O>, usize, usize) {
     let (first, last) = (offsets.first().copied().unwrap_or_default(), offsets.last().copied().unwrap_or_default());
     let (from, length) = (first.as_usize(), (last - first).as_usize());
     if from == 0 {

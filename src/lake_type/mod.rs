@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `Timestamp(s)`, `Time32(s)` | milliseconds |
 //! | `Timestamp` with any zone | the same instants, zone UTC |
-//! | `Timestamp(ns)`, `Time64(ns)` that nobody asked for | microseconds |
+//! | `Timestamp(ns)`, `Time64(ns)` that only a function returned | microseconds |
 //! | `Date64` | `Date32` |
 //! | `Float16` | `Float32` |
 //! | `Decimal32`, `Decimal64`, `Decimal256` of at most 38 digits; of negative scale | `Decimal128`; of scale 0 |
@@ -13,8 +13,8 @@
 //! | `FixedSizeList`, `ListView`, `LargeListView` | `List`, `List`, `LargeList` |
 //! | `Duration`, `Interval`, `Union`, a struct without fields, more than 38 digits or [`MAX_DEPTH`] levels | none: [`NoLakeType`] |
 //!
-//! All others stay. A mapping loses nothing: [`store`] refuses a value that the new type cannot hold. Which column has which
-//! type is decided once, while planning; this module knows types only, not who asked for them.
+//! All others stay. A mapping loses nothing: [`store`] refuses a value that the new type cannot hold. Which column has
+//! which type is decided once, while planning; this module knows types only, not who asked for them.
 
 mod convert;
 
@@ -23,10 +23,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 
-pub(crate) use self::convert::store;
+pub(crate) use self::convert::{narrowed, store};
 
-/// Levels that a column may have: a list or struct of numbers has two. pyarrow opens no file whose Parquet schema has more than 100,
-/// where a list has two; the schema that a file carries for Arrow's readers cannot be read back from 62 levels on.
+/// Levels that a column may have: a list or struct of numbers has two. pyarrow opens no file whose Parquet schema has
+/// more than 100, where a list has two; the schema that a file carries for Arrow's readers cannot be read back from 62
+/// levels on.
 pub(crate) const MAX_DEPTH: usize = 50;
 
 /// Most digits of a decimal that readers share: a column of more makes the whole table unreadable to Spark and Polars.
@@ -37,12 +38,12 @@ const DECIMAL_DIGITS: u8 = 38;
 pub(crate) struct NoLakeType {
     /// Where it stands below its column: `.x`, `[]`; empty for the column itself.
     pub(crate) place: String,
-    pub(crate) why: Why,
+    pub(crate) why: TypeProblem,
 }
 
 /// What is wrong with a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum TypeProblem {
     /// Parquet has none like it; `cast` is a type that holds the same, with what a value of it is.
     NoneInParquet { kind: &'static str, cast: Option<(&'static str, &'static str)> },
     /// A decimal of more digits than readers have, and its scale.
@@ -55,7 +56,7 @@ pub(crate) enum Why {
 
 impl NoLakeType {
     fn here(kind: &'static str, cast: Option<(&'static str, &'static str)>) -> Self {
-        Self { place: String::new(), why: Why::NoneInParquet { kind, cast } }
+        Self { place: String::new(), why: TypeProblem::NoneInParquet { kind, cast } }
     }
 
     fn below(mut self, step: &str) -> Self {
@@ -64,7 +65,7 @@ impl NoLakeType {
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for TypeProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoneInParquet { kind, .. } => write!(f, "is {kind}, for which Parquet has no type"),
@@ -96,7 +97,7 @@ pub(crate) enum Nanoseconds {
 pub(crate) fn lake_type(data_type: &DataType, nanoseconds: Nanoseconds) -> Result<DataType, NoLakeType> {
     let levels = depth(data_type);
     if levels > MAX_DEPTH {
-        return Err(NoLakeType { place: String::new(), why: Why::TooDeep(levels) });
+        return Err(NoLakeType { place: String::new(), why: TypeProblem::TooDeep(levels) });
     }
     stored(data_type, nanoseconds)
 }
@@ -131,7 +132,10 @@ fn stored(data_type: &DataType, nanoseconds: Nanoseconds) -> Result<DataType, No
         DataType::Struct(fields) => {
             for (index, field) in fields.iter().enumerate() {
                 if fields.iter().take(index).any(|other| other.name() == field.name()) {
-                    return Err(NoLakeType { place: String::new(), why: Why::FieldTwice(field.name().clone()) });
+                    return Err(NoLakeType {
+                        place: String::new(),
+                        why: TypeProblem::FieldTwice(field.name().clone()),
+                    });
                 }
             }
             let fields = fields.iter().map(|of| field(of, nanoseconds, &format!(".{}", of.name())));
@@ -180,19 +184,28 @@ fn decimal(precision: u8, scale: i8) -> Result<DataType, NoLakeType> {
     if digits <= DECIMAL_DIGITS {
         return Ok(DataType::Decimal128(digits, scale.max(0)));
     }
-    Err(NoLakeType { place: String::new(), why: Why::TooManyDigits(precision, scale) })
+    Err(NoLakeType { place: String::new(), why: TypeProblem::TooManyDigits(precision, scale) })
+}
+
+/// The items of a list of any layout; None if the type is no list.
+pub(crate) fn list_item(data_type: &DataType) -> Option<&FieldRef> {
+    match data_type {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _) => Some(item),
+        _ => None,
+    }
 }
 
 /// Levels of a type: 1 for a number, 2 for a list of numbers.
 pub(crate) fn depth(data_type: &DataType) -> usize {
+    if let Some(item) = list_item(data_type) {
+        return 1 + depth(item.data_type());
+    }
     1 + match data_type {
-        DataType::List(of)
-        | DataType::LargeList(of)
-        | DataType::ListView(of)
-        | DataType::LargeListView(of)
-        | DataType::FixedSizeList(of, _)
-        | DataType::Map(of, _)
-        | DataType::RunEndEncoded(_, of) => depth(of.data_type()),
+        DataType::Map(of, _) | DataType::RunEndEncoded(_, of) => depth(of.data_type()),
         DataType::Struct(fields) => fields.iter().map(|field| depth(field.data_type())).max().unwrap_or(0),
         DataType::Union(fields, _) => fields.iter().map(|(_, field)| depth(field.data_type())).max().unwrap_or(0),
         DataType::Dictionary(_, values) => depth(values),
@@ -203,14 +216,9 @@ pub(crate) fn depth(data_type: &DataType) -> usize {
 /// Whether a type, or one in it, satisfies `is`.
 pub(crate) fn has(data_type: &DataType, is: &dyn Fn(&DataType) -> bool) -> bool {
     is(data_type)
+        || list_item(data_type).is_some_and(|item| has(item.data_type(), is))
         || match data_type {
-            DataType::List(of)
-            | DataType::LargeList(of)
-            | DataType::ListView(of)
-            | DataType::LargeListView(of)
-            | DataType::FixedSizeList(of, _)
-            | DataType::Map(of, _)
-            | DataType::RunEndEncoded(_, of) => has(of.data_type(), is),
+            DataType::Map(of, _) | DataType::RunEndEncoded(_, of) => has(of.data_type(), is),
             DataType::Struct(fields) => fields.iter().any(|field| has(field.data_type(), is)),
             DataType::Dictionary(_, values) => has(values, is),
             _ => false,
@@ -256,7 +264,7 @@ mod tests {
         assert_eq!(keep(&twice).unwrap_err().why.to_string(), "is a STRUCT with two fields 'x'");
         assert_eq!(keep(&Decimal128(5, -2)), Ok(Decimal128(7, 0)));
         assert_eq!(keep(&Decimal256(38, 4)), Ok(Decimal128(38, 4)));
-        assert_eq!(keep(&Decimal256(40, 4)).unwrap_err().why, Why::TooManyDigits(40, 4));
+        assert_eq!(keep(&Decimal256(40, 4)).unwrap_err().why, TypeProblem::TooManyDigits(40, 4));
         assert!(keep(&Decimal128(38, -1)).is_err());
         let nanos = Timestamp(TimeUnit::Nanosecond, None);
         assert_eq!(keep(&nanos), Ok(nanos.clone()));

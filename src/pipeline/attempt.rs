@@ -191,7 +191,7 @@ fn file_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a str> 
             | Error::Malformed { uri: file, .. }
             | Error::RowsDiffer { uri: file, .. }
             | Error::Contradiction { uri: file, .. }
-            | Error::ColumnOfOtherCase { uri: file, .. },
+            | Error::ColumnCase { uri: file, .. },
         ) => Some(file),
         _ => error.source().and_then(file_of),
     }

@@ -1,8 +1,8 @@
-//! What is to be told of the files of a snapshot table: pure, from what planning found and keeps.
+//! Warnings about the files of a snapshot table, from what planning found and stored. Pure.
 //!
 //! | code | when |
 //! | --- | --- |
-//! | `left_out_files` | files below LOCATION are not read, and nobody said that they should not be |
+//! | `left_out_files` | files below LOCATION are not read, and no `exclude` asks for it |
 //! | `undeclared_folders` | folders are named `k=v`, and `k` is no column |
 //! | `folder_replaces_column` | a column that PARTITIONED BY declares is in the files, too |
 //! | `lacking_column` | some files lack a column, so it is NULL for their rows |
@@ -14,7 +14,7 @@ use super::warnings::Warning;
 use crate::config::ident;
 use crate::snapshot::Coverage;
 
-/// Columns that are told by themselves.
+/// Columns with a warning of their own.
 const TOLD: usize = 10;
 
 /// All that apply, in the order of the table above.
@@ -23,7 +23,7 @@ pub(super) fn warnings(table: &str, coverage: &Coverage) -> Vec<Warning> {
     once.into_iter().flatten().chain(lacking(table, coverage)).collect()
 }
 
-/// Whether a run says it, too, not only its plan.
+/// Whether a run shows it too, not only a plan.
 pub(super) fn is_told_by_run(warning: &Warning) -> bool {
     ["left_out_files", "undeclared_folders"].contains(&warning.code)
 }
@@ -44,10 +44,12 @@ fn folders(table: &str, coverage: &Coverage) -> Option<Warning> {
     let keys = &coverage.undeclared;
     let names: Vec<String> = keys.iter().map(|(key, _)| format!("{key}=")).collect();
     let columns: Vec<String> = keys.iter().map(|(key, sql)| [&ident(key), sql.as_str()].join(" ")).collect();
-    let verb = if keys.len() == 1 { "is no column" } else { "are no columns" };
     (!keys.is_empty()).then(|| Warning {
         code: "undeclared_folders",
-        problem: format!("what the folders {} below the LOCATION of snapshot.{table} say {verb}", names.join(", ")),
+        problem: format!(
+            "values in the folder names {} below the LOCATION of snapshot.{table} are not read",
+            names.join(", ")
+        ),
         advice: format!("add PARTITIONED BY ({}) to CREATE EXTERNAL TABLE", columns.join(", ")).into(),
     })
 }
@@ -57,8 +59,7 @@ fn replaced(table: &str, coverage: &Coverage) -> Option<Warning> {
     (!names.is_empty()).then(|| Warning {
         code: "folder_replaces_column",
         problem: format!("the files of snapshot.{table} have a column {names}, as PARTITIONED BY does"),
-        advice: "the value of the folder is taken; leave the column out of PARTITIONED BY to read that of the file"
-            .into(),
+        advice: "the folder's value is used; to read the file's value, leave the column out of PARTITIONED BY".into(),
     })
 }
 
@@ -66,7 +67,8 @@ fn lacking(table: &str, coverage: &Coverage) -> Vec<Warning> {
     let one = |column: &str, files: u64, of_files: u64, example: &str| Warning {
         code: "lacking_column",
         problem: format!(
-            "{files} of {of_files} files of snapshot.{table} that were looked at lack column '{column}', such as {example}"
+            "{files} of {of_files} files of snapshot.{table} that were looked at lack column '{column}', such as \
+             {example}"
         ),
         advice: "it is NULL for their rows".into(),
     };
@@ -111,8 +113,8 @@ mod tests {
             .collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
         left_out_files: 3 files below the LOCATION of snapshot.t are not read (1 file (a.csv): an empty file, 2 files (README.md, ...): a document); if that is right, name them in OPTIONS ('exclude' '...')
-        undeclared_folders: what the folders year=, Day= below the LOCATION of snapshot.t say are no columns; add PARTITIONED BY (year INT, "Day" DATE) to CREATE EXTERNAL TABLE
-        folder_replaces_column: the files of snapshot.t have a column month, as PARTITIONED BY does; the value of the folder is taken; leave the column out of PARTITIONED BY to read that of the file
+        undeclared_folders: values in the folder names year=, Day= below the LOCATION of snapshot.t are not read; add PARTITIONED BY (year INT, "Day" DATE) to CREATE EXTERNAL TABLE
+        folder_replaces_column: the files of snapshot.t have a column month, as PARTITIONED BY does; the folder's value is used; to read the file's value, leave the column out of PARTITIONED BY
         lacking_column: 1 of 3 files of snapshot.t that were looked at lack column 'o.x', such as s3://b/a.csv; it is NULL for their rows
         "#);
         assert_eq!(warnings("t", &Coverage::default()), []);

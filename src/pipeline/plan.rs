@@ -60,7 +60,7 @@ pub struct PlanView {
     pub estimate: Option<Estimate>,
     /// What will cost time or trouble.
     pub warnings: Vec<Warning>,
-    /// What is told of the files of each snapshot table: those that are left out, columns that some lack.
+    /// The files of each snapshot table that are left out, and the columns that some files lack.
     pub coverage: Vec<(String, Coverage)>,
     /// Staging folder.
     pub staging: String,

@@ -8,7 +8,7 @@
 //! | `small_partitions` | more than 100 partitions, of less than 1 MiB of staging files on average |
 //! | `too_many_partitions` | more than 10,000 partitions |
 //! | `skewed_partitions` | one partition is ten times the median, and larger than the target size of a file |
-//! | `nanoseconds` | columns have nanoseconds that nobody asked for with TIMESTAMP(9) |
+//! | `nanoseconds` | columns have nanoseconds without TIMESTAMP(9) in the config |
 //!
 //! Those about the files of a snapshot table are in `covered`.
 //!
@@ -78,8 +78,8 @@ fn types(facts: Facts<'_>) -> Vec<Warning> {
             facts.nanoseconds.join(", ")
         ),
         advice: Cow::Borrowed(
-            "CAST(t AS TIMESTAMP(6)) in the SELECT cuts them to microseconds, CAST(t AS TIMESTAMP(9)) says that they are \
-                 meant",
+            "CAST(t AS TIMESTAMP(6)) in the SELECT cuts them to microseconds, CAST(t AS TIMESTAMP(9)) says that they \
+             are meant",
         ),
     }]
 }

@@ -1,4 +1,5 @@
-//! Names in a query that nothing has, told with the nearest ones; all other errors stay what they are.
+//! Adds the nearest known name to errors about unknown tables and columns of a query. All other errors stay as they
+//! are.
 
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
@@ -10,7 +11,7 @@ use crate::error::{ConfigError, Error, nearest};
 /// Where a table is looked for that is named without its schema, the likeliest first.
 const SCHEMAS: [&str; 5] = ["lake", "staging", "snapshot", "audit", "manifest"];
 
-/// What the user is told instead of `error`.
+/// The error that replaces `error`.
 pub(super) fn explained(error: DataFusionError, session: &SessionContext) -> DataFusionError {
     let problem = match error.find_root() {
         DataFusionError::SchemaError(problem, _) => match problem.as_ref() {

@@ -51,7 +51,8 @@ impl ManifestTable {
         &self.index
     }
 
-    /// Text files are not counted before they are read, what an export says of its rows is not taken for them, and each store is scanned by itself, as are files of several partitions.
+    /// Text files are not counted before they are read, what an export says of its rows is not taken for them, and each
+    /// store is scanned by itself, as are files of several partitions.
     fn is_counted(&self) -> bool {
         let first = self.index.files.first().map_or("", |file| store_of(&file.uri));
         matches!(self.files.format, FileFormat::Parquet)

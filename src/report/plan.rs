@@ -46,7 +46,7 @@ impl Report {
     }
 }
 
-/// What nobody has to hear of: warnings tell the rest.
+/// Files that are left out for usual reasons; warnings show the others.
 fn left_out(plans: &[PlanView]) -> Vec<String> {
     let mut lines = Vec::new();
     for (table, coverage) in plans.iter().flat_map(|plan| &plan.coverage) {

@@ -1,8 +1,8 @@
 //! Reads the columns of Parquet files as the table declares them: exactly, or not at all.
 //!
-//! The engine's own adapter puts a cast around a column of another type, and casts cut. This one puts [`ReadAs`] there. A column
-//! that a file lacks is NULL. The error names file, row, column, value and type: where the file is and at which row it begins
-//! to be read stands in its schema's metadata (`guard`), and the batches of a file come in order.
+//! The engine's own adapter puts a cast around a column of another type, and casts cut. This one puts [`ReadAs`] there.
+//! A column that a file lacks is NULL. The error names file, row, column, value and type. The file's schema metadata
+//! holds its uri and the first row that is read (`guard`), and the batches of a file come in order.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

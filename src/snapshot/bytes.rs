@@ -6,10 +6,9 @@
 //! plain file, shows only in the file's size, so the size is compared with the planned one.
 //!
 //! Failures of the store are [`Error::Store`], all others [`Error::ReadSnapshotFile`], or [`Error::InvalidValue`] and
-//! [`Error::Malformed`] where it is known what stands where; all name the file.
+//! [`Error::Malformed`] where the place is known; all name the file.
 
 use std::io::{self, BufRead, Read};
-use std::pin::Pin;
 use std::sync::Arc;
 
 use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, XzDecoder, ZstdDecoder};
@@ -20,11 +19,11 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetOptions, GetResultPayload, ObjectStore};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::StreamReader;
 
-use super::json_tree::OtherCase;
+use super::names::OtherCase;
 use super::place::Malformed;
 use crate::config::Compression;
 use crate::error::{Error, InvalidValue, Result};
@@ -35,7 +34,7 @@ const CHUNK: usize = 256 * 1024;
 /// The longest record: what has no end by then is not text of the declared format.
 pub(super) const MAX_RECORD: usize = 64 * 1024 * 1024;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The compression that the last extension of a file name stands for.
 pub(crate) fn compression_of(location: &Path) -> Compression {
@@ -48,6 +47,30 @@ pub(crate) fn compression_of(location: &Path) -> Compression {
     }
 }
 
+/// Bytes as they were before they were compressed.
+pub(super) type UnpackedReader<'a> = Box<dyn AsyncRead + Send + Unpin + 'a>;
+
+/// Unpacks bytes, also those of several members.
+pub(super) fn unpacked<'a>(
+    packed: impl AsyncBufRead + Send + Unpin + 'a,
+    compression: Compression,
+) -> UnpackedReader<'a> {
+    macro_rules! decoder {
+        ($decoder:ident) => {{
+            let mut decoder = $decoder::new(packed);
+            decoder.multiple_members(true);
+            Box::new(decoder)
+        }};
+    }
+    match compression {
+        Compression::None => Box::new(packed),
+        Compression::Gzip => decoder!(GzipDecoder),
+        Compression::Zstd => decoder!(ZstdDecoder),
+        Compression::Bzip2 => decoder!(BzDecoder),
+        Compression::Xz => decoder!(XzDecoder),
+    }
+}
+
 /// The names that an error about one snapshot file carries.
 #[derive(Debug, Clone)]
 pub(super) struct Origin {
@@ -56,7 +79,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// The file's content is at fault. What says itself where it stands needs no more words.
+    /// The file's content is wrong. An error that has its own place becomes an error of that kind.
     pub(super) fn unreadable(&self, source: DataFusionError) -> Error {
         let source = match source {
             DataFusionError::External(source) => match source.downcast::<InvalidValue>() {
@@ -115,7 +138,7 @@ pub(super) struct Chunks {
 
 enum Source {
     Plain(BoxStream<'static, io::Result<Bytes>>),
-    Packed { reader: Pin<Box<dyn AsyncRead + Send>>, buffer: BytesMut },
+    Packed { reader: UnpackedReader<'static>, buffer: BytesMut },
 }
 
 impl Chunks {
@@ -206,19 +229,9 @@ impl Chunks {
 
 impl Source {
     fn new(stored: BoxStream<'static, io::Result<Bytes>>, compression: Compression) -> Self {
-        macro_rules! packed {
-            ($decoder:ident) => {{
-                let mut decoder = $decoder::new(StreamReader::new(stored));
-                decoder.multiple_members(true);
-                Self::Packed { reader: Box::pin(decoder), buffer: BytesMut::new() }
-            }};
-        }
         match compression {
             Compression::None => Self::Plain(stored),
-            Compression::Gzip => packed!(GzipDecoder),
-            Compression::Zstd => packed!(ZstdDecoder),
-            Compression::Bzip2 => packed!(BzDecoder),
-            Compression::Xz => packed!(XzDecoder),
+            packed => Self::Packed { reader: unpacked(StreamReader::new(stored), packed), buffer: BytesMut::new() },
         }
     }
 

@@ -1,7 +1,9 @@
-//! The footer of a file that somebody else wrote: what it says about rows is compared, and known mistakes are put right.
+//! The footer of a file that somebody else wrote: what it says about rows is compared, and known mistakes are put
+//! right.
 //!
-//! Statistics are not even read: they may be missing, cut, of an order that no one knows, or wrong, and would remove rows
-//! (`scan`). What old writers got wrong about places, and other readers put right, is put right here (docs/upstream.md).
+//! Statistics are not read: they may be missing, cut, of an unknown order, or wrong, and would remove rows (`scan`).
+//! Known mistakes of old writers in offsets and lengths, which other readers correct, are corrected here
+//! (docs/upstream.md).
 //!
 //! Fails where the footer's own numbers differ. What the pages hold is counted when they are read (`guard`).
 
@@ -21,6 +23,7 @@ use datafusion::parquet::file::metadata::{
 use datafusion::parquet::schema::types::{SchemaDescriptor, Type as ParquetType};
 
 use super::old_footer::mended_footer;
+use crate::lake_type::list_item;
 use crate::thrift::check_footer;
 
 /// Length of the footer, and `PAR1`, at the end of a file.
@@ -69,7 +72,7 @@ pub(super) fn decode_footer(end: &Bytes, bounds: FooterBounds) -> Result<Parquet
     })
 }
 
-/// Rows of a file, of which nothing is checked.
+/// Rows of a file, unchecked.
 pub(crate) fn rows_of_groups(footer: &ParquetMetaData) -> u64 {
     footer.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum()
 }
@@ -103,8 +106,8 @@ pub(super) fn check_rows(footer: &ParquetMetaData) -> std::result::Result<u64, S
     Ok(rows)
 }
 
-/// The first group without fields in one of the columns that are wanted, dotted; None: all are. Arrow passes over such groups,
-/// and the engine then takes one column for another.
+/// The first group without fields in one of the columns that are wanted, dotted; None: all are. Arrow passes over such
+/// groups, and the engine then takes one column for another.
 pub(super) fn empty_group(root: &ParquetType, wanted: Option<&Schema>) -> Option<String> {
     let is_wanted = |name: &str| wanted.is_none_or(|wanted| wanted.field_with_name(name).is_ok());
     let columns = root.get_fields().iter().filter(|field| field.is_group() && is_wanted(field.name()));
@@ -149,7 +152,8 @@ fn has_values(field: &ParquetType) -> bool {
     !field.is_group() || field.get_fields().iter().any(|field| has_values(field))
 }
 
-/// The columns of a file as Arrow reads them: old timestamps are of microseconds, or of nanoseconds where they are declared so.
+/// The columns of a file as Arrow reads them: old timestamps are of microseconds, or of nanoseconds where they are
+/// declared so.
 ///
 /// # Errors
 /// Those of the Parquet reader.
@@ -169,8 +173,8 @@ pub(crate) fn arrow_schema(file: &FileMetaData, declared: Option<&Schema>) -> Re
     Ok(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
-/// Unit of the timestamps that old writers store as INT96. Nanoseconds reach from 1677 to 2262 only: a value beyond, such as
-/// 9999-12-31 for "never", is more frequent than one with nanoseconds.
+/// Unit of the timestamps that old writers store as INT96. Nanoseconds reach from 1677 to 2262 only: a value beyond,
+/// such as 9999-12-31 for "never", is more frequent than one with nanoseconds.
 const INT96_UNIT: TimeUnit = TimeUnit::Microsecond;
 
 /// The one field with the other's timestamps where they are declared to be of nanoseconds.
@@ -203,13 +207,11 @@ pub(super) fn leaves<'a>(fields: &'a Fields, found: &mut Vec<&'a DataType>) {
 fn leaf<'a>(data_type: &'a DataType, found: &mut Vec<&'a DataType>) {
     match data_type {
         DataType::Struct(fields) => leaves(fields, found),
-        DataType::List(item)
-        | DataType::LargeList(item)
-        | DataType::ListView(item)
-        | DataType::LargeListView(item)
-        | DataType::FixedSizeList(item, _)
-        | DataType::Map(item, _) => leaf(item.data_type(), found),
-        other => found.push(other),
+        DataType::Map(entries, _) => leaf(entries.data_type(), found),
+        other => match list_item(other) {
+            Some(item) => leaf(item.data_type(), found),
+            None => found.push(other),
+        },
     }
 }
 
@@ -273,8 +275,8 @@ fn place(column: &ColumnChunkMetaData, size: u64) -> Option<(Option<i64>, u64, u
     Some((dictionary, start, length))
 }
 
-/// Before 3.0, the C++ library compressed pages of the second version and said that they are not (ARROW-10353). Files of Arrow 1
-/// and 2 say 1.5.1-SNAPSHOT.
+/// Before 3.0, the C++ library compressed pages of the second version and said that they are not (ARROW-10353). Files
+/// of Arrow 1 and 2 say 1.5.1-SNAPSHOT.
 pub(super) fn compresses_all_pages(created_by: &str) -> bool {
     let version = created_by.strip_prefix("parquet-cpp-arrow version ");
     match version.or_else(|| created_by.strip_prefix("parquet-cpp version ")) {

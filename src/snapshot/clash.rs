@@ -25,7 +25,7 @@ impl Place {
         Self { uri: uri.into(), line: None, is_typed: false }
     }
 
-    /// A file that states its types, so that nobody knows the values yet.
+    /// A file that states its types; its values are not known yet.
     pub(super) fn typed(uri: &str) -> Self {
         Self { is_typed: true, ..Self::text(uri) }
     }

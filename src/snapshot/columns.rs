@@ -5,18 +5,17 @@
 //! that are not quoted. `force_null` takes quoted fields too.
 //!
 //! Judgement calls: a float is the nearest one to its text, but no infinity and no zero for a number that is none; a
-//! boolean is written as in SQL (`t`, `FALSE`, `yes`, `off`, `0`); bytes are those of the text, unless it has a backslash:
-//! then it is what PostgreSQL writes, `\x6869` or `\\` and `\134`.
+//! boolean is written as in SQL (`t`, `FALSE`, `yes`, `off`, `0`); bytes are those of the text, unless it has a
+//! backslash: then it is what PostgreSQL writes, `\x6869` or `\\` and `\134`.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanArray, LargeStringBuilder, NullArray, NullBufferBuilder,
     PrimitiveArray, StringBuilder, StringViewBuilder,
 };
-use datafusion::arrow::compute::kernels::cast_utils::Parser;
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::compute::kernels::cast_utils::{Parser, parse_decimal};
+use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use datafusion::arrow::datatypes::{
     ArrowTimestampType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
     DecimalType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -26,16 +25,13 @@ use datafusion::arrow::datatypes::{
 };
 use regex::Regex;
 
-use super::convert::decimal;
 use super::fields::CsvField;
 use super::numeral::{Numeral, TOO_MANY_DIGITS};
-use super::times::{self, TOO_LARGE, Why};
+use super::times::{self, ColumnZone, Reason, TOO_LARGE};
 use super::{octets, quick};
 
 /// Blocks of the buffer that texts of more than 12 bytes are copied to.
-const TEXT_BLOCK: u32 = 256 * 1024;
-
-const MILLISECONDS_OF_DAY: i64 = 86_400_000;
+pub(super) const TEXT_BLOCK: u32 = 256 * 1024;
 
 /// Which fields of a column are NULL.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +57,13 @@ pub(super) struct Misread {
     /// In the batch, from 0.
     pub(super) row: usize,
     pub(super) value: String,
-    pub(super) reason: Why,
+    pub(super) reason: Reason,
+}
+
+/// Whether a field of CSV can hold a value of this type.
+pub(super) fn can_hold(data_type: &DataType) -> bool {
+    // Arrow would cast text to a list of one text.
+    *data_type == DataType::Null || (!data_type.is_nested() && can_cast_types(&DataType::Utf8, data_type))
 }
 
 /// The column in its type.
@@ -97,12 +99,8 @@ pub(super) fn column<'a>(
         DataType::Decimal64(precision, scale) => decimals::<Decimal64Type>(cells, *precision, *scale),
         DataType::Decimal128(precision, scale) => decimals::<Decimal128Type>(cells, *precision, *scale),
         DataType::Decimal256(precision, scale) => decimals::<Decimal256Type>(cells, *precision, *scale),
-        DataType::Date32 => {
-            cells.array::<Date32Type>(|text| quick::date(text.as_bytes()).map_or_else(|| times::date(text), Ok))
-        }
-        DataType::Date64 => {
-            cells.array::<Date64Type>(|text| times::date(text).map(|days| i64::from(days) * MILLISECONDS_OF_DAY))
-        }
+        DataType::Date32 => cells.array::<Date32Type>(times::date),
+        DataType::Date64 => cells.array::<Date64Type>(times::date_in_milliseconds),
         DataType::Time32(TimeUnit::Second) => {
             cells.array::<Time32SecondType>(|text| small_time(text, TimeUnit::Second))
         }
@@ -170,14 +168,17 @@ impl<'a, I: ExactSizeIterator<Item = CsvField<'a>> + Clone> Cells<'_, I> {
     }
 
     #[inline(always)]
-    fn array<T: ArrowPrimitiveType>(self, parse: impl Fn(&str) -> Result<T::Native, Why>) -> Result<ArrayRef, Misread> {
+    fn array<T: ArrowPrimitiveType>(
+        self,
+        parse: impl Fn(&str) -> Result<T::Native, Reason>,
+    ) -> Result<ArrayRef, Misread> {
         Ok(Arc::new(self.primitive::<T>(parse)?))
     }
 
     #[inline(always)]
     fn primitive<T: ArrowPrimitiveType>(
         self,
-        parse: impl Fn(&str) -> Result<T::Native, Why>,
+        parse: impl Fn(&str) -> Result<T::Native, Reason>,
     ) -> Result<PrimitiveArray<T>, Misread> {
         let rows = self.fields.len();
         let (mut values, mut nulls) = (Vec::with_capacity(rows), NullBufferBuilder::new(rows));
@@ -213,7 +214,7 @@ impl<'a, I: ExactSizeIterator<Item = CsvField<'a>> + Clone> Cells<'_, I> {
 
     /// The first value that is wrong; `why` gives the reason for one that is.
     #[cold]
-    fn misread(self, why: impl Fn(usize, &str) -> Option<Why>) -> Misread {
+    fn misread(self, why: impl Fn(usize, &str) -> Option<Reason>) -> Misread {
         let Nulls { regex, .. } = self.nulls;
         let mut fields = self.fields.enumerate().filter(|(_, field)| !self.nulls.is_null(*field));
         let found = fields.find_map(|(row, field)| Some((row, field, why(row, field.text)?)));
@@ -248,13 +249,13 @@ where
 
 /// Why no float of the type gives a number back.
 #[cold]
-fn inexact(number: &Numeral<'_>) -> Why {
+fn inexact(number: &Numeral<'_>) -> Reason {
     Some(if number.has_many_digits() { TOO_MANY_DIGITS } else { TOO_LARGE })
 }
 
 /// A float that is not beyond its type's range: neither infinite nor zero unless it is written so.
 #[inline(always)]
-fn float<T: Copy>(text: &str, value: Option<T>, widen: impl Fn(T) -> f64) -> Result<T, Why> {
+fn float<T: Copy>(text: &str, value: Option<T>, widen: impl Fn(T) -> f64) -> Result<T, Reason> {
     let value = value.ok_or(None)?;
     let wide = widen(value);
     if wide.is_normal() || !is_beyond(text, wide) { Ok(value) } else { Err(Some(TOO_LARGE)) }
@@ -286,26 +287,35 @@ where
     }
 }
 
+/// The decimal that a text is; None if it has more digits than the type, or is no number.
+pub(super) fn decimal<T: DecimalType>(text: &str, precision: u8, scale: i8) -> Option<T::Native> {
+    let value = parse_decimal::<T>(text, precision, scale).ok()?;
+    (decimal_places(text) <= i64::from(scale)).then_some(value)
+}
+
+/// Decimal places that a number needs: 2 for `1.230`, -2 for `1200`.
+pub(super) fn decimal_places(number: &str) -> i64 {
+    let (mantissa, exponent) = match number.find(['e', 'E']) {
+        Some(at) => (&number[..at], number[at + 1..].parse().unwrap_or(0)),
+        None => (number, 0),
+    };
+    let fraction = mantissa.find('.').map_or(0, |point| mantissa.len() - point - 1);
+    let zeros = mantissa.bytes().rev().filter(|byte| *byte != b'.').take_while(|byte| *byte == b'0').count();
+    fraction as i64 - zeros as i64 - exponent
+}
+
 fn timestamps<'a, T: ArrowTimestampType>(
     cells: Cells<'_, impl ExactSizeIterator<Item = CsvField<'a>> + Clone>,
     zone: Option<&Arc<str>>,
 ) -> Result<ArrayRef, Misread> {
-    let parsed: Option<Tz> = match zone.map(|zone| zone.parse()).transpose() {
-        Ok(parsed) => parsed,
-        Err(_) => return Err(cells.misread(|_, _| Some(Some("the zone of the column is not known")))),
+    let Some(of_column) = ColumnZone::new(zone.map(AsRef::as_ref)) else {
+        return Err(cells.misread(|_, _| Some(Some("the zone of the column is not known"))));
     };
-    let is_utc = zone.is_none_or(|zone| crate::config::is_utc(zone));
-    let array = cells.primitive::<T>(|text| {
-        let usual = if is_utc { quick::timestamp(text.as_bytes()) } else { None };
-        match usual {
-            Some((seconds, nanoseconds)) => times::in_unit(T::UNIT, seconds, i64::from(nanoseconds)),
-            None => times::timestamp(text, parsed.as_ref(), T::UNIT),
-        }
-    })?;
+    let array = cells.primitive::<T>(|text| of_column.timestamp(text, T::UNIT))?;
     Ok(Arc::new(array.with_timezone_opt(zone.cloned())))
 }
 
-fn small_time(text: &str, unit: TimeUnit) -> Result<i32, Why> {
+fn small_time(text: &str, unit: TimeUnit) -> Result<i32, Reason> {
     i32::try_from(times::time(text, unit)?).map_err(|_| None)
 }
 

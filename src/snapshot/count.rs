@@ -1,9 +1,9 @@
 //! Counts the rows that come out of a plan node, and says whether all of them came.
 //!
-//! What a file states about itself (the footer of a Parquet file, a manifest) is a claim; the rows that its decoder gives
-//! are the evidence. [`CountedTable`] puts a [`CountRowsExec`] above each scan of a snapshot table, and a stage task
-//! compares. A scan counts as complete when each of its streams was polled to its end: a LIMIT or a join with nothing may
-//! stop earlier, and then the number says nothing about the files.
+//! What a file states about itself (the footer of a Parquet file, a manifest) is a claim; the rows that its decoder
+//! gives are the evidence. [`CountedTable`] puts a [`CountRowsExec`] above each scan of a snapshot table, and a stage
+//! task compares. A scan counts as complete when each of its streams was polled to its end: a LIMIT or a join with
+//! nothing may stop earlier, and then the number says nothing about the files.
 //!
 //! ```text
 //! FilterExec                              filters stay above: no row is left out before it is counted
@@ -103,11 +103,11 @@ pub(crate) struct CountRowsExec {
     input: Arc<dyn ExecutionPlan>,
     of: Arc<str>,
     /// Shared by the node and those that the optimizer makes of it.
-    counts: Arc<Counts>,
+    counts: Arc<RowCounts>,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct RowCounts {
     rows: AtomicU64,
     streams_ended: AtomicU64,
 }
@@ -205,7 +205,7 @@ impl ExecutionPlan for CountRowsExec {
 
 struct CountedStream {
     input: SendableRecordBatchStream,
-    counts: Arc<Counts>,
+    counts: Arc<RowCounts>,
     has_ended: bool,
 }
 

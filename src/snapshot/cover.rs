@@ -5,7 +5,7 @@
 //! | `a.parquet`, `b.PARQUET.gzip`, `c.gz.parquet`; `d.csv.gz`, `e.TSV`; `f.json.zst` | data of that format, otherwise of another |
 //! | `_SUCCESS`, `.a.crc`, `_temporary/x`, but not `_k=1/x` | hidden, or a mark |
 //! | `README.md`, `a.csv.md5`, `load.sql`, `Thumbs.db`, `manifest-files.json` | evidently not data of the table |
-//! | `a.csv.bak`, `all.zip` | may hold rows that nobody wants twice: the user decides |
+//! | `a.csv.bak`, `all.zip` | may hold rows, or the same rows again: the user decides |
 //! | `000000_0`, `part-m-00000`, `20240101_x_abc`, `x.dat` | nothing: the content decides |
 
 use super::left_out::LeftOutReason;
@@ -18,7 +18,7 @@ pub(crate) enum Meant {
     Data,
     /// No file of the table.
     Left(LeftOutReason),
-    /// It may hold rows of the table or not, and its content would not tell; why.
+    /// It may hold rows of the table or not, and its content would not show it; why.
     Doubtful(&'static str),
     /// The name says nothing.
     Unknown,
@@ -219,7 +219,7 @@ pub(super) fn ending(path: &str) -> String {
     name[inner.len()..].to_owned()
 }
 
-/// What stands before and behind the last point.
+/// The parts before and after the last dot.
 fn split(name: &str) -> (&str, &str) {
     name.rsplit_once('.').unwrap_or((name, ""))
 }

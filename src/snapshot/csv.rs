@@ -1,7 +1,8 @@
 //! The records of one CSV file as columns: which of them it has, and where an error stands.
 //!
-//! Columns are matched by the names of the header ([`super::head`]), else by position. Records are split by [`Splitter`] and
-//! read by [`super::columns`]. The first thing that is wrong is the error: [`Malformed`] with line and column, or
+//! Columns are matched by the names of the header ([`super::head`]), else by position. Records are split by
+//! [`Splitter`] and read by [`super::columns`]. The first thing that is wrong is the error: [`Malformed`] with line and
+//! column, or
 //! [`InvalidValue`] with the row, counted from 1 without the header.
 
 use datafusion::arrow::array::ArrayRef;
@@ -21,14 +22,14 @@ pub(super) struct CsvBody {
     splitter: Splitter,
     has_header: bool,
     /// None before the first record is complete.
-    found: Option<Found>,
+    found: Option<FileColumns>,
     /// Rows before this batch.
     rows: u64,
 }
 
 /// The columns of one file.
-struct Found {
-    wanted: Vec<Wanted>,
+struct FileColumns {
+    wanted: Vec<CsvColumn>,
     /// For each column of the output its position among the wanted ones.
     slots: Vec<Option<usize>>,
     /// Columns of the output that the file does not have.
@@ -36,7 +37,7 @@ struct Found {
 }
 
 /// A column to decode.
-struct Wanted {
+struct CsvColumn {
     /// In the file.
     at: usize,
     field: FieldRef,
@@ -55,7 +56,7 @@ impl CsvBody {
         let splitter = Splitter::new(options, columns);
         let mut body = Self { splitter, has_header: options.has_header, found: None, rows: 0 };
         if columns.is_some() {
-            body.found = Some(Found::new(target, names_by_position(target, 1)?)?);
+            body.found = Some(FileColumns::new(target, names_by_position(target, 1)?)?);
         }
         Ok(body)
     }
@@ -122,7 +123,7 @@ impl CsvBody {
         } else {
             names_by_position(target, self.splitter.columns())?
         };
-        self.found = Some(Found::new(target, names)?);
+        self.found = Some(FileColumns::new(target, names)?);
         Ok(())
     }
 
@@ -161,7 +162,7 @@ impl CsvBody {
     }
 }
 
-impl Found {
+impl FileColumns {
     fn new(target: &Target, names: Vec<String>) -> Result<Self> {
         let options = options(target)?;
         let (mut wanted, mut slots, mut absent) = (Vec::new(), Vec::new(), Vec::new());
@@ -171,7 +172,7 @@ impl Found {
             match at {
                 Some(at) => {
                     let force_null = options.force_null.holds(field.name());
-                    wanted.push(Wanted { at, field: FieldRef::clone(field), force_null });
+                    wanted.push(CsvColumn { at, field: FieldRef::clone(field), force_null });
                 }
                 None => absent.push(index),
             }
@@ -234,7 +235,7 @@ mod tests {
         let error = decode(&csv(), &table(), Some(&vec![]), "a;b;c\n1;2;3\n").unwrap_err().to_string();
         assert!(error.contains("the header has no column of the table: a;b;c"), "{error}");
         let error = decode(&csv(), &table(), None, "a,B\n1,2\n").unwrap_err().to_string();
-        assert!(error.contains("the column is 'b' in the table but 'B' in the header"), "{error}");
+        assert!(error.contains("the file has 'B', not 'b'"), "{error}");
         assert!(decode(&csv(), &table(), None, "a,b,B\n1,2,3\n").is_ok());
     }
 
@@ -348,7 +349,7 @@ mod tests {
             assert_eq!(texts(2).map(value).collect::<Vec<_>>()[1..], ["x", "y", "a\tb\nc"]);
             assert_eq!(nulls(&batch), [0, 0, 1]);
             let error = fails(&format, &table, "1\tC:\\new\tx\n2\tC:\\Users\tx\n");
-            assert!(error.contains(r"line 2, column 5: '\U' is no escape sequence"), "{error}");
+            assert!(error.contains(r"line 2, column 5: '\U' is not an escape sequence"), "{error}");
         }
         let error = fails(&FileFormat::Csv(CsvOptions { null_regex: None, ..options }), &table, "1\t\\N\tx\n");
         assert!(error.contains(r"set the option 'null_regex' '^\\N$'"), "{error}");
@@ -361,8 +362,8 @@ mod tests {
             ("a,b\n1,x\n2,\"y\n3,z\n4,w\n", "line 3, column 3: a quoted field begins here that never ends"),
             ("a,b\n1,\"é\"x\n", "line 2, column 6: text follows the closing quote of a field"),
             ("a,b\n1,\"x\" \n", "line 2, column 6: text follows the closing quote"),
-            ("a,b\n1,é\"x\"\n", "line 2, column 4: a quote stands inside of an unquoted field"),
-            ("a,b\"\n1,x\n", "line 1, column 4: a quote stands inside of an unquoted field"),
+            ("a,b\n1,é\"x\"\n", "line 2, column 4: a quote inside an unquoted field"),
+            ("a,b\"\n1,x\n", "line 1, column 4: a quote inside an unquoted field"),
             ("a,\"b\n1,x\n", "line 1, column 3: a quoted field begins here that never ends"),
             ("a,b\r\n1,\"x\r\ny\"\r\n2,\"\"\"", "line 4, column 3: a quoted field begins here that never ends"),
             ("a,b\n1,\"x\"y", "line 2, column 6: text follows the closing quote of a field"),

@@ -1,18 +1,17 @@
 //! Batches of a table out of the bytes of one file, pushed in chunks of any size.
 //!
-//! [`FileDecoder`] wraps arrow's push decoders. It adds what they lack: columns of a CSV file are found by the names in
-//! its own header, a column that the file does not have is NULL, and a batch is bounded in bytes too. It does no I/O.
-//! Errors are those of arrow with column, row and value; the caller adds the file.
+//! [`FileDecoder`] hands the bytes to the format's decoder and cuts its rows into batches, which are bounded in rows
+//! and bytes. A column that the file does not have is NULL. It does no I/O. Errors name column, row and value, or line
+//! and column of the text; the caller adds the file.
 
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::arrow::error::ArrowError;
 use datafusion::error::{DataFusionError, Result};
 
-use super::convert::{convert, csv_type};
+use super::columns::can_hold;
 use super::csv::CsvBody;
 use super::infer::null_regex;
 use super::json_body::{JsonBody, unheld};
@@ -21,9 +20,6 @@ use crate::config::{FileFormat, type_name};
 
 /// Text bytes that one batch is made of, more or less: rows of any width use the same memory.
 pub(super) const BATCH_BYTES: usize = 16 * 1024 * 1024;
-
-/// Characters of arrow's message that an error keeps.
-const MAX_MESSAGE: usize = 2000;
 
 /// Rows of the first batch, of which nobody knows yet how wide they are.
 const FIRST_ROWS: usize = 256;
@@ -58,7 +54,7 @@ impl Target {
             return Err(DataFusionError::Plan(format!("force_null names the column '{name}', which the table lacks")));
         }
         if let FileFormat::Csv(_) = &format
-            && let Some(field) = output.fields().iter().find(|field| csv_type(field.data_type()).is_none())
+            && let Some(field) = output.fields().iter().find(|field| !can_hold(field.data_type()))
         {
             let (name, data_type) = (field.name(), type_name(field.data_type()));
             return Err(DataFusionError::Plan(format!("column '{name}' has type {data_type}, which CSV cannot hold")));
@@ -94,27 +90,13 @@ impl Target {
     }
 
     /// The output batch: `slots` says where each column stands in the decoded one, None if the file does not have it.
-    pub(super) fn assemble(
-        &self,
-        decoded: &[ArrayRef],
-        rows: usize,
-        first: u64,
-        slots: &[Option<usize>],
-    ) -> Result<RecordBatch> {
+    pub(super) fn assemble(&self, decoded: &[ArrayRef], rows: usize, slots: &[Option<usize>]) -> Result<RecordBatch> {
         let columns = self.output.fields().iter().zip(slots).map(|(field, slot)| match slot {
-            None => Ok(new_null_array(field.data_type(), rows)),
-            Some(slot) => convert(Arc::clone(&decoded[*slot]), field.data_type()).map_err(|misfit| {
-                let place = match misfit.row {
-                    Some(row) => format!("row {}", first + row as u64 + 1),
-                    None => format!("rows {} to {}", first + 1, first + rows as u64),
-                };
-                DataFusionError::ArrowError(Box::new(shortened(misfit.error)), None)
-                    .context(format!("column '{}' in {place}", field.name()))
-            }),
+            None => new_null_array(field.data_type(), rows),
+            Some(slot) => Arc::clone(&decoded[*slot]),
         });
-        let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.output), columns, &options)?)
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.output), columns.collect(), &options)?)
     }
 }
 
@@ -136,7 +118,6 @@ impl Pace {
     fn learn(&mut self, rows: usize, bytes: usize) -> bool {
         let width = bytes / rows.max(1) + 1;
         let next = (BATCH_BYTES / width).clamp(1, self.limit);
-        // A new size costs a new decoder, so it has to be worth it.
         let is_other = next < self.rows || next >= 2 * self.rows || (next == self.limit && self.rows < next);
         if is_other {
             self.rows = next;
@@ -152,8 +133,6 @@ pub(super) struct FileDecoder {
     pace: Pace,
     /// Bytes since the last batch.
     bytes: usize,
-    /// Rows in the batches before this one.
-    rows: u64,
 }
 
 enum Body {
@@ -167,11 +146,11 @@ impl FileDecoder {
             FileFormat::Csv(_) => Body::Csv(Box::new(CsvBody::new(&target)?)),
             _ => Body::Json(Box::new(JsonBody::new(&target, pace.rows)?)),
         };
-        Ok(Self { target, body, pace, bytes: 0, rows: 0 })
+        Ok(Self { target, body, pace, bytes: 0 })
     }
 
-    /// Columns of the output that the file does not have; None as long as it is not known, and at the end if it never was:
-    /// the file is empty, or of a format whose records have their own columns.
+    /// Columns of the output that the file does not have; None as long as it is not known, and at the end if it never
+    /// was: the file is empty, or of a format whose records have their own columns.
     pub(super) fn absent(&self) -> Option<&[usize]> {
         match &self.body {
             Body::Csv(body) => body.absent(),
@@ -231,16 +210,14 @@ impl FileDecoder {
     }
 
     fn flush(&mut self) -> Result<Option<RecordBatch>> {
-        let first = self.rows;
         let batch = match &mut self.body {
             Body::Csv(body) => match body.flush(&self.target)? {
                 None => None,
-                Some((columns, rows)) => Some(self.target.assemble(&columns, rows, first, body.slots())?),
+                Some((columns, rows)) => Some(self.target.assemble(&columns, rows, body.slots())?),
             },
             Body::Json(body) => body.flush(&self.target)?,
         };
         let Some(batch) = batch else { return Ok(None) };
-        self.rows += batch.num_rows() as u64;
         if self.pace.learn(batch.num_rows(), self.bytes)
             && let Body::Json(body) = &mut self.body
         {
@@ -267,21 +244,6 @@ pub(crate) fn decode_file(format: &FileFormat, schema: &SchemaRef, chunks: &[Byt
         rows += batch.num_rows();
     }
     Ok(rows)
-}
-
-/// Arrow quotes the whole row, whatever its length.
-pub(super) fn shortened(error: ArrowError) -> ArrowError {
-    let cut = |text: String| {
-        let end = text.char_indices().map(|(at, _)| at).nth(MAX_MESSAGE);
-        end.map_or(text.clone(), |end| format!("{}...", &text[..end]))
-    };
-    match error {
-        ArrowError::ParseError(text) => ArrowError::ParseError(cut(text)),
-        ArrowError::CsvError(text) => ArrowError::CsvError(cut(text)),
-        ArrowError::JsonError(text) => ArrowError::JsonError(cut(text)),
-        ArrowError::CastError(text) => ArrowError::CastError(cut(text)),
-        other => other,
-    }
 }
 
 #[cfg(test)]
@@ -373,11 +335,5 @@ pub(super) mod tests {
         assert!(pace.learn(1, usize::MAX / 2));
         assert_eq!(pace.rows, 1);
         assert_eq!(Pace::new(0).rows, 1);
-    }
-
-    #[test]
-    fn a_message_keeps_its_start_only() {
-        let text = shortened(ArrowError::ParseError("é".repeat(5000))).to_string();
-        assert!(text.ends_with("é...") && text.chars().count() < MAX_MESSAGE + 50);
     }
 }

@@ -1,10 +1,10 @@
 //! Which files a snapshot table has, and the one schema that all of them fit.
 //!
-//! `listing` says which files the locations name, and what is left out. PARTITIONED BY adds columns from the names of folders; where
-//! a file has such a column too, the folder's value is taken. Without declared columns the schema comes from ALL files: Parquet
-//! footers, or every record of text files. With them it is checked that the files have them, see `names`: in all footers, or in
-//! the beginnings of a few text files. This costs one LIST per folder and at most one read per file, once per snapshot: the
-//! result is kept in the snapshot manifest.
+//! `listing` says which files the locations name, and what is left out. PARTITIONED BY adds columns from the names of
+//! folders; where a file has such a column too, the folder's value is taken. Without declared columns the schema comes
+//! from ALL files: Parquet footers, or every record of text files. With them it is checked that the files have them,
+//! see `names`: in all footers, or in the beginnings of a few text files. This costs one LIST per folder and at most
+//! one read per file, once per snapshot: the result is kept in the snapshot manifest.
 
 use std::sync::Arc;
 
@@ -40,17 +40,17 @@ const FOOTERS_AT_ONCE: usize = 32;
 pub(crate) struct Discovered {
     /// Its files, with one schema.
     pub(crate) table: TableFiles,
-    /// What else there is to tell.
+    /// What else planning found.
     pub(crate) coverage: Coverage,
 }
 
-/// What is to be told of the files of a snapshot table, besides that they are read.
+/// What planning found about the files of a snapshot table, besides those that are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     /// Files below LOCATION that are not read, by reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
-    /// Folders `k=v` that nobody declared as columns: names with the types that would hold all values.
+    /// Folders `k=v` that are not declared as columns: names, and types that hold all values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undeclared: Vec<(String, String)>,
     /// Columns that PARTITIONED BY declares and files have too: the folder's value is taken.
@@ -113,7 +113,7 @@ struct Seen {
     rows: Option<u64>,
 }
 
-/// What the files of a table came to.
+/// The schema and rows of a table's files.
 struct Resolved {
     schema: SchemaRef,
     files: Vec<FileEntry>,
@@ -159,7 +159,8 @@ async fn resolve(
         if let Some(schema) = &seen.schema {
             names.add_schema(&file.uri, schema)?;
             match &table.declared {
-                // Declared types win, so those of the files need not go together; that a name stands twice still counts.
+                // Declared types win, so those of the files need not go together; that a name stands twice still
+                // counts.
                 Some(_) => merger.add(&file.uri, &names_only(schema))?,
                 None => merger.add(&file.uri, schema)?,
             }

@@ -1,10 +1,10 @@
 //! Fields that are not written as they are read: doubled quotes and escape sequences.
 //!
-//! With `escape_sequences` an escape means what MySQL and PostgreSQL's text format write with it: `\b \f \n \r \t \v` are
-//! control characters, `\0` is NUL, `\Z` is 0x1A, and before any other character but an ASCII letter or digit it makes
-//! that character a part of the field. Other letters and digits are an error: no program writes them, and programs read
-//! them differently (`\x41`, `\101`). Without, an escape stands before a quote or an escape inside of quotes, and before
-//! all else it is text, as in PostgreSQL's CSV.
+//! With `escape_sequences` an escape means what MySQL and PostgreSQL's text format write with it: `\b \f \n \r \t \v`
+//! are control characters, `\0` is NUL, `\Z` is 0x1A, and before any other character but an ASCII letter or digit it
+//! makes that character a part of the field. Other letters and digits are an error: no program writes them, and
+//! programs read them differently (`\x41`, `\101`). Without, an escape stands before a quote or an escape inside of
+//! quotes, and before all else it is text, as in PostgreSQL's CSV.
 
 use crate::config::CsvOptions;
 
@@ -22,8 +22,8 @@ impl Escapes {
         Self { quote: options.quote, escape: options.escape, sequences: options.escape_sequences }
     }
 
-    /// Appends the field that is written as `raw`, without the quotes around it. Fails with the place of a sequence that
-    /// is none.
+    /// Appends the field that is written as `raw`, without the quotes around it. Fails with the place of a sequence
+    /// that is none.
     pub(super) fn undo(&self, raw: &[u8], is_quoted: bool, out: &mut Vec<u8>) -> Result<(), usize> {
         let quote = self.quote.filter(|_| is_quoted);
         let (Some(one), Some(other)) = (quote.or(self.escape), self.escape.or(quote)) else {
@@ -53,7 +53,7 @@ impl Escapes {
     }
 }
 
-/// What a character stands for after an escape.
+/// What a character means after an escape.
 fn meaning(byte: u8) -> Option<u8> {
     Some(match byte {
         b'b' => 0x08,

@@ -1,8 +1,8 @@
 //! From the type that a column has in a file to the type that its table declares, exactly or not at all.
 //!
-//! Goes down into structs, lists and maps, and leaves values without parts to `scalar`. Fields of structs are found by name,
-//! those that a file lacks are NULL. Types that do not go together are refused before a value is seen ([`check_types`]).
-//! Pure.
+//! Goes down into structs, lists and maps, and leaves values without parts to `scalar`. Fields of structs are found by
+//! name, those that a file lacks are NULL. Types that do not go together are refused before a value is seen
+//! ([`check_types`]). Pure.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::array_value_to_string;
 
 use super::scalar::{Way, cast_exactly, safe_cast, way};
+use crate::lake_type::{list_item, narrowed};
 
 /// A value that would be lost or changed.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl From<ArrowError> for CastFailure {
     }
 }
 
-/// Types of which no value of one can be read as the other, and where below the column.
+/// Two types without common values, and their place below the column.
 #[derive(Debug, PartialEq)]
 pub(super) struct TypeMismatch {
     pub(super) path: String,
@@ -63,7 +64,7 @@ pub(super) fn check_types(from: &DataType, to: &DataType) -> Result<(), TypeMism
     if from == to || *from == DataType::Null {
         return Ok(());
     }
-    if let (Some(from), Some(to)) = (item(from), item(to)) {
+    if let (Some(from), Some(to)) = (list_item(from), list_item(to)) {
         return inner(from.data_type(), to.data_type(), "[]");
     }
     match (from, to) {
@@ -104,7 +105,7 @@ pub(super) fn exactly(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, CastF
     if *array.data_type() == DataType::Null {
         return Ok(new_null_array(to, array.len()));
     }
-    if let (Some(from), Some(field)) = (item(array.data_type()), item(to)) {
+    if let (Some(from), Some(field)) = (list_item(array.data_type()), list_item(to)) {
         return list(array, from, field, to);
     }
     match (array.data_type(), to) {
@@ -116,17 +117,6 @@ pub(super) fn exactly(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, CastF
             Some(way) => scalar(array, to, way),
             None => Err(ArrowError::CastError(format!("{from} is not {to}")).into()),
         },
-    }
-}
-
-fn item(list: &DataType) -> Option<&FieldRef> {
-    match list {
-        DataType::List(item)
-        | DataType::LargeList(item)
-        | DataType::ListView(item)
-        | DataType::LargeListView(item)
-        | DataType::FixedSizeList(item, _) => Some(item),
-        _ => None,
     }
 }
 
@@ -161,7 +151,7 @@ fn structs(array: &StructArray, from: &Fields, to: &Fields) -> Result<ArrayRef, 
     Ok(Arc::new(array))
 }
 
-/// A field's values, NULL where the struct is: what stands there is nobody's value.
+/// A field's values, NULL where the struct is NULL: a value there has no meaning.
 fn below(column: &ArrayRef, nulls: Option<&NullBuffer>) -> Result<ArrayRef, ArrowError> {
     let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else { return Ok(Arc::clone(column)) };
     if matches!(column.data_type(), DataType::Null | DataType::Union(..) | DataType::RunEndEncoded(..)) {
@@ -212,12 +202,8 @@ fn maps(array: &MapArray, entries: &FieldRef, sorted: bool) -> Result<ArrayRef, 
 
 /// The values that lists have, without those before and after.
 fn within<O: OffsetSizeTrait>(values: &ArrayRef, offsets: &OffsetBuffer<O>) -> (ArrayRef, OffsetBuffer<O>) {
-    let (first, last) = (offsets[0].as_usize(), offsets[offsets.len() - 1].as_usize());
-    if first == 0 && last == values.len() {
-        return (Arc::clone(values), offsets.clone());
-    }
-    let lengths = offsets.windows(2).map(|pair| pair[1].as_usize() - pair[0].as_usize());
-    (values.slice(first, last - first), OffsetBuffer::from_lengths(lengths))
+    let (offsets, from, length) = narrowed(offsets);
+    (values.slice(from, length), offsets)
 }
 
 /// The list that an item is in.

@@ -1,20 +1,21 @@
 //! Where the fields of CSV records begin and end, found 64 bytes at a time, by strict rules.
 //!
-//! [`Splitter`] takes a file's bytes in chunks of any size and notes two positions per field, and whether it was quoted;
-//! the bytes of a batch are kept as they came. Only a field that has a doubled quote or an escape is written anew. It
-//! knows neither types nor NULL.
+//! [`Splitter`] takes a file's bytes in chunks of any size and notes two positions per field, and whether it was
+//! quoted; the bytes of a batch are kept as they came. Only a field that has a doubled quote or an escape is written
+//! anew. It knows neither types nor NULL.
 //!
 //! The rules: a field is quoted if it begins with a quote; it then ends at the next quote that is neither doubled nor
-//! escaped, which a delimiter, a line end or the end of the file must follow. A quote in any other field is an error. With
-//! `lax_quotes` it is text, and so is a quote in a quoted field that nothing of these follows; nothing is dropped. All
-//! records have as many fields as the first one. Blank lines are skipped, but in a file of one column they are its empty
-//! field. What breaks a rule is [`Malformed`], which names its place; a quote that is never closed is told where it opens.
+//! escaped, which a delimiter, a line end or the end of the file must follow. A quote in any other field is an error.
+//! With `lax_quotes` it is text, and so is a quote in a quoted field that nothing of these follows; nothing is dropped.
+//! All records have as many fields as the first one. Blank lines are skipped, but in a file of one column they are its
+//! empty field. What breaks a rule is [`Malformed`], which names its place; a quote that is never closed is told where
+//! it opens.
 
 use regex::Regex;
 
 use super::bytes::MAX_RECORD;
 use super::escapes::Escapes;
-use super::place::{Malformed, Part};
+use super::place::{Malformed, TextPart};
 use crate::config::CsvOptions;
 
 /// Bytes that are looked at together.
@@ -40,7 +41,7 @@ const QUOTED: u32 = 1 << 31;
 const ESCAPED: u32 = 1 << 30;
 const FLAGS: u32 = QUOTED | ESCAPED;
 
-/// A field's place in the text of [`Records`], and how it was written in the upper bits of `end`.
+/// A field's place in the text of [`CsvRecords`], and how it was written in the upper bits of `end`.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     start: u32,
@@ -193,8 +194,8 @@ impl Splitter {
         self.columns = 0;
     }
 
-    /// Takes in bytes and says how many: all, or up to the end of a record that makes the batch full. The first record of
-    /// a file is a batch of its own.
+    /// Takes in bytes and says how many: all, or up to the end of a record that makes the batch full. The first record
+    /// of a file is a batch of its own.
     pub(crate) fn push(&mut self, chunk: &[u8], rows: usize) -> Result<usize, Malformed> {
         let chunk = &chunk[..chunk.len().min(MAX_PIECE)];
         let taken = match self.dialect.has_few {
@@ -414,7 +415,7 @@ impl Splitter {
         let at = self.bytes.len() as u32;
         let ended = match self.state {
             State::Plain if self.is_marred && self.escaped_at == at => {
-                self.fail(at - 1, "an escape character stands at the end of the file".to_owned())
+                self.fail(at - 1, "the file ends with an escape character".to_owned())
             }
             State::Plain if self.start == at && self.spans.len() == self.complete => Some(true),
             State::Plain => {
@@ -444,7 +445,7 @@ impl Splitter {
 
     #[cold]
     fn stray_quote(&mut self, at: u32) -> Option<bool> {
-        let reason = "a quote stands inside of an unquoted field; quote such fields, or, if quotes are plain text in \
+        let reason = "a quote inside an unquoted field; quote such fields, or, if quotes are plain text in \
                       these files, set the option 'quote' '' or 'lax_quotes' 'true'";
         self.fail(at, reason.to_owned())
     }
@@ -480,9 +481,9 @@ impl Splitter {
         Malformed { line, column, reason }
     }
 
-    fn part(&self) -> Part<'_> {
+    fn part(&self) -> TextPart<'_> {
         let Self { bytes, line, is_after_cr, .. } = self;
-        Part { bytes, line: *line, is_after_cr: *is_after_cr, ends: self.dialect.ends }
+        TextPart { bytes, line: *line, is_after_cr: *is_after_cr, ends: self.dialect.ends }
     }
 
     /// Where the record begins that is not complete.
@@ -499,9 +500,9 @@ impl Splitter {
         self.line + self.rows() as u64 + self.other_lines - u64::from(self.lines_in_field)
     }
 
-    /// The complete records, to be called between two records. A field that is written with escapes is not written anew if
-    /// `null_regex` matches what is written.
-    pub(crate) fn records(&mut self, null_regex: Option<&Regex>) -> Result<Records<'_>, Malformed> {
+    /// The complete records, to be called between two records. A field that is written with escapes is not written anew
+    /// if `null_regex` matches what is written.
+    pub(crate) fn records(&mut self, null_regex: Option<&Regex>) -> Result<CsvRecords<'_>, Malformed> {
         let written = self.bytes.len();
         self.anew.clear();
         for number in 0..self.marred.len() {
@@ -518,12 +519,12 @@ impl Splitter {
             if let Err(at) = self.escapes.undo(raw, is_quoted, &mut self.anew) {
                 let shown: String = String::from_utf8_lossy(&raw[at..]).chars().take(2).collect();
                 let null = if raw.len() == 2 && raw.ends_with(b"N") {
-                    "; if it stands for NULL, set the option 'null_regex' '^\\\\N$'"
+                    "; if it means NULL, set the option 'null_regex' '^\\\\N$'"
                 } else {
                     "; if the character is plain text in these files, leave out the option 'escape', or set \
                      'escape_sequences' 'false' if it only escapes quotes"
                 };
-                return Err(self.at(span.start as usize + at, format!("'{shown}' is no escape sequence{null}")));
+                return Err(self.at(span.start as usize + at, format!("'{shown}' is not an escape sequence{null}")));
             }
             let end = (written + self.anew.len()) as u32;
             self.spans[field] = Span { start: from as u32, end: end | (span.end & FLAGS) };
@@ -548,7 +549,7 @@ impl Splitter {
             return Err(self.at(at, format!("the byte 0x{byte:02X} is not UTF-8; {advice}")));
         }
         let text = std::str::from_utf8(&self.bytes).unwrap_or_default();
-        Ok(Records { text, spans: &self.spans[..self.complete], columns: self.columns })
+        Ok(CsvRecords { text, spans: &self.spans[..self.complete], columns: self.columns })
     }
 
     /// Forgets the batch, between two records.
@@ -624,13 +625,13 @@ impl CsvField<'_> {
 
 /// The records of one batch.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Records<'a> {
+pub(crate) struct CsvRecords<'a> {
     text: &'a str,
     spans: &'a [Span],
     columns: usize,
 }
 
-impl<'a> Records<'a> {
+impl<'a> CsvRecords<'a> {
     /// The fields of a column.
     pub(crate) fn column(&self, column: usize) -> impl ExactSizeIterator<Item = CsvField<'a>> + Clone + use<'a> {
         let text = self.text;

@@ -1,8 +1,8 @@
 //! Columns in the names of folders: `year=2024/month=01/part-0.csv`. Pure.
 //!
-//! A file's value of such a column is that of the nearest folder of this name, wherever LOCATION begins; it is percent-decoded, and
-//! `__HIVE_DEFAULT_PARTITION__` is NULL. A value that its type cannot hold exactly, a file without such a folder, and bytes
-//! that are not UTF-8 are errors. Names are compared exactly, as those of other columns are.
+//! A file's value of such a column is that of the nearest folder of this name, wherever LOCATION begins; it is
+//! percent-decoded, and `__HIVE_DEFAULT_PARTITION__` is NULL. A value that its type cannot hold exactly, a file without
+//! such a folder, and bytes that are not UTF-8 are errors. Names are compared exactly, as those of other columns are.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::config::{sql_type, type_name};
 use crate::error::{Error, Result};
 use crate::partition;
 
-/// Names of folders that are told when nobody declared them.
+/// Undeclared folder names that are reported.
 const KEYS: usize = 32;
 
 /// Keys whose values are numbers though they have zeros in front.
@@ -29,7 +29,7 @@ const COUNTED: [&str; 9] = ["year", "quarter", "month", "week", "day", "hour", "
 pub(super) struct FolderColumns<'a> {
     table: &'a str,
     fields: &'a [FieldRef],
-    /// The last folder and what it came to: files of one folder follow each other.
+    /// The last folder and its partition: files of one folder follow each other.
     last: Option<(String, Arc<str>)>,
 }
 

@@ -1,5 +1,5 @@
-//! Stands between the engine and a Parquet file that somebody else wrote: the footer is checked when the file is opened, the
-//! pages when their bytes arrive, before one is decoded.
+//! Stands between the engine and a Parquet file that somebody else wrote: the footer is checked when the file is
+//! opened, the pages when their bytes arrive, before one is decoded.
 //!
 //! ```text
 //! footer        rows of the file = rows of its row groups = values of its columns        `claims`
@@ -7,8 +7,8 @@
 //! INT96         no digit is cut                                                          `int96`
 //! ```
 //!
-//! What the engine is handed says no more than that: there are no statistics. It also learns where in the export a row stands,
-//! as metadata of the schema, so that a value that does not fit its column can be named (`adapt`).
+//! The engine gets a footer without statistics. The schema's metadata also holds the file's uri and its first row, so
+//! that an error can name the place of a value that does not fit its column (`adapt`).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,7 +37,8 @@ pub(super) const URI: &str = "snaplake.uri";
 /// Metadata of a file's schema: rows before those that are read of it.
 pub(super) const FIRST_ROW: &str = "snaplake.first_row";
 
-/// Metadata of a file's schema: with a column's name behind it, that it holds bytes which the engine makes texts of without looking.
+/// Metadata of a file's schema: with a column's name behind it, that it holds bytes which the engine makes texts of
+/// without looking.
 pub(super) const PLAIN_BYTES: &str = "snaplake.plain_bytes.";
 
 /// What all files of a scan have in common.
@@ -141,8 +142,8 @@ impl Guard {
         groups.iter().take_while(begins_in).map(RowGroupMetaData::num_rows).sum()
     }
 
-    /// What has to be read, and handed to [`Self::check`], although the engine asks for nothing: a chunk of each row group of a
-    /// file that has none of the columns.
+    /// What has to be read, and handed to [`Self::check`], although the engine asks for nothing: a chunk of each row
+    /// group of a file that has none of the columns.
     pub(super) fn unasked(&self) -> Vec<Range<u64>> {
         let Some(footer) = &self.footer else { return Vec::new() };
         let columns = footer.file_metadata().schema_descr();
@@ -214,7 +215,7 @@ impl Guard {
     }
 }
 
-/// The row group, probably the expected one, of which these are chunks, and their columns.
+/// The row group that these chunks belong to, probably the expected one, and their columns.
 fn find(groups: &[RowGroupMetaData], ranges: &[Range<u64>], expected: usize) -> Option<(usize, Vec<usize>)> {
     if ranges.is_empty() {
         return None;

@@ -1,14 +1,15 @@
-//! The type of a CSV column, of which no one says it: the narrowest that keeps every value as it is written, else text.
+//! The type of a CSV column that is not declared: the narrowest that keeps every value as it is written, else text.
 //!
 //! Types are Boolean (`true`, `false`), Int64, Float64, Date32 and Timestamp. What another type would change makes the
 //! column text: leading zeros and a plus (`01234`, `+1`), integers beyond 64 bits, an integer beyond 2^53 among floats,
-//! more digits than a double gives back, a timestamp with more than nine digits of a second, timestamps of which some have
-//! an offset and some have none. `NaN` and `inf` are floats among other numbers. `1.50` is a float, and a date among
-//! timestamps is its midnight: the text changes, the value does not.
+//! more digits than a double gives back, a timestamp with more than nine digits of a second, timestamps of which some
+//! have an offset and some have none. `NaN` and `inf` are floats among other numbers. `1.50` is a float, and a date
+//! among timestamps is its midnight: the text changes, the value does not.
 //!
-//! Timestamps are microseconds, or nanoseconds where a value needs them, whatever the shortest value shows: parts of one
-//! export must not differ because one has whole seconds only. If all have an offset, and not all the zero one, they are
-//! instants in UTC. Quotes say nothing of a type: many programs quote all that they write. A quoted empty field is text.
+//! Timestamps are microseconds, or nanoseconds where a value needs them, whatever the shortest value shows: parts of
+//! one export must not differ because one has whole seconds only. If all have an offset, and not all the zero one, they
+//! are instants in UTC. Quotes say nothing of a type: many programs quote all that they write. A quoted empty field is
+//! text.
 
 use std::io::Write;
 

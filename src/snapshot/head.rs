@@ -1,8 +1,8 @@
 //! The first record of a CSV file: the names of its columns, or how many there are.
 //!
 //! Names are those of the header, also the empty one. A name that an earlier column has gets a number, as in DuckDB: of
-//! `a,a` the second column is `a_1`, or the next number if the header has that name too. So a file has no two columns of
-//! one name, and a declaration can name each of them.
+//! `a,a` the second column is `a_1`, or the next number if the header has that name too. So a file has no two columns
+//! of one name, and a declaration can name each of them.
 
 use std::collections::HashSet;
 
@@ -11,6 +11,7 @@ use datafusion::error::{DataFusionError, Result};
 
 use super::decode::Target;
 use super::fields::Splitter;
+use super::names::OtherCase;
 use super::place::Malformed;
 
 /// The first record as texts, once it is complete.
@@ -50,10 +51,8 @@ pub(super) fn check_header(table: &Schema, names: &[String]) -> Result<()> {
     let is_column = |name: &String| table.fields().iter().any(|field| field.name() == name);
     for field in table.fields().iter().filter(|field| !names.contains(field.name())) {
         if let Some(name) = names.iter().find(|name| name.eq_ignore_ascii_case(field.name()) && !is_column(name)) {
-            let reason = format!("the column is '{}' in the table but '{name}' in the header", field.name());
-            return Err(DataFusionError::Execution(format!(
-                "{reason}; write it in double quotes where it is declared"
-            )));
+            let other = OtherCase { column: field.name().clone(), found: name.clone() };
+            return Err(DataFusionError::External(Box::new(other)));
         }
     }
     if !table.fields().is_empty() && !names.iter().any(is_column) {

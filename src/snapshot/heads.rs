@@ -1,13 +1,16 @@
-//! The names that the beginnings of text files have, where columns are declared and the files are not read while planning.
+//! The names that the beginnings of text files have, where columns are declared and the files are not read while
+//! planning.
 //!
-//! A bounded number of files is looked at, spread evenly over the list: one request each. The header of a CSV file has all its
-//! names, the first records of an NDJSON file have some. What cannot be read here is left to the task that reads the file.
+//! A bounded number of files is looked at, spread evenly over the list: one request each. The header of a CSV file has
+//! all its names, the first records of an NDJSON file have some. What cannot be read here is left to the task that
+//! reads the file.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::ObjectStore;
 
+use super::bytes::BYTE_ORDER_MARK;
 use super::fields::Splitter;
 use super::head::{distinct, first_record};
 use super::names::NameTree;
@@ -20,7 +23,7 @@ use crate::manifest::FileEntry;
 pub(super) const HEADS: usize = 16;
 
 /// The names of a file, and whether these are all.
-pub(super) type Names = Option<(NameTree, bool)>;
+pub(super) type HeadNames = Option<(NameTree, bool)>;
 
 /// At most [`HEADS`] of the files, spread evenly.
 pub(super) fn some(files: &[FileEntry]) -> impl Iterator<Item = &FileEntry> {
@@ -28,21 +31,25 @@ pub(super) fn some(files: &[FileEntry]) -> impl Iterator<Item = &FileEntry> {
     (0..count).map(move |number| &files[number * files.len() / count])
 }
 
-/// Looks at a file; `None` if its beginning does not tell.
+/// Looks at a file; `None` if its beginning does not show its names.
 ///
 /// # Errors
 /// [`crate::error::Error::Store`].
-pub(super) async fn names_of(store: &Arc<dyn ObjectStore>, file: &FileEntry, table: &SnapshotTable) -> Result<Names> {
+pub(super) async fn names_of(
+    store: &Arc<dyn ObjectStore>,
+    file: &FileEntry,
+    table: &SnapshotTable,
+) -> Result<HeadNames> {
     let columns = table.declared.as_ref().map(|schema| schema.fields().clone()).unwrap_or_default();
     let Peeked { text, is_cut, .. } = peek(store, file, HEAD).await?;
     let Ok(text) = text else { return Ok(None) };
     let text = Bytes::from(text);
-    let text = if text.starts_with(b"\xef\xbb\xbf") { text.slice(3..) } else { text };
+    let text = if text.starts_with(BYTE_ORDER_MARK) { text.slice(BYTE_ORDER_MARK.len()..) } else { text };
     Ok(match &table.format {
         FileFormat::Parquet => None,
         FileFormat::Csv(options) => {
             let names = header(&text, is_cut, options);
-            // A header of other columns altogether is told by the task, with the options that may be wrong.
+            // A header of entirely other columns is an error of the task, which names the options that may be wrong.
             let is_of_table = |name: &String| columns.iter().any(|field| field.name().eq_ignore_ascii_case(name));
             names.filter(|names| names.iter().any(is_of_table)).map(|names| (NameTree::of_names(names), true))
         }
@@ -63,7 +70,7 @@ fn header(text: &[u8], is_cut: bool, options: &CsvOptions) -> Option<Vec<String>
     (splitter.rows() > 0).then(|| first_record(&mut splitter).ok().map(distinct))?
 }
 
-fn of_json(text: &[u8], is_cut: bool) -> Names {
+fn of_json(text: &[u8], is_cut: bool) -> HeadNames {
     let end = if is_cut { text.iter().rposition(|byte| *byte == b'\n')? } else { text.len() };
     let mut names = NameTree::default();
     let (mut is_whole, mut is_seen) = (!is_cut, false);

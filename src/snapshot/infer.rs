@@ -4,7 +4,8 @@
 //! line only is in the schema. Memory does not grow with the file. Declared columns need none of this, and
 //! Parquet files say their schema themselves.
 //!
-//! CSV: see `super::guess`; records are split and NULL is told as when the file is read (`super::fields`, `super::columns`).
+//! CSV: see `super::guess`; records are split and NULL is told as when the file is read (`super::fields`,
+//! `super::columns`).
 //!
 //! NDJSON: see `super::json`.
 
@@ -66,7 +67,7 @@ pub(crate) async fn infer(
         FileFormat::Csv(options) => {
             let null_regex =
                 options.null_regex.as_deref().map(null_regex).transpose().map_err(|e| origin.unreadable(e))?;
-            let mut columns = Columns::new(options.clone(), null_regex, limit);
+            let mut columns = CsvInference::new(options.clone(), null_regex, limit);
             chunks.read_with(move |reader| columns.infer(reader, &origin)).await?
         }
         _ => chunks.read_with(move |reader| infer_json(reader, limit, &origin)).await?,
@@ -82,7 +83,7 @@ pub(super) fn null_regex(pattern: &str) -> Result<regex::Regex, DataFusionError>
 const ROWS: usize = 1024;
 
 /// The columns of one CSV file.
-struct Columns {
+struct CsvInference {
     options: CsvOptions,
     null_regex: Option<regex::Regex>,
     /// Records that may be read.
@@ -93,7 +94,7 @@ struct Columns {
     rows: usize,
 }
 
-impl Columns {
+impl CsvInference {
     fn new(options: CsvOptions, null_regex: Option<regex::Regex>, limit: Option<usize>) -> Self {
         let splitter = Splitter::new(&options, None);
         Self { options, null_regex, limit: limit.unwrap_or(usize::MAX), splitter, found: None, rows: 0 }
@@ -252,7 +253,7 @@ mod tests {
             ("a,b\n1\n", "line 2, column 1: the record has 1 field, expected are 2"),
             ("a,b\n1,\"x\ny\n", "line 2, column 3: a quoted field begins here that never ends"),
             ("a,\"b\"c\n1,x\n", "line 1, column 6: text follows the closing quote of a field"),
-            ("a,b\n1,x\"\n", "line 2, column 4: a quote stands inside of an unquoted field"),
+            ("a,b\n1,x\"\n", "line 2, column 4: a quote inside an unquoted field"),
         ] {
             let error = infer_text(text, &FileFormat::Csv(CsvOptions::default())).await.unwrap_err();
             assert!(error.to_string().starts_with(&format!("s3://b/f, {reason}")), "{error}");
@@ -373,7 +374,7 @@ mod tests {
     async fn json_objects_have_each_name_once_and_nest_128_deep() {
         for text in ["{\"a\":1,\"a\":2}", "{\"o\":[{\"x\":1},{\"x\":1,\"y\":2,\"\\u0078\":2}]}"] {
             let error = json(text).await.unwrap_err().to_string();
-            assert!(error.contains("stands twice in one object"), "{error}");
+            assert!(error.contains("occurs twice in one object"), "{error}");
         }
         assert_eq!(json("{\"a\":1,\"A\":\"x\"}").await.unwrap(), "a Int64, A Utf8");
         let nested = |depth| format!("{{\"deep\":{}1{}}}\n", "[".repeat(depth), "]".repeat(depth));
@@ -401,13 +402,13 @@ mod tests {
     #[tokio::test]
     async fn json_that_is_none_is_an_error_with_file_line_and_column() {
         for (text, reason) in [
-            ("{\"a\":1}\n[{\"a\":1}]\n", "line 2, column 1: a record has to be an object, this is a list"),
+            ("{\"a\":1}\n[{\"a\":1}]\n", "line 2, column 1: a record must be an object, this is a list"),
             ("{\"a\":1}\n{\"a\":", "line 2, column 6: the file ends within a record"),
             ("{\"a\":1\n,\n\"é\":2,}", "line 3, column 7: expected a name in double quotes, found '}'"),
-            ("a,b\n", "line 1, column 1: a record has to be an object"),
+            ("a,b\n", "line 1, column 1: a record must be an object"),
             ("{\"a\":\"x\ny\"}\n", "line 1, column 8: a line ends within a string; its quote is not closed"),
-            ("{\"a\":NaN}\n", "line 1, column 6: NaN and Infinity are no JSON"),
-            ("{\"a\":1} x\n", "line 1, column 9: a record has to be an object"),
+            ("{\"a\":NaN}\n", "line 1, column 6: NaN and Infinity are not JSON"),
+            ("{\"a\":1} x\n", "line 1, column 9: a record must be an object"),
         ] {
             let error = json(text).await.unwrap_err();
             assert!(matches!(error, crate::error::Error::Malformed { .. }), "{error:?}");

@@ -1,8 +1,8 @@
 //! Checks old timestamps for what the reader would cut.
 //!
-//! An INT96 is a day and the nanoseconds in it. The reader makes 64 bits of it, of microseconds or nanoseconds: digits below a
-//! microsecond are cut, and what is beyond 64 bits becomes another time, both without a word. So each value is looked at as
-//! it is. Costs as much as decoding the column once more, for these columns only.
+//! An INT96 is a day and the nanoseconds in it. The reader makes 64 bits of it, of microseconds or nanoseconds: digits
+//! below a microsecond are cut, and what is beyond 64 bits becomes another time, both silently. So each value is
+//! looked at as it is. Costs as much as decoding the column once more, for these columns only.
 
 use chrono::{DateTime, Utc};
 use datafusion::parquet::column::reader::ColumnReaderImpl;

@@ -2,11 +2,11 @@
 //!
 //! Integers are BIGINT, or BIGINT UNSIGNED where one needs it. With a point or an exponent among them they are DOUBLE,
 //! if a DOUBLE holds each of them exactly. Numbers that no such type holds (integers beyond 64 bits, identifiers beside
-//! fractions, digits beyond those of a DOUBLE) are the text that is written. Lists and objects are of one type each. All
-//! else that differs, such as a number here and a text there, is a conflict that names both lines. An attribute of null
-//! alone is Null.
+//! fractions, digits beyond those of a DOUBLE) are the text that is written. Lists and objects are of one type each.
+//! All else that differs, such as a number here and a text there, is a conflict that names both lines. An attribute of
+//! null alone is Null.
 //!
-//! A name that stands twice in one object is an error, and so is a value that nests more than [`MAX_DEPTH`] deep, since
+//! A name that occurs twice in one object is an error, and so is a value that nests more than [`MAX_DEPTH`] deep, since
 //! its type would.
 
 use std::io::BufRead;
@@ -33,7 +33,7 @@ const EXACT_IN_DOUBLE: u64 = 1 << 53;
 /// Reads NDJSON to the end, or up to that many records.
 pub(super) fn infer_json(reader: &mut ChunkReader, limit: Option<usize>, origin: &Origin) -> Result<Inferred> {
     let mut splitter = RecordSplitter::default();
-    let mut walk = Walk {
+    let mut walk = JsonWalk {
         columns: Members::default(),
         place: Place::text(&origin.uri),
         name: String::new(),
@@ -58,7 +58,7 @@ pub(super) fn infer_json(reader: &mut ChunkReader, limit: Option<usize>, origin:
 }
 
 /// The records of one file.
-struct Walk {
+struct JsonWalk {
     columns: Members,
     /// The line of the record.
     place: Place,
@@ -72,25 +72,25 @@ struct Walk {
 }
 
 /// Why a value ends the walk.
-enum Stop {
+enum JsonStop {
     Fault(Fault),
     Clash(Box<Clash>),
     TooDeep,
 }
 
-impl From<Fault> for Stop {
+impl From<Fault> for JsonStop {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
 }
 
-impl From<Box<Clash>> for Stop {
+impl From<Box<Clash>> for JsonStop {
     fn from(clash: Box<Clash>) -> Self {
         Self::Clash(clash)
     }
 }
 
-impl Stop {
+impl JsonStop {
     /// Adds the name of the field that a value belongs to.
     #[cold]
     fn within(self, name: &str) -> Self {
@@ -101,7 +101,7 @@ impl Stop {
     }
 }
 
-impl RecordReader for Walk {
+impl RecordReader for JsonWalk {
     const NEEDS_LINES: bool = true;
 
     fn at_line(&mut self, line: u64) {
@@ -118,12 +118,12 @@ impl RecordReader for Walk {
         let mut room = Room { name: &mut self.name, text: &mut self.text, place: &self.place };
         match members(&mut self.columns, cursor, &mut room, 1) {
             Ok(()) => self.rows += 1,
-            Err(Stop::Fault(fault)) => return Err(fault),
-            Err(Stop::Clash(clash)) => {
+            Err(JsonStop::Fault(fault)) => return Err(fault),
+            Err(JsonStop::Clash(clash)) => {
                 self.clash = Some(clash);
                 return Err(cursor.wrong("two types of one column"));
             }
-            Err(Stop::TooDeep) => {
+            Err(JsonStop::TooDeep) => {
                 return Err(cursor.wrong(format!(
                     "the value nests more than {MAX_DEPTH} deep; declare its column as VARCHAR, which takes it as text"
                 )));
@@ -152,7 +152,7 @@ struct Room<'a> {
 }
 
 /// Reads an object after its first brace.
-fn members(members: &mut Members, cursor: &mut Cursor<'_>, room: &mut Room<'_>, depth: usize) -> Result<(), Stop> {
+fn members(members: &mut Members, cursor: &mut Cursor<'_>, room: &mut Room<'_>, depth: usize) -> Result<(), JsonStop> {
     members.next_object();
     let (mut next, mut is_first) = (0, true);
     while cursor.member(is_first)? {
@@ -161,13 +161,13 @@ fn members(members: &mut Members, cursor: &mut Cursor<'_>, room: &mut Room<'_>, 
         let name = cursor.string(room.name)?;
         let position = members.find(name, next, room.place);
         if !members.see(position) {
-            return Err(cursor.wrong_at(start, format!("'{name}' stands twice in one object")).into());
+            return Err(cursor.wrong_at(start, format!("'{name}' occurs twice in one object")).into());
         }
         next = position + 1;
         cursor.colon()?;
         let (name, node) = members.get_mut(position);
         value(node, cursor, room, depth).map_err(|stop| match stop {
-            Stop::TooDeep if depth == 1 => Stop::Fault(cursor.wrong(format!(
+            JsonStop::TooDeep if depth == 1 => JsonStop::Fault(cursor.wrong(format!(
                 "column '{name}' nests more than {MAX_DEPTH} deep; declare it as VARCHAR, which takes the value as text"
             ))),
             stop => stop.within(name),
@@ -177,7 +177,7 @@ fn members(members: &mut Members, cursor: &mut Cursor<'_>, room: &mut Room<'_>, 
 }
 
 /// Widens the node to hold the value that is next.
-fn value(node: &mut Node, cursor: &mut Cursor<'_>, room: &mut Room<'_>, depth: usize) -> Result<(), Stop> {
+fn value(node: &mut Node, cursor: &mut Cursor<'_>, room: &mut Room<'_>, depth: usize) -> Result<(), JsonStop> {
     match cursor.token()? {
         b'"' => {
             cursor.advance();
@@ -194,7 +194,7 @@ fn value(node: &mut Node, cursor: &mut Cursor<'_>, room: &mut Room<'_>, depth: u
             node.boolean(room.place)?;
         }
         b'n' => cursor.word("null")?,
-        b'{' | b'[' if depth == MAX_DEPTH => return Err(Stop::TooDeep),
+        b'{' | b'[' if depth == MAX_DEPTH => return Err(JsonStop::TooDeep),
         b'{' => {
             cursor.advance();
             members(node.members(room.place)?, cursor, room, depth + 1)?;

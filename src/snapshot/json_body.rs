@@ -1,9 +1,9 @@
 //! The records of one NDJSON file as batches of the table's columns.
 //!
-//! An attribute that is missing or null is NULL, one that is not declared is read for its syntax only, and so are columns
-//! that nobody asks for. A value that its column cannot hold exactly, a name that stands twice in one object and text
-//! that is no JSON are errors with row, or line and column. A file that has a declared column in other letters only is
-//! an error at its end: until then the column may come.
+//! An attribute that is missing or null is NULL, one that is not declared is read for its syntax only, and so are
+//! columns that nobody asks for. A value that its column cannot hold exactly, a name that occurs twice in one object
+//! and text that is no JSON are errors with row, or line and column. A file that has a declared column in other letters
+//! only is an error at its end: until then the column may come.
 
 use std::sync::Arc;
 
@@ -141,6 +141,6 @@ impl RecordReader for Batch {
     }
 }
 
-pub(super) const A_LIST: &str = "a record has to be an object, this is a list; NDJSON has one object per line, such as \
-                                 jq -c '.[]' makes of a list";
-pub(super) const NO_OBJECT: &str = "a record has to be an object, such as {\"id\": 1}";
+pub(super) const A_LIST: &str = "a record must be an object, this is a list; NDJSON has one object per line, which \
+                                 jq -c '.[]' makes from a list";
+pub(super) const NO_OBJECT: &str = "a record must be an object, such as {\"id\": 1}";

@@ -1,13 +1,12 @@
 //! Columns of plain values out of JSON's numbers, texts, booleans and, where text is declared, whole objects and lists.
 //!
-//! A value becomes exactly what it is, or nothing: `1.0` is a BIGINT, `1.5` is none, `1704067200` is no TIMESTAMP. Text in
-//! double quotes may stand for a number, a boolean as SQL writes it (`t`, `no`, `on`, `0`), a date or a time, and for
-//! bytes if it is hexadecimal, with or without `\x` before it. Where text is declared, numbers, booleans, objects and
-//! lists are the text that is written.
+//! A value becomes exactly what it is, or nothing: `1.0` is a BIGINT, `1.5` is none, `1704067200` is no TIMESTAMP. Text
+//! in double quotes may stand for a number, a boolean as SQL writes it (`t`, `no`, `on`, `0`), a date or a time, and
+//! for bytes if it is hexadecimal, with or without `\x` before it. Where text is declared, numbers, booleans, objects
+//! and lists are the text that is written.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::array::{
     ArrayRef, ArrowPrimitiveType, BinaryBuilder, BinaryViewBuilder, BooleanBuilder, FixedSizeBinaryBuilder,
     LargeBinaryBuilder, LargeStringBuilder, NullArray, NullBufferBuilder, PrimitiveArray, StringArray, StringBuilder,
@@ -23,16 +22,12 @@ use datafusion::arrow::datatypes::{
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::FormatOptions;
 
+use super::columns::TEXT_BLOCK;
 use super::numeral::{Numeral, TOO_MANY_DIGITS};
-use super::quick;
-use super::times::{self, TOO_LARGE, Why};
-use crate::config::is_utc;
+use super::times::{self, ColumnZone, Reason, TOO_LARGE};
 
 /// A value, or why there is none.
-type Fit<T> = Result<T, Why>;
-
-/// Blocks of the buffer that texts of more than 12 bytes are copied to.
-const TEXT_BLOCK: u32 = 256 * 1024;
+type Fit<T> = Result<T, Reason>;
 
 /// A value that is not null.
 #[derive(Debug, Clone, Copy)]
@@ -112,25 +107,15 @@ pub(super) fn leaf(data_type: &DataType) -> Option<Box<dyn Leaf>> {
                 value.number()?.long_decimal(precision, scale).ok_or(None)
             })
         }
-        DataType::Date32 => primitives::<Date32Type>(data_type, |value| date(value.text()?)),
-        DataType::Date64 => {
-            primitives::<Date64Type>(data_type, |value| date(value.text()?).map(|days| i64::from(days) * 86_400_000))
-        }
+        DataType::Date32 => primitives::<Date32Type>(data_type, |value| times::date(value.text()?)),
+        DataType::Date64 => primitives::<Date64Type>(data_type, |value| times::date_in_milliseconds(value.text()?)),
         DataType::Time32(TimeUnit::Second) => times::<Time32SecondType>(data_type, TimeUnit::Second),
         DataType::Time32(TimeUnit::Millisecond) => times::<Time32MillisecondType>(data_type, TimeUnit::Millisecond),
         DataType::Time64(TimeUnit::Microsecond) => times::<Time64MicrosecondType>(data_type, TimeUnit::Microsecond),
         DataType::Time64(TimeUnit::Nanosecond) => times::<Time64NanosecondType>(data_type, TimeUnit::Nanosecond),
         DataType::Timestamp(unit, zone) => {
-            let (unit, is_utc) = (*unit, zone.as_deref().is_none_or(is_utc));
-            let zone: Option<Tz> = zone.as_deref().map(str::parse).transpose().ok()?;
-            let read = move |value: Scalar<'_>| {
-                let text = value.text()?;
-                let usual = if is_utc { quick::timestamp(text.as_bytes()) } else { None };
-                match usual {
-                    Some((seconds, nanoseconds)) => times::in_unit(unit, seconds, nanoseconds.into()),
-                    None => times::timestamp(text, zone.as_ref(), unit),
-                }
-            };
+            let (unit, zone) = (*unit, ColumnZone::new(zone.as_deref())?);
+            let read = move |value: Scalar<'_>| zone.timestamp(value.text()?, unit);
             match unit {
                 TimeUnit::Second => primitives::<TimestampSecondType>(data_type, read),
                 TimeUnit::Millisecond => primitives::<TimestampMillisecondType>(data_type, read),
@@ -169,11 +154,6 @@ fn special(value: &Scalar<'_>) -> Option<f64> {
         () if is("inf") || is("infinity") => Some(f64::INFINITY * sign),
         () => None,
     }
-}
-
-#[inline]
-fn date(text: &str) -> Fit<i32> {
-    quick::date(text.as_bytes()).map_or_else(|| times::date(text), Ok)
 }
 
 #[inline]
@@ -319,7 +299,7 @@ struct Bytes<B> {
 
 impl<B> Bytes<B> {
     fn read(&mut self, value: Scalar<'_>) -> Fit<()> {
-        const NOT_HEX: &str = "it is no hexadecimal text";
+        const NOT_HEX: &str = "it is not hexadecimal";
         let text = value.text()?.as_bytes();
         let digits = text.strip_prefix(b"\\x").unwrap_or(text);
         self.bytes.clear();
@@ -332,7 +312,7 @@ impl<B> Bytes<B> {
             return Err(Some("its last byte has one hexadecimal digit"));
         }
         match self.size {
-            Some(size) if size != self.bytes.len() => Err(Some("it has another number of bytes")),
+            Some(size) if size != self.bytes.len() => Err(Some("it has the wrong number of bytes")),
             _ => Ok(()),
         }
     }

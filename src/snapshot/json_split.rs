@@ -1,10 +1,10 @@
 //! Where the records of an NDJSON file begin and end, and what is wrong in which line.
 //!
-//! [`RecordSplitter`] takes a file's bytes in chunks of any size and gives a [`RecordReader`] one record after the other.
-//! Records are objects: one per line, several on a line, or one over several lines. A line that is there as a whole is
-//! read at once, where it lies; of the rest of a chunk, and of a file with records over several lines, the end of each
-//! record is looked for first. So every byte is copied at most once, and read at most twice. A record has at most
-//! [`MAX_RECORD`] bytes.
+//! [`RecordSplitter`] takes a file's bytes in chunks of any size and gives a [`RecordReader`] one record after the
+//! other. Records are objects: one per line, several on a line, or one over several lines. A line that is there as a
+//! whole is read at once, where it lies; of the rest of a chunk, and of a file with records over several lines, the end
+//! of each record is looked for first. So every byte is copied at most once, and read at most twice. A record has at
+//! most [`MAX_RECORD`] bytes.
 
 use datafusion::error::{DataFusionError, Result};
 
@@ -37,9 +37,9 @@ pub(super) trait RecordReader {
 /// Splits one file.
 #[derive(Debug, Default)]
 pub(super) struct RecordSplitter {
-    /// A record of which the end is missing.
+    /// A record whose end is missing.
     pending: Vec<u8>,
-    /// Where in it the next byte stands.
+    /// The state of the search for its end.
     scan: Option<EndScan>,
     /// The file has records over several lines.
     has_long_records: bool,

@@ -71,7 +71,7 @@ fn fixed_lists_maps_and_rare_types_are_read() {
     let entries = Field::new("entries", DataType::Struct(fields.into()), false);
     let map = DataType::Map(Arc::new(entries), false);
     assert_eq!(of(&map, r#"{"x":1,"y":null}"#).unwrap(), "{x: 1, y: }");
-    assert!(of(&map, r#"{"x":1,"x":2}"#).unwrap_err().contains("'x' stands twice"));
+    assert!(of(&map, r#"{"x":1,"x":2}"#).unwrap_err().contains("'x' occurs twice"));
     assert!(of(&map, r#"{"x":1.5}"#).unwrap_err().contains("column 'a.value': '1.5' cannot be read as BIGINT"));
     let interval = DataType::Interval(datafusion::arrow::datatypes::IntervalUnit::MonthDayNano);
     assert_eq!(of(&interval, "\"1 day\"").unwrap(), "1 days");
@@ -126,7 +126,7 @@ fn a_value_is_exactly_what_it_is_or_an_error() {
         (Time64(TimeUnit::Nanosecond), "3600", "it is a number, not a text"),
         (Time64(TimeUnit::Nanosecond), "\"3600\"", "as TIME"),
         (Binary, "\"686\"", "as BYTEA: its last byte has one hexadecimal digit"),
-        (Binary, "\"hi\"", "as BYTEA: it is no hexadecimal text"),
+        (Binary, "\"hi\"", "as BYTEA: it is not hexadecimal"),
         (Binary, "6869", "as BYTEA: it is a number, not a text"),
         (DataType::new_list(Int64, true), "7", "'7' cannot be read as BIGINT[]"),
         (object(&[("x", Int64)]), "[1]", "'[1]' cannot be read as STRUCT<x BIGINT>"),
@@ -157,15 +157,15 @@ fn broken_text_is_an_error_with_line_and_column_however_it_arrives() {
         ("{\"a\":1}\n{\"a\":", "f, line 2, column 6: the file ends within a record"),
         (
             "[{\"a\":1}]",
-            "f, line 1, column 1: a record has to be an object, this is a list; NDJSON has one object per line",
+            "f, line 1, column 1: a record must be an object, this is a list; NDJSON has one object per line",
         ),
-        ("{\"a\":1}\n\n{\"a\":1,\"a\":2}\n", "f, line 3, column 8: 'a' stands twice in one object"),
+        ("{\"a\":1}\n\n{\"a\":1,\"a\":2}\n", "f, line 3, column 8: 'a' occurs twice in one object"),
         ("{\"x\":{\"é\":01}}\n", "f, line 1, column 12: expected the digits of a number, found '1'"),
-        ("{\"a\":1}, {\"a\":2}\n", "f, line 1, column 8: a record has to be an object"),
+        ("{\"a\":1}, {\"a\":2}\n", "f, line 1, column 8: a record must be an object"),
         ("{\"x\":\"a\u{1}b\"}\n", "f, line 1, column 8: a control character in a string"),
         ("{\"x\":\"a\nb\"}\n", "f, line 1, column 8: a line ends within a string"),
         ("{\"x\":\"\\ud800\"}\n", "f, line 1, column 7: half of a surrogate pair"),
-        ("{\"a\":1}}\n", "f, line 1, column 8: a record has to be an object"),
+        ("{\"a\":1}}\n", "f, line 1, column 8: a record must be an object"),
         ("{\"a\":1]\n", "f, line 1, column 7: expected ',' or '}', found ']'"),
     ] {
         for (chunk, rows) in [(usize::MAX, 8192), (1, 8192), (3, 1), (7, 8192)] {
@@ -226,9 +226,12 @@ fn a_column_in_other_letters_only_is_an_error_and_beside_its_own_it_is_not() {
     for (text, words) in [
         (
             "{\"Id\":1}\n{\"Id\":2}\n",
-            "column 'id' is declared for snapshot.t, but f has 'Id'; write it in double quotes",
+            "column 'id' is declared for snapshot.t, but f has 'Id': names are compared exactly; declare it in double quotes",
         ),
-        ("{\"id\":1,\"o\":{\"X\":1}}\n", "column 'o.x' is declared for snapshot.t, but f has 'o.X'; write it"),
+        (
+            "{\"id\":1,\"o\":{\"X\":1}}\n",
+            "column 'o.x' is declared for snapshot.t, but f has 'X': names are compared exactly",
+        ),
     ] {
         let error = read(&nested, text).unwrap_err();
         assert!(error.starts_with(words), "{error}");
@@ -404,9 +407,9 @@ impl Dice {
         members
     }
 
-    /// The value as text, with white space here and there.
-    fn write(&mut self, value: &Json, to: &mut String) {
-        to.push_str(self.pick(&["", "", "", " ", "\t"]));
+    /// The value as text, with one of these spaces here and there.
+    fn write(&mut self, value: &Json, spaces: &[&str], to: &mut String) {
+        to.push_str(self.pick(spaces));
         match value {
             Json::Null => to.push_str("null"),
             Json::Bool(value) => to.push_str(&value.to_string()),
@@ -416,7 +419,7 @@ impl Dice {
                 to.push('[');
                 for (index, item) in items.iter().enumerate() {
                     to.push_str(if index > 0 { "," } else { "" });
-                    self.write(item, to);
+                    self.write(item, spaces, to);
                 }
                 to.push(']');
             }
@@ -426,12 +429,12 @@ impl Dice {
                     to.push_str(if index > 0 { "," } else { "" });
                     to.push_str(&serde_json::to_string(name).unwrap());
                     to.push(':');
-                    self.write(value, to);
+                    self.write(value, spaces, to);
                 }
                 to.push('}');
             }
         }
-        to.push_str(self.pick(&["", "", "", " "]));
+        to.push_str(self.pick(spaces));
     }
 }
 
@@ -604,19 +607,19 @@ proptest! {
                 members = with_all_names(members, &fields);
             }
             let record = Json::Object(members);
-            // The text of a nested value, where text is declared, is that of the record, so it is written but once.
+            // The text of a nested value, where text is declared, is that of the record, so it is written only once.
             let mut parts = Dice(dice.0);
             let text_of = |value: &Json| {
                 let mut text = String::new();
-                Dice(0).write_plain(value, &mut text);
+                Dice(0).write(value, &[""], &mut text);
                 text
             };
             let mut written = String::new();
-            parts.write_plain(&record, &mut written);
+            parts.write(&record, &[""], &mut written);
             let is_plain = has_text_of_nested(&record, &root);
             if !is_plain {
                 written.clear();
-                dice.write(&record, &mut written);
+                dice.write(&record, &["", "", "", " ", "\t"], &mut written);
             }
             text.push_str(&written);
             text.push_str(dice.pick(&["\n", "\n", "\r\n", "\n\n", " ", ""]));
@@ -644,7 +647,7 @@ proptest! {
     }
 }
 
-/// Whether an object or a list stands where text is declared.
+/// Whether a value has an object or a list where text is declared.
 fn has_text_of_nested(value: &Json, data_type: &DataType) -> bool {
     match (data_type, value) {
         (DataType::List(item), Json::List(items)) => items.iter().any(|v| has_text_of_nested(v, item.data_type())),
@@ -653,35 +656,5 @@ fn has_text_of_nested(value: &Json, data_type: &DataType) -> bool {
         }),
         (DataType::Utf8 | DataType::Utf8View, Json::List(_) | Json::Object(_)) => true,
         _ => false,
-    }
-}
-
-impl Dice {
-    /// The value as text without white space.
-    fn write_plain(&mut self, value: &Json, to: &mut String) {
-        match value {
-            Json::List(items) => {
-                to.push('[');
-                for (index, item) in items.iter().enumerate() {
-                    to.push_str(if index > 0 { "," } else { "" });
-                    self.write_plain(item, to);
-                }
-                to.push(']');
-            }
-            Json::Object(members) => {
-                to.push('{');
-                for (index, (name, value)) in members.iter().enumerate() {
-                    to.push_str(if index > 0 { "," } else { "" });
-                    to.push_str(&serde_json::to_string(name).unwrap());
-                    to.push(':');
-                    self.write_plain(value, to);
-                }
-                to.push('}');
-            }
-            Json::Null => to.push_str("null"),
-            Json::Bool(value) => to.push_str(&value.to_string()),
-            Json::Number(number) => to.push_str(number),
-            Json::Text(text) => to.push_str(&serde_json::to_string(text).unwrap()),
-        }
     }
 }

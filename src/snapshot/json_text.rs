@@ -197,7 +197,7 @@ impl<'a> Cursor<'a> {
                 Some(b'\\') => scratch.push(self.escape()?),
                 Some(b'\n' | b'\r') => return Err(self.wrong("a line ends within a string; its quote is not closed")),
                 Some(byte) => {
-                    return Err(self.wrong(format!("a control character in a string; it is written \\u{byte:04x}")));
+                    return Err(self.wrong(format!("a control character in a string; write it as \\u{byte:04x}")));
                 }
             }
             let from = self.at;
@@ -284,7 +284,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn no_value(&self) -> Fault {
         let rest = &self.text[self.at..];
         if rest.starts_with("NaN") || rest.starts_with("Infinity") {
-            return self.wrong("NaN and Infinity are no JSON; they are read where they stand in double quotes");
+            return self.wrong("NaN and Infinity are not JSON; write them in double quotes");
         }
         self.expected("a value")
     }
@@ -337,7 +337,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-const LONE: &str = "half of a surrogate pair, which is no character";
+const LONE: &str = "half of a surrogate pair, which is not a character";
 
 /// The next byte that is a quote, a backslash or a control character, or the end.
 #[inline]

@@ -2,7 +2,7 @@
 //!
 //! Attributes are found by name; where records are alike, the next attribute is the next field, and no name is looked
 //! up. A field that an object does not have is filled up with NULL when its next value comes, so what is missing costs
-//! nothing, and a field that is filled already stands twice in its object, which is an error. Attributes that are not
+//! nothing, and a field that is filled already occurs twice in its object, which is an error. Attributes that are not
 //! declared are read for their syntax only. Each field knows whether any object had it, null included, and whether one
 //! had it in other letters.
 
@@ -18,8 +18,8 @@ use datafusion::arrow::error::ArrowError;
 
 use super::json_leaf::{Leaf, Scalar, leaf};
 use super::json_text::{Cursor, Fault, Unfit};
+use super::names::OtherCase;
 use crate::config::type_name;
-use crate::error::Error;
 
 /// Room that all values share.
 #[derive(Debug, Default)]
@@ -38,22 +38,6 @@ pub(crate) enum Presence {
     Absent,
     /// An object had it, if only with null.
     Present,
-}
-
-/// A file that has a declared column in other letters only.
-#[derive(Debug, thiserror::Error)]
-#[error("the file has '{found}', not '{column}'")]
-pub(super) struct OtherCase {
-    /// Dotted for nested fields.
-    column: String,
-    found: String,
-}
-
-impl OtherCase {
-    /// With the names of table and file.
-    pub(super) fn into_error(self, table: String, uri: String) -> Error {
-        Error::ColumnOfOtherCase { table, uri, column: self.column, found: self.found }
-    }
 }
 
 /// One column or nested field.
@@ -159,7 +143,7 @@ impl JsonNode {
         }
     }
 
-    /// The values since the last time, of which there are more only if a record was incomplete.
+    /// The values since the last call; only an incomplete record leaves more than `rows`.
     fn finish(&mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
         let array = match &mut self.kind {
             JsonKind::Skipped => return Err(ArrowError::ComputeError("a skipped column has no values".to_owned())),
@@ -217,7 +201,7 @@ impl Attribute {
 /// Objects with fields of declared types.
 pub(super) struct Objects {
     columns: Vec<Attribute>,
-    names: Names,
+    names: NameSlots,
     fields: Fields,
     nulls: NullBufferBuilder,
     length: usize,
@@ -230,15 +214,15 @@ impl Objects {
     pub(super) fn new(fields: &Fields) -> Option<Self> {
         let columns = fields.iter().map(|field| Some(Attribute::new(field.name(), JsonNode::new(field.data_type())?)));
         let columns = columns.collect::<Option<Vec<_>>>()?;
-        let names = Names::new(&columns);
+        let names = NameSlots::new(&columns);
         let nulls = NullBufferBuilder::new(0);
         Some(Self { columns, names, fields: fields.clone(), nulls, length: 0, is_any: false })
     }
 
-    /// The same with further fields, of which only the presence is asked for.
+    /// The same with further fields, for which only the presence is recorded.
     pub(super) fn with_skipped<'a>(mut self, names: impl Iterator<Item = &'a str>) -> Self {
         self.columns.extend(names.map(|name| Attribute::new(name, JsonNode::skipped())));
-        self.names = Names::new(&self.columns);
+        self.names = NameSlots::new(&self.columns);
         self
     }
 
@@ -264,7 +248,7 @@ impl Objects {
             };
             let column = &mut self.columns[position];
             if column.length > self.length {
-                return Err(cursor.wrong_at(start, format!("'{}' stands twice in one object", column.name)));
+                return Err(cursor.wrong_at(start, format!("'{}' occurs twice in one object", column.name)));
             }
             column.fill(self.length);
             column.is_present = true;
@@ -331,13 +315,10 @@ impl Objects {
         let mut found = Vec::new();
         self.fields("", &mut found);
         let other = found.iter().find_map(|(path, column, _)| match &column.other_case {
-            Some(other) if !column.is_present => Some((path, &column.name, other)),
+            Some(other) if !column.is_present => Some(OtherCase { column: path.clone(), found: other.to_string() }),
             _ => None,
         });
-        other.map_or(Ok(()), |(path, name, other)| {
-            let found = format!("{}{other}", &path[..path.len() - name.len()]);
-            Err(OtherCase { column: path.clone(), found })
-        })
+        other.map_or(Ok(()), Err)
     }
 }
 
@@ -442,7 +423,7 @@ impl Maps {
             let start = cursor.at() - 1;
             let name = cursor.string(&mut scratch.name)?;
             if !self.names.insert(name.into()) {
-                return Err(cursor.wrong_at(start, format!("'{name}' stands twice in one object")));
+                return Err(cursor.wrong_at(start, format!("'{name}' occurs twice in one object")));
             }
             self.key.push(Scalar::Text(name)).map_err(|reason| {
                 let (path, value, data_type) = (vec!["key".to_owned()], name.to_owned(), type_name(&self.key_type));
@@ -470,7 +451,7 @@ impl Maps {
 }
 
 /// The positions of names. Names that differ by case only lie side by side, so that one look finds both.
-struct Names {
+struct NameSlots {
     /// A power of two, at least twice as many as names; positions from 1, 0 is empty.
     slots: Vec<u32>,
 }
@@ -482,7 +463,7 @@ enum NameMatch {
     Nothing,
 }
 
-impl Names {
+impl NameSlots {
     fn new(columns: &[Attribute]) -> Self {
         let mut slots = vec![0_u32; (columns.len() * 2).next_power_of_two().max(2)];
         for (position, column) in columns.iter().enumerate() {

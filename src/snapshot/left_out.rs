@@ -54,7 +54,7 @@ impl LeftOutReason {
         }
     }
 
-    /// Whether a person should hear of it without asking: not of what every export has.
+    /// Whether it is reported without being asked for; what every export has is not.
     #[must_use]
     pub fn is_told(self) -> bool {
         !matches!(self, Self::Mark | Self::Hidden | Self::Excluded)
@@ -89,10 +89,10 @@ impl LeftOut {
 
 /// Counts files by reason.
 #[derive(Debug, Default)]
-pub(super) struct LeftOutTally(BTreeMap<LeftOutReason, Counted>);
+pub(super) struct LeftOutTally(BTreeMap<LeftOutReason, LeftOutCount>);
 
 #[derive(Debug, Default)]
-struct Counted {
+struct LeftOutCount {
     files: u64,
     bytes: u64,
     examples: BTreeSet<String>,
@@ -125,7 +125,7 @@ impl LeftOutTally {
     }
 
     pub(super) fn finish(self) -> Vec<LeftOut> {
-        let told = |(reason, Counted { files, bytes, examples }): (_, Counted)| LeftOut {
+        let told = |(reason, LeftOutCount { files, bytes, examples }): (_, LeftOutCount)| LeftOut {
             reason,
             files,
             bytes,
@@ -154,7 +154,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is told does not depend on the order of the listing.
+        /// The result does not depend on the order of the listing.
         #[test]
         fn the_order_of_a_listing_does_not_matter(
             (files, shuffled) in prop::collection::btree_set("[a-z]{1,3}", 0..20)

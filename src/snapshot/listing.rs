@@ -3,11 +3,12 @@
 //! ```text
 //! a file, a manifest   what it names is read, whatever it is called
 //! a glob               what it matches is read, but for hidden names that it does not spell out
-//! a folder             files whose name says that they are data; those whose name says nothing, if their content does (`told`)
+//! a folder             files whose name says that they are data, or whose content does if the name says nothing
 //! ```
 //!
-//! One LIST per folder. A file without a known ending costs one request more, for its first bytes; others cost none. What may hold
-//! rows or not is an error that names it ([`Error::UncertainFiles`]); all else that is not read is counted with its reason.
+//! One LIST per folder. A file without a known ending costs one request more, for its first bytes; others cost none.
+//! What may hold rows or not is an error that names it ([`Error::UncertainFiles`]); all else that is not read is
+//! counted with its reason.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,13 +37,13 @@ use crate::spread::spread;
 /// Files that are looked into at once: small requests, so more than there are cores.
 const AT_ONCE: usize = 32;
 
-/// First bytes that tell Parquet from all else.
+/// First bytes that distinguish Parquet from all else.
 const MAGIC: u64 = 4 << 10;
 
-/// Kinds of endings that are told when no file is read.
+/// Kinds of endings that an error lists when no file is read.
 const ENDINGS: usize = 20;
 
-/// What the locations of a table came to.
+/// The files of a table's locations.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub(super) files: Vec<FileEntry>,
@@ -159,7 +160,8 @@ impl Listing {
             return Err(below.uncertain(doubtful, &self.files));
         }
         self.look_into(below, folder, std::mem::take(&mut found.unknown)).await?;
-        // An export of an empty table leaves its mark and no file; without declared columns there is no schema to go by.
+        // An export of an empty table leaves its mark and no file; without declared columns there is no schema to go
+        // by.
         let may_be_empty = table.declared.is_some() && (found.finished || found.empty > 0);
         if self.files.len() == before && !may_be_empty {
             let spelled = if pattern.is_some() { below.as_it_is_spelled().await } else { None };
@@ -303,7 +305,7 @@ enum Told {
     Data(Compression),
     OtherFormat,
     Document,
-    /// Why nobody can tell.
+    /// Why it is not clear.
     Uncertain(String),
 }
 
@@ -345,7 +347,7 @@ struct Doubtful {
 }
 
 impl Doubtful {
-    /// Adds a file; the first by name is told.
+    /// Adds a file; the first by name is the example.
     fn add(all: &mut Option<Self>, uri: &str, reason: &str) {
         match all {
             None => *all = Some(Self { uri: uri.to_owned(), reason: reason.to_owned(), more: 0 }),
@@ -467,7 +469,8 @@ fn is_in(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Whether a path has a hidden part that the glob does not spell out: `*` does not mean `_SUCCESS`, `_part-*` means `_part-1`.
+/// Whether a path has a hidden part that the glob does not spell out: `*` does not mean `_SUCCESS`, `_part-*` means
+/// `_part-1`.
 fn is_hidden_from(path: &str, pattern: &Pattern) -> bool {
     let is_spelled = |part: &str| {
         pattern.as_str().split('/').any(|of_pattern| {
@@ -529,7 +532,8 @@ pub(crate) async fn read_manifest(
         let reason = format!("its summary says {} bytes, its files have {size}", head.size);
         return Err(Error::Manifest { uri: data.to_string(), reason });
     }
-    // Each bucket, and each key with a query: what cannot be read, or holds a credential, gets into no manifest of ours.
+    // Each bucket, and each key with a query: what cannot be read, or holds a credential, gets into no manifest of
+    // ours.
     for of_store in files.chunk_by(|a, b| store_of(&a.uri) == store_of(&b.uri)) {
         Location::from_uri(&of_store[0].uri)?;
     }

@@ -7,7 +7,6 @@ mod claims;
 mod clash;
 mod columns;
 pub(crate) mod content;
-mod convert;
 mod count;
 pub(crate) mod cover;
 mod csv;
@@ -59,7 +58,7 @@ pub(crate) mod unlisted;
 mod whole;
 mod widen;
 
-pub(crate) use bytes::compression_of;
+pub(crate) use bytes::{BYTE_ORDER_MARK, compression_of};
 pub(crate) use claims::{FooterBounds, arrow_schema, rows_of_groups};
 pub(crate) use count::{CountRowsExec, CountedRows, CountedTable, counted_rows};
 #[cfg(feature = "bench")]

@@ -1,7 +1,8 @@
-//! Whether the files have the columns that are declared: names are compared exactly, in every format and at every depth. Pure.
+//! Whether the files have the columns that are declared: names are compared exactly, in every format and at every
+//! depth. Pure.
 //!
-//! A declared column that no file has would be NULL throughout, and so would one whose name differs by case only: both are
-//! errors. A column that some files lack is told. Without declared columns only that is left to tell.
+//! A declared column that no file has would be NULL throughout, and so would one whose name differs by case only: both
+//! are errors. A column that some files lack is reported. Without declared columns that is the only check.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,12 +11,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::SnapshotTable;
 use crate::error::{Error, Result, nearest};
+use crate::lake_type::list_item;
 
-/// Columns of which it is told that files lack them.
+/// Columns that are reported as missing from some files.
 const TOLD: usize = 100;
 
 /// Names kept to find the nearest one among.
 const NEAR: usize = 1_000;
+
+/// A file that has a declared column in other letters only.
+#[derive(Debug, thiserror::Error)]
+#[error("the file has '{found}', not '{column}'")]
+pub(super) struct OtherCase {
+    /// As declared, dotted for nested fields.
+    pub(super) column: String,
+    /// The name that the file has.
+    pub(super) found: String,
+}
+
+impl OtherCase {
+    /// With the names of table and file.
+    pub(super) fn into_error(self, table: String, uri: String) -> Error {
+        Error::ColumnCase { at: None, table, column: self.column, uri, found: self.found }
+    }
+}
 
 /// A column that some files lack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +49,7 @@ pub struct Lacking {
     pub example: String,
 }
 
-/// The names in a file, nested; `None` where there are none, as in a number, or where nobody knows, as in a map.
+/// The names in a file, nested; `None` where there are none, as in a number, or where they are not known, as in a map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct NameTree(Option<BTreeMap<String, Self>>);
 
@@ -44,13 +63,9 @@ impl NameTree {
     }
 
     fn of_type(data_type: &DataType) -> Self {
-        match data_type {
-            DataType::Struct(fields) => Self::of_fields(fields),
-            DataType::List(item)
-            | DataType::LargeList(item)
-            | DataType::ListView(item)
-            | DataType::LargeListView(item)
-            | DataType::FixedSizeList(item, _) => Self::of_type(item.data_type()),
+        match (data_type, list_item(data_type)) {
+            (DataType::Struct(fields), _) => Self::of_fields(fields),
+            (_, Some(item)) => Self::of_type(item.data_type()),
             _ => Self::default(),
         }
     }
@@ -77,7 +92,7 @@ impl NameTree {
 
 /// A column that files are looked through for.
 #[derive(Debug)]
-struct Wanted {
+struct WantedColumn {
     path: Vec<String>,
     has: u64,
     lacks: u64,
@@ -91,7 +106,7 @@ struct Wanted {
 enum Says {
     Has,
     Lacks,
-    /// Its parent is not there, or nobody knows.
+    /// Its parent is missing, or it is not known.
     Nothing,
 }
 
@@ -99,7 +114,7 @@ enum Says {
 #[derive(Debug)]
 pub(super) struct NameCheck<'a> {
     table: &'a SnapshotTable,
-    wanted: Vec<Wanted>,
+    wanted: Vec<WantedColumn>,
     /// Without declared columns: place of each column that was seen.
     seen: Option<HashMap<String, usize>>,
     files: u64,
@@ -163,7 +178,7 @@ impl<'a> NameCheck<'a> {
                 seen.insert(name.clone(), self.wanted.len());
                 let example = self.first.clone().filter(|_| self.files > 0);
                 let path = vec![name.clone()];
-                self.wanted.push(Wanted { path, has: 0, lacks: self.files, example, near: BTreeSet::new() });
+                self.wanted.push(WantedColumn { path, has: 0, lacks: self.files, example, near: BTreeSet::new() });
             }
         }
         self.first.get_or_insert_with(|| uri.to_owned());
@@ -193,7 +208,7 @@ impl<'a> NameCheck<'a> {
             let other_case = same.and_then(|names| names.iter().find(|other| !is_wanted(other)));
             if let Some(found) = other_case.filter(|_| self.seen.is_none()) {
                 return Err(Error::ColumnCase {
-                    at: self.table.at.clone(),
+                    at: Some(self.table.at.clone()),
                     table: self.table.name.clone(),
                     column: wanted.path.join("."),
                     uri: uri.to_owned(),
@@ -266,10 +281,10 @@ fn fold(names: &BTreeMap<String, NameTree>) -> HashMap<String, Vec<&String>> {
 }
 
 /// All columns and nested fields, parents first.
-fn want(fields: &Fields, parents: &mut Vec<String>, wanted: &mut Vec<Wanted>) {
+fn want(fields: &Fields, parents: &mut Vec<String>, wanted: &mut Vec<WantedColumn>) {
     for field in fields {
         parents.push(field.name().clone());
-        wanted.push(Wanted { path: parents.clone(), has: 0, lacks: 0, example: None, near: BTreeSet::new() });
+        wanted.push(WantedColumn { path: parents.clone(), has: 0, lacks: 0, example: None, near: BTreeSet::new() });
         let mut inner = field.data_type();
         while let DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) = inner {
             inner = item.data_type();

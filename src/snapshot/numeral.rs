@@ -3,7 +3,7 @@
 //! `1.50` is 15 times a power of ten, whatever its spelling. A type either holds that number or it does not: integers
 //! and decimals hold it with every digit, a float holds it if the float, written with as many digits, is the number
 //! again. So `0.1` is a DOUBLE, as is `0.1000000000000000055511151231257827` (that DOUBLE's own digits), and
-//! `9007199254740993` is none. Pure.
+//! `9007199254740993` is not. Pure.
 
 use std::fmt::{self, Write};
 
@@ -58,7 +58,8 @@ pub(super) struct Numeral<'a> {
 }
 
 impl<'a> Numeral<'a> {
-    /// A number of JSON at the beginning of a text. Err: so many bytes are right, and what follows is wrong, or missing.
+    /// A number of JSON at the beginning of a text. Err: so many bytes are right, and what follows is wrong, or
+    /// missing.
     pub(super) fn of_json(text: &'a str) -> Result<Self, usize> {
         Self::scan(text, true)
     }

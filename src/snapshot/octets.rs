@@ -1,5 +1,5 @@
-//! The bytes of a BYTEA as PostgreSQL writes them: `\x6869`, or text in which a backslash stands before three octal digits
-//! or another backslash.
+//! The bytes of a BYTEA as PostgreSQL writes them: `\x6869`, or text in which a backslash stands before three octal
+//! digits or another backslash.
 
 /// Appends the bytes; false if the text is written in neither way.
 pub(super) fn decode(text: &[u8], out: &mut Vec<u8>) -> bool {
@@ -9,7 +9,7 @@ pub(super) fn decode(text: &[u8], out: &mut Vec<u8>) -> bool {
     }
 }
 
-/// Pairs of digits, which may stand apart.
+/// Pairs of digits, perhaps with white space between them.
 fn hexadecimal(mut text: &[u8], out: &mut Vec<u8>) -> bool {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     loop {

@@ -1,7 +1,7 @@
 //! The head of one page: what it holds, and where the page ends.
 //!
-//! The Parquet reader has this as a private type. Only the fields that count and measure are read, nothing of the page's data
-//! and no statistics.
+//! The Parquet reader has this as a private type. Only the fields that count and measure are read, nothing of the
+//! page's data and no statistics.
 //!
 //! Format: `PageHeader` in parquet.thrift. Pure.
 

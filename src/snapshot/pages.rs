@@ -1,17 +1,17 @@
 //! Counts what the pages of a column chunk hold, before they are decoded.
 //!
-//! A footer that claims fewer rows than its pages hold would lose the others without a word: the reader stops when it has as
-//! many as were claimed. The heads of the pages are small and say how many values follow, so they are added up.
+//! If a footer claims fewer rows than its pages hold, the reader stops at the claimed number and silently loses the
+//! others. The heads of the pages are small and say how many values follow, so they are added up.
 //!
-//! It also covers up what the reader stumbles over and what is no data (docs/upstream.md):
+//! It also overwrites bytes that are not data and that the reader cannot handle (docs/upstream.md):
 //!
 //! ```text
 //! [dictionary][5 values][0 values][7 values][rubbish]      what old writers left in a chunk of 12 values
 //! [dictionary][5 values][........][7 values][.......]      index pages without data, which the reader passes over
 //! ```
 //!
-//! Nothing is decoded, but for a chunk of lists if there is no other to count the rows by. Fails with what is wrong; the caller
-//! adds the file.
+//! Nothing is decoded, but for a chunk of lists if there is no other to count the rows by. Fails with what is wrong;
+//! the caller adds the file.
 
 use std::ops::Range;
 use std::sync::Arc;

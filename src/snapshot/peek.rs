@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, XzDecoder, ZstdDecoder};
 use object_store::{ObjectStore, ObjectStoreExt};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncReadExt;
 
+use super::bytes::unpacked;
 use super::content::{Content, look};
 use crate::config::Compression;
 use crate::error::Result;
@@ -14,7 +14,7 @@ use crate::manifest::FileEntry;
 use crate::manifest::ledger::store_error;
 use crate::session::PinnedStore;
 
-/// Bytes of a file that are read: a header, or lines enough to tell what it is.
+/// Bytes of a file that are read: a header, or enough lines to recognize its format.
 pub(super) const HEAD: u64 = 64 << 10;
 
 /// Text that is kept of them when they are packed.
@@ -64,20 +64,7 @@ pub(crate) type Unpacked = std::result::Result<(Vec<u8>, bool), String>;
 
 /// At most `limit` bytes of text, and whether there is more; or why there is none.
 pub(crate) async fn unpack(bytes: &[u8], compression: Compression, is_cut: bool, limit: usize) -> Unpacked {
-    macro_rules! decoder {
-        ($decoder:ident) => {{
-            let mut decoder = $decoder::new(bytes);
-            decoder.multiple_members(true);
-            Box::new(decoder)
-        }};
-    }
-    let mut reader: Box<dyn AsyncRead + Send + Unpin + '_> = match compression {
-        Compression::None => Box::new(bytes),
-        Compression::Gzip => decoder!(GzipDecoder),
-        Compression::Zstd => decoder!(ZstdDecoder),
-        Compression::Bzip2 => decoder!(BzDecoder),
-        Compression::Xz => decoder!(XzDecoder),
-    };
+    let mut reader = unpacked(bytes, compression);
     let mut text = Vec::new();
     // A decoder that meets the cut gives nothing of the buffer that it was filling: small ones lose little.
     let mut buffer = vec![0; 4 << 10];

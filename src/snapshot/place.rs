@@ -1,6 +1,7 @@
 //! What is wrong with the syntax of a text file, and where: line and column as an editor counts them.
 //!
-//! Lines are those of the file: a line end inside of a quoted field counts. Nothing is counted before something is wrong.
+//! Lines are those of the file: a line end inside of a quoted field counts. Nothing is counted before something is
+//! wrong.
 
 use std::fmt;
 
@@ -25,7 +26,7 @@ impl std::error::Error for Malformed {}
 
 /// A part of a file that begins at the start of a line, or between CR and LF.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Part<'a> {
+pub(super) struct TextPart<'a> {
     pub(super) bytes: &'a [u8],
     /// Number of its first line.
     pub(super) line: u64,
@@ -35,7 +36,7 @@ pub(super) struct Part<'a> {
     pub(super) ends: [u8; 2],
 }
 
-impl Part<'_> {
+impl TextPart<'_> {
     /// Line and column of the byte at `at`.
     pub(super) fn locate(&self, at: usize) -> (u64, u64) {
         let (mut line, mut start, mut is_after_cr) = (self.line, 0, self.is_after_cr);
@@ -58,13 +59,13 @@ mod tests {
 
     #[test]
     fn lines_end_with_lf_cr_or_both_and_columns_are_characters() {
-        let part = |bytes, line, is_after_cr| Part { bytes, line, is_after_cr, ends: [b'\n', b'\r'] };
+        let part = |bytes, line, is_after_cr| TextPart { bytes, line, is_after_cr, ends: [b'\n', b'\r'] };
         let text = "aé\r\n\nb\rcd".as_bytes();
         let places: Vec<_> = [0, 3, 4, 5, 6, 7, 8, 9].map(|at| part(text, 1, false).locate(at)).to_vec();
         assert_eq!(places, [(1, 1), (1, 3), (2, 1), (2, 1), (3, 1), (3, 2), (4, 1), (4, 2)]);
         assert_eq!(part(b"\nx", 7, true).locate(1), (7, 1));
         assert_eq!(part(b"\nx", 7, false).locate(1), (8, 1));
-        let other = Part { bytes: b"a\r\n~b", line: 1, is_after_cr: false, ends: [b'~'; 2] };
+        let other = TextPart { bytes: b"a\r\n~b", line: 1, is_after_cr: false, ends: [b'~'; 2] };
         assert_eq!(other.locate(4), (2, 1));
     }
 }

@@ -1,7 +1,7 @@
 //! Which declared columns the text files of a scan have: a column that no file has must not become a column of NULLs.
 //!
-//! Parquet files say their columns while they are planned. Text files with declared columns are not read then, so each stage
-//! task counts, and who publishes adds up.
+//! The columns of Parquet files are known when they are planned. Text files with declared columns are not read then, so
+//! each stage task counts, and publishing adds up the counts.
 
 use std::collections::BTreeMap;
 

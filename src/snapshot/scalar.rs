@@ -1,15 +1,15 @@
 //! Values without parts, read as another type exactly or not at all.
 //!
-//! The engine's casts cut: 1.5 becomes 1, microseconds become milliseconds, text becomes NULL. Here a value is cast and, where
-//! the pair of types can lose something, cast back and compared:
+//! The engine's casts cut: 1.5 becomes 1, microseconds become milliseconds, text becomes NULL. Here a value is cast
+//! and, where the pair of types can lose something, cast back and compared:
 //!
 //! ```text
 //! Float64 1.5 -> Int32 1 -> Float64 1.0      1.5 cannot be read as INT
 //! ```
 //!
-//! A number is no moment in time. Text is read as a field of CSV is (`columns`). A float is the decimal that its shortest text
-//! says, 0.1 and not 0.1000000015. A moment with a zone is read as one without by its time in UTC, and one without as one with a
-//! zone as if it were in UTC. Pure.
+//! A number is no moment in time. Text is read as a field of CSV is (`columns`). A float is the decimal that its
+//! shortest text says, 0.1 and not 0.1000000015. A moment with a zone is read as one without by its time in UTC, and
+//! one without as one with a zone as if it were in UTC. Pure.
 
 use std::fmt::{Display, Write};
 use std::sync::Arc;
@@ -28,7 +28,6 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{FormatOptions, array_value_to_string};
 
 use super::columns::{self, Nulls};
-use super::convert::decimal;
 use super::fields::CsvField;
 
 pub(super) const NOT_UTF8: &str = "it is not UTF-8 text";
@@ -224,7 +223,8 @@ fn first(found: &BooleanArray) -> Option<usize> {
     (0..found.len()).find(|&row| found.value(row))
 }
 
-/// The first text that is not UTF-8, as hexadecimal digits, of a reader that did not look: it makes texts of plain bytes.
+/// The first text that is not UTF-8, as hexadecimal digits, of a reader that did not look: it makes texts of plain
+/// bytes.
 pub(super) fn not_text(texts: &ArrayRef) -> Option<(usize, String)> {
     fn found<'a>(bytes: &'a (dyn Array + 'a), value: impl Fn(usize) -> &'a [u8]) -> Option<(usize, String)> {
         let row = (0..bytes.len()).find(|&row| bytes.is_valid(row) && std::str::from_utf8(value(row)).is_err())?;
@@ -289,7 +289,7 @@ fn of_floats<F: ArrowPrimitiveType, D: DecimalType, V: Display>(
         let value = float.and_then(|float| {
             text.clear();
             write!(text, "{}", shown(float)).ok()?;
-            decimal::<D>(&text, precision, scale)
+            columns::decimal::<D>(&text, precision, scale)
         });
         values.append_option(value);
     }

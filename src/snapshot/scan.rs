@@ -1,11 +1,12 @@
 //! The plan node above a scan of Parquet files: keeps filters away from it that would lose rows, hands all else through.
 //!
-//! Files of an export may say anything of their values: bounds of an order that nobody knows, cut, or wrong. No filter
+//! Files of an export may have any statistics: bounds of an unknown order, cut, or wrong. No filter
 //! gets to their scan, be it of the query, of a join or of a sort with a limit; each is applied to the rows.
 //!
-//! Our own files say the truth, but for one thing. A footer's least and largest value pass over NaN (`ColumnOrder` in parquet.thrift), in SQL it is larger than all others. So a
-//! row group in which `x` is 1, 2 and NaN says "1 to 2", and an engine that trusts it passes over the row group for
-//! `WHERE x > 100`, though the row of the NaN is wanted. Filters of such columns are applied to the rows alone:
+//! Our own files say the truth, but for one thing. A footer's least and largest value pass over NaN (`ColumnOrder` in
+//! parquet.thrift), in SQL it is larger than all others. So a row group in which `x` is 1, 2 and NaN says "1 to 2", and
+//! an engine that trusts it passes over the row group for `WHERE x > 100`, though the row of the NaN is wanted. Filters
+//! of such columns are applied to the rows alone:
 //!
 //! ```text
 //! FilterExec: x@1 > 100 AND id@0 > 7

@@ -1,11 +1,11 @@
 //! The one schema of a snapshot table, merged from the schemas of all its files.
 //!
-//! Columns are matched by name. A column that only some files have is in the result; every column is nullable.
-//! Types widen only where no value can change: integers to the narrowest integer that holds both, decimals to as many
-//! digits before and after the point as any has, timestamps to the finest unit (not to nanoseconds, which end in 2262),
-//! times likewise, and NULL to anything. Integers and floats are DOUBLE, unless integers of 64 bits are among them: then
-//! it depends on the values, which text files know (`super::widen`). UTC is one zone, however it is spelled. All else
-//! is [`Error::SchemaConflict`], which names the column, both files and both types. Names that differ by case are two
+//! Columns are matched by name. A column that only some files have is in the result; every column is nullable. Types
+//! widen only where no value can change: integers to the narrowest integer that holds both, decimals to as many digits
+//! before and after the point as any has, timestamps to the finest unit (not to nanoseconds, which end in 2262), times
+//! likewise, and NULL to anything. Integers and floats are DOUBLE, unless integers of 64 bits are among them: then it
+//! depends on the values, which text files know (`super::widen`). UTC is one zone, however it is spelled. All else is
+//! [`Error::SchemaConflict`], which names the column, both files and both types. Names that differ by case are two
 //! columns. The result, and whether there is a result, do not depend on the order of the files; only the order of the
 //! columns does.
 //!

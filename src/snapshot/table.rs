@@ -50,7 +50,8 @@ pub struct TableFiles {
     pub format: FileFormat,
     /// Columns of the files; a file may lack some.
     pub schema: SchemaRef,
-    /// Columns that follow these: their values stand in each file's [`FileEntry::partition`], or in a file of several partitions.
+    /// Columns that follow these: their values are in each file's [`FileEntry::partition`], or in a file of several
+    /// partitions.
     pub partition: Vec<Arc<Field>>,
     /// The files, sorted by uri.
     pub files: Vec<FileEntry>,
@@ -82,8 +83,8 @@ pub(crate) struct FileListTable {
 }
 
 impl FileListTable {
-    /// Files that somebody else wrote: what they say about themselves is checked, and no statistics of theirs are used. Their
-    /// columns are read as the table's types exactly, or not at all. All else as in [`Self::new`].
+    /// Files that somebody else wrote: what they say about themselves is checked, and no statistics of theirs are used.
+    /// Their columns are read as the table's types exactly, or not at all. All else as in [`Self::new`].
     pub(crate) fn of_export(table: TableFiles, size: Size) -> Self {
         Self { is_export: true, may_be_nan: Arc::default(), ..Self::new(table, size) }
     }

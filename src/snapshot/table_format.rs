@@ -1,8 +1,9 @@
-//! Whether a folder is a table of Delta, Iceberg or Hudi, as the names in it say. Pure, but for one look above the folder.
+//! Whether a folder is a table of Delta, Iceberg or Hudi, as the names in it say. Pure, but for one look above the
+//! folder.
 //!
-//! The data files of such a table are those of all its versions: rows that were deleted or replaced are still in them, and only
-//! the table's log says which. A LOCATION may also lie inside of one: `t/data/` of Iceberg, a partition of Delta. That costs
-//! at most one listing of a folder of its own, and only where the name of the folder says so.
+//! The data files of such a table are those of all its versions: rows that were deleted or replaced are still in them,
+//! and only the table's log says which. A LOCATION may also lie inside of one: `t/data/` of Iceberg, a partition of
+//! Delta. That costs at most one listing of a folder of its own, and only where the name of the folder says so.
 
 use std::sync::Arc;
 

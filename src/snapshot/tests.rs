@@ -1,5 +1,5 @@
-//! The proof that CSV records are read as the rules say: a reference that goes character by character, in as few words as
-//! possible, gives the same fields, or fails at the same place.
+//! The proof that CSV records are read as the rules say: a reference that goes character by character, in as few words
+//! as possible, gives the same fields, or fails at the same place.
 //!
 //! Text is generated: values in usual and unusual spellings, quoted in all ways, with and without mistakes, in chunks
 //! and batches of any size. Values are those of arrow's casts wherever they are read at all.
@@ -15,7 +15,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::convert::decimal;
+use super::columns::{decimal, decimal_places};
 use super::csv::CsvBody;
 use super::decode::Target;
 use super::decode::tests::schema;
@@ -34,11 +34,10 @@ fn read(
 ) -> Result<RecordBatch, (Wrong, String)> {
     let target = Target::new(FileFormat::Csv(options.clone()), Arc::clone(table), None).unwrap();
     let mut body = CsvBody::new(&target).unwrap();
-    let (mut batches, mut before) = (Vec::new(), 0);
-    let mut flush = |body: &mut CsvBody, batches: &mut Vec<RecordBatch>| {
+    let mut batches = Vec::new();
+    let flush = |body: &mut CsvBody, batches: &mut Vec<RecordBatch>| {
         if let Some((columns, rows)) = body.flush(&target)? {
-            batches.push(target.assemble(&columns, rows, before, body.slots())?);
-            before += rows as u64;
+            batches.push(target.assemble(&columns, rows, body.slots())?);
         }
         Ok::<_, DataFusionError>(())
     };
@@ -503,5 +502,14 @@ fn packed_file_without_the_ending_is_told_with_its_option() {
             let (_, reason) = read((&options, &table), text, sizes).unwrap_err();
             assert!(reason.contains(advice), "{reason}");
         }
+    }
+}
+
+#[test]
+fn decimal_places_counts_what_is_needed() {
+    for (number, places) in
+        [("1.230", 2), ("1200", -2), ("1", 0), ("-0.05", 2), ("1.5e1", 0), ("125e-2", 2), ("100e-2", 0), ("1.", 0)]
+    {
+        assert_eq!(decimal_places(number), places, "{number}");
     }
 }

@@ -6,13 +6,14 @@
 //!
 //! CSV: columns are matched by the names in each file's header, so files may have other orders, lack columns (NULL) or
 //! have more (ignored); a header without any column of the table is an error. Without a header they are matched by
-//! position; a file may have fewer columns, not more. A field that is empty and not quoted is NULL for every type, unless
-//! `null_regex` is set: then the unquoted fields that match it are NULL and nothing else. A quoted field is never NULL, unless
-//! `force_null` says so: `""` is the empty text, and an error in a number. Blank lines are skipped, but in a file of one
-//! column they are rows. `super::fields` has the rules of syntax, `super::columns` those of values.
+//! position; a file may have fewer columns, not more. A field that is empty and not quoted is NULL for every type,
+//! unless `null_regex` is set: then the unquoted fields that match it are NULL and nothing else. A quoted field is
+//! never NULL, unless `force_null` says so: `""` is the empty text, and an error in a number. Blank lines are skipped,
+//! but in a file of one column they are rows. `super::fields` has the rules of syntax, `super::columns` those of
+//! values.
 //!
-//! NDJSON: an attribute that is missing or null is NULL, unknown ones are ignored. `super::json_text` has the rules of syntax,
-//! `super::json_leaf` those of values, `super::json_tree` those of names.
+//! NDJSON: an attribute that is missing or null is NULL, unknown ones are ignored. `super::json_text` has the rules of
+//! syntax, `super::json_leaf` those of values, `super::json_tree` those of names.
 //!
 //! Timestamps without an offset are in the zone of their column, else in UTC. No value loses a digit.
 //!
@@ -61,7 +62,7 @@ pub(crate) struct TextFile {
     pub(crate) uri: String,
     /// Planned size in bytes; another size is an error.
     pub(crate) size: u64,
-    /// The same for all rows: those of columns that stand in its path.
+    /// The same for all rows: those of the columns in its path.
     pub(crate) values: Vec<ScalarValue>,
 }
 
@@ -80,8 +81,8 @@ pub(crate) struct TextScanExec {
 }
 
 impl TextScanExec {
-    /// A scan of these files of one store, in this order. `schema` is that of all files, the columns of their paths follow;
-    /// `projection` are the positions of the columns to read.
+    /// A scan of these files of one store, in this order. `schema` is that of all files, the columns of their paths
+    /// follow; `projection` are the positions of the columns to read.
     ///
     /// # Errors
     /// When the format cannot hold a column's type, or `null_regex` is not a regular expression.
@@ -320,7 +321,8 @@ impl Scan {
                 tracing::warn!(
                     uri,
                     line,
-                    "a quoted field of more than 100 lines; if quotes are plain text in this file, set the option 'quote' ''"
+                    "a quoted field of more than 100 lines; if quotes are plain text in this file, set the option \
+                     'quote' ''"
                 );
             }
             if let Some(batch) = batch {

@@ -1,7 +1,7 @@
 //! Dates and times in any spelling that is read, exact or refused with the reason.
 //!
 //! The spellings are those of arrow's parsers, which drop what a type cannot hold: digits beyond a nanosecond, a leap
-//! second, the time of a date, an offset. Here these are reasons to refuse a value. A zero offset is none: in a column
+//! second, the time of a date, an offset. Here these are reasons to refuse a value. A zero offset is not: in a column
 //! without zone `2013-01-31 05:00:00Z` is `2013-01-31 05:00:00`.
 
 use chrono::{DateTime, Utc};
@@ -10,9 +10,10 @@ use datafusion::arrow::compute::kernels::cast_utils::{Parser, string_to_datetime
 use datafusion::arrow::datatypes::{Date32Type, TimeUnit};
 
 use super::quick;
+use crate::config::is_utc;
 
-/// Why a value is refused, if there is more to say than that it is none of its type.
-pub(super) type Why = Option<&'static str>;
+/// Why a value is refused, where value and type do not show it.
+pub(super) type Reason = Option<&'static str>;
 
 pub(super) const TOO_FINE: &str = "it has more digits of a second than the type";
 pub(super) const TOO_LARGE: &str = "it is beyond the range of the type";
@@ -31,7 +32,7 @@ pub(super) struct Instant {
 }
 
 /// A date, or a date and time, in this zone where none is written; without a zone, no offset but zero is taken.
-pub(super) fn instant(text: &str, zone: Option<&Tz>) -> Result<Instant, Why> {
+pub(super) fn instant(text: &str, zone: Option<&Tz>) -> Result<Instant, Reason> {
     let parsed = match zone {
         Some(zone) => string_to_datetime(zone, text).map(|time| time.with_timezone(&Utc)),
         None => string_to_datetime(&Utc, text),
@@ -55,7 +56,7 @@ pub(super) fn instant(text: &str, zone: Option<&Tz>) -> Result<Instant, Why> {
 
 /// A number of the unit, if it is a whole one.
 #[inline(always)]
-pub(super) fn in_unit(unit: TimeUnit, seconds: i64, nanoseconds: i64) -> Result<i64, Why> {
+pub(super) fn in_unit(unit: TimeUnit, seconds: i64, nanoseconds: i64) -> Result<i64, Reason> {
     let (per_second, nanoseconds_each) = match unit {
         TimeUnit::Second => (1, 1_000_000_000),
         TimeUnit::Millisecond => (1_000, 1_000_000),
@@ -71,14 +72,47 @@ pub(super) fn in_unit(unit: TimeUnit, seconds: i64, nanoseconds: i64) -> Result<
     i64::try_from(whole).map_err(|_| Some(TOO_LARGE))
 }
 
-/// A timestamp as the number that is stored for it.
-pub(super) fn timestamp(text: &str, zone: Option<&Tz>, unit: TimeUnit) -> Result<i64, Why> {
-    let found = instant(text, zone)?;
-    in_unit(unit, found.seconds, i64::from(found.nanoseconds))
+/// The zone of a column of timestamps.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ColumnZone {
+    zone: Option<Tz>,
+    /// UTC, or none.
+    is_utc: bool,
+}
+
+impl ColumnZone {
+    /// None: the zone is not known.
+    pub(super) fn new(zone: Option<&str>) -> Option<Self> {
+        let parsed = zone.map(str::parse).transpose().ok()?;
+        Some(Self { zone: parsed, is_utc: zone.is_none_or(is_utc) })
+    }
+
+    /// A timestamp as the number that is stored for it.
+    #[inline]
+    pub(super) fn timestamp(&self, text: &str, unit: TimeUnit) -> Result<i64, Reason> {
+        let usual = if self.is_utc { quick::timestamp(text.as_bytes()) } else { None };
+        match usual {
+            Some((seconds, nanoseconds)) => in_unit(unit, seconds, i64::from(nanoseconds)),
+            None => {
+                let found = instant(text, self.zone.as_ref())?;
+                in_unit(unit, found.seconds, i64::from(found.nanoseconds))
+            }
+        }
+    }
 }
 
 /// Days since 1970-01-01 of a date, which may have a time if that is midnight.
-pub(super) fn date(text: &str) -> Result<i32, Why> {
+#[inline]
+pub(super) fn date(text: &str) -> Result<i32, Reason> {
+    quick::date(text.as_bytes()).map_or_else(|| unusual_date(text), Ok)
+}
+
+/// Milliseconds since 1970-01-01 of such a date.
+pub(super) fn date_in_milliseconds(text: &str) -> Result<i64, Reason> {
+    date(text).map(|days| i64::from(days) * DAY * 1_000)
+}
+
+fn unusual_date(text: &str) -> Result<i32, Reason> {
     if text.len() <= 10 || text.starts_with(['+', '-']) {
         return Date32Type::parse(text).ok_or(None);
     }
@@ -90,7 +124,7 @@ pub(super) fn date(text: &str) -> Result<i32, Why> {
 }
 
 /// A time of day as the number that is stored for it.
-pub(super) fn time(text: &str, unit: TimeUnit) -> Result<i64, Why> {
+pub(super) fn time(text: &str, unit: TimeUnit) -> Result<i64, Reason> {
     if let Some((seconds, nanoseconds)) = quick::time(text.as_bytes()) {
         return in_unit(unit, seconds, i64::from(nanoseconds));
     }
@@ -104,7 +138,7 @@ pub(super) fn time(text: &str, unit: TimeUnit) -> Result<i64, Why> {
     in_unit(unit, nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000)
 }
 
-/// Whether there are more than nine digits after the point, of which the last are not all zeros.
+/// Whether there are more than nine digits after the point, and the ones beyond are not all zeros.
 fn is_finer_than_nanoseconds(clock: &str) -> bool {
     let Some((_, fraction)) = clock.split_once('.') else { return false };
     let digits = fraction.bytes().take_while(u8::is_ascii_digit);
@@ -114,6 +148,15 @@ fn is_finer_than_nanoseconds(clock: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn timestamp(text: &str, zone: Option<&Tz>, unit: TimeUnit) -> Result<i64, Reason> {
+        let found = instant(text, zone)?;
+        let number = in_unit(unit, found.seconds, i64::from(found.nanoseconds));
+        if zone.is_none() {
+            assert_eq!(ColumnZone::new(None).unwrap().timestamp(text, unit), number, "{text}");
+        }
+        number
+    }
 
     #[test]
     fn digits_that_the_unit_lacks_are_refused_unless_they_are_zeros() {

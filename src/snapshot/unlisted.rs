@@ -1,7 +1,8 @@
-//! Names in a local folder that its listing passes over without a word: links that lead to nothing, what is no file, and names
-//! that end with `#` and digits, which the store keeps for files that it is writing.
+//! Names in a local folder that its listing passes over without a word: links that lead to nothing, what is no file,
+//! and names that end with `#` and digits, which the store keeps for files that it is writing.
 //!
-//! A second walk, by names alone, after a listing that went well: it reads no file, and what it cannot open it leaves to the listing.
+//! A second walk, by names alone, after a listing that went well: it reads no file, and what it cannot open it leaves
+//! to the listing.
 
 use std::path::{Path, PathBuf};
 

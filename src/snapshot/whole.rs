@@ -35,7 +35,8 @@ pub(super) struct WholeFiles {
 }
 
 impl WholeFiles {
-    /// `ahead`: whether row groups of large files are read ahead; `export`: of which the files are, if they are not our own.
+    /// `ahead`: whether row groups of large files are read ahead; `export`: what the files belong to, if they are not
+    /// our own.
     pub(super) fn new(store: Arc<dyn ObjectStore>, ahead: bool, export: Option<Arc<Export>>) -> Self {
         Self { others: DefaultParquetFileReaderFactory::new(Arc::clone(&store)), store, ahead, export }
     }

@@ -4,10 +4,11 @@
 //! any order; that is why numbers remember every sort that they have seen. When there is no common type, a [`Clash`]
 //! says where the first one came from. Pure: no I/O, and nothing here knows a file format.
 //!
-//! A type is never one that changes a value. Integers and floats are Float64. Where only types are known, the reader checks
-//! each integer, since a float holds every integer of 53 bits and not all others. Where the values of a text file are known,
-//! the type is a float only if it holds each of them, else the text of the numbers as they are written. What a file's types
-//! do not say of its numbers stands in the metadata of its fields, for the files after it ([`Scope::File`]).
+//! A type is never one that changes a value. Integers and floats are Float64. Where only types are known, the reader
+//! checks each integer, since a float holds every integer of 53 bits and not all others. Where the values of a text
+//! file are known, the type is a float only if it holds each of them, else the text of the numbers as they are written.
+//! What a file's types do not say about its numbers is in the metadata of its fields, for the files after it
+//! ([`Scope::File`]).
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -244,8 +244,8 @@ impl StageTask<'_> {
         Ok((!partition.is_empty() || !keys.is_empty()).then_some(RunOrder { partition, keys, bundles }))
     }
 
-    /// Compares what came out of the decoder with what footers and manifests state, and what the SELECT gave with what was
-    /// written.
+    /// Compares what came out of the decoder with what footers and manifests state, and what the SELECT gave with what
+    /// was written.
     async fn check_rows(&self, plan: &Arc<dyn ExecutionPlan>, files: &[(FileEntry, String)]) -> Result<TaskRows> {
         let counted = counted_rows(plan);
         let whole = self.details.whole.iter().map(|(source, files)| (source, files.as_slice()));

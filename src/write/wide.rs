@@ -2,18 +2,19 @@
 //!
 //! ```text
 //! rows      [a b c ...] [a b c ...]          collected, by column, until they are a row group
-//! encoded   a a | b b | c c | ...            one encoder at a time, then its column's rows are let go of
+//! encoded   a a | b b | c c | ...            one encoder at a time, then its column's rows are freed
 //! ```
 //!
 //! The Parquet writer's own way is an encoder per column for as long as a row group is open, each with its buffers, its
-//! dictionary and its compressor: about 1 MiB each before the first row. That is the better way for tables of some columns,
-//! whose rows need more memory than what is encoded of them; with thousands of columns it is GBs for three rows.
+//! dictionary and its compressor: about 1 MiB each before the first row. That is the better way for tables of some
+//! columns, whose rows need more memory than what is encoded of them; with thousands of columns it is GBs for three
+//! rows.
 //!
-//! What is written for the same row group is the same, byte for byte. Only where row groups end is decided by other numbers: what
-//! their rows need in memory, and what the row groups before came to.
+//! A row group of the same rows has the same bytes. Only the ends of row groups differ: they depend on the memory that
+//! the rows need, and on the size of the row groups before.
 //!
-//! Memory: the rows of a row group, as `group_bytes` says, and its bytes, which grow while the rows become fewer. It uploads
-//! what is complete, and does not abort an upload that failed: that is the caller's matter.
+//! Memory: the rows of a row group, as `group_bytes` says, and its bytes, which grow while the rows become fewer. It
+//! uploads what is complete, and does not abort an upload that failed: that is the caller's matter.
 
 use std::io::Sink;
 use std::sync::Arc;
@@ -52,7 +53,8 @@ pub(super) struct WideWriter {
 }
 
 impl WideWriter {
-    /// Row groups need up to `group_bytes` in memory; `stored` are the bytes that a byte of rows comes to, as far as is known.
+    /// Row groups need up to `group_bytes` in memory; `stored` is the bytes in the file per byte of rows, as far as is
+    /// known.
     pub(super) fn new(
         upload: Upload,
         schema: &SchemaRef,
@@ -94,7 +96,7 @@ impl WideWriter {
         self.groups.file.bytes_written()
     }
 
-    /// What the rows that are collected will probably come to.
+    /// Bytes that the collected rows will probably have in the file.
     pub(super) fn in_progress_size(&self) -> usize {
         self.groups.in_progress_size()
     }
@@ -114,7 +116,7 @@ pub(crate) fn staging_row_group_bytes(schema: &Schema) -> u64 {
     if is_wide(schema) { STAGING_GROUP_BYTES as u64 } else { STAGING_ROW_GROUP_BYTES }
 }
 
-/// Bytes that each byte of these rows comes to in a file.
+/// Bytes in the file per byte of these rows.
 pub(super) fn share_of(rows: &RecordBatch, properties: WriterProperties) -> Result<f64> {
     let mut groups = RowGroups::new(&rows.schema(), properties, usize::MAX, 1.0)?;
     groups.collect(rows)?;
@@ -188,7 +190,7 @@ impl RowGroups {
     }
 }
 
-/// The chunks of one column, of which a nested one has several.
+/// The chunks of one column; a nested column has several.
 fn encode(
     root: Arc<Type>,
     schema: SchemaRef,

@@ -586,7 +586,7 @@ fn mistakes_are_told_at_their_place_before_anything_is_written() {
     error: config.sql:13:37: column 'custmers' does not exist; did you mean 'customer'?
     error: config.sql:13:8: column 'idd' does not exist; did you mean 'id'?
     error: config.sql:13:8: function 'sqroot' does not exist; did you mean 'sqrt'?
-    error: config.sql:13:1: the types do not go together: BIGINT = BIGINT[]
+    error: config.sql:13:1: these types cannot be combined: BIGINT = BIGINT[]
     error: config.sql:13:1: audit.a reads lake.orders and holds back its publication, so it could never run; read staging.orders instead
     error: config.sql:13:1: audit.a reads lake.orders and holds back its publication, so it could never run; read staging.orders instead
     error: config.sql:13:1: a statement that writes is not supported here: an audit is a SELECT that must return no rows

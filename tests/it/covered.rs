@@ -300,7 +300,7 @@ fn folders_that_nobody_declared_are_told_and_a_column_of_the_file_gives_way() {
     let project = Project::new(&table("", "STORED AS CSV LOCATION 'in/'"))
         .file("in/year=2024/day=2024-01-31/code=007/x.csv", "a\n1\n");
     let plan = ok(&project, &["plan", "config.sql"]).out;
-    let line = "what the folders year=, day=, code= below the LOCATION of snapshot.t say are no columns; \
+    let line = "values in the folder names year=, day=, code= below the LOCATION of snapshot.t are not read; \
                 add PARTITIONED BY (year INT, day DATE, code VARCHAR) to CREATE EXTERNAL TABLE";
     assert!(plan.contains(line), "{plan}");
     assert!(ok(&project, &["run", "config.sql"]).err.contains("add PARTITIONED BY (year INT"));

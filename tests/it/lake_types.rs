@@ -1,4 +1,5 @@
-//! What becomes of every type that a SELECT can give: the table of `docs/types.md` is made from a lake that has them all.
+//! What becomes of every type that a SELECT can give: the table of `docs/types.md` is made from a lake that has them
+//! all.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

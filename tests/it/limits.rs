@@ -174,8 +174,8 @@ fn peak_memory(work: &Work, options: &[&str]) -> u64 {
     peak << 10
 }
 
-/// Tables of 2,000 columns and few rows, read from CSV and from the Parquet file that comes of it: compressed with Snappy, since the
-/// engine's reader holds a decompressor of some 150 KB for each column of a file with Zstandard.
+/// Tables of 2,000 columns and few rows, read from CSV and from the Parquet file that comes of it: compressed with
+/// Snappy, since the engine's reader holds a decompressor of some 150 KB for each column of a file with Zstandard.
 #[test]
 fn two_thousand_columns_stay_within_the_memory_limit() {
     const LIMIT: u64 = 256 << 20;

@@ -1,4 +1,5 @@
-//! Mistakes that people make in SELECT, WITH, OPTIONS, audits and `query`: each is told in SQL's words, with what to do.
+//! Mistakes that people make in SELECT, WITH, OPTIONS, audits and `query`: each is told in SQL's words, with what to
+//! do.
 //!
 //! The snapshots are read by people; what no message may say is checked in each of them.
 

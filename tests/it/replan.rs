@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use snaplake::Error;
-use snaplake::replan::{Published, replan};
+use snaplake::replan::{PublishedTables, replan};
 
 use crate::crash::Job;
 use crate::support::faulty::{Fault, Stop};
@@ -117,7 +117,7 @@ async fn lake(job: &Job) -> BTreeMap<String, Bytes> {
 /// The command that the user gives again, or what its refusal says.
 async fn again(job: &Job) {
     let pipeline = job.pipeline();
-    match replan(&pipeline, Published::Keep).await {
+    match replan(&pipeline, PublishedTables::Keep).await {
         Ok(()) | Err(Error::AlreadyPublished { .. }) => {}
         Err(error) => panic!("{error:?}"),
     }
@@ -158,7 +158,7 @@ async fn replan_stopped_at_any_write_gives_the_new_lake_when_given_again() {
             old_plan().await;
             job.store.revive(Some(Stop { at, is_done, fault: Fault::Death }));
             let pipeline = job.pipeline();
-            let broken = match replan(&pipeline, Published::Keep).await {
+            let broken = match replan(&pipeline, PublishedTables::Keep).await {
                 Ok(()) => pipeline.run().await.map(drop),
                 error => error,
             };
@@ -243,7 +243,7 @@ async fn withdrawal_stopped_at_any_write_gives_the_new_lake_when_given_again() {
     };
     let withdraw = async || {
         let pipeline = job.pipeline();
-        replan(&pipeline, Published::Withdraw).await?;
+        replan(&pipeline, PublishedTables::Withdraw).await?;
         pipeline.run().await.map(drop)
     };
     published().await;

@@ -11,7 +11,7 @@ use snaplake::config::S3Settings;
 use snaplake::layout::Step;
 use snaplake::manifest::trace::{self, Running, RunningTask};
 use snaplake::pipeline::{StatusReader, TableStatus, TaskSpec};
-use snaplake::replan::{Published, replan};
+use snaplake::replan::{PublishedTables, replan};
 use snaplake::session::Stores;
 
 use crate::support::faulty::{Fault, Faulty, Stop};
@@ -205,7 +205,7 @@ async fn sums_of_a_plan_that_was_given_up_are_forgotten() {
     let rows = |status: &TableStatus| status.stage.sums.unwrap().rows_read;
     assert_eq!(rows(&reader.read().await.unwrap()[0]), 90);
     store.set("export/part-0.csv", events(0, 17)).await;
-    replan(&pipeline(&work, &store), Published::Keep).await.unwrap();
+    replan(&pipeline(&work, &store), PublishedTables::Keep).await.unwrap();
     pipeline(&work, &store).stage().await.unwrap();
     assert_eq!(rows(&reader.read().await.unwrap()[0]), 92);
 }

@@ -219,8 +219,8 @@ async fn planner_errors_stand_at_the_word_at_fault() {
     a.sql:6:8: function 'uppper' does not exist; did you mean 'upper'?
     a.sql:6:8: column 'carrier' is ambiguous
     a.sql:6:17: 'snapshot.flights.flight' must appear in GROUP BY clause because it's not an aggregate expression; either add 'snapshot.flights.flight' to GROUP BY clause, or use an aggregate function like ANY_VALUE(snapshot.flights.flight)
-    a.sql:6:1: there is no sqrt(VARCHAR[]); look at the types of its arguments
-    a.sql:6:1: the types do not go together: VARCHAR[] > BIGINT
+    a.sql:6:1: there is no function sqrt(VARCHAR[]); check the types of its arguments
+    a.sql:6:1: these types cannot be combined: VARCHAR[] > BIGINT
     a.sql:7:2: function random() gives another value on each run, so a retry would write other rows; compute it from the data instead
     a.sql:6:99: function uuid() gives another value on each run, so a retry would write other rows; compute it from the data instead
     "#);

@@ -83,7 +83,7 @@ pub struct Source {
     pub partition: Option<SchemaText>,
     /// What the config said: locations and declared columns.
     pub declared: String,
-    /// What is to be told of its files: those that are left out, columns that some lack.
+    /// The files that are left out, and the columns that some files lack.
     #[serde(default)]
     pub coverage: Coverage,
 }
@@ -111,8 +111,8 @@ impl Source {
     }
 }
 
-/// An Arrow schema as base64 of an IPC stream without batches; of an IPC file where types are nested so deeply that only the
-/// reader of files can be told to follow.
+/// An Arrow schema as base64 of an IPC stream without batches; of an IPC file where types are nested so deeply that
+/// only the reader of files can be told to follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SchemaText(String);

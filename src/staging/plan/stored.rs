@@ -1,8 +1,9 @@
-//! The function that stands around each column of a SELECT whose type or values are not stored as they are.
+//! The function around each column of a SELECT whose type or values are not stored as they are.
 //!
-//! It makes the type that files have ([`lake_type`](crate::lake_type)), and of texts that partition the table it sees to those
-//! that no folder can hold apart: the empty one, as `empty_partition` says, and Hive's word for NULL. What cannot be stored is
-//! an error that names table, column and value. Since it is a part of the SELECT, a task that fails over it finds the file.
+//! It makes the type that files have ([`lake_type`](crate::lake_type)), and of texts that partition the table it sees
+//! to those that no folder can hold apart: the empty one, as `empty_partition` says, and Hive's word for NULL. What
+//! cannot be stored is an error that names table, column and value. Since it is a part of the SELECT, a task that fails
+//! over it finds the file.
 
 use std::sync::Arc;
 
