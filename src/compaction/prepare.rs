@@ -152,15 +152,8 @@ async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) ->
         columns.add(&group.columns);
     }
     let (table, at) = staged.driving;
-    match columns.in_no_file() {
-        None => Ok(files),
-        Some(column) => Err(Error::ColumnInNoFile {
-            at: at.clone(),
-            table: table.to_owned(),
-            column: column.to_owned(),
-            nearest: None,
-        }),
-    }
+    columns.check(table, at)?;
+    Ok(files)
 }
 
 async fn read_groups(ledger: &Ledger, numbers: &[usize]) -> Result<Vec<(usize, PartitionGroup)>> {

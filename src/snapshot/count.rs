@@ -40,13 +40,23 @@ use super::table::FileListTable;
 /// What a [`CountRowsExec`] counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CountedRows {
-    /// The snapshot table, or what the node counts.
+    /// The snapshot table with its schema, or what else the node counts.
     pub(crate) of: Arc<str>,
     /// Rows given.
     pub(crate) rows: u64,
     /// Whether these are all rows of the input.
     pub(crate) is_complete: bool,
 }
+
+impl CountedRows {
+    /// Whether they are rows of that snapshot table.
+    pub(crate) fn is_of_snapshot(&self, table: &str) -> bool {
+        self.of.strip_prefix(SNAPSHOT) == Some(table)
+    }
+}
+
+/// What stands before the name of a snapshot table.
+const SNAPSHOT: &str = "snapshot.";
 
 /// The counts of all [`CountRowsExec`] nodes of a plan that was executed, from its root down.
 pub(crate) fn counted_rows(plan: &Arc<dyn ExecutionPlan>) -> Vec<CountedRows> {
@@ -67,7 +77,7 @@ pub(crate) struct CountedTable {
 
 impl CountedTable {
     pub(crate) fn new(name: &str, table: FileListTable) -> Self {
-        Self { name: name.into(), table }
+        Self { name: format!("{SNAPSHOT}{name}").into(), table }
     }
 }
 

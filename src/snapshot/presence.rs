@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Position, Result};
+
 /// Files that said which columns they have, and the columns that some of them lack.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnPresence {
@@ -17,6 +19,9 @@ pub struct ColumnPresence {
     /// Nested columns of which some of these files cannot tell: no record had the object that they are in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unknown: BTreeMap<String, u64>,
+    /// Whether there are more files, which were not read to their end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_partial: bool,
 }
 
 impl ColumnPresence {
@@ -38,6 +43,7 @@ impl ColumnPresence {
     /// Takes in what was counted of other files.
     pub(crate) fn add(&mut self, other: &Self) {
         self.files += other.files;
+        self.is_partial |= other.is_partial;
         for (all, of_other) in [(&mut self.absent, &other.absent), (&mut self.unknown, &other.unknown)] {
             for (column, files) in of_other {
                 *all.entry(column.clone()).or_default() += files;
@@ -45,8 +51,20 @@ impl ColumnPresence {
         }
     }
 
-    /// A column that none of the files has.
-    pub(crate) fn in_no_file(&self) -> Option<&str> {
+    /// Refuses a column of snapshot table `table`, declared at `at`, that no file has.
+    ///
+    /// # Errors
+    /// [`Error::ColumnInNoFile`].
+    pub(crate) fn check(&self, table: &str, at: &Position) -> Result<()> {
+        let Some(column) = self.in_no_file() else { return Ok(()) };
+        let (table, column) = (table.to_owned(), column.to_owned());
+        Err(Error::ColumnInNoFile { at: at.clone(), table, column, nearest: None })
+    }
+
+    fn in_no_file(&self) -> Option<&str> {
+        if self.is_partial {
+            return None;
+        }
         let unknown = |column: &str| self.unknown.get(column).copied().unwrap_or(0);
         let in_none = |(column, files): &(&String, &u64)| **files + unknown(column) == self.files;
         self.absent.iter().find(in_none).map(|(column, _)| column.as_str())
@@ -69,6 +87,10 @@ mod tests {
         assert_eq!((one.in_no_file(), one.files, one.absent["a"]), (Some("b"), 2, 1));
         one.add_file([], ["b"]);
         assert_eq!(one.in_no_file(), Some("b"));
+        let rest = ColumnPresence { is_partial: true, ..ColumnPresence::default() };
+        let mut partial = one.clone();
+        partial.add(&rest);
+        assert_eq!(partial.in_no_file(), None);
         one.add_file([], []);
         assert_eq!(one.in_no_file(), None);
     }

@@ -27,7 +27,7 @@ use super::order::RunOrder;
 use super::plan::{PlanDetails, Source, bind, physical_plan};
 use super::sort::SortRunsExec;
 use crate::checksum::{Checksum, ColumnSums};
-use crate::config::{FileFormat, LakeTable, Project, Verify};
+use crate::config::{LakeTable, Project, Verify};
 use crate::error::{Error, Result, caught, within};
 use crate::layout::{Location, Step};
 use crate::manifest::ledger::store_error;
@@ -251,24 +251,29 @@ impl StageTask<'_> {
         let whole = self.details.whole.iter().map(|(source, files)| (source, files.as_slice()));
         for (source, files) in whole.chain([(&self.details.driving, self.files)]) {
             let Some(stated) = files.iter().map(|file| file.n_record).sum::<Option<u64>>() else { continue };
-            let of_table = |rows: &&CountedRows| *rows.of == *source.table && rows.is_complete;
+            let of_table = |rows: &&CountedRows| rows.is_of_snapshot(&source.table) && rows.is_complete;
             if let Some(wrong) = counted.iter().filter(of_table).find(|rows| rows.rows != stated) {
                 return Err(self.differing_file(source, files, stated, wrong.rows).await?);
             }
         }
+        let columns = |table: &str| {
+            let mut columns = column_presence(plan, table);
+            columns.is_partial = counted.iter().any(|rows| rows.is_of_snapshot(table) && !rows.is_complete);
+            columns
+        };
         for (source, _) in &self.details.whole {
-            check_columns(self.project, &source.table, &column_presence(plan, &source.table))?;
+            self.check_columns(&source.table, &columns(&source.table))?;
         }
-        let columns = column_presence(plan, &self.details.driving.table);
+        let columns = columns(&self.details.driving.table);
         if self.details.groups == 1 {
-            check_columns(self.project, &self.details.driving.table, &columns)?;
+            self.check_columns(&self.details.driving.table, &columns)?;
         }
         let selected = counted.iter().find(|rows| &*rows.of == SELECTED).map_or(0, |rows| rows.rows);
         let written = files.iter().filter_map(|(file, _)| file.n_record).sum();
         if selected != written {
             return Err(Error::RowsLost { table: self.lake.name.clone(), given: selected, written });
         }
-        let driving = counted.iter().filter(|rows| *rows.of == *self.details.driving.table);
+        let driving = counted.iter().filter(|rows| rows.is_of_snapshot(&self.details.driving.table));
         // A table that the SELECT reads twice is scanned twice.
         let most = driving.max_by_key(|rows| (rows.is_complete, rows.rows));
         Ok(TaskRows {
@@ -279,12 +284,14 @@ impl StageTask<'_> {
         })
     }
 
+    fn check_columns(&self, table: &str, columns: &ColumnPresence) -> Result<()> {
+        self.project.snapshot(table).map_or(Ok(()), |declared| columns.check(table, &declared.at))
+    }
+
     /// The error for files that gave other rows than they state: each is read alone, to name the one.
     async fn differing_file(&self, source: &Source, files: &[FileEntry], stated: u64, read: u64) -> Result<Error> {
-        let statement = match source.format {
-            FileFormat::Parquet => "its footer",
-            _ => "its manifest",
-        };
+        // That footers and pages agree is checked when a file is opened.
+        let statement = "the manifest that lists it";
         let differs = |uri: &str, stated, read| Error::RowsDiffer {
             of: format!("snapshot.{}", source.table),
             uri: uri.to_owned(),
@@ -294,7 +301,7 @@ impl StageTask<'_> {
         };
         for file in files {
             let session = self.engine.task_session([file]).await?;
-            let table = FileListTable::new(source.table_files(std::slice::from_ref(file))?, Size::AsListed);
+            let table = FileListTable::of_export(source.table_files(std::slice::from_ref(file))?, Size::AsListed);
             let scan = table.scan(&session.state(), None, &[], None).await.map_err(unwrap_engine)?;
             let mut rows = 0;
             let mut batches = execute_stream(scan, session.task_ctx()).map_err(unwrap_engine)?;
@@ -336,16 +343,6 @@ impl StageTask<'_> {
         }
         None
     }
-}
-
-/// Refuses a declared column that no file has.
-///
-/// # Errors
-/// [`Error::ColumnInNoFile`].
-fn check_columns(project: &Project, table: &str, columns: &ColumnPresence) -> Result<()> {
-    let (Some(column), Some(declared)) = (columns.in_no_file(), project.snapshot(table)) else { return Ok(()) };
-    let at = declared.at.clone();
-    Err(Error::ColumnInNoFile { at, table: table.to_owned(), column: column.to_owned(), nearest: None })
 }
 
 /// What a store said, if an error comes from one.

@@ -75,6 +75,13 @@ fn rows_that_a_limit_or_an_empty_join_does_not_read_are_no_difference() {
     let ordered = all.replace("FROM snapshot.events;", "FROM snapshot.events ORDER BY id DESC LIMIT 3;");
     listed(&ordered, [20, 20, 20], 60).snaplake(&["run"]).ok();
     listed(&ordered, [20, 21, 20], 61).snaplake(&["run"]).failed(1, &["part-1.csv of snapshot.events has 20 rows"]);
+    // The first file lacks a column that the second, of which the LIMIT reads no end, has.
+    let two = "CREATE EXTERNAL TABLE snapshot.t (a INT, b INT) STORED AS CSV LOCATION 'in/';
+        CREATE TABLE lake.t WITH (file_group_size = 'all') AS SELECT a, b FROM snapshot.t LIMIT 3;";
+    let work = Work::new(two);
+    work.write("in/1.csv", "a\n1\n2\n");
+    work.write("in/2.csv", &format!("a,b\n{}", "3,4\n".repeat(20_000)));
+    work.snaplake(&["run"]).ok();
     let none = TABLES.replace("FROM snapshot.events;", "FROM snapshot.events WHERE false;");
     listed(&none, [20, 20, 20], 60).snaplake(&["run"]).ok();
 }
