@@ -10,6 +10,7 @@
 //! The engine gets a footer without statistics. The schema's metadata also holds the file's uri and its first row, so
 //! that an error can name the place of a value that does not fit its column (`adapt`).
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -28,7 +29,9 @@ use super::claims::{
     without_empty_columns,
 };
 use super::int96::changed_int96;
+use super::names::{NameTree, lacked};
 use super::pages::Pages;
+use super::presence::PresenceCounter;
 use crate::config::type_name;
 use crate::error::{Error, InvalidValue};
 
@@ -51,7 +54,9 @@ pub(super) struct Export {
     /// The table's columns.
     pub(super) schema: SchemaRef,
     /// Names of those that are read.
-    pub(super) read: Vec<String>,
+    pub(super) read: HashSet<String>,
+    /// Counts which of these the files have.
+    pub(super) presence: PresenceCounter,
 }
 
 /// One file, see the module's head.
@@ -96,6 +101,7 @@ impl Guard {
             let (table, uri) = (self.export.table.to_string(), self.uri());
             return Err(ParquetError::External(Box::new(Error::NoFields { table, uri, column })));
         }
+        self.count_columns(&footer)?;
         let placed = places(&footer, self.file.object_meta.size)?.map_err(|what| self.contradiction(what))?;
         let file = match without_empty_columns(footer.file_metadata())? {
             Some(file) => file,
@@ -132,6 +138,17 @@ impl Guard {
         Ok(footer)
     }
 
+    /// Counts the declared columns that are read and the file lacks.
+    fn count_columns(&self, footer: &ParquetMetaData) -> Result<()> {
+        let Export { table, schema, read, presence, .. } = self.export.as_ref();
+        let of_file = arrow_schema(footer.file_metadata(), Some(schema))?;
+        let declared = schema.fields().iter().filter(|field| read.contains(field.name())).cloned().collect();
+        let (absent, unknown) = lacked(&declared, &NameTree::of_fields(of_file.fields()))
+            .map_err(|other| ParquetError::External(Box::new(other.into_error(table.to_string(), self.uri()))))?;
+        presence.add_file(absent.iter().map(String::as_str), unknown.iter().map(String::as_str));
+        Ok(())
+    }
+
     /// Rows before the first row group that is read: of a part of a file, those are read that begin in it.
     fn first_row(&self, groups: &[RowGroupMetaData]) -> i64 {
         let Some(range) = &self.file.range else { return 0 };
@@ -147,7 +164,7 @@ impl Guard {
     pub(super) fn unasked(&self) -> Vec<Range<u64>> {
         let Some(footer) = &self.footer else { return Vec::new() };
         let columns = footer.file_metadata().schema_descr();
-        let is_read = |name: &str| self.export.read.iter().any(|read| read == name);
+        let is_read = |name: &str| self.export.read.contains(name);
         if columns.root_schema().get_fields().iter().any(|field| is_read(field.name())) {
             return Vec::new();
         }

@@ -271,6 +271,36 @@ impl NameTree {
     }
 }
 
+/// The declared columns that a whole file lacks, and those of which it cannot tell since it lacks what they are in, as
+/// dotted paths.
+///
+/// # Errors
+/// [`OtherCase`].
+pub(super) fn lacked(declared: &Fields, file: &NameTree) -> Result<(Vec<String>, Vec<String>), OtherCase> {
+    let mut wanted = Vec::new();
+    want(declared, &mut Vec::new(), &mut wanted);
+    let (mut absent, mut unknown) = (Vec::new(), Vec::new());
+    let mut folded: HashMap<&[String], HashMap<String, Vec<&String>>> = HashMap::new();
+    for WantedColumn { path, .. } in &wanted {
+        let Some((name, parents)) = path.split_last() else { continue };
+        let Some(level) = file.below(parents) else {
+            unknown.push(path.join("."));
+            continue;
+        };
+        if level.contains_key(name) {
+            continue;
+        }
+        let is_wanted =
+            |other: &String| wanted.iter().any(|WantedColumn { path, .. }| path.split_last() == Some((other, parents)));
+        let same = folded.entry(parents).or_insert_with(|| fold(level)).get(&name.to_lowercase());
+        if let Some(found) = same.and_then(|names| names.iter().find(|other| !is_wanted(other))) {
+            return Err(OtherCase { column: path.join("."), found: (*found).clone() });
+        }
+        absent.push(path.join("."));
+    }
+    Ok((absent, unknown))
+}
+
 /// The names by what they are in lower case.
 fn fold(names: &BTreeMap<String, NameTree>) -> HashMap<String, Vec<&String>> {
     let mut folded: HashMap<String, Vec<&String>> = HashMap::with_capacity(names.len());

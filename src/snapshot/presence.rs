@@ -1,9 +1,10 @@
-//! Which declared columns the text files of a scan have: a column that no file has must not become a column of NULLs.
+//! Which declared columns the files of a scan have: a column that no file has must not become a column of NULLs.
 //!
-//! The columns of Parquet files are known when they are planned. Text files with declared columns are not read then, so
-//! each stage task counts, and publishing adds up the counts.
+//! Names are checked while a table is planned, as far as files are looked at then: not all text files, and none where a
+//! manifest counts the rows. So each stage task counts, and who publishes adds up.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,11 +27,7 @@ pub struct ColumnPresence {
 
 impl ColumnPresence {
     /// Takes in one file.
-    pub(super) fn add_file<'a>(
-        &mut self,
-        absent: impl IntoIterator<Item = &'a str>,
-        unknown: impl IntoIterator<Item = &'a str>,
-    ) {
+    fn add_file<'a>(&mut self, absent: impl IntoIterator<Item = &'a str>, unknown: impl IntoIterator<Item = &'a str>) {
         self.files += 1;
         for column in absent {
             *self.absent.entry(column.to_owned()).or_default() += 1;
@@ -68,6 +65,39 @@ impl ColumnPresence {
         let unknown = |column: &str| self.unknown.get(column).copied().unwrap_or(0);
         let in_none = |(column, files): &(&String, &u64)| **files + unknown(column) == self.files;
         self.absent.iter().find(in_none).map(|(column, _)| column.as_str())
+    }
+}
+
+/// What the scans of one snapshot table count while they run.
+#[derive(Debug, Clone)]
+pub(super) struct PresenceCounter {
+    table: Arc<str>,
+    counted: Arc<Mutex<ColumnPresence>>,
+}
+
+impl PresenceCounter {
+    pub(super) fn new(table: &str) -> Self {
+        Self { table: table.into(), counted: Arc::default() }
+    }
+
+    /// Takes in one file.
+    pub(super) fn add_file<'a>(
+        &self,
+        absent: impl IntoIterator<Item = &'a str>,
+        unknown: impl IntoIterator<Item = &'a str>,
+    ) {
+        self.lock().add_file(absent, unknown);
+    }
+
+    /// Adds what was counted so far to `presence`, if it is of that table.
+    pub(super) fn add_to(&self, presence: &mut ColumnPresence, table: &str) {
+        if *self.table == *table {
+            presence.add(&self.lock());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ColumnPresence> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

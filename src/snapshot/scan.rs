@@ -34,6 +34,8 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 
+use super::presence::PresenceCounter;
+
 /// See the module's head.
 #[derive(Debug, Clone)]
 pub(super) struct FileScanExec {
@@ -41,8 +43,8 @@ pub(super) struct FileScanExec {
     pub(super) input: Arc<dyn ExecutionPlan>,
     /// Of files that a manifest lists: what EXPLAIN shows.
     pub(super) of_manifest: Option<Arc<str>>,
-    /// Whether somebody else wrote them.
-    pub(super) is_export: bool,
+    /// Which columns they have, if somebody else wrote them.
+    pub(super) export: Option<PresenceCounter>,
     /// Float columns by whose footers nothing may be passed over.
     pub(super) may_be_nan: Arc<[String]>,
 }
@@ -51,7 +53,7 @@ impl DisplayAs for FileScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.of_manifest {
             Some(said) => write!(f, "{}: {said}", self.name()),
-            None if self.is_export => write!(f, "{}: of an export, filters see its rows alone", self.name()),
+            None if self.export.is_some() => write!(f, "{}: of an export, filters see its rows alone", self.name()),
             None => write!(f, "{}: may_be_nan=[{}]", self.name(), self.may_be_nan.join(", ")),
         }
     }
@@ -120,7 +122,7 @@ impl ExecutionPlan for FileScanExec {
             .iter()
             .any(|column| column.expr.downcast_ref::<Column>().is_none_or(|plain| plain.name() != column.alias));
         // A scan that reads no column believes what footers say of rows.
-        let reads_nothing = self.is_export && !projection.expr().iter().any(|column| has_column(&column.expr));
+        let reads_nothing = self.export.is_some() && !projection.expr().iter().any(|column| has_column(&column.expr));
         if is_renamed && !self.may_be_nan.is_empty() || reads_nothing {
             return Ok(None);
         }
@@ -134,7 +136,7 @@ impl ExecutionPlan for FileScanExec {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         _: &ConfigOptions,
     ) -> Result<FilterDescription> {
-        if self.is_export {
+        if self.export.is_some() {
             return Ok(FilterDescription::all_unsupported(&filters, &self.children()));
         }
         let schema = self.input.schema();

@@ -31,6 +31,7 @@ use object_store::{ObjectMeta, ObjectStore};
 use super::adapt::ExactReading;
 use super::footer::FOOTER_BYTES;
 use super::guard::Export;
+use super::presence::PresenceCounter;
 use super::scan::FileScanExec;
 use super::text::{TextFile, TextScanExec};
 use super::whole::WholeFiles;
@@ -154,6 +155,7 @@ impl FileListTable {
         files: &[(Location, &FileEntry)],
         (state, partitions): (&dyn Session, usize),
         projection: Option<&Vec<usize>>,
+        presence: Option<&PresenceCounter>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let is_bundled = files.first().is_some_and(|(_, file)| is_bundled(file));
         let mut groups = vec![Vec::new(); partitions.clamp(1, files.len().max(1))];
@@ -173,7 +175,7 @@ impl FileListTable {
                 .with_table_partition_cols(self.table.partition.clone())
                 .build()
         };
-        let export = self.is_export.then(|| Arc::new(self.export(&url, projection)));
+        let export = presence.map(|presence| Arc::new(self.export(&url, projection, presence.clone())));
         let adapter = export.as_ref().map(|export| Arc::new(ExactReading { table: Arc::clone(&export.table) }) as _);
         let source = parquet_source(table, state.runtime_env().object_store(&url)?, true, export);
         let config = FileScanConfigBuilder::new(url, source)
@@ -185,7 +187,7 @@ impl FileListTable {
         Ok(DataSourceExec::from_data_source(config))
     }
 
-    fn export(&self, url: &ObjectStoreUrl, projection: Option<&Vec<usize>>) -> Export {
+    fn export(&self, url: &ObjectStoreUrl, projection: Option<&Vec<usize>>, presence: PresenceCounter) -> Export {
         let fields = self.schema.fields();
         let name = |field: &Arc<Field>| field.name().clone();
         let read = match projection {
@@ -193,7 +195,7 @@ impl FileListTable {
             None => fields.iter().map(name).collect(),
         };
         let store = url.as_str().to_owned();
-        Export { table: self.table.name.as_str().into(), store, schema: Arc::clone(&self.table.schema), read }
+        Export { table: self.table.name.as_str().into(), store, schema: Arc::clone(&self.table.schema), read, presence }
     }
 
     /// The column to read where none is asked for: rows are counted by what is read of them.
@@ -238,9 +240,10 @@ impl TableProvider for FileListTable {
         let mut scans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         let by_scan = self.by_scan()?;
         let partitions = (partitions / by_scan.len().max(1)).max(1);
+        let export = (is_parquet && self.is_export).then(|| PresenceCounter::new(&self.table.name));
         for (url, files) in by_scan {
             if matches!(self.table.format, FileFormat::Parquet) {
-                scans.push(self.parquet(url, &files, (state, partitions), projection)?);
+                scans.push(self.parquet(url, &files, (state, partitions), projection, export.as_ref())?);
                 continue;
             }
             for part in files.chunks(files.len().div_ceil(partitions)) {
@@ -270,12 +273,11 @@ impl TableProvider for FileListTable {
             1 => scans.swap_remove(0),
             _ => UnionExec::try_new(scans)?,
         };
-        let is_export = is_parquet && self.is_export;
-        if self.of_manifest.is_none() && !is_export && (!is_parquet || self.may_be_nan.is_empty()) {
+        if self.of_manifest.is_none() && export.is_none() && (!is_parquet || self.may_be_nan.is_empty()) {
             return Ok(input);
         }
         let (of_manifest, may_be_nan) = (self.of_manifest.clone(), Arc::clone(&self.may_be_nan));
-        Ok(Arc::new(FileScanExec { input, of_manifest, is_export, may_be_nan }))
+        Ok(Arc::new(FileScanExec { input, of_manifest, export, may_be_nan }))
     }
 }
 

@@ -22,7 +22,7 @@
 //! [`Error::ReadSnapshotFile`] for all else. Rows count from 1 without the header.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
@@ -47,7 +47,8 @@ use object_store::path::Path;
 use super::bytes::{Chunks, Origin, Request};
 use super::decode::{FileDecoder, Pace, Target};
 use super::json_tree::Presence;
-use super::presence::ColumnPresence;
+use super::presence::{ColumnPresence, PresenceCounter};
+use super::scan::FileScanExec;
 use crate::config::{Compression, FileFormat};
 use crate::error::Error;
 
@@ -77,7 +78,7 @@ pub(crate) struct TextScanExec {
     properties: Arc<PlanProperties>,
     statistics: Arc<Statistics>,
     metrics: ExecutionPlanMetricsSet,
-    presence: Arc<Mutex<ColumnPresence>>,
+    presence: PresenceCounter,
 }
 
 impl TextScanExec {
@@ -105,6 +106,7 @@ impl TextScanExec {
         )
         .with_scheduling_type(SchedulingType::Cooperative);
         let statistics = Arc::new(Statistics::new_unknown(&columns.output));
+        let presence = PresenceCounter::new(&table);
         Ok(Self {
             store_url,
             files: files.into(),
@@ -114,7 +116,7 @@ impl TextScanExec {
             properties: Arc::new(properties),
             statistics,
             metrics: ExecutionPlanMetricsSet::new(),
-            presence: Arc::default(),
+            presence,
         })
     }
 
@@ -127,10 +129,12 @@ impl TextScanExec {
 /// What the scans of a snapshot table counted in an executed plan.
 pub(crate) fn column_presence(plan: &Arc<dyn ExecutionPlan>, table: &str) -> ColumnPresence {
     let mut presence = ColumnPresence::default();
-    if let Some(scan) = plan.downcast_ref::<TextScanExec>()
-        && *scan.table == *table
+    if let Some(scan) = plan.downcast_ref::<TextScanExec>() {
+        scan.presence.add_to(&mut presence, table);
+    } else if let Some(scan) = plan.downcast_ref::<FileScanExec>()
+        && let Some(export) = &scan.export
     {
-        presence.add(&scan.presence.lock().unwrap_or_else(PoisonError::into_inner));
+        export.add_to(&mut presence, table);
     }
     for child in plan.children() {
         presence.add(&column_presence(child, table));
@@ -245,7 +249,7 @@ impl ExecutionPlan for TextScanExec {
             open: None,
             table: Arc::clone(&self.table),
             target: Arc::clone(&self.target),
-            presence: Arc::clone(&self.presence),
+            presence: self.presence.clone(),
             columns: Arc::clone(&self.columns),
             pace: Pace::new(context.session_config().batch_size()),
             scanned: MetricBuilder::new(&self.metrics).counter("bytes_scanned", partition),
@@ -275,7 +279,7 @@ struct Scan {
     open: Option<Open>,
     table: Arc<str>,
     target: Arc<Target>,
-    presence: Arc<Mutex<ColumnPresence>>,
+    presence: PresenceCounter,
     columns: Arc<Assembly>,
     pace: Pace,
     scanned: Count,
@@ -336,14 +340,13 @@ impl Scan {
                         |presence| fields.iter().filter(move |(_, of)| *of == presence).map(|(name, _)| name.as_str());
                     // A file without records says nothing.
                     if of(Presence::Present).chain(of(Presence::Absent)).next().is_some() {
-                        let mut presence = self.presence.lock().unwrap_or_else(PoisonError::into_inner);
-                        presence.add_file(of(Presence::Absent), of(Presence::Unknown));
+                        self.presence.add_file(of(Presence::Absent), of(Presence::Unknown));
                     }
                 } else if let Some(absent) = open.decoder.absent() {
                     let fields = self.target.output().fields();
                     let absent =
                         absent.iter().filter_map(|column| fields.get(*column)).map(|field| field.name().as_str());
-                    self.presence.lock().unwrap_or_else(PoisonError::into_inner).add_file(absent, []);
+                    self.presence.add_file(absent, []);
                 }
                 self.open = None;
             }

@@ -1,5 +1,10 @@
 //! One row less than a footer, a manifest or a file states: found by `run` itself, with the file's name.
 
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
+use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::parquet::arrow::ArrowWriter;
 use snaplake::manifest::FileEntry;
 use snaplake::manifest::codec::{encode_files, fingerprint};
 
@@ -20,10 +25,22 @@ fn listed(tables: &str, rows: [u64; 3], total: u64) -> Work {
         let name = format!("export/part-{number}.csv");
         work.write(&name, &events(number * 20, 20));
         let path = work.path(&name);
-        let size = std::fs::metadata(&path).unwrap().len();
-        let uri = format!("file://{}", path.display());
-        files.push(FileEntry { uri: uri.into(), etag: "".into(), size, n_record: Some(rows), partition: None });
+        files.push((format!("file://{}", path.display()), std::fs::metadata(&path).unwrap().len(), rows));
     }
+    list(&work, files, total);
+    work
+}
+
+/// Writes a manifest of files: uri, bytes and rows of each.
+fn list(work: &Work, files: Vec<(String, u64, u64)>, total: u64) {
+    let entry = |(uri, size, rows): (String, u64, u64)| FileEntry {
+        uri: uri.into(),
+        etag: "".into(),
+        size,
+        n_record: Some(rows),
+        partition: None,
+    };
+    let files: Vec<FileEntry> = files.into_iter().map(entry).collect();
     let data = work.path("export/manifest-data.parquet");
     std::fs::write(&data, encode_files(&files, "data").unwrap()).unwrap();
     let size: u64 = files.iter().map(|file| file.size).sum();
@@ -32,7 +49,6 @@ fn listed(tables: &str, rows: [u64; 3], total: u64) -> Work {
         "fingerprint": fingerprint(&files), "details": {}
     });
     work.write("export/manifest-summary.json", &summary.to_string());
-    work
 }
 
 #[test]
@@ -46,6 +62,49 @@ fn rows_that_a_manifest_states_and_the_decoder_does_not_give_are_found_by_name()
             assert!(work.files("out/lake").is_empty());
         }
     }
+}
+
+/// A manifest that counts the rows of two Parquet files: nothing is opened to plan.
+#[test]
+fn parquet_column_that_no_file_of_a_counting_manifest_has_is_refused_before_anything_is_published() {
+    let work = Work::new(
+        "CREATE EXTERNAL TABLE snapshot.t (id BIGINT, COLUMN VARCHAR, o STRUCT<FIELD BIGINT>)
+         STORED AS PARQUET LOCATION 'export/manifest-summary.json';
+         CREATE TABLE lake.t WITH (file_group_size = 1) AS SELECT * FROM snapshot.t;",
+    );
+    let mut files = Vec::new();
+    for number in 0..2_i64 {
+        let path = work.path(&format!("export/{number}.parquet"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let x: ArrayRef = Arc::new(Int64Array::from(vec![number]));
+        let fields = vec![(Arc::new(Field::new("x", DataType::Int64, true)), Arc::clone(&x))];
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+        let mut columns = vec![("id", x), ("o", Arc::new(StructArray::from(fields)) as ArrayRef)];
+        // The first file lacks a column.
+        if number > 0 {
+            columns.push(("name", text));
+        }
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let mut writer = ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        files.push((format!("file://{}", path.display()), std::fs::metadata(&path).unwrap().len(), 1));
+    }
+    list(&work, files, 2);
+    let config = std::fs::read_to_string(work.path("job.sql")).unwrap();
+    let run = |column: &str, field: &str| {
+        work.write("job.sql", &config.replace("COLUMN", column).replace("FIELD", field));
+        work.snaplake(&["run"])
+    };
+    for (column, field, wrong) in [("nane", "x", "'nane'"), ("name", "z", "'o.z'")] {
+        run(column, field).failed(1, &[&format!("column {wrong} is declared for snapshot.t, but no file has it")]);
+        std::fs::remove_dir_all(work.path("out")).unwrap();
+    }
+    for (column, field) in [("\"Name\"", "x"), ("name", "\"X\"")] {
+        run(column, field).failed(1, &["names are compared exactly"]);
+        std::fs::remove_dir_all(work.path("out")).unwrap();
+    }
+    run("name", "x").ok();
 }
 
 #[test]
