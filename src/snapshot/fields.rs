@@ -531,25 +531,28 @@ impl Splitter {
         }
         self.marred.clear();
         self.bytes.extend_from_slice(&self.anew);
-        if let Err(error) = std::str::from_utf8(&self.bytes) {
-            let at = error.valid_up_to();
-            let byte = self.bytes.get(at).copied().unwrap_or_default();
-            // Files that were packed keep their names when the store packs them.
-            let packed = match self.bytes.get(..4) {
-                _ if self.line > 1 => None,
-                Some([0x1F, 0x8B, ..]) => Some("gzip"),
-                Some([0x28, 0xB5, 0x2F, 0xFD]) => Some("zstd"),
-                Some([0xFD, b'7', b'z', b'X']) => Some("xz"),
-                _ => None,
-            };
-            let advice = match packed {
-                Some(codec) => format!("the file is packed by {codec}: set the option 'compression' '{codec}'"),
-                None => "save the file as UTF-8".to_owned(),
-            };
-            return Err(self.at(at, format!("the byte 0x{byte:02X} is not UTF-8; {advice}")));
+        match std::str::from_utf8(&self.bytes) {
+            Ok(text) => Ok(CsvRecords { text, spans: &self.spans[..self.complete], columns: self.columns }),
+            Err(error) => Err(self.not_utf8(error.valid_up_to())),
         }
-        let text = std::str::from_utf8(&self.bytes).unwrap_or_default();
-        Ok(CsvRecords { text, spans: &self.spans[..self.complete], columns: self.columns })
+    }
+
+    #[cold]
+    fn not_utf8(&self, at: usize) -> Malformed {
+        let byte = self.bytes.get(at).copied().unwrap_or_default();
+        // Files that were packed keep their names when the store packs them.
+        let packed = match self.bytes.get(..4) {
+            _ if self.line > 1 => None,
+            Some([0x1F, 0x8B, ..]) => Some("gzip"),
+            Some([0x28, 0xB5, 0x2F, 0xFD]) => Some("zstd"),
+            Some([0xFD, b'7', b'z', b'X']) => Some("xz"),
+            _ => None,
+        };
+        let advice = match packed {
+            Some(codec) => format!("the file is packed by {codec}: set the option 'compression' '{codec}'"),
+            None => "save the file as UTF-8".to_owned(),
+        };
+        self.at(at, format!("the byte 0x{byte:02X} is not UTF-8; {advice}"))
     }
 
     /// Forgets the batch, between two records.
