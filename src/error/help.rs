@@ -41,9 +41,10 @@ impl Error {
                 own("the file may be truncated or not of this format: export it again, or move it out of the LOCATION")
             }
             Self::EmptyFiles { .. } => own("export it again, or declare its columns in CREATE EXTERNAL TABLE"),
-            Self::InvalidValue { .. } => {
-                own("correct the value in its file, or declare a type that holds it and convert it in the SELECT")
-            }
+            Self::InvalidValue { .. } => own(
+                "correct the value in its file, or declare a type that holds it and convert it in the SELECT; a word \
+                 that means NULL in CSV is named by OPTIONS ('null_regex' '^(NA)?$')",
+            ),
             Self::Malformed { .. } => own("correct the file there, or change the OPTIONS that say how it is written"),
             Self::SchemaConflict { .. } => own("declare the column in CREATE EXTERNAL TABLE to choose one type"),
             Self::ColumnInNoFile { nearest: Some(nearest), .. } => {

@@ -63,7 +63,7 @@ pub(super) fn partition_text(column: &str, value: &str) -> String {
 
 /// Says whether the plan is published already.
 pub(super) fn was_planned(published: usize) -> &'static str {
-    if published == 0 { "was planned" } else { "is already published for this snapshot, as planned" }
+    if published == 0 { "was planned" } else { "is already published for this snapshot, from the plan of" }
 }
 
 pub(super) fn did_you_mean(nearest: &Option<String>) -> String {

@@ -145,7 +145,7 @@ fn text_that_is_not_of_its_declared_type_is_told_with_its_line() {
     insta::assert_snapshot!(refused_at_staging(&project), @"
     exit 1: error: stage of lake.orders group 1 failed
       because file://[dir]/export/b.csv, row 2, column 'day': '2024-02-31' cannot be read as DATE
-      help: correct the value in its file, or declare a type that holds it and convert it in the SELECT
+      help: correct the value in its file, or declare a type that holds it and convert it in the SELECT; a word that means NULL in CSV is named by OPTIONS ('null_regex' '^(NA)?$')
     ");
 }
 

@@ -53,7 +53,7 @@ fn failed_task_is_named_by_run_and_status_with_its_file_attempt_and_what_to_do()
     assert_snapshot!(run(&["run", "--quiet", "--var", "export=export", "--var", "api_token=abc"]), @"
     error: stage of lake.events group 2 failed
       because [dir]/export/part-1.csv, row 31, column 'id': 'none' cannot be read as BIGINT
-      help: correct the value in its file, or declare a type that holds it and convert it in the SELECT
+      help: correct the value in its file, or declare a type that holds it and convert it in the SELECT; a word that means NULL in CSV is named by OPTIONS ('null_regex' '^(NA)?$')
     ");
     run(&["stage", "--quiet"]);
     assert_snapshot!(run(&["status"]), @"
