@@ -14,7 +14,8 @@ use datafusion::arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanArray, LargeStringBuilder, NullArray, NullBufferBuilder,
     PrimitiveArray, StringBuilder, StringViewBuilder,
 };
-use datafusion::arrow::compute::kernels::cast_utils::{Parser, parse_decimal};
+use datafusion::arrow::compute::kernels::cast::DecimalCast;
+use datafusion::arrow::compute::kernels::cast_utils::Parser;
 use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use datafusion::arrow::datatypes::{
     ArrowTimestampType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
@@ -275,11 +276,11 @@ fn decimals<'a, T>(
 ) -> Result<ArrayRef, Misread>
 where
     T: DecimalType,
-    T::Native: TryFrom<i64>,
+    T::Native: TryFrom<i64> + DecimalCast,
 {
     let array = cells.clone().primitive::<T>(|text| {
         let value = quick::decimal(text.as_bytes(), precision, scale).and_then(|v| T::Native::try_from(v).ok());
-        value.or_else(|| decimal::<T>(text, precision, scale)).ok_or(None)
+        value.or_else(|| decimal(text, precision, scale)).ok_or(None)
     })?;
     match array.with_precision_and_scale(precision, scale) {
         Ok(array) => Ok(Arc::new(array)),
@@ -288,20 +289,10 @@ where
 }
 
 /// The decimal that a text is; None if it has more digits than the type, or is no number.
-pub(super) fn decimal<T: DecimalType>(text: &str, precision: u8, scale: i8) -> Option<T::Native> {
-    let value = parse_decimal::<T>(text, precision, scale).ok()?;
-    (decimal_places(text) <= i64::from(scale)).then_some(value)
-}
-
-/// Decimal places that a number needs: 2 for `1.230`, -2 for `1200`.
-pub(super) fn decimal_places(number: &str) -> i64 {
-    let (mantissa, exponent) = match number.find(['e', 'E']) {
-        Some(at) => (&number[..at], number[at + 1..].parse().unwrap_or(0)),
-        None => (number, 0),
-    };
-    let fraction = mantissa.find('.').map_or(0, |point| mantissa.len() - point - 1);
-    let zeros = mantissa.bytes().rev().filter(|byte| *byte != b'.').take_while(|byte| *byte == b'0').count();
-    fraction as i64 - zeros as i64 - exponent
+pub(super) fn decimal<T: DecimalCast>(text: &str, precision: u8, scale: i8) -> Option<T> {
+    let number = Numeral::of_text(text)?;
+    // White space around a number is none of a decimal's.
+    if number.text() == text { number.decimal(precision, scale) } else { None }
 }
 
 fn timestamps<'a, T: ArrowTimestampType>(

@@ -12,6 +12,7 @@ use datafusion::arrow::array::{
     LargeBinaryBuilder, LargeStringBuilder, NullArray, NullBufferBuilder, PrimitiveArray, StringArray, StringBuilder,
     StringViewBuilder,
 };
+use datafusion::arrow::compute::kernels::cast::DecimalCast;
 use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use datafusion::arrow::datatypes::{
     ArrowNativeType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
@@ -101,12 +102,7 @@ pub(super) fn leaf(data_type: &DataType) -> Option<Box<dyn Leaf>> {
         DataType::Decimal32(precision, scale) => decimals::<Decimal32Type>(data_type, *precision, *scale),
         DataType::Decimal64(precision, scale) => decimals::<Decimal64Type>(data_type, *precision, *scale),
         DataType::Decimal128(precision, scale) => decimals::<Decimal128Type>(data_type, *precision, *scale),
-        DataType::Decimal256(precision, scale) => {
-            let (precision, scale) = (*precision, *scale);
-            primitives::<Decimal256Type>(data_type, move |value| {
-                value.number()?.long_decimal(precision, scale).ok_or(None)
-            })
-        }
+        DataType::Decimal256(precision, scale) => decimals::<Decimal256Type>(data_type, *precision, *scale),
         DataType::Date32 => primitives::<Date32Type>(data_type, |value| times::date(value.text()?)),
         DataType::Date64 => primitives::<Date64Type>(data_type, |value| times::date_in_milliseconds(value.text()?)),
         DataType::Time32(TimeUnit::Second) => times::<Time32SecondType>(data_type, TimeUnit::Second),
@@ -176,12 +172,9 @@ where
 
 fn decimals<T: ArrowPrimitiveType>(data_type: &DataType, precision: u8, scale: i8) -> Box<dyn Leaf>
 where
-    T::Native: TryFrom<i128>,
+    T::Native: DecimalCast,
 {
-    primitives::<T>(data_type, move |value| {
-        let value = value.number()?.decimal(precision, scale);
-        value.and_then(|value| T::Native::try_from(value).ok()).ok_or(None)
-    })
+    primitives::<T>(data_type, move |value| value.number()?.decimal(precision, scale).ok_or(None))
 }
 
 fn times<T: ArrowPrimitiveType>(data_type: &DataType, unit: TimeUnit) -> Box<dyn Leaf>

@@ -7,6 +7,7 @@
 
 use std::fmt::{self, Write};
 
+use datafusion::arrow::compute::kernels::cast::DecimalCast;
 use datafusion::arrow::compute::kernels::cast_utils::Parser;
 use datafusion::arrow::datatypes::{Float32Type, Float64Type, i256};
 
@@ -17,7 +18,10 @@ pub(super) const TOO_MANY_DIGITS: &str = "it has more digits than the type keeps
 const U64_DIGITS: u32 = 19;
 
 /// Digits that an u128 holds whatever they are.
-const U128_DIGITS: u32 = 38;
+const U128_DIGITS: usize = 38;
+
+/// Digits that an i256 holds whatever they are.
+const I256_DIGITS: usize = 76;
 
 /// Digits that every DOUBLE and every REAL gives back.
 const DOUBLE_DIGITS: u32 = 15;
@@ -151,27 +155,31 @@ impl<'a> Numeral<'a> {
 
     /// As a decimal of that many digits, `scale` of them after the point: the integer that is stored for it.
     #[inline]
-    pub(super) fn decimal(&self, precision: u8, scale: i8) -> Option<i128> {
+    pub(super) fn decimal<T: DecimalCast>(&self, precision: u8, scale: i8) -> Option<T> {
+        if usize::from(precision) > U128_DIGITS {
+            return T::from_decimal(self.long_decimal(precision, scale)?);
+        }
         let value = self.shifted(scale)?;
         let fits = 10_u128.checked_pow(precision.into()).is_none_or(|limit| value < limit);
-        if fits { self.signed(value) } else { None }
+        if fits { T::from_decimal(self.signed(value)?) } else { None }
     }
 
     /// The same for decimals of more than 38 digits.
-    pub(super) fn long_decimal(&self, precision: u8, scale: i8) -> Option<i256> {
+    fn long_decimal(&self, precision: u8, scale: i8) -> Option<i256> {
         if self.digits == 0 {
             return Some(i256::ZERO);
         }
-        let (mut digits, mut exponent) = (String::with_capacity(80), i64::from(self.exponent));
-        self.significant(|digit| {
+        let mut digits = String::with_capacity(I256_DIGITS);
+        let fits = self.significant(|place, digit| {
+            if place > I256_DIGITS {
+                return false;
+            }
+            digits.extend(std::iter::repeat_n('0', place - 1 - digits.len()));
             digits.push(char::from(digit));
-            digits.len() < LONGEST_DOUBLE
+            true
         });
-        let zeros = digits.len() - digits.trim_end_matches('0').len();
-        digits.truncate(digits.len() - zeros);
-        exponent += i64::from(self.digits) - digits.len() as i64;
-        let shift = usize::try_from(exponent + i64::from(scale)).ok()?;
-        if digits.len() + shift > usize::from(precision) {
+        let shift = usize::try_from(self.exponent_of(digits.len()) + i64::from(scale)).ok()?;
+        if !fits || digits.len().saturating_add(shift) > usize::from(precision) {
             return None;
         }
         digits.extend(std::iter::repeat_n('0', shift));
@@ -225,26 +233,29 @@ impl<'a> Numeral<'a> {
 
     /// Its digits without zeros at the end, and the exponent that then belongs to them; not for zero.
     fn reduced(&self) -> Option<(u128, i64)> {
-        let (mut value, mut kept, mut seen) = (0_u128, 0, 0);
-        let mut fits = true;
-        self.significant(|digit| {
-            seen += 1;
-            if digit != b'0' {
-                fits = seen <= U128_DIGITS;
-                if fits {
-                    value = value * 10_u128.pow(seen - kept) + u128::from(digit - b'0');
-                    kept = seen;
-                }
+        let (mut value, mut kept) = (0_u128, 0);
+        let fits = self.significant(|place, digit| {
+            if place > U128_DIGITS {
+                return false;
             }
-            fits
+            value = value * 10_u128.pow((place - kept) as u32) + u128::from(digit - b'0');
+            kept = place;
+            true
         });
-        fits.then(|| (value, i64::from(self.exponent) + i64::from(self.digits - kept)))
+        fits.then(|| (value, self.exponent_of(kept)))
     }
 
-    /// Its digits from the first that is not zero on, as long as they are wanted.
-    fn significant(&self, mut take: impl FnMut(u8) -> bool) {
+    /// The exponent that belongs to its first digits, if all others are zeros.
+    fn exponent_of(&self, digits: usize) -> i64 {
+        i64::from(self.exponent) + i64::from(self.digits) - digits as i64
+    }
+
+    /// Gives each digit that is not zero with its place, 1 for the first of them, until `take` returns false. Zeros
+    /// between are left out, so that those at the end are no digits. Returns whether all were taken.
+    fn significant(&self, mut take: impl FnMut(usize, u8) -> bool) -> bool {
         let digits = self.text.bytes().take_while(|byte| !matches!(byte, b'e' | b'E')).filter(u8::is_ascii_digit);
-        let _ = digits.skip_while(|digit| *digit == b'0').all(&mut take);
+        let digits = digits.skip_while(|digit| *digit == b'0').zip(1_usize..);
+        digits.filter(|(digit, _)| *digit != b'0').all(|(digit, place)| take(place, digit))
     }
 
     fn signed(&self, value: u128) -> Option<i128> {
@@ -268,10 +279,12 @@ impl<'a> Numeral<'a> {
             }
         }
         let mut wanted = Digits::default();
-        self.significant(|digit| wanted.push(digit));
-        let digits = wanted.trim();
+        if !self.significant(|place, digit| wanted.put(place, digit)) {
+            return false;
+        }
+        let digits = wanted.length;
         let mut written = Digits::default();
-        if wanted.is_full() || write!(written, "{:.*e}", digits - 1, value.abs()).is_err() {
+        if write!(written, "{:.*e}", digits - 1, value.abs()).is_err() {
             return false;
         }
         // The first digit stands before the point.
@@ -342,29 +355,18 @@ struct Digits {
 
 impl Default for Digits {
     fn default() -> Self {
-        Self { bytes: [0; LONGEST_DOUBLE], length: 0, exponent: 0, is_negative: false, is_in_exponent: false }
+        Self { bytes: [b'0'; LONGEST_DOUBLE], length: 0, exponent: 0, is_negative: false, is_in_exponent: false }
     }
 }
 
 impl Digits {
-    fn push(&mut self, digit: u8) -> bool {
-        if !self.is_full() {
-            self.bytes[self.length] = digit;
-            self.length += 1;
-        }
-        !self.is_full()
-    }
-
-    fn is_full(&self) -> bool {
-        self.length == self.bytes.len()
-    }
-
-    /// Leaves out zeros at the end and says how many digits are left.
-    fn trim(&mut self) -> usize {
-        while self.length > 1 && self.bytes[self.length - 1] == b'0' {
-            self.length -= 1;
-        }
-        self.length
+    /// Sets the digit at a place, 1 for the first; those before it that were not set are zeros. False if there is no
+    /// such place.
+    fn put(&mut self, place: usize, digit: u8) -> bool {
+        let Some(slot) = self.bytes.get_mut(place - 1) else { return false };
+        *slot = digit;
+        self.length = place;
+        true
     }
 }
 
@@ -377,7 +379,7 @@ impl Write for Digits {
                 b'-' => self.is_negative = true,
                 b'0'..=b'9' if self.is_in_exponent => self.exponent = self.exponent * 10 + i64::from(byte - b'0'),
                 b'0'..=b'9' => {
-                    self.push(byte);
+                    self.put(self.length + 1, byte);
                 }
                 _ => {}
             }
@@ -479,7 +481,7 @@ mod tests {
             ("1250", 5, -2, None),
             ("99999999999999999999999999999999999999", 38, 0, Some(10_i128.pow(38) - 1)),
         ] {
-            assert_eq!(json(text).decimal(precision, scale), value, "{text}");
+            assert_eq!(json(text).decimal::<i128>(precision, scale), value, "{text}");
             assert_eq!(json(text).long_decimal(precision, scale), value.map(i256::from_i128), "{text}");
         }
         let long = "9".repeat(76);
@@ -527,6 +529,22 @@ mod tests {
         assert_eq!(json("16777216").real(), Some(16_777_216.0));
         for text in ["16777217", "0.12345678901", "1e39", "1e-46"] {
             assert_eq!(json(text).real(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_digit_at_any_place_counts_and_zeros_at_the_end_do_not() {
+        for zeros in [15, 36, 37, 74, 75, 766, 797, 798, 799, 800, 5000] {
+            let last = |digit: char| format!("1.{}{digit}", "0".repeat(zeros));
+            let (far, zero) = (last('5'), last('0'));
+            assert_eq!(json(&zero).double(), Some(1.0), "{zeros}");
+            assert_eq!(json(&zero).real(), Some(1.0), "{zeros}");
+            assert_eq!(json(&zero).integer(), Some(1), "{zeros}");
+            assert_eq!(json(&zero).long_decimal(76, 0), Some(i256::ONE), "{zeros}");
+            assert_eq!(json(&far).double(), None, "{zeros}");
+            assert_eq!(json(&far).real(), None, "{zeros}");
+            assert_eq!(json(&far).integer(), None, "{zeros}");
+            assert_eq!(json(&far).long_decimal(76, 0), None, "{zeros}");
         }
     }
 
@@ -580,7 +598,7 @@ mod tests {
             let spelled = format!("{value}.{}", "0".repeat(zeros + 1));
             prop_assert_eq!(json(&spelled).integer(), Some(value.into()));
             let expected = i128::from(value) * 10_i128.pow(scale as u32);
-            prop_assert_eq!(json(&text).decimal(38, scale), Some(expected));
+            prop_assert_eq!(json(&text).decimal::<i128>(38, scale), Some(expected));
             prop_assert_eq!(json(&spelled).long_decimal(76, scale), Some(i256::from_i128(expected)));
         }
     }

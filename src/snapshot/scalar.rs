@@ -18,6 +18,7 @@ use datafusion::arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanArray, LargeBinaryArray, PrimitiveBuilder,
     make_array,
 };
+use datafusion::arrow::compute::kernels::cast::DecimalCast;
 use datafusion::arrow::compute::kernels::cmp::distinct;
 use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use datafusion::arrow::datatypes::{
@@ -269,7 +270,10 @@ fn shortest(floats: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     }
 }
 
-fn as_decimals<D: DecimalType>(floats: &ArrayRef, precision: u8, scale: i8) -> Result<ArrayRef, ArrowError> {
+fn as_decimals<D: DecimalType>(floats: &ArrayRef, precision: u8, scale: i8) -> Result<ArrayRef, ArrowError>
+where
+    D::Native: DecimalCast,
+{
     match floats.data_type() {
         DataType::Float16 => of_floats::<Float16Type, D, _>(floats, precision, scale, |value| value.to_f64()),
         DataType::Float32 => of_floats::<Float32Type, D, _>(floats, precision, scale, |value| value),
@@ -282,14 +286,17 @@ fn of_floats<F: ArrowPrimitiveType, D: DecimalType, V: Display>(
     precision: u8,
     scale: i8,
     shown: fn(F::Native) -> V,
-) -> Result<ArrayRef, ArrowError> {
+) -> Result<ArrayRef, ArrowError>
+where
+    D::Native: DecimalCast,
+{
     let floats = floats.as_primitive::<F>();
     let (mut values, mut text) = (PrimitiveBuilder::<D>::with_capacity(floats.len()), String::new());
     for float in floats {
         let value = float.and_then(|float| {
             text.clear();
             write!(text, "{}", shown(float)).ok()?;
-            columns::decimal::<D>(&text, precision, scale)
+            columns::decimal(&text, precision, scale)
         });
         values.append_option(value);
     }

@@ -7,15 +7,15 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use datafusion::arrow::compute::kernels::cast_utils::{Parser, string_to_timestamp_nanos};
+use datafusion::arrow::compute::kernels::cast_utils::{Parser, parse_decimal, string_to_timestamp_nanos};
 use datafusion::arrow::compute::{CastOptions, cast_with_options, concat_batches};
-use datafusion::arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type, SchemaRef, TimeUnit, i256};
 use datafusion::error::DataFusionError;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::columns::{decimal, decimal_places};
+use super::columns::decimal;
 use super::csv::CsvBody;
 use super::decode::Target;
 use super::decode::tests::schema;
@@ -379,6 +379,17 @@ fn sizes() -> impl Strategy<Value = (usize, usize)> {
     (select(vec![1, 3, 64, 65, 100_000]), select(vec![1, 2, 5, 8192]))
 }
 
+/// The decimal that arrow's parser reads, if it needs no more places than the type has; a text without a digit, which
+/// is 0 there, is none.
+fn of_arrow(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    if !text.contains(|letter: char| letter.is_ascii_digit()) {
+        return None;
+    }
+    let value = parse_decimal::<Decimal128Type>(text, precision, scale).ok()?;
+    let fraction = text.find('.').map_or("", |point| text[point + 1..].trim_end_matches('0'));
+    (fraction.len() <= scale as usize).then_some(value)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
 
@@ -434,7 +445,9 @@ proptest! {
     ) {
         let scale = scale.min(precision.cast_signed());
         let quick = quick::decimal(text.as_bytes(), precision, scale).map(i128::from);
-        prop_assert!(quick.is_none() || quick == decimal::<Decimal128Type>(&text, precision, scale), "{quick:?}");
+        let exact = decimal(&text, precision, scale);
+        prop_assert!(quick.is_none() || quick == exact, "{quick:?}");
+        prop_assert_eq!(exact, of_arrow(&text, precision, scale), "{}", text);
     }
 
     #[test]
@@ -506,10 +519,16 @@ fn packed_file_without_the_ending_is_told_with_its_option() {
 }
 
 #[test]
-fn decimal_places_counts_what_is_needed() {
-    for (number, places) in
-        [("1.230", 2), ("1200", -2), ("1", 0), ("-0.05", 2), ("1.5e1", 0), ("125e-2", 2), ("100e-2", 0), ("1.", 0)]
-    {
-        assert_eq!(decimal_places(number), places, "{number}");
+fn exponents_of_any_length_are_no_other_number_of_a_decimal() {
+    let decimals = |text: &str| (decimal::<i128>(text, 38, 2), decimal::<i256>(text, 76, 2));
+    let both = |value: Option<i128>| (value, value.map(i256::from_i128));
+    for (text, value) in [("1.5e1", Some(1500)), ("125e-2", Some(125)), ("1E+2", Some(10000)), ("100e-4", Some(1))] {
+        assert_eq!(decimals(text), both(value), "{text}");
+    }
+    for text in ["1e65536", "1e65537", "12e65535", "1e-65536", "1e-99999999999999999999", "1e99999999999999999999"] {
+        assert_eq!(decimals(text), both(None), "{text}");
+    }
+    for text in ["0e65537", "0e-99999999999999999999"] {
+        assert_eq!(decimals(text), both(Some(0)), "{text}");
     }
 }
