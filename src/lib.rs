@@ -31,7 +31,8 @@
 //! lineage               how the lakes were made, from their manifests, also as OpenLineage events
 //! query                 the tables of all steps in one SQL session, read-only: which files a filter leaves (prune), what
 //!                       manifests answer (index), the schema `manifest` (manifests)
-//! clean, replan         files that no manifest lists; new plans for what is not published yet, or is taken back
+//! clean, repair, replan files that no manifest lists; what a disk lost or changed of our own files; new plans for what is
+//!                       not published yet, or is taken back
 //! diff                  what changed between two snapshots
 //! init                  looks at an unknown location and proposes a config for it; pure but for survey, choose, sample,
 //!                       schema, folder, draft, trial and files
@@ -102,6 +103,7 @@ pub mod partition;
 pub mod pipeline;
 mod query;
 mod redact;
+pub mod repair;
 pub mod replan;
 mod report;
 pub mod session;

@@ -13,10 +13,12 @@
 //! A crash in between leaves the old plan with less of it done, no plan, or the new plan: any run goes on from each of
 //! them, and given again this does the rest. From the removal of `_SUCCESS` on readers who wait for it see no lake. The
 //! files of the old plan in staging are garbage then, for `clean`. In the lake only files are removed whose names the
-//! old plan gives. It is for one process at a time: what another run still commits of the old plan is found by
-//! validation, not prevented.
+//! old plan gives, or, where the lake is taken back and its folder is of this table and snapshot, any plan. Refused while
+//! another process says that it works on the old plan; one that sleeps meanwhile commits nothing when it wakes up.
 
-use futures::TryStreamExt;
+use std::pin::pin;
+
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::clean::clear_lake;
@@ -24,9 +26,9 @@ use crate::config::LakeTable;
 use crate::error::{Error, Result};
 use crate::lake::HiveLake;
 use crate::layout::{Location, Step};
-use crate::manifest::Ledger;
+use crate::manifest::{Ledger, trace};
 use crate::pipeline::Pipeline;
-use crate::staging::plan::{self, Planner};
+use crate::staging::plan::{self, Planner, StagePlan};
 
 /// What becomes of tables that are published, wholly or in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,7 @@ pub async fn replan(pipeline: &Pipeline, published: PublishedTables) -> Result<(
             let location = ledger.layout().lake().to_string();
             return Err(Error::AlreadyPublished { table: lake.name.clone(), done: done.len(), location });
         }
+        trace::refuse_running(&ledger, &lake.name).await?;
         check_place(&ledger, lake, done).await?;
     }
     let mut planner = Planner::new(engine, project);
@@ -59,19 +62,43 @@ pub async fn replan(pipeline: &Pipeline, published: PublishedTables) -> Result<(
         plans.push(planner.plan_anew(lake).await?);
     }
     for plan in plans {
-        if plan.replaces {
-            tracing::info!(table = plan.lake.name, "giving up the old plan");
-            if published == PublishedTables::Withdraw {
-                HiveLake::open(engine.stores(), plan.ledger.layout()).await?.withdraw().await?;
-                plan.ledger.revoke_all(Step::DatalakeFileGroups).await?;
-            }
-            clear_lake(pipeline, &plan.lake).await?;
-            plan.ledger.revoke_all(Step::PartitionFileGroups).await?;
-            plan.ledger.revoke_all(Step::StagingFileGroups).await?;
-        }
-        plan::commit(plan).await?;
+        replace(pipeline, plan, published).await?;
     }
     Ok(())
+}
+
+/// Plans one table anew of which nothing is published, and gives up what is staged of it.
+///
+/// # Errors
+/// As [`replan`].
+pub(crate) async fn plan_again(pipeline: &Pipeline, lake: &LakeTable) -> Result<()> {
+    let plan = Planner::new(pipeline.engine(), pipeline.project()).plan_anew(lake).await?;
+    replace(pipeline, plan, PublishedTables::Keep).await
+}
+
+async fn replace(pipeline: &Pipeline, plan: StagePlan, published: PublishedTables) -> Result<()> {
+    let withdraw = published == PublishedTables::Withdraw;
+    // Before each step: another run may have done all this meanwhile, and its work is not to be given up.
+    let check = || plan.ledger.check_stamp(&plan.lake.name, &plan.stamp);
+    check().await?;
+    if plan.replaces {
+        tracing::info!(table = plan.lake.name, "giving up the old plan");
+        if withdraw {
+            HiveLake::open(pipeline.engine().stores(), plan.ledger.layout()).await?.withdraw().await?;
+            check().await?;
+            plan.ledger.revoke_all(Step::DatalakeFileGroups).await?;
+            check().await?;
+        }
+        clear_lake(pipeline, &plan.lake, withdraw).await?;
+        for step in [Step::PartitionFileGroups, Step::StagingFileGroups] {
+            check().await?;
+            plan.ledger.revoke_all(step).await?;
+        }
+    } else if withdraw {
+        // Its staging folder is lost.
+        clear_lake(pipeline, &plan.lake, true).await?;
+    }
+    plan::commit(plan).await.map(drop)
 }
 
 /// Whether all published files lie where the config says: elsewhere they would be left behind.
@@ -80,8 +107,14 @@ async fn check_place(ledger: &Ledger, lake: &LakeTable, done: impl IntoIterator<
     #[derive(Debug, Serialize, Deserialize)]
     struct Anything {}
     let location = ledger.layout().lake();
-    let mut manifests = ledger.read_all::<Anything>(Step::DatalakeFileGroups, done);
-    while let Some((_, manifest)) = manifests.try_next().await? {
+    let mut manifests = pin!(ledger.read_all::<Anything>(Step::DatalakeFileGroups, done));
+    while let Some(manifest) = manifests.next().await {
+        let manifest = match manifest {
+            Ok((_, manifest)) => manifest,
+            // Its files are known by their folder's owner alone.
+            Err(Error::Damaged { .. }) => continue,
+            Err(error) => return Err(error),
+        };
         for file in manifest.into_iter().flat_map(|manifest| manifest.files) {
             if !location.holds(&Location::from_uri(&file.uri)?) {
                 let (table, location) = (lake.name.clone(), location.to_string());

@@ -68,6 +68,7 @@ pub(super) async fn complete<'a>(
                 Error::NotPlanned { .. }
                 | Error::NotStaged { .. }
                 | Error::NotPublished { .. }
+                | Error::Damaged { .. }
                 | Error::PlanChanged { .. },
             ) => {}
             Err(error) => return Err(error),
@@ -125,8 +126,7 @@ impl<'a> Input<'a> {
         while let Some((number, manifest)) = manifests.try_next().await? {
             let manifest = manifest.filter(|manifest| manifest.details.plan == self.plan.id).ok_or_else(|| {
                 let uri = self.ledger.layout().manifest(self.step, number).summary.to_string();
-                let reason = "it belongs to another plan; remove the staging folder and run again".to_owned();
-                Error::Manifest { uri, reason }
+                Error::Damaged { uri, reason: "it belongs to another plan".to_owned() }
             })?;
             counts.read += manifest.details.rows_read;
             counts.written += manifest.details.rows_written;

@@ -98,15 +98,24 @@ pub(super) enum Command {
     Clean {
         #[command(flatten)]
         common: Common,
-        /// Remove what is listed.
+        /// Remove what is listed, after a question on a terminal.
         #[arg(long)]
         remove: bool,
+        /// Remove without a question; needed where there is no terminal.
+        #[arg(short, long, requires = "remove")]
+        yes: bool,
         /// Also the staging files of tables whose lake is complete.
         #[arg(long)]
         staging: bool,
         /// Only files of this age, such as 30m, 12h or 7d: younger ones may belong to a run that is under way.
         #[arg(long, default_value = "1h", value_name = "AGE", value_parser = values::age)]
         older_than: Duration,
+    },
+    /// Find manifests and staging files that a disk lost or changed, and make room for them to be made again by a run.
+    #[command(after_help = help::REPAIR)]
+    Repair {
+        #[command(flatten)]
+        common: Common,
     },
     /// Query snapshot.*, staging.*, lake.* and manifest.* with SQL, read-only; without SQL, a shell.
     #[command(after_help = help::QUERY)]
@@ -262,6 +271,7 @@ impl Command {
             | Self::Status { common, .. }
             | Self::Diff { common, .. }
             | Self::Validate { common, .. }
+            | Self::Repair { common }
             | Self::Clean { common, .. } => Some(&common.options),
             Self::Query { common, .. } | Self::Report { common, .. } => Some(common),
             Self::Init(_) | Self::Completions { .. } => None,
@@ -285,6 +295,7 @@ impl Command {
             | Self::Status { common, .. }
             | Self::Diff { common, .. }
             | Self::Validate { common, .. }
+            | Self::Repair { common }
             | Self::Clean { common, .. } => common.format,
             Self::Init(arguments) => arguments.format,
             Self::Query { .. } | Self::Report { .. } | Self::Completions { .. } => OutputFormat::Human,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arguments::{Command, InitArguments, Page, Query, Task};
-use crate::clean::{CleanOptions, clean};
+use crate::clean::{self, CleanOptions};
 use crate::config::{Variables, load};
 use crate::diff::{DiffOptions, diff};
 use crate::error::{Error, Result};
@@ -15,6 +15,7 @@ use crate::layout::Step;
 use crate::lineage::{Options, gather};
 use crate::pipeline::{Pipeline, StatusReader, TaskSpec};
 use crate::query::QuerySession;
+use crate::repair::repair;
 use crate::replan::{PublishedTables, replan};
 use crate::report::{PageOptions, Report, RowFormat, RowOptions};
 use crate::session::{Engine, EngineOptions, Stores};
@@ -36,7 +37,8 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
     }
     let engine_options =
         EngineOptions { memory_limit: options.memory_limit, threads: options.threads.map(usize::from) };
-    let engine = Engine::new(Stores::new(project.settings.s3.clone()), engine_options);
+    let stores = Stores::new(project.settings.s3.clone()).with_durability(project.settings.durability);
+    let engine = Engine::new(stores, engine_options);
     let pipeline = Pipeline::new(project, engine, Arc::clone(report) as _);
     let requests = || pipeline.engine().stores().requests();
     match command {
@@ -68,10 +70,11 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
         Command::Validate { deep, .. } => {
             pipeline.validate(*deep).await.map(|tables| report.validations(&tables, &requests()))
         }
-        Command::Clean { remove, staging, older_than, .. } => {
-            let options = CleanOptions { remove: *remove, staging: *staging, older_than: *older_than };
-            clean(&pipeline, options).await.map(|garbage| report.garbage(&garbage, options.remove))
+        Command::Clean { remove, yes, staging, older_than, .. } => {
+            let options = CleanOptions { staging: *staging, older_than: *older_than };
+            remove_garbage(&pipeline, report, options, *remove, *yes).await
         }
+        Command::Repair { .. } => repair(&pipeline).await.map(|repairs| report.repairs(&repairs)),
         Command::Query { query: options, .. } => query(&pipeline, report, options).await,
         Command::Report { page: options, .. } => page(&pipeline, report, options).await,
         Command::Init(_) | Command::Completions { .. } => Ok(()),
@@ -117,6 +120,36 @@ async fn status(pipeline: &Arc<Pipeline>, report: &Report, watch: bool) -> Resul
         }
         tokio::time::sleep(WATCH_TIME).await;
     }
+}
+
+async fn remove_garbage(
+    pipeline: &Arc<Pipeline>,
+    report: &Report,
+    options: CleanOptions,
+    remove: bool,
+    yes: bool,
+) -> Result<()> {
+    let found = clean::find(pipeline, options).await?;
+    if !remove || found.is_empty() {
+        report.garbage(&found, false);
+        return Ok(());
+    }
+    if !yes {
+        report.garbage(&found, false);
+        if !std::io::stdin().is_terminal() {
+            return Err(Error::NotConfirmed);
+        }
+        if !report.confirm("remove these files?") {
+            return Ok(());
+        }
+    }
+    let removed = clean::remove(pipeline, options, &found).await?;
+    if yes {
+        report.garbage(&removed, true);
+    } else {
+        report.removed(&removed);
+    }
+    Ok(())
 }
 
 async fn one_task(pipeline: &Arc<Pipeline>, report: &Report, step: Step, group: usize) -> Result<()> {

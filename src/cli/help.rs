@@ -70,10 +70,19 @@ Partitions whose files are the same, byte for byte, are not read.";
 pub(super) const CLEAN: &str = "\
 Examples:
   snaplake clean configs/shop.sql                         what a killed run left behind
-  snaplake clean configs/shop.sql --remove --older-than 0s  remove it at once: nothing else is running
-  snaplake clean configs/shop.sql --remove --staging      free the staging files of published tables
+  snaplake clean configs/shop.sql --remove                list it, ask, and remove it
+  snaplake clean configs/shop.sql --remove --yes --older-than 0s  remove it at once: nothing else is running
+  snaplake clean configs/shop.sql --remove --yes --staging  free the staging files of published tables
 
 Multipart uploads to S3 that a killed run began are listed and aborted, too, if the credentials may list them.";
+
+pub(super) const REPAIR: &str = "\
+Example:
+  snaplake repair configs/shop.sql && snaplake run configs/shop.sql
+
+Manifests are read with their checks; lake files, and staging files that publish tasks still need, are compared
+with what was written: by content on a local disk, by etag in a store. What cannot be used is revoked, so that
+the next run makes it again, the same: from the snapshot or from the staging files.";
 
 pub(super) const REPORT: &str = "\
 Examples:

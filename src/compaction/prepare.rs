@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::plan::{PartitionDetails, PartitionGroup, group};
 use super::run::{file_stems, properties_text};
 use crate::config::LakeTable;
-use crate::error::{Error, Position, Result};
+use crate::error::{Error, Position, Result, difference};
 use crate::lake::HiveLake;
 use crate::layout::Step;
 use crate::manifest::ledger::Seen;
+use crate::manifest::owner::FolderOwner;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Stores;
 use crate::snapshot::ColumnPresence;
@@ -28,6 +29,8 @@ pub(crate) struct Staged<'a> {
     pub(crate) result: &'a str,
     /// When that was planned, for errors.
     pub(crate) planned_at: &'a str,
+    /// What the file at the root of the lake is to say.
+    pub(crate) owner: &'a FolderOwner,
     /// Number of snapshot file groups.
     pub(crate) groups: usize,
     /// Driving snapshot table and where it is declared, for errors.
@@ -56,10 +59,12 @@ pub(crate) struct Prepared {
     pub(crate) failed: BTreeSet<usize>,
 }
 
-/// Reads the second step's plan, or makes it if all stage tasks are done; `only` limits what is to do to one group.
+/// Reads the second step's plan, or makes it if all stage tasks are done; `only` limits what is to do to one group. Where
+/// something is to do, the lake's folder is then that of the plan, and no mark stands in it.
 ///
 /// # Errors
-/// [`Error::NotStaged`], [`Error::PlanChanged`], [`Error::NoSuchGroup`], [`Error::ForeignFiles`]; those of the ledger.
+/// [`Error::NotStaged`], [`Error::PlanChanged`], [`Error::NoSuchGroup`], [`Error::ForeignFiles`],
+/// [`Error::LocationOwned`], [`Error::LocationHolds`]; those of the ledger.
 pub(crate) async fn prepare(
     stores: &Stores,
     ledger: &Ledger,
@@ -71,14 +76,21 @@ pub(crate) async fn prepare(
     let committed = ledger.head::<PartitionDetails>(&first).await?.map(|(_, details)| details);
     let (total, groups, is_new) = match committed {
         Some(details) => {
-            if details.plan != staged.plan || details.properties != properties_text(lake) {
+            let changed = async |what, change| {
                 let published = ledger.done(Step::DatalakeFileGroups).await?.len();
-                return Err(Error::PlanChanged {
-                    published,
-                    table: lake.name.clone(),
-                    planned_at: staged.planned_at.to_owned(),
-                    what: "file size or compression",
-                });
+                let (table, planned_at) = (lake.name.clone(), staged.planned_at.to_owned());
+                Err(Error::PlanChanged { table, planned_at, what, change, published })
+            };
+            if details.plan != staged.plan {
+                return changed("plan", None).await;
+            }
+            let properties = properties_text(lake);
+            if details.properties != properties {
+                return changed("file size or compression", difference(&details.properties, &properties)).await;
+            }
+            if let Some(lake) = ledger.lake_elsewhere().await? {
+                let change = Some((lake, ledger.layout().lake().to_string()));
+                return changed("lake location", change).await;
             }
             (details.groups, None, false)
         }
@@ -97,20 +109,27 @@ pub(crate) async fn prepare(
     }
     let Seen { done, failed, .. } = ledger.look(Step::DatalakeFileGroups).await?;
     todo.retain(|number| !done.contains(number));
+    let folder = HiveLake::open(stores, ledger.layout()).await?;
     if todo.is_empty() && !is_new {
+        folder.check_owner(&lake.name, staged.plan).await?;
         return Ok(Prepared { total, todo: Vec::new(), failed });
     }
+    folder.may_claim(staged.owner).await?;
     let groups = match groups {
         Some(groups) => groups.into_iter().enumerate().map(|(index, group)| (index + 1, group)).collect(),
         None => {
             let wanted = if only.is_some() { todo.iter().copied().collect() } else { (1..=total).collect::<Vec<_>>() };
-            read_groups(ledger, &wanted).await?
+            read_groups(ledger, staged.plan, &wanted).await?
         }
     };
     if is_new || only.is_none() {
         let stems = groups.iter().flat_map(|(_, group)| file_stems(staged.result, group)).collect();
-        HiveLake::open(stores, ledger.layout()).await?.check_foreign(&lake.name, &stems).await?;
+        folder.check_foreign(&lake.name, &stems).await?;
     }
+    ledger.check_plan(&lake.name, staged.plan).await?;
+    folder.claim(staged.owner).await?;
+    // Before a byte of the lake changes.
+    folder.withdraw().await?;
     if is_new {
         commit(ledger, lake, staged.plan, &groups).await?;
     }
@@ -137,11 +156,7 @@ async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) ->
                 files.extend(manifest.files);
                 columns.add(&manifest.details.columns);
             }
-            Some(_) => {
-                let reason = "it belongs to another plan; plan anew with `snaplake run CONFIG --replan`".to_owned();
-                let target = ledger.layout().manifest(Step::StagingFileGroups, number);
-                return Err(Error::Manifest { uri: target.summary.to_string(), reason });
-            }
+            Some(_) => return Err(of_another_plan(ledger, Step::StagingFileGroups, number)),
         }
     }
     if missing > 0 {
@@ -156,14 +171,23 @@ async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) ->
     Ok(files)
 }
 
-async fn read_groups(ledger: &Ledger, numbers: &[usize]) -> Result<Vec<(usize, PartitionGroup)>> {
+/// A run whose plan was replaced has committed it all the same.
+fn of_another_plan(ledger: &Ledger, step: Step, number: usize) -> Error {
+    let uri = ledger.layout().manifest(step, number).summary.to_string();
+    Error::Damaged { uri, reason: "it belongs to another plan".to_owned() }
+}
+
+async fn read_groups(ledger: &Ledger, plan: &str, numbers: &[usize]) -> Result<Vec<(usize, PartitionGroup)>> {
     let mut groups = Vec::with_capacity(numbers.len());
     let mut manifests = ledger.read_all::<PartitionDetails>(Step::PartitionFileGroups, numbers.iter().copied());
     while let Some((number, manifest)) = manifests.try_next().await? {
-        let manifest = manifest.ok_or_else(|| Error::Manifest {
+        let manifest = manifest.ok_or_else(|| Error::Damaged {
             uri: ledger.layout().manifest(Step::PartitionFileGroups, number).summary.to_string(),
             reason: "it is missing although the first group's exists".to_owned(),
         })?;
+        if manifest.details.plan != plan {
+            return Err(of_another_plan(ledger, Step::PartitionFileGroups, number));
+        }
         groups.push((number, manifest.details.into_group(manifest.files)));
     }
     Ok(groups)

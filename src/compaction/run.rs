@@ -20,6 +20,7 @@ use datafusion::arrow::compute::SortOptions;
 use datafusion::parquet::file::metadata::PageIndexPolicy;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
+use futures::future::try_join;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +32,10 @@ use crate::bundle;
 use crate::checksum::ColumnSums;
 use crate::config::{LakeTable, Verify};
 use crate::error::{Error, Result, caught, within};
-use crate::lake::sums;
+use crate::lake::{HiveLake, sums};
 use crate::layout::{Location, Step};
 use crate::manifest::{FileEntry, Ledger, Manifest};
-use crate::session::Engine;
+use crate::session::{Engine, check_content};
 use crate::snapshot::{parquet_scan, read_footer};
 use crate::write::{
     Assembler, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, PlannedPartition, RollRule,
@@ -111,6 +112,8 @@ impl CompactTask<'_> {
 
     async fn write_and_commit(&self, on_rows: OnRows) -> Result<Manifest<CompactDetails>> {
         let (started, started_at) = (Instant::now(), Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true));
+        self.check_place().await?;
+        check_content(&self.group.files).await?;
         let written = match self.copied(&on_rows).await? {
             Some(written) => written,
             None => self.merged(on_rows).await?,
@@ -134,8 +137,17 @@ impl CompactTask<'_> {
         };
         let manifest = Manifest::with_statistics(files, details);
         let target = self.ledger.layout().manifest(Step::DatalakeFileGroups, self.number);
+        self.check_place().await?;
         self.ledger.commit(&target, &manifest).await?;
         Ok(manifest)
+    }
+
+    /// Whether plan and lake are still the ones that it belongs to: another run may have replaced them since.
+    async fn check_place(&self) -> Result<()> {
+        let lake = HiveLake::open(self.engine.stores(), self.ledger.layout()).await?;
+        try_join(self.ledger.check_plan(&self.lake.name, self.plan), lake.check_owner(&self.lake.name, self.plan))
+            .await
+            .map(drop)
     }
 
     /// Rows that manifests state of the staging files, and rows written: the same, or an error that names the file at

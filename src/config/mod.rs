@@ -46,7 +46,7 @@ pub(crate) use rules::Counts;
 pub use rules::{Check, Rule};
 pub(crate) use select::{Select, StoredColumn, freeze_now, plan_select, plan_view};
 pub(crate) use settings::normalised as snapshot_time;
-pub use settings::{S3Settings, Settings, Verify};
+pub use settings::{Durability, S3Settings, Settings, Verify};
 pub(crate) use sqltype::{is_utc, sql_type, type_name};
 pub(crate) use star::whole_scan;
 pub use tables::{LakeTable, SnapshotTable, View};

@@ -58,6 +58,12 @@ pub const SETTINGS: &[OptionDoc] = &[
         "false",
         "Whether stores without conditional PUT may be written to: no two runs of one table at once then.",
     ),
+    key(
+        "snaplake.durability",
+        "fsync",
+        "What a power cut may take of local files: 'fsync' puts manifests and lake files on disk before anything is \
+         called complete, 'none' leaves that to the system.",
+    ),
     key("snaplake.s3_endpoint", "AWS", "URL of an S3 endpoint that is not AWS, such as 'https://minio.example.com'."),
     key("snaplake.s3_region", "from the environment", "Region of the buckets, such as 'us-east-1'."),
     key("snaplake.s3_allow_http", "false", "Whether the endpoint may be reached without TLS."),

@@ -37,6 +37,8 @@ pub struct Settings {
     pub task_timeout: Option<Duration>,
     /// Whether the user sees to it that no two runs write one table at once.
     pub single_writer: bool,
+    /// Whether what is written survives a power cut.
+    pub durability: Durability,
     /// How to reach S3; credentials come from the environment.
     pub s3: S3Settings,
 }
@@ -49,6 +51,16 @@ pub enum Verify {
     Count,
     /// Rows, and every value by a checksum.
     Checksum,
+}
+
+/// What happens to local files before something is called complete.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Manifests and lake files are put on disk.
+    #[default]
+    Fsync,
+    /// The system writes them when it likes.
+    None,
 }
 
 /// S3 access that is not a secret.
@@ -119,6 +131,14 @@ impl Written {
             },
             task_timeout: self.task_timeout()?,
             single_writer: self.boolean("snaplake.single_writer")?,
+            durability: match self.get("snaplake.durability") {
+                None => Durability::default(),
+                Some(value) => match value.text.to_lowercase().as_str() {
+                    "fsync" => Durability::Fsync,
+                    "none" => Durability::None,
+                    _ => return Err(bad_value("snaplake.durability", value, "'fsync' or 'none'")),
+                },
+            },
             s3: self.s3()?,
         })
     }

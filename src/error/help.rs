@@ -58,6 +58,26 @@ impl Error {
             Self::CommitConflict { .. } => own("use another snapshot_time or remove the old staging folder"),
             Self::PlanChanged { table, published: 0, .. } => Some(format!("undo the change, or {}", anew(table))),
             Self::PlanChanged { table, .. } => Some(taken_back("undo the change", table)),
+            Self::PlanReplaced { table } => Some(format!(
+                "if the config of this run is the right one, run it again with `--replan --table {table}` once no \
+                 other run of the table goes on"
+            )),
+            Self::NotConfirmed => own("add --yes to remove what is listed without a question"),
+            Self::RunGoesOn { .. } => own(
+                "wait until it ends, or stop it; a run on another machine is taken for dead 30 seconds after it was \
+                 last seen",
+            ),
+            Self::LocationOwned { table, within: None, changed: Some(_), .. } => {
+                Some(taken_back("set staging and config to what they were", table))
+            }
+            Self::LocationOwned { .. } | Self::LocationHolds { .. } => own(
+                "give each table of each snapshot a folder of its own: set another snaplake.staging, snaplake.datalake or \
+                 external_location",
+            ),
+            Self::Damaged { .. } => {
+                own("`snaplake repair CONFIG` says what is damaged and makes it again from the staging files or the \
+                 snapshot")
+            }
             Self::AlreadyPublished { table, .. } => {
                 Some(taken_back("run without --replan and with the config as it was", table))
             }

@@ -6,6 +6,7 @@
 
 mod caught;
 mod config;
+mod difference;
 mod help;
 mod value;
 mod words;
@@ -15,11 +16,12 @@ use datafusion::parquet::errors::ParquetError;
 
 pub(crate) use self::caught::{caught, within};
 pub use self::config::{ConfigError, Position};
+pub(crate) use self::difference::difference;
 pub use self::value::InvalidValue;
 pub use self::words::nearest;
 use self::words::{
-    and_more, at_file, at_place, audits_failed, did_you_mean, in_partition, other_folder, partition_text, store_hint,
-    was_planned,
+    and_more, at_file, at_place, audits_failed, belongs, did_you_mean, from_to, in_partition, other_folder,
+    partition_text, store_hint, was_planned,
 };
 use crate::verdict::Verdict;
 
@@ -322,6 +324,14 @@ pub enum Error {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A manifest of ours that a disk lost or changed.
+    #[error("manifest {uri} is damaged: {reason}")]
+    Damaged {
+        /// Its summary or data file.
+        uri: String,
+        /// What shows it.
+        reason: String,
+    },
     /// A location in which `init` sees no table.
     #[error("no table was found in {location}: {why}")]
     NothingFound {
@@ -370,7 +380,7 @@ pub enum Error {
         ours: String,
     },
     /// The config no longer says what the staged plan was made from.
-    #[error("lake.{table} {} {planned_at} with another {what}", was_planned(*published))]
+    #[error("lake.{table} {} {planned_at} with another {what}{}", was_planned(*published), from_to(change))]
     PlanChanged {
         /// Lake table.
         table: String,
@@ -378,8 +388,70 @@ pub enum Error {
         planned_at: String,
         /// SELECT, properties, ...
         what: &'static str,
+        /// What it was, and what the config says now, where that is short enough to be shown.
+        change: Option<(String, String)>,
         /// Publish groups with a manifest.
         published: usize,
+    },
+    /// Another run has planned the table anew since this one began.
+    #[error("lake.{table}: its plan was replaced by that of another run while this one was going on; this one stops")]
+    PlanReplaced {
+        /// Lake table.
+        table: String,
+    },
+    /// A plan was to be given up that another process is at work on.
+    #[error(
+        "lake.{table} cannot be planned anew: another run of its plan is going on ({tasks} {step} tasks, last seen at \
+         {at})"
+    )]
+    RunGoesOn {
+        /// Lake table.
+        table: String,
+        /// `stage` or `publish`.
+        step: &'static str,
+        /// Tasks that it is running.
+        tasks: usize,
+        /// When it last told so, RFC 3339.
+        at: String,
+    },
+    /// A file of ours that a disk or somebody changed since it was written.
+    #[error("{uri} is not what was written: it has {found}, its manifest says {written}")]
+    ContentChanged {
+        /// The file.
+        uri: String,
+        /// Bytes and hash now, or that it is gone.
+        found: String,
+        /// Bytes and hash when it was written.
+        written: String,
+    },
+    /// Files were to be removed, and nobody is there to be asked.
+    #[error("nothing was removed: there is no terminal to ask on")]
+    NotConfirmed,
+    /// A folder to write into is that of another table, snapshot, config or plan.
+    #[error("lake.{table} cannot be written to {location}: {} {owner}{}", belongs(within), from_to(changed))]
+    LocationOwned {
+        /// Lake table.
+        table: String,
+        /// The folder.
+        location: String,
+        /// Table, snapshot and config whose it is.
+        owner: String,
+        /// The folder around it whose owner that is, if it is not its own.
+        within: Option<String>,
+        /// How the lake there differs, if it is of the same table and snapshot.
+        changed: Option<(String, String)>,
+    },
+    /// A folder to write into holds one of another table, snapshot or config.
+    #[error("lake.{table} cannot be written to {location}: it holds {inner}, which is the folder of {owner}")]
+    LocationHolds {
+        /// Lake table.
+        table: String,
+        /// The folder.
+        location: String,
+        /// The folder in it.
+        inner: String,
+        /// Whose that is.
+        owner: String,
     },
     /// A new plan was asked for, but files of the old one are published.
     #[error("lake.{table} cannot be planned anew: {done} of its publish groups are done in {location}")]

@@ -7,6 +7,17 @@ pub(super) fn in_partition(partition: &Option<String>) -> String {
     partition.as_ref().map(|partition| format!(" ({partition})")).unwrap_or_default()
 }
 
+pub(super) fn from_to(change: &Option<(String, String)>) -> String {
+    change.as_ref().map(|(from, to)| format!(": {from} -> {to}")).unwrap_or_default()
+}
+
+pub(super) fn belongs(within: &Option<String>) -> String {
+    within.as_ref().map_or_else(
+        || "it is the folder of".to_owned(),
+        |around| format!("it lies in {around}, which is the folder of"),
+    )
+}
+
 pub(super) fn at_file(file: &Option<String>) -> String {
     file.as_ref().map(|file| format!(" at {file}")).unwrap_or_default()
 }

@@ -11,15 +11,16 @@ use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use crate::error::{Error, Result};
-use crate::layout::TableLayout;
+use crate::layout::{Location, OWNER, TableLayout};
 use crate::manifest::ledger::store_error;
+use crate::manifest::owner;
 use crate::session::Stores;
 
 /// The published folder of one table.
 #[derive(Debug)]
 pub(crate) struct HiveLake<'a> {
-    store: Arc<dyn ObjectStore>,
-    layout: &'a TableLayout,
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) layout: &'a TableLayout,
 }
 
 impl<'a> HiveLake<'a> {
@@ -59,24 +60,38 @@ impl<'a> HiveLake<'a> {
     /// # Errors
     /// [`Error::Store`].
     pub(crate) async fn withdraw(&self) -> Result<()> {
-        let mark = self.layout.success();
-        match self.store.delete(&mark.key()?).await {
+        self.delete(&self.layout.success()).await
+    }
+
+    pub(super) async fn delete(&self, file: &Location) -> Result<()> {
+        match self.store.delete(&file.key()?).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(source) => Err(store_error("delete", &mark, source)),
+            Err(source) => Err(store_error("delete", file, source)),
         }
     }
 
     /// Refuses a folder with data files whose names do not start with one of `stems`: one LIST.
     ///
     /// # Errors
-    /// [`Error::ForeignFiles`], [`Error::Store`].
+    /// [`Error::ForeignFiles`], [`Error::LocationHolds`], [`Error::Store`].
     pub(crate) async fn check_foreign(&self, table: &str, stems: &BTreeSet<String>) -> Result<()> {
         let location = self.layout.lake();
         let mut listing = self.store.list(Some(&location.key()?));
         let (mut count, mut example) = (0, None);
+        let own = self.layout.lake_owner();
         while let Some(meta) = listing.try_next().await.map_err(|source| store_error("list", location, source))? {
             let name = meta.location.filename().unwrap_or_default();
             let stem = name.rsplit_once('-').map_or("", |(stem, _)| stem);
+            if name == OWNER && meta.location.as_ref() != own.raw_key() {
+                let inner = location.with_key(meta.location.as_ref().rsplit_once('/').map_or("", |(folder, _)| folder));
+                let found = owner::read(&self.store, &inner.join(OWNER)).await?;
+                return Err(Error::LocationHolds {
+                    table: table.to_owned(),
+                    location: location.to_string(),
+                    inner: inner.to_string(),
+                    owner: found.map_or_else(|| "another table".to_owned(), |found| found.name()),
+                });
+            }
             // Readers pass over these names, of which some are ours.
             if !name.starts_with(['.', '_']) && !stems.contains(stem) {
                 count += 1;

@@ -7,9 +7,12 @@
 //!     manifests/staging-file-groups/ partition-file-groups/ datalake-file-groups/
 //!         manifest-summary/{manifest-summary-N.json, failed-N.json, running-*.json}
 //!     manifests/validation.json, audits.json
+//!     _snaplake.json                          whose the folder is
 //!     audits/<audit>.parquet                  the first rows of an audit that failed
 //!     datalake/{D}/{S}/{T}/{k1}={v1}/.../<file>.parquet
-//! {datalake}/{D}/{T}/snapshot={TIME}/{D}/{S}/{T}/{k1}={v1}/.../<file>.parquet
+//! {datalake}/{D}/{T}/snapshot={TIME}/{D}/{S}/{T}/
+//!     {k1}={v1}/.../<file>.parquet, _SUCCESS
+//!     _snaplake.json                          whose the folder is
 //! ```
 //!
 //! A [`Location`] is a store and a raw key: the key is never percent-encoded here, so a `%2F` that a partition value
@@ -22,5 +25,5 @@ mod table;
 
 pub use self::location::Location;
 pub use self::relative::{below, store_of, written_from};
-pub use self::step::{Step, failed_number, is_running, manifest_number};
-pub use self::table::{ManifestFiles, TableLayout};
+pub use self::step::{Step, failed_number, is_lake_name, is_running, is_staging_name, manifest_number};
+pub use self::table::{ManifestFiles, OWNER, TableLayout};

@@ -5,6 +5,9 @@ use md5::{Digest, Md5};
 use super::{Location, Step};
 use crate::partition;
 
+/// Name of the file at the root of a staging or lake folder that says whose it is. Readers of lakes pass over it.
+pub const OWNER: &str = "_snaplake.json";
+
 /// Most bytes of an audit's name in a file name.
 const AUDIT_NAME: usize = 200;
 
@@ -150,6 +153,18 @@ impl TableLayout {
             name = format!("{}-{hash}", &name[..AUDIT_NAME]);
         }
         self.root.join("audits").join(&format!("{name}.parquet"))
+    }
+
+    /// Says whose the staging folder is.
+    #[must_use]
+    pub fn staging_owner(&self) -> Location {
+        self.root.join(OWNER)
+    }
+
+    /// Says whose the lake's folder is.
+    #[must_use]
+    pub fn lake_owner(&self) -> Location {
+        self.lake.join(OWNER)
     }
 
     /// Marks the lake as complete.

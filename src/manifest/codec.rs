@@ -2,23 +2,35 @@
 //!
 //! ```text
 //! manifest-summary-7.json   {"manifest": "s3://../manifest-data-7.parquet", "size": 9, "n_record": 3,
-//!                            "fingerprint": "0f..", "details": {"version": 1, ...}}
+//!                            "fingerprint": "0f..", "details": {"version": 1, "roots": [..], "data": "xxh64-..", ...},
+//!                            "check": "xxh64-.."}
 //! manifest-data-7.parquet   uri | etag | size | n_record [| partition | column_statistics]     one row per file, sorted by uri
 //! ```
 //!
 //! The same files give the same bytes. `details` is ours and versioned; an unknown version is an error, never a guess.
-//! This module does no I/O: [`super::ledger`] does. The data file's form is in [`super::data`].
+//! `check` is a hash of all bytes of the summary before it, `data` one of the data file: what a disk lost or changed is
+//! seen. `roots` are the folders below which our own files lay when it was written ([`super::moved`]). Summaries of
+//! earlier versions have none of the three. This module does no I/O: [`super::ledger`] does. The data file's form is in
+//! [`super::data`].
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use super::data::{decode_files, decode_with_statistics, encode_files, encode_with_statistics};
+pub(crate) use super::entry::content_tag;
 pub use super::entry::{FileEntry, fingerprint};
+use super::moved::Roots;
 use crate::error::{Error, Result};
 
 /// Version of `details`.
 const VERSION: u32 = 1;
+
+/// What stands between a summary and its own hash.
+const CHECK: &str = ",\n  \"check\": \"";
+
+/// What ends it.
+const END: &str = "\"\n}\n";
 
 /// A list of files and what a task says about them.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +57,10 @@ struct Summary<D> {
 #[derive(Serialize, Deserialize)]
 struct Versioned<D> {
     version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    roots: Option<Roots>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<String>,
     #[serde(flatten)]
     details: D,
 }
@@ -60,6 +76,10 @@ pub struct SummaryHead {
     pub n_record: Option<u64>,
     /// See [`Manifest::fingerprint`].
     pub fingerprint: String,
+    /// Where our own files lay when it was written; not said by earlier versions.
+    pub roots: Option<Roots>,
+    /// Hash of the data file; not said by earlier versions.
+    pub data_hash: Option<String>,
 }
 
 impl<D> Manifest<D> {
@@ -93,21 +113,27 @@ impl<D> Manifest<D> {
 }
 
 impl<D: Serialize + DeserializeOwned> Manifest<D> {
-    /// The summary's JSON; `data_uri` is where the data file lies, `fingerprint` is that of [`Manifest::fingerprint`].
+    /// The summary's JSON. `data_uri` is where the data file lies, and `data` are its bytes; `fingerprint` is that of
+    /// [`Manifest::fingerprint`].
     ///
     /// # Errors
     /// [`Error::DecodeManifest`] if `details` has no JSON form.
-    pub fn encode_summary(&self, data_uri: &str, fingerprint: &str) -> Result<Bytes> {
+    pub fn encode_summary(&self, data_uri: &str, data: &[u8], fingerprint: &str, roots: &Roots) -> Result<Bytes> {
         let summary = Summary {
             manifest: data_uri.to_owned(),
             size: Some(self.size()),
             n_record: self.n_record(),
             fingerprint: Some(fingerprint.to_owned()),
-            details: Versioned { version: VERSION, details: &self.details },
+            details: Versioned {
+                version: VERSION,
+                roots: Some(roots.clone()),
+                data: Some(content_tag(data)),
+                details: &self.details,
+            },
         };
-        let mut text = serde_json::to_vec_pretty(&summary).map_err(|source| undecodable(data_uri, source))?;
-        text.push(b'\n');
-        Ok(text.into())
+        let text = serde_json::to_string_pretty(&summary).map_err(|source| undecodable(data_uri, source))?;
+        let text = text.strip_suffix("\n}").unwrap_or(&text);
+        Ok(format!("{text}{CHECK}{}{END}", content_tag(text.as_bytes())).into())
     }
 
     /// Head and details of a summary.
@@ -119,6 +145,7 @@ impl<D: Serialize + DeserializeOwned> Manifest<D> {
         struct Probe {
             version: Option<u32>,
         }
+        let is_checked = check_whole(bytes, uri)?;
         let probe: Summary<Probe> = serde_json::from_slice(bytes).map_err(|source| undecodable(uri, source))?;
         if probe.details.version != Some(VERSION) {
             return Err(Error::Manifest {
@@ -131,11 +158,16 @@ impl<D: Serialize + DeserializeOwned> Manifest<D> {
         }
         let summary: Summary<Versioned<D>> =
             serde_json::from_slice(bytes).map_err(|source| undecodable(uri, source))?;
+        if summary.details.data.is_some() && !is_checked {
+            return Err(damaged(uri, "its check is gone"));
+        }
         let head = SummaryHead {
             manifest: summary.manifest,
             size: summary.size.unwrap_or(0),
             n_record: summary.n_record,
             fingerprint: summary.fingerprint.unwrap_or_default(),
+            roots: summary.details.roots,
+            data_hash: summary.details.data,
         };
         Ok((head, summary.details.details))
     }
@@ -159,7 +191,36 @@ pub fn decode_foreign_summary(bytes: &[u8], uri: &str) -> Result<SummaryHead> {
         size: foreign.size.unwrap_or(0),
         n_record: foreign.n_record,
         fingerprint: foreign.fingerprint.unwrap_or_default(),
+        roots: None,
+        data_hash: None,
     })
+}
+
+/// Whether a summary says its own hash, which it then has.
+fn check_whole(bytes: &[u8], uri: &str) -> Result<bool> {
+    let text = std::str::from_utf8(bytes).map_err(|_| damaged(uri, "it is not text"))?;
+    match text.rsplit_once(CHECK).map(|(said, check)| (said, check.strip_suffix(END))) {
+        Some((said, Some(check))) if check == content_tag(said.as_bytes()) => Ok(true),
+        Some(_) => Err(damaged(uri, "its content is not what its check says")),
+        None if text.trim().is_empty() => Err(damaged(uri, "it is empty")),
+        None if !text.trim_end().ends_with('}') => Err(damaged(uri, "it is cut off")),
+        None => Ok(false),
+    }
+}
+
+fn damaged(uri: &str, reason: &str) -> Error {
+    Error::Damaged { uri: uri.to_owned(), reason: reason.to_owned() }
+}
+
+/// Whether the data file is the one that a summary was written for.
+///
+/// # Errors
+/// [`Error::Damaged`].
+pub(crate) fn check_data(head: &SummaryHead, bytes: &[u8], uri: &str) -> Result<()> {
+    match &head.data_hash {
+        Some(hash) if *hash != content_tag(bytes) => Err(damaged(uri, "its content is not what its summary says")),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn undecodable(uri: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
@@ -194,12 +255,43 @@ mod tests {
     #[test]
     fn summary_and_files_round_trip() {
         let manifest = manifest();
-        let summary = manifest.encode_summary("s3://b/data.parquet", &manifest.fingerprint()).unwrap();
-        let (head, details) = Manifest::<Note>::decode_summary(&summary, "u").unwrap();
-        assert_eq!((head.size, head.n_record, details.table.as_str()), (10, Some(3), "t"));
         let bytes = encode_files(&manifest.files, "u").unwrap();
+        let summary =
+            manifest.encode_summary("s3://b/data.parquet", &bytes, &manifest.fingerprint(), &roots()).unwrap();
+        let (head, details) = Manifest::<Note>::decode_summary(&summary, "u").unwrap();
+        assert_eq!(head.roots, Some(roots()));
+        check_data(&head, &bytes, "u").unwrap();
+        assert_eq!((head.size, head.n_record, details.table.as_str()), (10, Some(3), "t"));
         assert_eq!(decode_files(bytes.clone(), "u").unwrap(), manifest.files);
         assert_eq!(bytes, encode_files(&manifest.files, "u").unwrap());
+    }
+
+    fn roots() -> Roots {
+        Roots { staging: "s3://b/staging".into(), lake: "s3://b/lake".into() }
+    }
+
+    #[test]
+    fn every_cut_and_every_changed_bit_of_a_manifest_is_seen() {
+        let manifest = manifest();
+        let data = encode_files(&manifest.files, "u").unwrap();
+        let summary = manifest.encode_summary("s3://b/d", &data, &manifest.fingerprint(), &roots()).unwrap();
+        let read = |bytes: &[u8]| Manifest::<Note>::decode_summary(bytes, "u").map(drop);
+        read(&summary).unwrap();
+        for length in 0..summary.len() {
+            assert!(read(&summary[..length]).is_err(), "cut to {length} bytes");
+        }
+        for bit in 0..8 * summary.len() {
+            let mut changed = summary.to_vec();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(read(&changed).is_err(), "bit {bit}");
+        }
+        let (head, _) = Manifest::<Note>::decode_summary(&summary, "u").unwrap();
+        for bit in 0..8 * data.len() {
+            let mut changed = data.to_vec();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(check_data(&head, &changed, "u").is_err(), "bit {bit}");
+        }
+        assert!(check_data(&head, &[], "u").is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use md5::{Digest, Md5};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use twox_hash::XxHash64;
 
 use crate::bundle;
 
@@ -70,6 +71,14 @@ pub fn fingerprint(files: &[FileEntry]) -> String {
         hash.update(file.etag.as_bytes());
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Marks a hash of a file's content, which stands for an etag where a store has none that follows the content.
+pub(crate) const CONTENT_TAG: &str = "xxh64-";
+
+/// Hash of bytes in the form of an etag.
+pub(crate) fn content_tag(bytes: &[u8]) -> String {
+    format!("{CONTENT_TAG}{:016x}", XxHash64::oneshot(0, bytes))
 }
 
 /// An etag as manifests have it: without quotes, and without the mark of a weak one.

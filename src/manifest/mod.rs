@@ -4,11 +4,15 @@ pub mod codec;
 mod data;
 mod entry;
 pub mod ledger;
+mod moved;
+pub(crate) mod owner;
+mod process;
 pub mod statistics;
 pub mod trace;
 
 pub use codec::Manifest;
 pub use entry::FileEntry;
-pub(crate) use entry::{FilePart, bare_etag};
+pub(crate) use entry::{CONTENT_TAG, FilePart, bare_etag};
 pub use ledger::{Commit, Extent, Ledger};
+pub use moved::Roots;
 pub use statistics::{ColumnRange, ColumnRanges};

@@ -8,12 +8,18 @@
 //!
 //! Nothing decides by a trace: a task is done when its summary exists, whatever stands here. So a trace that cannot be
 //! written or read is no error, one of a task that is done is passed over, and so is one of another plan. There are never
-//! more than one per task and one per process, and `clean` knows them. No trace names a host or holds a secret.
+//! more than one per task and one per process, and `clean` knows them. No trace names a host or holds a secret. Only who
+//! would give up a plan asks whether a process is at work on it.
 
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
+pub use super::process::Process;
+use crate::error::{Error, Result};
 use crate::layout::{Location, Step};
 
 /// Form of the traces.
@@ -50,8 +56,47 @@ pub struct Running {
     pub plan: String,
     /// When this was written, RFC 3339.
     pub at: String,
+    /// The process, where the system can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
     /// The tasks.
     pub tasks: Vec<RunningTask>,
+}
+
+impl Running {
+    /// Whether the process is taken to live: one of this machine if it is there and not stopped, one of another machine by
+    /// how long ago it wrote this. Clocks may differ by a little.
+    #[must_use]
+    pub fn is_alive(&self, now: DateTime<Utc>) -> bool {
+        let silence = DateTime::parse_from_rfc3339(&self.at).map(|at| now.signed_duration_since(at));
+        let longest = TimeDelta::from_std(LONGEST_SILENCE).unwrap_or_default();
+        let is_recent = silence.is_ok_and(|silence| silence < longest);
+        is_recent && self.process.as_ref().and_then(Process::is_there).unwrap_or(true)
+    }
+}
+
+/// How often a process tells what it is running.
+pub const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+
+/// A process that was silent for so long is taken for dead.
+const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+
+/// Refuses to give up a plan of which another process says that it is running tasks.
+///
+/// # Errors
+/// [`Error::RunGoesOn`]; those of the ledger.
+pub(crate) async fn refuse_running(ledger: &Ledger, table: &str) -> Result<()> {
+    let now = Utc::now();
+    for step in [Step::StagingFileGroups, Step::DatalakeFileGroups] {
+        for place in ledger.look(step).await?.running {
+            let told = read::<Running>(ledger, &place).await.filter(|told| told.is_alive(now));
+            if let Some(Running { at, tasks, .. }) = told {
+                let (table, step) = (table.to_owned(), step.task_name());
+                return Err(Error::RunGoesOn { table, step, tasks: tasks.len(), at });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A task that is under way.
@@ -173,11 +218,42 @@ mod tests {
     async fn neither_makes_a_task_done() {
         let ledger = ledger();
         failed(&ledger, STEP, failure("a", "e")).await;
-        let now = Running { plan: "a".into(), at: "2013-01-01T00:00:00Z".into(), tasks: Vec::new() };
+        let at = "2013-01-01T00:00:00Z".into();
+        let now = Running { plan: "a".into(), at, process: None, tasks: Vec::new() };
         running(&ledger, STEP, "5f", now.clone()).await;
         let seen = ledger.look(STEP).await.unwrap();
         assert!(seen.done.is_empty());
         assert_eq!(seen.running, [ledger.layout().running(STEP, "5f")]);
         assert_eq!(read::<Running>(&ledger, &seen.running[0]).await, Some(now));
+    }
+
+    #[test]
+    fn process_is_taken_to_live_until_it_misses_three_signs_or_is_gone() {
+        let now = DateTime::parse_from_rfc3339("2026-01-31T00:01:00Z").unwrap().with_timezone(&Utc);
+        let is_alive = |at: &str, process: Option<Process>| {
+            Running { plan: "a".into(), at: at.into(), process, tasks: Vec::new() }.is_alive(now)
+        };
+        assert!(is_alive("2026-01-31T00:00:31Z", None));
+        assert!(!is_alive("2026-01-31T00:00:29Z", None));
+        assert!(is_alive("2026-01-31T00:01:05Z", None), "a clock that is ahead");
+        assert!(!is_alive("soon", None));
+        if let Some(here) = Process::here() {
+            assert!(is_alive("2026-01-31T00:00:31Z", Some(here.clone())));
+            let (gone, far) = (Process { began: 1, ..here.clone() }, Process { machine: "ab".into(), ..here });
+            assert!(!is_alive("2026-01-31T00:00:31Z", Some(gone)));
+            assert!(is_alive("2026-01-31T00:00:31Z", Some(far)));
+        }
+    }
+
+    #[tokio::test]
+    async fn plan_with_a_living_process_is_not_given_up() {
+        let ledger = ledger();
+        refuse_running(&ledger, "t").await.unwrap();
+        let told =
+            |at: DateTime<Utc>| Running { plan: "a".into(), at: at.to_rfc3339(), process: None, tasks: Vec::new() };
+        running(&ledger, STEP, "5f", told(Utc::now() - TimeDelta::seconds(40))).await;
+        refuse_running(&ledger, "t").await.unwrap();
+        running(&ledger, STEP, "5e", told(Utc::now())).await;
+        assert!(matches!(refuse_running(&ledger, "t").await, Err(Error::RunGoesOn { .. })));
     }
 }

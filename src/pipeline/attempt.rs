@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! begins               nothing is written
-//! lasts                every 10 seconds one PUT for all tasks of a step that this process runs; one DELETE at the end
+//! lasts                after 1 second and then every 10 one PUT for all tasks of a step that this process runs; one DELETE at the end
 //! fails                one HEAD, one GET and one PUT: why, and which attempt it was
 //! succeeds             nothing; where an earlier run had failed at it, one DELETE
 //! ```
@@ -26,12 +26,12 @@ use crate::causes::describe;
 use crate::error::{Error, Result};
 use crate::layout::{Location, Step};
 use crate::manifest::Ledger;
-use crate::manifest::trace::{self, Failure, Running, RunningTask};
+use crate::manifest::trace::{self, Failure, Process, Running, RunningTask, SIGN_OF_LIFE};
 use crate::redact::REDACTOR;
 use crate::write::OnRows;
 
-/// How often a process tells what it is running.
-pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+/// When a process first tells that it is running.
+const FIRST_SIGN: Duration = Duration::from_secs(1);
 
 /// A task as its traces name it.
 #[derive(Debug, Clone)]
@@ -152,9 +152,10 @@ impl Pipeline {
     async fn signs_of_life(&self) -> Infallible {
         let began = Md5::digest(format!("{} {:?}", std::process::id(), Utc::now().timestamp_nanos_opt()));
         let process: String = began.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        tokio::time::sleep(FIRST_SIGN).await;
         loop {
-            tokio::time::sleep(SIGN_OF_LIFE).await;
             self.sign_of_life(&process).await;
+            tokio::time::sleep(SIGN_OF_LIFE).await;
         }
     }
 
@@ -174,7 +175,7 @@ impl Pipeline {
             let Job { ledger, step, plan, .. } = &now.job;
             let place = ledger.layout().running(*step, process);
             self.attempts.remember(ledger, place);
-            let running = Running { plan: plan.clone(), at: text(Utc::now()), tasks };
+            let running = Running { plan: plan.clone(), at: text(Utc::now()), process: Process::here(), tasks };
             trace::running(ledger, *step, process, running).await;
         }
     }

@@ -9,6 +9,7 @@ mod audit;
 mod covered;
 mod estimate;
 mod event;
+mod place;
 mod plan;
 mod publish;
 mod stage;
@@ -126,6 +127,11 @@ impl Pipeline {
         })
         .await;
         first_error.map_or(Ok(results), Err)
+    }
+
+    /// Tells the reporter.
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        self.reporter.on(event);
     }
 
     fn lake(&self, name: &str) -> Result<&LakeTable> {

@@ -16,7 +16,6 @@ use super::{Pipeline, covered, not_planned};
 use crate::audit::{self, AuditView};
 use crate::compaction::plan::{PartitionGroup, group};
 use crate::error::Result;
-use crate::lake::HiveLake;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
 use crate::snapshot::Coverage;
@@ -191,7 +190,7 @@ impl Pipeline {
             done = plan.ledger.done(Step::StagingFileGroups).await?;
             staged = self.staged(plan, &done).await?;
             publish = published(&plan.ledger).await?;
-            complete = HiveLake::open(self.engine.stores(), plan.ledger.layout()).await?.is_complete().await?;
+            complete = self.stands(&plan.ledger, &plan.details.id).await?.is_some();
         }
         let groups = plan.groups.iter().enumerate().map(|(index, files)| GroupView {
             number: index + 1,

@@ -7,10 +7,10 @@ use super::attempt::Job;
 use super::{Event, Known, Pipeline, Table, not_planned};
 use crate::compaction::plan::PartitionGroup;
 use crate::compaction::prepare::{Prepared, Staged, prepare};
-use crate::compaction::run::CompactTask;
+use crate::compaction::run::{CompactTask, properties_text};
 use crate::error::Result;
-use crate::lake::HiveLake;
 use crate::layout::Step;
+use crate::manifest::owner::FolderOwner;
 use crate::staging::plan::{self, StagePlan};
 use crate::validate::{Proof, Validation, validate};
 use crate::write::LakeColumns;
@@ -54,6 +54,7 @@ impl Pipeline {
         let mut reports = Vec::new();
         for lake in &self.project.lakes {
             let ledger = plan::ledger(&self.engine, &self.project, lake).await?;
+            self.check_place(&ledger, lake).await?;
             let proof = Proof { engine: &self.engine, lake, ledger: &ledger, deep };
             let validation = validate(proof).await?;
             reports.push(TableReport {
@@ -64,6 +65,7 @@ impl Pipeline {
                 validation,
             });
         }
+        self.engine.stores().settle().await?;
         Ok(reports)
     }
 
@@ -104,6 +106,8 @@ impl Pipeline {
         for table in self.run_all(tasks, self.engine.publish_tasks(is_remote)).await? {
             ran[table] += 1;
         }
+        // Before anything is called complete.
+        self.engine.stores().settle().await?;
         let mut reports = Vec::new();
         for (Table { plan, .. }, tasks) in tables.iter().zip(ran) {
             let validation = self.finish(plan, tasks).await?;
@@ -115,17 +119,14 @@ impl Pipeline {
                 validation,
             });
         }
+        self.engine.stores().settle().await?;
         Ok(reports)
     }
 
     /// Validates and marks a table, unless this run changed nothing of a complete one.
     async fn finish(&self, plan: &StagePlan, tasks: usize) -> Result<Validation> {
-        let lake = HiveLake::open(self.engine.stores(), plan.ledger.layout()).await?;
         if tasks == 0
-            && lake.is_complete().await?
-            && let Some(last) = plan.ledger.read_file(&plan.ledger.layout().validation()).await?
-            && let Ok(validation) = serde_json::from_slice::<Validation>(&last)
-            && validation.valid
+            && let Some(validation) = self.stands(&plan.ledger, &plan.details.id).await?
         {
             return Ok(validation);
         }
@@ -139,15 +140,22 @@ impl Pipeline {
     pub(super) async fn prepare(&self, plan: &StagePlan, known: &Known, only: Option<usize>) -> Result<Prepared> {
         let driving = &plan.details.driving.table;
         let declared = self.project.snapshot(driving).ok_or_else(|| not_planned(&plan.lake.name))?;
+        let owner = self.lake_owner(plan);
         let staged = Staged {
             plan: &plan.details.id,
             result: &plan.details.result,
+            owner: &owner,
             planned_at: &plan.details.planned_at,
             groups: plan.groups.len(),
             driving: (driving, &declared.at),
             known,
         };
         prepare(self.engine.stores(), &plan.ledger, &plan.lake, staged, only).await
+    }
+
+    /// What the file at the root of the lake of a plan says.
+    fn lake_owner(&self, plan: &StagePlan) -> FolderOwner {
+        plan::owner_of_lake(&self.project, &plan.lake, &plan.details, properties_text(&plan.lake))
     }
 
     pub(super) fn compact_task<'a>(

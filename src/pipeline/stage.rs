@@ -83,6 +83,7 @@ impl Pipeline {
         for (table, number, staged) in self.run_all(tasks, at_once.unwrap_or(1)).await? {
             known[table].insert(number, staged);
         }
+        self.engine.stores().settle().await?;
         let tables = tables.into_iter().zip(known);
         Ok(tables.map(|(plan, known)| Table { plan, tasks: known.len(), known }).collect())
     }

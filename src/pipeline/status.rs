@@ -7,16 +7,15 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use futures::TryStreamExt;
+use chrono::Utc;
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
-use super::attempt::SIGN_OF_LIFE;
 use crate::audit::{self, AuditStatus};
 use crate::compaction::plan::PartitionDetails;
 use crate::config::LakeTable;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lake::HiveLake;
 use crate::layout::Step;
 use crate::manifest::Ledger;
@@ -48,6 +47,8 @@ pub struct TableStatus {
     pub complete: bool,
     /// Files of each snapshot table that are not read.
     pub left_out: Vec<(String, Vec<LeftOut>)>,
+    /// What is wrong with manifests and folders, and what to do.
+    pub problems: Vec<String>,
 }
 
 /// How far a step of a table is.
@@ -152,27 +153,30 @@ impl StatusReader {
             (status.stage.sums, status.publish.sums) = of_validation(&validation);
             return Ok(status);
         }
-        let table = &status.table;
-        status.stage.sums = Some(self.sums(&ledger, table, Step::StagingFileGroups, &plan, &staged).await?);
-        status.publish.sums = Some(self.sums(&ledger, table, Step::DatalakeFileGroups, &plan, &published).await?);
+        for (step, done) in [(Step::StagingFileGroups, &staged), (Step::DatalakeFileGroups, &published)] {
+            let sums = self.sums(&ledger, &mut status, step, &plan, done).await?;
+            let status = if step == Step::StagingFileGroups { &mut status.stage } else { &mut status.publish };
+            status.sums = Some(sums);
+        }
         Ok(status)
     }
 
     async fn sums(
         &mut self,
         ledger: &Ledger,
-        table: &str,
+        status: &mut TableStatus,
         step: Step,
         plan: &str,
         done: &BTreeSet<usize>,
     ) -> Result<Sums> {
-        let counted = self.counted.entry((table.to_owned(), step)).or_default();
+        let counted = self.counted.entry((status.table.clone(), step)).or_default();
         if counted.plan != plan || !counted.groups.is_subset(done) {
             *counted = Counted { plan: plan.to_owned(), ..Counted::default() };
         }
         let new: Vec<usize> = done.difference(&counted.groups).copied().collect();
         let mut heads = std::pin::pin!(ledger.heads::<TaskDetails>(step, new));
-        while let Some((number, head, details)) = heads.try_next().await? {
+        while let Some(head) = heads.next().await {
+            let Some((number, head, details)) = status.unless_damaged(head)? else { continue };
             counted.groups.insert(number);
             counted.sums.rows_read += details.rows_read;
             counted.sums.bytes_read += details.bytes_read;
@@ -245,27 +249,75 @@ impl Pipeline {
             audits: Vec::new(),
             complete: false,
             left_out: Vec::new(),
+            problems: Vec::new(),
         };
-        let head = ledger.head::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;
+        let head = ledger.head::<PlanDetails>(&ledger.layout().snapshot_manifest()).await;
         let nothing = BTreeSet::new;
         let mut looked = Looked { ledger, plan: None, staged: nothing(), published: nothing(), status };
-        let Some((_, details)) = head else { return Ok(looked) };
+        let Some((_, details)) = looked.status.unless_damaged(head)?.flatten() else { return Ok(looked) };
         let ledger = &looked.ledger;
         let seen = ledger.look(Step::StagingFileGroups).await?;
         looked.status.stage = step_status(ledger, Step::StagingFileGroups, &details.id, &seen).await;
         looked.status.stage.total = Some(details.groups);
         looked.staged = seen.done;
-        if let Some((total, seen)) = published(ledger).await? {
+        let seen = published(ledger).await;
+        if let Some((total, seen)) = looked.status.unless_damaged(seen)?.flatten() {
             looked.status.publish = step_status(ledger, Step::DatalakeFileGroups, &details.id, &seen).await;
             looked.status.publish.total = Some(total);
             looked.published = seen.done;
         }
-        looked.status.complete = HiveLake::open(self.engine.stores(), ledger.layout()).await?.is_complete().await?;
+        looked.status.complete = self.is_whole(ledger, lake, &details.id, &mut looked.status.problems).await?;
         let sources = std::iter::once(details.driving).chain(details.whole.into_iter().map(|(source, _)| source));
         looked.status.left_out = sources.map(|source| (source.table, source.coverage.left_out)).collect();
         looked.status.planned_at = Some(details.planned_at);
         looked.plan = Some(details.id);
         Ok(looked)
+    }
+}
+
+impl TableStatus {
+    /// Keeps word of a manifest or folder that cannot be used: the rest is told all the same.
+    fn unless_damaged<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
+        unless_damaged(&mut self.problems, result)
+    }
+}
+
+fn unless_damaged<T>(problems: &mut Vec<String>, result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ (Error::Damaged { .. } | Error::PlanChanged { .. } | Error::LocationOwned { .. })) => {
+            let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
+            problems.push(format!("{error}{help}"));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl Pipeline {
+    /// Whether the lake is marked as complete and is what was proven.
+    async fn is_whole(
+        &self,
+        ledger: &Ledger,
+        lake: &LakeTable,
+        plan: &str,
+        problems: &mut Vec<String>,
+    ) -> Result<bool> {
+        if unless_damaged(problems, self.check_place(ledger, lake).await)?.is_none() {
+            return Ok(false);
+        }
+        if self.stands(ledger, plan).await?.is_some() {
+            return Ok(true);
+        }
+        let folder = HiveLake::open(self.engine.stores(), ledger.layout()).await?;
+        if folder.is_complete().await? {
+            let at = ledger.layout().lake();
+            problems.push(format!(
+                "_SUCCESS stands in {at}, but the files there are not those that were proven; `snaplake validate` says \
+                 what differs"
+            ));
+        }
+        Ok(false)
     }
 }
 
@@ -277,7 +329,7 @@ async fn step_status(ledger: &Ledger, step: Step, plan: &str, seen: &Seen) -> St
         if told.plan != plan {
             continue;
         }
-        let is_alive = is_alive(&told.at, Utc::now());
+        let is_alive = told.is_alive(Utc::now());
         let tasks = told.tasks.into_iter().filter(|task| !seen.done.contains(&task.group));
         status.running.extend(tasks.map(|task| RunningStatus {
             group: task.group,
@@ -296,30 +348,9 @@ async fn step_status(ledger: &Ledger, step: Step, plan: &str, seen: &Seen) -> St
     status
 }
 
-/// Whether a process that gave its last sign of life then is taken to live. Clocks may differ by a little.
-fn is_alive(seen_at: &str, now: DateTime<Utc>) -> bool {
-    let silence = DateTime::parse_from_rfc3339(seen_at).map(|at| now.signed_duration_since(at));
-    let longest = TimeDelta::from_std(3 * SIGN_OF_LIFE).unwrap_or_default();
-    silence.is_ok_and(|silence| silence < longest)
-}
-
 /// Publish tasks planned, and what is seen of them; `None` if they are not planned yet.
 pub(super) async fn published(ledger: &Ledger) -> Result<Option<(usize, Seen)>> {
     let first = ledger.layout().manifest(Step::PartitionFileGroups, 1);
     let Some((_, first)) = ledger.head::<PartitionDetails>(&first).await? else { return Ok(None) };
     Ok(Some((first.groups, ledger.look(Step::DatalakeFileGroups).await?)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn process_is_taken_to_live_until_it_misses_three_signs() {
-        let now = DateTime::parse_from_rfc3339("2026-01-31T00:01:00Z").unwrap().with_timezone(&Utc);
-        assert!(is_alive("2026-01-31T00:00:31Z", now));
-        assert!(!is_alive("2026-01-31T00:00:29Z", now));
-        assert!(is_alive("2026-01-31T00:01:05Z", now), "a clock that is ahead");
-        assert!(!is_alive("soon", now));
-    }
 }

@@ -29,7 +29,9 @@ impl Pipeline {
     /// [`Error::NoSuchGroup`], [`Error::Task`]; for the second step also [`Error::NotStaged`], [`Error::NotAudited`],
     /// [`Error::AuditsFailed`].
     pub async fn run_task(self: &Arc<Self>, task: &TaskSpec) -> Result<bool> {
-        Box::pin(self.alive(self.try_task(task))).await
+        let is_new = Box::pin(self.alive(self.try_task(task))).await?;
+        self.engine.stores().settle().await?;
+        Ok(is_new)
     }
 
     async fn try_task(&self, task: &TaskSpec) -> Result<bool> {
@@ -69,7 +71,7 @@ impl Pipeline {
             Ok(Some(group)) if group.details.plan == details.id => group.files,
             // Who planned at the same moment and lost has written its own groups over those of the plan, and not yet put
             // them back. The plan itself says the same.
-            Ok(_) | Err(Error::Manifest { .. }) => {
+            Ok(_) | Err(Error::Damaged { .. }) => {
                 let plan = Planner::new(&self.engine, &self.project).committed(lake).await?.ok_or_else(none)?;
                 plan.groups.of(task.group - 1).cloned().collect()
             }

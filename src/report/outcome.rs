@@ -7,6 +7,7 @@ use super::text::{count, count_u64, pretty, print, say, table};
 use super::{OutputFormat, Report};
 use crate::clean::{Garbage, Why};
 use crate::pipeline::{TableReport, TaskSpec};
+use crate::repair::Repair;
 use crate::session::Requests;
 
 impl Report {
@@ -90,15 +91,48 @@ impl Report {
             };
             print(&format!("{why:11}  {bytes:>10}  {}{upload}", file.uri));
         }
-        if !self.quiet {
-            let bytes = HumanBytes(garbage.iter().map(|file| file.bytes).sum());
-            let what = if removed { "removed" } else { "nothing removed, add --remove" };
-            say(&match garbage {
-                [] => "no garbage".to_owned(),
-                _ => format!("{}, {bytes}: {what}", count(garbage.len(), "file")),
-            });
+        match garbage {
+            [] => print("no garbage"),
+            _ if removed => self.removed(garbage),
+            _ if self.quiet => {}
+            _ => say(&format!("{}: nothing removed, add --remove", total(garbage))),
         }
     }
+
+    /// What `repair` found: two lines each.
+    pub(crate) fn repairs(&self, repairs: &[Repair]) {
+        self.board.clear();
+        if self.format == OutputFormat::Json {
+            return print(&pretty(&json!({ "version": 1, "repairs": repairs })));
+        }
+        for Repair { table, problem, action, .. } in repairs {
+            print(&format!("lake.{table}: {problem}\n  {action}"));
+        }
+        if repairs.is_empty() {
+            print("nothing is damaged");
+        } else if !self.quiet && repairs.iter().any(|repair| repair.done) {
+            say("`snaplake run` does again what was revoked");
+        }
+    }
+
+    /// How much was removed.
+    pub(crate) fn removed(&self, garbage: &[Garbage]) {
+        if !self.quiet {
+            say(&format!("{}: removed", total(garbage)));
+        }
+    }
+
+    /// Asks on the terminal; anything but yes is no.
+    pub(crate) fn confirm(&self, question: &str) -> bool {
+        say(&format!("{question} [y/N]"));
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
+    }
+}
+
+fn total(garbage: &[Garbage]) -> String {
+    let bytes = HumanBytes(garbage.iter().map(|file| file.bytes).sum());
+    format!("{}, {bytes}", count(garbage.len(), "file"))
 }
 
 fn report_json(report: &TableReport) -> Value {

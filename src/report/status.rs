@@ -155,7 +155,11 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
         let told: Vec<String> = told.map(|(source, left)| format!("snapshot.{source} {}", left.sentence())).collect();
         (!told.is_empty()).then(|| format!("{}: not read: {}", status.table, told.join(", ")))
     });
-    for told in [running.collect::<Vec<_>>(), failed.collect(), audited.collect(), left_out.collect()] {
+    let problems =
+        statuses.iter().flat_map(|status| status.problems.iter().map(|problem| format!("{}: {problem}", status.table)));
+    let told =
+        [problems.collect::<Vec<_>>(), running.collect(), failed.collect(), audited.collect(), left_out.collect()];
+    for told in told {
         let more = told.len().saturating_sub(TOLD);
         lines.extend(told.into_iter().take(TOLD).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()));
         if more > 0 {
@@ -195,7 +199,12 @@ fn concern(table: &str, status: &AuditStatus) -> Option<String> {
 
 /// A table's status in one line without times, so that it is printed again only when something has changed.
 fn sentence(status: &TableStatus) -> String {
-    let Some(total) = status.stage.total else { return format!("{}: not planned", status.table) };
+    let Some(total) = status.stage.total else {
+        return match status.problems.join("; ") {
+            problems if problems.is_empty() => format!("{}: not planned", status.table),
+            problems => format!("{}: {problems}", status.table),
+        };
+    };
     let mut text = format!("{}: staged {} of {total}", status.table, status.stage.done);
     if let Some(total) = status.publish.total {
         text.push_str(&format!(", published {} of {total}", status.publish.done));
@@ -214,6 +223,9 @@ fn sentence(status: &TableStatus) -> String {
     if status.complete {
         text.push_str(", complete");
     }
+    for problem in &status.problems {
+        text.push_str(&format!("; {problem}"));
+    }
     text
 }
 
@@ -231,6 +243,7 @@ fn status_json(status: &TableStatus) -> Value {
         "publish": step_json(&status.publish),
         "audits": status.audits.iter().map(audit_json).collect::<Vec<_>>(),
         "complete": status.complete,
+        "problems": status.problems,
         "left_out": left_out_json(status.left_out.iter().map(|(source, left)| (source, left))),
     })
 }
@@ -309,6 +322,7 @@ mod tests {
             audits: Vec::new(),
             complete: false,
             left_out: Vec::new(),
+            problems: Vec::new(),
         }
     }
 

@@ -2,15 +2,18 @@
 //! repeatable results.
 
 mod attempts;
+mod content;
 mod engine;
 mod functions;
+mod local;
 mod pinned;
 mod stores;
 mod unfinished;
 
 pub use attempts::Requests;
+pub(crate) use content::check_content;
 pub use engine::{Engine, EngineOptions};
-pub(crate) use pinned::{CONTENT_TAG, Pin, PinnedStore};
+pub(crate) use pinned::{Pin, PinnedStore};
 pub(crate) use stores::OpenStores;
 pub use stores::Stores;
 pub(crate) use unfinished::Unfinished;

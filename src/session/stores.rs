@@ -6,17 +6,18 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use datafusion::error::DataFusionError;
 use datafusion_cli::object_storage::{AwsOptions, get_s3_object_store_builder};
 use object_store::ObjectStore;
 use object_store::aws::AmazonS3ConfigKey;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::local::LocalFileSystem;
 use url::Url;
 
 use super::attempts::{Attempts, Requests};
+use super::local::{LocalStore, Syncs};
 use super::unfinished::{Bucket, Keeping, Unfinished};
-use crate::config::S3Settings;
+use crate::config::{Durability, S3Settings};
 use crate::error::{Error, Result};
 use crate::layout::{Location, store_of};
 use crate::manifest::FileEntry;
@@ -27,6 +28,8 @@ use crate::manifest::ledger::store_error;
 pub struct Stores {
     s3: S3Settings,
     attempts: Attempts,
+    /// What puts local files on disk, if that is asked for.
+    syncs: Option<Arc<Syncs>>,
     open: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
     buckets: Mutex<HashMap<String, Arc<Bucket>>>,
 }
@@ -36,6 +39,34 @@ impl Stores {
     #[must_use]
     pub fn new(s3: S3Settings) -> Self {
         Self { s3, ..Self::default() }
+    }
+
+    /// Puts what is written into local files on disk, before [`Stores::settle`] ends.
+    #[must_use]
+    pub fn with_durability(self, durability: Durability) -> Self {
+        Self { syncs: (durability == Durability::Fsync).then(Arc::default), ..self }
+    }
+
+    /// Waits until local files are on disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the disk refused one.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        let Some(syncs) = self.syncs.clone() else { return Ok(()) };
+        let settled = tokio::task::spawn_blocking(move || syncs.settle()).await;
+        settled.unwrap_or_else(|error| Err(Error::Engine(DataFusionError::External(error.into()))))
+    }
+
+    /// The store of a location for files that can be made again: they are not put on disk.
+    ///
+    /// # Errors
+    /// As [`Stores::open`].
+    pub(crate) async fn open_scratch(&self, location: &Location) -> Result<Arc<dyn ObjectStore>> {
+        let is_own = self.open.lock().unwrap_or_else(PoisonError::into_inner).contains_key(location.store());
+        if location.is_local() && self.syncs.is_some() && !is_own {
+            return Ok(Arc::new(LocalStore::new(None)));
+        }
+        self.open(location).await
     }
 
     /// Puts a store of the caller's in place; `url` is scheme and bucket. Unless that is `file://`, the store must take
@@ -62,7 +93,7 @@ impl Stores {
         let failed =
             |source: Box<dyn std::error::Error + Send + Sync>| Error::OpenStore { url: url.to_owned(), source };
         let store: Arc<dyn ObjectStore> = match url.split_once("://") {
-            Some(("file", _)) => Arc::new(LocalFileSystem::new()),
+            Some(("file", _)) => return Ok(Arc::new(LocalStore::new(self.syncs.clone()))),
             Some(("s3", _)) => self.open_s3(url).await.map_err(failed)?,
             Some(("gs", _)) => {
                 let builder = GoogleCloudStorageBuilder::from_env().with_url(url);

@@ -151,7 +151,7 @@ mod tests {
     fn answers_with_none_one_and_some_uploads_are_read() {
         let upload = |key: &str| {
             format!(
-                "<Upload><Key>{key}</Key><UploadId>i</UploadId><Owner><ID>o</ID></Owner>\
+                "<Upload><Key>{key}</Key><UploadId>i</UploadId><FolderOwner><ID>o</ID></FolderOwner>\
                      <Initiated>2026-01-31T00:00:00.000Z</Initiated></Upload>"
             )
         };

@@ -21,6 +21,7 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
 use futures::StreamExt;
+use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use super::order::RunOrder;
@@ -30,6 +31,7 @@ use crate::checksum::{Checksum, ColumnSums};
 use crate::config::{LakeTable, Project, Verify};
 use crate::error::{Error, Result, caught, within};
 use crate::layout::{Location, Step};
+use crate::manifest::codec::fingerprint;
 use crate::manifest::ledger::store_error;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Engine;
@@ -144,6 +146,7 @@ impl StageTask<'_> {
     async fn write_and_commit(&self, on_rows: OnRows) -> Result<Manifest<StageDetails>> {
         let manifest = self.write(on_rows).await?;
         let target = self.ledger.layout().manifest(Step::StagingFileGroups, self.group);
+        self.ledger.check_plan(&self.lake.name, self.plan).await?;
         self.ledger.commit(&target, &manifest).await?;
         Ok(manifest)
     }
@@ -204,9 +207,9 @@ impl StageTask<'_> {
         let order = self.order(&input, if bundled.is_some() { self.details.bundles } else { 0 })?;
         let spec = WriteSpec {
             table: self.lake.name.clone(),
-            store: self.engine.stores().open(&folder).await?,
+            store: self.engine.stores().open_scratch(&folder).await?,
             folder,
-            file_stem: format!("{:06}-{}", self.group, &crate::manifest::codec::fingerprint(self.files)[..12]),
+            file_stem: self.file_stem(),
             partition_columns: columns.partition.iter().map(|field| field.name().clone()).collect(),
             fixed_partition: String::new(),
             planned: HashMap::new(),
@@ -224,6 +227,14 @@ impl StageTask<'_> {
             input = Arc::new(SortRunsExec::new(input, Arc::new(order), self.details.run_bytes, checksum));
         }
         Ok((session, Arc::new(LakeWriteExec::new(input, Arc::new(spec)))))
+    }
+
+    /// First part of the names of its files: its number, and a hash of plan and files. A process that still works on
+    /// another plan writes none of these.
+    fn file_stem(&self) -> String {
+        let hash = Md5::new().chain_update(self.plan).chain_update(fingerprint(self.files)).finalize();
+        let hash: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        format!("{:06}-{hash}", self.group)
     }
 
     /// Files of several partitions, if there are partitions, and Parquet has their types.

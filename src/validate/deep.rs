@@ -9,7 +9,7 @@ use crate::checksum::ColumnSums;
 use crate::error::{Error, Result};
 use crate::lake::sums;
 use crate::manifest::FileEntry;
-use crate::session::Engine;
+use crate::session::{Engine, check_content};
 use crate::write::LakeColumns;
 
 /// Files of one publish task, and the sums of what it wrote.
@@ -36,7 +36,11 @@ pub(super) async fn differences(
             0 | 1 => first.to_owned(),
             files => format!("one of {files} files, the first of which is {first}"),
         };
-        let said = match sums(engine, columns, &group.files).await {
+        let read = match check_content(&group.files).await {
+            Ok(()) => sums(engine, columns, &group.files).await,
+            Err(error) => Err(error),
+        };
+        let said = match read {
             Err(error) => vec![format!("{of}cannot read {place}: {error}")],
             Ok(found) => {
                 let changed = found.differing(&group.sums).into_iter();

@@ -28,7 +28,7 @@ use crate::compaction::plan::PartitionDetails;
 use crate::compaction::run::CompactDetails;
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
-use crate::lake::HiveLake;
+use crate::lake::{HiveLake, LakeContent};
 use crate::layout::{Location, Step};
 use crate::manifest::ledger::store_error;
 use crate::manifest::{FileEntry, Ledger, Manifest};
@@ -114,6 +114,9 @@ pub struct Validation {
     /// Whether the published files were read once more for it.
     #[serde(default)]
     pub deep: bool,
+    /// The files that were proven; earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) content: Option<LakeContent>,
 }
 
 /// What is to be proven.
@@ -240,6 +243,10 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
     }
     let footers = footers(engine, &files, &mut differences).await?;
     differences.compare("rows of lake files", lake.rows.unwrap_or(0), "rows in their footers", footers);
+    let content = LakeContent::of(layout.lake(), &files);
+    if content.is_none() {
+        differences.0.push(format!("published files that do not lie in {}", layout.lake()));
+    }
     let listed = files.iter().map(|file| &*file.uri).collect();
     if let Some((count, example)) = published_to.unlisted(&listed).await? {
         differences.0.push(format!(
@@ -271,6 +278,7 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
         partitions: partitions.0.len() as u64,
         checksums: without_sums == 0,
         deep,
+        content,
     })
 }
 

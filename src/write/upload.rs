@@ -20,8 +20,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use twox_hash::XxHash64;
 
 use super::parts::{PART_BYTES, PARTS_IN_FLIGHT, Parts};
-use crate::manifest::bare_etag;
-use crate::session::CONTENT_TAG;
+use crate::manifest::{CONTENT_TAG, bare_etag};
 
 /// What is known of a file after its last byte.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -13,7 +13,7 @@ const ORDER: [&[&str]; 15] = [
     &["cli"],
     &["report"],
     &["lineage"],
-    &["query", "clean", "diff", "replan", "init", "bench", "fuzz"],
+    &["query", "clean", "diff", "repair", "replan", "init", "bench", "fuzz"],
     &["pipeline", "validate", "audit"],
     &["snapshot", "group", "staging", "compaction", "lake"],
     &["write"],

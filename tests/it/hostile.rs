@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use snaplake::config::{S3Settings, Variables, load};
 use snaplake::manifest::codec::{decode_files, decode_foreign_summary, encode_files};
-use snaplake::manifest::{FileEntry, Manifest};
+use snaplake::manifest::{FileEntry, Manifest, Roots};
 use snaplake::session::Stores;
 
 use crate::support::faulty::Faulty;
@@ -217,12 +217,14 @@ proptest! {
             partition: Some(format!("k={}", number / 4).into()),
         };
         let files: Vec<FileEntry> = (0..count).map(entry).collect();
-        let data = spoil(&encode_files(&files, "u").unwrap(), &spoils);
-        if let Err(error) = decode_files(Bytes::from(data), "s3://b/m") {
+        let data = encode_files(&files, "u").unwrap();
+        if let Err(error) = decode_files(Bytes::from(spoil(&data, &spoils)), "s3://b/m") {
             prop_assert!(error.to_string().contains("s3://b/m"), "{}", error);
         }
         let manifest = Manifest::new(files, serde_json::json!({ "table": "t" }));
-        let summary = spoil(&manifest.encode_summary("s3://b/d", &manifest.fingerprint()).unwrap(), &spoils);
+        let roots = Roots { staging: "s3://b/st".into(), lake: "s3://b/lake".into() };
+        let summary = manifest.encode_summary("s3://b/d", &data, &manifest.fingerprint(), &roots).unwrap();
+        let summary = spoil(&summary, &spoils);
         for error in [
             Manifest::<serde_json::Value>::decode_summary(&summary, "s3://b/m").err(),
             decode_foreign_summary(&summary, "s3://b/m").err(),

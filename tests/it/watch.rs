@@ -150,7 +150,8 @@ async fn traces_never_decide_what_is_done() {
     let now = "2026-01-31T00:00:00Z".to_owned();
     let task = |group| RunningTask { group, started_at: now.clone(), rows: 5 };
     // One process tells of a task that is done and of one that is not; another one of another plan; and there is rubbish.
-    let running = |plan: &str| Running { plan: plan.to_owned(), at: now.clone(), tasks: vec![task(1), task(9)] };
+    let (at, tasks) = (|| now.clone(), || vec![task(1), task(9)]);
+    let running = |plan: &str| Running { plan: plan.to_owned(), at: at(), process: None, tasks: tasks() };
     trace::running(&plan.ledger, Step::StagingFileGroups, "a", running(&plan.details.id)).await;
     trace::running(&plan.ledger, Step::StagingFileGroups, "b", running("another")).await;
     let folder = plan.ledger.layout().summaries(Step::StagingFileGroups);

@@ -9,6 +9,7 @@
 //!
 //! A crash between the steps leaves files that no summary lists: garbage, never data.
 
+use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::executor::block_on;
 use object_store::PutMode;
@@ -113,7 +114,7 @@ impl Ledger {
         manifest: &Manifest<D>,
         ours: &str,
     ) -> Result<Commit> {
-        let data = codec::encode_with_statistics(&manifest.files, &manifest.statistics, &files.data.uri())?;
+        let (data, summary) = self.encode(files, manifest, ours)?;
         match self.put(&files.data, data.clone(), PutMode::Create).await {
             Err(error) if already_exists(&error) => {
                 // Either a task that was committed before, whose data must stay, or what a crash left behind.
@@ -124,7 +125,6 @@ impl Ledger {
             }
             other => other?,
         }
-        let summary = manifest.encode_summary(&files.data.uri(), ours)?;
         match self.put(&files.summary, summary, PutMode::Create).await {
             Err(error) if already_exists(&error) => {
                 let gone =
@@ -150,7 +150,7 @@ impl Ledger {
         if commit == Commit::Already || self.single_writer {
             return Ok(commit);
         }
-        let summary = manifest.encode_summary(&files.data.uri(), &ours)?;
+        let (_, summary) = self.encode(files, manifest, &ours)?;
         match self.put(&files.summary, summary, PutMode::Create).await {
             Err(error) if already_exists(&error) => Ok(commit),
             Err(error) => Err(error),
@@ -170,6 +170,13 @@ impl Ledger {
         match self.head::<D>(files).await? {
             None => Ok(None),
             Some((head, _)) if head.fingerprint == ours => Ok(Some(Commit::Already)),
+            // Who reaches the same folders by another path names the same files otherwise.
+            Some((head, _))
+                if head.roots.as_ref().is_some_and(|roots| *roots != self.roots())
+                    && self.read::<D>(files).await?.is_some_and(|theirs| theirs.fingerprint() == ours) =>
+            {
+                Ok(Some(Commit::Already))
+            }
             Some((head, _)) => Err(Error::CommitConflict {
                 uri: files.summary.to_string(),
                 theirs: head.fingerprint,
@@ -187,10 +194,22 @@ impl Ledger {
         files: &ManifestFiles,
         manifest: &Manifest<D>,
     ) -> Result<()> {
-        let data = codec::encode_with_statistics(&manifest.files, &manifest.statistics, &files.data.uri())?;
+        let (data, summary) = self.encode(files, manifest, &manifest.fingerprint())?;
         self.put(&files.data, data, PutMode::Overwrite).await?;
-        let summary = manifest.encode_summary(&files.data.uri(), &manifest.fingerprint())?;
         self.put(&files.summary, summary, PutMode::Overwrite).await
+    }
+
+    /// Both files of a manifest.
+    fn encode<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        manifest: &Manifest<D>,
+        fingerprint: &str,
+    ) -> Result<(Bytes, Bytes)> {
+        let uri = files.data.uri();
+        let data = codec::encode_with_statistics(&manifest.files, &manifest.statistics, &uri)?;
+        let summary = manifest.encode_summary(&uri, &data, fingerprint, &self.roots())?;
+        Ok((data, summary))
     }
 
     /// Makes a committed manifest uncommitted: from now on it is garbage. Its data file stays.

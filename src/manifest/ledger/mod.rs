@@ -3,20 +3,23 @@
 //! How a commit is made is in `commit`, the requests for single files are in `store`. The ledger keeps no state.
 
 mod commit;
+mod places;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures::{Stream, TryStreamExt};
 use object_store::path::Path as Key;
 use object_store::{ObjectMeta, ObjectStore};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
 
 pub use self::commit::Commit;
 pub(crate) use self::store::{delete_all, store_error};
 use super::codec::{self, Manifest, SummaryHead};
+use super::moved::Roots;
 use crate::error::{Error, Result};
 use crate::layout::{Location, ManifestFiles, Step, TableLayout, failed_number, is_running, manifest_number};
 use crate::partition;
@@ -54,13 +57,32 @@ pub struct Ledger {
     store: Arc<dyn ObjectStore>,
     layout: Arc<TableLayout>,
     single_writer: bool,
+    /// The store of the lake.
+    lake_store: Option<Arc<dyn ObjectStore>>,
+    /// Whether the lake is where the config says although its manifests name another place, once that was asked.
+    lake_moved: Arc<OnceCell<bool>>,
+    /// What the plan's summary looked like when it was last read, and the plan's id.
+    plan_seen: Arc<Mutex<Option<(String, String)>>>,
 }
 
 impl Ledger {
     /// `store` is the one of the staging location.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, layout: TableLayout) -> Self {
-        Self { store, layout: Arc::new(layout), single_writer: false }
+        Self {
+            store,
+            layout: Arc::new(layout),
+            single_writer: false,
+            lake_store: None,
+            lake_moved: Arc::default(),
+            plan_seen: Arc::default(),
+        }
+    }
+
+    /// Can tell whether the lake was moved: `store` is the one of its location.
+    #[must_use]
+    pub fn with_lake_store(self, store: Arc<dyn ObjectStore>) -> Self {
+        Self { lake_store: Some(store), ..self }
     }
 
     /// Does without the store's "create if absent": the user sees to it that there is one writer.
@@ -78,7 +100,7 @@ impl Ledger {
     /// The same table's manifests of another snapshot.
     #[must_use]
     pub fn beside(&self, layout: TableLayout) -> Self {
-        Self { layout: Arc::new(layout), ..self.clone() }
+        Self { layout: Arc::new(layout), lake_moved: Arc::default(), plan_seen: Arc::default(), ..self.clone() }
     }
 
     /// Times of all snapshots of this table in the staging location, in order: one LIST.
@@ -139,7 +161,7 @@ impl Ledger {
         let failed = |source| store_error("list", &folder, source);
         let stamp = |meta: ObjectMeta| {
             let number = meta.location.filename().and_then(manifest_number)?;
-            Some((number, meta.e_tag.unwrap_or_else(|| format!("{} {}", meta.last_modified, meta.size))))
+            Some((number, stamp(&meta)))
         };
         let listing = self.store.list(Some(&folder.key()?));
         listing.try_filter_map(|meta| async move { Ok(stamp(meta)) }).try_collect().await.map_err(failed)
@@ -148,19 +170,19 @@ impl Ledger {
     /// Head and details of a committed manifest, without its file list; `None` if it is not committed.
     ///
     /// # Errors
-    /// [`Error::Store`], [`Error::DecodeManifest`], [`Error::Manifest`].
+    /// [`Error::Store`]; [`Error::Damaged`]; [`Error::Manifest`] for one of another version, or not of ours.
     pub async fn head<D: Serialize + DeserializeOwned>(
         &self,
         files: &ManifestFiles,
     ) -> Result<Option<(SummaryHead, D)>> {
         let Some(bytes) = self.get(&files.summary).await? else { return Ok(None) };
-        Manifest::decode_summary(&bytes, &files.summary.uri()).map(Some)
+        Manifest::decode_summary(&bytes, &files.summary.uri()).map(Some).map_err(damaged)
     }
 
     /// A committed manifest; `None` if it is not committed.
     ///
     /// # Errors
-    /// As [`Ledger::head`], and [`Error::Manifest`] when summary and data do not belong together.
+    /// As [`Ledger::head`], and [`Error::Damaged`] when summary and data do not belong together.
     pub async fn read<D: Serialize + DeserializeOwned>(&self, files: &ManifestFiles) -> Result<Option<Manifest<D>>> {
         self.read_extent(files, Extent::Files).await
     }
@@ -172,39 +194,42 @@ impl Ledger {
     ) -> Result<Option<Manifest<D>>> {
         let Some((head, details)) = self.head(files).await? else { return Ok(None) };
         let uri = files.data.uri();
-        let bytes = self.get(&files.data).await?.ok_or_else(|| Error::Manifest {
-            uri: uri.clone(),
-            reason: "its summary exists but the file does not".to_owned(),
-        })?;
+        let broken = |reason: String| Error::Damaged { uri: uri.clone(), reason };
+        let bytes = self.get(&files.data).await?;
+        let bytes = bytes.ok_or_else(|| broken("its summary exists but the file does not".to_owned()))?;
+        codec::check_data(&head, &bytes, &uri)?;
         let (list, statistics) = match extent {
-            Extent::Files => (codec::decode_files(bytes, &uri)?, Vec::new()),
-            Extent::Statistics => codec::decode_with_statistics(bytes, &uri)?,
+            Extent::Files => (codec::decode_files(bytes, &uri).map_err(damaged)?, Vec::new()),
+            Extent::Statistics => codec::decode_with_statistics(bytes, &uri).map_err(damaged)?,
         };
         // The fingerprint does not cover it.
         if let Some(file) = list.iter().find(|file| !file.has_sound_parts()) {
-            let reason = format!("the rows of the partitions of {} are not those of the file", file.uri);
-            return Err(Error::Manifest { uri, reason });
+            return Err(broken(format!("the rows of the partitions of {} are not those of the file", file.uri)));
         }
-        let manifest = Manifest { files: list, statistics, details };
+        let mut manifest = Manifest { files: list, statistics, details };
         if manifest.fingerprint() != head.fingerprint {
-            return Err(Error::Manifest {
-                uri,
-                reason: "its files do not have the fingerprint of its summary".to_owned(),
-            });
+            return Err(broken("its files do not have the fingerprint of its summary".to_owned()));
         }
         // The fingerprint covers neither.
         if (manifest.size(), manifest.n_record()) != (head.size, head.n_record) {
             let shown = |rows: Option<u64>| rows.map_or_else(|| "unknown".to_owned(), |rows| rows.to_string());
-            let reason = format!(
+            return Err(broken(format!(
                 "its summary says {} bytes and {} rows, its files have {} bytes and {} rows",
                 head.size,
                 shown(head.n_record),
                 manifest.size(),
                 shown(manifest.n_record())
-            );
-            return Err(Error::Manifest { uri, reason });
+            )));
+        }
+        if let Some(roots) = &head.roots {
+            roots.moved_to(&self.roots_now(roots).await?, &mut manifest.files);
         }
         Ok(Some(manifest))
+    }
+
+    /// Where the files of this table lie.
+    fn roots(&self) -> Roots {
+        Roots::of(&self.layout)
     }
 
     fn at_once(&self) -> usize {
@@ -260,6 +285,19 @@ impl Ledger {
         let found =
             |(number, head): (usize, Option<(SummaryHead, D)>)| head.map(|(head, details)| (number, head, details));
         spread(reads, self.at_once()).try_filter_map(move |read| std::future::ready(Ok(found(read))))
+    }
+}
+
+/// What changes when a small file is written anew.
+fn stamp(meta: &ObjectMeta) -> String {
+    meta.e_tag.clone().unwrap_or_else(|| format!("{} {}", meta.last_modified, meta.size))
+}
+
+/// What cannot be decoded of a manifest of ours.
+fn damaged(error: Error) -> Error {
+    match error {
+        Error::DecodeManifest { uri, source } => Error::Damaged { uri, reason: source.to_string() },
+        other => other,
     }
 }
 

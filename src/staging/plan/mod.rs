@@ -31,11 +31,12 @@ use self::select::output_schema;
 pub(crate) use self::select::{bind, physical_plan};
 use super::groups::Groups;
 use crate::bundle::BUNDLES;
-use crate::config::{LakeTable, Project, StoredColumn, plan_select};
-use crate::error::{Error, Result};
+use crate::config::{LakeTable, Project, Settings, StoredColumn, plan_select};
+use crate::error::{Error, Result, difference};
 use crate::layout::Step;
 use crate::manifest::codec::fingerprint;
-use crate::manifest::{Commit, FileEntry, Ledger, Manifest};
+use crate::manifest::owner::FolderOwner;
+use crate::manifest::{Commit, FileEntry, Ledger, Manifest, trace};
 use crate::session::Engine;
 use crate::snapshot::{Coverage, Discovered, FileListTable, Size, TableFiles, discover, register};
 use crate::write::LakeColumns;
@@ -55,6 +56,10 @@ pub struct StagePlan {
     pub committed: bool,
     /// Whether another plan is in the store whose place this one takes; nothing may be staged of it then.
     pub replaces: bool,
+    /// Stamp of the plan that stood when this one was made.
+    pub(crate) stamp: Option<String>,
+    /// Whose its staging folder is.
+    pub(crate) owner: FolderOwner,
 }
 
 impl StagePlan {
@@ -118,12 +123,14 @@ impl<'a> Planner<'a> {
             Err(error) => return Err(error),
         };
         let ledger = ledger(self.engine, self.project, lake).await?;
-        let replaces = match changed {
-            Some(error) if !ledger.done(Step::StagingFileGroups).await?.is_empty() => return Err(error),
-            changed => changed.is_some(),
-        };
-        let (details, groups) = self.new_plan(lake).await?;
-        Ok(StagePlan { lake: lake.clone(), ledger, details, groups, committed: false, replaces })
+        let stamp = if changed.is_some() { ledger.plan_stamp().await? } else { None };
+        if let Some(error) = changed
+            && !ledger.done(Step::StagingFileGroups).await?.is_empty()
+        {
+            return Err(error);
+        }
+        let new = self.new_plan(lake).await?;
+        Ok(self.not_committed(lake, ledger, new, stamp))
     }
 
     /// A new plan of `lake`, whatever was planned before. What was staged of that has to be given up before this one is
@@ -133,9 +140,20 @@ impl<'a> Planner<'a> {
     /// All mistakes of config and snapshot.
     pub async fn plan_anew(&mut self, lake: &LakeTable) -> Result<StagePlan> {
         let ledger = ledger(self.engine, self.project, lake).await?;
-        let replaces = ledger.is_committed(&ledger.layout().snapshot_manifest()).await?;
-        let (details, groups) = self.new_plan(lake).await?;
-        Ok(StagePlan { lake: lake.clone(), ledger, details, groups, committed: false, replaces })
+        let stamp = ledger.plan_stamp().await?;
+        let new = self.new_plan(lake).await?;
+        Ok(self.not_committed(lake, ledger, new, stamp))
+    }
+
+    fn not_committed(
+        &self,
+        lake: &LakeTable,
+        ledger: Ledger,
+        (details, groups): (PlanDetails, Groups),
+        stamp: Option<String>,
+    ) -> StagePlan {
+        let (replaces, owner) = (stamp.is_some(), owner_of_staging(self.project, lake));
+        StagePlan { lake: lake.clone(), ledger, details, groups, committed: false, replaces, stamp, owner }
     }
 
     /// The committed plan of `lake`, if there is one and the config still says the same.
@@ -152,7 +170,7 @@ impl<'a> Planner<'a> {
             }
             return Err(error);
         }
-        committed_plan(lake, ledger, manifest).map(Some)
+        of_manifest(self.project, lake, ledger, manifest).map(Some)
     }
 
     async fn new_plan(&mut self, lake: &LakeTable) -> Result<(PlanDetails, Groups)> {
@@ -258,35 +276,66 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// Refuses a plan of another table or snapshot: a staging folder may be a copy of another one.
+    ///
+    /// # Errors
+    /// [`Error::PlanChanged`].
+    pub(crate) fn check_identity(&self, details: &PlanDetails, lake: &LakeTable) -> Result<()> {
+        let settings = &self.project.settings;
+        let all = [
+            ("database", &details.database, &settings.database),
+            ("schema", &details.schema, &settings.schema),
+            ("table", &details.table, &lake.name),
+            ("snapshot_time", &details.snapshot_time, &settings.snapshot_time),
+        ];
+        let differing = all.into_iter().find(|(_, before, after)| before != after);
+        differing.map_or(Ok(()), |(what, before, after)| Err(changed(details, what, before, after)))
+    }
+
     /// Refuses a config that no longer says what the committed plan was made from; what is published is not looked up.
     ///
     /// # Errors
     /// [`Error::PlanChanged`].
     pub fn check_unchanged(&self, details: &PlanDetails, lake: &LakeTable) -> Result<()> {
-        let (table, planned_at) = (&lake.name, &details.planned_at);
-        let changed =
-            |what| Error::PlanChanged { table: table.clone(), planned_at: planned_at.clone(), what, published: 0 };
-        if details.select != select_text(self.project, lake)? {
-            return Err(changed("SELECT"));
+        let changed = |what, before: &str, after: &str| changed(details, what, before, after);
+        self.check_identity(details, lake)?;
+        let select = select_text(self.project, lake)?;
+        if details.select != select {
+            return Err(changed("SELECT", &details.select, &select));
         }
-        if details.ordering != ordering_text(lake) {
+        let ordering = ordering_text(lake);
+        if details.ordering != ordering {
             let (without, _) = details.ordering.split_once(EMPTY_PARTITION).unwrap_or((&details.ordering, ""));
-            let same = ordering_text(lake).split(EMPTY_PARTITION).next() == Some(without);
-            return Err(changed(if same { "empty_partition" } else { "partitioned_by or sorted_by" }));
+            let same = ordering.split(EMPTY_PARTITION).next() == Some(without);
+            let what = if same { "empty_partition" } else { "partitioned_by or sorted_by" };
+            return Err(changed(what, &details.ordering, &ordering));
         }
-        if details.file_group_size != lake.file_group_size.to_string() {
-            return Err(changed("file_group_size"));
+        let size = lake.file_group_size.to_string();
+        if details.file_group_size != size {
+            return Err(changed("file_group_size", &details.file_group_size, &size));
         }
         if details.packing != PACKING {
-            return Err(changed("version of snaplake, which has another way of packing files into groups"));
+            let what = "version of snaplake, which has another way of packing files into groups";
+            return Err(changed(what, &details.packing.to_string(), &PACKING.to_string()));
         }
         let sources = details.whole.iter().map(|(source, _)| source).chain([&details.driving]);
         for source in sources {
-            if source.declared != declared_text(self.project, &source.table) {
-                return Err(changed("CREATE EXTERNAL TABLE"));
+            let declared = declared_text(self.project, &source.table);
+            if source.declared != declared {
+                return Err(changed("CREATE EXTERNAL TABLE", &source.declared, &declared));
             }
         }
         Ok(())
+    }
+}
+
+fn changed(details: &PlanDetails, what: &'static str, before: &str, after: &str) -> Error {
+    Error::PlanChanged {
+        table: details.table.clone(),
+        planned_at: details.planned_at.clone(),
+        what,
+        change: difference(before, after),
+        published: 0,
     }
 }
 
@@ -303,7 +352,24 @@ fn unasked_nanoseconds(output: &Schema, columns: &[StoredColumn]) -> Vec<String>
 pub async fn ledger(engine: &Engine, project: &Project, lake: &LakeTable) -> Result<Ledger> {
     let layout = project.layout(lake);
     let store = engine.stores().open(layout.root()).await?;
-    Ok(Ledger::new(store, layout).with_single_writer(project.settings.single_writer))
+    let lake = engine.stores().open(layout.lake()).await?;
+    Ok(Ledger::new(store, layout).with_lake_store(lake).with_single_writer(project.settings.single_writer))
+}
+
+/// What the file at the root of its staging folder says.
+pub(crate) fn owner_of_staging(project: &Project, lake: &LakeTable) -> FolderOwner {
+    let Settings { database, schema, snapshot_time, .. } = &project.settings;
+    FolderOwner::of_staging((database, schema, &lake.name), snapshot_time, &project.start.file)
+}
+
+/// What the file at the root of the lake of a plan says.
+pub(crate) fn owner_of_lake(
+    project: &Project,
+    lake: &LakeTable,
+    plan: &PlanDetails,
+    properties: String,
+) -> FolderOwner {
+    owner_of_staging(project, lake).of_lake(&plan.id, &plan.result, properties)
 }
 
 /// The committed plan without its files, for a single task.
@@ -324,7 +390,10 @@ pub async fn commit(mut plan: StagePlan) -> Result<StagePlan> {
         return Ok(plan);
     }
     let target = plan.ledger.layout().snapshot_manifest();
+    plan.ledger.claim(&plan.owner).await?;
     if plan.replaces {
+        trace::refuse_running(&plan.ledger, &plan.lake.name).await?;
+        plan.ledger.check_stamp(&plan.lake.name, &plan.stamp).await?;
         // First, since a summary beside the data of another plan would be neither.
         plan.ledger.revoke(&target).await?;
     }
@@ -333,12 +402,12 @@ pub async fn commit(mut plan: StagePlan) -> Result<StagePlan> {
     let committed = plan.ledger.commit_first(&target, &manifest).await;
     plan.groups.put_back(manifest.files);
     match committed {
-        Ok(Commit::New) => Ok(StagePlan { committed: true, replaces: false, ..plan }),
+        Ok(Commit::New) => Ok(StagePlan { committed: true, replaces: false, stamp: None, ..plan }),
         Ok(Commit::Already) | Err(Error::CommitConflict { .. }) => {
             tracing::warn!(table = plan.lake.name, "another run committed its plan first; going on with that plan");
             let theirs = plan.ledger.read::<PlanDetails>(&target).await?;
             let theirs = theirs.ok_or_else(|| Error::NotPlanned { table: plan.lake.name.clone() })?;
-            let theirs = committed_plan(&plan.lake, plan.ledger, theirs)?;
+            let theirs = committed_plan(&plan.lake, plan.ledger, plan.owner, theirs)?;
             write_groups(&theirs).await?;
             Ok(theirs)
         }
@@ -354,7 +423,25 @@ async fn write_groups(plan: &StagePlan) -> Result<()> {
     plan.ledger.write_all(Step::SnapshotFileGroups, manifests).await
 }
 
-fn committed_plan(lake: &LakeTable, ledger: Ledger, manifest: Manifest<PlanDetails>) -> Result<StagePlan> {
+/// The plan of a committed manifest, whatever the config says now.
+///
+/// # Errors
+/// [`Error::Damaged`] when its files do not make its groups.
+pub(crate) fn of_manifest(
+    project: &Project,
+    lake: &LakeTable,
+    ledger: Ledger,
+    manifest: Manifest<PlanDetails>,
+) -> Result<StagePlan> {
+    committed_plan(lake, ledger, owner_of_staging(project, lake), manifest)
+}
+
+fn committed_plan(
+    lake: &LakeTable,
+    ledger: Ledger,
+    owner: FolderOwner,
+    manifest: Manifest<PlanDetails>,
+) -> Result<StagePlan> {
     let groups = Groups::pack(manifest.files, lake.file_group_size);
     if groups.len() != manifest.details.groups {
         return Err(Error::Manifest {
@@ -362,5 +449,7 @@ fn committed_plan(lake: &LakeTable, ledger: Ledger, manifest: Manifest<PlanDetai
             reason: format!("its files make {} groups, its summary says {}", groups.len(), manifest.details.groups),
         });
     }
-    Ok(StagePlan { lake: lake.clone(), ledger, details: manifest.details, groups, committed: true, replaces: false })
+    let details = manifest.details;
+    let lake = lake.clone();
+    Ok(StagePlan { lake, ledger, details, groups, committed: true, replaces: false, stamp: None, owner })
 }

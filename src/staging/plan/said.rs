@@ -1,4 +1,5 @@
-//! What the config says, as text: a plan keeps it, and is only gone on with while the config still says the same.
+//! What the config says, as text: a plan keeps it, and is only gone on with while the config still says the same. Where it
+//! does not, the difference is shown.
 
 use super::relations::relations;
 use crate::config::{LakeTable, Project, type_name};

@@ -1,0 +1,108 @@
+//! What the manifests of a table list, and the names that its plan gives.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
+
+use crate::compaction::plan::PartitionDetails;
+use crate::compaction::run::file_stems;
+use crate::error::Result;
+use crate::layout::{Step, TableLayout, failed_number, is_running};
+use crate::manifest::Ledger;
+use crate::staging::plan::PlanDetails;
+
+/// What the manifests of a table say.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    /// Staging and lake files.
+    pub(super) files: HashSet<Arc<str>>,
+    /// Committed numbers by step; of the planning steps, those that the plan has.
+    live: Vec<(Step, BTreeSet<usize>)>,
+    /// Id of the plan.
+    pub(super) plan: Option<String>,
+    /// First parts of the names that lake files of this plan have.
+    stems: BTreeSet<String>,
+}
+
+impl Listed {
+    pub(super) async fn read(ledger: &Ledger) -> Result<Self> {
+        let layout = ledger.layout();
+        let Some((_, plan)) = ledger.head::<PlanDetails>(&layout.snapshot_manifest()).await? else {
+            return Ok(Self::default());
+        };
+        let mut listed = Self { plan: Some(plan.id.clone()), ..Self::default() };
+        listed.live.push((Step::SnapshotFileGroups, (1..=plan.groups).collect()));
+        let first = ledger.head::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
+        let groups: BTreeSet<usize> = first.map_or_else(BTreeSet::new, |(_, first)| (1..=first.groups).collect());
+        let mut plans = ledger.read_all::<PartitionDetails>(Step::PartitionFileGroups, groups.iter().copied());
+        while let Some((_, manifest)) = plans.try_next().await? {
+            let Some(manifest) = manifest else { continue };
+            listed.stems.extend(file_stems(&plan.result, &manifest.details.into_group(manifest.files)));
+        }
+        drop(plans);
+        listed.live.push((Step::PartitionFileGroups, groups));
+        for step in [Step::StagingFileGroups, Step::DatalakeFileGroups] {
+            let done = ledger.done(step).await?;
+            listed.add_files(ledger, step, &done).await?;
+            listed.live.push((step, done));
+        }
+        Ok(listed)
+    }
+
+    async fn add_files(&mut self, ledger: &Ledger, step: Step, numbers: &BTreeSet<usize>) -> Result<()> {
+        /// Details are of no interest here.
+        #[derive(Debug, Serialize, Deserialize)]
+        struct Nothing {}
+        let mut manifests = ledger.read_all::<Nothing>(step, numbers.iter().copied());
+        while let Some((_, manifest)) = manifests.try_next().await? {
+            self.files.extend(manifest.into_iter().flat_map(|manifest| manifest.files).map(|file| file.uri));
+        }
+        Ok(())
+    }
+
+    /// Whether the name of a lake file, or of one that is not whole, is one that the plan gives.
+    pub(super) fn names(&self, key: &str) -> bool {
+        let name = key.rsplit('/').next().unwrap_or_default().trim_start_matches('.');
+        self.stems.contains(name.rsplit_once('-').map_or("", |(stem, _)| stem))
+    }
+
+    /// Whether the number of a trace is among those of a step.
+    fn has(&self, step: Step, trace: &str) -> bool {
+        let numbers = self.live.iter().find(|(live, _)| *live == step).map(|(_, numbers)| numbers);
+        numbers.zip(failed_number(trace)).is_some_and(|(numbers, number)| numbers.contains(&number))
+    }
+
+    /// Whether a file below `manifests/` is part of a manifest; one that nobody of us wrote is nobody's garbage.
+    pub(super) fn has_manifest(&self, layout: &TableLayout, uri: &str) -> bool {
+        let Some(below) = uri.strip_prefix(&layout.manifests().uri()).map(|below| below.trim_start_matches('/')) else {
+            return true;
+        };
+        let number = |name: &str| {
+            let name = name.strip_prefix("manifest-summary-").or_else(|| name.strip_prefix("manifest-data-"))?;
+            name.strip_suffix(".json").or_else(|| name.strip_suffix(".parquet"))?.parse::<usize>().ok()
+        };
+        match below.split('/').collect::<Vec<_>>()[..] {
+            ["manifest-data.parquet"] => self.plan.is_some(),
+            [folder, "manifest-summary", name] if is_running(name) => !STEPS.iter().any(|step| step.folder() == folder),
+            [folder, "manifest-summary", name] if failed_number(name).is_some() => {
+                let step = TASKS.iter().find(|(_, step)| step.folder() == folder);
+                step.is_none_or(|(planned, step)| self.has(*planned, name) && !self.has(*step, name))
+            }
+            [folder, "manifest-summary" | "manifest-data", name] => {
+                let Some(number) = number(name) else { return true };
+                let Some(step) = STEPS.iter().find(|step| step.folder() == folder) else { return true };
+                self.live.iter().any(|(live, numbers)| live == step && numbers.contains(&number))
+            }
+            _ => true,
+        }
+    }
+}
+
+const STEPS: [Step; 4] =
+    [Step::SnapshotFileGroups, Step::StagingFileGroups, Step::PartitionFileGroups, Step::DatalakeFileGroups];
+
+/// Steps of which tasks are done, after those that plan them.
+const TASKS: [(Step, Step); 2] =
+    [(Step::SnapshotFileGroups, Step::StagingFileGroups), (Step::PartitionFileGroups, Step::DatalakeFileGroups)];

@@ -1,0 +1,77 @@
+//! Whose a lake's folder is, before anything is written into it and before it is called complete.
+//!
+//! ```text
+//! no owner                        none around it and none in it either: it is ours from now on
+//! this plan                       ours
+//! same table, snapshot, result    ours from now on: the same files will be written (its staging folder was lost)
+//! anything else                   refused
+//! ```
+//!
+//! The check is made before the first task of a process, before each task and before each commit. It does not lock: two
+//! processes that claim a folder at once are told apart by the store's "create if absent".
+
+use super::HiveLake;
+use crate::error::{Error, Result, difference};
+use crate::manifest::owner::{self, FolderOwner};
+
+impl HiveLake<'_> {
+    /// Whose the folder is.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn owner(&self) -> Result<Option<FolderOwner>> {
+        owner::read(&self.store, &self.layout.lake_owner()).await
+    }
+
+    /// Whether the folder may become that of a plan: nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::LocationOwned`] if it is another one's, or lies in a folder of another one.
+    pub(crate) async fn may_claim(&self, ours: &FolderOwner) -> Result<()> {
+        let Some(found) = self.owner().await? else {
+            return owner::refuse_around(&self.store, self.layout.lake(), ours).await;
+        };
+        if found.plan == ours.plan || !found.is_of_same_table(ours) || found.result != ours.result {
+            return self.check_owner(&ours.table, &ours.plan).await;
+        }
+        if found.properties == ours.properties {
+            return Ok(());
+        }
+        let (table, location) = (ours.table.clone(), self.layout.lake().to_string());
+        let changed = difference(&found.properties, &ours.properties);
+        Err(Error::LocationOwned { table, location, owner: found.name(), within: None, changed })
+    }
+
+    /// Makes the folder that of a plan, after [`HiveLake::may_claim`].
+    ///
+    /// # Errors
+    /// [`Error::LocationOwned`] if another one was faster.
+    pub(crate) async fn claim(&self, ours: &FolderOwner) -> Result<()> {
+        let place = self.layout.lake_owner();
+        let found = owner::create(&self.store, &place, ours).await?;
+        if found.plan == ours.plan {
+            return Ok(());
+        }
+        self.may_claim(ours).await?;
+        owner::write(&self.store, &place, ours).await
+    }
+
+    /// Whether the folder is still that of a plan; one of an earlier version has no owner.
+    ///
+    /// # Errors
+    /// [`Error::LocationOwned`].
+    pub(crate) async fn check_owner(&self, table: &str, plan: &str) -> Result<()> {
+        let Some(found) = self.owner().await?.filter(|found| found.plan != plan) else { return Ok(()) };
+        let changed = (found.table == table).then(|| (format!("plan {}", found.plan), format!("plan {plan}")));
+        let (table, location) = (table.to_owned(), self.layout.lake().to_string());
+        Err(Error::LocationOwned { table, location, owner: found.name(), within: None, changed })
+    }
+
+    /// Gives the folder up.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn disown(&self) -> Result<()> {
+        self.delete(&self.layout.lake_owner()).await
+    }
+}

@@ -1,0 +1,207 @@
+//! Whose the folders of a table are, and whether its plan is still the one that stands.
+//!
+//! A process may sleep for hours and wake up beside another one that has planned the table anew; a folder may be a copy,
+//! or be moved. What is asked here costs one or two small requests, and is asked before something is committed.
+
+use std::sync::PoisonError;
+
+use object_store::ObjectStoreExt;
+use serde::{Deserialize, Serialize};
+
+use super::Ledger;
+use super::store::store_error;
+use crate::error::{Error, Result};
+use crate::layout::Step;
+use crate::manifest::moved::Roots;
+use crate::manifest::owner::{self, FolderOwner};
+
+/// What of a plan matters here.
+#[derive(Debug, Serialize, Deserialize)]
+struct Plan {
+    id: String,
+}
+
+impl Ledger {
+    /// Makes the staging folder that of a table of a snapshot, if it is nobody's.
+    ///
+    /// # Errors
+    /// [`Error::LocationOwned`] if it is another one's, or lies in a folder of another one; [`Error::Store`].
+    pub(crate) async fn claim(&self, ours: &FolderOwner) -> Result<()> {
+        let place = self.layout.staging_owner();
+        let found = match owner::read(&self.store, &place).await? {
+            Some(found) => found,
+            None => {
+                owner::refuse_around(&self.store, self.layout.root(), ours).await?;
+                owner::create(&self.store, &place, ours).await?
+            }
+        };
+        if found.is_of_same_table(ours) {
+            return Ok(());
+        }
+        let (table, location) = (ours.table.clone(), self.layout.root().to_string());
+        Err(Error::LocationOwned { table, location, owner: found.name(), within: None, changed: None })
+    }
+
+    /// Whether the plan that stands is the one of this id: one HEAD, and one GET when it was written since the last time.
+    ///
+    /// # Errors
+    /// [`Error::PlanReplaced`]; those of [`Ledger::head`].
+    pub(crate) async fn check_plan(&self, table: &str, id: &str) -> Result<()> {
+        let replaced = || Error::PlanReplaced { table: table.to_owned() };
+        let plan = self.layout.snapshot_manifest();
+        let found = self.plan_stamp().await?.ok_or_else(replaced)?;
+        let known = Some((found, id.to_owned()));
+        if *self.plan_seen.lock().unwrap_or_else(PoisonError::into_inner) == known {
+            return Ok(());
+        }
+        match self.head::<Plan>(&plan).await? {
+            Some((_, plan)) if plan.id == id => {
+                *self.plan_seen.lock().unwrap_or_else(PoisonError::into_inner) = known;
+                Ok(())
+            }
+            _ => Err(replaced()),
+        }
+    }
+
+    /// What changes when a plan is committed, whether it can be read or not; `None` if there is none: one HEAD.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn plan_stamp(&self) -> Result<Option<String>> {
+        let summary = self.layout.snapshot_manifest().summary;
+        match self.store.head(&summary.key()?).await {
+            Ok(meta) => Ok(Some(super::stamp(&meta))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(store_error("read", &summary, source)),
+        }
+    }
+
+    /// Whether no plan was committed since a stamp was taken.
+    ///
+    /// # Errors
+    /// [`Error::PlanReplaced`], [`Error::Store`].
+    pub(crate) async fn check_stamp(&self, table: &str, stamp: &Option<String>) -> Result<()> {
+        let is_same = self.plan_stamp().await? == *stamp;
+        if is_same { Ok(()) } else { Err(Error::PlanReplaced { table: table.to_owned() }) }
+    }
+
+    /// Where the lake lay when its publish tasks were planned, if it is neither there now nor was moved whole to where the
+    /// config says.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::head`].
+    pub(crate) async fn lake_elsewhere(&self) -> Result<Option<String>> {
+        #[derive(Debug, Serialize, Deserialize)]
+        struct Anything {}
+        let first = self.layout.manifest(Step::PartitionFileGroups, 1);
+        let Some((head, _)) = self.head::<Anything>(&first).await? else { return Ok(None) };
+        let (Some(then), now) = (head.roots, self.roots()) else { return Ok(None) };
+        Ok((then.lake != now.lake && !self.is_lake_moved().await?).then(|| then.lake.to_string()))
+    }
+
+    /// Where the files of a manifest with these roots lie now. A staging folder is wherever its manifests are; a lake was
+    /// moved only if the plan that stands has published into the folder of the config.
+    pub(super) async fn roots_now(&self, then: &Roots) -> Result<Roots> {
+        let now = self.roots();
+        if then.lake == now.lake || self.is_lake_moved().await? {
+            return Ok(now);
+        }
+        Ok(Roots { lake: then.lake.clone(), ..now })
+    }
+
+    async fn is_lake_moved(&self) -> Result<bool> {
+        let Some(store) = &self.lake_store else { return Ok(false) };
+        let asked = self.lake_moved.get_or_try_init(|| async {
+            let Some(owner) = owner::read(store, &self.layout.lake_owner()).await? else { return Ok(false) };
+            let plan = self.head::<Plan>(&self.layout.snapshot_manifest()).await?;
+            Ok::<_, Error>(plan.is_some_and(|(_, plan)| plan.id == owner.plan))
+        });
+        Ok(*asked.await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use object_store::ObjectStore;
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::layout::{Location, TableLayout};
+    use crate::manifest::{FileEntry, Manifest};
+
+    fn ledger(store: &Arc<dyn ObjectStore>, staging: &str, lake: &str) -> Ledger {
+        let at = |text| Location::parse(text, Path::new("/")).unwrap();
+        let layout = TableLayout::new(&at(staging), &at(lake), ("d", "public", "t"), "2026-01-31T00:00:00Z", None);
+        Ledger::new(Arc::clone(store), layout).with_lake_store(Arc::clone(store))
+    }
+
+    fn staging_owner(table: &str) -> FolderOwner {
+        FolderOwner::of_staging(("d", "public", table), "2026-01-31T00:00:00Z", "shop.sql")
+    }
+
+    async fn plan(ledger: &Ledger, id: &str) {
+        let files = ledger.layout().snapshot_manifest();
+        ledger.write(&files, &Manifest::new(Vec::new(), Plan { id: id.to_owned() })).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn plan_that_another_run_replaced_or_removed_is_not_gone_on_with() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let ledger = ledger(&store, "s3://b/st", "s3://b/lake");
+        plan(&ledger, "a").await;
+        for _ in 0..2 {
+            ledger.check_plan("t", "a").await.unwrap();
+        }
+        let is_replaced = async || matches!(ledger.check_plan("t", "a").await, Err(Error::PlanReplaced { .. }));
+        plan(&ledger, "b").await;
+        assert!(is_replaced().await);
+        ledger.revoke(&ledger.layout().snapshot_manifest()).await.unwrap();
+        assert!(is_replaced().await);
+        plan(&ledger, "a").await;
+        ledger.check_plan("t", "a").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn staging_folder_of_another_table_or_inside_of_one_is_refused() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let outer = ledger(&store, "s3://b/st", "s3://b/lake");
+        for _ in 0..2 {
+            outer.claim(&staging_owner("t")).await.unwrap();
+        }
+        let refused = async |ledger: &Ledger, table| ledger.claim(&staging_owner(table)).await.unwrap_err().to_string();
+        let said = refused(&outer, "other").await;
+        assert!(said.contains("it is the folder of d.public.t of snapshot 2026-01-31T00:00:00Z (config shop.sql)"));
+        let inner = ledger(&store, &format!("{}/datalake", outer.layout().root()), "s3://b/lake");
+        let said = refused(&inner, "t").await;
+        assert!(said.contains("it lies in s3://b/st/d/t/snapshot=2026-01-31T00%3A00%3A00Z, which is the"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn files_of_a_moved_lake_are_found_where_its_plan_owns_the_folder_and_else_stay() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let before = ledger(&store, "s3://b/st", "s3://b/lake");
+        plan(&before, "a").await;
+        let uri = before.layout().lake().join("k=1/f.parquet").uri();
+        let file =
+            FileEntry { uri: uri.as_str().into(), etag: "e".into(), size: 1, n_record: Some(1), partition: None };
+        for step in [Step::PartitionFileGroups, Step::DatalakeFileGroups] {
+            let manifest = Manifest::new(vec![file.clone()], Plan { id: "a".to_owned() });
+            before.write(&before.layout().manifest(step, 1), &manifest).await.unwrap();
+        }
+        let read = async |ledger: &Ledger| {
+            let manifest = ledger.read::<Plan>(&ledger.layout().manifest(Step::DatalakeFileGroups, 1)).await;
+            manifest.unwrap().unwrap().files[0].uri.to_string()
+        };
+        let after = || ledger(&store, "s3://b/st", "s3://b/prod");
+        assert_eq!(read(&after()).await, uri);
+        assert_eq!(after().lake_elsewhere().await.unwrap(), Some(before.layout().lake().uri()));
+        let owner = staging_owner("t").of_lake("a", "r", String::new());
+        owner::write(&store, &after().layout().lake_owner(), &owner).await.unwrap();
+        assert_eq!(read(&after()).await, uri.replace("/lake/", "/prod/"));
+        assert_eq!(after().lake_elsewhere().await.unwrap(), None);
+        assert_eq!(read(&before).await, uri);
+    }
+}
