@@ -111,7 +111,7 @@ pub(crate) async fn prepare(
     todo.retain(|number| !done.contains(number));
     let folder = HiveLake::open(stores, ledger.layout()).await?;
     if todo.is_empty() && !is_new {
-        folder.check_owner(&lake.name, staged.plan).await?;
+        folder.check_owner(&lake.name, staged.result).await?;
         return Ok(Prepared { total, todo: Vec::new(), failed });
     }
     folder.may_claim(staged.owner).await?;

@@ -145,7 +145,7 @@ impl CompactTask<'_> {
     /// Whether plan and lake are still the ones that it belongs to: another run may have replaced them since.
     async fn check_place(&self) -> Result<()> {
         let lake = HiveLake::open(self.engine.stores(), self.ledger.layout()).await?;
-        try_join(self.ledger.check_plan(&self.lake.name, self.plan), lake.check_owner(&self.lake.name, self.plan))
+        try_join(self.ledger.check_plan(&self.lake.name, self.plan), lake.check_owner(&self.lake.name, self.result))
             .await
             .map(drop)
     }

@@ -2,8 +2,7 @@
 //!
 //! ```text
 //! no owner                        none around it and none in it either: it is ours from now on
-//! this plan                       ours
-//! same table, snapshot, result    ours from now on: the same files will be written (its staging folder was lost)
+//! a plan of the same result       ours: the same files are written, also when its staging folder was lost
 //! anything else                   refused
 //! ```
 //!
@@ -31,7 +30,7 @@ impl HiveLake<'_> {
         let Some(found) = self.owner().await? else {
             return owner::refuse_around(&self.store, self.layout.lake(), ours).await;
         };
-        if found.plan == ours.plan || !found.is_of_same_table(ours) || found.result != ours.result {
+        if found.plan != ours.plan || !found.is_of_same_table(ours) {
             return self.check_owner(&ours.table, &ours.plan).await;
         }
         if found.properties == ours.properties {
@@ -48,15 +47,11 @@ impl HiveLake<'_> {
     /// [`Error::LocationOwned`] if another one was faster.
     pub(crate) async fn claim(&self, ours: &FolderOwner) -> Result<()> {
         let place = self.layout.lake_owner();
-        let found = owner::create(&self.store, &place, ours).await?;
-        if found.plan == ours.plan {
-            return Ok(());
-        }
-        self.may_claim(ours).await?;
-        owner::write(&self.store, &place, ours).await
+        owner::create(&self.store, &place, ours).await?;
+        self.may_claim(ours).await
     }
 
-    /// Whether the folder is still that of a plan; one of an earlier version has no owner.
+    /// Whether the folder is still that of a plan, given by its result; one of an earlier version has no owner.
     ///
     /// # Errors
     /// [`Error::LocationOwned`].

@@ -42,12 +42,10 @@ pub(crate) struct FolderOwner {
     pub(crate) table: String,
     /// Time of the snapshot.
     pub(crate) snapshot: String,
-    /// Id of the plan that publishes; a staging folder has its plan beside this file.
+    /// What the plan that publishes makes: [`PlanDetails::result`](crate::staging::plan::PlanDetails), so that the same lake
+    /// has the same file. A staging folder has its plan beside this file.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) plan: String,
-    /// [`PlanDetails::result`](crate::staging::plan::PlanDetails) of that plan.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) result: String,
     /// File sizes and compression of the lake.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) properties: String,
@@ -66,15 +64,14 @@ impl FolderOwner {
             table: table.to_owned(),
             snapshot: snapshot.to_owned(),
             plan: String::new(),
-            result: String::new(),
             properties: String::new(),
             config: config.to_owned(),
         }
     }
 
     /// Of the lake of a plan of the same table.
-    pub(crate) fn of_lake(self, plan: &str, result: &str, properties: String) -> Self {
-        Self { place: Place::Lake, plan: plan.to_owned(), result: result.to_owned(), properties, ..self }
+    pub(crate) fn of_lake(self, result: &str, properties: String) -> Self {
+        Self { place: Place::Lake, plan: result.to_owned(), properties, ..self }
     }
 
     /// Whether both are of the same table of the same snapshot.
@@ -229,11 +226,10 @@ mod tests {
         let owner = FolderOwner {
             place: Place::Lake,
             plan: "ab".into(),
-            result: "cd".into(),
             properties: "target 1".into(),
             ..owner("t")
         };
-        let text = r#"{"version":1,"place":"lake","database":"d","schema":"public","table":"t","snapshot":"2026-01-31T00:00:00Z","plan":"ab","result":"cd","properties":"target 1","config":"shop.sql"}"#;
+        let text = r#"{"version":1,"place":"lake","database":"d","schema":"public","table":"t","snapshot":"2026-01-31T00:00:00Z","plan":"ab","properties":"target 1","config":"shop.sql"}"#;
         assert_eq!(serde_json::to_string(&owner).unwrap(), text);
         assert_eq!(serde_json::from_str::<FolderOwner>(text).unwrap(), owner);
     }

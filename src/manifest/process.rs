@@ -3,6 +3,8 @@
 //! A number alone is taken again by the next process; with the time at which it began it is not. The machine is named by
 //! a hash of its boot, so no host is told. Only Linux says all this: elsewhere nothing is known of a process.
 
+use std::path::Path;
+
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +38,7 @@ impl Process {
 /// State of a process and when it began: fields 3 and 22 of `stat`, see proc_pid_stat(5). The name before them may have any
 /// letters, but ends with the last bracket.
 fn began(pid: u32) -> Option<(char, u64)> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;
     Some((state, fields.nth(18)?.parse().ok()?))

@@ -32,7 +32,7 @@ impl Pipeline {
             });
         }
         let folder = HiveLake::open(self.engine.stores(), ledger.layout()).await?;
-        folder.check_owner(&lake.name, &plan.id).await
+        folder.check_owner(&lake.name, &plan.result).await
     }
 
     /// The proof of a lake that is complete and holds the files that were proven, no more and no less: two small requests

@@ -229,10 +229,11 @@ impl StageTask<'_> {
         Ok((session, Arc::new(LakeWriteExec::new(input, Arc::new(spec)))))
     }
 
-    /// First part of the names of its files: its number, and a hash of plan and files. A process that still works on
-    /// another plan writes none of these.
+    /// First part of the names of its files: its number, and a hash of all that decides their bytes. A process that still
+    /// works on another plan writes none of these, or the same.
     fn file_stem(&self) -> String {
-        let hash = Md5::new().chain_update(self.plan).chain_update(fingerprint(self.files)).finalize();
+        let PlanDetails { result, run_bytes, bundles, .. } = self.details;
+        let hash = Md5::digest(format!("{result} {run_bytes} {bundles} {}", fingerprint(self.files)));
         let hash: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         format!("{:06}-{hash}", self.group)
     }

@@ -36,17 +36,20 @@ pub(super) async fn differences(
             0 | 1 => first.to_owned(),
             files => format!("one of {files} files, the first of which is {first}"),
         };
-        let read = match check_content(&group.files).await {
-            Ok(()) => sums(engine, columns, &group.files).await,
-            Err(error) => Err(error),
-        };
-        let said = match read {
-            Err(error) => vec![format!("{of}cannot read {place}: {error}")],
+        let mut said = Vec::new();
+        if let Err(error) = check_content(&group.files).await {
+            said.push(format!("{of}{error}"));
+        }
+        match sums(engine, columns, &group.files).await {
+            Err(error) if said.is_empty() => said.push(format!("{of}cannot read {place}: {error}")),
+            Err(_) => {}
             Ok(found) => {
                 let changed = found.differing(&group.sums).into_iter();
-                changed.map(|column| format!("{of}values of column '{column}' were changed in {place}")).collect()
+                said.extend(
+                    changed.map(|column| format!("{of}values of column '{column}' were changed in {place}")),
+                );
             }
-        };
+        }
         Ok::<_, Error>(said)
     });
     let said: Vec<Vec<String>> = reads.buffered(engine.parallel_tasks()).try_collect().await?;

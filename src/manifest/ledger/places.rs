@@ -19,6 +19,7 @@ use crate::manifest::owner::{self, FolderOwner};
 #[derive(Debug, Serialize, Deserialize)]
 struct Plan {
     id: String,
+    result: String,
 }
 
 impl Ledger {
@@ -114,7 +115,7 @@ impl Ledger {
         let asked = self.lake_moved.get_or_try_init(|| async {
             let Some(owner) = owner::read(store, &self.layout.lake_owner()).await? else { return Ok(false) };
             let plan = self.head::<Plan>(&self.layout.snapshot_manifest()).await?;
-            Ok::<_, Error>(plan.is_some_and(|(_, plan)| plan.id == owner.plan))
+            Ok::<_, Error>(plan.is_some_and(|(_, plan)| plan.result == owner.plan))
         });
         Ok(*asked.await?)
     }
@@ -144,7 +145,7 @@ mod tests {
 
     async fn plan(ledger: &Ledger, id: &str) {
         let files = ledger.layout().snapshot_manifest();
-        ledger.write(&files, &Manifest::new(Vec::new(), Plan { id: id.to_owned() })).await.unwrap();
+        ledger.write(&files, &Manifest::new(Vec::new(), Plan { id: id.to_owned(), result: "r".to_owned() })).await.unwrap();
     }
 
     #[tokio::test]
@@ -188,7 +189,7 @@ mod tests {
         let file =
             FileEntry { uri: uri.as_str().into(), etag: "e".into(), size: 1, n_record: Some(1), partition: None };
         for step in [Step::PartitionFileGroups, Step::DatalakeFileGroups] {
-            let manifest = Manifest::new(vec![file.clone()], Plan { id: "a".to_owned() });
+            let manifest = Manifest::new(vec![file.clone()], Plan { id: "a".to_owned(), result: "r".to_owned() });
             before.write(&before.layout().manifest(step, 1), &manifest).await.unwrap();
         }
         let read = async |ledger: &Ledger| {
@@ -198,7 +199,7 @@ mod tests {
         let after = || ledger(&store, "s3://b/st", "s3://b/prod");
         assert_eq!(read(&after()).await, uri);
         assert_eq!(after().lake_elsewhere().await.unwrap(), Some(before.layout().lake().uri()));
-        let owner = staging_owner("t").of_lake("a", "r", String::new());
+        let owner = staging_owner("t").of_lake("r", String::new());
         owner::write(&store, &after().layout().lake_owner(), &owner).await.unwrap();
         assert_eq!(read(&after()).await, uri.replace("/lake/", "/prod/"));
         assert_eq!(after().lake_elsewhere().await.unwrap(), None);

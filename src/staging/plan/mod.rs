@@ -369,7 +369,7 @@ pub(crate) fn owner_of_lake(
     plan: &PlanDetails,
     properties: String,
 ) -> FolderOwner {
-    owner_of_staging(project, lake).of_lake(&plan.id, &plan.result, properties)
+    owner_of_staging(project, lake).of_lake(&plan.result, properties)
 }
 
 /// The committed plan without its files, for a single task.
