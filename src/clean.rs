@@ -23,6 +23,7 @@ use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
+use tokio::sync::SemaphorePermit;
 
 use crate::compaction::plan::PartitionDetails;
 use crate::compaction::run::file_stems;
@@ -30,10 +31,11 @@ use crate::config::LakeTable;
 use crate::error::{Error, Result};
 use crate::lake::HiveLake;
 use crate::layout::{Location, Step, TableLayout, failed_number, is_running};
-use crate::manifest::Ledger;
 use crate::manifest::ledger::{delete_all, store_error};
+use crate::manifest::{Ledger, Manifest};
 use crate::pipeline::Pipeline;
 use crate::session::{Stores, Unfinished};
+use crate::spread::{room, write_tables};
 use crate::staging::plan::{self, PlanDetails};
 
 /// What to look for, and what to do with it.
@@ -87,11 +89,10 @@ pub struct Garbage {
 /// # Errors
 /// [`Error::Store`], [`Error::Io`]; those of the ledger.
 pub async fn clean(pipeline: &Pipeline, options: CleanOptions) -> Result<Vec<Garbage>> {
-    let mut all = Vec::new();
-    for lake in &pipeline.project().lakes {
+    let found = write_tables(pipeline.project().lakes.iter().map(|lake| async move {
         let ledger = plan::ledger(pipeline.engine(), pipeline.project(), lake).await?;
         let is_complete = HiveLake::open(pipeline.engine().stores(), ledger.layout()).await?.is_complete().await?;
-        let listed = Listed::read(&ledger).await?;
+        let (listed, _room) = Listed::read(&ledger).await?;
         let table =
             Table { name: &lake.name, layout: ledger.layout(), listed, drop_staging: options.staging && is_complete };
         let mut found = Vec::new();
@@ -99,9 +100,9 @@ pub async fn clean(pipeline: &Pipeline, options: CleanOptions) -> Result<Vec<Gar
             found.extend(table.clean(pipeline, folder, options).await?);
         }
         found.sort_by(|a, b| a.uri.cmp(&b.uri));
-        all.extend(found);
-    }
-    Ok(all)
+        Ok(found)
+    }));
+    Ok(found.await?.into_iter().flatten().collect())
 }
 
 /// Removes the files that publish tasks of a table wrote into its lake and did not commit, of any age.
@@ -110,7 +111,7 @@ pub async fn clean(pipeline: &Pipeline, options: CleanOptions) -> Result<Vec<Gar
 /// As [`clean`].
 pub(crate) async fn clear_lake(pipeline: &Pipeline, lake: &LakeTable) -> Result<()> {
     let ledger = plan::ledger(pipeline.engine(), pipeline.project(), lake).await?;
-    let listed = Listed::read(&ledger).await?;
+    let (listed, _room) = Listed::read(&ledger).await?;
     let table = Table { name: &lake.name, layout: ledger.layout(), listed, drop_staging: false };
     let options = CleanOptions { remove: true, staging: false, older_than: Duration::ZERO };
     table.clean(pipeline, table.layout.lake(), options).await.map(drop)
@@ -129,19 +130,24 @@ struct Listed {
 }
 
 impl Listed {
-    async fn read(ledger: &Ledger) -> Result<Self> {
+    /// With the room that it takes.
+    async fn read(ledger: &Ledger) -> Result<(Self, Option<SemaphorePermit<'static>>)> {
         let layout = ledger.layout();
         let Some((_, plan)) = ledger.head::<PlanDetails>(&layout.snapshot_manifest()).await? else {
-            return Ok(Self::default());
+            return Ok((Self::default(), None));
         };
         let mut listed = Self { is_planned: true, ..Self::default() };
         listed.live.push((Step::SnapshotFileGroups, (1..=plan.groups).collect()));
-        let first = ledger.head::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
-        let groups: BTreeSet<usize> = first.map_or_else(BTreeSet::new, |(_, first)| (1..=first.groups).collect());
-        let mut plans = ledger.read_all::<PartitionDetails>(Step::PartitionFileGroups, groups.iter().copied());
-        while let Some((_, manifest)) = plans.try_next().await? {
-            let Some(manifest) = manifest else { continue };
+        let first = ledger.read::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
+        let groups: BTreeSet<usize> = first.iter().flat_map(|first| 1..=first.details.groups).collect();
+        let room = room(plan.groups + groups.len()).await;
+        let mut add = |manifest: Manifest<PartitionDetails>| {
             listed.stems.extend(file_stems(&plan.result, &manifest.details.into_group(manifest.files)));
+        };
+        first.into_iter().for_each(&mut add);
+        let mut plans = ledger.read_all(Step::PartitionFileGroups, groups.iter().copied().skip(1));
+        while let Some((_, manifest)) = plans.try_next().await? {
+            manifest.into_iter().for_each(&mut add);
         }
         drop(plans);
         listed.live.push((Step::PartitionFileGroups, groups));
@@ -150,7 +156,7 @@ impl Listed {
             listed.add_files(ledger, step, &done).await?;
             listed.live.push((step, done));
         }
-        Ok(listed)
+        Ok((listed, room))
     }
 
     async fn add_files(&mut self, ledger: &Ledger, step: Step, numbers: &BTreeSet<usize>) -> Result<()> {

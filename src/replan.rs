@@ -3,7 +3,7 @@
 //! ```text
 //! all tables:      refuse if anything is published and may not be taken back
 //!                  -> make the new plans, so that a mistake costs nothing
-//! table by table:  take back what is published: _SUCCESS first, then the publish manifests. Its files are then what
+//! each table:      take back what is published: _SUCCESS first, then the publish manifests. Its files are then what
 //!                  unfinished publish tasks left
 //!                  -> remove what unfinished publish tasks left in the lake
 //!                  -> revoke the partition file groups, the first one (their commit) first -> revoke the stage tasks
@@ -26,6 +26,7 @@ use crate::lake::HiveLake;
 use crate::layout::{Location, Step};
 use crate::manifest::Ledger;
 use crate::pipeline::Pipeline;
+use crate::spread::{read_tables, write_tables};
 use crate::staging::plan::{self, Planner};
 
 /// What becomes of tables that are published, wholly or in part.
@@ -44,21 +45,19 @@ pub enum PublishedTables {
 /// before; those of the ledger.
 pub async fn replan(pipeline: &Pipeline, published: PublishedTables) -> Result<()> {
     let (engine, project) = (pipeline.engine(), pipeline.project());
-    for lake in &project.lakes {
+    read_tables(project.lakes.iter().map(|lake| async move {
         let ledger = plan::ledger(engine, project, lake).await?;
         let done = ledger.done(Step::DatalakeFileGroups).await?;
         if !done.is_empty() && published == PublishedTables::Keep {
             let location = ledger.layout().lake().to_string();
             return Err(Error::AlreadyPublished { table: lake.name.clone(), done: done.len(), location });
         }
-        check_place(&ledger, lake, done).await?;
-    }
-    let mut planner = Planner::new(engine, project);
-    let mut plans = Vec::new();
-    for lake in &project.lakes {
-        plans.push(planner.plan_anew(lake).await?);
-    }
-    for plan in plans {
+        check_place(&ledger, lake, done).await
+    }))
+    .await?;
+    let planner = Planner::new(engine, project);
+    let plans = read_tables(project.lakes.iter().map(|lake| planner.plan_anew(lake))).await?;
+    let replaced = plans.into_iter().map(|plan| async move {
         if plan.replaces {
             tracing::info!(table = plan.lake.name, "giving up the old plan");
             if published == PublishedTables::Withdraw {
@@ -69,9 +68,9 @@ pub async fn replan(pipeline: &Pipeline, published: PublishedTables) -> Result<(
             plan.ledger.revoke_all(Step::PartitionFileGroups).await?;
             plan.ledger.revoke_all(Step::StagingFileGroups).await?;
         }
-        plan::commit(plan).await?;
-    }
-    Ok(())
+        plan::commit(plan).await.map(drop)
+    });
+    write_tables(replaced).await.map(drop)
 }
 
 /// Whether all published files lie where the config says: elsewhere they would be left behind.

@@ -30,6 +30,7 @@ use crate::config::{Counts, Project};
 use crate::error::{Error, Result, caught};
 use crate::layout::Location;
 use crate::session::Engine;
+use crate::spread::read_tables;
 use crate::staging::plan::{Planner, StagePlan};
 use crate::verdict::Verdict;
 use crate::write::{bytes_spilled, operators, unwrap_engine};
@@ -123,10 +124,10 @@ impl Work {
         inputs: &[Input<'_>],
         audits: &[&Audit<'_>],
     ) -> Result<Self> {
-        let mut tables = snapshots(&mut Planner::new(engine, project), plans, audits).await?;
+        let mut tables = snapshots(&Planner::new(engine, project), plans, audits).await?;
         let mut counts: HashMap<&str, Counts> = HashMap::new();
-        for input in inputs.iter().filter(|input| audits.iter().any(|audit| input.is_read_by(audit))) {
-            let (table, counted) = input.table().await?;
+        let read = || inputs.iter().filter(|input| audits.iter().any(|audit| input.is_read_by(audit)));
+        for (input, (table, counted)) in read().zip(read_tables(read().map(Input::table)).await?) {
             tables.push(table);
             if let Some(name) = input.staged() {
                 counts.insert(name, counted);

@@ -20,8 +20,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::task::JoinSet;
-
 use self::attempt::Attempts;
 pub use self::estimate::Estimate;
 pub use self::event::{Event, Reporter};
@@ -36,7 +34,8 @@ use crate::compaction::prepare::StagedGroup;
 use crate::config::{LakeTable, Project};
 use crate::error::{Error, Result};
 use crate::manifest::FileEntry;
-use crate::session::Engine;
+use crate::session::{Engine, PARTS};
+use crate::spread::{in_order, on_any_thread};
 use crate::staging::plan::StagePlan;
 
 /// A project, an engine to run it, and somebody to tell.
@@ -92,40 +91,17 @@ impl Pipeline {
         self.publish_tables(tables, started).await
     }
 
-    /// Runs tasks, so many at once; after the first error no further one is started. A task that is not started yet is not
-    /// even made: there may be one per partition.
+    /// Runs tasks, each of which has a weight in [`PARTS`], as many as `at_once` whole ones; after the first error no further
+    /// one is started. A task that is not started yet is not even made: there may be one per partition.
     async fn run_all<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
         &self,
-        tasks: impl IntoIterator<Item = F>,
+        tasks: impl IntoIterator<Item = (usize, F)>,
         at_once: usize,
     ) -> Result<Vec<T>> {
-        let mut waiting = tasks.into_iter();
-        let mut running = JoinSet::new();
-        let (mut results, mut first_error) = (Vec::new(), None);
-        self.alive(async {
-            loop {
-                while first_error.is_none()
-                    && running.len() < at_once
-                    && let Some(task) = waiting.next()
-                {
-                    running.spawn(task);
-                }
-                match running.join_next().await {
-                    None => break,
-                    Some(Ok(Ok(result))) => results.push(result),
-                    Some(Ok(Err(error))) => {
-                        first_error.get_or_insert(error);
-                    }
-                    Some(Err(panic)) => {
-                        first_error.get_or_insert(Error::Engine(datafusion::error::DataFusionError::ExecutionJoin(
-                            Box::new(panic),
-                        )));
-                    }
-                }
-            }
-        })
-        .await;
-        first_error.map_or(Ok(results), Err)
+        let tasks = tasks.into_iter().map(|(parts, task)| (parts, on_any_thread(task)));
+        let mut results = Vec::new();
+        self.alive(in_order(tasks, at_once.saturating_mul(PARTS), |result| results.push(result))).await?;
+        Ok(results)
     }
 
     fn lake(&self, name: &str) -> Result<&LakeTable> {

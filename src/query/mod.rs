@@ -67,7 +67,7 @@ impl QuerySession {
     /// Those of planning and of the ledger.
     pub(crate) async fn open(pipeline: &Pipeline) -> Result<Self> {
         let project = pipeline.project();
-        let mut planner = Planner::new(pipeline.engine(), project);
+        let planner = Planner::new(pipeline.engine(), project);
         let mut found = Found::default();
         for lake in &project.lakes {
             if let Some(plan) = planner.committed(lake).await? {
@@ -80,7 +80,7 @@ impl QuerySession {
             }
             match planner.find(&snapshot.name).await {
                 Ok(Some(table)) => {
-                    found.snapshots.insert(snapshot.name.clone(), table.clone());
+                    found.snapshots.insert(snapshot.name.clone(), table);
                 }
                 Ok(None) => {}
                 // All other tables can still be asked.

@@ -9,7 +9,7 @@ mod stores;
 mod unfinished;
 
 pub use attempts::Requests;
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Engine, EngineOptions, PARTS};
 pub(crate) use pinned::{CONTENT_TAG, Pin, PinnedStore};
 pub(crate) use stores::OpenStores;
 pub use stores::Stores;
