@@ -26,6 +26,7 @@ COMMANDS = {
     "status": ["status"],
     "validate": ["validate"],
     "clean": ["clean"],
+    "query": ["query", "-c", "SELECT count(*) FROM manifest.tasks"],
     "report": ["report", "--no-distinct", "--format", "json", "--output", "report.json"],
     "replan": ["run", "--replan", "--withdraw"],
 }
