@@ -270,12 +270,12 @@ mod tests {
     #[test]
     fn small_tasks_of_a_remote_store_are_a_part_of_one_where_memory_is_no_question() {
         let file = |size| FileEntry { uri: "s3://b/f".into(), etag: "e".into(), size, n_record: None, partition: None };
-        let (engine, small) = (engine(8 << 30, 2), [file(1), file(1 << 20)]);
-        assert_eq!(engine.task_parts(true, 2, &small), 1);
-        assert_eq!(engine.task_parts(false, 2, &small), PARTS);
-        assert_eq!(engine.task_parts(true, 2, &[file(9 << 20)]), PARTS);
-        assert_eq!(engine.task_parts(true, 2, &vec![file(1); 600]), PARTS, "many small files are not small");
-        assert_eq!(super::tests::engine(64 << 20, 2).task_parts(true, 1, &small), PARTS);
+        let (large, small) = (engine(8 << 30, 2), [file(1), file(1 << 20)]);
+        assert_eq!(large.task_parts(true, 2, &small), 1);
+        assert_eq!(large.task_parts(false, 2, &small), PARTS);
+        assert_eq!(large.task_parts(true, 2, &[file(9 << 20)]), PARTS);
+        assert_eq!(large.task_parts(true, 2, &vec![file(1); 600]), PARTS, "many small files are not small");
+        assert_eq!(engine(64 << 20, 2).task_parts(true, 1, &small), PARTS);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 """Many small tables on a store that is far away: seconds and requests of each command.
 
-    many_tables.py BINARY [--tables 300] [--milliseconds 20] [--commands plan,run,...]
+    many_tables.py BINARY [--tables 300] [--milliseconds 20] [--commands plan,run,...] [--audited] [--memory-limit 64MB]
 
 Each table has two Parquet files and three partitions. What a command costs is then what it asks of the store, one request
 after the other or many at once. The store is tests/bench/slow_store.py.
@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--tables", type=int, default=300)
     parser.add_argument("--milliseconds", type=float, default=20)
     parser.add_argument("--commands", default=",".join(COMMANDS))
+    parser.add_argument("--memory-limit", help="of the program; its own by default")
     parser.add_argument("--audited", action="store_true", help="one audit per table")
     options = parser.parse_args()
     store = SlowStore(options.milliseconds / 1000)
@@ -81,18 +82,21 @@ def main() -> None:
             verb, *rest = COMMANDS[name]
             store.start_counting()
             started = time.monotonic()
-            command = [str(Path(options.binary).resolve()), verb, str(path), *rest]
-            ran = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True)
+            limit = ["--memory-limit", options.memory_limit] if options.memory_limit else []
+            command = [str(Path(options.binary).resolve()), verb, str(path), *limit, *rest]
+            with open(Path(folder) / "said", "w") as said:
+                child = subprocess.Popen(command, env=env, cwd=folder, stdout=said, stderr=said)
+                _, status, usage = os.wait4(child.pid, 0)
             seconds, requests = time.monotonic() - started, sum(store.counts.values())
             counts = ", ".join(f"{method} {count}" for method, count in sorted(store.counts.items()))
-            usage = os.times()
             print(
                 f"{name:9} {seconds:7.1f} s  {requests:6} requests  {requests / options.tables:6.2f} per table  "
-                f"at most {store.most:3} at once  ({counts})  cpu so far {usage.children_user + usage.children_system:.1f} s",
+                f"at most {store.most:3} at once  ({counts})  cpu {usage.ru_utime + usage.ru_stime:.1f} s  "
+                f"peak {usage.ru_maxrss >> 10} MB",
                 flush=True,
             )
-            if ran.returncode != 0:
-                sys.exit(ran.stderr[-2000:])
+            if status != 0:
+                sys.exit((Path(folder) / "said").read_text()[-2000:])
 
 
 if __name__ == "__main__":
