@@ -55,6 +55,9 @@ pub const PARTS: usize = 8;
 /// Bytes in memory per byte of a file: what is small must be so unpacked, too.
 const EXPANSION: u64 = 64;
 
+/// What a task takes however little it reads: its session, its buffers.
+const TASK_BYTES: u64 = 8 << 20;
+
 /// A file is taken to have no less.
 const FILE_BYTES: u64 = 16 << 10;
 
@@ -131,7 +134,7 @@ impl Engine {
         let with = |bytes: u64, file: &FileEntry| {
             Some(bytes.saturating_add(file.size.max(FILE_BYTES).saturating_mul(EXPANSION))).filter(|sum| *sum <= part)
         };
-        if remote && files.into_iter().try_fold(0, with).is_some() { 1 } else { PARTS }
+        if remote && files.into_iter().try_fold(TASK_BYTES, with).is_some() { 1 } else { PARTS }
     }
 
     /// Bytes that the merge of a publish task may need for its runs: what the row group that it writes leaves of its share, no
@@ -275,7 +278,7 @@ mod tests {
         assert_eq!(large.task_parts(false, 2, &small), PARTS);
         assert_eq!(large.task_parts(true, 2, &[file(9 << 20)]), PARTS);
         assert_eq!(large.task_parts(true, 2, &vec![file(1); 600]), PARTS, "many small files are not small");
-        assert_eq!(engine(64 << 20, 2).task_parts(true, 1, &small), PARTS);
+        assert_eq!(engine(64 << 20, 2).task_parts(true, 1, &small[..1]), PARTS, "there is no room for two tasks");
     }
 
     #[test]
