@@ -3,7 +3,7 @@
 //! ```text
 //! all tables:      refuse if anything is published and may not be taken back
 //!                  -> make the new plans, so that a mistake costs nothing
-//! table by table:  take back what is published: _SUCCESS first, then the publish manifests. Its files are then what
+//! each table:      take back what is published: _SUCCESS first, then the publish manifests. Its files are then what
 //!                  unfinished publish tasks left
 //!                  -> remove what unfinished publish tasks left in the lake
 //!                  -> revoke the partition file groups, the first one (their commit) first -> revoke the stage tasks
@@ -28,6 +28,7 @@ use crate::lake::HiveLake;
 use crate::layout::{Location, Step};
 use crate::manifest::{Ledger, trace};
 use crate::pipeline::Pipeline;
+use crate::spread::{read_tables, write_tables};
 use crate::staging::plan::{self, Planner, StagePlan};
 
 /// What becomes of tables that are published, wholly or in part.
@@ -46,7 +47,7 @@ pub enum PublishedTables {
 /// before; those of the ledger.
 pub async fn replan(pipeline: &Pipeline, published: PublishedTables) -> Result<()> {
     let (engine, project) = (pipeline.engine(), pipeline.project());
-    for lake in &project.lakes {
+    read_tables(project.lakes.iter().map(|lake| async move {
         let ledger = plan::ledger(engine, project, lake).await?;
         let done = ledger.done(Step::DatalakeFileGroups).await?;
         if !done.is_empty() && published == PublishedTables::Keep {
@@ -54,17 +55,12 @@ pub async fn replan(pipeline: &Pipeline, published: PublishedTables) -> Result<(
             return Err(Error::AlreadyPublished { table: lake.name.clone(), done: done.len(), location });
         }
         trace::refuse_running(&ledger, &lake.name).await?;
-        check_place(&ledger, lake, done).await?;
-    }
-    let mut planner = Planner::new(engine, project);
-    let mut plans = Vec::new();
-    for lake in &project.lakes {
-        plans.push(planner.plan_anew(lake).await?);
-    }
-    for plan in plans {
-        replace(pipeline, plan, published).await?;
-    }
-    Ok(())
+        check_place(&ledger, lake, done).await
+    }))
+    .await?;
+    let planner = Planner::new(engine, project);
+    let plans = read_tables(project.lakes.iter().map(|lake| planner.plan_anew(lake))).await?;
+    write_tables(plans.into_iter().map(|plan| replace(pipeline, plan, published))).await.map(drop)
 }
 
 /// Plans one table anew of which nothing is published, and gives up what is staged of it.

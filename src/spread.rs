@@ -2,14 +2,20 @@
 //!
 //! Thousands of requests whose answers have to be decoded keep one thread busy and the others idle when a single task
 //! awaits them all. What is not yet taken from the stream is not yet started, and what is dropped is aborted.
+//!
+//! What is asked of each table of a project goes through [`read_tables`] and [`write_tables`]: a store that is far away is then
+//! asked for many tables at once. Requests of all tables together are bounded by [`turn`], what is held of their manifests by
+//! [`room`].
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
-use futures::{Stream, StreamExt};
-use tokio::sync::oneshot;
+use futures::stream::FuturesUnordered;
+use futures::{Stream, StreamExt, TryStreamExt};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use crate::error::{Error, Result};
 
@@ -23,6 +29,101 @@ pub(crate) fn spread<T: Send + 'static, F: Future<Output = Result<T>> + Send + '
         joined.unwrap_or_else(|error| Err(Error::Engine(DataFusionError::ExecutionJoin(Box::new(error)))))
     });
     futures::stream::iter(tasks).buffered(at_once.max(1))
+}
+
+/// Tables of which something is asked at once.
+pub(crate) const TABLES_AT_ONCE: usize = 32;
+
+/// Does the jobs, each of which has a weight, as many at once as weigh no more than `capacity` together, or one that weighs more
+/// alone. Results are handed to `take` in the order of the jobs. After an error no further job is started, and those under way
+/// are finished; the error that is returned is that of the first job in order, and all results before it were handed out.
+///
+/// # Errors
+/// Those of the jobs.
+pub(crate) async fn in_order<T, F: Future<Output = Result<T>>>(
+    jobs: impl IntoIterator<Item = (usize, F)>,
+    capacity: usize,
+    mut take: impl FnMut(T),
+) -> Result<()> {
+    let mut waiting = jobs.into_iter().enumerate().peekable();
+    let (mut running, mut load) = (FuturesUnordered::new(), 0);
+    let (mut done, mut next) = (BTreeMap::new(), 0);
+    let mut failed: Option<(usize, Error)> = None;
+    loop {
+        while failed.is_none()
+            && let Some((index, (weight, job))) =
+                waiting.next_if(|(_, (weight, _))| running.is_empty() || load + weight <= capacity)
+        {
+            load += weight;
+            running.push(async move { (index, weight, job.await) });
+        }
+        let Some((index, weight, result)) = running.next().await else { break };
+        load -= weight;
+        match result {
+            Ok(result) => drop(done.insert(index, result)),
+            Err(error) if failed.as_ref().is_none_or(|(first, _)| index < *first) => failed = Some((index, error)),
+            Err(_) => {}
+        }
+        while let Some(result) = done.remove(&next) {
+            take(result);
+            next += 1;
+        }
+    }
+    failed.map_or(Ok(()), |(_, error)| Err(error))
+}
+
+/// What jobs find that only read, one per table, many at once; in order.
+///
+/// # Errors
+/// That of the first table in order that fails; jobs of tables after it are dropped.
+pub(crate) async fn read_tables<T, F: Future<Output = Result<T>>>(jobs: impl IntoIterator<Item = F>) -> Result<Vec<T>> {
+    futures::stream::iter(jobs).buffered(TABLES_AT_ONCE).try_collect().await
+}
+
+/// The results of jobs that write, one per table, many at once; in order. What was begun is finished, see [`in_order`].
+///
+/// # Errors
+/// That of the first table in order that fails.
+pub(crate) async fn write_tables<T, F: Future<Output = Result<T>>>(
+    jobs: impl IntoIterator<Item = F>,
+) -> Result<Vec<T>> {
+    let mut results = Vec::new();
+    in_order(jobs.into_iter().map(|job| (1, job)), TABLES_AT_ONCE, |result| results.push(result)).await?;
+    Ok(results)
+}
+
+/// A job as a task of its own, on any thread; its panic is an error.
+///
+/// # Errors
+/// Those of the job.
+pub(crate) async fn on_any_thread<T: Send + 'static>(
+    job: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let joined = SpawnedTask::spawn(job).join().await;
+    joined.unwrap_or_else(|error| Err(Error::Engine(DataFusionError::ExecutionJoin(Box::new(error)))))
+}
+
+/// Small requests that a process sends at once, of all tables together: each has a connection, of which a process may have
+/// about a thousand.
+static REQUESTS: Semaphore = Semaphore::const_new(128);
+
+/// Waits for the turn to send a small request, until the permit is dropped. Who has one must not ask for another.
+pub(crate) async fn turn() -> Option<SemaphorePermit<'static>> {
+    // It is never closed.
+    REQUESTS.acquire().await.ok()
+}
+
+/// Manifests whose contents a process holds at once, as far as tables are not alone.
+const MANIFESTS: u32 = 512;
+
+static ROOM: Semaphore = Semaphore::const_new(MANIFESTS as usize);
+
+/// Waits until there is room for what so many manifests of a table say. A table that has more than all the room has it alone.
+/// Who has room must not ask for more.
+pub(crate) async fn room(manifests: usize) -> Option<SemaphorePermit<'static>> {
+    let manifests = u32::try_from(manifests).unwrap_or(MANIFESTS).clamp(1, MANIFESTS);
+    // It is never closed.
+    ROOM.acquire_many(manifests).await.ok()
 }
 
 /// Does work on a thread of its own that knows no runtime: there the client of the local file system does what it is asked for,
@@ -52,8 +153,6 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use futures::TryStreamExt;
-
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
@@ -71,6 +170,66 @@ mod tests {
         let results: Vec<usize> = spread(jobs, 4).try_collect().await.unwrap();
         assert_eq!(results, (0..100).collect::<Vec<_>>());
         assert!((1..=4).contains(&most.load(Ordering::SeqCst)));
+    }
+
+    #[tokio::test]
+    async fn results_are_taken_in_order_and_jobs_weigh_no_more_than_allowed_together() {
+        let (load, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let job = |number: usize, weight: usize| {
+            let (load, most) = (&load, &most);
+            (weight, async move {
+                most.fetch_max(load.fetch_add(weight, Ordering::SeqCst) + weight, Ordering::SeqCst);
+                for _ in 0..(100 - number) {
+                    tokio::task::yield_now().await;
+                }
+                load.fetch_sub(weight, Ordering::SeqCst);
+                Ok(number)
+            })
+        };
+        let mut results = Vec::new();
+        let jobs = (0..100).map(|number| job(number, if number % 10 == 0 { 4 } else { 1 }));
+        in_order(jobs, 8, |number| results.push(number)).await.unwrap();
+        assert_eq!(results, (0..100).collect::<Vec<_>>());
+        assert_eq!(most.load(Ordering::SeqCst), 8);
+        in_order([job(0, 9), job(1, 9)], 8, |_| ()).await.unwrap();
+        assert_eq!(most.load(Ordering::SeqCst), 9, "one that is too heavy is done alone");
+    }
+
+    #[tokio::test]
+    async fn error_of_the_first_job_in_order_is_told_after_those_under_way_are_finished() {
+        let (begun, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let jobs = (0..20).map(|number| {
+            let (begun, ended) = (&begun, &ended);
+            (1, async move {
+                begun.fetch_add(1, Ordering::SeqCst);
+                for _ in 0..(20 - number) {
+                    tokio::task::yield_now().await;
+                }
+                ended.fetch_add(1, Ordering::SeqCst);
+                let uri = number.to_string();
+                if [2, 3].contains(&number) { Err(Error::Manifest { uri, reason: String::new() }) } else { Ok(number) }
+            })
+        });
+        let mut taken = Vec::new();
+        let error = in_order(jobs, 4, |number| taken.push(number)).await.unwrap_err();
+        assert!(matches!(&error, Error::Manifest { uri, .. } if uri == "2"), "{error}");
+        assert_eq!(taken, [0, 1]);
+        let begun = begun.load(Ordering::SeqCst);
+        assert!(begun < 20 && ended.load(Ordering::SeqCst) == begun, "{begun}");
+    }
+
+    #[tokio::test]
+    async fn panic_on_any_thread_is_an_error() {
+        let error = on_any_thread::<()>(async { panic!("in vain") }).await.unwrap_err();
+        assert!(matches!(error, Error::Engine(DataFusionError::ExecutionJoin(_))), "{error}");
+    }
+
+    #[tokio::test]
+    async fn table_of_more_manifests_than_there_is_room_for_is_alone() {
+        let small = room(1).await;
+        assert!(futures::poll!(std::pin::pin!(room(usize::MAX))).is_pending());
+        drop(small);
+        drop(room(usize::MAX).await.unwrap());
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use crate::staging::plan::{Planner, StagePlan};
 pub(crate) async fn check(
     engine: &Engine,
     project: &Project,
-    planner: &mut Planner<'_>,
+    planner: &Planner<'_>,
     plans: &[&StagePlan],
 ) -> Result<()> {
     let audits = audits(project)?;
@@ -37,7 +37,7 @@ pub(crate) async fn check(
 /// What the audits read, without rows; a name that is none of ours is left to the planner.
 async fn tables(
     project: &Project,
-    planner: &mut Planner<'_>,
+    planner: &Planner<'_>,
     plans: &[&StagePlan],
     audits: &[&Audit<'_>],
 ) -> Result<Vec<Table>> {
@@ -62,7 +62,7 @@ async fn tables(
 
 /// The snapshot tables that the audits read, as they were planned; those that no plan has are looked up.
 pub(super) async fn snapshots(
-    planner: &mut Planner<'_>,
+    planner: &Planner<'_>,
     plans: &[&StagePlan],
     audits: &[&Audit<'_>],
 ) -> Result<Vec<Table>> {
@@ -73,7 +73,7 @@ pub(super) async fn snapshots(
     for name in names {
         let planned = plans.iter().find_map(|plan| plan.source(name).transpose()).transpose()?;
         let table = match planned {
-            None => planner.find(name).await?.cloned(),
+            None => planner.find(name).await?,
             planned => planned,
         };
         tables.extend(table.map(Table::snapshot));

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::manifest::{FileEntry, Ledger};
 use crate::session::Engine;
+use crate::spread::read_tables;
 use crate::staging::plan::{PlanDetails, Planner, committed_head, declared_text, ledger};
 use crate::write::LakeColumns;
 
@@ -44,11 +45,8 @@ struct TaskDetails {
 /// # Errors
 /// [`Error::NotPlanned`], [`Error::NotStaged`], [`Error::NotPublished`], [`Error::PlanChanged`]; those of the ledger.
 pub(super) async fn inputs<'a>(engine: &Engine, project: &'a Project, audits: &[Audit<'_>]) -> Result<Vec<Input<'a>>> {
-    let mut inputs = Vec::new();
-    for (schema, lake) in read(project, audits) {
-        inputs.push(Input::open(engine, project, lake, schema).await?);
-    }
-    Ok(inputs)
+    let inputs = read(project, audits).into_iter();
+    read_tables(inputs.map(|(schema, lake)| Input::open(engine, project, lake, schema))).await
 }
 
 /// Of all that the audits read, what is complete and still what the config says.
@@ -60,21 +58,20 @@ pub(super) async fn complete<'a>(
     project: &'a Project,
     audits: &[Audit<'_>],
 ) -> Result<Vec<Input<'a>>> {
-    let mut inputs = Vec::new();
-    for (schema, lake) in read(project, audits) {
+    let inputs = read(project, audits).into_iter().map(|(schema, lake)| async move {
         match Input::open(engine, project, lake, schema).await {
-            Ok(input) => inputs.push(input),
+            Ok(input) => Ok(Some(input)),
             Err(
                 Error::NotPlanned { .. }
                 | Error::NotStaged { .. }
                 | Error::NotPublished { .. }
                 | Error::Damaged { .. }
                 | Error::PlanChanged { .. },
-            ) => {}
-            Err(error) => return Err(error),
+            ) => Ok(None),
+            Err(error) => Err(error),
         }
-    }
-    Ok(inputs)
+    });
+    Ok(read_tables(inputs).await?.into_iter().flatten().collect())
 }
 
 /// Schema and table of all that the audits read, each once.

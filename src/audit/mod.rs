@@ -7,9 +7,10 @@
 //!
 //! An audit is a `CREATE VIEW audit.name`, or a property of a lake table such as `not_null` ([`Rule`]). It holds back
 //! (gates) the tables whose `staging` it reads; one that reads no staging table holds back all. It may join `snapshot`
-//! tables, helper views, and `lake` tables that are published already. All audits run before the first that failed is told
-//! of. Those that passed are remembered (`record`) for as long as nothing changes that they read; audits do not change
-//! what is published, and are no part of a plan: a config may get new ones while its tables are staged.
+//! tables, helper views, and `lake` tables that are published already. All audits run, small ones of a remote store several
+//! at once, before the first that failed is told of. Those that passed are remembered (`record`) for as long as nothing
+//! changes that they read; audits do not change what is published, and are no part of a plan: a config may get new ones while
+//! its tables are staged.
 
 mod check;
 mod inputs;

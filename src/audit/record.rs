@@ -14,6 +14,7 @@ use crate::config::{LakeTable, Project};
 use crate::error::{Error, Result};
 use crate::manifest::Ledger;
 use crate::session::Engine;
+use crate::spread::{read_tables, write_tables};
 use crate::staging::plan::ledger;
 use crate::verdict::Verdict;
 
@@ -79,15 +80,17 @@ impl Records {
         audits: &[Audit<'_>],
         or: impl Fn(Error) -> Result<Vec<Entry>>,
     ) -> Result<Self> {
-        let mut records = Self::default();
-        for lake in audits.iter().flat_map(|audit| &audit.gates) {
-            if !records.0.contains_key(&lake.name) {
+        let is_held =
+            |lake: &&LakeTable| audits.iter().any(|audit| audit.gates.iter().any(|held| held.name == lake.name));
+        let records = project.lakes.iter().filter(is_held).map(|lake| {
+            let or = &or;
+            async move {
                 let ledger = ledger(engine, project, lake).await?;
-                let entries = read(&ledger).await.or_else(&or)?;
-                records.0.insert(lake.name.clone(), (ledger, entries));
+                let entries = read(&ledger).await.or_else(or)?;
+                Ok((lake.name.clone(), (ledger, entries)))
             }
-        }
-        Ok(records)
+        });
+        Ok(Self(read_tables(records).await?.into_iter().collect()))
     }
 
     /// Whether nothing is remembered of any audit.
@@ -129,15 +132,15 @@ impl Records {
     /// # Errors
     /// [`Error::Store`](crate::error::Error::Store).
     pub(super) async fn write(&self, entries: &[(&Audit<'_>, Entry)]) -> Result<()> {
-        for (table, (ledger, _)) in &self.0 {
+        let writes = self.0.iter().map(|(table, (ledger, _))| async move {
             let of_table = entries.iter().filter(|(audit, _)| audit.gates.iter().any(|lake| lake.name == *table));
             let audits = of_table.map(|(_, entry)| entry.clone()).collect();
             let at = ledger.layout().audits();
             let text = serde_json::to_vec_pretty(&Record { version: 1, table: table.clone(), audits })
                 .map_err(|source| Error::DecodeManifest { uri: at.to_string(), source: source.into() })?;
-            ledger.write_file(&at, text.into()).await?;
-        }
-        Ok(())
+            ledger.write_file(&at, text.into()).await
+        });
+        write_tables(writes).await.map(drop)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Runs audits, one after the other, each on all threads: counts what they find, and keeps the first rows of it.
+//! Runs audits, one after the other, each on all threads, or several small ones of a remote store: counts what they find, and
+//! keeps the first rows of it.
 //!
 //! First only the count is asked for, so that an audit that passes reads just the columns that it needs; the rows of one
 //! that fails take a second look. The engine sorts and groups what does not fit into memory on disk.
@@ -29,7 +30,8 @@ use super::{Audit, audits};
 use crate::config::{Counts, Project};
 use crate::error::{Error, Result, caught};
 use crate::layout::Location;
-use crate::session::Engine;
+use crate::session::{Engine, PARTS};
+use crate::spread::{in_order, read_tables};
 use crate::staging::plan::{Planner, StagePlan};
 use crate::verdict::Verdict;
 use crate::write::{bytes_spilled, operators, unwrap_engine};
@@ -74,18 +76,25 @@ pub(crate) async fn run(
     if !todo.is_empty() {
         let ran: Vec<&Audit<'_>> = todo.iter().map(|(audit, _)| *audit).collect();
         let work = Work::new(engine, project, plans, &inputs, &ran).await?;
-        for (audit, fingerprint) in todo {
-            on_audit(&audit.name, None);
-            match caught(Box::pin(work.audit(audit, &records))).await {
-                Ok((verdict, bytes_spilled)) => {
-                    on_audit(&audit.name, Some(&verdict));
-                    entries.push((audit, entry(&verdict, fingerprint, bytes_spilled), verdict));
-                }
-                Err(source) => {
-                    first_error.get_or_insert(Error::Audit { audit: audit.name.clone(), source: Box::new(source) });
-                }
+        let (work, records) = (&work, &records);
+        let jobs = todo.into_iter().map(|(audit, fingerprint)| {
+            let parts = work.parts.get(&audit.name).copied().unwrap_or(PARTS);
+            (parts, async move {
+                on_audit(&audit.name, None);
+                // One that cannot run keeps no other from running.
+                Ok((audit, fingerprint, caught(Box::pin(work.audit(audit, records))).await))
+            })
+        });
+        in_order(jobs, PARTS, |(audit, fingerprint, ran)| match ran {
+            Ok((verdict, bytes_spilled)) => {
+                on_audit(&audit.name, Some(&verdict));
+                entries.push((audit, entry(&verdict, fingerprint, bytes_spilled), verdict));
             }
-        }
+            Err(source) => {
+                first_error.get_or_insert(Error::Audit { audit: audit.name.clone(), source: Box::new(source) });
+            }
+        })
+        .await?;
         let written: Vec<(&Audit<'_>, Entry)> =
             entries.iter().map(|(audit, entry, _)| (*audit, entry.clone())).collect();
         records.write(&written).await?;
@@ -113,6 +122,8 @@ fn entry(verdict: &Verdict, fingerprint: String, bytes_spilled: u64) -> Entry {
 struct Work {
     session: SessionContext,
     plans: HashMap<String, LogicalPlan>,
+    /// How much of what the engine can do at once each is.
+    parts: HashMap<String, usize>,
 }
 
 impl Work {
@@ -123,15 +134,21 @@ impl Work {
         inputs: &[Input<'_>],
         audits: &[&Audit<'_>],
     ) -> Result<Self> {
-        let mut tables = snapshots(&mut Planner::new(engine, project), plans, audits).await?;
+        let mut tables = snapshots(&Planner::new(engine, project), plans, audits).await?;
         let mut counts: HashMap<&str, Counts> = HashMap::new();
-        for input in inputs.iter().filter(|input| audits.iter().any(|audit| input.is_read_by(audit))) {
-            let (table, counted) = input.table().await?;
+        let read = || inputs.iter().filter(|input| audits.iter().any(|audit| input.is_read_by(audit)));
+        for (input, (table, counted)) in read().zip(read_tables(read().map(Input::table)).await?) {
             tables.push(table);
             if let Some(name) = input.staged() {
                 counts.insert(name, counted);
             }
         }
+        let parts = audits.iter().map(|audit| {
+            let is_remote = audit.gates.iter().all(|lake| project.layout(lake).is_remote());
+            let files = tables.iter().flat_map(|table| table.files_for(audit));
+            (audit.name.clone(), engine.task_parts(is_remote, 1, files))
+        });
+        let parts = parts.collect();
         let session = session(engine, project, tables, audits).await?;
         let mut plans = HashMap::new();
         for audit in audits {
@@ -139,7 +156,7 @@ impl Work {
             let plan = audit.plan(&session, project, counts.copied().unwrap_or_default()).await?;
             plans.insert(audit.name.clone(), plan);
         }
-        Ok(Self { session, plans })
+        Ok(Self { session, plans, parts })
     }
 
     /// Runs one audit; also gives the bytes that it put on disk for want of memory.

@@ -36,6 +36,15 @@ impl Table {
         Self { schema, files: TableFiles { name, format, schema: file, partition, files } }
     }
 
+    /// Its files, if the audit reads it.
+    pub(super) fn files_for(&self, audit: &Audit<'_>) -> &[FileEntry] {
+        let is_read = match self.schema {
+            "snapshot" => audit.reads.snapshots.contains(&self.files.name),
+            schema => audit.reads(schema, &self.files.name),
+        };
+        if is_read { &self.files.files } else { &[] }
+    }
+
     /// The same columns, and no rows.
     pub(super) fn without_files(mut self) -> Self {
         self.files.files = Vec::new();

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
+use tokio::sync::SemaphorePermit;
 
 use crate::compaction::plan::PartitionDetails;
 use crate::compaction::run::file_stems;
 use crate::error::Result;
 use crate::layout::{Step, TableLayout, failed_number, is_running};
-use crate::manifest::Ledger;
+use crate::manifest::{Ledger, Manifest};
+use crate::spread::room;
 use crate::staging::plan::PlanDetails;
 
 /// What the manifests of a table say.
@@ -27,19 +29,24 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    pub(super) async fn read(ledger: &Ledger) -> Result<Self> {
+    /// With the room that it takes.
+    pub(super) async fn read(ledger: &Ledger) -> Result<(Self, Option<SemaphorePermit<'static>>)> {
         let layout = ledger.layout();
         let Some((_, plan)) = ledger.head::<PlanDetails>(&layout.snapshot_manifest()).await? else {
-            return Ok(Self::default());
+            return Ok((Self::default(), None));
         };
         let mut listed = Self { plan: Some(plan.id.clone()), ..Self::default() };
         listed.live.push((Step::SnapshotFileGroups, (1..=plan.groups).collect()));
-        let first = ledger.head::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
-        let groups: BTreeSet<usize> = first.map_or_else(BTreeSet::new, |(_, first)| (1..=first.groups).collect());
-        let mut plans = ledger.read_all::<PartitionDetails>(Step::PartitionFileGroups, groups.iter().copied());
-        while let Some((_, manifest)) = plans.try_next().await? {
-            let Some(manifest) = manifest else { continue };
+        let first = ledger.read::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
+        let groups: BTreeSet<usize> = first.iter().flat_map(|first| 1..=first.details.groups).collect();
+        let room = room(plan.groups + groups.len()).await;
+        let mut add = |manifest: Manifest<PartitionDetails>| {
             listed.stems.extend(file_stems(&plan.result, &manifest.details.into_group(manifest.files)));
+        };
+        first.into_iter().for_each(&mut add);
+        let mut plans = ledger.read_all(Step::PartitionFileGroups, groups.iter().copied().skip(1));
+        while let Some((_, manifest)) = plans.try_next().await? {
+            manifest.into_iter().for_each(&mut add);
         }
         drop(plans);
         listed.live.push((Step::PartitionFileGroups, groups));
@@ -48,7 +55,7 @@ impl Listed {
             listed.add_files(ledger, step, &done).await?;
             listed.live.push((step, done));
         }
-        Ok(listed)
+        Ok((listed, room))
     }
 
     async fn add_files(&mut self, ledger: &Ledger, step: Step, numbers: &BTreeSet<usize>) -> Result<()> {

@@ -37,6 +37,7 @@ use crate::manifest::ledger::delete_all;
 use crate::manifest::trace;
 use crate::pipeline::{Event, Pipeline};
 use crate::session::{Stores, Unfinished};
+use crate::spread::read_tables;
 use crate::staging::plan;
 
 /// What to look for.
@@ -91,14 +92,13 @@ pub struct Garbage {
 /// # Errors
 /// [`Error::Store`], [`Error::Io`]; those of the ledger.
 pub async fn find(pipeline: &Pipeline, options: CleanOptions) -> Result<Vec<Garbage>> {
-    let mut all = Vec::new();
-    let Some(youngest) = options.youngest() else { return Ok(all) };
-    for lake in &pipeline.project().lakes {
+    let Some(youngest) = options.youngest() else { return Ok(Vec::new()) };
+    let found = read_tables(pipeline.project().lakes.iter().map(|lake| async move {
         let mut found = of_table(pipeline, lake, options, youngest).await?;
         found.sort_by(|a, b| a.uri.cmp(&b.uri));
-        all.extend(found);
-    }
-    Ok(all)
+        Ok(found)
+    }));
+    Ok(found.await?.into_iter().flatten().collect())
 }
 
 /// Removes what [`find`] found, as far as it is still garbage; gives what was removed.
@@ -130,7 +130,7 @@ async fn of_table(
         pipeline.tell(&Event::Warned { table: &lake.name, problem, advice });
         Ok(Vec::new())
     };
-    let listed = match Listed::read(&ledger).await {
+    let (listed, _room) = match Listed::read(&ledger).await {
         Ok(listed) => listed,
         Err(error @ Error::Damaged { .. }) => {
             let problem = format!("{error}, so nothing of the table is taken for garbage");
@@ -171,9 +171,9 @@ pub(crate) async fn clear_lake(pipeline: &Pipeline, lake: &LakeTable, all: bool)
         Some(owner) if !owner.is_of_same_table(&plan::owner_of_staging(project, lake)) => return Ok(()),
         owner => owner.is_some(),
     };
-    let listed = match Listed::read(&ledger).await {
+    let (listed, _room) = match Listed::read(&ledger).await {
         // Its lake files are known by their folder's owner alone.
-        Err(Error::Damaged { .. }) => Listed::default(),
+        Err(Error::Damaged { .. }) => (Listed::default(), None),
         listed => listed?,
     };
     let drop_lake = all && is_ours;

@@ -98,10 +98,7 @@ async fn init_config(arguments: &InitArguments, report: &Arc<Report>) -> Result<
 
 async fn plan(pipeline: &Arc<Pipeline>, report: &Report, config: &Path, explain: bool) -> Result<()> {
     let plans = pipeline.plan().await?;
-    let mut views = Vec::new();
-    for plan in &plans {
-        views.push(pipeline.plan_view(plan, explain).await?);
-    }
+    let views = pipeline.plan_views(&plans, explain).await?;
     report.plans(&views, config);
     Ok(())
 }

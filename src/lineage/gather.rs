@@ -25,6 +25,7 @@ use crate::partition;
 use crate::pipeline::{Looked, Pipeline, StepStatus};
 use crate::query::{Committed, FileIndex};
 use crate::redact::REDACTOR;
+use crate::spread::read_tables;
 use crate::staging::plan::{Planner, StagePlan};
 use crate::validate::{Hop, Validation};
 use crate::write::unwrap_engine;
@@ -42,12 +43,12 @@ pub(crate) struct Options {
 /// Those of planning, of the ledger, and of reading the lake for the estimate.
 pub(crate) async fn gather(pipeline: &Arc<Pipeline>, options: Options) -> Result<Lineage> {
     let project = pipeline.project();
-    let mut planner = Planner::new(pipeline.engine(), project);
-    let mut tables = Vec::new();
-    for lake in &project.lakes {
+    let planner = Planner::new(pipeline.engine(), project);
+    let tables = project.lakes.iter().map(|lake| async {
         let plan = planner.plan(lake).await?;
-        tables.push(Box::pin(of_table(pipeline, &plan, options)).await?);
-    }
+        Box::pin(of_table(pipeline, &plan, options)).await
+    });
+    let tables = read_tables(tables).await?;
     let settings = &project.settings;
     Ok(Lineage {
         version: VERSION,

@@ -223,12 +223,7 @@ mod tests {
 
     #[test]
     fn golden_form_of_a_lake_owner() {
-        let owner = FolderOwner {
-            place: Place::Lake,
-            plan: "ab".into(),
-            properties: "target 1".into(),
-            ..owner("t")
-        };
+        let owner = FolderOwner { place: Place::Lake, plan: "ab".into(), properties: "target 1".into(), ..owner("t") };
         let text = r#"{"version":1,"place":"lake","database":"d","schema":"public","table":"t","snapshot":"2026-01-31T00:00:00Z","plan":"ab","properties":"target 1","config":"shop.sql"}"#;
         assert_eq!(serde_json::to_string(&owner).unwrap(), text);
         assert_eq!(serde_json::from_str::<FolderOwner>(text).unwrap(), owner);

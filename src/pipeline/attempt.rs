@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use futures::future::{Either, select};
+use futures::future::{Either, join_all, select};
 use md5::{Digest, Md5};
 
 use super::{Event, Pipeline};
@@ -143,9 +143,7 @@ impl Pipeline {
             Either::Right((never, _)) => match never {},
         };
         let told = std::mem::take(&mut *lock(&self.attempts.told));
-        for (ledger, place) in told {
-            trace::remove(&ledger, &place).await;
-        }
+        join_all(told.iter().map(|(ledger, place)| trace::remove(ledger, place))).await;
         output
     }
 

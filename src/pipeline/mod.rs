@@ -1,8 +1,13 @@
 //! The steps in order: plan, stage, audit, publish, validate; concurrency, resume and nothing else.
 //!
 //! All tables are planned and checked before the first file is written. Then all tables' tasks run, as many at once as
-//! threads and memory allow. Nothing is published of any table before all audits have passed. What is done is read from the manifests, so a second run does what is missing. When a task
-//! fails, no further one is started, those under way are finished (and committed), and the first error is returned.
+//! threads and memory allow; small ones that wait for a remote store count as a part of one. Nothing is published of any
+//! table before all audits have passed. What is done is read from the manifests, so a second run does what is missing. When
+//! a task fails, no further one is started, those under way are finished (and committed), and the error of the first of them
+//! in order is returned.
+//!
+//! What is asked of every table (its plan, what of it is done, its proof) is asked of many tables at once, and told in the
+//! order of the config.
 
 mod attempt;
 mod audit;
@@ -21,8 +26,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::task::JoinSet;
-
 use self::attempt::Attempts;
 pub use self::estimate::Estimate;
 pub use self::event::{Event, Reporter};
@@ -37,7 +40,8 @@ use crate::compaction::prepare::StagedGroup;
 use crate::config::{LakeTable, Project};
 use crate::error::{Error, Result};
 use crate::manifest::FileEntry;
-use crate::session::Engine;
+use crate::session::{Engine, PARTS};
+use crate::spread::{in_order, on_any_thread};
 use crate::staging::plan::StagePlan;
 
 /// A project, an engine to run it, and somebody to tell.
@@ -93,40 +97,18 @@ impl Pipeline {
         self.publish_tables(tables, started).await
     }
 
-    /// Runs tasks, so many at once; after the first error no further one is started. A task that is not started yet is not
-    /// even made: there may be one per partition.
+    /// Runs tasks, each of which has a weight in [`PARTS`], as many as `at_once` whole ones; after the first error no further
+    /// one is started. A task that is not started yet is not even made: there may be one per partition.
     async fn run_all<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
         &self,
-        tasks: impl IntoIterator<Item = F>,
+        tasks: impl IntoIterator<Item = (usize, F)>,
         at_once: usize,
     ) -> Result<Vec<T>> {
-        let mut waiting = tasks.into_iter();
-        let mut running = JoinSet::new();
-        let (mut results, mut first_error) = (Vec::new(), None);
-        self.alive(async {
-            loop {
-                while first_error.is_none()
-                    && running.len() < at_once
-                    && let Some(task) = waiting.next()
-                {
-                    running.spawn(task);
-                }
-                match running.join_next().await {
-                    None => break,
-                    Some(Ok(Ok(result))) => results.push(result),
-                    Some(Ok(Err(error))) => {
-                        first_error.get_or_insert(error);
-                    }
-                    Some(Err(panic)) => {
-                        first_error.get_or_insert(Error::Engine(datafusion::error::DataFusionError::ExecutionJoin(
-                            Box::new(panic),
-                        )));
-                    }
-                }
-            }
-        })
-        .await;
-        first_error.map_or(Ok(results), Err)
+        let tasks = tasks.into_iter().map(|(parts, task)| (parts, on_any_thread(task)));
+        let mut results = Vec::new();
+        let ran = in_order(tasks, at_once.saturating_mul(PARTS), |result| results.push(result));
+        self.alive(Box::pin(ran)).await?;
+        Ok(results)
     }
 
     /// Tells the reporter.

@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
 use crate::snapshot::Coverage;
+use crate::spread::read_tables;
 use crate::staging::plan::{Planner, Source, StagePlan};
 use crate::write::OnRows;
 
@@ -171,13 +172,18 @@ impl Pipeline {
     /// # Errors
     /// Every mistake in config and snapshot.
     pub async fn plan(&self) -> Result<Vec<StagePlan>> {
-        let mut planner = Planner::new(&self.engine, &self.project);
-        let mut plans = Vec::new();
-        for lake in &self.project.lakes {
-            plans.push(planner.plan(lake).await?);
-        }
-        audit::check(&self.engine, &self.project, &mut planner, &plans.iter().collect::<Vec<_>>()).await?;
+        let planner = Planner::new(&self.engine, &self.project);
+        let plans = read_tables(self.project.lakes.iter().map(|lake| planner.plan(lake))).await?;
+        audit::check(&self.engine, &self.project, &planner, &plans.iter().collect::<Vec<_>>()).await?;
         Ok(plans)
+    }
+
+    /// Plans with what of them is done; writes nothing.
+    ///
+    /// # Errors
+    /// As [`Pipeline::plan_view`].
+    pub async fn plan_views(&self, plans: &[StagePlan], explain: bool) -> Result<Vec<PlanView>> {
+        read_tables(plans.iter().map(|plan| self.plan_view(plan, explain))).await
     }
 
     /// A plan with what of it is done; writes nothing.
@@ -297,12 +303,13 @@ impl Pipeline {
     /// # Errors
     /// [`Error::NotPlanned`](crate::Error::NotPlanned); mistakes in audits.
     pub(super) async fn plan_committed(&self) -> Result<Vec<StagePlan>> {
-        let mut planner = Planner::new(&self.engine, &self.project);
-        let mut plans = Vec::new();
-        for lake in &self.project.lakes {
-            plans.push(planner.committed(lake).await?.ok_or_else(|| not_planned(&lake.name))?);
-        }
-        audit::check(&self.engine, &self.project, &mut planner, &plans.iter().collect::<Vec<_>>()).await?;
+        let planner = Planner::new(&self.engine, &self.project);
+        let committed = self.project.lakes.iter().map(|lake| {
+            let planner = &planner;
+            async move { planner.committed(lake).await?.ok_or_else(|| not_planned(&lake.name)) }
+        });
+        let plans = read_tables(committed).await?;
+        audit::check(&self.engine, &self.project, &planner, &plans.iter().collect::<Vec<_>>()).await?;
         Ok(plans)
     }
 }

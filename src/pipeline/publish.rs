@@ -11,6 +11,7 @@ use crate::compaction::run::{CompactTask, properties_text};
 use crate::error::Result;
 use crate::layout::Step;
 use crate::manifest::owner::FolderOwner;
+use crate::spread::{TABLES_AT_ONCE, in_order, write_tables};
 use crate::staging::plan::{self, StagePlan};
 use crate::validate::{Proof, Validation, validate};
 use crate::write::LakeColumns;
@@ -51,20 +52,20 @@ impl Pipeline {
     /// [`Error::Validation`](crate::Error::Validation) of the first table that differs.
     pub async fn validate(&self, deep: bool) -> Result<Vec<TableReport>> {
         let started = Instant::now();
-        let mut reports = Vec::new();
-        for lake in &self.project.lakes {
+        let reports = write_tables(self.project.lakes.iter().map(|lake| async move {
             let ledger = plan::ledger(&self.engine, &self.project, lake).await?;
             self.check_place(&ledger, lake).await?;
             let proof = Proof { engine: &self.engine, lake, ledger: &ledger, deep };
             let validation = validate(proof).await?;
-            reports.push(TableReport {
+            Ok(TableReport {
                 table: lake.name.clone(),
                 location: ledger.layout().lake().to_string(),
                 tasks: 0,
                 seconds: started.elapsed().as_secs_f64(),
                 validation,
-            });
-        }
+            })
+        }));
+        let reports = reports.await?;
         self.engine.stores().settle().await?;
         Ok(reports)
     }
@@ -76,8 +77,11 @@ impl Pipeline {
     ) -> Result<Vec<TableReport>> {
         self.audit_plans(&tables.iter().map(|table| table.plan.as_ref()).collect::<Vec<_>>()).await?;
         let (mut all, mut columns) = (Vec::new(), Vec::new());
-        for (index, table) in tables.iter().enumerate() {
-            let prepared = self.prepare(&table.plan, &table.known, None).await?;
+        let prepared = write_tables(tables.iter().map(|table| self.prepare(&table.plan, &table.known, None))).await?;
+        // Merges of a local table take the memory that is theirs when no more tasks than threads go on.
+        let is_remote = tables.iter().all(|table| table.plan.ledger.layout().is_remote());
+        let at_once = self.engine.publish_tasks(is_remote);
+        for (index, (table, prepared)) in tables.iter().zip(prepared).enumerate() {
             let files = || prepared.todo.iter().flat_map(|(_, group)| &group.files);
             self.reporter.on(&Event::Step {
                 table: &table.plan.lake.name,
@@ -95,46 +99,52 @@ impl Pipeline {
         let tasks = all.into_iter().map(|(index, number, group, has_failed)| {
             let (pipeline, plan, columns) =
                 (Arc::clone(self), Arc::clone(&tables[index].plan), Arc::clone(&columns[index]));
-            async move {
+            let parts = self.engine.task_parts(plan.ledger.layout().is_remote(), at_once, &group.files);
+            (parts, async move {
                 pipeline.compact(&plan, &columns, (number, &group), has_failed).await?;
                 Ok(index)
-            }
+            })
         });
         let mut ran: Vec<usize> = tables.iter().map(|table| table.tasks).collect();
-        // Merges of a local table take the memory that is theirs when no more tasks than threads go on.
-        let is_remote = tables.iter().all(|table| table.plan.ledger.layout().is_remote());
-        for table in self.run_all(tasks, self.engine.publish_tasks(is_remote)).await? {
+        for table in self.run_all(tasks, at_once).await? {
             ran[table] += 1;
         }
         // Before anything is called complete.
         self.engine.stores().settle().await?;
         let mut reports = Vec::new();
-        for (Table { plan, .. }, tasks) in tables.iter().zip(ran) {
-            let validation = self.finish(plan, tasks).await?;
-            reports.push(TableReport {
+        let finished = tables.iter().zip(ran).map(|(Table { plan, .. }, tasks)| async move {
+            let (validation, is_new) = self.finish(plan, tasks).await?;
+            let report = TableReport {
                 table: plan.lake.name.clone(),
                 location: plan.ledger.layout().lake().to_string(),
                 tasks,
                 seconds: started.elapsed().as_secs_f64(),
                 validation,
-            });
-        }
+            };
+            Ok((report, is_new))
+        });
+        in_order(finished.map(|job| (1, job)), TABLES_AT_ONCE, |(report, is_new)| {
+            if is_new {
+                let TableReport { table, validation, .. } = &report;
+                self.reporter.on(&Event::Complete { table, rows: validation.footer_rows });
+            }
+            reports.push(report);
+        })
+        .await?;
         self.engine.stores().settle().await?;
         Ok(reports)
     }
 
-    /// Validates and marks a table, unless this run changed nothing of a complete one.
-    async fn finish(&self, plan: &StagePlan, tasks: usize) -> Result<Validation> {
+    /// Validates and marks a table, unless this run changed nothing of a complete one; also says whether it did.
+    async fn finish(&self, plan: &StagePlan, tasks: usize) -> Result<(Validation, bool)> {
         if tasks == 0
             && let Some(validation) = self.stands(&plan.ledger, &plan.details.id).await?
         {
-            return Ok(validation);
+            return Ok((validation, false));
         }
         // Where checksums are asked for, each task has read again what it published.
         let proof = Proof { engine: &self.engine, lake: &plan.lake, ledger: &plan.ledger, deep: false };
-        let validation = validate(proof).await?;
-        self.reporter.on(&Event::Complete { table: &plan.lake.name, rows: validation.footer_rows });
-        Ok(validation)
+        Ok((validate(proof).await?, true))
     }
 
     pub(super) async fn prepare(&self, plan: &StagePlan, known: &Known, only: Option<usize>) -> Result<Prepared> {

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
 use crate::manifest::ledger::Seen;
+use crate::spread::{read_tables, write_tables};
 use crate::staging::plan::{self, StagePlan};
 use crate::staging::run::StageTask;
 
@@ -36,8 +37,7 @@ impl Pipeline {
 
     pub(super) async fn stage_tables(self: &Arc<Self>) -> Result<Vec<Table>> {
         let mut tables = Vec::new();
-        for plan in self.plan().await? {
-            let plan = plan::commit(plan).await?;
+        for plan in write_tables(self.plan().await?.into_iter().map(plan::commit)).await? {
             for Warning { problem, advice, .. } in plan.warnings().iter().filter(|found| covered::is_told_by_run(found))
             {
                 self.reporter.on(&Event::Warned { table: &plan.lake.name, problem, advice });
@@ -45,8 +45,8 @@ impl Pipeline {
             tables.push(Arc::new(plan));
         }
         let mut all: Vec<(usize, usize, bool)> = Vec::new();
-        for (index, plan) in tables.iter().enumerate() {
-            let Seen { done, failed, .. } = plan.ledger.look(Step::StagingFileGroups).await?;
+        let seen = read_tables(tables.iter().map(|plan| plan.ledger.look(Step::StagingFileGroups))).await?;
+        for (index, (plan, Seen { done, failed, .. })) in tables.iter().zip(seen).enumerate() {
             let todo: Vec<usize> = (1..=plan.groups.len()).filter(|number| !done.contains(number)).collect();
             let files = || todo.iter().flat_map(|number| plan.groups.of(number - 1));
             self.reporter.on(&Event::Step {
@@ -59,9 +59,12 @@ impl Pipeline {
             });
             all.extend(todo.iter().map(|&number| (index, number, failed.contains(&number))));
         }
+        let at_once = tables.iter().map(|plan| self.engine.tasks_at_once(plan.details.run_bytes)).min().unwrap_or(1);
         let tasks = all.into_iter().map(|(index, number, has_failed)| {
             let (pipeline, plan) = (Arc::clone(self), Arc::clone(&tables[index]));
-            async move {
+            let files = plan.groups.of(number - 1).chain(plan.details.whole.iter().flat_map(|(_, files)| files));
+            let parts = self.engine.task_parts(plan.ledger.layout().is_remote(), at_once, files);
+            (parts, async move {
                 let files: Vec<FileEntry> = plan.groups.of(number - 1).cloned().collect();
                 let attempt = pipeline.attempt(Job {
                     ledger: plan.ledger.clone(),
@@ -76,11 +79,10 @@ impl Pipeline {
                 let details = &manifest.details;
                 pipeline.told("stage", &plan.lake, number, &files, details.rows_written, details.seconds);
                 Ok((index, number, StagedGroup { files: manifest.files, columns: manifest.details.columns }))
-            }
+            })
         });
         let mut known = vec![Known::new(); tables.len()];
-        let at_once = tables.iter().map(|plan| self.engine.tasks_at_once(plan.details.run_bytes)).min();
-        for (table, number, staged) in self.run_all(tasks, at_once.unwrap_or(1)).await? {
+        for (table, number, staged) in self.run_all(tasks, at_once).await? {
             known[table].insert(number, staged);
         }
         self.engine.stores().settle().await?;

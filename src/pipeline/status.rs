@@ -22,6 +22,7 @@ use crate::manifest::Ledger;
 use crate::manifest::ledger::Seen;
 use crate::manifest::trace::{self, Failure, Running};
 use crate::snapshot::LeftOut;
+use crate::spread::read_tables;
 use crate::staging::plan::{self, PlanDetails};
 use crate::validate::Validation;
 
@@ -100,7 +101,8 @@ pub struct Sums {
 #[derive(Debug)]
 pub struct StatusReader {
     pipeline: Arc<Pipeline>,
-    counted: HashMap<(String, Step), Counted>,
+    /// By table, of both steps.
+    counted: HashMap<String, [Counted; 2]>,
 }
 
 /// Tasks of a step whose summaries were read.
@@ -134,56 +136,62 @@ impl StatusReader {
     /// Those of the ledger.
     pub async fn read(&mut self) -> Result<Vec<TableStatus>> {
         let pipeline = Arc::clone(&self.pipeline);
-        let mut all = Vec::new();
-        for lake in &pipeline.project().lakes {
-            let looked = pipeline.look(lake).await?;
-            all.push(self.summed(looked).await?);
-        }
-        pipeline.audited(all).await
+        let summed = pipeline.project().lakes.iter().map(|lake| {
+            let (pipeline, mut counted) = (&pipeline, self.counted.remove(&lake.name).unwrap_or_default());
+            async move {
+                let status = summed(pipeline.look(lake).await?, &mut counted).await?;
+                Ok((status, counted))
+            }
+        });
+        let (statuses, counted): (Vec<_>, Vec<_>) = read_tables(summed).await?.into_iter().unzip();
+        self.counted = statuses.iter().map(|status: &TableStatus| status.table.clone()).zip(counted).collect();
+        pipeline.audited(statuses).await
     }
+}
 
-    async fn summed(&mut self, looked: Looked) -> Result<TableStatus> {
-        let Looked { ledger, plan, staged, published, mut status } = looked;
-        let Some(plan) = plan else { return Ok(status) };
-        if status.complete
-            && let Some(text) = ledger.read_file(&ledger.layout().validation()).await?
-            && let Ok(validation) = serde_json::from_slice::<Validation>(&text)
-            && validation.plan == plan
-        {
-            (status.stage.sums, status.publish.sums) = of_validation(&validation);
-            return Ok(status);
-        }
-        for (step, done) in [(Step::StagingFileGroups, &staged), (Step::DatalakeFileGroups, &published)] {
-            let sums = self.sums(&ledger, &mut status, step, &plan, done).await?;
-            let status = if step == Step::StagingFileGroups { &mut status.stage } else { &mut status.publish };
-            status.sums = Some(sums);
-        }
-        Ok(status)
+/// Adds the sums of both steps; of tasks that were counted before, no summary is read.
+async fn summed(looked: Looked, [staged_before, published_before]: &mut [Counted; 2]) -> Result<TableStatus> {
+    let Looked { ledger, plan, staged, published, mut status } = looked;
+    let Some(plan) = plan else { return Ok(status) };
+    if status.complete
+        && let Some(text) = ledger.read_file(&ledger.layout().validation()).await?
+        && let Ok(validation) = serde_json::from_slice::<Validation>(&text)
+        && validation.plan == plan
+    {
+        (status.stage.sums, status.publish.sums) = of_validation(&validation);
+        return Ok(status);
     }
+    let problems = &mut status.problems;
+    let (stage, publish) = (Step::StagingFileGroups, Step::DatalakeFileGroups);
+    status.stage.sums = Some(staged_before.sums(&ledger, stage, &plan, &staged, problems).await?);
+    status.publish.sums = Some(published_before.sums(&ledger, publish, &plan, &published, problems).await?);
+    Ok(status)
+}
 
+impl Counted {
+    /// Adds the tasks that are done since.
     async fn sums(
         &mut self,
         ledger: &Ledger,
-        status: &mut TableStatus,
         step: Step,
         plan: &str,
         done: &BTreeSet<usize>,
+        problems: &mut Vec<String>,
     ) -> Result<Sums> {
-        let counted = self.counted.entry((status.table.clone(), step)).or_default();
-        if counted.plan != plan || !counted.groups.is_subset(done) {
-            *counted = Counted { plan: plan.to_owned(), ..Counted::default() };
+        if self.plan != plan || !self.groups.is_subset(done) {
+            *self = Self { plan: plan.to_owned(), ..Self::default() };
         }
-        let new: Vec<usize> = done.difference(&counted.groups).copied().collect();
+        let new: Vec<usize> = done.difference(&self.groups).copied().collect();
         let mut heads = std::pin::pin!(ledger.heads::<TaskDetails>(step, new));
         while let Some(head) = heads.next().await {
-            let Some((number, head, details)) = status.unless_damaged(head)? else { continue };
-            counted.groups.insert(number);
-            counted.sums.rows_read += details.rows_read;
-            counted.sums.bytes_read += details.bytes_read;
-            counted.sums.rows_written += details.rows_written;
-            counted.sums.bytes_written += head.size;
+            let Some((number, head, details)) = unless_damaged(problems, head)? else { continue };
+            self.groups.insert(number);
+            self.sums.rows_read += details.rows_read;
+            self.sums.bytes_read += details.bytes_read;
+            self.sums.rows_written += details.rows_written;
+            self.sums.bytes_written += head.size;
         }
-        Ok(counted.sums)
+        Ok(self.sums)
     }
 }
 
@@ -221,11 +229,8 @@ impl Pipeline {
     /// # Errors
     /// Those of the ledger.
     pub async fn status(&self) -> Result<Vec<TableStatus>> {
-        let mut all = Vec::new();
-        for lake in &self.project.lakes {
-            all.push(self.look(lake).await?.status);
-        }
-        self.audited(all).await
+        let looked = read_tables(self.project.lakes.iter().map(|lake| self.look(lake))).await?;
+        self.audited(looked.into_iter().map(|looked| looked.status).collect()).await
     }
 
     /// Adds how the audits stand.

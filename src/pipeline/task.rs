@@ -50,9 +50,9 @@ impl Pipeline {
         let ledger = plan::ledger(&self.engine, &self.project, lake).await?;
         let details = match plan::committed_head(&ledger, &task.table).await {
             Err(Error::NotPlanned { .. }) => {
-                let mut planner = Planner::new(&self.engine, &self.project);
+                let planner = Planner::new(&self.engine, &self.project);
                 let plan = planner.plan(lake).await?;
-                audit::check(&self.engine, &self.project, &mut planner, &[&plan]).await?;
+                audit::check(&self.engine, &self.project, &planner, &[&plan]).await?;
                 plan::commit(plan).await?.details
             }
             head => head?,

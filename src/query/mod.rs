@@ -42,6 +42,7 @@ use crate::layout::Step;
 use crate::manifest::FileEntry;
 use crate::pipeline::Pipeline;
 use crate::snapshot::TableFiles;
+use crate::spread::read_tables;
 use crate::staging::plan::{Planner, StagePlan, register_helpers};
 
 /// A read-only session, also for `datafusion-cli`'s shell.
@@ -67,20 +68,23 @@ impl QuerySession {
     /// Those of planning and of the ledger.
     pub(crate) async fn open(pipeline: &Pipeline) -> Result<Self> {
         let project = pipeline.project();
-        let mut planner = Planner::new(pipeline.engine(), project);
+        let planner = Planner::new(pipeline.engine(), project);
         let mut found = Found::default();
-        for lake in &project.lakes {
-            if let Some(plan) = planner.committed(lake).await? {
-                found.add(&plan).await?;
-            }
+        let committed = project.lakes.iter().map(|lake| async {
+            let Some(plan) = planner.committed(lake).await? else { return Ok(None) };
+            let read = read(&plan).await?;
+            Ok(Some((plan, read)))
+        });
+        for (plan, read) in read_tables(committed).await?.into_iter().flatten() {
+            found.add(&plan, read)?;
         }
-        for snapshot in &project.snapshots {
-            if found.snapshots.contains_key(&snapshot.name) {
-                continue;
-            }
-            match planner.find(&snapshot.name).await {
+        let others = project.snapshots.iter().filter(|snapshot| !found.snapshots.contains_key(&snapshot.name));
+        let others: Vec<_> = others.collect();
+        let looked_up = others.iter().map(|snapshot| async { Ok(planner.find(&snapshot.name).await) });
+        for (snapshot, looked_up) in others.iter().zip(read_tables(looked_up).await?) {
+            match looked_up {
                 Ok(Some(table)) => {
-                    found.snapshots.insert(snapshot.name.clone(), table.clone());
+                    found.snapshots.insert(snapshot.name.clone(), table);
                 }
                 Ok(None) => {}
                 // All other tables can still be asked.
@@ -133,29 +137,42 @@ impl QuerySession {
     }
 }
 
+/// What the tasks of a planned table have, by step.
+struct Steps {
+    groups: Committed,
+    staged: Committed,
+    partitions: Committed,
+    published: Committed,
+}
+
+async fn read(plan: &StagePlan) -> Result<Steps> {
+    Ok(Steps {
+        groups: Committed::read(plan, Step::SnapshotFileGroups).await?,
+        staged: Committed::read(plan, Step::StagingFileGroups).await?,
+        partitions: Committed::read(plan, Step::PartitionFileGroups).await?,
+        published: Committed::read(plan, Step::DatalakeFileGroups).await?,
+    })
+}
+
 impl Found {
     /// Adds all that a planned table has.
-    async fn add(&mut self, plan: &StagePlan) -> Result<()> {
+    fn add(&mut self, plan: &StagePlan, Steps { groups, staged, mut partitions, published }: Steps) -> Result<()> {
         self.add_sources(plan)?;
         let name = &plan.lake.name;
         let rows = plan.groups.files().iter().map(|file| (name.clone(), None, file.clone()));
         self.files.entry("snapshot_files").or_default().extend(rows);
-        let groups = Committed::read(plan, Step::SnapshotFileGroups).await?;
         self.add_files("snapshot_file_groups", name, &groups);
-        let staged = Committed::read(plan, Step::StagingFileGroups).await?;
         self.add_written(
             "staging",
             plan,
             staged,
             (1..).zip(plan.groups.iter()).map(|(number, files)| (number, Task::of(files, serde_json::Value::Null))),
         )?;
-        let mut partitions = Committed::read(plan, Step::PartitionFileGroups).await?;
         // The first group is written last: without it the others are what a planner that died has left.
         if !partitions.tasks.contains_key(&1) {
             partitions = Committed::default();
         }
         self.add_files("partition_file_groups", name, &partitions);
-        let published = Committed::read(plan, Step::DatalakeFileGroups).await?;
         self.add_written("lake", plan, published, partitions.tasks)
     }
 

@@ -49,6 +49,18 @@ pub struct Engine {
 /// are thousands of partitions.
 const MAX_RUN_BYTES: u64 = 640 << 20;
 
+/// See [`Engine::task_parts`].
+pub const PARTS: usize = 8;
+
+/// Bytes in memory per byte of a file: what is small must be so unpacked, too.
+const EXPANSION: u64 = 64;
+
+/// What a task takes however little it reads: its session, its buffers.
+const TASK_BYTES: u64 = 8 << 20;
+
+/// A file is taken to have no less.
+const FILE_BYTES: u64 = 16 << 10;
+
 /// A row group of a lake file, and its bytes once more.
 const WRITTEN_BYTES: u64 = 128 << 20;
 
@@ -106,6 +118,23 @@ impl Engine {
     pub fn tasks_at_once(&self, run_bytes: u64) -> usize {
         let by_memory = usize::try_from(self.memory_bytes / (2 * run_bytes).max(1)).unwrap_or(usize::MAX);
         self.parallel_tasks().min(by_memory).max(1)
+    }
+
+    /// How much of what an engine can do at once a task is, in [`PARTS`] of one of `at_once` tasks. One that waits for a `remote`
+    /// store most of its time, and reads so little that its memory is a small part of its share, is one part; all others are
+    /// whole.
+    #[must_use]
+    pub fn task_parts<'a>(
+        &self,
+        remote: bool,
+        at_once: usize,
+        files: impl IntoIterator<Item = &'a FileEntry>,
+    ) -> usize {
+        let part = self.memory_bytes / (at_once.max(1) * PARTS) as u64;
+        let with = |bytes: u64, file: &FileEntry| {
+            Some(bytes.saturating_add(file.size.max(FILE_BYTES).saturating_mul(EXPANSION))).filter(|sum| *sum <= part)
+        };
+        if remote && files.into_iter().try_fold(TASK_BYTES, with).is_some() { 1 } else { PARTS }
     }
 
     /// Bytes that the merge of a publish task may need for its runs: what the row group that it writes leaves of its share, no
@@ -239,6 +268,17 @@ mod tests {
         assert_eq!((large.publish_tasks(false), large.publish_tasks(true)), (2, 4));
         assert_eq!(large.merge_bytes(false), 2 * large.merge_bytes(true));
         assert_eq!(engine(512_000_000, 2).publish_tasks(true), 2);
+    }
+
+    #[test]
+    fn small_tasks_of_a_remote_store_are_a_part_of_one_where_memory_is_no_question() {
+        let file = |size| FileEntry { uri: "s3://b/f".into(), etag: "e".into(), size, n_record: None, partition: None };
+        let (large, small) = (engine(8 << 30, 2), [file(1), file(1 << 20)]);
+        assert_eq!(large.task_parts(true, 2, &small), 1);
+        assert_eq!(large.task_parts(false, 2, &small), PARTS);
+        assert_eq!(large.task_parts(true, 2, &[file(9 << 20)]), PARTS);
+        assert_eq!(large.task_parts(true, 2, &vec![file(1); 600]), PARTS, "many small files are not small");
+        assert_eq!(engine(64 << 20, 2).task_parts(true, 1, &small[..1]), PARTS, "there is no room for two tasks");
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod unfinished;
 
 pub use attempts::Requests;
 pub(crate) use content::check_content;
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Engine, EngineOptions, PARTS};
 pub(crate) use pinned::{Pin, PinnedStore};
 pub(crate) use stores::OpenStores;
 pub use stores::Stores;

@@ -13,6 +13,7 @@ use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use super::claims::{FooterBounds, arrow_schema, check_rows, empty_group, without_empty_columns};
 use super::exact::check_types;
@@ -34,6 +35,22 @@ use crate::spread::spread;
 
 /// Footers read at once: small requests, so more than there are cores.
 const FOOTERS_AT_ONCE: usize = 32;
+
+/// How many files are looked into at once, of all tables that are discovered at the same time.
+#[derive(Debug, Clone)]
+pub(crate) struct Looks {
+    texts: Arc<Semaphore>,
+    threads: usize,
+    footers: Arc<Semaphore>,
+}
+
+impl Looks {
+    /// Of text files, which are read whole, one per thread.
+    pub(crate) fn new(threads: usize) -> Self {
+        let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        Self { texts: semaphore(threads), threads, footers: semaphore(FOOTERS_AT_ONCE) }
+    }
+}
 
 /// A snapshot table as it was found.
 #[derive(Debug)]
@@ -61,13 +78,13 @@ pub struct Coverage {
     pub lacking: Vec<Lacking>,
 }
 
-/// Finds the files of `table` and resolves its schema; `threads` text files are inferred at once.
+/// Finds the files of `table` and resolves its schema.
 ///
 /// # Errors
 /// [`Error::NoFiles`], [`Error::UncertainFiles`], [`Error::TableFormat`], [`Error::NoFolder`], [`Error::FolderValue`],
 /// [`Error::ColumnInNoFile`], [`Error::ColumnCase`], [`Error::SchemaConflict`], [`Error::ReadSnapshotFile`],
 /// [`Error::Manifest`], [`Error::Store`].
-pub(crate) async fn discover(stores: &Stores, table: &SnapshotTable, threads: usize) -> Result<Discovered> {
+pub(crate) async fn discover(stores: &Stores, table: &SnapshotTable, looks: &Looks) -> Result<Discovered> {
     let mut listing = Listing::default();
     for (location, at) in &table.locations {
         listing.add(stores, table, location, at).await?;
@@ -90,7 +107,7 @@ pub(crate) async fn discover(stores: &Stores, table: &SnapshotTable, threads: us
         }
     }
     let table = SnapshotTable { format, ..table.clone() };
-    let Resolved { schema, files, lacking } = resolve(stores, &table, files, threads).await?;
+    let Resolved { schema, files, lacking } = resolve(stores, &table, files, looks).await?;
     let is_of_folders = |name: &str| table.partitioned_by.iter().any(|field| field.name() == name);
     let (replaced, kept): (Vec<_>, Vec<_>) =
         schema.fields().iter().cloned().partition(|field| is_of_folders(field.name()));
@@ -120,25 +137,21 @@ struct Resolved {
     lacking: Vec<Lacking>,
 }
 
-async fn resolve(
-    stores: &Stores,
-    table: &SnapshotTable,
-    mut files: Vec<FileEntry>,
-    threads: usize,
-) -> Result<Resolved> {
+async fn resolve(stores: &Stores, table: &SnapshotTable, mut files: Vec<FileEntry>, looks: &Looks) -> Result<Resolved> {
     let known = table.declared.is_some() && files.iter().all(|file| file.n_record.is_some());
     let is_text = !matches!(table.format, FileFormat::Parquet);
     if let Some(declared) = table.declared.as_ref().filter(|_| known || is_text) {
         // A manifest that counts rows is taken at its word: none of its files is opened to plan.
-        let lacking = if known { Vec::new() } else { check_some(stores, table, &files).await? };
+        let lacking = if known { Vec::new() } else { check_some(stores, table, &files, looks).await? };
         return Ok(Resolved { schema: Arc::clone(declared), files, lacking });
     }
     let opened = stores.open_all(&files).await?;
-    let at_once = if is_text { threads } else { FOOTERS_AT_ONCE };
+    let (turns, at_once) = if is_text { (&looks.texts, looks.threads) } else { (&looks.footers, FOOTERS_AT_ONCE) };
     let shared = Arc::new(table.clone());
     let jobs = files.iter().map(|file| {
-        let (opened, table, file) = (Arc::clone(&opened), Arc::clone(&shared), file.clone());
+        let (opened, table, file, turns) = (Arc::clone(&opened), Arc::clone(&shared), file.clone(), Arc::clone(turns));
         async move {
+            let _turn = turns.acquire_owned().await;
             caught(look_into(&opened, &table, &file)).await.map_err(|error| match error {
                 Error::Panicked { .. } => Error::ReadSnapshotFile {
                     table: table.name.clone(),
@@ -183,7 +196,12 @@ async fn resolve(
 }
 
 /// Compares the declared columns with those of some text files: these are not read while planning.
-async fn check_some(stores: &Stores, table: &SnapshotTable, files: &[FileEntry]) -> Result<Vec<Lacking>> {
+async fn check_some(
+    stores: &Stores,
+    table: &SnapshotTable,
+    files: &[FileEntry],
+    looks: &Looks,
+) -> Result<Vec<Lacking>> {
     if matches!(&table.format, FileFormat::Csv(options) if !options.has_header) {
         return Ok(Vec::new());
     }
@@ -192,7 +210,11 @@ async fn check_some(stores: &Stores, table: &SnapshotTable, files: &[FileEntry])
     let shared = Arc::new(table.clone());
     let jobs = chosen.iter().map(|file| {
         let (opened, table, file) = (Arc::clone(&opened), Arc::clone(&shared), file.clone());
-        async move { names_of(opened.of(&Location::from_uri(&file.uri)?)?, &file, &table).await }
+        let turns = Arc::clone(&looks.footers);
+        async move {
+            let _turn = turns.acquire_owned().await;
+            names_of(opened.of(&Location::from_uri(&file.uri)?)?, &file, &table).await
+        }
     });
     let mut names = NameCheck::new(table);
     let mut is_all = chosen.len() == files.len();

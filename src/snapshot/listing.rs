@@ -32,7 +32,7 @@ use crate::manifest::codec::{decode_files, decode_foreign_summary};
 use crate::manifest::ledger::store_error;
 use crate::manifest::{FileEntry, bare_etag};
 use crate::session::Stores;
-use crate::spread::spread;
+use crate::spread::{spread, turn};
 
 /// Files that are looked into at once: small requests, so more than there are cores.
 const AT_ONCE: usize = 32;
@@ -244,7 +244,10 @@ impl Listing {
         let bytes = if matches!(table.format, FileFormat::Parquet) { MAGIC } else { HEAD };
         let jobs = files.iter().map(|file| {
             let (store, file, format) = (Arc::clone(below.store), file.clone(), table.format.clone());
-            async move { Ok(told(&format, &peek(&store, &file, bytes).await?)) }
+            async move {
+                let _turn = turn().await;
+                Ok(told(&format, &peek(&store, &file, bytes).await?))
+            }
         });
         let mut told = std::pin::pin!(spread(jobs, AT_ONCE));
         let mut uncertain: Option<Doubtful> = None;

@@ -64,7 +64,7 @@ pub(crate) use count::{CountRowsExec, CountedRows, CountedTable, counted_rows};
 #[cfg(feature = "bench")]
 pub(crate) use decode::decode_file;
 pub use discover::Coverage;
-pub(crate) use discover::{Discovered, discover};
+pub(crate) use discover::{Discovered, Looks, discover};
 pub(crate) use fields::{CsvField, Splitter};
 pub(crate) use footer::{read_footer, read_foreign_footer};
 pub(crate) use head::distinct;

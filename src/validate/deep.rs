@@ -45,9 +45,7 @@ pub(super) async fn differences(
             Err(_) => {}
             Ok(found) => {
                 let changed = found.differing(&group.sums).into_iter();
-                said.extend(
-                    changed.map(|column| format!("{of}values of column '{column}' were changed in {place}")),
-                );
+                said.extend(changed.map(|column| format!("{of}values of column '{column}' were changed in {place}")));
             }
         }
         Ok::<_, Error>(said)

@@ -15,6 +15,7 @@
 mod deep;
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use datafusion::parquet::file::metadata::PageIndexPolicy;
@@ -34,7 +35,7 @@ use crate::manifest::ledger::store_error;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::{Engine, OpenStores};
 use crate::snapshot::read_footer;
-use crate::spread::spread;
+use crate::spread::{room, spread, turn};
 use crate::staging::plan::PlanDetails;
 use crate::staging::run::StageDetails;
 use crate::write::LakeColumns;
@@ -156,8 +157,11 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
     let Proof { engine, lake: LakeTable { name: table, .. }, ledger, deep } = proof;
     let layout = ledger.layout();
     let plan = ledger.read::<PlanDetails>(&layout.snapshot_manifest()).await?;
-    let plan = plan.ok_or_else(|| Error::NotPlanned { table: table.clone() })?;
-    let snapshot = Hop::of(&plan.files);
+    let mut plan = plan.ok_or_else(|| Error::NotPlanned { table: table.clone() })?;
+    let snapshot = Hop::of(&std::mem::take(&mut plan.files));
+    let first = ledger.read::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
+    let groups = first.as_ref().map_or(0, |first| first.details.groups);
+    let _room = room(plan.details.groups + groups).await;
     let mut differences = Differences::default();
 
     let (mut staging, mut rows_read, mut read_all, mut rows_selected) = (Hop::default(), 0, true, 0);
@@ -165,7 +169,7 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
     let (mut selected, mut without_sums, mut strangers) = (ColumnSums::default(), 0, 0);
     let mut of_plan = |id: &str| strangers += usize::from(id != plan.details.id);
     let total = plan.details.groups;
-    let staged = each::<StageDetails>(ledger, Step::StagingFileGroups, total, |manifest| {
+    let staged = each::<StageDetails>(ledger, Step::StagingFileGroups, 1..=total, |manifest| {
         of_plan(&manifest.details.plan);
         rows_read += manifest.details.rows_read;
         read_all &= manifest.details.read_all;
@@ -186,16 +190,15 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
     }
     differences.compare("rows given by the SELECT", rows_selected, "rows of staging files", staging.rows.unwrap_or(0));
 
-    let first = ledger.head::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
-    let groups = first.map_or(0, |(_, details)| details.groups);
     let mut grouped = Hop::default();
-    each::<PartitionDetails>(ledger, Step::PartitionFileGroups, groups, |manifest| {
+    let mut add_group = |manifest: Manifest<PartitionDetails>| {
         of_plan(&manifest.details.plan);
         grouped.add(&manifest.files);
-    })
-    .await?;
+    };
+    first.into_iter().for_each(&mut add_group);
+    each(ledger, Step::PartitionFileGroups, 2..=groups, add_group).await?;
     let (mut files, mut published, mut written) = (Vec::new(), Vec::new(), ColumnSums::default());
-    let done = each::<CompactDetails>(ledger, Step::DatalakeFileGroups, groups, |manifest| {
+    let done = each::<CompactDetails>(ledger, Step::DatalakeFileGroups, 1..=groups, |manifest| {
         of_plan(&manifest.details.plan);
         match manifest.details.checksums {
             None => without_sums += 1,
@@ -328,11 +331,11 @@ impl Differences {
 async fn each<D: Serialize + DeserializeOwned + Send + 'static>(
     ledger: &Ledger,
     step: Step,
-    count: usize,
+    numbers: RangeInclusive<usize>,
     mut take: impl FnMut(Manifest<D>),
 ) -> Result<usize> {
     let mut committed = 0;
-    let mut manifests = ledger.read_all::<D>(step, 1..=count);
+    let mut manifests = ledger.read_all::<D>(step, numbers);
     while let Some((_, manifest)) = manifests.try_next().await? {
         if let Some(manifest) = manifest {
             committed += 1;
@@ -347,7 +350,10 @@ async fn footers(engine: &Engine, files: &[FileEntry], differences: &mut Differe
     let opened = engine.stores().open_all(files).await?;
     let reads = files.iter().map(|file| {
         let (file, opened) = (file.clone(), Arc::clone(&opened));
-        async move { Ok((footer_rows(&opened, &file).await, file)) }
+        async move {
+            let _turn = turn().await;
+            Ok((footer_rows(&opened, &file).await, file))
+        }
     });
     let mut reads = spread(reads, AT_ONCE);
     let mut sum = 0;

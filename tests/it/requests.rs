@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -20,11 +21,13 @@ use object_store::{
     coalesce_ranges,
 };
 use snaplake::Pipeline;
+use snaplake::clean::{CleanOptions, clean};
 use snaplake::config::S3Settings;
 use snaplake::layout::Step;
 use snaplake::manifest::codec::encode_files;
 use snaplake::manifest::{FileEntry, Manifest};
-use snaplake::pipeline::TaskSpec;
+use snaplake::pipeline::{StatusReader, TaskSpec};
+use snaplake::replan::{PublishedTables, replan};
 use snaplake::session::Stores;
 use snaplake::staging::plan::commit;
 
@@ -49,6 +52,8 @@ impl Log {
 struct Counting {
     inner: InMemory,
     log: Log,
+    /// Reads under way, and the most that ever were.
+    reads: (AtomicUsize, AtomicUsize),
 }
 
 impl fmt::Display for Counting {
@@ -73,6 +78,12 @@ impl ObjectStore for Counting {
     async fn get_opts(&self, path: &Path, mut options: GetOptions) -> Result<GetResult> {
         self.log.add(if options.head { "HEAD" } else { "GET" }, path);
         options.if_match = options.if_match.map(|etag| etag.trim_matches('"').to_owned());
+        self.reads.1.fetch_max(self.reads.0.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        // Who asks for more meanwhile gets the turn to do so.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        self.reads.0.fetch_sub(1, Ordering::SeqCst);
         self.inner.get_opts(path, options).await
     }
 
@@ -146,7 +157,7 @@ impl Bucket {
 
     /// An empty bucket and a config.
     fn of(tables: &str) -> Self {
-        let store = Arc::new(Counting { inner: InMemory::new(), log: Log::default() });
+        let store = Arc::new(Counting { inner: InMemory::new(), log: Log::default(), reads: Default::default() });
         Self { work: Work::new(tables), store, seen: Vec::new(), report: String::new() }
     }
 
@@ -157,6 +168,22 @@ impl Bucket {
 
     /// One command in a process of its own, and a line with what it asked of the store.
     async fn command<F: Future>(&mut self, name: &str, run: impl FnOnce(Arc<Pipeline>) -> F) -> F::Output {
+        let (output, counts) = self.counted(run).await;
+        self.tell(name, &counts);
+        output
+    }
+
+    fn tell(&mut self, name: &str, counts: &BTreeMap<&str, usize>) {
+        let count = |method| format!("{method} {}", counts.get(method).unwrap_or(&0));
+        let line = ["GET", "LIST", "HEAD", "PUT", "DELETE"].map(count).join(", ");
+        self.report.push_str(&format!("{name}: {line}\n"));
+    }
+
+    /// One command in a process of its own, and what it asked of the store by method.
+    async fn counted<F: Future>(
+        &mut self,
+        run: impl FnOnce(Arc<Pipeline>) -> F,
+    ) -> (F::Output, BTreeMap<&'static str, usize>) {
         let stores = Stores::new(S3Settings::default());
         stores.insert("s3://bucket", Arc::clone(&self.store) as _);
         let variables = [("export", "s3://bucket/export"), ("out", "s3://bucket/out")];
@@ -164,11 +191,8 @@ impl Bucket {
         let requests = self.store.log.take();
         let mut counts = BTreeMap::new();
         requests.iter().for_each(|(method, _)| *counts.entry(*method).or_insert(0) += 1);
-        let count = |method| format!("{method} {}", counts.get(method).unwrap_or(&0));
-        let line = ["GET", "LIST", "HEAD", "PUT", "DELETE"].map(count).join(", ");
-        self.report.push_str(&format!("{name}: {line}\n"));
         self.seen.extend(requests);
-        output
+        (output, counts)
     }
 }
 
@@ -188,7 +212,7 @@ async fn requests_of_each_step_are_as_few_as_they_were() {
     plan: GET 7, LIST 1, HEAD 0, PUT 0, DELETE 0
     stage: GET 13, LIST 2, HEAD 0, PUT 24, DELETE 0
     stage again: GET 2, LIST 1, HEAD 0, PUT 0, DELETE 0
-    publish: GET 42, LIST 3, HEAD 0, PUT 17, DELETE 0
+    publish: GET 41, LIST 3, HEAD 0, PUT 17, DELETE 0
     run again: GET 4, LIST 2, HEAD 1, PUT 0, DELETE 0
     ");
 }
@@ -314,4 +338,95 @@ async fn second_plan_reads_one_pair_per_stage_task_and_writes_one_per_partition(
     assert_eq!(pairs("staging-file-groups", "GET"), 2 * tasks);
     assert_eq!(pairs("partition-file-groups", "PUT"), 2 * partitions);
     assert_eq!(pairs("partition-file-groups", "GET"), 1);
+}
+
+/// Tables of one group of two files and three partitions each.
+impl Bucket {
+    async fn of_many(tables: usize) -> Self {
+        let table = |number: usize| {
+            format!(
+                "CREATE EXTERNAL TABLE snapshot.t{number:02} (id BIGINT, day VARCHAR, note VARCHAR)
+                 STORED AS CSV LOCATION '${{export}}/t{number:02}/' OPTIONS ('format.has_header' 'true');
+                 CREATE TABLE lake.t{number:02} WITH (
+                   partitioned_by = ARRAY['day'], sorted_by = ARRAY['id'], not_null = ARRAY['id']
+                 ) AS SELECT id, day, note FROM snapshot.t{number:02};"
+            )
+        };
+        let bucket = Self::of(&(0..tables).map(table).collect::<String>());
+        for (table, file) in (0..tables).flat_map(|table| [(table, 0), (table, 1)]) {
+            bucket.put(&format!("export/t{table:02}/part-{file}.csv"), events(file * 15, 15)).await;
+        }
+        bucket
+    }
+
+    /// What a command asks of the store per table: each table the same.
+    async fn each<F: Future>(&mut self, name: &str, tables: usize, run: impl FnOnce(Arc<Pipeline>) -> F) -> F::Output {
+        self.store.reads.1.store(0, Ordering::SeqCst);
+        let (output, mut counts) = self.counted(run).await;
+        for (method, count) in &mut counts {
+            assert_eq!(*count % tables, 0, "{name}: {method} {count}");
+            *count /= tables;
+        }
+        self.tell(name, &counts);
+        output
+    }
+
+    fn most_reads(&self) -> usize {
+        self.store.reads.1.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_tables_are_asked_at_once_and_cost_no_more_requests_each_than_one() {
+    let look = CleanOptions { remove: false, staging: false, older_than: std::time::Duration::ZERO };
+    let mut reports = Vec::new();
+    for tables in [1, 40] {
+        let mut bucket = Bucket::of_many(tables).await;
+        let at_once = |bucket: &Bucket| {
+            let most = bucket.most_reads();
+            assert!(tables == 1 || (32..=128).contains(&most), "{most} at once: {}", bucket.report);
+        };
+        bucket.each("plan", tables, |job| async move { job.plan().await.unwrap() }).await;
+        at_once(&bucket);
+        bucket.each("run", tables, |job| async move { job.run().await.unwrap() }).await;
+        at_once(&bucket);
+        bucket.each("run again", tables, |job| async move { job.run().await.unwrap() }).await;
+        at_once(&bucket);
+        bucket.each("status", tables, |job| async move { StatusReader::new(&job).read().await.unwrap() }).await;
+        at_once(&bucket);
+        bucket.each("validate", tables, |job| async move { job.validate(false).await.unwrap() }).await;
+        at_once(&bucket);
+        bucket.each("clean", tables, |job| async move { clean(&job, look).await.unwrap() }).await;
+        at_once(&bucket);
+        let anew = |job: Arc<Pipeline>| async move { replan(&job, PublishedTables::Withdraw).await.unwrap() };
+        bucket.each("replan", tables, anew).await;
+        at_once(&bucket);
+        reports.push(bucket.report);
+    }
+    assert_eq!(reports[0], reports[1]);
+    assert_snapshot!(reports[1], @"
+    plan: GET 3, LIST 1, HEAD 0, PUT 0, DELETE 0
+    run: GET 35, LIST 6, HEAD 0, PUT 28, DELETE 0
+    run again: GET 6, LIST 3, HEAD 1, PUT 0, DELETE 0
+    status: GET 5, LIST 3, HEAD 1, PUT 0, DELETE 0
+    validate: GET 19, LIST 1, HEAD 0, PUT 2, DELETE 0
+    clean: GET 15, LIST 4, HEAD 1, PUT 0, DELETE 0
+    replan: GET 18, LIST 8, HEAD 1, PUT 6, DELETE 9
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_tables_that_fail_the_first_in_the_config_is_told() {
+    let mut bucket = Bucket::of_many(40).await;
+    for table in [31, 17, 18] {
+        bucket.put(&format!("export/t{table}/part-0.csv"), "id,day,note\nx,1,1\n").await;
+    }
+    let error = bucket.command("stage", |job| async move { job.stage().await.err().unwrap() }).await;
+    assert!(error.to_string().contains("t17"), "{error}");
+    let mut bucket = Bucket::of_many(40).await;
+    for (table, file) in [31, 17, 18].iter().flat_map(|table| [(table, 0), (table, 1)]) {
+        bucket.store.inner.delete(&Path::from(format!("export/t{table}/part-{file}.csv"))).await.unwrap();
+    }
+    let error = bucket.command("plan", |job| async move { job.plan().await.err().unwrap() }).await;
+    assert!(error.to_string().contains("t17"), "{error}");
 }

@@ -23,7 +23,7 @@ use super::moved::Roots;
 use crate::error::{Error, Result};
 use crate::layout::{Location, ManifestFiles, Step, TableLayout, failed_number, is_running, manifest_number};
 use crate::partition;
-use crate::spread::spread;
+use crate::spread::{spread, turn};
 
 /// Manifests read or written at once in a store that is far away.
 const AT_ONCE: usize = 64;
@@ -109,6 +109,7 @@ impl Ledger {
     /// [`Error::Store`].
     pub async fn snapshot_times(&self) -> Result<Vec<String>> {
         let folder = self.layout.snapshots();
+        let _turn = turn().await;
         let listed = self.store.list_with_delimiter(Some(&folder.key()?)).await;
         let prefixes = match listed {
             Ok(listed) => listed.common_prefixes,
@@ -137,6 +138,7 @@ impl Ledger {
         let folder = self.layout.summaries(step);
         let failed = |source| store_error("list", &folder, source);
         let mut seen = Seen::default();
+        let _turn = turn().await;
         let mut listing = self.store.list(Some(&folder.key()?));
         while let Some(meta) = listing.try_next().await.map_err(failed)? {
             let name = meta.location.filename().unwrap_or_default();
@@ -163,6 +165,7 @@ impl Ledger {
             let number = meta.location.filename().and_then(manifest_number)?;
             Some((number, stamp(&meta)))
         };
+        let _turn = turn().await;
         let listing = self.store.list(Some(&folder.key()?));
         listing.try_filter_map(|meta| async move { Ok(stamp(meta)) }).try_collect().await.map_err(failed)
     }

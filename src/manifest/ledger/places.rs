@@ -145,7 +145,10 @@ mod tests {
 
     async fn plan(ledger: &Ledger, id: &str) {
         let files = ledger.layout().snapshot_manifest();
-        ledger.write(&files, &Manifest::new(Vec::new(), Plan { id: id.to_owned(), result: "r".to_owned() })).await.unwrap();
+        ledger
+            .write(&files, &Manifest::new(Vec::new(), Plan { id: id.to_owned(), result: "r".to_owned() }))
+            .await
+            .unwrap();
     }
 
     #[tokio::test]

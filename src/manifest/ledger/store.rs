@@ -10,6 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 use super::Ledger;
 use crate::error::{Error, Result};
 use crate::layout::{Location, ManifestFiles};
+use crate::spread::turn;
 
 impl Ledger {
     /// Replaces a small file beside the manifests.
@@ -25,6 +26,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`].
     pub async fn remove_file(&self, location: &Location) -> Result<()> {
+        let _turn = turn().await;
         match self.store.delete(&location.key()?).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(source) => Err(store_error("delete", location, source)),
@@ -36,6 +38,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`].
     pub async fn is_committed(&self, files: &ManifestFiles) -> Result<bool> {
+        let _turn = turn().await;
         match self.store.head(&files.summary.key()?).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
@@ -53,6 +56,7 @@ impl Ledger {
 
     pub(super) async fn get(&self, location: &Location) -> Result<Option<Bytes>> {
         let failed = |source| store_error("read", location, source);
+        let _turn = turn().await;
         match self.store.get(&location.key()?).await {
             Ok(found) => found.bytes().await.map(Some).map_err(failed),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -61,6 +65,7 @@ impl Ledger {
     }
 
     pub(super) async fn put(&self, location: &Location, bytes: Bytes, mut mode: PutMode) -> Result<()> {
+        let _turn = turn().await;
         if self.single_writer && mode == PutMode::Create {
             mode = PutMode::Overwrite;
             match self.store.head(&location.key()?).await {

@@ -16,11 +16,12 @@ mod said;
 mod select;
 mod stored;
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::{SecondsFormat, Utc};
 use datafusion::arrow::datatypes::Schema;
+use tokio::sync::OnceCell;
 
 pub use self::details::{GroupDetails, PACKING, PlanDetails, SchemaText, Source};
 use self::details::{plan_id, result_id};
@@ -38,7 +39,7 @@ use crate::manifest::codec::fingerprint;
 use crate::manifest::owner::FolderOwner;
 use crate::manifest::{Commit, FileEntry, Ledger, Manifest, trace};
 use crate::session::Engine;
-use crate::snapshot::{Coverage, Discovered, FileListTable, Size, TableFiles, discover, register};
+use crate::snapshot::{Discovered, FileListTable, Looks, Size, TableFiles, discover, register};
 use crate::write::LakeColumns;
 
 /// The planned first step of one table.
@@ -94,20 +95,25 @@ impl StagePlan {
     }
 }
 
-/// Plans tables of one project; looks at each snapshot table once.
+/// Plans tables of one project, several at once if asked to; looks at each snapshot table once.
 #[derive(Debug)]
 pub struct Planner<'a> {
     engine: &'a Engine,
     project: &'a Project,
-    found: HashMap<String, TableFiles>,
-    covered: HashMap<String, Coverage>,
+    looks: Looks,
+    found: Mutex<HashMap<String, Arc<OnceCell<Arc<Discovered>>>>>,
+    /// Lake tables by the snapshot tables that they read.
+    readers: OnceLock<HashMap<String, Vec<&'a str>>>,
+    /// Lake tables that need no snapshot files any more.
+    planned: Mutex<HashSet<String>>,
 }
 
 impl<'a> Planner<'a> {
     /// Nothing is looked at yet.
     #[must_use]
     pub fn new(engine: &'a Engine, project: &'a Project) -> Self {
-        Self { engine, project, found: HashMap::new(), covered: HashMap::new() }
+        let looks = Looks::new(engine.parallel_tasks());
+        Self { engine, project, looks, found: Mutex::default(), readers: OnceLock::new(), planned: Mutex::default() }
     }
 
     /// The committed plan of `lake`, or a new one that is not committed: there is none, or the config has changed since
@@ -115,9 +121,12 @@ impl<'a> Planner<'a> {
     ///
     /// # Errors
     /// All mistakes of config and snapshot; [`Error::PlanChanged`] when the committed plan is of another config.
-    pub async fn plan(&mut self, lake: &LakeTable) -> Result<StagePlan> {
+    pub async fn plan(&self, lake: &LakeTable) -> Result<StagePlan> {
         let changed = match self.committed(lake).await {
-            Ok(Some(plan)) => return Ok(plan),
+            Ok(Some(plan)) => {
+                lock(&self.planned).insert(lake.name.clone());
+                return Ok(plan);
+            }
             Ok(None) => None,
             Err(error @ Error::PlanChanged { .. }) => Some(error),
             Err(error) => return Err(error),
@@ -138,7 +147,7 @@ impl<'a> Planner<'a> {
     ///
     /// # Errors
     /// All mistakes of config and snapshot.
-    pub async fn plan_anew(&mut self, lake: &LakeTable) -> Result<StagePlan> {
+    pub async fn plan_anew(&self, lake: &LakeTable) -> Result<StagePlan> {
         let ledger = ledger(self.engine, self.project, lake).await?;
         let stamp = ledger.plan_stamp().await?;
         let new = self.new_plan(lake).await?;
@@ -173,38 +182,39 @@ impl<'a> Planner<'a> {
         of_manifest(self.project, lake, ledger, manifest).map(Some)
     }
 
-    async fn new_plan(&mut self, lake: &LakeTable) -> Result<(PlanDetails, Groups)> {
+    async fn new_plan(&self, lake: &LakeTable) -> Result<(PlanDetails, Groups)> {
         let settings = &self.project.settings;
         let relations = relations(self.project, &lake.query)?;
+        let mut all = HashMap::new();
         for name in &relations.snapshots {
-            self.find(name).await?;
+            if let Some(found) = self.look_up(name).await? {
+                all.insert(name.as_str(), found);
+            }
         }
         let session = self.engine.task_session([]).await?;
-        for name in &relations.snapshots {
-            if let Some(found) = self.found.get(name) {
-                let empty = TableFiles {
-                    name: found.name.clone(),
-                    format: found.format.clone(),
-                    schema: Arc::clone(&found.schema),
-                    partition: found.partition.clone(),
-                    files: Vec::new(),
-                };
-                register(&session, "snapshot", name, FileListTable::of_export(empty, Size::AsListed))?;
-            }
+        for (name, found) in &all {
+            let empty = TableFiles {
+                name: found.table.name.clone(),
+                format: found.table.format.clone(),
+                schema: Arc::clone(&found.table.schema),
+                partition: found.table.partition.clone(),
+                files: Vec::new(),
+            };
+            register(&session, "snapshot", name, FileListTable::of_export(empty, Size::AsListed))?;
         }
         register_views(&session, self.project, &relations.views).await?;
         let select = plan_select(&session.state(), self.project, lake).await?;
         let planned_at = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
         let output = output_schema(&select, lake, &planned_at)?;
         let missing = |name: &str| Error::NotPlanned { table: name.to_owned() };
-        let driving = self.found.get(&select.driving).ok_or_else(|| missing(&select.driving))?;
         let mut whole = Vec::new();
         for name in &select.reads_whole {
-            let table = self.found.get(name).ok_or_else(|| missing(name))?;
-            whole.push((self.source(table)?, table.files.clone()));
+            let found = all.get(name.as_str()).ok_or_else(|| missing(name))?;
+            whole.push((self.source(found)?, found.table.files.clone()));
         }
-        let (source, files) = (self.source(driving)?, fingerprint(&driving.files));
-        let groups = Groups::pack(self.take_files(lake, &select.driving)?, lake.file_group_size);
+        let driving = all.remove(select.driving.as_str()).ok_or_else(|| missing(&select.driving))?;
+        let (source, files) = (self.source(&driving)?, fingerprint(&driving.table.files));
+        let groups = Groups::pack(self.take_files(lake, driving), lake.file_group_size);
         let mut details = PlanDetails {
             id: String::new(),
             result: String::new(),
@@ -231,37 +241,53 @@ impl<'a> Planner<'a> {
         Ok((details, groups))
     }
 
-    /// The files of a lake table's driving table, which are kept only for later lake tables: a list of a million is not
-    /// in memory twice without need.
-    fn take_files(&mut self, lake: &LakeTable, driving: &str) -> Result<Vec<FileEntry>> {
-        for later in self.project.lakes.iter().skip_while(|other| other.name != lake.name).skip(1) {
-            if relations(self.project, &later.query)?.snapshots.iter().any(|name| name == driving) {
-                return Ok(self.found.get(driving).map_or_else(Vec::new, |table| table.files.clone()));
+    /// The files of a lake table's driving table, which are kept only for lake tables that are planned later: a list of a
+    /// million is not in memory twice without need.
+    fn take_files(&self, lake: &LakeTable, driving: Arc<Discovered>) -> Vec<FileEntry> {
+        let name = driving.table.name.as_str();
+        let readers = self.readers.get_or_init(|| self.readers()).get(name);
+        let mut planned = lock(&self.planned);
+        planned.insert(lake.name.clone());
+        if readers.is_none_or(|readers| readers.iter().all(|other| planned.contains(*other))) {
+            lock(&self.found).remove(name);
+        }
+        Arc::try_unwrap(driving).map_or_else(|shared| shared.table.files.clone(), |found| found.table.files)
+    }
+
+    fn readers(&self) -> HashMap<String, Vec<&'a str>> {
+        let mut readers: HashMap<String, Vec<&str>> = HashMap::new();
+        for lake in &self.project.lakes {
+            // What is wrong with a SELECT is told when its table is planned.
+            for name in relations(self.project, &lake.query).unwrap_or_default().snapshots {
+                readers.entry(name).or_default().push(&lake.name);
             }
         }
-        Ok(self.found.remove(driving).map_or_else(Vec::new, |table| table.files))
+        readers
     }
 
     /// The files of a snapshot table, looked up once.
     ///
     /// # Errors
     /// Those of discovery.
-    pub async fn find(&mut self, name: &str) -> Result<Option<&TableFiles>> {
-        let Some(table) = self.project.snapshot(name) else { return Ok(None) };
-        if !self.found.contains_key(name) {
-            let discovered = discover(self.engine.stores(), table, self.engine.parallel_tasks()).await?;
-            let Discovered { table, coverage } = discovered;
-            if table.schema.fields().is_empty() && table.partition.is_empty() {
-                return Err(Error::EmptyFiles { table: name.to_owned() });
-            }
-            tracing::debug!(table = name, files = table.files.len(), "looked up snapshot files");
-            self.found.insert(name.to_owned(), table);
-            self.covered.insert(name.to_owned(), coverage);
-        }
-        Ok(self.found.get(name))
+    pub async fn find(&self, name: &str) -> Result<Option<TableFiles>> {
+        Ok(self.look_up(name).await?.map(|found| found.table.clone()))
     }
 
-    fn source(&self, table: &TableFiles) -> Result<Source> {
+    async fn look_up(&self, name: &str) -> Result<Option<Arc<Discovered>>> {
+        let Some(table) = self.project.snapshot(name) else { return Ok(None) };
+        let cell = Arc::clone(lock(&self.found).entry(name.to_owned()).or_default());
+        let found = cell.get_or_try_init(|| async {
+            let found = discover(self.engine.stores(), table, &self.looks).await?;
+            if found.table.schema.fields().is_empty() && found.table.partition.is_empty() {
+                return Err(Error::EmptyFiles { table: name.to_owned() });
+            }
+            tracing::debug!(table = name, files = found.table.files.len(), "looked up snapshot files");
+            Ok(Arc::new(found))
+        });
+        found.await.map(|found| Some(Arc::clone(found)))
+    }
+
+    fn source(&self, Discovered { table, coverage }: &Discovered) -> Result<Source> {
         Ok(Source {
             table: table.name.clone(),
             format: table.format.clone(),
@@ -272,7 +298,7 @@ impl<'a> Planner<'a> {
                 Some(SchemaText::encode(&Schema::new(table.partition.clone()))?)
             },
             declared: declared_text(self.project, &table.name),
-            coverage: self.covered.get(&table.name).cloned().unwrap_or_default(),
+            coverage: coverage.clone(),
         })
     }
 
@@ -337,6 +363,10 @@ fn changed(details: &PlanDetails, what: &'static str, before: &str, after: &str)
         change: difference(before, after),
         published: 0,
     }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Names of the columns whose nanoseconds come from files.
