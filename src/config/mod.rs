@@ -32,6 +32,7 @@ mod timetype;
 mod tokens;
 mod values;
 mod variables;
+mod withheld;
 mod wording;
 
 #[cfg(test)]
@@ -56,5 +57,5 @@ pub use values::{
     ByteSize, Compression, CsvOptions, EmptyPartition, FileFormat, ForceNull, GroupSize, SortKey, TextOptions,
     WriteCompression,
 };
-pub use variables::Variables;
+pub use variables::{Held, Variables};
 pub(crate) use wording::reworded;

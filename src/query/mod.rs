@@ -36,7 +36,7 @@ pub(crate) use self::index::FileIndex;
 use self::manifests::{FileRow, StatisticsStream, TaskRow, files, tasks};
 use self::table::ManifestTable;
 use crate::audit::register_audits;
-use crate::config::FileFormat;
+use crate::config::{FileFormat, Held};
 use crate::error::Result;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
@@ -45,7 +45,11 @@ use crate::snapshot::TableFiles;
 use crate::staging::plan::{Planner, StagePlan, register_helpers};
 
 /// A read-only session, also for `datafusion-cli`'s shell.
-pub(crate) struct QuerySession(SessionContext);
+pub(crate) struct QuerySession {
+    session: SessionContext,
+    /// Values of the environment in views.
+    held: Vec<Held>,
+}
 
 /// Names in `manifest` of the tables of files.
 const FILE_TABLES: [&str; 5] =
@@ -107,7 +111,7 @@ impl QuerySession {
         }
         register_helpers(&session, project).await?;
         register_audits(&session, project).await?;
-        Ok(Self(session))
+        Ok(Self { session, held: project.views.iter().flat_map(|view| view.held.clone()).collect() })
     }
 
     /// The statements of a text.
@@ -123,13 +127,13 @@ impl QuerySession {
     /// # Errors
     /// Of planning, and of a statement that may not be run; names that nothing has come with the nearest ones.
     pub(crate) async fn run(&self, statement: Statement) -> Result<SendableRecordBatchStream, DataFusionError> {
-        self.begin(statement).await.map_err(|error| mistakes::explained(error, &self.0))
+        self.begin(statement).await.map_err(|error| mistakes::explained(error, &self.session))
     }
 
     async fn begin(&self, statement: Statement) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let plan = self.0.state().statement_to_plan(statement).await?;
+        let plan = self.session.state().statement_to_plan(statement).await?;
         let plan = self.execute_logical_plan(plan).await?.create_physical_plan().await?;
-        execute_stream(plan, self.0.task_ctx())
+        execute_stream(plan, self.session.task_ctx())
     }
 }
 
@@ -208,11 +212,11 @@ impl Found {
 #[async_trait]
 impl CliSessionContext for QuerySession {
     fn task_ctx(&self) -> Arc<TaskContext> {
-        self.0.task_ctx()
+        self.session.task_ctx()
     }
 
     fn session_state(&self) -> SessionState {
-        self.0.state()
+        self.session.state()
     }
 
     fn register_object_store(&self, _: &url::Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
@@ -222,7 +226,7 @@ impl CliSessionContext for QuerySession {
     fn register_table_options_extension_from_scheme(&self, _: &str) {}
 
     async fn execute_logical_plan(&self, plan: LogicalPlan) -> Result<DataFrame, DataFusionError> {
-        guard::check(&plan)?;
-        self.0.execute_logical_plan(plan).await
+        guard::check(&plan, &self.held)?;
+        self.session.execute_logical_plan(plan).await
     }
 }

@@ -22,11 +22,11 @@ use std::sync::Arc;
 use chrono::{SecondsFormat, Utc};
 use datafusion::arrow::datatypes::Schema;
 
-pub use self::details::{GroupDetails, PACKING, PlanDetails, SchemaText, Source};
+pub use self::details::{Environment, GroupDetails, PACKING, PlanDetails, SchemaText, Source};
 use self::details::{plan_id, result_id};
 pub(crate) use self::relations::{Relations, register_helpers, register_views, relations};
 pub(crate) use self::said::declared_text;
-use self::said::{EMPTY_PARTITION, ordering_text, select_text};
+use self::said::{EMPTY_PARTITION, held, ordering_text, plain_text, select_text};
 use self::select::output_schema;
 pub(crate) use self::select::{bind, physical_plan};
 use super::groups::Groups;
@@ -187,6 +187,7 @@ impl<'a> Planner<'a> {
         }
         let (source, files) = (self.source(driving)?, fingerprint(&driving.files));
         let groups = Groups::pack(self.take_files(lake, &select.driving)?, lake.file_group_size);
+        let held = held(self.project, lake)?;
         let mut details = PlanDetails {
             id: String::new(),
             result: String::new(),
@@ -199,6 +200,7 @@ impl<'a> Planner<'a> {
             snapshot_time: settings.snapshot_time.clone(),
             planned_at,
             select: select_text(self.project, lake)?,
+            environment: Environment::of(&held)?,
             ordering: ordering_text(lake),
             file_group_size: lake.file_group_size.to_string(),
             groups: groups.len(),
@@ -208,7 +210,7 @@ impl<'a> Planner<'a> {
             driving: source,
             whole,
         };
-        details.result = result_id(&details, &files, select.plan)?;
+        details.result = result_id(&details, &files, select.plan, &held)?;
         details.id = plan_id(&details, &files)?;
         Ok((details, groups))
     }
@@ -266,8 +268,29 @@ impl<'a> Planner<'a> {
         let (table, planned_at) = (&lake.name, &details.planned_at);
         let changed =
             |what| Error::PlanChanged { table: table.clone(), planned_at: planned_at.clone(), what, published: 0 };
-        if details.select != select_text(self.project, lake)? {
-            return Err(changed("SELECT"));
+        let held = held(self.project, lake)?;
+        match &details.environment {
+            // An earlier version kept the values.
+            None if !held.is_empty() => {
+                if details.select != plain_text(self.project, lake)? {
+                    return Err(changed("SELECT"));
+                }
+                let variables: Vec<&str> = held.iter().map(|held| held.variable.as_str()).collect();
+                let variables = variables.join(", ");
+                tracing::warn!(
+                    table,
+                    "an earlier version wrote the value of {variables} into the plan; --replan takes it out"
+                );
+            }
+            environment => {
+                let is_of = environment.as_ref().is_none_or(|environment| environment.is_of(&held));
+                if !is_of || details.select != select_text(self.project, lake)? {
+                    return Err(changed("SELECT"));
+                }
+                if environment.as_ref().and_then(|environment| environment.changed(&held)).is_some() {
+                    return Err(changed("value of an environment variable that the SELECT reads"));
+                }
+            }
         }
         if details.ordering != ordering_text(lake) {
             let (without, _) = details.ordering.split_once(EMPTY_PARTITION).unwrap_or((&details.ordering, ""));
