@@ -64,6 +64,7 @@ impl Error {
             Self::PublishedElsewhere { .. } => own(
                 "set snaplake.datalake, or the table's external_location, to what it was, and take the table back then",
             ),
+            Self::BeingReplanned { .. } => own("ask again when that run is over"),
             Self::UnusedVariable { .. } => own("leave it out, or write its name into the config"),
             Self::GroupNeedsTable { .. } => own("name it with --table"),
             Self::Endpoint { .. } => {

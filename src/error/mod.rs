@@ -453,6 +453,12 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
+    /// A table whose plan is replaced again and again while it is read.
+    #[error("lake.{table}: another run is planning it anew")]
+    BeingReplanned {
+        /// Lake table.
+        table: String,
+    },
     /// A mistake in the SQL of a query.
     #[error("{problem}")]
     Query {

@@ -1,7 +1,8 @@
 //! One SQL session over everything that a project has so far: `snapshot.*`, `staging.*`, `lake.*` and `manifest.*`.
 //!
-//! Only committed files are seen: staging and lake tables are the files that manifests list when the session begins, so a
-//! table can be queried while it is being staged, and the same row is never seen twice. Partition columns have their real
+//! Only committed files are seen: staging and lake tables are the files that manifests of one plan list when the session begins,
+//! so a table can be queried while it is being staged, and the same row is never seen twice. Of the lake, partitions are seen
+//! that are whole ([`committed`]). Partition columns have their real
 //! types and NULLs. Of these files a query opens those that its filters leave ([`prune`]), and none for what manifests
 //! answer ([`index`]). The session is read-only ([`guard`]).
 
@@ -13,7 +14,7 @@ mod mistakes;
 mod prune;
 mod table;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -31,7 +32,7 @@ use datafusion_cli::cli_context::CliSessionContext;
 use object_store::ObjectStore;
 
 pub(crate) use self::committed::Committed;
-use self::committed::Task;
+use self::committed::{State, Task};
 pub(crate) use self::index::FileIndex;
 use self::manifests::{FileRow, StatisticsStream, TaskRow, files, tasks};
 use self::table::ManifestTable;
@@ -74,8 +75,8 @@ impl QuerySession {
         let mut planner = Planner::new(pipeline.engine(), project);
         let mut found = Found::default();
         for lake in &project.lakes {
-            if let Some(plan) = planner.committed(lake).await? {
-                found.add(&plan).await?;
+            if let Some(state) = State::read(&planner, lake).await? {
+                found.add(state)?;
             }
         }
         for snapshot in &project.snapshots {
@@ -139,28 +140,18 @@ impl QuerySession {
 
 impl Found {
     /// Adds all that a planned table has.
-    async fn add(&mut self, plan: &StagePlan) -> Result<()> {
-        self.add_sources(plan)?;
+    fn add(&mut self, state: State) -> Result<()> {
+        let State { plan, snapshot_groups, staged, partitions, published } = state;
+        self.add_sources(&plan)?;
         let name = &plan.lake.name;
         let rows = plan.groups.files().iter().map(|file| (name.clone(), None, file.clone()));
         self.files.entry("snapshot_files").or_default().extend(rows);
-        let groups = Committed::read(plan, Step::SnapshotFileGroups).await?;
-        self.add_files("snapshot_file_groups", name, &groups);
-        let staged = Committed::read(plan, Step::StagingFileGroups).await?;
-        self.add_written(
-            "staging",
-            plan,
-            staged,
-            (1..).zip(plan.groups.iter()).map(|(number, files)| (number, Task::of(files, serde_json::Value::Null))),
-        )?;
-        let mut partitions = Committed::read(plan, Step::PartitionFileGroups).await?;
-        // The first group is written last: without it the others are what a planner that died has left.
-        if !partitions.tasks.contains_key(&1) {
-            partitions = Committed::default();
-        }
+        self.add_files("snapshot_file_groups", name, &snapshot_groups);
+        let groups = (1..).zip(plan.groups.iter());
+        let groups = groups.map(|(number, files)| (number, Task::of(files, serde_json::Value::Null)));
+        self.add_written("staging", &plan, staged, groups.collect())?;
         self.add_files("partition_file_groups", name, &partitions);
-        let published = Committed::read(plan, Step::DatalakeFileGroups).await?;
-        self.add_written("lake", plan, published, partitions.tasks)
+        self.add_written("lake", &plan, published, partitions.tasks)
     }
 
     fn add_files(&mut self, table: &'static str, name: &str, committed: &Committed) {
@@ -175,7 +166,7 @@ impl Found {
         schema: &'static str,
         plan: &StagePlan,
         mut committed: Committed,
-        planned: impl IntoIterator<Item = (usize, Task)>,
+        planned: BTreeMap<usize, Task>,
     ) -> Result<()> {
         let name = &plan.lake.name;
         let (step, table) = match schema {
@@ -183,6 +174,9 @@ impl Found {
             _ => (Step::StagingFileGroups, "staging_files"),
         };
         self.add_files(table, name, &committed);
+        if step == Step::DatalakeFileGroups {
+            committed.retain_whole_partitions(&planned);
+        }
         let columns = plan.columns()?;
         let files = TableFiles {
             name: name.clone(),
