@@ -62,7 +62,7 @@
 //! checksum              sums over the values of columns, in any order (pure)
 //! thrift                Thrift's compact protocol; which Parquet footers are refused before they are read (pure)
 //! advice                what to do about a limit of the machine (pure)
-//! redact                secrets in messages
+//! redact, digest        secrets in messages; hashes of what may be one
 //! spread                many small jobs on all threads, a bounded number at once
 //! width                 which tables are wide, and how many rows their batches have (pure)
 //! error, verdict        every failure, with its place; the result of an audit
@@ -88,6 +88,7 @@ pub mod cli;
 pub mod compaction;
 pub mod config;
 mod diff;
+mod digest;
 pub mod error;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]

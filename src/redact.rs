@@ -3,17 +3,19 @@
 //! ```text
 //! https://user:pass@host/x             -> https://***@host/x           userinfo of a URL
 //! s3://b/x?X-Amz-Signature=ab&y=1      -> s3://b/x?***                 its query
+//! s3://b/x%3FX-Amz-Signature%3Dab      -> s3://b/x?***                 also where it is percent-encoded, once or more often
 //! SET aws.secret_access_key = 'abc'    -> ... = '***'                  a literal after a name that says what it is
 //! Expected: ;, found: 'wJalrXUtnFEMI+7' -> ... found: '***'            a long literal that a parser stumbled over
 //! Authorization: Basic dXNlcjpw        -> Authorization: '***'         a header that a server told back
 //! x-amz-security-token: FwoGZ...       -> x-amz-security-token: ***    what the environment holds as secret
+//! Cannot cast 'k1hunter2hunter2'       -> Cannot cast 'k1***'          what a config's queries take from the environment
 //! ```
 //!
 //! Pure but for [`Redactor::of_environment`]. It is the last line of defence: configs are refused when they hold
 //! credentials, and clients keep theirs to themselves. It does not know secrets that stand in files, and leaves data alone.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, PoisonError, RwLock};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::{Captures, Regex};
@@ -33,8 +35,31 @@ pub(crate) static REDACTOR: LazyLock<Redactor> = LazyLock::new(Redactor::of_envi
 /// Replaces secrets in texts.
 #[derive(Debug)]
 pub(crate) struct Redactor {
-    /// The longest first: one may be part of another.
+    known: RwLock<Known>,
+}
+
+/// Secrets that are known.
+#[derive(Debug, Default, Clone)]
+struct Known {
+    /// Masked wherever they stand; the longest first: one may be part of another.
     secrets: Vec<String>,
+    /// Too short for that: masked where one is all that stands in quotes.
+    short: Vec<String>,
+}
+
+impl Known {
+    /// Adds secrets of enough bytes, also as they stand in URLs: encoded as RFC 3986 has it, or only where it must be.
+    fn add(&mut self, secrets: impl Iterator<Item = String>) {
+        for secret in secrets {
+            let usual = secret.replace('%', "%25").replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
+            let form = utf8_percent_encode(&secret, NON_ALPHANUMERIC).to_string();
+            // And as the scheme of a URL that has none, or in a folded word.
+            let (lower, upper) = (secret.to_lowercase(), secret.to_uppercase());
+            self.secrets.extend([secret, usual, form, lower, upper]);
+        }
+        self.secrets.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        self.secrets.dedup();
+    }
 }
 
 impl Redactor {
@@ -60,17 +85,20 @@ impl Redactor {
             }
         }
         secrets.retain(|value| value.len() >= MIN_SECRET_BYTES);
-        // As they stand in URLs: encoded as RFC 3986 has it, or only where it must be.
-        for at in 0..secrets.len() {
-            let usual = secrets[at].replace('%', "%25").replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
-            let form = utf8_percent_encode(&secrets[at], NON_ALPHANUMERIC).to_string();
-            // And as the scheme of a URL that has none.
-            let lower = secrets[at].to_lowercase();
-            secrets.extend([usual, form, lower]);
-        }
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets.dedup();
-        Self { secrets }
+        let mut known = Known::default();
+        known.add(secrets.into_iter());
+        Self { known: RwLock::new(known) }
+    }
+
+    /// Learns values that a config takes from the environment for its queries, whatever their names are.
+    pub(crate) fn learn(&self, values: &[String]) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let (long, short): (Vec<&String>, Vec<&String>) =
+            values.iter().filter(|value| !value.is_empty()).partition(|value| value.len() >= MIN_SECRET_BYTES);
+        known.add(long.into_iter().cloned());
+        known.short.extend(short.into_iter().cloned());
+        known.short.sort_unstable();
+        known.short.dedup();
     }
 
     /// The text with `***` in place of secrets.
@@ -84,16 +112,26 @@ impl Redactor {
         });
         static FOUND: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(found:?\s+(?:\w+\()?)'[^'\s]{16,}(?:'|$)"));
         static QUERY: LazyLock<Regex> = LazyLock::new(|| {
-            pattern(r#"(?i)([?&][\w.-]*(?:secret|password|token|key|sig|credential)[\w.-]*=)[^&\s'"]+"#)
+            let (begin, equals) = ("(?:[?&]|%(?:25)*(?:3F|26))", "(?:=|%(?:25)*3D)");
+            let name = r"[\w.-]*(?:secret|password|token|key|sig|credential)[\w.-]*";
+            pattern(&format!(r#"(?i)({begin}{name}{equals})[^&\s'"]+"#))
         });
         static HEADER: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)(authorization['"]?:\s*)[^\r\n'"]+"#));
 
         let mut text = Cow::Borrowed(text);
-        for secret in &self.secrets {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        for secret in &known.secrets {
             if text.contains(secret.as_str()) {
                 text = Cow::Owned(text.replace(secret.as_str(), MASK));
             }
         }
+        for (secret, quote) in known.short.iter().flat_map(|secret| ['\'', '"', '`'].map(|quote| (secret, quote))) {
+            let quoted = format!("{quote}{secret}{quote}");
+            if text.contains(&quoted) {
+                text = Cow::Owned(text.replace(&quoted, &format!("{quote}{MASK}{quote}")));
+            }
+        }
+        drop(known);
         for (pattern, replace) in [
             (&URL, redact_url as fn(&Captures<'_>) -> String),
             (&NAMED, masked),
@@ -129,13 +167,26 @@ pub(crate) fn is_secret(name: &str) -> bool {
     parts.iter().any(|part| name.contains(part)) && !["_FILE", "_URI", "_PATH"].iter().any(|end| name.ends_with(end))
 }
 
+/// Where the query of a URL begins. A question mark alone is a pattern for one character, and one that is percent-encoded is
+/// a part of many a folder's name: a name and a value have to follow.
+fn query_start(url: &str) -> Option<usize> {
+    static EQUALS: LazyLock<Regex> = LazyLock::new(|| pattern("(?i)=|%(?:25)*3D"));
+    static ENCODED: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(?i)%(?:25)*3F(?:[\w.-]|%(?:25)*2D)+(?:=|%(?:25)*3D)"));
+    let plain = url.find('?').filter(|start| {
+        let query = &url[start + 1..];
+        EQUALS.is_match(query) || query == MASK
+    });
+    let encoded = ENCODED.find(url).map(|found| found.start());
+    plain.into_iter().chain(encoded).min()
+}
+
 /// A URL without userinfo and query.
 fn redact_url(found: &Captures<'_>) -> String {
     let (scheme, rest) = (&found[1], &found[2]);
-    let (rest, query) = match rest.split_once('?') {
-        // A question mark alone is a pattern for one character.
-        Some((path, query)) if query.contains('=') || query == MASK => (path, format!("?{MASK}")),
-        _ => (rest, String::new()),
+    let (rest, query) = match query_start(rest) {
+        Some(start) => (&rest[..start], format!("?{MASK}")),
+        None => (rest, String::new()),
     };
     let authority = rest.split('/').next().unwrap_or(rest);
     let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) || text.ends_with(']');
@@ -175,6 +226,14 @@ mod tests {
             ("'minio:9000?secret=ab&x=1'", "'minio:9000?secret=***&x=1'"),
             ("?secret=http://'", "?secret=***'"),
             ("s3://b/x?X-Amz-Signature=ab&y=1 is gone", "s3://b/x?*** is gone"),
+            ("s3://b/x?X-Amz-Signature%3Dab is gone", "s3://b/x?*** is gone"),
+            ("s3://b/x%3FX-Amz-Signature=ab&y=1 is gone", "s3://b/x?*** is gone"),
+            ("s3://b/x%3fX-Amz-Date%3D1%26X-Amz-Signature%3Dab is gone", "s3://b/x?*** is gone"),
+            ("'s3://b/x%253Fsv%253D1%2526sig%253Dab'", "'s3://b/x?***'"),
+            ("s3://b/x%25253FX%25252DAmz-Signature%25253Dab", "s3://b/x?***"),
+            ("s3://b/k=a%3Fb/x?X-Amz-Signature=ab", "s3://b/k=a%3Fb/x?***"),
+            ("at key x%3Fa%3D1%26X-Amz-Signature%3Dab%26y%3D1", "at key x%3Fa%3D1%26X-Amz-Signature%3D***"),
+            ("at key x%253Fsig%253Dab", "at key x%253Fsig%253D***"),
             ("abfss://container:pass@account.dfs.core.windows.net/x", "abfss://***@account.dfs.core.windows.net/x"),
         ] {
             assert_eq!(redact(text), expected);
@@ -186,6 +245,8 @@ mod tests {
         for text in [
             "s3://bucket/a@b/2024-01-01T00:00:00.csv",
             "s3://bucket/part-?.csv",
+            "s3://bucket/k=what%3F/day=3/x.parquet",
+            "s3://bucket/k=100%25/day=3/x.parquet",
             "http://127.0.0.1:9000/x: no connection",
             "http://[::1]:9000/x",
             "(http://127.0.0.1:9000)",
@@ -238,10 +299,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn learned_values_are_masked_short_ones_in_quotes_only() {
+        let redactor = Redactor::new(std::iter::empty());
+        let text = "cannot cast 'k1Pepper/99' or 'eu' in eu-west: k1pepper/99, PEPPER%2F99, Utf8(\"eu\")";
+        assert_eq!(redactor.redact(text), text);
+        redactor.learn(&["Pepper/99".to_owned(), "eu".to_owned(), String::new()]);
+        let expected = "cannot cast 'k1***' or '***' in eu-west: k1***, PEPPER%2F99, Utf8(\"***\")";
+        assert_eq!(redactor.redact(text), expected);
+        assert_eq!(redactor.redact("Pepper%2F99"), "***");
+    }
+
     proptest! {
         /// No text makes it panic, and what is redacted has nothing more to redact.
         #[test]
-        fn redacted_twice_is_redacted_once(text in r#"(https?://|s3://|[a-z:@/?='" ]|secret|é){0,40}"#) {
+        fn redacted_twice_is_redacted_once(text in r#"(https?://|s3://|%3F|%253F|%26|%3D|[a-z:@/?='" ]|secret|é){0,40}"#) {
             let once = redact(&text);
             prop_assert_eq!(redact(&once), once);
         }

@@ -18,6 +18,21 @@ const BATCH_BYTES: usize = 8 << 20;
 /// Fewer rows cost more than they save.
 const MIN_ROWS: usize = 64;
 
+/// What is a text, bytes or a record on its way from a file to the lake: it is there as it came, decoded, in order, encoded and
+/// compressed, beside those of other tasks and rows.
+const COPIES: u64 = 32;
+
+/// A value of so many bytes always fits.
+const SMALL_VALUE: u64 = 8 << 20;
+
+/// A larger one is no value of a table, whatever the memory.
+const LARGEST_VALUE: u64 = 256 << 20;
+
+/// Bytes that one value of a Parquet file, or one record of a text file, may have with so much memory.
+pub(crate) fn most_value(memory: u64) -> u64 {
+    (memory / COPIES).clamp(SMALL_VALUE, LARGEST_VALUE)
+}
+
 /// Whether a table has so many columns that what is held once per column matters.
 pub(crate) fn is_wide(schema: &Schema) -> bool {
     schema.flattened_fields().len() > ORDINARY_COLUMNS

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::tables::Table;
 use super::{Audit, Query, SCHEMAS};
 use crate::compaction::plan::PartitionDetails;
-use crate::config::{Counts, LakeTable, Project};
+use crate::config::{Counts, Held, LakeTable, Project};
+use crate::digest;
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::manifest::{FileEntry, Ledger};
@@ -139,20 +140,34 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Hash of an audit's text and of all that it reads: where it is the same, so is what the audit finds.
-pub(super) fn fingerprint(project: &Project, audit: &Audit<'_>, inputs: &[Input<'_>]) -> String {
+/// Hash of an audit's text and of all that it reads: where it is the same, so is what the audit finds. Values of the
+/// environment count by a slow hash ([`crate::digest`]), which all the rest salts.
+pub(super) fn fingerprint<'a>(project: &'a Project, audit: &'a Audit<'_>, inputs: &[Input<'_>]) -> String {
     let mut hash = Md5::new();
     let mut add = |text: &str| {
         hash.update(text.len().to_le_bytes());
         hash.update(text);
     };
+    let mut held: Vec<(&str, &str)> = Vec::new();
+    let values = |of: &'a [Held]| of.iter().map(|held| (held.variable.as_str(), held.value.as_str()));
+    let rule;
     match audit.query {
-        Query::View(view) => add(&view.query.to_string()),
-        Query::Rule(lake, rule) => add(&rule.query(&lake.name, Counts::default())),
+        Query::View(view) => {
+            add(&view.shown.to_string());
+            held.extend(values(&view.held));
+        }
+        Query::Rule(lake, of) => {
+            rule = of.query(&lake.name, Counts::default());
+            match lake.with_held {
+                true => held.push((of.check.property(), &rule)),
+                false => add(&rule),
+            }
+        }
     }
     for view in project.views.iter().filter(|view| view.schema.is_none() && audit.reads.views.contains(&view.name)) {
         add(&view.name);
-        add(&view.query.to_string());
+        add(&view.shown.to_string());
+        held.extend(values(&view.held));
     }
     for name in &audit.reads.snapshots {
         add(&declared_text(project, name));
@@ -163,5 +178,6 @@ pub(super) fn fingerprint(project: &Project, audit: &Audit<'_>, inputs: &[Input<
         add(&input.plan.id);
         input.summaries.values().for_each(|summary| add(summary));
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    if held.is_empty() { hash } else { digest::slow(held, &hash, digest::ROUNDS) }
 }

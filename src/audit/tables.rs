@@ -99,7 +99,7 @@ pub(crate) async fn register_audits(session: &SessionContext, project: &Project)
         }
         match plan_audit(&session.state(), project, view).await {
             Ok(plan) => {
-                let table = ViewTable::new(plan, Some(view.query.to_string()));
+                let table = ViewTable::new(plan, Some(view.shown.to_string()));
                 session.register_table(TableReference::partial("audit", view.name.as_str()), Arc::new(table))?;
             }
             // What it reads can still be asked, to find out what is wrong with it.

@@ -14,6 +14,8 @@ Examples:
   snaplake plan configs/shop.sql --format json       the task list for an outside scheduler; its workers run
   snaplake stage configs/shop.sql --table orders --group 7
 
+Options may stand before the command, too: snaplake --memory-limit 2GB run configs/shop.sql
+
 Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 4 an audit failed,
             130 interrupted (143 by SIGTERM)";
 

@@ -7,6 +7,7 @@
 mod arguments;
 mod commands;
 mod help;
+mod order;
 mod values;
 
 use std::ffi::OsString;
@@ -47,7 +48,7 @@ fn blocking_threads() -> usize {
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = order::subcommand_first(&Cli::command(), arguments.into_iter().collect());
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return Report::usage(&with_tip(error, &arguments)),

@@ -17,6 +17,7 @@ use super::rules::{Counts, Rule};
 use super::select::{not_selected, plan_query};
 use super::sqltype::type_name;
 use super::tables::{LakeTable, View};
+use super::withheld::check_names;
 use crate::error::{ConfigError, Result};
 use crate::lake_type::has;
 
@@ -32,6 +33,7 @@ pub(crate) async fn plan_audit(state: &SessionState, project: &Project, view: &V
         return Err(ConfigError::UnsupportedClause { clause, reason }.at(&view.query_at));
     }
     let plan = plan_query(state, project, &view.query, &view.query_at).await?;
+    check_names(plan.schema().as_arrow(), project, &view.query_at)?;
     // Types that do not go together are only found by the analyzer.
     state.optimize(&plan).map_err(|error| explain(&error, project, &view.query_at))?;
     for field in plan.schema().fields() {

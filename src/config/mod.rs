@@ -13,6 +13,7 @@ mod audits;
 mod exclude;
 mod external;
 mod ident;
+mod ignored;
 mod nanoseconds;
 pub mod options;
 mod parse;
@@ -32,6 +33,7 @@ mod timetype;
 mod tokens;
 mod values;
 mod variables;
+mod withheld;
 mod wording;
 
 #[cfg(test)]
@@ -40,6 +42,7 @@ mod tests;
 pub(crate) use audits::{check_rules, plan_audit, plan_rule};
 pub use exclude::Exclude;
 pub(crate) use ident::ident;
+pub(crate) use ignored::{IgnoredClauses, placed};
 pub(crate) use planner_error::unknown_column;
 pub use resolve::{Project, load};
 pub(crate) use rules::Counts;
@@ -56,5 +59,5 @@ pub use values::{
     ByteSize, Compression, CsvOptions, EmptyPartition, FileFormat, ForceNull, GroupSize, SortKey, TextOptions,
     WriteCompression,
 };
-pub use variables::Variables;
+pub use variables::{Held, Variables};
 pub(crate) use wording::reworded;

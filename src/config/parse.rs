@@ -15,9 +15,11 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
 use super::quotes;
-use super::statement::{ExternalTable, Kind, LakeStatement, Literal, Name, Placed, Property, Statement, ViewStatement};
+use super::statement::{
+    ExternalTable, Kind, LakeStatement, Literal, Name, Placed, PlacedQuery, Property, Statement, ViewStatement,
+};
 use super::tokens::{self, ExternalPlaces, UnquotedNumber};
-use super::variables::Variables;
+use super::variables::{Replaced, Variables};
 use crate::error::{ConfigError, Error, Position, Result};
 
 /// Reads all statements of `text`; `file` is the name that places carry. The names of variables in it are added to
@@ -39,18 +41,73 @@ pub(crate) fn parse(
         return Err(reader.syntax(lower_first(&message), location));
     }
     let as_written = all.clone();
-    for token in &mut all {
+    let mut replaced = Vec::new();
+    for (index, token) in all.iter_mut().enumerate() {
         if let Token::SingleQuotedString(text) = &mut token.token {
-            *text = variables
+            let found = variables
                 .replace(text, token.span.start, used)
                 .map_err(|(problem, location)| problem.at(&reader.place(location)))?;
+            text.clone_from(&found.text);
+            if !found.held.is_empty() {
+                replaced.push((index, found));
+            }
         }
     }
-    all.split_inclusive(|token| token.token == Token::SemiColon)
-        .map(tokens::significant)
-        .filter(|statement| statement.iter().any(|token| token.token != Token::SemiColon))
-        .map(|statement| reader.statement(statement).map_err(|error| reader.suspecting(error, &as_written)))
-        .collect()
+    let mut start = 0;
+    let mut statements = Vec::new();
+    for tokens in all.split_inclusive(|token| token.token == Token::SemiColon) {
+        let range = start..start + tokens.len();
+        start = range.end;
+        let statement = tokens::significant(tokens);
+        if statement.iter().all(|token| token.token == Token::SemiColon) {
+            continue;
+        }
+        let held: Vec<_> = replaced.iter().filter(|(index, _)| range.contains(index)).collect();
+        let read = if held.is_empty() {
+            reader.statement(statement)
+        } else {
+            let mut shown = tokens.to_vec();
+            for (index, found) in &held {
+                shown[index - range.start].token = Token::SingleQuotedString(found.shown.clone());
+            }
+            // The grammar does not look into literals: a mistake shows here, where no value can be repeated.
+            reader.statement(tokens::significant(&shown)).and_then(|shown| {
+                let places = held.iter().map(|(index, found)| (all[*index].span.start, found));
+                reader.statement(statement).map(|read| withheld(read, shown, places))
+            })
+        };
+        statements.push(read.map_err(|error| reader.suspecting(error, &as_written))?);
+    }
+    Ok(statements)
+}
+
+/// The statement with what may be shown of its query, and the variables that are held back there.
+fn withheld<'a>(
+    mut read: Statement,
+    shown: Statement,
+    literals: impl Iterator<Item = (Location, &'a Replaced)>,
+) -> Statement {
+    let (query, in_with) = match (&mut read.kind, shown.kind) {
+        (Kind::CreateLakeTable(table), Kind::CreateLakeTable(shown)) => {
+            table.query.shown = shown.query.shown;
+            (&mut table.query, Some(&mut table.with_held))
+        }
+        (Kind::CreateView(view), Kind::CreateView(shown)) => {
+            view.query.shown = shown.query.shown;
+            (&mut view.query, None)
+        }
+        _ => return read,
+    };
+    let start = Location { line: query.at.line, column: query.at.column };
+    let (in_query, before): (Vec<_>, Vec<_>) = literals.partition(|(location, _)| *location >= start);
+    for (_, literal) in in_query {
+        query.held.extend_from_slice(&literal.held);
+        query.secrets.extend_from_slice(&literal.secrets);
+    }
+    if let Some(with_held) = in_with {
+        *with_held = !before.is_empty();
+    }
+    read
 }
 
 struct Reader {
@@ -196,7 +253,8 @@ impl Reader {
             return Err(only("expected only WITH (...) between the table's name and AS SELECT"));
         }
         let properties = options.into_iter().map(|option| self.property(option, &name.at)).collect::<Result<_>>()?;
-        Ok(Kind::CreateLakeTable(Box::new(LakeStatement { name, properties, query, query_at })))
+        let query = PlacedQuery::new(query, query_at);
+        Ok(Kind::CreateLakeTable(Box::new(LakeStatement { name, properties, query, with_held: false })))
     }
 
     fn property(&self, option: SqlOption, at: &Position) -> Result<Property<Literal>> {
@@ -236,7 +294,7 @@ impl Reader {
             let message = "expected only AS SELECT after the view's name".to_owned();
             return Err(ConfigError::Syntax { message }.at(&name.at));
         }
-        Ok(Kind::CreateView(Box::new(ViewStatement { name, query, query_at })))
+        Ok(Kind::CreateView(Box::new(ViewStatement { name, query: PlacedQuery::new(query, query_at) })))
     }
 
     fn name(&self, name: &ObjectName) -> Result<Name> {
@@ -374,7 +432,7 @@ mod tests {
         let found = statements(text).unwrap();
         let Kind::CreateLakeTable(table) = &found[0].kind else { panic!("{found:?}") };
         assert_eq!(table.name.parts, ["lake", "t"]);
-        assert_eq!(table.query_at.to_string(), "a.sql:4:2");
+        assert_eq!(table.query.at.to_string(), "a.sql:4:2");
         let Literal::Many(sorted) = &table.properties[1].value else { panic!("{table:?}") };
         assert_eq!((sorted[1].text.as_str(), sorted[1].at.to_string()), ("b DESC", "a.sql:2:50".into()));
         assert!(matches!(&table.properties[2].value, Literal::One(one) if one.text == "12"));

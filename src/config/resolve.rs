@@ -16,6 +16,7 @@ use super::tables::{self, LakeTable, SnapshotTable, View};
 use super::variables::Variables;
 use crate::error::{ConfigError, Error, Position, Result, nearest};
 use crate::layout::{Location, TableLayout};
+use crate::redact::REDACTOR;
 
 /// A config with everything resolved: defaults applied, paths absolute, names folded.
 #[derive(Debug, Clone)]
@@ -40,7 +41,8 @@ struct Source {
     statements: Vec<Statement>,
 }
 
-/// Reads a config file and the model files it names.
+/// Reads a config file and the model files it names. Values of the environment in their queries are secrets from then on
+/// ([`crate::redact`]).
 ///
 /// # Errors
 /// [`Error::ReadConfig`] and [`Error::NotUtf8`] for a file; [`Error::Config`] for everything that is wrong in one;
@@ -53,6 +55,14 @@ pub fn load(path: &Path, variables: &Variables) -> Result<Project> {
         for model in model_files(models, &sources[0].base, path)? {
             let name: Arc<str> = tidy(&model).display().to_string().into();
             sources.push(read(&model, &name, variables, &mut used)?);
+        }
+    }
+    // Whatever goes wrong from here on may quote them.
+    for statement in sources.iter().flat_map(|source| &source.statements) {
+        match &statement.kind {
+            Kind::CreateLakeTable(table) => REDACTOR.learn(&table.query.secrets),
+            Kind::CreateView(view) => REDACTOR.learn(&view.query.secrets),
+            _ => {}
         }
     }
     if let Some((name, nearest)) = variables.unused(&used) {

@@ -27,6 +27,7 @@ use super::sqltype::type_name;
 use super::star::{narrowed, whole_scan, widened};
 use super::tables::{LakeTable, View};
 use super::values::GroupSize;
+use super::withheld::check_names;
 use crate::error::{ConfigError, Position, Result, nearest};
 use crate::lake_type::{Nanoseconds, NoLakeType, TypeProblem, has_nanoseconds, lake_type};
 use crate::partition;
@@ -70,6 +71,7 @@ pub(crate) async fn plan_select(state: &SessionState, project: &Project, lake: &
     if whole_scan(&plan).is_none() {
         state.optimize(&plan).map_err(|error| explain(&error, project, &lake.query_at))?;
     }
+    check_names(plan.schema().as_arrow(), project, &lake.query_at)?;
     let columns = stored_columns(&plan, project, lake)?;
     check_columns(plan.schema().as_arrow(), &columns, lake)?;
     Ok(Select { plan, driving, reads_whole: whole, columns })

@@ -168,7 +168,8 @@ impl Written {
             return Err(bad_value("snaplake.s3_endpoint", url, expected));
         }
         if let Some(url) = endpoint
-            && !Url::parse(&url.text).is_ok_and(|url| url.username().is_empty() && url.query().is_none())
+            && !Url::parse(&url.text)
+                .is_ok_and(|url| url.username().is_empty() && url.query().is_none() && !url.as_str().contains("%"))
         {
             let expected = "a URL without credentials, which come from the environment";
             return Err(bad_value("snaplake.s3_endpoint", url, expected));

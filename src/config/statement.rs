@@ -5,6 +5,7 @@
 
 use datafusion::sql::sqlparser::ast;
 
+use super::variables::Held;
 use crate::error::Position;
 
 /// Text and where it stands.
@@ -80,14 +81,33 @@ pub(crate) struct ExternalTable {
 pub(crate) struct LakeStatement {
     pub(crate) name: Name,
     pub(crate) properties: Vec<Property<Literal>>,
-    pub(crate) query: Box<ast::Query>,
-    pub(crate) query_at: Position,
+    pub(crate) query: PlacedQuery,
+    /// Whether WITH has a value of the environment.
+    pub(crate) with_held: bool,
 }
 
 /// CREATE VIEW as written.
 #[derive(Debug, Clone)]
 pub(crate) struct ViewStatement {
     pub(crate) name: Name,
-    pub(crate) query: Box<ast::Query>,
-    pub(crate) query_at: Position,
+    pub(crate) query: PlacedQuery,
+}
+
+/// A query, its start, and how it may be shown and kept.
+#[derive(Debug, Clone)]
+pub(crate) struct PlacedQuery {
+    pub(crate) run: Box<ast::Query>,
+    /// The same with `${env:NAME}` in place of its value.
+    pub(crate) shown: Box<ast::Query>,
+    pub(crate) held: Vec<Held>,
+    /// What the environment gave.
+    pub(crate) secrets: Vec<String>,
+    pub(crate) at: Position,
+}
+
+impl PlacedQuery {
+    /// A query that holds nothing back.
+    pub(crate) fn new(query: Box<ast::Query>, at: Position) -> Self {
+        Self { shown: query.clone(), run: query, held: Vec::new(), secrets: Vec::new(), at }
+    }
 }

@@ -13,8 +13,10 @@ use super::options::OptionDoc;
 use super::properties::Properties;
 use super::rules::{Rule, rules};
 use super::settings::Written;
-use super::statement::{LakeStatement, Name, Placed, ViewStatement};
+use super::statement::{LakeStatement, Name, Placed, PlacedQuery, ViewStatement};
 use super::values::{self, EmptyPartition, FileFormat, GroupSize, SortKey, WriteCompression};
+use super::variables::Held;
+use super::withheld::unnamed;
 use crate::error::{ConfigError, Error, Position, Result, nearest};
 use crate::layout::Location;
 
@@ -70,8 +72,12 @@ pub struct LakeTable {
     pub query: Box<ast::Query>,
     /// Start of the SELECT.
     pub query_at: Position,
-    /// The SELECT printed from its syntax tree: without comments and layout, so that two runs can be compared.
-    pub query_text: String,
+    /// The SELECT with `${env:NAME}` in place of its value: what is shown and kept.
+    pub shown: Box<ast::Query>,
+    /// The values that `shown` leaves out.
+    pub held: Vec<Held>,
+    /// Whether WITH has a value of the environment.
+    pub with_held: bool,
 }
 
 /// CREATE VIEW: an audit, or a helper for SELECTs.
@@ -87,6 +93,10 @@ pub struct View {
     pub query_at: Position,
     /// Its query; its spans count in the file of `at`.
     pub query: Box<ast::Query>,
+    /// The query with `${env:NAME}` in place of its value: what is shown and kept.
+    pub shown: Box<ast::Query>,
+    /// The values that `shown` leaves out.
+    pub held: Vec<Held>,
 }
 
 impl View {
@@ -175,7 +185,9 @@ pub(super) fn view(at: &Position, statement: ViewStatement) -> Result<View> {
             return Err(ConfigError::UnsupportedClause { clause, reason }.at(&statement.name.at));
         }
     };
-    Ok(View { schema, name, at: at.clone(), query_at: statement.query_at, query: statement.query })
+    let PlacedQuery { run: query, shown, held, at: query_at, .. } = statement.query;
+    unnamed(&shown, &held, &query_at)?;
+    Ok(View { schema, name, at: at.clone(), query_at, query, shown, held })
 }
 
 /// What CREATE TABLE lake.t means; what its WITH leaves out comes from `settings`.
@@ -198,6 +210,8 @@ pub(super) fn lake_table(
     let a_key = "a column with ASC or DESC and NULLS FIRST or LAST, such as 'time_hour DESC'";
     let sorted_by = properties.columns("sorted_by", |text| SortKey::parse(text).ok_or(a_key), |key| &key.column)?;
     let sizes = properties.file_sizes(&name, at)?;
+    let PlacedQuery { run: query, shown, held, at: query_at, .. } = statement.query;
+    unnamed(&shown, &held, &query_at)?;
     let external_location = match properties.own("external_location")? {
         Some(written) => Some(location(written, base)?),
         None => None,
@@ -213,9 +227,11 @@ pub(super) fn lake_table(
         file_group_size: properties.group_size()?,
         external_location,
         rules: rules(&properties)?,
-        query_text: statement.query.to_string(),
-        query: statement.query,
-        query_at: statement.query_at,
+        with_held: statement.with_held,
+        query,
+        query_at,
+        shown,
+        held,
         at: at.clone(),
         name,
     })

@@ -8,7 +8,8 @@
 //! $${                the text ${ itself
 //! ```
 //!
-//! A value is not searched for variables again. A variable without a value, one without its `}`, or `${` that is no
+//! A value is not searched for variables again. What the environment gave may be a secret, so that each text is also known as
+//! it may be shown and kept ([`Replaced::shown`]): with `${env:NAME}` itself in place of the value. A variable without a value, one without its `}`, or `${` that is no
 //! variable, is an error at its own place in the literal. Which names a text uses is noted, so that a `--var` that
 //! nobody uses can be told.
 
@@ -36,13 +37,59 @@ impl Default for Variables {
 /// Variables in the default of a variable in the default of ...: more are a mistake, and would need a deep stack.
 const DEPTH: usize = 16;
 
+/// A text with its variables replaced.
+#[derive(Default, Clone)]
+pub(crate) struct Replaced {
+    /// What the engine sees.
+    pub(crate) text: String,
+    /// The same with `${env:NAME}` as it is written, whatever its value is.
+    pub(crate) shown: String,
+    /// The variables that `shown` leaves.
+    pub(crate) held: Vec<Held>,
+    /// What the environment gave, defaults not counted.
+    pub(crate) secrets: Vec<String>,
+}
+
+/// A `${env:NAME}` or `${env:NAME:-default}` as it is written, and what it stands for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Held {
+    /// As written.
+    pub variable: String,
+    /// Its value, which is never shown or kept.
+    pub value: String,
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.variable)
+    }
+}
+
+impl Replaced {
+    fn plain(text: &str) -> Self {
+        Self { text: text.to_owned(), shown: text.to_owned(), ..Self::default() }
+    }
+
+    fn push(&mut self, more: &Self) {
+        self.text.push_str(&more.text);
+        self.shown.push_str(&more.shown);
+        self.held.extend_from_slice(&more.held);
+        self.secrets.extend_from_slice(&more.secrets);
+    }
+}
+
 /// A mistake and where it is.
 type Problem = (ConfigError, Location);
 
 impl Variables {
     /// The text of a single-quoted literal that starts at `start` with its variables replaced; the names in it are
     /// added to `used`.
-    pub(crate) fn replace(&self, text: &str, start: Location, used: &mut BTreeSet<String>) -> Result<String, Problem> {
+    pub(crate) fn replace(
+        &self,
+        text: &str,
+        start: Location,
+        used: &mut BTreeSet<String>,
+    ) -> Result<Replaced, Problem> {
         let mut literal = Expansion { variables: self, text, start, used };
         literal.text(0, 0)?.0
     }
@@ -91,8 +138,8 @@ impl Expansion<'_> {
 
     /// The text from `at` to the end of the literal or, inside of a variable, up to `}`; and where that is. A variable
     /// without a value is a mistake of the text only: nobody may want it.
-    fn text(&mut self, mut at: usize, depth: usize) -> Result<(Result<String, Problem>, usize), Problem> {
-        let mut done = Ok(String::new());
+    fn text(&mut self, mut at: usize, depth: usize) -> Result<(Result<Replaced, Problem>, usize), Problem> {
+        let mut done = Ok(Replaced::default());
         loop {
             let rest = &self.text[at..];
             let is_mark = |(index, c): &(usize, char)| match c {
@@ -103,7 +150,7 @@ impl Expansion<'_> {
             let found = rest.char_indices().find(is_mark);
             let before = found.map_or(rest, |(index, _)| &rest[..index]);
             if let Ok(done) = &mut done {
-                done.push_str(before);
+                done.push(&Replaced::plain(before));
             }
             at += before.len();
             match found {
@@ -111,13 +158,13 @@ impl Expansion<'_> {
                 Some((_, '}')) => return Ok((done, at)),
                 Some(_) if self.text[at..].starts_with("$${") => {
                     if let Ok(done) = &mut done {
-                        done.push_str("${");
+                        done.push(&Replaced::plain("${"));
                     }
                     at += 3;
                 }
                 Some(_) => {
                     let (value, end) = self.variable(at, depth + 1)?;
-                    done = done.and_then(|done| value.map(|value| done + &value));
+                    done = done.and_then(|mut done| value.map(|value| done.push(&value)).map(|()| done));
                     at = end;
                 }
             }
@@ -125,7 +172,7 @@ impl Expansion<'_> {
     }
 
     /// The value of the variable whose `${` is at `at`, and the place after its `}`.
-    fn variable(&mut self, at: usize, depth: usize) -> Result<(Result<String, Problem>, usize), Problem> {
+    fn variable(&mut self, at: usize, depth: usize) -> Result<(Result<Replaced, Problem>, usize), Problem> {
         let inner = &self.text[at + 2..];
         let open = || ConfigError::OpenVariable { text: self.text[at..].lines().next().unwrap_or_default().to_owned() };
         let key_length = inner.find(['}', ':']).filter(|end| inner[*end..].starts_with('}'));
@@ -145,7 +192,7 @@ impl Expansion<'_> {
                 return Err(self.problem(ConfigError::BadVariable { text }, at));
             }
             true => self.text(after + 2, depth)?,
-            false => (Ok(String::new()), after),
+            false => (Ok(Replaced::default()), after),
         };
         if !self.text[end..].starts_with('}') {
             return Err(self.problem(open(), at));
@@ -157,11 +204,23 @@ impl Expansion<'_> {
         if !key.starts_with("env:") {
             self.used.insert(key.to_owned());
         }
+        let is_environment = key.starts_with("env:");
         let value = match self.variables.value(key, has_default) {
-            Ok(Some(value)) => Ok(value),
+            Ok(Some(value)) if is_environment => {
+                Ok(Replaced { secrets: vec![value.clone()], ..Replaced::plain(&value) })
+            }
+            Ok(Some(value)) => Ok(Replaced::plain(&value)),
             Ok(None) => default,
             Err(problem) => Err(self.problem(problem, at)),
         };
+        let variable = &self.text[at..=end];
+        let value = value.map(|value| match is_environment {
+            true => {
+                let held = vec![Held { variable: variable.to_owned(), value: value.text.clone() }];
+                Replaced { shown: variable.to_owned(), held, ..value }
+            }
+            false => value,
+        });
         Ok((value, end + 1))
     }
 }
@@ -196,7 +255,24 @@ mod tests {
     }
 
     fn replaced(text: &str) -> Result<String, Problem> {
-        variables().replace(text, START, &mut BTreeSet::new())
+        variables().replace(text, START, &mut BTreeSet::new()).map(|replaced| replaced.text)
+    }
+
+    #[test]
+    fn value_of_the_environment_is_held_back_from_what_is_shown() {
+        for (text, shown, held, secrets) in [
+            ("a${bucket}b", "as3://bb", vec![], 0),
+            ("${env:HOME}/${env:HOME}", "${env:HOME}/${env:HOME}", vec!["${env:HOME}"; 2], 2),
+            ("${env:NONE:-a}", "${env:NONE:-a}", vec!["${env:NONE:-a}"], 0),
+            ("x${none:-${env:HOME}y}", "x${env:HOME}y", vec!["${env:HOME}"], 1),
+            ("${env:NONE:-${env:HOME}}", "${env:NONE:-${env:HOME}}", vec!["${env:NONE:-${env:HOME}}"], 1),
+            ("$${env:HOME}", "${env:HOME}", vec![], 0),
+        ] {
+            let found = variables().replace(text, START, &mut BTreeSet::new()).unwrap();
+            let variables: Vec<&str> = found.held.iter().map(|held| held.variable.as_str()).collect();
+            assert_eq!((found.shown.as_str(), variables, found.secrets.len()), (shown, held, secrets), "{text}");
+            assert!(!format!("{:?}", found.held).contains("/home/me"));
+        }
     }
 
     #[test]

@@ -185,6 +185,14 @@ pub enum ConfigError {
         /// Function.
         function: String,
     },
+    /// A column or field is named after a value of the environment.
+    #[error(
+        "a column's name would hold the value of {variable}, and names are kept and shown; give the column a name of its own: ... AS name"
+    )]
+    NamedByValue {
+        /// As written.
+        variable: String,
+    },
     /// bucketed_by and bucket_count.
     #[error(
         "'{name}' is not supported: snaplake partitions and sorts, it does not bucket; use partitioned_by and sorted_by"

@@ -3,7 +3,7 @@
 /// Most characters of a difference that are shown on either side.
 const SHOWN: usize = 80;
 
-/// The words in which two texts differ; `None` if they are too many to be shown.
+/// The words in which two texts differ; `None` if they are too many to be shown, or none.
 pub(crate) fn difference(before: &str, after: &str) -> Option<(String, String)> {
     let (old, new): (Vec<&str>, Vec<&str>) = (before.split(' ').collect(), after.split(' ').collect());
     let same = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
@@ -14,7 +14,7 @@ pub(crate) fn difference(before: &str, after: &str) -> Option<(String, String)> 
         words => words,
     };
     let change = (shown(&old), shown(&new));
-    (change.0.chars().count() <= SHOWN && change.1.chars().count() <= SHOWN).then_some(change)
+    (before != after && change.0.chars().count() <= SHOWN && change.1.chars().count() <= SHOWN).then_some(change)
 }
 
 #[cfg(test)]

@@ -46,6 +46,9 @@ impl Error {
                  that means NULL in CSV is named by OPTIONS ('null_regex' '^(NA)?$')",
             ),
             Self::Malformed { .. } => own("correct the file there, or change the OPTIONS that say how it is written"),
+            Self::TooLarge { .. } => {
+                own("raise --memory-limit, or leave the column out of the SELECT and of CREATE EXTERNAL TABLE")
+            }
             Self::SchemaConflict { .. } => own("declare the column in CREATE EXTERNAL TABLE to choose one type"),
             Self::ColumnInNoFile { nearest: Some(nearest), .. } => {
                 Some(format!("write \"{nearest}\", or leave the column out of CREATE EXTERNAL TABLE"))
@@ -84,6 +87,7 @@ impl Error {
             Self::PublishedElsewhere { .. } => own(
                 "set snaplake.datalake, or the table's external_location, to what it was, and take the table back then",
             ),
+            Self::BeingReplanned { .. } => own("ask again when that run is over"),
             Self::UnusedVariable { .. } => own("leave it out, or write its name into the config"),
             Self::GroupNeedsTable { .. } => own("name it with --table"),
             Self::Endpoint { .. } => {

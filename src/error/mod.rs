@@ -277,6 +277,24 @@ pub enum Error {
         /// Both numbers, and of what they are.
         what: String,
     },
+    /// Something in a snapshot file that needs more memory than there is.
+    #[error("{uri}, row {row}, column '{column}': {what} has {bytes} bytes, and --memory-limit leaves room for {most}")]
+    TooLarge {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        /// First row of it, from 1.
+        row: u64,
+        /// The column, or that with most of it.
+        column: String,
+        /// What is too large.
+        what: &'static str,
+        /// Its bytes, or those of a part that is too large already.
+        bytes: u64,
+        /// How many it may have.
+        most: u64,
+    },
     /// Text that breaks the rules of its format.
     #[error("{uri}, line {line}, column {column}: {reason}")]
     Malformed {
@@ -524,6 +542,12 @@ pub enum Error {
         total: usize,
         /// What went wrong.
         reason: String,
+    },
+    /// A table whose plan is replaced again and again while it is read.
+    #[error("lake.{table}: another run is planning it anew")]
+    BeingReplanned {
+        /// Lake table.
+        table: String,
     },
     /// A mistake in the SQL of a query.
     #[error("{problem}")]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use object_store::path::Path as Key;
+use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
 
@@ -17,11 +18,20 @@ pub struct Location {
 /// URL schemes that [`Location::parse`] takes.
 const SCHEMES: [&str; 7] = ["s3", "s3a", "gs", "az", "abfs", "abfss", "file"];
 
-/// Whether a URL carries its permission in its query, as those of the AWS, Google and Azure consoles do.
+/// Whether a URL carries its permission in its query, as those of the AWS, Google and Azure consoles do, also where somebody
+/// encoded it, as often as tools do that.
 fn is_signed(url: &str) -> bool {
     let names = ["sig=", "Signature=", "X-Amz-", "X-Goog-"];
-    url.split_once('?')
-        .is_some_and(|(_, query)| query.split('&').any(|part| names.iter().any(|name| part.starts_with(name))))
+    let is_one = |url: &str| {
+        url.split_once('?')
+            .is_some_and(|(_, query)| query.split('&').any(|part| names.iter().any(|name| part.starts_with(name))))
+    };
+    let mut url = url.to_owned();
+    (0..4).any(|_| {
+        let found = is_one(&url);
+        url = percent_decode_str(&url).decode_utf8_lossy().into_owned();
+        found
+    })
 }
 
 impl Location {

@@ -188,6 +188,7 @@ fn file_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a str> 
             | Error::ReadSnapshotFile { uri: file, .. }
             | Error::InvalidValue { uri: file, .. }
             | Error::Malformed { uri: file, .. }
+            | Error::TooLarge { uri: file, .. }
             | Error::RowsDiffer { uri: file, .. }
             | Error::Contradiction { uri: file, .. }
             | Error::ColumnCase { uri: file, .. },

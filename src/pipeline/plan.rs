@@ -15,12 +15,14 @@ use super::warnings::{Facts, Warning, warnings};
 use super::{Pipeline, covered, not_planned};
 use crate::audit::{self, AuditView};
 use crate::compaction::plan::{PartitionGroup, group};
+use crate::config::LakeTable;
 use crate::error::Result;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
 use crate::snapshot::Coverage;
 use crate::spread::read_tables;
 use crate::staging::plan::{Planner, Source, StagePlan};
+use crate::staging::run::StageTask;
 use crate::write::OnRows;
 
 /// What would be done for one table.
@@ -285,7 +287,20 @@ impl Pipeline {
         // The plans are not run.
         let on_rows = || -> OnRows { Arc::new(|_| ()) };
         let text = |plan: Arc<dyn ExecutionPlan>| displayable(plan.as_ref()).indent(false).to_string();
-        let (_, stage) = self.stage_task(plan, 1, files).plan(on_rows(), None).await?;
+        let stage = match self.project.held().next() {
+            None => text(self.stage_task(plan, 1, files).plan(on_rows(), None).await?.1),
+            // The engine would show what it makes of the values of the environment, and of the variables if they stand there.
+            Some(_) => {
+                let project = self.project.shown();
+                let lake = LakeTable { query: plan.lake.shown.clone(), ..plan.lake.clone() };
+                let task = StageTask { project: &project, lake: &lake, ..self.stage_task(plan, 1, files) };
+                let planned = task.plan(on_rows(), None).await;
+                planned.map_or_else(
+                    |_| "not shown: it cannot be planned without values of ${env:...}".to_owned(),
+                    |(_, plan)| text(plan),
+                )
+            }
+        };
         // What is staged is not known yet; the plan of any two runs is alike, and nothing is opened for it.
         let run = |name: &str| {
             let uri = plan.ledger.layout().staging_data().join(name).uri().into();
@@ -295,7 +310,7 @@ impl Pipeline {
         let group = PartitionGroup { partition: String::new(), first_row: 0, number: 1, bundled: Vec::new(), files };
         let columns = plan.columns()?;
         let publish = self.compact_task(plan, &columns, 1, &group).plan(on_rows()).await?.plan;
-        Ok(Explain { stage: text(stage), publish: text(publish) })
+        Ok(Explain { stage, publish: text(publish) })
     }
 
     /// The committed plan of every table.

@@ -1,11 +1,12 @@
-//! Adds the nearest known name to errors about unknown tables and columns of a query. All other errors stay as they
+//! Adds the nearest known name to errors about unknown tables and columns of a query, and the place to those of clauses that
+//! are refused. All other errors stay as they
 //! are.
 
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 
-use crate::config::unknown_column;
+use crate::config::{placed, unknown_column};
 use crate::error::{ConfigError, Error, nearest};
 
 /// Where a table is looked for that is named without its schema, the likeliest first.
@@ -13,6 +14,9 @@ const SCHEMAS: [&str; 5] = ["lake", "staging", "snapshot", "audit", "manifest"];
 
 /// The error that replaces `error`.
 pub(super) fn explained(error: DataFusionError, session: &SessionContext) -> DataFusionError {
+    if let Some(message) = placed(&error) {
+        return DataFusionError::External(Box::new(Error::Query { problem: Box::new(ConfigError::Plan { message }) }));
+    }
     let problem = match error.find_root() {
         DataFusionError::SchemaError(problem, _) => match problem.as_ref() {
             SchemaError::FieldNotFound { field, valid_fields } => Some(unknown_column(field, valid_fields)),

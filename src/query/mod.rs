@@ -1,7 +1,8 @@
 //! One SQL session over everything that a project has so far: `snapshot.*`, `staging.*`, `lake.*` and `manifest.*`.
 //!
-//! Only committed files are seen: staging and lake tables are the files that manifests list when the session begins, so a
-//! table can be queried while it is being staged, and the same row is never seen twice. Partition columns have their real
+//! Only committed files are seen: staging and lake tables are the files that manifests of one plan list when the session begins,
+//! so a table can be queried while it is being staged, and the same row is never seen twice. Of the lake, partitions are seen
+//! that are whole ([`committed`]). Partition columns have their real
 //! types and NULLs. Of these files a query opens those that its filters leave ([`prune`]), and none for what manifests
 //! answer ([`index`]). The session is read-only ([`guard`]).
 
@@ -13,7 +14,7 @@ mod mistakes;
 mod prune;
 mod table;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -31,12 +32,12 @@ use datafusion_cli::cli_context::CliSessionContext;
 use object_store::ObjectStore;
 
 pub(crate) use self::committed::Committed;
-use self::committed::Task;
+use self::committed::{State, Task};
 pub(crate) use self::index::FileIndex;
 use self::manifests::{FileRow, StatisticsStream, TaskRow, files, tasks};
 use self::table::ManifestTable;
 use crate::audit::register_audits;
-use crate::config::FileFormat;
+use crate::config::{FileFormat, Held};
 use crate::error::Result;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
@@ -46,7 +47,11 @@ use crate::spread::read_tables;
 use crate::staging::plan::{Planner, StagePlan, register_helpers};
 
 /// A read-only session, also for `datafusion-cli`'s shell.
-pub(crate) struct QuerySession(SessionContext);
+pub(crate) struct QuerySession {
+    session: SessionContext,
+    /// Values of the environment in views.
+    held: Vec<Held>,
+}
 
 /// Names in `manifest` of the tables of files.
 const FILE_TABLES: [&str; 5] =
@@ -70,13 +75,9 @@ impl QuerySession {
         let project = pipeline.project();
         let planner = Planner::new(pipeline.engine(), project);
         let mut found = Found::default();
-        let committed = project.lakes.iter().map(|lake| async {
-            let Some(plan) = planner.committed(lake).await? else { return Ok(None) };
-            let read = read(&plan).await?;
-            Ok(Some((plan, read)))
-        });
-        for (plan, read) in read_tables(committed).await?.into_iter().flatten() {
-            found.add(&plan, read)?;
+        let states = project.lakes.iter().map(|lake| State::read(&planner, lake));
+        for state in read_tables(states).await?.into_iter().flatten() {
+            found.add(state)?;
         }
         let others = project.snapshots.iter().filter(|snapshot| !found.snapshots.contains_key(&snapshot.name));
         let others: Vec<_> = others.collect();
@@ -111,7 +112,7 @@ impl QuerySession {
         }
         register_helpers(&session, project).await?;
         register_audits(&session, project).await?;
-        Ok(Self(session))
+        Ok(Self { session, held: project.views.iter().flat_map(|view| view.held.clone()).collect() })
     }
 
     /// The statements of a text.
@@ -127,53 +128,30 @@ impl QuerySession {
     /// # Errors
     /// Of planning, and of a statement that may not be run; names that nothing has come with the nearest ones.
     pub(crate) async fn run(&self, statement: Statement) -> Result<SendableRecordBatchStream, DataFusionError> {
-        self.begin(statement).await.map_err(|error| mistakes::explained(error, &self.0))
+        self.begin(statement).await.map_err(|error| mistakes::explained(error, &self.session))
     }
 
     async fn begin(&self, statement: Statement) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let plan = self.0.state().statement_to_plan(statement).await?;
+        let plan = self.session.state().statement_to_plan(statement).await?;
         let plan = self.execute_logical_plan(plan).await?.create_physical_plan().await?;
-        execute_stream(plan, self.0.task_ctx())
+        execute_stream(plan, self.session.task_ctx())
     }
-}
-
-/// What the tasks of a planned table have, by step.
-struct Steps {
-    groups: Committed,
-    staged: Committed,
-    partitions: Committed,
-    published: Committed,
-}
-
-async fn read(plan: &StagePlan) -> Result<Steps> {
-    Ok(Steps {
-        groups: Committed::read(plan, Step::SnapshotFileGroups).await?,
-        staged: Committed::read(plan, Step::StagingFileGroups).await?,
-        partitions: Committed::read(plan, Step::PartitionFileGroups).await?,
-        published: Committed::read(plan, Step::DatalakeFileGroups).await?,
-    })
 }
 
 impl Found {
     /// Adds all that a planned table has.
-    fn add(&mut self, plan: &StagePlan, Steps { groups, staged, mut partitions, published }: Steps) -> Result<()> {
-        self.add_sources(plan)?;
+    fn add(&mut self, state: State) -> Result<()> {
+        let State { plan, snapshot_groups, staged, partitions, published } = state;
+        self.add_sources(&plan)?;
         let name = &plan.lake.name;
         let rows = plan.groups.files().iter().map(|file| (name.clone(), None, file.clone()));
         self.files.entry("snapshot_files").or_default().extend(rows);
-        self.add_files("snapshot_file_groups", name, &groups);
-        self.add_written(
-            "staging",
-            plan,
-            staged,
-            (1..).zip(plan.groups.iter()).map(|(number, files)| (number, Task::of(files, serde_json::Value::Null))),
-        )?;
-        // The first group is written last: without it the others are what a planner that died has left.
-        if !partitions.tasks.contains_key(&1) {
-            partitions = Committed::default();
-        }
+        self.add_files("snapshot_file_groups", name, &snapshot_groups);
+        let groups = (1..).zip(plan.groups.iter());
+        let groups = groups.map(|(number, files)| (number, Task::of(files, serde_json::Value::Null)));
+        self.add_written("staging", &plan, staged, groups.collect())?;
         self.add_files("partition_file_groups", name, &partitions);
-        self.add_written("lake", plan, published, partitions.tasks)
+        self.add_written("lake", &plan, published, partitions.tasks)
     }
 
     fn add_files(&mut self, table: &'static str, name: &str, committed: &Committed) {
@@ -188,7 +166,7 @@ impl Found {
         schema: &'static str,
         plan: &StagePlan,
         mut committed: Committed,
-        planned: impl IntoIterator<Item = (usize, Task)>,
+        planned: BTreeMap<usize, Task>,
     ) -> Result<()> {
         let name = &plan.lake.name;
         let (step, table) = match schema {
@@ -196,6 +174,9 @@ impl Found {
             _ => (Step::StagingFileGroups, "staging_files"),
         };
         self.add_files(table, name, &committed);
+        if step == Step::DatalakeFileGroups {
+            committed.retain_whole_partitions(&planned);
+        }
         let columns = plan.columns()?;
         let files = TableFiles {
             name: name.clone(),
@@ -225,11 +206,11 @@ impl Found {
 #[async_trait]
 impl CliSessionContext for QuerySession {
     fn task_ctx(&self) -> Arc<TaskContext> {
-        self.0.task_ctx()
+        self.session.task_ctx()
     }
 
     fn session_state(&self) -> SessionState {
-        self.0.state()
+        self.session.state()
     }
 
     fn register_object_store(&self, _: &url::Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
@@ -239,7 +220,7 @@ impl CliSessionContext for QuerySession {
     fn register_table_options_extension_from_scheme(&self, _: &str) {}
 
     async fn execute_logical_plan(&self, plan: LogicalPlan) -> Result<DataFrame, DataFusionError> {
-        guard::check(&plan)?;
-        self.0.execute_logical_plan(plan).await
+        guard::check(&plan, &self.held)?;
+        self.session.execute_logical_plan(plan).await
     }
 }

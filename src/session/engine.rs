@@ -21,7 +21,7 @@ use url::Url;
 use super::functions;
 use super::stores::Stores;
 use super::{Pin, PinnedStore};
-use crate::config::{CountSeconds, TimeTypes};
+use crate::config::{CountSeconds, IgnoredClauses, TimeTypes};
 use crate::error::Result;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
@@ -216,6 +216,7 @@ impl Engine {
             .with_runtime_env(runtime)
             .with_default_features()
             .with_type_planner(Arc::new(TimeTypes))
+            .with_relation_planners(vec![Arc::new(IgnoredClauses)])
             .with_analyzer_rule(Arc::new(CountSeconds))
             .build();
         let context = SessionContext::new_with_state(state);

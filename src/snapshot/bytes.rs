@@ -14,6 +14,7 @@ use std::sync::Arc;
 use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, XzDecoder, ZstdDecoder};
 use bytes::{Buf, Bytes, BytesMut};
 use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::physical_plan::metrics::Count;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
@@ -27,12 +28,34 @@ use super::names::OtherCase;
 use super::place::Malformed;
 use crate::config::Compression;
 use crate::error::{Error, InvalidValue, Result};
+use crate::width::most_value;
 
 /// Bytes per chunk: large enough that a chunk's overhead is nothing, small enough to hold several per open file.
 const CHUNK: usize = 256 * 1024;
 
-/// The longest record: what has no end by then is not text of the declared format.
-pub(super) const MAX_RECORD: usize = 64 * 1024 * 1024;
+/// How long a record may be: what has no end by then is not text of the declared format, or does not fit into memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RecordLimit {
+    pub(super) bytes: usize,
+    /// Whose limit it is, and what to do about it.
+    pub(super) advice: &'static str,
+}
+
+impl Default for RecordLimit {
+    /// That of files that are looked at before anything is read.
+    fn default() -> Self {
+        Self { bytes: 64 << 20, advice: "the most where columns are found out; declare them if the record is right" }
+    }
+}
+
+impl RecordLimit {
+    /// That of files that are read with so much memory.
+    pub(super) fn of(limit: &MemoryLimit) -> Self {
+        let MemoryLimit::Finite(memory) = limit else { return Self::default() };
+        let bytes = usize::try_from(most_value(*memory as u64)).unwrap_or(usize::MAX);
+        Self { bytes, advice: "the most that --memory-limit leaves room for; raise it if the record is right" }
+    }
+}
 
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

@@ -9,6 +9,7 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::error::{DataFusionError, Result};
 
+use super::bytes::RecordLimit;
 use super::columns::{Nulls, column};
 use super::decode::Target;
 use super::fields::Splitter;
@@ -49,11 +50,11 @@ struct CsvColumn {
 pub(super) type Decoded = (Vec<ArrayRef>, usize);
 
 impl CsvBody {
-    pub(super) fn new(target: &Target) -> Result<Self> {
+    pub(super) fn new(target: &Target, limit: RecordLimit) -> Result<Self> {
         let options = options(target)?;
         // All columns of a file without header are declared: a table of one column has files of one.
         let columns = (!options.has_header && target.table().fields().len() == 1).then_some(1);
-        let splitter = Splitter::new(options, columns);
+        let splitter = Splitter::new(options, columns).with_limit(limit);
         let mut body = Self { splitter, has_header: options.has_header, found: None, rows: 0 };
         if columns.is_some() {
             body.found = Some(FileColumns::new(target, names_by_position(target, 1)?)?);

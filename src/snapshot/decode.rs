@@ -11,6 +11,7 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_nu
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 
+use super::bytes::RecordLimit;
 use super::columns::can_hold;
 use super::csv::CsvBody;
 use super::infer::null_regex;
@@ -105,13 +106,20 @@ impl Target {
 pub(super) struct Pace {
     rows: usize,
     limit: usize,
+    /// Of the length of a record.
+    records: RecordLimit,
 }
 
 impl Pace {
     /// `limit` is the session's batch size.
     pub(super) fn new(limit: usize) -> Self {
         let limit = limit.max(1);
-        Self { rows: FIRST_ROWS.min(limit), limit }
+        Self { rows: FIRST_ROWS.min(limit), limit, records: RecordLimit::default() }
+    }
+
+    /// With another limit of a record's length.
+    pub(super) fn with_records(self, records: RecordLimit) -> Self {
+        Self { records, ..self }
     }
 
     /// Takes in a batch and says whether the next one should have another size.
@@ -143,8 +151,8 @@ enum Body {
 impl FileDecoder {
     pub(super) fn new(target: Arc<Target>, pace: Pace) -> Result<Self> {
         let body = match &target.format {
-            FileFormat::Csv(_) => Body::Csv(Box::new(CsvBody::new(&target)?)),
-            _ => Body::Json(Box::new(JsonBody::new(&target, pace.rows)?)),
+            FileFormat::Csv(_) => Body::Csv(Box::new(CsvBody::new(&target, pace.records)?)),
+            _ => Body::Json(Box::new(JsonBody::new(&target, pace.rows, pace.records)?)),
         };
         Ok(Self { target, body, pace, bytes: 0 })
     }

@@ -13,7 +13,7 @@
 
 use regex::Regex;
 
-use super::bytes::MAX_RECORD;
+use super::bytes::RecordLimit;
 use super::escapes::Escapes;
 use super::place::{Malformed, TextPart};
 use crate::config::CsvOptions;
@@ -121,6 +121,7 @@ pub(crate) struct Splitter {
     long_field: Option<u64>,
     /// What broke a rule, and where.
     fault: Option<(u32, String)>,
+    limit: RecordLimit,
 }
 
 impl Splitter {
@@ -160,7 +161,13 @@ impl Splitter {
             lines_in_field: 0,
             long_field: None,
             fault: None,
+            limit: RecordLimit::default(),
         }
+    }
+
+    /// With another limit of a record's length.
+    pub(super) fn with_limit(self, limit: RecordLimit) -> Self {
+        Self { limit, ..self }
     }
 
     /// Complete records.
@@ -204,11 +211,15 @@ impl Splitter {
         };
         self.bytes.extend_from_slice(&chunk[..taken.unwrap_or(chunk.len())]);
         let Some(taken) = taken else { return Err(self.malformed()) };
-        if self.bytes.len() > MAX_RECORD && self.bytes.len() - self.record_start() as usize > MAX_RECORD {
-            let reason = || format!("a record begins here that does not end within {MAX_RECORD} bytes");
+        let RecordLimit { bytes: most, advice } = self.limit;
+        if self.bytes.len() > most && self.bytes.len() - self.record_start() as usize > most {
+            let within = format!("that does not end within {most} bytes, {advice}");
             let _ = match self.state {
-                State::Quoted => self.unclosed(),
-                _ => self.fail(self.record_start(), reason()),
+                State::Quoted => {
+                    let quotes = "if quotes are plain text in these files, set the option 'quote' ''";
+                    self.fail(self.start, format!("a quoted field begins here {within}; {quotes}"))
+                }
+                _ => self.fail(self.record_start(), format!("a record begins here {within}")),
             };
             return Err(self.malformed());
         }

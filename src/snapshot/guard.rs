@@ -5,6 +5,7 @@
 //! footer        rows of the file = rows of its row groups = values of its columns        `claims`
 //! chunks        values of the footer = values of the pages                               `pages`
 //! INT96         no digit is cut                                                          `int96`
+//! memory        row group, pages, batches and values fit                                 `bounds`
 //! ```
 //!
 //! The engine gets a footer without statistics. The schema's metadata also holds the file's uri and its first row, so
@@ -21,9 +22,10 @@ use datafusion::parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
 use datafusion::parquet::basic::{ConvertedType, Type as PhysicalType};
 use datafusion::parquet::errors::{ParquetError, Result};
 use datafusion::parquet::file::metadata::{
-    FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder, RowGroupMetaData,
+    ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder, RowGroupMetaData,
 };
 
+use super::bounds::{Bounds, TooLarge};
 use super::claims::{
     self, FooterBounds, arrow_schema, check_rows, decode_footer, empty_group, has_int96, leaves, places,
     without_empty_columns,
@@ -57,6 +59,8 @@ pub(super) struct Export {
     pub(super) read: HashSet<String>,
     /// Counts which of these the files have.
     pub(super) presence: PresenceCounter,
+    /// What may be in memory at once, if that is limited.
+    pub(super) bounds: Option<Bounds>,
 }
 
 /// One file, see the module's head.
@@ -81,6 +85,34 @@ impl Guard {
 
     fn uri(&self) -> String {
         format!("{}{}", self.export.store, self.file.object_meta.location)
+    }
+
+    /// Whether the columns of each row group that are read fit as they are stored.
+    fn check_stored(&self, footer: &ParquetMetaData) -> Result<()> {
+        let Some(bounds) = &self.export.bounds else { return Ok(()) };
+        for (number, group) in footer.row_groups().iter().enumerate() {
+            let name = |of: &ColumnChunkMetaData| of.column_path().parts().first().cloned().unwrap_or_default();
+            let read = group.columns().iter().filter(|column| self.export.read.contains(&name(column)));
+            let read: Vec<_> = read.collect();
+            let bytes = read.iter().map(|column| column.byte_range().1).fold(0, u64::saturating_add);
+            if let Some(large) = bounds.stored(bytes) {
+                let largest = read.iter().max_by_key(|column| column.byte_range().1);
+                return Err(self.too_large(number, largest.map(|column| name(column)).unwrap_or_default(), &large));
+            }
+        }
+        Ok(())
+    }
+
+    fn too_large(&self, group: usize, column: String, large: &TooLarge) -> ParquetError {
+        let (table, uri) = (self.export.table.to_string(), self.uri());
+        let row = self.rows_before(group) + large.row + 1;
+        let TooLarge { what, bytes, most, .. } = *large;
+        ParquetError::External(Box::new(Error::TooLarge { table, uri, row, column, what, bytes, most }))
+    }
+
+    fn rows_before(&self, group: usize) -> u64 {
+        let groups = self.footer.as_ref().map_or(&[][..], |footer| footer.row_groups());
+        groups.iter().take(group).filter_map(|group| u64::try_from(group.num_rows()).ok()).sum()
     }
 
     fn contradiction(&self, what: String) -> ParquetError {
@@ -135,6 +167,7 @@ impl Guard {
         let footer = Arc::new(ParquetMetaDataBuilder::new(file).set_row_groups(groups).build());
         self.stated = stated;
         self.footer = Some(Arc::clone(&footer));
+        self.check_stored(&footer)?;
         Ok(footer)
     }
 
@@ -189,13 +222,19 @@ impl Guard {
         let rows = u64::try_from(group.num_rows()).unwrap_or(0);
         let in_group = |what: String| self.contradiction(format!("in row group {}, {what}", number + 1));
         let is_compressed = footer.file_metadata().created_by().is_some_and(claims::compresses_all_pages);
-        let mut has_rows = false;
+        let (mut has_rows, mut unpacked) = (false, 0);
         for (bytes, &column) in fetched.iter_mut().zip(&columns) {
             let stated = self.stated.as_ref().and_then(|stated| stated.get(number)?.get(column));
             let stated = stated.map_or(bytes.len(), |stated| usize::try_from(*stated).unwrap_or(usize::MAX));
             let pages = Pages { column: group.column(column), rows, bytes, stated, is_compressed };
             let counted = pages.count().map_err(in_group)?;
             has_rows |= counted.has_rows;
+            if let Some(bounds) = &self.export.bounds
+                && let Some(large) = bounds.check(&pages, &counted, &mut unpacked)?
+            {
+                let column = group.column(column).column_path().parts().join(".");
+                return Err(self.too_large(number, column, &large));
+            }
             if let Some(mended) = counted.mended {
                 *bytes = mended;
             }
@@ -217,8 +256,7 @@ impl Guard {
     fn check_int96(&self, group: usize, column: usize, pages: &Pages<'_>) -> Result<()> {
         let nanoseconds = self.nanoseconds.get(column).copied().unwrap_or(false);
         let Some(changed) = changed_int96(pages, nanoseconds)? else { return Ok(()) };
-        let groups = self.footer.as_ref().map_or(&[][..], |footer| footer.row_groups());
-        let before: u64 = groups.iter().take(group).filter_map(|group| u64::try_from(group.num_rows()).ok()).sum();
+        let before = self.rows_before(group);
         let unit = if nanoseconds { TimeUnit::Nanosecond } else { TimeUnit::Microsecond };
         let value = InvalidValue {
             row: before + changed.row + 1,

@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::FieldRef;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::{DataFusionError, Result};
 
+use super::bytes::RecordLimit;
 use super::decode::{BATCH_BYTES, Target};
 use super::json_split::{RecordReader, RecordSplitter};
 use super::json_text::{Cursor, Fault};
@@ -47,7 +48,7 @@ pub(super) fn unheld(target: &Target) -> Option<&FieldRef> {
 }
 
 impl JsonBody {
-    pub(super) fn new(target: &Target, rows: usize) -> Result<Self> {
+    pub(super) fn new(target: &Target, rows: usize, limit: RecordLimit) -> Result<Self> {
         let fields = nullable(target.output().fields());
         let root = Objects::new(&fields)
             .ok_or_else(|| DataFusionError::Internal("a column has a type that JSON cannot hold".to_owned()))?;
@@ -64,7 +65,7 @@ impl JsonBody {
             apart: None,
             apart_rows: 0,
         };
-        Ok(Self { splitter: RecordSplitter::default(), batch })
+        Ok(Self { splitter: RecordSplitter::new(limit), batch })
     }
 
     /// Goes on with batches of another size, between two batches.

@@ -4,11 +4,11 @@
 //! other. Records are objects: one per line, several on a line, or one over several lines. A line that is there as a
 //! whole is read at once, where it lies; of the rest of a chunk, and of a file with records over several lines, the end
 //! of each record is looked for first. So every byte is copied at most once, and read at most twice. A record has at
-//! most [`MAX_RECORD`] bytes.
+//! most as many bytes as a [`RecordLimit`] says.
 
 use datafusion::error::{DataFusionError, Result};
 
-use super::bytes::MAX_RECORD;
+use super::bytes::RecordLimit;
 use super::json_text::{Cursor, Fault, Syntax, dotted};
 use super::place::Malformed;
 use crate::error::InvalidValue;
@@ -46,9 +46,14 @@ pub(super) struct RecordSplitter {
     /// Lines that have ended before the next byte, and characters of its own line.
     lines: u64,
     characters: u64,
+    limit: RecordLimit,
 }
 
 impl RecordSplitter {
+    pub(super) fn new(limit: RecordLimit) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
     /// Takes in bytes, and says how many: all of them, unless `records` is full.
     pub(super) fn push<R: RecordReader>(&mut self, chunk: &[u8], records: &mut R) -> Result<usize> {
         let mut used = 0;
@@ -133,8 +138,9 @@ impl RecordSplitter {
     fn complete<R: RecordReader>(&mut self, bytes: &[u8], records: &mut R) -> Result<usize> {
         let end = self.scan.as_mut().and_then(|scan| scan.find(bytes));
         self.pending.extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
-        if self.pending.len() > MAX_RECORD {
-            let reason = format!("the record is longer than {MAX_RECORD} bytes");
+        let RecordLimit { bytes: most, advice } = self.limit;
+        if self.pending.len() > most {
+            let reason = format!("a record begins here that does not end within {most} bytes, {advice}");
             return Err(self.error("", Fault::Syntax(Box::new(Syntax { at: 0, reason })), records));
         }
         if end.is_some() {

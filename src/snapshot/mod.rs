@@ -2,6 +2,7 @@
 
 mod adapt;
 mod ahead;
+mod bounds;
 mod bytes;
 mod claims;
 mod clash;

@@ -32,6 +32,8 @@ pub(super) struct PageHead {
     pub(super) kind: PageKind,
     /// Bytes of the head and of the page's data.
     pub(super) bytes: usize,
+    /// Bytes of the data when it is unpacked.
+    pub(super) unpacked: u64,
     /// Where a page of the second version says that it is not compressed.
     pub(super) plain_at: Option<usize>,
 }
@@ -44,10 +46,11 @@ pub(super) fn page_head(bytes: &[u8]) -> Option<PageHead> {
 fn read(bytes: &[u8]) -> Result<Option<PageHead>, Stop> {
     let mut rest = Rest(bytes);
     let (mut kind, mut size, mut values, mut rows, mut last) = (None, None, None, None, 0);
-    let mut plain_at = None;
+    let (mut plain_at, mut unpacked) = (None, None);
     while let Some((field, of)) = rest.field(&mut last)? {
         match (field, of) {
             (1, I32) => kind = Some(rest.number()?),
+            (2, I32) => unpacked = Some(rest.number()?),
             (3, I32) => size = Some(rest.number()?),
             (5 | 8, STRUCT) => {
                 let mut last = 0;
@@ -73,7 +76,8 @@ fn read(bytes: &[u8]) -> Result<Option<PageHead>, Stop> {
     };
     let head = bytes.len() - rest.0.len();
     let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= rest.0.len());
-    Ok(size.map(|size| PageHead { kind, bytes: head + size, plain_at }))
+    let unpacked = whole(unpacked).unwrap_or(0);
+    Ok(size.map(|size| PageHead { kind, bytes: head + size, unpacked, plain_at }))
 }
 
 /// Lets pages say that they are compressed, where heads say that they are not.
@@ -142,14 +146,18 @@ mod tests {
         // Data of version 1: 5 values in 9 bytes.
         let head = [0x15, 0, 0x15, 14, 0x15, 18, 0x2c, 0x15, 10, 0x15, 0, 0x15, 6, 0x15, 6, 0, 0];
         let page = [&head[..], &[7; 9]].concat();
-        let expected =
-            PageHead { kind: PageKind::Data { values: 5, rows: None }, bytes: head.len() + 9, plain_at: None };
+        let expected = PageHead {
+            kind: PageKind::Data { values: 5, rows: None },
+            bytes: head.len() + 9,
+            unpacked: 7,
+            plain_at: None,
+        };
         assert_eq!(page_head(&page), Some(expected));
         assert_eq!(page_head(&page[..page.len() - 1]), None);
         // Version 2: 5 values, 1 NULL, 3 rows.
         let head = [0x15, 6, 0x15, 0, 0x15, 0, 0x5c, 0x15, 10, 0x15, 2, 0x15, 6, 0x42, 0, 0];
         let kind = PageKind::Data { values: 5, rows: Some(3) };
-        let expected = PageHead { kind, bytes: head.len(), plain_at: Some(13) };
+        let expected = PageHead { kind, bytes: head.len(), unpacked: 0, plain_at: Some(13) };
         assert_eq!(page_head(&head), Some(expected));
         assert_eq!(page_head(b"PAR1"), None);
     }
@@ -161,7 +169,7 @@ mod tests {
             assert_eq!(head.len(), length);
             assert_eq!(
                 page_head(&head),
-                Some(PageHead { kind: PageKind::Index, bytes: length, plain_at: None }),
+                Some(PageHead { kind: PageKind::Index, bytes: length, unpacked: 0, plain_at: None }),
                 "{length}"
             );
         }

@@ -46,6 +46,10 @@ pub(super) struct PageCount {
     pub(super) mended: Option<Bytes>,
     /// Whether its rows are counted too, not only its values.
     pub(super) has_rows: bool,
+    /// Bytes of its largest page when that is unpacked, values before that page, and bytes of its dictionary.
+    pub(super) largest_page: u64,
+    pub(super) values_before: u64,
+    pub(super) dictionary: u64,
 }
 
 impl Pages<'_> {
@@ -57,6 +61,7 @@ impl Pages<'_> {
         let wanted = u64::try_from(self.column.num_values()).unwrap_or(0);
         let (mut at, mut values, mut rows, mut has_rows) = (0, 0u64, 0u64, true);
         let (mut blanks, mut plain): (Vec<Range<usize>>, Vec<usize>) = (Vec::new(), Vec::new());
+        let (mut largest_page, mut values_before, mut dictionary) = (0, 0, 0);
         while at < self.bytes.len() {
             if values >= wanted && at >= self.stated {
                 blanks.push(at..self.bytes.len());
@@ -70,6 +75,9 @@ impl Pages<'_> {
                 break;
             };
             plain.extend(head.plain_at.filter(|_| self.is_compressed).map(|place| at + place));
+            if head.unpacked > largest_page {
+                (largest_page, values_before) = (head.unpacked, values);
+            }
             let page = at..at + head.bytes;
             at = page.end;
             match head.kind {
@@ -79,7 +87,7 @@ impl Pages<'_> {
                     rows = rows.saturating_add(of_page.unwrap_or(0));
                     has_rows &= of_page.is_some();
                 }
-                PageKind::Dictionary => {}
+                PageKind::Dictionary => dictionary = head.unpacked,
             }
         }
         if values != wanted {
@@ -90,7 +98,7 @@ impl Pages<'_> {
         has_rows = if is_list { has_rows && rows == self.rows } else { true };
         let changed = (!plain.is_empty()).then(|| as_compressed(self.bytes, &plain));
         let mended = if blanks.is_empty() { changed } else { blank(changed.as_ref().unwrap_or(self.bytes), &blanks) };
-        Ok(PageCount { mended, has_rows })
+        Ok(PageCount { mended, has_rows, largest_page, values_before, dictionary })
     }
 
     /// Counts the rows of a chunk of lists by where they begin.

@@ -29,6 +29,7 @@ use datafusion::prelude::SessionContext;
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::adapt::ExactReading;
+use super::bounds::Bounds;
 use super::footer::FOOTER_BYTES;
 use super::guard::Export;
 use super::presence::PresenceCounter;
@@ -175,7 +176,10 @@ impl FileListTable {
                 .with_table_partition_cols(self.table.partition.clone())
                 .build()
         };
-        let export = presence.map(|presence| Arc::new(self.export(&url, projection, presence.clone())));
+        let export = presence.map(|presence| {
+            let bounds = Bounds::of(&state.runtime_env().memory_pool.memory_limit(), state.config().batch_size());
+            Arc::new(Export { bounds, ..self.export(&url, projection, presence.clone()) })
+        });
         let adapter = export.as_ref().map(|export| Arc::new(ExactReading { table: Arc::clone(&export.table) }) as _);
         let source = parquet_source(table, state.runtime_env().object_store(&url)?, true, export);
         let config = FileScanConfigBuilder::new(url, source)
@@ -195,7 +199,8 @@ impl FileListTable {
             None => fields.iter().map(name).collect(),
         };
         let store = url.as_str().to_owned();
-        Export { table: self.table.name.as_str().into(), store, schema: Arc::clone(&self.table.schema), read, presence }
+        let (table, schema) = (self.table.name.as_str().into(), Arc::clone(&self.table.schema));
+        Export { table, store, schema, read, presence, bounds: None }
     }
 
     /// The column to read where none is asked for: rows are counted by what is read of them.

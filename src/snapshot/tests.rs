@@ -33,7 +33,7 @@ fn read(
     (chunk, rows): (usize, usize),
 ) -> Result<RecordBatch, (Wrong, String)> {
     let target = Target::new(FileFormat::Csv(options.clone()), Arc::clone(table), None).unwrap();
-    let mut body = CsvBody::new(&target).unwrap();
+    let mut body = CsvBody::new(&target, super::bytes::RecordLimit::default()).unwrap();
     let mut batches = Vec::new();
     let flush = |body: &mut CsvBody, batches: &mut Vec<RecordBatch>| {
         if let Some((columns, rows)) = body.flush(&target)? {

@@ -44,7 +44,7 @@ use futures::stream;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
-use super::bytes::{Chunks, Origin, Request};
+use super::bytes::{Chunks, Origin, RecordLimit, Request};
 use super::decode::{FileDecoder, Pace, Target};
 use super::json_tree::Presence;
 use super::presence::{ColumnPresence, PresenceCounter};
@@ -251,7 +251,8 @@ impl ExecutionPlan for TextScanExec {
             target: Arc::clone(&self.target),
             presence: self.presence.clone(),
             columns: Arc::clone(&self.columns),
-            pace: Pace::new(context.session_config().batch_size()),
+            pace: Pace::new(context.session_config().batch_size())
+                .with_records(RecordLimit::of(&context.memory_pool().memory_limit())),
             scanned: MetricBuilder::new(&self.metrics).counter("bytes_scanned", partition),
             baseline: BaselineMetrics::new(&self.metrics, partition),
         };

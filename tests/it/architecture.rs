@@ -22,7 +22,7 @@ const ORDER: [&[&str]; 15] = [
     &["config"],
     &["manifest"],
     &["layout", "partition", "lake_type", "bundle"],
-    &["spread", "checksum", "thrift", "redact", "advice", "width"],
+    &["spread", "checksum", "thrift", "redact", "digest", "advice", "width"],
     &["error", "verdict"],
 ];
 

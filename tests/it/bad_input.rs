@@ -304,3 +304,50 @@ fn wrong_property_size_and_partition_column_are_told_at_their_place() {
 fn masked(text: &str) -> String {
     regex::Regex::new(r"planned [0-9T:.-]+Z").unwrap().replace_all(text, "planned [time]").into_owned()
 }
+
+#[test]
+fn what_does_not_fit_into_the_memory_is_told_with_file_row_size_and_the_setting() {
+    let long = "y".repeat(10 << 20);
+    let run =
+        |project: &Project, memory: &str| project.snaplake(&["run", "config.sql", "-q", "--memory-limit", memory]);
+    let declared = "CREATE EXTERNAL TABLE snapshot.t (id BIGINT, v VARCHAR)";
+    let lake = "CREATE TABLE lake.t AS SELECT * FROM snapshot.t;";
+    for (format, name, text) in [
+        ("CSV", "a.csv", format!("id,v\n1,a\n2,{long}\n")),
+        ("CSV", "a.csv", format!("id,v\n1,a\n2,\"{long}\"\n")),
+        ("JSON", "a.json", format!("{{\"id\": 1}}\n{{\"id\": 2, \"v\": \"{long}\"}}\n")),
+    ] {
+        let config = format!("{declared} STORED AS {format} LOCATION 'export/';\n{lake}");
+        for project in [
+            Project::new(&config).file(&format!("export/{name}"), &text),
+            Project::new(&config).gzip(&format!("export/{name}.gz"), &text),
+        ] {
+            let outcome = run(&project, "128MB");
+            assert_eq!(outcome.code, 1, "{}", outcome.err);
+            for words in
+                [format!("export/{name}"), "line ".to_owned(), "8388608".to_owned(), "--memory-limit".to_owned()]
+            {
+                assert!(outcome.err.contains(&words), "no {words} in {}", outcome.err);
+            }
+            assert!(project.files("lake").is_empty());
+            assert_eq!(run(&project, "512MB").code, 0);
+        }
+    }
+    let config = format!("CREATE EXTERNAL TABLE snapshot.t STORED AS PARQUET LOCATION 'export/';\n{lake}");
+    let copy =
+        |select: &str| Project::new(&config).copy(&format!("COPY ({select}) TO 'export/a.parquet' STORED AS PARQUET"));
+    let value = copy("SELECT 1 AS id, 'a' AS v UNION ALL SELECT 2, repeat('y', 10000000)");
+    let batch = copy("SELECT value AS id, repeat('y', 6000) AS v FROM generate_series(1, 9000)");
+    for (project, words) in [
+        (value, ["column 'v': a value has 10000000 bytes", "leaves room for 8388608", "help: raise --memory-limit"]),
+        (batch, ["column 'v': the rows that are read together", "row 1,", "help: raise --memory-limit"]),
+    ] {
+        let outcome = run(&project, "128MB");
+        assert_eq!(outcome.code, 1, "{}", outcome.err);
+        for words in words {
+            assert!(outcome.err.contains(words), "no {words} in {}", outcome.err);
+        }
+        assert!(outcome.err.contains("export/a.parquet") && project.files("lake").is_empty(), "{}", outcome.err);
+        assert_eq!(run(&project, "512MB").code, 0);
+    }
+}

@@ -333,3 +333,19 @@ fn allocator_keeps_freed_memory_for_ten_seconds_or_as_the_user_says() {
     assert_eq!(purge_delay(None), "10000");
     assert_eq!(purge_delay(Some("7")), "7");
 }
+
+#[test]
+fn options_before_the_command_are_those_of_the_command() {
+    let project = shop();
+    let outcome =
+        project.snaplake(&["--memory-limit", "512MB", "--threads=1", "-q", "-t", "orders", "run", "config.sql"]);
+    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{}", outcome.out);
+    assert!(outcome.out.contains("orders") && !outcome.out.contains("none"), "{}", outcome.out);
+    let query = ["--format", "csv", "-c", "SELECT count(*) AS n FROM lake.orders", "query", "config.sql"];
+    assert_eq!(project.snaplake(&query).out, "n\n4\n");
+    for wrong in [&["--memory-limit", "much", "run", "config.sql"][..], &["--threads", "2", "init", "export"]] {
+        let outcome = project.snaplake(wrong);
+        assert_eq!(outcome.code, 2);
+        assert!(outcome.err.contains(wrong[0]), "{}", outcome.err);
+    }
+}

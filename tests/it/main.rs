@@ -38,3 +38,4 @@ mod support;
 mod types;
 mod walkthrough;
 mod watch;
+mod withheld;

@@ -378,3 +378,61 @@ fn settings_that_would_lift_the_limits_are_refused_and_others_are_not() {
     }
     assert_eq!(answer(&project, "SET datafusion.execution.time_zone = '+02:00'; SELECT 1 AS a"), "a\n1\n");
 }
+
+#[test]
+fn partition_of_several_publish_tasks_is_seen_when_all_are_done() {
+    let config = "CREATE EXTERNAL TABLE snapshot.t (id BIGINT, note VARCHAR) STORED AS CSV LOCATION 'export/';
+        CREATE TABLE lake.t WITH (file_group_size = 1, target_file_size = 1000, min_file_size = 1, max_file_size = 10000) AS
+        SELECT id, note FROM snapshot.t;";
+    let rows = |from: usize| {
+        (from..from + 100).fold("id,note\n".to_owned(), |text, id| text + &format!("{id},{:x}\n", id * 7_654_321))
+    };
+    let project = (0..40)
+        .fold(Project::new(config), |project, file| project.file(&format!("export/{file:02}.csv"), rows(file * 100)));
+    assert_eq!(project.snaplake(&["stage", "config.sql", "-q"]).code, 0);
+    let tasks = answer(&project, "SELECT count(*) AS n FROM manifest.tasks WHERE step = 'publish'");
+    assert_eq!(tasks, "n\n0\n");
+    let counts = "SELECT (SELECT count(*) FROM lake.t) AS n, (SELECT count(DISTINCT id) FROM lake.t) AS ids,
+        (SELECT count(*) FROM staging.t) AS staged";
+    let mut done = 0;
+    loop {
+        let group = (done + 1).to_string();
+        let published = project.snaplake(&["publish", "config.sql", "--table", "t", "--group", &group, "-q"]);
+        if published.code != 0 {
+            break;
+        }
+        done += 1;
+        let tasks = answer(&project, "SELECT count(*) AS n FROM manifest.tasks WHERE step = 'publish'");
+        let all = format!("n\n{done}\n") == tasks;
+        let expected = if all { "4000,4000,4000" } else { "0,0,4000" };
+        assert_eq!(answer(&project, counts), format!("n,ids,staged\n{expected}\n"), "after {done} of {tasks}");
+    }
+    assert!(done > 2, "one task has it all");
+}
+
+#[test]
+fn clauses_that_the_engine_would_ignore_are_refused_at_their_table() {
+    let project = events();
+    assert_eq!(project.snaplake(&["run", "config.sql", "-q"]).code, 0);
+    for (sql, words) in [
+        ("SELECT count(*) FROM lake.events TABLESAMPLE (10 PERCENT)", "line 1, column 22: TABLESAMPLE"),
+        (
+            "SELECT 1 FROM lake.events AS e\nJOIN lake.events AS f TABLESAMPLE BERNOULLI (1) ON true",
+            "line 2, column 6: TABLESAMPLE",
+        ),
+        ("SELECT 1 FROM (SELECT * FROM lake.events) AS x TABLESAMPLE (5 ROWS)", "TABLESAMPLE"),
+        ("SELECT 1 FROM lake.events WHERE id IN (SELECT id FROM lake.events SAMPLE (1))", "column 55: TABLESAMPLE"),
+        ("SELECT 1 FROM lake.events WITH (NOLOCK)", "hints"),
+        ("SELECT 1 FROM lake.events PARTITION (p0)", "WHERE"),
+    ] {
+        let outcome = run(&project, sql);
+        assert_eq!((outcome.code, outcome.out.as_str()), (1, ""), "{sql}");
+        assert!(outcome.err.contains(words), "{sql}: {}", outcome.err);
+    }
+    let text = std::fs::read_to_string(project.path("config.sql")).unwrap();
+    let project =
+        project.file("config.sql", text.replace("FROM snapshot.events;", "FROM snapshot.events TABLESAMPLE (10);"));
+    let outcome = project.snaplake(&["run", "config.sql", "--replan", "--withdraw"]);
+    assert_eq!(outcome.code, 2);
+    assert!(outcome.err.contains("config.sql:8:35: TABLESAMPLE") && outcome.err.contains("WHERE"), "{}", outcome.err);
+}

@@ -234,6 +234,8 @@ fn urls() -> Vec<String> {
         urls.push(format!("{scheme}://{}@bucket/x", SECRET.replace('/', "%2F")));
         urls.push(format!("{scheme}://{KEY}:{SECRET}"));
         urls.push(format!("{scheme}://bucket/x?{signed}={KEY}&X-Amz-Security-Token={TOKEN}"));
+        urls.push(format!("{scheme}://bucket/x%3F{signed}={KEY}%26X-Amz-Security-Token%3D{TOKEN}"));
+        urls.push(format!("{scheme}://bucket/x%253FX-Amz-Credential%253D{KEY}"));
         urls.push(format!("{scheme}://container/x?sv=2024-01-01&sr=c&sig={SECRET}"));
     }
     urls.push(format!("abfss://container:{SECRET}@account.dfs.core.windows.net/x"));

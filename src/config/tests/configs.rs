@@ -40,7 +40,7 @@ fn defaults_apply_and_paths_start_at_the_folder_of_the_file() {
     assert_eq!((lake.target_file_size, lake.min_file_size, lake.max_file_size), (128_000_000, 96_000_000, 230_400_000));
     assert_eq!(lake.file_group_size, GroupSize::Bytes(96_000_000));
     assert_eq!(lake.compression, WriteCompression::Zstd(3));
-    assert_eq!(lake.query_text, "SELECT * FROM snapshot.flights");
+    assert_eq!(lake.shown.to_string(), "SELECT * FROM snapshot.flights");
 }
 
 #[test]
@@ -64,7 +64,7 @@ CREATE OR REPLACE VIEW audit.a AS SELECT 1; CREATE VIEW helper AS SELECT 1;"
     assert_eq!((flights.target_file_size, flights.max_file_size), (64 << 20, 100_000_000));
     assert_eq!(flights.file_group_size, GroupSize::All);
     assert_eq!(flights.external_location.as_ref().map(ToString::to_string), Some("/repo/configs/out".to_owned()));
-    assert_eq!(flights.query_text, "SELECT 1 AS x");
+    assert_eq!(flights.shown.to_string(), "SELECT 1 AS x");
     assert_eq!(project.views[0].schema.as_deref(), Some("audit"));
     assert_eq!((project.views[1].schema.as_deref(), project.views[1].name.as_str()), (None, "helper"));
 }

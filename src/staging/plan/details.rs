@@ -1,18 +1,21 @@
 //! What a plan says in its manifest, and the hashes that tell one plan from another.
 
 use std::io::Cursor;
+use std::num::NonZeroU32;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::arrow::ipc::reader::{FileReaderBuilder, StreamReader};
 use datafusion::arrow::ipc::writer::{FileWriter, StreamWriter};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use super::select::freeze;
-use crate::config::FileFormat;
+use crate::config::{FileFormat, Held};
+use crate::digest;
 use crate::error::{Error, Result};
 use crate::lake_type::depth;
 use crate::manifest::FileEntry;
@@ -41,8 +44,11 @@ pub struct PlanDetails {
     pub snapshot_time: String,
     /// When this was planned: what `now()` is in the SELECT, for every task and retry.
     pub planned_at: String,
-    /// The SELECT, printed, with the helper views that it reads.
+    /// The SELECT, printed, with the helper views that it reads, and with `${env:NAME}` as it is written.
     pub select: String,
+    /// What the variables in `select` stood for, which is not kept; none where it has none, and in plans of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
     /// `partitioned_by` and `sorted_by`.
     pub ordering: String,
     /// Bytes per group, or `all`.
@@ -63,6 +69,50 @@ pub struct PlanDetails {
     pub driving: Source,
     /// Snapshot tables that every task reads whole, with their files.
     pub whole: Vec<(Source, Vec<FileEntry>)>,
+}
+
+/// Hashes of values of the environment, by which a changed one is noticed ([`crate::digest`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Random, of this plan.
+    salt: String,
+    /// Rounds of the hash.
+    rounds: NonZeroU32,
+    /// Variables as they are written, and hashes of their values.
+    values: Vec<(String, String)>,
+}
+
+impl Environment {
+    /// `None` without values.
+    pub(super) fn of(held: &[&Held]) -> Result<Option<Self>> {
+        if held.is_empty() {
+            return Ok(None);
+        }
+        let salt = digest::salt().ok_or_else(|| {
+            Error::Engine(DataFusionError::ResourcesExhausted("the system gives no random numbers".to_owned()))
+        })?;
+        let rounds = digest::ROUNDS;
+        let values = held.iter().map(|held| (held.variable.clone(), digest_of(held, &salt, rounds))).collect();
+        Ok(Some(Self { salt, rounds, values }))
+    }
+
+    /// The first variable whose value is another one now.
+    pub(super) fn changed<'a>(&self, held: &[&'a Held]) -> Option<&'a str> {
+        let same = |held: &Held| {
+            let digest = self.values.iter().find(|(variable, _)| *variable == held.variable).map(|(_, digest)| digest);
+            digest.is_some_and(|digest| *digest == digest_of(held, &self.salt, self.rounds))
+        };
+        held.iter().find(|held| !same(held)).map(|held| held.variable.as_str())
+    }
+
+    /// Whether the variables are these.
+    pub(super) fn is_of(&self, held: &[&Held]) -> bool {
+        self.values.iter().map(|(variable, _)| variable).eq(held.iter().map(|held| &held.variable))
+    }
+}
+
+fn digest_of(held: &Held, salt: &str, rounds: NonZeroU32) -> String {
+    digest::slow([(held.variable.as_str(), held.value.as_str())], salt, rounds)
 }
 
 /// Number of the way in which [`Groups`](crate::staging::groups::Groups) packs files. A plan's groups are packed again by
@@ -172,17 +222,27 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-pub(super) fn result_id(details: &PlanDetails, files: &str, select: LogicalPlan) -> Result<String> {
+/// Hash of what decides the rows. Values of the environment do, too: names of lake files come from here, and a rerun with the
+/// same values has to find the same names. So they count by a hash that is as slow as that of [`Environment`], salted by all the
+/// rest instead of by chance: the same again, and no easier to guess from.
+pub(super) fn result_id(details: &PlanDetails, files: &str, select: LogicalPlan, held: &[&Held]) -> Result<String> {
     // What was planned when makes a difference only where the SELECT says now().
     let fixed = |at: &str| Ok::<_, Error>(freeze(select.clone(), at)?.display_indent().to_string());
     let says_now = fixed("2000-01-01T00:00:00Z")? != fixed("2001-02-03T04:05:06Z")?;
     let planned_at = if says_now { details.planned_at.clone() } else { String::new() };
-    let mut alike = PlanDetails { run_bytes: 0, bundles: 0, planned_at, ..details.clone() };
+    let mut alike = PlanDetails { run_bytes: 0, bundles: 0, planned_at, environment: None, ..details.clone() };
     // What is left out makes no row.
     for source in std::iter::once(&mut alike.driving).chain(alike.whole.iter_mut().map(|(source, _)| source)) {
         source.coverage = Coverage::default();
     }
-    plan_id(&alike, files)
+    let id = plan_id(&alike, files)?;
+    if held.is_empty() {
+        return Ok(id);
+    }
+    let values = held.iter().map(|held| (held.variable.as_str(), held.value.as_str()));
+    let mut slow = digest::slow(values, &id, digest::ROUNDS);
+    slow.truncate(id.len());
+    Ok(slow)
 }
 
 pub(super) fn plan_id(details: &PlanDetails, files: &str) -> Result<String> {

@@ -23,11 +23,11 @@ use chrono::{SecondsFormat, Utc};
 use datafusion::arrow::datatypes::Schema;
 use tokio::sync::OnceCell;
 
-pub use self::details::{GroupDetails, PACKING, PlanDetails, SchemaText, Source};
+pub use self::details::{Environment, GroupDetails, PACKING, PlanDetails, SchemaText, Source};
 use self::details::{plan_id, result_id};
 pub(crate) use self::relations::{Relations, register_helpers, register_views, relations};
 pub(crate) use self::said::declared_text;
-use self::said::{EMPTY_PARTITION, ordering_text, select_text};
+use self::said::{EMPTY_PARTITION, held, ordering_text, plain_text, select_text};
 use self::select::output_schema;
 pub(crate) use self::select::{bind, physical_plan};
 use super::groups::Groups;
@@ -215,6 +215,7 @@ impl<'a> Planner<'a> {
         let driving = all.remove(select.driving.as_str()).ok_or_else(|| missing(&select.driving))?;
         let (source, files) = (self.source(&driving)?, fingerprint(&driving.table.files));
         let groups = Groups::pack(self.take_files(lake, driving), lake.file_group_size);
+        let held = held(self.project, lake)?;
         let mut details = PlanDetails {
             id: String::new(),
             result: String::new(),
@@ -227,6 +228,7 @@ impl<'a> Planner<'a> {
             snapshot_time: settings.snapshot_time.clone(),
             planned_at,
             select: select_text(self.project, lake)?,
+            environment: Environment::of(&held)?,
             ordering: ordering_text(lake),
             file_group_size: lake.file_group_size.to_string(),
             groups: groups.len(),
@@ -236,7 +238,7 @@ impl<'a> Planner<'a> {
             driving: source,
             whole,
         };
-        details.result = result_id(&details, &files, select.plan)?;
+        details.result = result_id(&details, &files, select.plan, &held)?;
         details.id = plan_id(&details, &files)?;
         Ok((details, groups))
     }
@@ -323,11 +325,36 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// [`Error::PlanChanged`].
     pub fn check_unchanged(&self, details: &PlanDetails, lake: &LakeTable) -> Result<()> {
+        // What stands in an environment variable is not shown.
+        let unshown = |what| changed(details, what, "", "");
         let changed = |what, before: &str, after: &str| changed(details, what, before, after);
         self.check_identity(details, lake)?;
-        let select = select_text(self.project, lake)?;
-        if details.select != select {
-            return Err(changed("SELECT", &details.select, &select));
+        let held = held(self.project, lake)?;
+        match &details.environment {
+            // An earlier version kept the values.
+            None if !held.is_empty() => {
+                if details.select != plain_text(self.project, lake)? {
+                    return Err(unshown("SELECT"));
+                }
+                let variables: Vec<&str> = held.iter().map(|held| held.variable.as_str()).collect();
+                let variables = variables.join(", ");
+                tracing::warn!(
+                    table = lake.name,
+                    "an earlier version wrote the value of {variables} into the plan; --replan takes it out"
+                );
+            }
+            environment => {
+                let select = select_text(self.project, lake)?;
+                if details.select != select {
+                    return Err(changed("SELECT", &details.select, &select));
+                }
+                if environment.as_ref().is_some_and(|environment| !environment.is_of(&held)) {
+                    return Err(unshown("SELECT"));
+                }
+                if environment.as_ref().and_then(|environment| environment.changed(&held)).is_some() {
+                    return Err(unshown("value of an environment variable that the SELECT reads"));
+                }
+            }
         }
         let ordering = ordering_text(lake);
         if details.ordering != ordering {

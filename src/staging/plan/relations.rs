@@ -73,7 +73,7 @@ pub(crate) fn relations(project: &Project, query: &ast::Query) -> Result<Relatio
 pub(crate) async fn register_views(session: &SessionContext, project: &Project, names: &[String]) -> Result<()> {
     for view in project.views.iter().filter(|view| view.schema.is_none() && names.contains(&view.name)) {
         let plan = plan_view(&session.state(), project, view).await?;
-        let table = ViewTable::new(plan, Some(view.query.to_string()));
+        let table = ViewTable::new(plan, Some(view.shown.to_string()));
         session.register_table(TableReference::bare(view.name.as_str()), Arc::new(table))?;
     }
     Ok(())

@@ -1,8 +1,10 @@
 //! What the config says, as text: a plan keeps it, and is only gone on with while the config still says the same. Where it
 //! does not, the difference is shown.
 
+use datafusion::sql::sqlparser::ast;
+
 use super::relations::relations;
-use crate::config::{LakeTable, Project, type_name};
+use crate::config::{Held, LakeTable, Project, type_name};
 use crate::error::Result;
 
 /// What the config says of a snapshot table: locations, what is left out of them, and declared columns.
@@ -26,14 +28,39 @@ pub(crate) fn declared_text(project: &Project, name: &str) -> String {
     })
 }
 
-pub(super) fn select_text(project: &Project, lake: &LakeTable) -> Result<String> {
-    let mut text = lake.query_text.clone();
+/// A query of a SELECT: what stands before it in a text of all, with `${env:NAME}` and with the values, and these.
+type Part<'a> = (String, &'a ast::Query, &'a ast::Query, &'a [Held]);
+
+/// The SELECT, then the helper views that it reads.
+fn parts<'a>(project: &'a Project, lake: &'a LakeTable) -> Result<Vec<Part<'a>>> {
+    let mut parts: Vec<Part<'a>> = vec![(String::new(), &lake.shown, &lake.query, &lake.held)];
     for name in relations(project, &lake.query)?.views {
         if let Some(view) = project.views.iter().find(|view| view.schema.is_none() && view.name == name) {
-            text.push_str(&format!("; {name}: {}", view.query));
+            parts.push((format!("; {name}: "), &view.shown, &view.query, &view.held));
         }
     }
-    Ok(text)
+    Ok(parts)
+}
+
+/// The SELECT and the helper views that it reads, as they are kept: with `${env:NAME}` in place of its value.
+pub(super) fn select_text(project: &Project, lake: &LakeTable) -> Result<String> {
+    Ok(parts(project, lake)?.iter().map(|(before, shown, _, _)| format!("{before}{shown}")).collect())
+}
+
+/// The same with the values, as plans of earlier versions keep it.
+pub(super) fn plain_text(project: &Project, lake: &LakeTable) -> Result<String> {
+    Ok(parts(project, lake)?.iter().map(|(before, _, plain, _)| format!("{before}{plain}")).collect())
+}
+
+/// The values that [`select_text`] leaves out, each once, in its order.
+pub(super) fn held<'a>(project: &'a Project, lake: &'a LakeTable) -> Result<Vec<&'a Held>> {
+    let mut all: Vec<&Held> = Vec::new();
+    for held in parts(project, lake)?.into_iter().flat_map(|(.., held)| held) {
+        if !all.contains(&held) {
+            all.push(held);
+        }
+    }
+    Ok(all)
 }
 
 /// What stands before the part of [`ordering_text`] about empty texts.
