@@ -2,7 +2,7 @@
 
 use md5::{Digest, Md5};
 
-use super::{Location, Step};
+use super::{Location, SUCCESS, Step};
 use crate::partition;
 
 /// Most bytes of an audit's name in a file name.
@@ -155,7 +155,7 @@ impl TableLayout {
     /// Marks the lake as complete.
     #[must_use]
     pub fn success(&self) -> Location {
-        self.lake.join("_SUCCESS")
+        self.lake.join(SUCCESS)
     }
 }
 

@@ -4,6 +4,7 @@
 //! threads and memory allow. Nothing is published of any table before all audits have passed. What is done is read from the manifests, so a second run does what is missing. When a task
 //! fails, no further one is started, those under way are finished (and committed), and the first error is returned.
 
+mod arrivals;
 mod attempt;
 mod audit;
 mod covered;
@@ -59,6 +60,8 @@ type Known = HashMap<usize, StagedGroup>;
 /// A planned table and what this process staged of it.
 struct Table {
     plan: Arc<StagePlan>,
+    /// What is told at the end, so that it is not lost above all else.
+    late: Vec<Warning>,
     known: Known,
     tasks: usize,
 }
@@ -88,8 +91,18 @@ impl Pipeline {
     /// As [`Pipeline::stage`] and [`Pipeline::publish`].
     pub async fn run(self: &Arc<Self>) -> Result<Vec<TableReport>> {
         let started = Instant::now();
-        let tables = self.stage_tables().await?;
-        self.publish_tables(tables, started).await
+        let mut tables = self.stage_tables().await?;
+        let late: Vec<_> =
+            tables.iter_mut().map(|table| (Arc::clone(&table.plan), std::mem::take(&mut table.late))).collect();
+        let reports = self.publish_tables(tables, started).await?;
+        late.iter().for_each(|(plan, late)| self.warn(&plan.lake.name, late));
+        Ok(reports)
+    }
+
+    fn warn<'a>(&self, table: &str, warnings: impl IntoIterator<Item = &'a Warning>) {
+        for Warning { problem, advice, .. } in warnings {
+            self.reporter.on(&Event::Warned { table, problem, advice });
+        }
     }
 
     /// Runs tasks, so many at once; after the first error no further one is started. A task that is not started yet is not

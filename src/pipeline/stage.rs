@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::attempt::Job;
-use super::{Event, Known, Pipeline, Table, Warning, covered};
+use super::{Event, Known, Pipeline, Table, arrivals, covered};
 use crate::compaction::prepare::StagedGroup;
 use crate::error::Result;
 use crate::layout::Step;
@@ -36,15 +36,15 @@ impl Pipeline {
 
     pub(super) async fn stage_tables(self: &Arc<Self>) -> Result<Vec<Table>> {
         let mut tables = Vec::new();
+        let mut is_old = Vec::new();
         for plan in self.plan().await? {
+            is_old.push(plan.committed);
             let plan = plan::commit(plan).await?;
-            for Warning { problem, advice, .. } in plan.warnings().iter().filter(|found| covered::is_told_by_run(found))
-            {
-                self.reporter.on(&Event::Warned { table: &plan.lake.name, problem, advice });
-            }
+            self.warn(&plan.lake.name, plan.warnings().iter().filter(|found| covered::is_told_by_run(found)));
             tables.push(Arc::new(plan));
         }
         let mut all: Vec<(usize, usize, bool)> = Vec::new();
+        let mut todos = Vec::new();
         for (index, plan) in tables.iter().enumerate() {
             let Seen { done, failed, .. } = plan.ledger.look(Step::StagingFileGroups).await?;
             let todo: Vec<usize> = (1..=plan.groups.len()).filter(|number| !done.contains(number)).collect();
@@ -58,6 +58,16 @@ impl Pipeline {
                 bytes: files().map(|file| file.size).sum(),
             });
             all.extend(todo.iter().map(|&number| (index, number, failed.contains(&number))));
+            todos.push(todo);
+        }
+        // A new plan has just listed them.
+        let old: Vec<usize> = (0..tables.len()).filter(|&index| is_old[index]).collect();
+        let plans: Vec<_> = old.iter().map(|&index| (&*tables[index], todos[index].as_slice())).collect();
+        let mut late = vec![Vec::new(); tables.len()];
+        for (&index, found) in old.iter().zip(self.arrivals(&plans).await) {
+            let (urgent, others): (Vec<_>, _) = found.into_iter().partition(arrivals::is_urgent);
+            self.warn(&tables[index].lake.name, &urgent);
+            late[index] = others;
         }
         let tasks = all.into_iter().map(|(index, number, has_failed)| {
             let (pipeline, plan) = (Arc::clone(self), Arc::clone(&tables[index]));
@@ -83,7 +93,7 @@ impl Pipeline {
         for (table, number, staged) in self.run_all(tasks, at_once.unwrap_or(1)).await? {
             known[table].insert(number, staged);
         }
-        let tables = tables.into_iter().zip(known);
-        Ok(tables.map(|(plan, known)| Table { plan, tasks: known.len(), known }).collect())
+        let tables = tables.into_iter().zip(known).zip(late);
+        Ok(tables.map(|((plan, known), late)| Table { plan, late, tasks: known.len(), known }).collect())
     }
 }

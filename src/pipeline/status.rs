@@ -11,8 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::Pipeline;
 use super::attempt::SIGN_OF_LIFE;
+use super::{Pipeline, Warning};
 use crate::audit::{self, AuditStatus};
 use crate::compaction::plan::PartitionDetails;
 use crate::config::LakeTable;
@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::lake::HiveLake;
 use crate::layout::Step;
 use crate::manifest::Ledger;
+use crate::manifest::codec::SummaryHead;
 use crate::manifest::ledger::Seen;
 use crate::manifest::trace::{self, Failure, Running};
 use crate::snapshot::LeftOut;
@@ -48,6 +49,8 @@ pub struct TableStatus {
     pub complete: bool,
     /// Files of each snapshot table that are not read.
     pub left_out: Vec<(String, Vec<LeftOut>)>,
+    /// Files that came, went or changed after they were planned.
+    pub warnings: Vec<Warning>,
 }
 
 /// How far a step of a table is.
@@ -100,6 +103,8 @@ pub struct Sums {
 pub struct StatusReader {
     pipeline: Arc<Pipeline>,
     counted: HashMap<(String, Step), Counted>,
+    /// By table and plan: listing a snapshot takes long, so a watch lists it once.
+    arrived: HashMap<(String, String), Vec<Warning>>,
 }
 
 /// Tasks of a step whose summaries were read.
@@ -124,7 +129,7 @@ impl StatusReader {
     /// Nothing is read yet.
     #[must_use]
     pub fn new(pipeline: &Arc<Pipeline>) -> Self {
-        Self { pipeline: Arc::clone(pipeline), counted: HashMap::new() }
+        Self { pipeline: Arc::clone(pipeline), counted: HashMap::new(), arrived: HashMap::new() }
     }
 
     /// How far every table is now, with sums.
@@ -133,17 +138,26 @@ impl StatusReader {
     /// Those of the ledger.
     pub async fn read(&mut self) -> Result<Vec<TableStatus>> {
         let pipeline = Arc::clone(&self.pipeline);
-        let mut all = Vec::new();
+        let mut looked = Vec::new();
         for lake in &pipeline.project().lakes {
-            let looked = pipeline.look(lake).await?;
+            looked.push(pipeline.look(lake).await?);
+        }
+        let key = |looked: &Looked| Some((looked.status.table.clone(), looked.planned.as_ref()?.1.id.clone()));
+        let new: Vec<&Looked> =
+            looked.iter().filter(|looked| key(looked).is_some_and(|key| !self.arrived.contains_key(&key))).collect();
+        let arrived = pipeline.arrived(&new).await;
+        self.arrived.extend(new.into_iter().filter_map(key).zip(arrived));
+        let mut all = Vec::new();
+        for mut looked in looked {
+            looked.status.warnings = key(&looked).and_then(|key| self.arrived.get(&key).cloned()).unwrap_or_default();
             all.push(self.summed(looked).await?);
         }
         pipeline.audited(all).await
     }
 
     async fn summed(&mut self, looked: Looked) -> Result<TableStatus> {
-        let Looked { ledger, plan, staged, published, mut status } = looked;
-        let Some(plan) = plan else { return Ok(status) };
+        let Looked { ledger, planned, staged, published, mut status } = looked;
+        let Some((_, PlanDetails { id: plan, .. })) = planned else { return Ok(status) };
         if status.complete
             && let Some(text) = ledger.read_file(&ledger.layout().validation()).await?
             && let Ok(validation) = serde_json::from_slice::<Validation>(&text)
@@ -203,7 +217,8 @@ fn of_validation(validation: &Validation) -> (Option<Sums>, Option<Sums>) {
 /// A table's status without sums, and what they are made from.
 pub(crate) struct Looked {
     pub(crate) ledger: Ledger,
-    plan: Option<String>,
+    /// Its committed plan.
+    pub(super) planned: Option<(SummaryHead, PlanDetails)>,
     /// Stage tasks that are done.
     pub(crate) staged: BTreeSet<usize>,
     /// Publish tasks that are done.
@@ -219,9 +234,11 @@ impl Pipeline {
     pub async fn status(&self) -> Result<Vec<TableStatus>> {
         let mut all = Vec::new();
         for lake in &self.project.lakes {
-            all.push(self.look(lake).await?.status);
+            all.push(self.look(lake).await?);
         }
-        self.audited(all).await
+        let arrived = self.arrived(&all.iter().collect::<Vec<_>>()).await;
+        let all = all.into_iter().zip(arrived);
+        self.audited(all.map(|(looked, warnings)| TableStatus { warnings, ..looked.status }).collect()).await
     }
 
     /// Adds how the audits stand.
@@ -245,11 +262,12 @@ impl Pipeline {
             audits: Vec::new(),
             complete: false,
             left_out: Vec::new(),
+            warnings: Vec::new(),
         };
         let head = ledger.head::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;
         let nothing = BTreeSet::new;
-        let mut looked = Looked { ledger, plan: None, staged: nothing(), published: nothing(), status };
-        let Some((_, details)) = head else { return Ok(looked) };
+        let mut looked = Looked { ledger, planned: None, staged: nothing(), published: nothing(), status };
+        let Some((head, details)) = head else { return Ok(looked) };
         let ledger = &looked.ledger;
         let seen = ledger.look(Step::StagingFileGroups).await?;
         looked.status.stage = step_status(ledger, Step::StagingFileGroups, &details.id, &seen).await;
@@ -261,10 +279,11 @@ impl Pipeline {
             looked.published = seen.done;
         }
         looked.status.complete = HiveLake::open(self.engine.stores(), ledger.layout()).await?.is_complete().await?;
-        let sources = std::iter::once(details.driving).chain(details.whole.into_iter().map(|(source, _)| source));
-        looked.status.left_out = sources.map(|source| (source.table, source.coverage.left_out)).collect();
-        looked.status.planned_at = Some(details.planned_at);
-        looked.plan = Some(details.id);
+        let sources = std::iter::once(&details.driving).chain(details.whole.iter().map(|(source, _)| source));
+        let left_out = sources.map(|source| (source.table.clone(), source.coverage.left_out.clone()));
+        looked.status.left_out = left_out.collect();
+        looked.status.planned_at = Some(details.planned_at.clone());
+        looked.planned = Some((head, details));
         Ok(looked)
     }
 }

@@ -13,10 +13,10 @@ use console::Term;
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
-use super::plan::left_out_json;
+use super::plan::{left_out_json, warnings_json};
 use super::text::{count_u64, cut, is_printed, pretty, print, table};
 use super::{OutputFormat, Report};
-use crate::pipeline::{AuditState, AuditStatus, StepStatus, TableStatus};
+use crate::pipeline::{AuditState, AuditStatus, StepStatus, TableStatus, Warning};
 
 /// Failures and running tasks that are told to people; all are in the JSON.
 const TOLD: usize = 10;
@@ -155,7 +155,12 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
         let told: Vec<String> = told.map(|(source, left)| format!("snapshot.{source} {}", left.sentence())).collect();
         (!told.is_empty()).then(|| format!("{}: not read: {}", status.table, told.join(", ")))
     });
-    for told in [running.collect::<Vec<_>>(), failed.collect(), audited.collect(), left_out.collect()] {
+    let warned = statuses.iter().flat_map(|status| {
+        let line = |Warning { problem, advice, .. }: &Warning| format!("{}: {problem}; {advice}", status.table);
+        status.warnings.iter().map(line)
+    });
+    let told = [running.collect::<Vec<_>>(), failed.collect(), audited.collect(), left_out.collect(), warned.collect()];
+    for told in told {
         let more = told.len().saturating_sub(TOLD);
         lines.extend(told.into_iter().take(TOLD).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()));
         if more > 0 {
@@ -232,6 +237,7 @@ fn status_json(status: &TableStatus) -> Value {
         "audits": status.audits.iter().map(audit_json).collect::<Vec<_>>(),
         "complete": status.complete,
         "left_out": left_out_json(status.left_out.iter().map(|(source, left)| (source, left))),
+        "warnings": warnings_json(&status.warnings),
     })
 }
 
@@ -309,6 +315,7 @@ mod tests {
             audits: Vec::new(),
             complete: false,
             left_out: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 

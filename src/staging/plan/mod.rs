@@ -37,7 +37,7 @@ use crate::layout::Step;
 use crate::manifest::codec::fingerprint;
 use crate::manifest::{Commit, FileEntry, Ledger, Manifest};
 use crate::session::Engine;
-use crate::snapshot::{Coverage, Discovered, FileListTable, Size, TableFiles, discover, register};
+use crate::snapshot::{Coverage, Discovered, FileListTable, Own, Size, TableFiles, discover, register};
 use crate::write::LakeColumns;
 
 /// The planned first step of one table.
@@ -96,13 +96,15 @@ pub struct Planner<'a> {
     project: &'a Project,
     found: HashMap<String, TableFiles>,
     covered: HashMap<String, Coverage>,
+    /// The folders that the config writes to, once they were looked up.
+    own: Option<Arc<Own>>,
 }
 
 impl<'a> Planner<'a> {
     /// Nothing is looked at yet.
     #[must_use]
     pub fn new(engine: &'a Engine, project: &'a Project) -> Self {
-        Self { engine, project, found: HashMap::new(), covered: HashMap::new() }
+        Self { engine, project, found: HashMap::new(), covered: HashMap::new(), own: None }
     }
 
     /// The committed plan of `lake`, or a new one that is not committed: there is none, or the config has changed since
@@ -231,7 +233,8 @@ impl<'a> Planner<'a> {
     pub async fn find(&mut self, name: &str) -> Result<Option<&TableFiles>> {
         let Some(table) = self.project.snapshot(name) else { return Ok(None) };
         if !self.found.contains_key(name) {
-            let discovered = discover(self.engine.stores(), table, self.engine.parallel_tasks()).await?;
+            let own = self.own.get_or_insert_with(|| Arc::new(Own::of(self.project)));
+            let discovered = discover(self.engine.stores(), own, table, self.engine.parallel_tasks()).await?;
             let Discovered { table, coverage } = discovered;
             if table.schema.fields().is_empty() && table.partition.is_empty() {
                 return Err(Error::EmptyFiles { table: name.to_owned() });
