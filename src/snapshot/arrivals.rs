@@ -11,8 +11,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use futures::TryStreamExt;
 
 use super::left_out::{LeftOut, LeftOutReason};
-use super::listing::{Listing, Told, contents};
+use super::listing::Listing;
 use super::same_file::other_names;
+use super::told::{Told, contents};
 use crate::config::SnapshotTable;
 use crate::error::Result;
 use crate::layout::{Location, store_of};
@@ -120,7 +121,7 @@ impl Present {
         let mut all: Vec<FileEntry> = planned.files.to_vec();
         all.extend(new.iter().map(|file| (*file).clone()));
         let others: HashSet<usize> =
-            if new.is_empty() { HashSet::new() } else { groups_of(&all, planned.files.len()).await };
+            if new.is_empty() { HashSet::new() } else { other_names_since(&all, planned.files.len()).await };
         for (index, file) in new.iter().enumerate() {
             if !others.contains(&(planned.files.len() + index)) {
                 arrivals.arrived.add(&file.uri, 1);
@@ -153,13 +154,13 @@ impl Present {
     }
 }
 
-/// Which of `files` from `first_new` on are another name of one before it, or of each other.
-async fn groups_of(files: &[FileEntry], first_new: usize) -> HashSet<usize> {
+/// Which of `files` from `first` on are another name of one before it, or of each other.
+async fn other_names_since(files: &[FileEntry], first: usize) -> HashSet<usize> {
     let mut others = HashSet::new();
     for (other, read) in other_names(files).await {
-        if other >= first_new {
+        if other >= first {
             others.insert(other);
-        } else if read >= first_new {
+        } else if read >= first {
             // The new name leads over no link, as the planned one does.
             others.insert(read);
         }

@@ -118,6 +118,11 @@ impl<'a> MeantBelow<'a> {
         Self { exclude, matched }
     }
 
+    /// Whether a glob says which files are meant.
+    pub(super) fn is_of_glob(&self) -> bool {
+        self.matched.is_some()
+    }
+
     /// Whether `path`, of a file or folder, is or holds something that is meant.
     pub(super) fn has(&self, path: &str) -> bool {
         // As of a file in it, too, so that globs of folders are seen.

@@ -176,6 +176,18 @@ mod tests {
         assert_eq!(found[0].sentence(), "1000000 files (0000000.md, ...): a document");
     }
 
+    #[test]
+    fn other_names_are_told_with_the_one_that_is_read() {
+        let mut tally = LeftOutTally::default();
+        tally.add_other_name("file:///in/b.csv", 2, "file:///in/a.csv");
+        let told = |tally: LeftOutTally| tally.finish()[0].sentence();
+        assert_eq!(told(tally), "1 file (b.csv): another name of /in/a.csv");
+        let mut tally = LeftOutTally::default();
+        tally.add_other_name("file:///in/b.csv", 2, "file:///in/a.csv");
+        tally.add_other_name("file:///in/0.csv", 2, "file:///in/c.csv");
+        assert_eq!(told(tally), "2 files (0.csv, ...): other names of files that are read, such as /in/c.csv");
+    }
+
     proptest! {
         /// The result does not depend on the order of the listing.
         #[test]

@@ -10,39 +10,28 @@
 //! What may hold rows or not is an error that names it ([`Error::UncertainFiles`]); all else that is not read is
 //! counted with its reason.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt};
 use glob::{MatchOptions, Pattern};
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::bytes::compression_of;
-use super::content::{Content, TextKind, text_kind};
 use super::cover::{Meant, by_name, hidden, is_hidden};
 use super::folders::FolderKeys;
 use super::found::{Doubtful, FoundBelow, MeantBelow};
 use super::left_out::{LeftOutReason, LeftOutTally};
 use super::named::{Named, entry, glob_of, named};
-use super::outputs::{NoSource, refused_above};
 use super::own::Own;
-use super::peek::{HEAD, Peeked, peek};
-use super::same_file::local_path;
 use super::table_format::{table_above, table_of};
-use super::unlisted::{Walked, walked};
+use super::told::{Told, contents};
+use super::unlisted::walked;
 use crate::config::{Compression, CsvOptions, FileFormat, SnapshotTable};
 use crate::error::{Error, Position, Result};
 use crate::layout::{Location, store_of};
 use crate::manifest::FileEntry;
 use crate::manifest::ledger::store_error;
 use crate::session::Stores;
-use crate::spread::spread;
-
-/// Files that are looked into at once: small requests, so more than there are cores.
-const AT_ONCE: usize = 32;
-
-/// First bytes that distinguish Parquet from all else.
-const MAGIC: u64 = 4 << 10;
 
 /// The files of a table's locations.
 #[derive(Debug, Default)]
@@ -59,12 +48,12 @@ pub(super) struct Listing {
 }
 
 /// What one location holds, while it is listed.
-struct Below<'a> {
-    own: &'a Arc<Own>,
-    table: &'a SnapshotTable,
-    location: &'a Location,
-    at: &'a Position,
-    store: &'a Arc<dyn ObjectStore>,
+pub(super) struct Below<'a> {
+    pub(super) own: &'a Arc<Own>,
+    pub(super) table: &'a SnapshotTable,
+    pub(super) location: &'a Location,
+    pub(super) at: &'a Position,
+    pub(super) store: &'a Arc<dyn ObjectStore>,
 }
 
 impl Listing {
@@ -84,7 +73,7 @@ impl Listing {
         let store = stores.open(location).await?;
         let below = Below { own, table, location, at, store: &store };
         if glob_of(location)?.is_none() {
-            below.no_source(own.refused(location, None))?;
+            below.no_source(own.refused(location, None, &table.exclude))?;
         }
         match named(stores, &store, location).await? {
             Named::Manifest(files) => {
@@ -101,7 +90,7 @@ impl Listing {
                 Ok(())
             }
             Named::File(file) => {
-                below.no_source(refused_above(&store, &below.as_stored(location.raw_key()), false).await)?;
+                below.no_source(below.found_above().await)?;
                 self.take_named(table, file);
                 Ok(())
             }
@@ -166,7 +155,7 @@ impl Listing {
     async fn add_folder(&mut self, below: &Below<'_>, folder: &str, pattern: Option<&Pattern>) -> Result<()> {
         let Below { table, location, store, own, .. } = *below;
         if let Some(pattern) = pattern {
-            below.no_source(own.refused(location, Some((folder, pattern))))?;
+            below.no_source(own.refused(location, Some((folder, pattern)), &table.exclude))?;
         }
         let prefix = location.with_key(folder).key()?;
         let before = self.files.len();
@@ -191,22 +180,13 @@ impl Listing {
             let evidence = location.with_key(&evidence).to_string();
             return Err(below.refused(location.to_string(), format.name(), evidence));
         }
-        let Walked { unlisted, linked, own: met } = walked(location, folder, Some(own)).await;
+        let walked = walked(location, folder, Some(own)).await;
         let read = self.files[before..].iter().chain(&found.unknown);
         let read = read.map(|file| path_below(folder, key_of(file, location)));
         let meant = MeantBelow::new(&table.exclude, pattern.map(|_| read.collect()));
-        if let Some((path, place)) = met.iter().find(|(path, _)| meant.has(path)) {
-            below.no_source(Some(own.refused_below(path, *place)))?;
-        }
-        for (target, path) in
-            linked.iter().filter_map(|(target, paths)| Some((target, paths.iter().find(|path| meant.has(path))?)))
-        {
-            below.no_source(below.linked(target, path).await)?;
-        }
         let outputs = std::mem::take(&mut found.outputs);
-        below.no_source(outputs.refused(store, location, |key| meant.has(path_below(folder, key))).await?)?;
-        below.no_source(refused_above(store, &below.as_stored(folder), false).await)?;
-        for (path, what) in unlisted {
+        below.no_source(below.found_below(folder, &meant, &walked, outputs).await?)?;
+        for (path, what) in walked.unlisted {
             self.pass_over(below, &mut found, (location.with_key(folder).join(&path), path), what, pattern);
         }
         if let Some(doubtful) = found.doubtful.take() {
@@ -347,60 +327,6 @@ impl Listing {
     }
 }
 
-/// What the contents of files say, in their order; one request each.
-pub(super) fn contents(
-    store: &Arc<dyn ObjectStore>,
-    format: &FileFormat,
-    files: &[FileEntry],
-) -> impl Stream<Item = Result<Told>> {
-    let bytes = if matches!(format, FileFormat::Parquet) { MAGIC } else { HEAD };
-    let jobs = files.iter().map(move |file| {
-        let (store, file, format) = (Arc::clone(store), file.clone(), format.clone());
-        async move { Ok(told(&format, &peek(&store, &file, bytes).await?)) }
-    });
-    spread(jobs, AT_ONCE)
-}
-
-/// What the content of a file says.
-#[derive(Debug)]
-pub(super) enum Told {
-    /// Data of the table, so compressed.
-    Data(Compression),
-    OtherFormat,
-    Document,
-    /// Why it is not clear.
-    Uncertain(String),
-}
-
-fn told(format: &FileFormat, peeked: &Peeked) -> Told {
-    let packed = match peeked.content {
-        Content::Packed(packed) => packed,
-        _ => Compression::None,
-    };
-    let is_parquet = matches!(format, FileFormat::Parquet);
-    let text = match (peeked.content, &peeked.text) {
-        (Content::Parquet, _) if is_parquet => return Told::Data(packed),
-        (Content::Packed(_), Err(reason)) => return Told::Uncertain(reason.clone()),
-        (Content::Packed(_), Ok(_)) if is_parquet => return Told::OtherFormat,
-        (Content::Other(what), _) if !is_parquet => return Told::Uncertain(what.to_owned()),
-        (_, Ok(text)) if !is_parquet => String::from_utf8_lossy(text),
-        _ => return Told::OtherFormat,
-    };
-    if text.trim().is_empty() {
-        return Told::Data(packed);
-    }
-    let is_one_long_line = peeked.is_cut && !text.contains('\n');
-    match (text_kind(&text, peeked.is_cut), format) {
-        (TextKind::Document(_), _) => Told::Document,
-        (TextKind::Lines, FileFormat::Csv(_)) | (TextKind::Ndjson, FileFormat::Json(_)) => Told::Data(packed),
-        (TextKind::Other(_), FileFormat::Json(_)) if is_one_long_line && text.trim_start().starts_with('{') => {
-            Told::Data(packed)
-        }
-        (TextKind::Other(what), _) => Told::Uncertain(what.to_owned()),
-        _ => Told::OtherFormat,
-    }
-}
-
 impl Below<'_> {
     /// What to write for a glob that is the very name of a file or folder.
     async fn as_it_is_spelled(&self) -> Option<String> {
@@ -434,49 +360,6 @@ impl Below<'_> {
         let exclude = Doubtful::glob(&uri, read);
         let (at, table) = (self.at.clone(), self.table.name.clone());
         Error::UncertainFiles { at, table, example: uri, more, reason, exclude }
-    }
-
-    fn no_source(&self, found: Option<NoSource>) -> Result<()> {
-        let (at, table, location) = (self.at.clone(), self.table.name.clone(), self.location.to_string());
-        found.map_or(Ok(()), |NoSource { problem, help }| Err(Error::NoSource { at, table, location, problem, help }))
-    }
-
-    /// A folder as the disk knows it, without links; in a store as it stands.
-    fn as_stored(&self, folder: &str) -> Location {
-        let written = self.location.with_key(folder);
-        let canonical = local_path(&written).and_then(|path| std::fs::canonicalize(path).ok());
-        let canonical = canonical.and_then(|path| Location::parse(path.to_str()?, Path::new("/")).ok());
-        canonical.unwrap_or(written)
-    }
-
-    /// Why the files of a manifest are none: one lies in a place of this config, or the first or last of their folders in the
-    /// output of another.
-    async fn of_manifest(&self, files: &[FileEntry]) -> Option<NoSource> {
-        let mut folders: Vec<&str> = files.iter().filter_map(|file| Some(file.uri.rsplit_once('/')?.0)).collect();
-        folders.sort_unstable();
-        folders.dedup();
-        let folders: Vec<Location> = folders.into_iter().filter_map(|uri| Location::from_uri(uri).ok()).collect();
-        if let Some((folder, place)) = folders.iter().find_map(|folder| Some((folder, self.own.holding(folder)?))) {
-            return Some(self.own.refused_below(&folder.to_string(), place));
-        }
-        for folder in
-            folders.first().into_iter().chain(folders.last()).filter(|folder| folder.store() == self.location.store())
-        {
-            if let Some(NoSource { problem, help }) = refused_above(self.store, folder, true).await {
-                return Some(NoSource { problem: format!("lists files in {folder}, which {problem}"), help });
-            }
-        }
-        None
-    }
-
-    /// Why a folder that a link leads to is no source.
-    async fn linked(&self, target: &Path, path: &str) -> Option<NoSource> {
-        if let Some(place) = self.own.inside(target) {
-            return Some(self.own.refused_below(path, place));
-        }
-        let folder = Location::parse(target.to_str()?, Path::new("/")).ok()?;
-        let NoSource { problem, help } = refused_above(self.store, &folder, true).await?;
-        Some(NoSource { problem: format!("leads by {path} to {folder}, which {problem}"), help })
     }
 
     fn refused(&self, location: String, format: &'static str, evidence: String) -> Error {

@@ -54,12 +54,14 @@ mod same_file;
 mod scalar;
 mod scan;
 mod schema;
+mod sources;
 pub(crate) mod table;
 pub(crate) mod table_format;
 #[cfg(test)]
 mod tests;
 mod text;
 mod times;
+mod told;
 pub(crate) mod unlisted;
 mod whole;
 mod widen;

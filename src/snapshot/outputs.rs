@@ -195,3 +195,70 @@ fn incomplete(verb: &str, root: &Location, owner: &Owner) -> NoSource {
         format!("{verb} {root}, the lake of {table}, snapshot {snapshot}, which is not complete: it has no _SUCCESS");
     NoSource { problem, help: LAKE_HELP }
 }
+
+#[cfg(test)]
+mod tests {
+    use object_store::PutPayload;
+    use object_store::memory::InMemory;
+    use object_store::path::Path;
+
+    use super::*;
+
+    async fn store(files: &[(&str, &str)]) -> Arc<dyn ObjectStore> {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        for (key, text) in files {
+            store.put(&Path::parse(key).unwrap(), PutPayload::from((*text).to_owned())).await.unwrap();
+        }
+        store
+    }
+
+    fn at(uri: &str) -> Location {
+        Location::from_uri(uri).unwrap()
+    }
+
+    const STAGING: &str = r#"{"version":1,"place":"staging","database":"d","table":"t","snapshot":"s1","plan":"p"}"#;
+    const LAKE: &str = r#"{"version":1,"place":"lake","database":"d","table":"t","snapshot":"s1","later":{}}"#;
+
+    #[tokio::test]
+    async fn nearest_owner_above_a_location_decides() {
+        let files = [
+            ("st/_snaplake.json", STAGING),
+            ("st/lake/_snaplake.json", LAKE),
+            ("st/lake/_SUCCESS", ""),
+            ("open/_snaplake.json", LAKE),
+            ("bad/_snaplake.json", "[]"),
+            ("old/snapshot=1/manifests/manifest-summary.json", "{}"),
+            ("foreign/manifests/manifest-summary.json", "{}"),
+        ];
+        let store = store(&files).await;
+        let told = async |key: &str| {
+            let found = refused_above(&store, &at("s3://b/").with_key(key), false).await;
+            found.map_or_else(String::new, |found| found.problem)
+        };
+        assert_eq!(told("st/x/y/").await, "lies in s3://b/st, a staging folder of snaplake of d.t, snapshot s1");
+        assert_eq!(told("st/lake/k=1/a.parquet").await, "");
+        let open = "lies in s3://b/open, the lake of d.t, snapshot s1, which is not complete: it has no _SUCCESS";
+        assert_eq!(told("open/k=1").await, open);
+        assert!(told("bad/x").await.contains("s3://b/bad/_snaplake.json of snaplake, which cannot be read"));
+        assert_eq!(
+            told("old/snapshot=1/datalake").await,
+            "lies in s3://b/old/snapshot=1, a staging folder of snaplake"
+        );
+        assert_eq!([told("foreign/x").await, told("st/").await, told("").await], ["", "", ""]);
+    }
+
+    #[tokio::test]
+    async fn what_is_below_is_asked_only_where_it_is_meant() {
+        let store = store(&[("in/a/_snaplake.json", STAGING), ("in/b/_snaplake.json", LAKE)]).await;
+        let told = async |keys: &[&str], meant: &str| {
+            let mut outputs = Outputs::default();
+            keys.iter().for_each(|key| outputs.note(key));
+            let found = outputs.refused(&store, &at("s3://b/in"), |key| key.contains(meant)).await.unwrap();
+            found.map_or_else(String::new, |found| found.problem)
+        };
+        let all = ["in/a/_snaplake.json", "in/b/_snaplake.json", "in/b/_SUCCESS"];
+        assert!(told(&all, "").await.starts_with("holds s3://b/in/a, a staging folder"));
+        assert_eq!([told(&all, "in/b").await, told(&["in/x"], "").await], ["", ""]);
+        assert!(told(&all[..2], "in/b").await.contains("not complete"));
+    }
+}

@@ -11,7 +11,7 @@ use glob::{MatchOptions, Pattern};
 
 use super::outputs::NoSource;
 use super::same_file::{FileId, file_id, local_path};
-use crate::config::{LakeTable, Project};
+use crate::config::{Exclude, LakeTable, Project};
 use crate::layout::Location;
 use crate::partition;
 
@@ -66,13 +66,19 @@ impl Own {
         });
     }
 
-    /// Why a location is no source, before it is listed. A glob is told by what it could match.
-    pub(super) fn refused(&self, location: &Location, pattern: Option<(&str, &Pattern)>) -> Option<NoSource> {
+    /// Why a location is no source, before it is listed. A glob, given with the folder where it begins, is told by what it
+    /// could match.
+    pub(super) fn refused(
+        &self,
+        location: &Location,
+        glob: Option<(&str, &Pattern)>,
+        exclude: &Exclude,
+    ) -> Option<NoSource> {
         let problem = |verb: &str, place: &Place| NoSource {
             problem: format!("{verb} {}, {}", place.location, place.what),
             help: HELP,
         };
-        let Some((base, pattern)) = pattern else {
+        let Some((base, pattern)) = glob else {
             let path = local_path(location)?;
             let covered = file_id(&path).and_then(|id| self.above.get(&id));
             return match covered {
@@ -81,7 +87,7 @@ impl Own {
             };
         };
         // The part of the glob after the folder where its wildcards begin.
-        let rest = pattern.as_str()[base.len()..].trim_start_matches('/');
+        let rest = Pattern::new(pattern.as_str()[base.len()..].trim_start_matches('/')).ok()?;
         let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
         let folder = match local_path(&location.with_key(base)) {
             Some(path) => key(&resolved(&path)),
@@ -91,15 +97,16 @@ impl Own {
             let below = sample.raw_key().strip_prefix(folder.as_str()).map(|below| below.trim_start_matches('/'));
             sample.store() == location.store()
                 && location.with_key(&folder).holds(sample)
-                && below.is_some_and(|below| Pattern::new(rest).is_ok_and(|rest| rest.matches_with(below, options)))
+                && below.is_some_and(|below| !exclude.has(below) && rest.matches_with(below, options))
         };
         let place = self.places.iter().find(|place| place.samples.iter().any(|sample| meets(&sample)))?;
         Some(problem("matches files in", place))
     }
 
-    /// The place that this folder is or holds.
-    pub(super) fn at(&self, folder: &FileId) -> Option<usize> {
-        self.above.get(folder).copied()
+    /// The place that this folder is or holds, and whether it is that itself.
+    pub(super) fn at(&self, folder: &FileId) -> Option<(usize, bool)> {
+        let itself = self.itself.get(folder).map(|place| (*place, true));
+        itself.or_else(|| self.above.get(folder).map(|place| (*place, false)))
     }
 
     /// Why `path`, below a location, is no source: it leads to the place of this number, or into one.
@@ -141,4 +148,41 @@ fn resolved(path: &Path) -> PathBuf {
 
 fn key(path: &Path) -> String {
     path.to_string_lossy().trim_start_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(config: &str) -> (tempfile::TempDir, Project) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.sql");
+        std::fs::write(&path, config).unwrap();
+        let project = crate::config::load(&path, &crate::config::Variables::default()).unwrap();
+        (folder, project)
+    }
+
+    /// In a store there are no links: globs alone lead where no folder does.
+    #[test]
+    fn glob_over_a_store_is_refused_where_it_could_match_what_is_written() {
+        let (_folder, project) = project(
+            "SET snaplake.database = 'd'; SET snaplake.snapshot_time = '2026-01-31T00:00:00Z';
+             SET snaplake.staging = 's3://b/st'; SET snaplake.datalake = 's3://b/lake';
+             CREATE EXTERNAL TABLE snapshot.t STORED AS PARQUET LOCATION 's3://b/in/';
+             CREATE TABLE lake.t WITH (partitioned_by = ARRAY['k']) AS SELECT * FROM snapshot.t;",
+        );
+        let own = Own::of(&project);
+        let told = |uri: &str, exclude: &Exclude| {
+            let location = Location::from_uri(uri).unwrap();
+            let (pattern, base) = (Pattern::new(location.raw_key()).unwrap(), location.raw_key().find('*').unwrap());
+            let base = location.raw_key()[..base].rsplit_once('/').map_or("", |(folder, _)| folder);
+            own.refused(&location, Some((base, &pattern)), exclude).map_or_else(String::new, |found| found.problem)
+        };
+        let none = Exclude::default();
+        assert!(told("s3://b/**", &none).starts_with("matches files in s3://b/st/d/t/snapshot="));
+        assert!(told("s3://b/lake/**/k=*/*.parquet", &none).ends_with("where this config publishes lake.t"));
+        for uri in ["s3://b/*/a.parquet", "s3://b/*.parquet", "s3://c/**", "s3://b/in/**", "s3://b/lake-2/**"] {
+            assert_eq!(told(uri, &none), "", "{uri}");
+        }
+    }
 }

@@ -19,8 +19,8 @@ pub(super) struct Walked {
     pub(super) unlisted: Vec<(String, &'static str)>,
     /// Folders that links lead to, or to files in them, with these links.
     pub(super) linked: BTreeMap<PathBuf, Vec<String>>,
-    /// Folders that are or hold a place of [`Own`], and its number.
-    pub(super) own: Vec<(String, usize)>,
+    /// Folders that are or hold a place of [`Own`], its number, and whether they are that itself.
+    pub(super) own: Vec<(String, usize, bool)>,
 }
 
 /// Path from `folder` on and what it is, in words; nothing for a store that is not local.
@@ -63,8 +63,8 @@ fn walk(root: &Path, own: Option<&Own>) -> Walked {
 impl Walked {
     fn look_at(&mut self, entry: &std::fs::DirEntry, path: &str, is_folder: bool, own: &Own) {
         let full = entry.path();
-        if is_folder && let Some(place) = file_id(&full).and_then(|id| own.at(&id)) {
-            self.own.push((path.to_owned(), place));
+        if is_folder && let Some((place, is_itself)) = file_id(&full).and_then(|id| own.at(&id)) {
+            self.own.push((path.to_owned(), place, is_itself));
         }
         if entry.file_type().is_ok_and(|of_link| of_link.is_symlink())
             && let Ok(target) = std::fs::canonicalize(&full)

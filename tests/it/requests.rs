@@ -185,7 +185,7 @@ async fn requests_of_each_step_are_as_few_as_they_were() {
     bucket.command("publish", |job| async move { job.publish().await.unwrap() }).await;
     bucket.command("run again", |job| async move { job.run().await.unwrap() }).await;
     assert_snapshot!(bucket.report, @r"
-    plan: GET 7, LIST 1, HEAD 0, PUT 0, DELETE 0
+    plan: GET 7, LIST 1, HEAD 1, PUT 0, DELETE 0
     stage: GET 13, LIST 2, HEAD 0, PUT 24, DELETE 0
     stage again: GET 2, LIST 1, HEAD 0, PUT 0, DELETE 0
     publish: GET 42, LIST 3, HEAD 0, PUT 17, DELETE 0
