@@ -51,7 +51,7 @@ impl Pipeline {
         let Some(driving) = self.project.snapshot(&details.driving.table) else { return Ok(Vec::new()) };
         // The list of the files is read only if something has changed.
         let present = Present::look(self.engine.stores(), driving).await?;
-        if present.is(&head.fingerprint) {
+        if present.is(&head.fingerprint, &details.driving.coverage.left_out) {
             let is_todo = looked.staged.len() < details.groups;
             return self.of_whole(&looked.status.table, &details.whole, is_todo).await;
         }

@@ -97,9 +97,14 @@ impl Present {
         Ok(Self { files, unknown, doubtful, is_listed })
     }
 
-    /// Whether these are the very files of a plan, by its fingerprint alone.
-    pub(crate) fn is(&self, planned: &str) -> bool {
-        self.unknown.is_empty() && self.doubtful.files == 0 && fingerprint(&self.files) == planned
+    /// Whether these are the very files of a plan, by its fingerprint, besides those that it left out.
+    pub(crate) fn is(&self, fingerprint_of_plan: &str, left_out: &[LeftOut]) -> bool {
+        let left_out = by_content(left_out);
+        let unknown = self.unknown.iter().filter(|file| !left_out.contains(&*file.uri));
+        let mut files: Vec<FileEntry> = self.files.iter().chain(unknown).cloned().collect();
+        files.sort_by(|a, b| a.uri.cmp(&b.uri));
+        files.dedup_by(|a, b| a.uri == b.uri);
+        self.doubtful.files == 0 && fingerprint(&files) == fingerprint_of_plan
     }
 
     /// What has changed; `is_needed` says whether a planned file is still to be read.
@@ -127,9 +132,7 @@ impl Present {
                 arrivals.arrived.add(&file.uri, 1);
             }
         }
-        let of_content = [LeftOutReason::OtherFormat, LeftOutReason::Document, LeftOutReason::OtherName];
-        let left_out = planned.left_out.iter().filter(|left| of_content.contains(&left.reason));
-        let left_out: HashSet<&str> = left_out.flat_map(|left| &left.examples).map(String::as_str).collect();
+        let left_out = by_content(planned.left_out);
         let to_open: Vec<FileEntry> =
             unknown.iter().filter(|file| !is_planned(&file.uri) && !left_out.contains(&*file.uri)).cloned().collect();
         for of_store in to_open.chunk_by(|a, b| store_of(&a.uri) == store_of(&b.uri)) {
@@ -152,6 +155,13 @@ impl Present {
         }
         Ok(arrivals)
     }
+}
+
+/// Files that were left out for what they are, not for what they are called, as far as a plan names them.
+fn by_content(left_out: &[LeftOut]) -> HashSet<&str> {
+    let reasons = [LeftOutReason::OtherFormat, LeftOutReason::Document, LeftOutReason::OtherName];
+    let left_out = left_out.iter().filter(|left| reasons.contains(&left.reason));
+    left_out.flat_map(|left| &left.examples).map(String::as_str).collect()
 }
 
 /// Which of `files` from `first` on are another name of one before it, or of each other.

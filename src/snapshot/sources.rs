@@ -75,9 +75,9 @@ impl Below<'_> {
         if let Some((folder, place)) = folders.iter().find_map(|folder| Some((folder, self.own.holding(folder)?))) {
             return Some(self.own.refused_below(&folder.to_string(), place));
         }
-        for folder in
-            folders.first().into_iter().chain(folders.last()).filter(|folder| folder.store() == self.location.store())
-        {
+        let last = folders.last().filter(|last| folders.first() != Some(last));
+        let of_this_store = |folder: &&Location| folder.store() == self.location.store();
+        for folder in folders.first().into_iter().chain(last).filter(of_this_store) {
             if let Some(NoSource { problem, help }) = refused_above(self.store, folder, true).await {
                 return Some(NoSource { problem: format!("lists files in {folder}, which {problem}"), help });
             }
