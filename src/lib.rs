@@ -39,8 +39,9 @@
 //! bench, fuzz           what the micro benches and the fuzz targets call; only with the features of these names
 //! pipeline, validate    the steps in order, concurrency, resume; the proof that no row is lost
 //! audit                 queries over what is staged that must return no rows, or nothing is published
-//! snapshot              which files a LOCATION covers (listing, cover, left_out), their columns (folders, names, presence)
-//!                       and their one schema (infer, guess, widen, schema); how rows are read and counted (table, count):
+//! snapshot              which files a LOCATION covers (named, listing, cover, told, left_out, same_file), which are no
+//!                       source (sources, own, outputs), which came later (arrivals), their columns (folders, names,
+//!                       presence) and their one schema (infer, guess, widen, schema); how rows are read and counted (table, count):
 //!                       CSV (csv, fields, columns), NDJSON (json_*) and Parquet of others (guard, claims, pages, exact)
 //! group                 file groups of bounded size (pure)
 //! staging               plan: the SELECT, checked, and its groups; run: one group becomes sorted staging files,

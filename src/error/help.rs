@@ -28,6 +28,7 @@ impl Error {
             Self::Store { source: object_store::Error::Unauthenticated { .. }, .. } => {
                 own("set credentials in the environment, a profile or a role")
             }
+            Self::Store { source, .. } if is_circle(source) => own("remove the link that leads in a circle"),
             Self::ReadSnapshotFile { source, .. } if is_of_value(source) => {
                 own("correct the value in its file, or declare a type that holds it and convert it in the SELECT")
             }
@@ -40,6 +41,7 @@ impl Error {
             Self::ReadSnapshotFile { .. } => {
                 own("the file may be truncated or not of this format: export it again, or move it out of the LOCATION")
             }
+            Self::NoSource { help, .. } => own(help),
             Self::EmptyFiles { .. } => own("export it again, or declare its columns in CREATE EXTERNAL TABLE"),
             Self::InvalidValue { .. } => own(
                 "correct the value in its file, or declare a type that holds it and convert it in the SELECT; a word \
@@ -177,6 +179,12 @@ fn arrow(error: &DataFusionError) -> Option<&ArrowError> {
 /// Whether a file was read well, but for one value.
 fn is_of_value(error: &DataFusionError) -> bool {
     matches!(arrow(error), Some(ArrowError::ParseError(_) | ArrowError::CastError(_) | ArrowError::ComputeError(_)))
+}
+
+/// Whether a listing went over links without an end.
+fn is_circle(error: &object_store::Error) -> bool {
+    let said = error.to_string();
+    ["File system loop found", "Too many levels of symbolic links"].iter().any(|words| said.contains(words))
 }
 
 fn says_empty(error: &DataFusionError) -> bool {

@@ -135,6 +135,20 @@ pub enum Error {
         /// What shows it.
         evidence: String,
     },
+    /// A LOCATION that reads what snaplake writes.
+    #[error("{at}: LOCATION {location} of snapshot.{table} {problem}")]
+    NoSource {
+        /// The LOCATION.
+        at: Position,
+        /// Snapshot table.
+        table: String,
+        /// As resolved.
+        location: String,
+        /// Why it is no source.
+        problem: String,
+        /// What to do.
+        help: &'static str,
+    },
     /// A file that is in no folder of a partition column.
     #[error(
         "{uri} is in no folder that gives column '{column}', which PARTITIONED BY of snapshot.{table} declares{}",

@@ -19,11 +19,13 @@
 //! brought along stays as it is. Nothing here touches a store.
 
 mod location;
+mod owner;
 mod relative;
 mod step;
 mod table;
 
 pub use self::location::Location;
+pub use self::owner::{OWNER, SUCCESS, completed, owned_by, staged_by_old};
 pub use self::relative::{below, store_of, written_from};
 pub use self::step::{Step, failed_number, is_lake_name, is_running, is_staging_name, manifest_number};
-pub use self::table::{ManifestFiles, OWNER, TableLayout};
+pub use self::table::{ManifestFiles, TableLayout};

@@ -2,11 +2,8 @@
 
 use md5::{Digest, Md5};
 
-use super::{Location, Step};
+use super::{Location, OWNER, SUCCESS, Step};
 use crate::partition;
-
-/// Name of the file at the root of a staging or lake folder that says whose it is. Readers of lakes pass over it.
-pub const OWNER: &str = "_snaplake.json";
 
 /// Most bytes of an audit's name in a file name.
 const AUDIT_NAME: usize = 200;
@@ -170,7 +167,7 @@ impl TableLayout {
     /// Marks the lake as complete.
     #[must_use]
     pub fn success(&self) -> Location {
-        self.lake.join("_SUCCESS")
+        self.lake.join(SUCCESS)
     }
 }
 

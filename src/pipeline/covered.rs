@@ -96,7 +96,13 @@ mod tests {
 
     #[test]
     fn what_is_found_is_told_with_what_to_do() {
-        let left = |reason, files, name: &str| LeftOut { reason, files, bytes: 1, examples: vec![name.to_owned()] };
+        let left = |reason, files, name: &str| LeftOut {
+            reason,
+            files,
+            bytes: 1,
+            examples: vec![name.to_owned()],
+            read_as: None,
+        };
         let coverage = Coverage {
             left_out: vec![
                 left(LeftOutReason::Mark, 1, "s3://b/_SUCCESS"),

@@ -9,6 +9,7 @@
 //! What is asked of every table (its plan, what of it is done, its proof) is asked of many tables at once, and told in the
 //! order of the config.
 
+mod arrivals;
 mod attempt;
 mod audit;
 mod covered;
@@ -64,6 +65,8 @@ type Known = HashMap<usize, StagedGroup>;
 /// A planned table and what this process staged of it.
 struct Table {
     plan: Arc<StagePlan>,
+    /// What is told at the end, so that it is not lost above all else.
+    late: Vec<Warning>,
     known: Known,
     tasks: usize,
 }
@@ -93,8 +96,18 @@ impl Pipeline {
     /// As [`Pipeline::stage`] and [`Pipeline::publish`].
     pub async fn run(self: &Arc<Self>) -> Result<Vec<TableReport>> {
         let started = Instant::now();
-        let tables = self.stage_tables().await?;
-        self.publish_tables(tables, started).await
+        let mut tables = self.stage_tables().await?;
+        let late: Vec<_> =
+            tables.iter_mut().map(|table| (Arc::clone(&table.plan), std::mem::take(&mut table.late))).collect();
+        let reports = self.publish_tables(tables, started).await?;
+        late.iter().for_each(|(plan, late)| self.warn(&plan.lake.name, late));
+        Ok(reports)
+    }
+
+    fn warn<'a>(&self, table: &str, warnings: impl IntoIterator<Item = &'a Warning>) {
+        for Warning { problem, advice, .. } in warnings {
+            self.reporter.on(&Event::Warned { table, problem, advice });
+        }
     }
 
     /// Runs tasks, each of which has a weight in [`PARTS`], as many as `at_once` whole ones; after the first error no further

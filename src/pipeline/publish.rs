@@ -41,7 +41,7 @@ impl Pipeline {
         let started = Instant::now();
         let mut tables = Vec::new();
         for plan in self.plan_committed().await? {
-            tables.push(Table { plan: Arc::new(plan), known: Known::new(), tasks: 0 });
+            tables.push(Table { plan: Arc::new(plan), late: Vec::new(), known: Known::new(), tasks: 0 });
         }
         self.publish_tables(tables, started).await
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::attempt::Job;
-use super::{Event, Known, Pipeline, Table, Warning, covered};
+use super::{Event, Known, Pipeline, Table, arrivals, covered};
 use crate::compaction::prepare::StagedGroup;
 use crate::error::Result;
 use crate::layout::Step;
@@ -37,14 +37,14 @@ impl Pipeline {
 
     pub(super) async fn stage_tables(self: &Arc<Self>) -> Result<Vec<Table>> {
         let mut tables = Vec::new();
-        for plan in write_tables(self.plan().await?.into_iter().map(plan::commit)).await? {
-            for Warning { problem, advice, .. } in plan.warnings().iter().filter(|found| covered::is_told_by_run(found))
-            {
-                self.reporter.on(&Event::Warned { table: &plan.lake.name, problem, advice });
-            }
+        let plans = self.plan().await?;
+        let is_old: Vec<bool> = plans.iter().map(|plan| plan.committed).collect();
+        for plan in write_tables(plans.into_iter().map(plan::commit)).await? {
+            self.warn(&plan.lake.name, plan.warnings().iter().filter(|found| covered::is_told_by_run(found)));
             tables.push(Arc::new(plan));
         }
         let mut all: Vec<(usize, usize, bool)> = Vec::new();
+        let mut todos = Vec::new();
         let seen = read_tables(tables.iter().map(|plan| plan.ledger.look(Step::StagingFileGroups))).await?;
         for (index, (plan, Seen { done, failed, .. })) in tables.iter().zip(seen).enumerate() {
             let todo: Vec<usize> = (1..=plan.groups.len()).filter(|number| !done.contains(number)).collect();
@@ -58,6 +58,16 @@ impl Pipeline {
                 bytes: files().map(|file| file.size).sum(),
             });
             all.extend(todo.iter().map(|&number| (index, number, failed.contains(&number))));
+            todos.push(todo);
+        }
+        // A new plan has just listed them.
+        let old: Vec<usize> = (0..tables.len()).filter(|&index| is_old[index]).collect();
+        let plans: Vec<_> = old.iter().map(|&index| (&*tables[index], todos[index].as_slice())).collect();
+        let mut late = vec![Vec::new(); tables.len()];
+        for (&index, found) in old.iter().zip(self.arrivals(&plans).await) {
+            let (urgent, others): (Vec<_>, _) = found.into_iter().partition(arrivals::is_urgent);
+            self.warn(&tables[index].lake.name, &urgent);
+            late[index] = others;
         }
         let at_once = tables.iter().map(|plan| self.engine.tasks_at_once(plan.details.run_bytes)).min().unwrap_or(1);
         let tasks = all.into_iter().map(|(index, number, has_failed)| {
@@ -86,7 +96,7 @@ impl Pipeline {
             known[table].insert(number, staged);
         }
         self.engine.stores().settle().await?;
-        let tables = tables.into_iter().zip(known);
-        Ok(tables.map(|(plan, known)| Table { plan, tasks: known.len(), known }).collect())
+        let tables = tables.into_iter().zip(known).zip(late);
+        Ok(tables.map(|((plan, known), late)| Table { plan, late, tasks: known.len(), known }).collect())
     }
 }

@@ -11,7 +11,7 @@ use chrono::Utc;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::Pipeline;
+use super::{Pipeline, Warning};
 use crate::audit::{self, AuditStatus};
 use crate::compaction::plan::PartitionDetails;
 use crate::config::LakeTable;
@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::lake::HiveLake;
 use crate::layout::Step;
 use crate::manifest::Ledger;
+use crate::manifest::codec::SummaryHead;
 use crate::manifest::ledger::Seen;
 use crate::manifest::trace::{self, Failure, Running};
 use crate::snapshot::LeftOut;
@@ -50,6 +51,8 @@ pub struct TableStatus {
     pub left_out: Vec<(String, Vec<LeftOut>)>,
     /// What is wrong with manifests and folders, and what to do.
     pub problems: Vec<String>,
+    /// Files that came, went or changed after they were planned.
+    pub warnings: Vec<Warning>,
 }
 
 /// How far a step of a table is.
@@ -103,6 +106,8 @@ pub struct StatusReader {
     pipeline: Arc<Pipeline>,
     /// By table, of both steps.
     counted: HashMap<String, [Counted; 2]>,
+    /// By table and plan: listing a snapshot takes long, so a watch lists it once.
+    arrived: HashMap<(String, String), Vec<Warning>>,
 }
 
 /// Tasks of a step whose summaries were read.
@@ -127,7 +132,7 @@ impl StatusReader {
     /// Nothing is read yet.
     #[must_use]
     pub fn new(pipeline: &Arc<Pipeline>) -> Self {
-        Self { pipeline: Arc::clone(pipeline), counted: HashMap::new() }
+        Self { pipeline: Arc::clone(pipeline), counted: HashMap::new(), arrived: HashMap::new() }
     }
 
     /// How far every table is now, with sums.
@@ -136,10 +141,19 @@ impl StatusReader {
     /// Those of the ledger.
     pub async fn read(&mut self) -> Result<Vec<TableStatus>> {
         let pipeline = Arc::clone(&self.pipeline);
-        let summed = pipeline.project().lakes.iter().map(|lake| {
-            let (pipeline, mut counted) = (&pipeline, self.counted.remove(&lake.name).unwrap_or_default());
+        let mut looked = read_tables(pipeline.project().lakes.iter().map(|lake| pipeline.look(lake))).await?;
+        let key = |looked: &Looked| Some((looked.status.table.clone(), looked.planned.as_ref()?.1.id.clone()));
+        let new: Vec<&Looked> =
+            looked.iter().filter(|looked| key(looked).is_some_and(|key| !self.arrived.contains_key(&key))).collect();
+        let arrived = pipeline.arrived(&new).await;
+        self.arrived.extend(new.into_iter().filter_map(key).zip(arrived));
+        for looked in &mut looked {
+            looked.status.warnings = key(looked).and_then(|key| self.arrived.get(&key).cloned()).unwrap_or_default();
+        }
+        let summed = looked.into_iter().map(|looked| {
+            let mut counted = self.counted.remove(&looked.status.table).unwrap_or_default();
             async move {
-                let status = summed(pipeline.look(lake).await?, &mut counted).await?;
+                let status = summed(looked, &mut counted).await?;
                 Ok((status, counted))
             }
         });
@@ -151,8 +165,8 @@ impl StatusReader {
 
 /// Adds the sums of both steps; of tasks that were counted before, no summary is read.
 async fn summed(looked: Looked, [staged_before, published_before]: &mut [Counted; 2]) -> Result<TableStatus> {
-    let Looked { ledger, plan, staged, published, mut status } = looked;
-    let Some(plan) = plan else { return Ok(status) };
+    let Looked { ledger, planned, staged, published, mut status } = looked;
+    let Some((_, PlanDetails { id: plan, .. })) = planned else { return Ok(status) };
     if status.complete
         && let Some(text) = ledger.read_file(&ledger.layout().validation()).await?
         && let Ok(validation) = serde_json::from_slice::<Validation>(&text)
@@ -215,7 +229,8 @@ fn of_validation(validation: &Validation) -> (Option<Sums>, Option<Sums>) {
 /// A table's status without sums, and what they are made from.
 pub(crate) struct Looked {
     pub(crate) ledger: Ledger,
-    plan: Option<String>,
+    /// Its committed plan.
+    pub(super) planned: Option<(SummaryHead, PlanDetails)>,
     /// Stage tasks that are done.
     pub(crate) staged: BTreeSet<usize>,
     /// Publish tasks that are done.
@@ -229,8 +244,10 @@ impl Pipeline {
     /// # Errors
     /// Those of the ledger.
     pub async fn status(&self) -> Result<Vec<TableStatus>> {
-        let looked = read_tables(self.project.lakes.iter().map(|lake| self.look(lake))).await?;
-        self.audited(looked.into_iter().map(|looked| looked.status).collect()).await
+        let all = read_tables(self.project.lakes.iter().map(|lake| self.look(lake))).await?;
+        let arrived = self.arrived(&all.iter().collect::<Vec<_>>()).await;
+        let all = all.into_iter().zip(arrived);
+        self.audited(all.map(|(looked, warnings)| TableStatus { warnings, ..looked.status }).collect()).await
     }
 
     /// Adds how the audits stand.
@@ -255,11 +272,12 @@ impl Pipeline {
             complete: false,
             left_out: Vec::new(),
             problems: Vec::new(),
+            warnings: Vec::new(),
         };
         let head = ledger.head::<PlanDetails>(&ledger.layout().snapshot_manifest()).await;
         let nothing = BTreeSet::new;
-        let mut looked = Looked { ledger, plan: None, staged: nothing(), published: nothing(), status };
-        let Some((_, details)) = looked.status.unless_damaged(head)?.flatten() else { return Ok(looked) };
+        let mut looked = Looked { ledger, planned: None, staged: nothing(), published: nothing(), status };
+        let Some((head, details)) = looked.status.unless_damaged(head)?.flatten() else { return Ok(looked) };
         let ledger = &looked.ledger;
         let seen = ledger.look(Step::StagingFileGroups).await?;
         looked.status.stage = step_status(ledger, Step::StagingFileGroups, &details.id, &seen).await;
@@ -272,10 +290,11 @@ impl Pipeline {
             looked.published = seen.done;
         }
         looked.status.complete = self.is_whole(ledger, lake, &details.id, &mut looked.status.problems).await?;
-        let sources = std::iter::once(details.driving).chain(details.whole.into_iter().map(|(source, _)| source));
-        looked.status.left_out = sources.map(|source| (source.table, source.coverage.left_out)).collect();
-        looked.status.planned_at = Some(details.planned_at);
-        looked.plan = Some(details.id);
+        let sources = std::iter::once(&details.driving).chain(details.whole.iter().map(|(source, _)| source));
+        let left_out = sources.map(|source| (source.table.clone(), source.coverage.left_out.clone()));
+        looked.status.left_out = left_out.collect();
+        looked.status.planned_at = Some(details.planned_at.clone());
+        looked.planned = Some((head, details));
         Ok(looked)
     }
 }

@@ -63,11 +63,21 @@ fn left_out(plans: &[PlanView]) -> Vec<String> {
 /// Files that are not read, by snapshot table and reason.
 pub(super) fn left_out_json<'a>(tables: impl Iterator<Item = (&'a String, &'a Vec<LeftOut>)>) -> Value {
     let one = |table: &String, left: &LeftOut| {
-        json!({
+        let mut one = json!({
             "table": table, "reason": left.reason, "files": left.files, "bytes": left.bytes, "examples": left.examples,
-        })
+        });
+        if let Some(read_as) = &left.read_as {
+            one["read_as"] = json!(read_as);
+        }
+        one
     };
     tables.flat_map(|(table, all)| all.iter().map(move |left| one(table, left))).collect()
+}
+
+pub(super) fn warnings_json(warnings: &[Warning]) -> Value {
+    let one =
+        |Warning { code, problem, advice }: &Warning| json!({ "code": code, "problem": problem, "advice": advice });
+    warnings.iter().map(one).collect()
 }
 
 fn row(plan: &PlanView) -> Vec<String> {
@@ -171,9 +181,7 @@ fn plan_json(plan: &PlanView, config: &Path) -> Value {
             "tasks_at_once": estimate.tasks_at_once, "of_snapshot": estimate.of_snapshot, "of_tasks": estimate.of_tasks,
         })),
         "audits": plan.audits.iter().map(|audit| json!({ "audit": audit.audit, "kind": audit.kind })).collect::<Vec<_>>(),
-        "warnings": plan.warnings.iter().map(|warning| json!({
-            "code": warning.code, "problem": warning.problem, "advice": warning.advice,
-        })).collect::<Vec<_>>(),
+        "warnings": warnings_json(&plan.warnings),
         "left_out": left_out_json(plan.coverage.iter().map(|(table, coverage)| (table, &coverage.left_out))),
         "lacking_columns": plan.coverage.iter().flat_map(|(table, coverage)| coverage.lacking.iter().map(move |lacking| json!({
             "table": table, "column": lacking.column, "files": lacking.files, "of_files": lacking.of_files,

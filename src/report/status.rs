@@ -13,10 +13,10 @@ use console::Term;
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
-use super::plan::left_out_json;
+use super::plan::{left_out_json, warnings_json};
 use super::text::{count_u64, cut, is_printed, pretty, print, table};
 use super::{OutputFormat, Report};
-use crate::pipeline::{AuditState, AuditStatus, StepStatus, TableStatus};
+use crate::pipeline::{AuditState, AuditStatus, StepStatus, TableStatus, Warning};
 
 /// Failures and running tasks that are told to people; all are in the JSON.
 const TOLD: usize = 10;
@@ -157,8 +157,18 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
     });
     let problems =
         statuses.iter().flat_map(|status| status.problems.iter().map(|problem| format!("{}: {problem}", status.table)));
-    let told =
-        [problems.collect::<Vec<_>>(), running.collect(), failed.collect(), audited.collect(), left_out.collect()];
+    let warned = statuses.iter().flat_map(|status| {
+        let line = |Warning { problem, advice, .. }: &Warning| format!("{}: {problem}; {advice}", status.table);
+        status.warnings.iter().map(line)
+    });
+    let told = [
+        problems.collect::<Vec<_>>(),
+        running.collect(),
+        failed.collect(),
+        audited.collect(),
+        left_out.collect(),
+        warned.collect(),
+    ];
     for told in told {
         let more = told.len().saturating_sub(TOLD);
         lines.extend(told.into_iter().take(TOLD).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()));
@@ -245,6 +255,7 @@ fn status_json(status: &TableStatus) -> Value {
         "complete": status.complete,
         "problems": status.problems,
         "left_out": left_out_json(status.left_out.iter().map(|(source, left)| (source, left))),
+        "warnings": warnings_json(&status.warnings),
     })
 }
 
@@ -323,6 +334,7 @@ mod tests {
             complete: false,
             left_out: Vec::new(),
             problems: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 

@@ -10,6 +10,7 @@
 
 use super::left_out::LeftOutReason;
 use crate::config::FileFormat;
+use crate::layout::OWNER;
 
 /// See the module's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,7 +172,8 @@ pub(super) fn hidden(format: &FileFormat, path: &str) -> LeftOutReason {
     let name = path.rsplit('/').next().unwrap_or_default();
     let bare = name.trim_start_matches(['.', '_']);
     // What macOS keeps beside each file of an archive begins with these two.
-    let is_data = !name.starts_with("._") && bare.contains('.') && by_name(format, bare) == Meant::Data;
+    let is_data =
+        !name.starts_with("._") && name != OWNER && bare.contains('.') && by_name(format, bare) == Meant::Data;
     if is_data { LeftOutReason::HiddenData } else { LeftOutReason::Hidden }
 }
 

@@ -19,11 +19,14 @@ use super::claims::{FooterBounds, arrow_schema, check_rows, empty_group, without
 use super::exact::check_types;
 use super::folders::FolderColumns;
 use super::footer::read_foreign_footer;
+use super::found::Doubtful;
 use super::heads::{names_of, some};
 use super::infer::infer;
-use super::left_out::LeftOut;
+use super::left_out::{LeftOut, LeftOutTally};
 use super::listing::Listing;
 use super::names::{Lacking, NameCheck};
+use super::own::Own;
+use super::same_file::other_names;
 use super::schema::SchemaMerger;
 use super::table::TableFiles;
 use crate::config::{FileFormat, SnapshotTable, type_name};
@@ -84,13 +87,18 @@ pub struct Coverage {
 /// [`Error::NoFiles`], [`Error::UncertainFiles`], [`Error::TableFormat`], [`Error::NoFolder`], [`Error::FolderValue`],
 /// [`Error::ColumnInNoFile`], [`Error::ColumnCase`], [`Error::SchemaConflict`], [`Error::ReadSnapshotFile`],
 /// [`Error::Manifest`], [`Error::Store`].
-pub(crate) async fn discover(stores: &Stores, table: &SnapshotTable, looks: &Looks) -> Result<Discovered> {
+pub(crate) async fn discover(
+    stores: &Stores,
+    own: &Arc<Own>,
+    table: &SnapshotTable,
+    looks: &Looks,
+) -> Result<Discovered> {
     let mut listing = Listing::default();
     for (location, at) in &table.locations {
-        listing.add(stores, table, location, at).await?;
+        listing.add(stores, own, table, location, at).await?;
     }
     let format = listing.format(table)?;
-    let Listing { mut files, left_out, keys, .. } = listing;
+    let Listing { mut files, mut left_out, keys, .. } = listing;
     // Sorting is stable: of a file that two locations name, the last one is taken.
     files.sort_by(|a, b| a.uri.cmp(&b.uri));
     files.dedup_by(|later, kept| {
@@ -106,6 +114,7 @@ pub(crate) async fn discover(stores: &Stores, table: &SnapshotTable, looks: &Loo
             file.partition = Some(columns.of(&file.uri)?);
         }
     }
+    files = read_once(table, files, &mut left_out).await?;
     let table = SnapshotTable { format, ..table.clone() };
     let Resolved { schema, files, lacking } = resolve(stores, &table, files, looks).await?;
     let is_of_folders = |name: &str| table.partitioned_by.iter().any(|field| field.name() == name);
@@ -122,6 +131,34 @@ pub(crate) async fn discover(stores: &Stores, table: &SnapshotTable, looks: &Loo
     let schema = if replaced.is_empty() { schema } else { Arc::new(Schema::new(kept)) };
     let SnapshotTable { name, format, partitioned_by: partition, .. } = table;
     Ok(Discovered { table: TableFiles { name, format, schema, partition, files }, coverage })
+}
+
+/// Leaves out all names of a file but one.
+///
+/// # Errors
+/// [`Error::UncertainFiles`] when its folders give it other values under each name.
+async fn read_once(
+    table: &SnapshotTable,
+    files: Vec<FileEntry>,
+    left_out: &mut LeftOutTally,
+) -> Result<Vec<FileEntry>> {
+    let others = other_names(&files).await;
+    for &(other, read) in &others {
+        let (other, read) = (&files[other], &files[read]);
+        if other.partition != read.partition {
+            let at = table.locations.first().map_or_else(|| table.at.clone(), |(_, at)| at.clone());
+            let reason = format!(
+                "it is another name of {}, whose folders give other values of the columns in PARTITIONED BY",
+                read.uri
+            );
+            let (exclude, example) = (Doubtful::glob(&other.uri, &files), other.uri.to_string());
+            return Err(Error::UncertainFiles { at, table: table.name.clone(), example, more: 0, reason, exclude });
+        }
+        left_out.add_other_name(&other.uri, other.size, &read.uri);
+    }
+    let mut others = others.into_iter().map(|(other, _)| other).peekable();
+    let is_read = |index| others.next_if_eq(&index).is_none();
+    Ok(files.into_iter().zip((0..).map(is_read)).filter_map(|(file, is_read)| is_read.then_some(file)).collect())
 }
 
 /// What one file says of itself.

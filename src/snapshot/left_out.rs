@@ -1,6 +1,6 @@
 //! The files below a LOCATION that are not read, and why: counted, with a few names, however many they are. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,8 @@ pub enum LeftOutReason {
     Manifest,
     /// Data, but not in the format of the table.
     OtherFormat,
+    /// A file that is read already, under another name.
+    OtherName,
 }
 
 impl LeftOutReason {
@@ -51,6 +53,7 @@ impl LeftOutReason {
             Self::System => "a file of the operating system",
             Self::Manifest => "a manifest or metadata",
             Self::OtherFormat => "of another format",
+            Self::OtherName => "another name of a file that is read",
         }
     }
 
@@ -72,6 +75,9 @@ pub struct LeftOut {
     pub bytes: u64,
     /// Some of them: store URL and key.
     pub examples: Vec<String>,
+    /// The name by which the first of them is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_as: Option<String>,
 }
 
 impl LeftOut {
@@ -80,9 +86,15 @@ impl LeftOut {
     pub fn sentence(&self) -> String {
         let name = |uri: &String| uri.rsplit('/').next().unwrap_or_default().to_owned();
         let example = self.examples.first().map(name).unwrap_or_default();
-        match self.files {
-            1 => format!("1 file ({example}): {}", self.reason.words()),
-            files => format!("{files} files ({example}, ...): {}", self.reason.words()),
+        let words = self.reason.words();
+        let read_as = self.read_as.as_ref().map(|uri| uri.trim_start_matches("file://"));
+        match (self.files, read_as) {
+            (1, None) => format!("1 file ({example}): {words}"),
+            (1, Some(read_as)) => format!("1 file ({example}): another name of {read_as}"),
+            (files, None) => format!("{files} files ({example}, ...): {words}"),
+            (files, Some(read_as)) => {
+                format!("{files} files ({example}, ...): other names of files that are read, such as {read_as}")
+            }
         }
     }
 }
@@ -95,17 +107,27 @@ pub(super) struct LeftOutTally(BTreeMap<LeftOutReason, LeftOutCount>);
 struct LeftOutCount {
     files: u64,
     bytes: u64,
-    examples: BTreeSet<String>,
+    /// With the name that is read, if that is another one.
+    examples: BTreeMap<String, Option<String>>,
 }
 
 impl LeftOutTally {
     pub(super) fn add(&mut self, reason: LeftOutReason, uri: &str, bytes: u64) {
+        self.count(reason, uri, bytes, None);
+    }
+
+    /// A file that is read under another name.
+    pub(super) fn add_other_name(&mut self, uri: &str, bytes: u64, read_as: &str) {
+        self.count(LeftOutReason::OtherName, uri, bytes, Some(read_as));
+    }
+
+    fn count(&mut self, reason: LeftOutReason, uri: &str, bytes: u64, read_as: Option<&str>) {
         let counted = self.0.entry(reason).or_default();
         counted.files += 1;
         counted.bytes += bytes;
-        let is_early = counted.examples.last().is_none_or(|last| uri < last.as_str());
+        let is_early = counted.examples.last_key_value().is_none_or(|(last, _)| uri < last.as_str());
         if counted.examples.len() < EXAMPLES || is_early {
-            counted.examples.insert(uri.to_owned());
+            counted.examples.insert(uri.to_owned(), read_as.map(str::to_owned));
         }
         if counted.examples.len() > EXAMPLES {
             counted.examples.pop_last();
@@ -129,7 +151,8 @@ impl LeftOutTally {
             reason,
             files,
             bytes,
-            examples: examples.into_iter().collect(),
+            read_as: examples.values().next().cloned().flatten(),
+            examples: examples.into_keys().collect(),
         };
         self.0.into_iter().map(told).collect()
     }
@@ -151,6 +174,18 @@ mod tests {
         assert_eq!((found.len(), found[0].files, found[0].bytes), (1, 1_000_000, 2_000_000));
         assert_eq!(found[0].examples.len(), EXAMPLES);
         assert_eq!(found[0].sentence(), "1000000 files (0000000.md, ...): a document");
+    }
+
+    #[test]
+    fn other_names_are_told_with_the_one_that_is_read() {
+        let mut tally = LeftOutTally::default();
+        tally.add_other_name("file:///in/b.csv", 2, "file:///in/a.csv");
+        let told = |tally: LeftOutTally| tally.finish()[0].sentence();
+        assert_eq!(told(tally), "1 file (b.csv): another name of /in/a.csv");
+        let mut tally = LeftOutTally::default();
+        tally.add_other_name("file:///in/b.csv", 2, "file:///in/a.csv");
+        tally.add_other_name("file:///in/0.csv", 2, "file:///in/c.csv");
+        assert_eq!(told(tally), "2 files (0.csv, ...): other names of files that are read, such as /in/c.csv");
     }
 
     proptest! {

@@ -10,38 +10,28 @@
 //! What may hold rows or not is an error that names it ([`Error::UncertainFiles`]); all else that is not read is
 //! counted with its reason.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 use glob::{MatchOptions, Pattern};
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::bytes::compression_of;
-use super::content::{Content, TextKind, text_kind};
-use super::cover::{Meant, by_name, ending, hidden, is_hidden};
+use super::cover::{Meant, by_name, hidden, is_hidden};
 use super::folders::FolderKeys;
+use super::found::{Doubtful, FoundBelow, MeantBelow};
 use super::left_out::{LeftOutReason, LeftOutTally};
-use super::peek::{HEAD, Peeked, peek};
+use super::named::{Named, entry, glob_of, named};
+use super::own::Own;
 use super::table_format::{table_above, table_of};
-use super::unlisted::{is_reserved, unlisted};
+use super::told::{Told, contents};
+use super::unlisted::walked;
 use crate::config::{Compression, CsvOptions, FileFormat, SnapshotTable};
 use crate::error::{Error, Position, Result};
 use crate::layout::{Location, store_of};
-use crate::manifest::codec::{decode_files, decode_foreign_summary};
+use crate::manifest::FileEntry;
 use crate::manifest::ledger::store_error;
-use crate::manifest::{FileEntry, bare_etag};
 use crate::session::Stores;
-use crate::spread::{spread, turn};
-
-/// Files that are looked into at once: small requests, so more than there are cores.
-const AT_ONCE: usize = 32;
-
-/// First bytes that distinguish Parquet from all else.
-const MAGIC: u64 = 4 << 10;
-
-/// Kinds of endings that an error lists when no file is read.
-const ENDINGS: usize = 20;
 
 /// The files of a table's locations.
 #[derive(Debug, Default)]
@@ -49,6 +39,8 @@ pub(super) struct Listing {
     pub(super) files: Vec<FileEntry>,
     pub(super) left_out: LeftOutTally,
     pub(super) keys: FolderKeys,
+    /// Whether a manifest lists some of them.
+    pub(super) is_listed: bool,
     /// How files are packed whose content was looked at, and how many there are.
     packed: Vec<(Compression, u64)>,
     /// One of them whose name says another compression.
@@ -56,64 +48,96 @@ pub(super) struct Listing {
 }
 
 /// What one location holds, while it is listed.
-struct Below<'a> {
-    table: &'a SnapshotTable,
-    location: &'a Location,
-    at: &'a Position,
-    store: &'a Arc<dyn ObjectStore>,
+pub(super) struct Below<'a> {
+    pub(super) own: &'a Arc<Own>,
+    pub(super) table: &'a SnapshotTable,
+    pub(super) location: &'a Location,
+    pub(super) at: &'a Position,
+    pub(super) store: &'a Arc<dyn ObjectStore>,
 }
 
 impl Listing {
     /// Lists a location.
     ///
     /// # Errors
-    /// [`Error::NoFiles`], [`Error::UncertainFiles`], [`Error::TableFormat`], [`Error::Manifest`], [`Error::Store`].
+    /// [`Error::NoFiles`], [`Error::UncertainFiles`], [`Error::TableFormat`], [`Error::NoSource`], [`Error::Manifest`],
+    /// [`Error::Store`].
     pub(super) async fn add(
         &mut self,
         stores: &Stores,
+        own: &Arc<Own>,
         table: &SnapshotTable,
         location: &Location,
         at: &Position,
     ) -> Result<()> {
         let store = stores.open(location).await?;
-        let key = location.raw_key();
-        if is_manifest(location) {
-            let files = read_manifest(stores, &store, location).await?;
-            for file in files {
-                // What is left out as empty must be so by the manifest, too.
-                if let (0, Some(stated @ 1..)) = (file.size, file.n_record) {
-                    let (of, uri) = (format!("snapshot.{}", table.name), file.uri.to_string());
-                    return Err(Error::RowsDiffer { of, uri, statement: "the snapshot's manifest", stated, read: 0 });
+        let below = Below { own, table, location, at, store: &store };
+        if glob_of(location)?.is_none() {
+            below.no_source(own.refused(location, None, &table.exclude))?;
+        }
+        match named(stores, &store, location).await? {
+            Named::Manifest(files) => {
+                below.no_source(below.of_manifest(&files).await)?;
+                for file in files {
+                    // What is left out as empty must be so by the manifest, too.
+                    if let (0, Some(stated @ 1..)) = (file.size, file.n_record) {
+                        let (of, uri) = (format!("snapshot.{}", table.name), file.uri.to_string());
+                        let statement = "the snapshot's manifest";
+                        return Err(Error::RowsDiffer { of, uri, statement, stated, read: 0 });
+                    }
+                    self.take_listed(table, file);
                 }
-                self.take(table, Arc::clone(&file.uri).trim_start_matches(store_of(&file.uri)), file);
+                Ok(())
             }
-            return Ok(());
-        }
-        let below = Below { table, location, at, store: &store };
-        if let Some(wildcard) = key.find(['*', '?', '[']) {
-            let pattern = Pattern::new(key).map_err(|_| Error::Location {
-                location: location.to_string(),
-                reason: "it is not a glob; use *, **, ? and [abc]",
-            })?;
-            let folder = key[..wildcard].rsplit_once('/').map_or("", |(folder, _)| folder);
-            return self.add_folder(&below, folder, Some(&pattern)).await;
-        }
-        if !location.is_folder() {
-            if location.is_local() && is_reserved(key.rsplit('/').next().unwrap_or_default()) {
-                let reason = "files whose names end with # and digits cannot be read; rename it";
-                return Err(Error::Location { location: location.to_string(), reason });
+            Named::File(file) => {
+                below.no_source(below.found_above().await)?;
+                self.take_named(table, file);
+                Ok(())
             }
-            match store.head(&location.key()?).await {
-                Ok(meta) => {
-                    let name = key.rsplit('/').next().unwrap_or_default();
-                    self.take(table, name, entry(location, &meta));
-                    return Ok(());
+            Named::Folder(folder, pattern) => self.add_folder(&below, &folder, pattern.as_ref()).await,
+        }
+    }
+
+    /// Lists a location to see what is there now: nothing is opened, and nothing is refused. What its name says nothing
+    /// of is left in the answer.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`], [`Error::Store`], [`Error::Location`].
+    pub(super) async fn look(
+        &mut self,
+        stores: &Stores,
+        table: &SnapshotTable,
+        (location, at): (&Location, &Position),
+    ) -> Result<FoundBelow> {
+        let (store, own) = (stores.open(location).await?, Arc::default());
+        let below = Below { own: &own, table, location, at, store: &store };
+        match named(stores, &store, location).await? {
+            Named::Manifest(files) => {
+                self.is_listed = true;
+                files.into_iter().for_each(|file| self.take_listed(table, file));
+            }
+            Named::File(file) => self.take_named(table, file),
+            Named::Folder(folder, pattern) => {
+                let mut found = FoundBelow::default();
+                let mut listing = store.list(Some(&location.with_key(&folder).key()?));
+                while let Some(meta) = listing.next().await {
+                    let meta = meta.map_err(|source| store_error("list", location, source))?;
+                    let path = path_below(&folder, meta.location.as_ref());
+                    self.sort(&below, &mut found, path, entry(location, &meta), pattern.as_ref());
                 }
-                Err(object_store::Error::NotFound { .. }) => {}
-                Err(source) => return Err(store_error("read", location, source)),
+                return Ok(found);
             }
         }
-        self.add_folder(&below, key, None).await
+        Ok(FoundBelow::default())
+    }
+
+    fn take_listed(&mut self, table: &SnapshotTable, file: FileEntry) {
+        self.take(table, Arc::clone(&file.uri).trim_start_matches(store_of(&file.uri)), file);
+    }
+
+    fn take_named(&mut self, table: &SnapshotTable, file: FileEntry) {
+        let uri = Arc::clone(&file.uri);
+        self.take(table, uri.rsplit('/').next().unwrap_or_default(), file);
     }
 
     /// A file that is named, or said to be data; it may still be empty or excluded.
@@ -129,8 +153,10 @@ impl Listing {
     }
 
     async fn add_folder(&mut self, below: &Below<'_>, folder: &str, pattern: Option<&Pattern>) -> Result<()> {
-        let Below { table, location, store, .. } = *below;
-        let folder = folder.trim_end_matches('/');
+        let Below { table, location, store, own, .. } = *below;
+        if let Some(pattern) = pattern {
+            below.no_source(own.refused(location, Some((folder, pattern)), &table.exclude))?;
+        }
         let prefix = location.with_key(folder).key()?;
         let before = self.files.len();
         let mut found = FoundBelow::default();
@@ -138,13 +164,14 @@ impl Listing {
         while let Some(meta) = listing.next().await {
             let meta = meta.map_err(|source| store_error("list", location, source))?;
             let key = meta.location.as_ref();
-            let path = key.get(folder.len()..).unwrap_or_default().trim_start_matches('/');
+            let path = path_below(folder, key);
             if !table.ignore_table_format
                 && let Some((format, length)) = table_of(path)
             {
                 let root = location.with_key(folder).join(&path[..length]).to_string();
                 return Err(below.refused(root, format.name(), path.to_owned()));
             }
+            found.outputs.note(key);
             self.sort(below, &mut found, path, entry(location, &meta), pattern);
         }
         if !table.ignore_table_format
@@ -153,7 +180,13 @@ impl Listing {
             let evidence = location.with_key(&evidence).to_string();
             return Err(below.refused(location.to_string(), format.name(), evidence));
         }
-        for (path, what) in unlisted(location, folder).await {
+        let walked = walked(location, folder, Some(own)).await;
+        let read = self.files[before..].iter().chain(&found.unknown);
+        let read = read.map(|file| path_below(folder, key_of(file, location)));
+        let meant = MeantBelow::new(&table.exclude, pattern.map(|_| read.collect()));
+        let outputs = std::mem::take(&mut found.outputs);
+        below.no_source(below.found_below(folder, &meant, &walked, outputs).await?)?;
+        for (path, what) in walked.unlisted {
             self.pass_over(below, &mut found, (location.with_key(folder).join(&path), path), what, pattern);
         }
         if let Some(doubtful) = found.doubtful.take() {
@@ -241,20 +274,12 @@ impl Listing {
     /// Decides by their content what becomes of files whose names say nothing.
     async fn look_into(&mut self, below: &Below<'_>, folder: &str, files: Vec<FileEntry>) -> Result<()> {
         let table = below.table;
-        let bytes = if matches!(table.format, FileFormat::Parquet) { MAGIC } else { HEAD };
-        let jobs = files.iter().map(|file| {
-            let (store, file, format) = (Arc::clone(below.store), file.clone(), table.format.clone());
-            async move {
-                let _turn = turn().await;
-                Ok(told(&format, &peek(&store, &file, bytes).await?))
-            }
-        });
-        let mut told = std::pin::pin!(spread(jobs, AT_ONCE));
+        let mut told = std::pin::pin!(contents(below.store, &table.format, &files));
         let mut uncertain: Option<Doubtful> = None;
         for file in &files {
             let Some(told) = told.try_next().await? else { break };
             let key = key_of(file, below.location);
-            let path = key.get(folder.len()..).unwrap_or_default().trim_start_matches('/');
+            let path = path_below(folder, key);
             match told {
                 Told::Data(compression) => {
                     self.note_compression(compression, file, compression_of(&below.location.with_key(key).key()?));
@@ -299,131 +324,6 @@ impl Listing {
         let exclude = Doubtful::glob(example, &self.files);
         let (table, example) = (table.name.clone(), example.clone());
         Err(Error::UncertainFiles { at, table, example, more: 0, reason, exclude })
-    }
-}
-
-/// What the content of a file says.
-enum Told {
-    /// Data of the table, so compressed.
-    Data(Compression),
-    OtherFormat,
-    Document,
-    /// Why it is not clear.
-    Uncertain(String),
-}
-
-fn told(format: &FileFormat, peeked: &Peeked) -> Told {
-    let packed = match peeked.content {
-        Content::Packed(packed) => packed,
-        _ => Compression::None,
-    };
-    let is_parquet = matches!(format, FileFormat::Parquet);
-    let text = match (peeked.content, &peeked.text) {
-        (Content::Parquet, _) if is_parquet => return Told::Data(packed),
-        (Content::Packed(_), Err(reason)) => return Told::Uncertain(reason.clone()),
-        (Content::Packed(_), Ok(_)) if is_parquet => return Told::OtherFormat,
-        (Content::Other(what), _) if !is_parquet => return Told::Uncertain(what.to_owned()),
-        (_, Ok(text)) if !is_parquet => String::from_utf8_lossy(text),
-        _ => return Told::OtherFormat,
-    };
-    if text.trim().is_empty() {
-        return Told::Data(packed);
-    }
-    let is_one_long_line = peeked.is_cut && !text.contains('\n');
-    match (text_kind(&text, peeked.is_cut), format) {
-        (TextKind::Document(_), _) => Told::Document,
-        (TextKind::Lines, FileFormat::Csv(_)) | (TextKind::Ndjson, FileFormat::Json(_)) => Told::Data(packed),
-        (TextKind::Other(_), FileFormat::Json(_)) if is_one_long_line && text.trim_start().starts_with('{') => {
-            Told::Data(packed)
-        }
-        (TextKind::Other(what), _) => Told::Uncertain(what.to_owned()),
-        _ => Told::OtherFormat,
-    }
-}
-
-/// Files that may hold rows or not.
-#[derive(Debug)]
-struct Doubtful {
-    uri: String,
-    reason: String,
-    more: u64,
-}
-
-impl Doubtful {
-    /// Adds a file; the first by name is the example.
-    fn add(all: &mut Option<Self>, uri: &str, reason: &str) {
-        match all {
-            None => *all = Some(Self { uri: uri.to_owned(), reason: reason.to_owned(), more: 0 }),
-            Some(first) => {
-                first.more += 1;
-                if uri < first.uri.as_str() {
-                    uri.clone_into(&mut first.uri);
-                    reason.clone_into(&mut first.reason);
-                }
-            }
-        }
-    }
-
-    /// A glob that means files of this kind, or this one where others of its ending are read; as an option takes it.
-    fn glob(uri: &str, read: &[FileEntry]) -> String {
-        let name = uri.rsplit('/').next().unwrap_or_default();
-        let of_ending = name.rfind('.').map(|dot| &name[dot..]).filter(|ending| ending.len() > 1);
-        let glob = match of_ending {
-            Some(ending) if !read.iter().any(|file| file.uri.ends_with(ending)) => {
-                format!("*{}", Pattern::escape(ending))
-            }
-            _ => Pattern::escape(name),
-        };
-        glob.replace(',', "?").replace('\'', "''")
-    }
-}
-
-/// What was met below one folder besides what is read.
-#[derive(Debug, Default)]
-struct FoundBelow {
-    unknown: Vec<FileEntry>,
-    doubtful: Option<Doubtful>,
-    finished: bool,
-    empty: u64,
-    /// The last empty file, path and uri: a store may list the mark of a folder before what is in it.
-    last_empty: Option<(String, String)>,
-    files: u64,
-    hidden: u64,
-    endings: BTreeMap<String, u64>,
-}
-
-impl FoundBelow {
-    fn note(&mut self, path: &str) {
-        self.files += 1;
-        if path.split('/').any(is_hidden) {
-            self.hidden += 1;
-            return;
-        }
-        let ending = ending(path);
-        if self.endings.len() < ENDINGS || self.endings.contains_key(&ending) {
-            *self.endings.entry(ending).or_default() += 1;
-        }
-    }
-
-    /// `16 files *.csv.gz and 1 hidden file are there`.
-    fn there(&self) -> String {
-        let mut endings: Vec<_> = self.endings.iter().collect();
-        endings.sort_by_key(|(_, files)| std::cmp::Reverse(**files));
-        let files = |count: u64| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
-        let told = endings.iter().take(5).map(|(ending, count)| match ending.as_str() {
-            "" => format!("{} without an ending", files(**count)),
-            ending => format!("{} *{ending}", files(**count)),
-        });
-        let mut told: Vec<String> = told.collect();
-        let hidden =
-            if self.hidden == 1 { "1 hidden file".to_owned() } else { format!("{} hidden files", self.hidden) };
-        told.extend((self.hidden > 0).then_some(hidden));
-        let verb = if self.files == 1 { "is" } else { "are" };
-        match told.pop() {
-            None => "nothing is there; check the path".to_owned(),
-            Some(last) if told.is_empty() => format!("{last} {verb} there"),
-            Some(last) => format!("{} and {last} are there", told.join(", ")),
-        }
     }
 }
 
@@ -487,62 +387,7 @@ fn key_of<'a>(file: &'a FileEntry, location: &Location) -> &'a str {
     file.uri[location.store().len()..].trim_start_matches('/')
 }
 
-/// Whether a location names a summary in the form of `s3manifesto`.
-fn is_manifest(location: &Location) -> bool {
-    let name = location.raw_key().rsplit('/').next().unwrap_or_default();
-    name.starts_with("manifest-summary") && name.ends_with(".json")
-}
-
-fn entry(location: &Location, meta: &ObjectMeta) -> FileEntry {
-    FileEntry {
-        uri: location.with_key(meta.location.as_ref()).uri().into(),
-        etag: bare_etag(meta.e_tag.as_deref().unwrap_or_default()).into(),
-        size: meta.size,
-        n_record: None,
-        partition: None,
-    }
-}
-
-/// The files that a manifest lists, given the location of its summary.
-///
-/// # Errors
-/// [`Error::Manifest`], [`Error::Store`], [`Error::Location`].
-pub(crate) async fn read_manifest(
-    stores: &Stores,
-    store: &Arc<dyn ObjectStore>,
-    location: &Location,
-) -> Result<Vec<FileEntry>> {
-    let get = async |store: &Arc<dyn ObjectStore>, location: &Location| {
-        let failed = |source| store_error("read", location, source);
-        store.get(&location.key()?).await.map_err(failed)?.bytes().await.map_err(failed)
-    };
-    let head = decode_foreign_summary(&get(store, location).await?, &location.to_string())?;
-    let data = if head.manifest.contains("://") {
-        Location::from_uri(&head.manifest)?
-    } else {
-        Location::parse(&head.manifest, std::path::Path::new("/"))?
-    };
-    let mut files = decode_files(get(&stores.open(&data).await?, &data).await?, &data.to_string())?;
-    let rows = files.iter().map(|file| file.n_record).sum::<Option<u64>>();
-    if let (Some(stated), Some(listed)) = (head.n_record, rows)
-        && stated != listed
-    {
-        let reason = format!("its summary says {stated} rows, its files have {listed}");
-        return Err(Error::Manifest { uri: data.to_string(), reason });
-    }
-    let size: u64 = files.iter().map(|file| file.size).sum();
-    if size != head.size {
-        let reason = format!("its summary says {} bytes, its files have {size}", head.size);
-        return Err(Error::Manifest { uri: data.to_string(), reason });
-    }
-    // Each bucket, and each key with a query: what cannot be read, or holds a credential, gets into no manifest of
-    // ours.
-    for of_store in files.chunk_by(|a, b| store_of(&a.uri) == store_of(&b.uri)) {
-        Location::from_uri(&of_store[0].uri)?;
-    }
-    for file in files.iter().filter(|file| file.uri.contains('?')) {
-        Location::from_uri(&file.uri)?;
-    }
-    files.iter_mut().for_each(|file| file.partition = None);
-    Ok(files)
+/// What follows of a key after a folder of it.
+fn path_below<'a>(folder: &str, key: &'a str) -> &'a str {
+    key.get(folder.len()..).unwrap_or_default().trim_start_matches('/')
 }

@@ -1,24 +1,44 @@
-//! Names in a local folder that its listing passes over without a word: links that lead to nothing, what is no file,
-//! and names that end with `#` and digits, which the store keeps for files that it is writing.
+//! What the listing of a local folder does not show: links that lead to nothing, what is no file, names that end with `#`
+//! and digits, which the store keeps for files that it is writing; and where links and mounts lead to.
 //!
-//! A second walk, by names alone, after a listing that went well: it reads no file, and what it cannot open it leaves
-//! to the listing.
+//! A second walk, by names alone, after a listing that went well, so that no link leads in a circle: it reads no file,
+//! and what it cannot open it leaves to the listing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::own::Own;
+use super::same_file::file_id;
 use crate::layout::{Location, below};
+
+/// What a walk has met; paths count from the folder on.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    /// Names that are not listed, and what they are, in words.
+    pub(super) unlisted: Vec<(String, &'static str)>,
+    /// Folders that links lead to, or to files in them, with these links.
+    pub(super) linked: BTreeMap<PathBuf, Vec<String>>,
+    /// Folders that are or hold a place of [`Own`], its number, and whether they are that itself.
+    pub(super) own: Vec<(String, usize, bool)>,
+}
 
 /// Path from `folder` on and what it is, in words; nothing for a store that is not local.
 pub(crate) async fn unlisted(location: &Location, folder: &str) -> Vec<(String, &'static str)> {
-    if !location.is_local() {
-        return Vec::new();
-    }
-    let root = Path::new("/").join(folder);
-    tokio::task::spawn_blocking(move || walk(&root)).await.unwrap_or_default()
+    walked(location, folder, None).await.unlisted
 }
 
-fn walk(root: &Path) -> Vec<(String, &'static str)> {
-    let mut found = Vec::new();
+/// All that a walk meets; where links lead only if there are places to compare with.
+pub(super) async fn walked(location: &Location, folder: &str, own: Option<&Arc<Own>>) -> Walked {
+    if !location.is_local() {
+        return Walked::default();
+    }
+    let (root, own) = (Path::new("/").join(folder), own.map(Arc::clone));
+    tokio::task::spawn_blocking(move || walk(&root, own.as_deref())).await.unwrap_or_default()
+}
+
+fn walk(root: &Path, own: Option<&Own>) -> Walked {
+    let mut walked = Walked::default();
     let mut folders = vec![(root.to_path_buf(), String::new())];
     while let Some((folder, path)) = folders.pop() {
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };
@@ -26,14 +46,35 @@ fn walk(root: &Path) -> Vec<(String, &'static str)> {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
             let path = if path.is_empty() { name.to_owned() } else { below(&path, name) };
-            match kind(&entry, name) {
+            let kind = kind(&entry, name);
+            if let Some(own) = own {
+                walked.look_at(&entry, &path, matches!(kind, Kind::Folder(_)), own);
+            }
+            match kind {
                 Kind::Folder(folder) => folders.push((folder, path)),
                 Kind::Listed => {}
-                Kind::Unlisted(what) => found.push((path, what)),
+                Kind::Unlisted(what) => walked.unlisted.push((path, what)),
             }
         }
     }
-    found
+    walked
+}
+
+impl Walked {
+    fn look_at(&mut self, entry: &std::fs::DirEntry, path: &str, is_folder: bool, own: &Own) {
+        let full = entry.path();
+        if is_folder && let Some((place, is_itself)) = file_id(&full).and_then(|id| own.at(&id)) {
+            self.own.push((path.to_owned(), place, is_itself));
+        }
+        if entry.file_type().is_ok_and(|of_link| of_link.is_symlink())
+            && let Ok(target) = std::fs::canonicalize(&full)
+        {
+            let folder = if is_folder { Some(target.as_path()) } else { target.parent() };
+            if let Some(folder) = folder {
+                self.linked.entry(folder.to_owned()).or_default().push(path.to_owned());
+            }
+        }
+    }
 }
 
 enum Kind {

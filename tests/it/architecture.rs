@@ -145,7 +145,7 @@ fn order(sources: &[Source]) -> Vec<String> {
 
 /// Planning is pure: no I/O, not async.
 fn pure(sources: &[Source]) -> Vec<String> {
-    const PURE: [&str; 51] = [
+    const PURE: [&str; 53] = [
         "advice.rs",
         "bundle.rs",
         "causes.rs",
@@ -172,6 +172,7 @@ fn pure(sources: &[Source]) -> Vec<String> {
         "init/tally.rs",
         "lake_type/convert.rs",
         "lake_type/mod.rs",
+        "layout/owner.rs",
         "pipeline/covered.rs",
         "snapshot/clash.rs",
         "snapshot/content.rs",
@@ -179,6 +180,7 @@ fn pure(sources: &[Source]) -> Vec<String> {
         "snapshot/escapes.rs",
         "snapshot/exact.rs",
         "snapshot/folders.rs",
+        "snapshot/found.rs",
         "snapshot/guess.rs",
         "snapshot/json_leaf.rs",
         "snapshot/json_split.rs",

@@ -218,8 +218,8 @@ fn staging_folder_that_cannot_be_written_is_named() {
 fn lake_folder_that_cannot_be_written_is_named_and_staging_is_kept() {
     let project = shop("", "SELECT * FROM snapshot.orders").file("lake", "a file");
     insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"
-    exit 1: error: list [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders failed
-      because Unable to walk dir: IO error for operation on [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders: Not a directory (os error 20)
+    exit 1: error: read [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders/_snaplake.json failed
+      because Unable to open file [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders/_snaplake.json: Not a directory (os error 20)
       help: what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
     ");
     fs::remove_file(project.path("lake")).unwrap();
@@ -246,7 +246,7 @@ fn config_that_changed_after_staging_is_refused() {
     let config = fs::read_to_string(project.path("config.sql")).unwrap();
     let project = project.file("config.sql", config.replace("SELECT *", "SELECT id"));
     insta::assert_snapshot!(masked(&refused(&project, &["publish", "config.sql"])), @"
-    exit 1: error: lake.orders was planned [time] with another SELECT
+    exit 1: error: lake.orders was planned [time] with another SELECT: * -> id
       help: undo the change, or plan it anew with `snaplake run CONFIG --replan --table orders` while nothing of it is published, or set a new snaplake.snapshot_time
     ");
     assert_eq!(project.files("lake"), [""; 0]);

@@ -155,9 +155,7 @@ fn staging_manifest_with_one_row_less_is_refused_by_name() {
     work.write("export/part-0.csv", &events(0, 20));
     work.snaplake(&["stage"]).ok();
     let change = |edit: &dyn Fn(&str) -> String| {
-        let path = work.path(STAGED).join("manifest-summary/manifest-summary-1.json");
-        let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, edit(&text)).unwrap();
+        work.edit_summary(&format!("{STAGED}/manifest-summary/manifest-summary-1.json"), edit);
     };
     change(&|text| text.replace("\"n_record\": 20", "\"n_record\": 19"));
     let found = |run: Run| run.failed(1, &["manifest-data-1.parquet", "19 rows, its files have", "20 rows"]);

@@ -161,7 +161,10 @@ async fn task_that_a_store_keeps_waiting_is_given_up_in_time_and_named() {
             "put out/staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/manifests/staging",
             "stage of lake.events group",
         ),
-        ("put out/lake", "publish of lake.events group"),
+        (
+            "put out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events/day=",
+            "publish of lake.events group",
+        ),
     ] {
         job.clear().await;
         let at = writes.iter().position(|write| write.starts_with(part)).unwrap() + 1;

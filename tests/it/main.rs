@@ -32,6 +32,7 @@ mod s3;
 mod secrets;
 mod sizes;
 mod slt;
+mod sources;
 mod steps;
 mod stores;
 mod support;

@@ -130,7 +130,7 @@ fn file_that_no_manifest_lists_is_a_difference_until_clean_removes_it() {
     std::fs::copy(&file, &left).unwrap();
     work.snaplake(&["validate"]).failed(3, &["1 files in the lake's folder that no manifest lists", "clean --remove"]);
     assert!(!is_marked(&work));
-    work.snaplake(&["clean", "--remove", "--older-than", "0s"]).ok();
+    work.snaplake(&["clean", "--remove", "--yes", "--older-than", "0s"]).ok();
     work.snaplake(&["validate"]).ok();
     assert!(is_marked(&work));
     assert!(file.exists());

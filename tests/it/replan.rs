@@ -35,7 +35,7 @@ fn changed_snapshot_file_is_refused_by_name_and_planned_anew_on_request() {
     assert!(work.snaplake(&["run"]).ok().stdout.contains("nothing to do"));
 
     // What the old plan staged is garbage, and nothing else is.
-    work.snaplake(&["clean", "--remove", "--older-than", "0s"]).ok();
+    work.snaplake(&["clean", "--remove", "--yes", "--older-than", "0s"]).ok();
     expected.snaplake(&["run"]).ok();
     assert_eq!(work.listing("out"), expected.listing("out"));
 }
@@ -203,7 +203,7 @@ fn published_table_is_taken_back_as_the_message_says_and_done_anew() {
     fresh.write("job.sql", &changed);
     fresh.snaplake(&["run"]).ok();
     assert_eq!(work.listing("out/lake"), fresh.listing("out/lake"));
-    work.snaplake(&["clean", "--remove", "--older-than", "0s"]).ok();
+    work.snaplake(&["clean", "--remove", "--yes", "--older-than", "0s"]).ok();
     assert_eq!(work.listing("out"), fresh.listing("out"));
 }
 

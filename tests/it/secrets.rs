@@ -76,7 +76,7 @@ const COMMANDS: [&[&str]; 26] = [
     &["validate", "-vvv"],
     &["validate", "--deep", "-vvv", "--format", "json"],
     &["clean", "-vvv", "--older-than", "0s"],
-    &["clean", "-vvv", "--remove", "--staging", "--older-than", "0s", "--format", "json"],
+    &["clean", "-vvv", "--remove", "--yes", "--staging", "--older-than", "0s", "--format", "json"],
     &["run", "--quiet"],
 ];
 

@@ -93,7 +93,7 @@ class Soak:
     def differences(self, out: Path) -> list[str]:
         found = tree(out / "lake")
         wrong = compare("lake", visible(found), visible(self.reference["lake"]))
-        subprocess.run(self.command("clean", out, "--remove", "--older-than=0s", "--quiet"), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(self.command("clean", out, "--remove", "--yes", "--older-than=0s", "--quiet"), check=True, stdout=subprocess.DEVNULL)
         for part, reference in self.reference.items():
             wrong += compare(f"{part} after clean", tree(out / part), reference)
         return wrong

@@ -39,7 +39,7 @@ use crate::manifest::codec::fingerprint;
 use crate::manifest::owner::FolderOwner;
 use crate::manifest::{Commit, FileEntry, Ledger, Manifest, trace};
 use crate::session::Engine;
-use crate::snapshot::{Discovered, FileListTable, Looks, Size, TableFiles, discover, register};
+use crate::snapshot::{Discovered, FileListTable, Looks, Own, Size, TableFiles, discover, register};
 use crate::write::LakeColumns;
 
 /// The planned first step of one table.
@@ -101,6 +101,8 @@ pub struct Planner<'a> {
     engine: &'a Engine,
     project: &'a Project,
     looks: Looks,
+    /// The folders that the config writes to, once they were looked up.
+    own: OnceLock<Arc<Own>>,
     found: Mutex<HashMap<String, Arc<OnceCell<Arc<Discovered>>>>>,
     /// Lake tables by the snapshot tables that they read.
     readers: OnceLock<HashMap<String, Vec<&'a str>>>,
@@ -112,8 +114,15 @@ impl<'a> Planner<'a> {
     /// Nothing is looked at yet.
     #[must_use]
     pub fn new(engine: &'a Engine, project: &'a Project) -> Self {
-        let looks = Looks::new(engine.parallel_tasks());
-        Self { engine, project, looks, found: Mutex::default(), readers: OnceLock::new(), planned: Mutex::default() }
+        Self {
+            engine,
+            project,
+            looks: Looks::new(engine.parallel_tasks()),
+            own: OnceLock::new(),
+            found: Mutex::default(),
+            readers: OnceLock::new(),
+            planned: Mutex::default(),
+        }
     }
 
     /// The committed plan of `lake`, or a new one that is not committed: there is none, or the config has changed since
@@ -279,7 +288,8 @@ impl<'a> Planner<'a> {
         let Some(table) = self.project.snapshot(name) else { return Ok(None) };
         let cell = Arc::clone(lock(&self.found).entry(name.to_owned()).or_default());
         let found = cell.get_or_try_init(|| async {
-            let found = discover(self.engine.stores(), table, &self.looks).await?;
+            let own = self.own.get_or_init(|| Arc::new(Own::of(self.project)));
+            let found = discover(self.engine.stores(), own, table, &self.looks).await?;
             if found.table.schema.fields().is_empty() && found.table.partition.is_empty() {
                 return Err(Error::EmptyFiles { table: name.to_owned() });
             }

@@ -1,0 +1,136 @@
+//! Warnings about files of a snapshot that came, went or changed after they were planned.
+//!
+//! | code | when |
+//! | --- | --- |
+//! | `late_files` | files below LOCATION arrived after planning, and so are not read |
+//! | `changed_files` | planned files that stage tasks still have to read are gone, or were replaced |
+//!
+//! An export that is deleted after all is staged is no warning, nor is a store that cannot be asked.
+
+use std::collections::HashSet;
+
+use futures::StreamExt;
+
+use super::status::Looked;
+use super::{Pipeline, Warning};
+use crate::error::Result;
+use crate::manifest::FileEntry;
+use crate::snapshot::{Arrivals, AsPlanned, Present};
+use crate::staging::plan::{Planner, Source, StagePlan};
+
+/// Tables that are looked at at once.
+const AT_ONCE: usize = 16;
+
+impl Pipeline {
+    /// Of plans that were committed before, with the numbers of their stage tasks to do.
+    pub(super) async fn arrivals(&self, plans: &[(&StagePlan, &[usize])]) -> Vec<Vec<Warning>> {
+        let all = plans
+            .iter()
+            .map(|(plan, todo)| async move { logged(&plan.lake.name, self.of_plan(plan, todo, None).await) });
+        futures::stream::iter(all).buffered(AT_ONCE).collect().await
+    }
+
+    /// Of tables that were looked at, in their order.
+    pub(super) async fn arrived(&self, all: &[&Looked]) -> Vec<Vec<Warning>> {
+        let all = all.iter().map(|looked| async move { logged(&looked.status.table, self.of_look(looked).await) });
+        futures::stream::iter(all).buffered(AT_ONCE).collect().await
+    }
+
+    async fn of_plan(&self, plan: &StagePlan, todo: &[usize], present: Option<Present>) -> Result<Vec<Warning>> {
+        let needed: HashSet<&str> =
+            todo.iter().flat_map(|number| plan.groups.of(number - 1)).map(|file| &*file.uri).collect();
+        let is_needed = |uri: &str| needed.contains(uri);
+        let (lake, driving) = (&plan.lake.name, &plan.details.driving);
+        let mut found = self.of_source(lake, driving, plan.groups.files(), present, is_needed).await?;
+        found.extend(self.of_whole(lake, &plan.details.whole, !todo.is_empty()).await?);
+        Ok(found)
+    }
+
+    async fn of_look(&self, looked: &Looked) -> Result<Vec<Warning>> {
+        let Some((head, details)) = &looked.planned else { return Ok(Vec::new()) };
+        let Some(driving) = self.project.snapshot(&details.driving.table) else { return Ok(Vec::new()) };
+        // The list of the files is read only if something has changed.
+        let present = Present::look(self.engine.stores(), driving).await?;
+        if present.is(&head.fingerprint, &details.driving.coverage.left_out) {
+            let is_todo = looked.staged.len() < details.groups;
+            return self.of_whole(&looked.status.table, &details.whole, is_todo).await;
+        }
+        let lake = self.lake(&looked.status.table)?;
+        let Some(plan) = Planner::new(&self.engine, &self.project).committed(lake).await? else {
+            return Ok(Vec::new());
+        };
+        let todo: Vec<usize> = (1..=plan.groups.len()).filter(|number| !looked.staged.contains(number)).collect();
+        self.of_plan(&plan, &todo, Some(present)).await
+    }
+
+    async fn of_whole(&self, lake: &str, whole: &[(Source, Vec<FileEntry>)], is_todo: bool) -> Result<Vec<Warning>> {
+        let mut found = Vec::new();
+        for (source, files) in whole {
+            found.extend(self.of_source(lake, source, files, None, |_| is_todo).await?);
+        }
+        Ok(found)
+    }
+
+    async fn of_source(
+        &self,
+        lake: &str,
+        source: &Source,
+        files: &[FileEntry],
+        present: Option<Present>,
+        is_needed: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Warning>> {
+        let Some(table) = self.project.snapshot(&source.table) else { return Ok(Vec::new()) };
+        let stores = self.engine.stores();
+        let planned = AsPlanned { files, left_out: &source.coverage.left_out };
+        let present = match present {
+            Some(present) => present,
+            None => Present::look(stores, table).await?,
+        };
+        Ok(warnings(lake, &source.table, &present.since(stores, table, planned, is_needed).await?))
+    }
+}
+
+/// Nothing that is found here stops anybody.
+fn logged(table: &str, found: Result<Vec<Warning>>) -> Vec<Warning> {
+    found.unwrap_or_else(|error| {
+        tracing::debug!(table, %error, "not compared with the snapshot as it is now");
+        Vec::new()
+    })
+}
+
+/// Whether this is to be said before tasks run, since they will fail.
+pub(super) fn is_urgent(warning: &Warning) -> bool {
+    warning.code == "changed_files"
+}
+
+fn warnings(lake: &str, source: &str, Arrivals { arrived, changed }: &Arrivals) -> Vec<Warning> {
+    let count = |files: u64| if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+    let verb = |files: u64, one: &'static str, more: &'static str| if files == 1 { one } else { more };
+    let anew = format!("`snaplake run CONFIG --replan --table {lake}`");
+    let late = (arrived.files > 0).then(|| Warning {
+        code: "late_files",
+        problem: format!(
+            "{} below the LOCATION of snapshot.{source} arrived after planning ({}) and {} not read",
+            count(arrived.files),
+            arrived.told(),
+            verb(arrived.files, "is", "are"),
+        ),
+        advice: format!(
+            "to read what is there now, plan it anew with {anew}, and --withdraw if it is published; or set a new \
+             snaplake.snapshot_time"
+        )
+        .into(),
+    });
+    let changed = (changed.files > 0).then(|| Warning {
+        code: "changed_files",
+        problem: format!(
+            "{} of snapshot.{source} that {} still to be staged {} gone or replaced since planning ({})",
+            count(changed.files),
+            verb(changed.files, "is", "are"),
+            verb(changed.files, "is", "are"),
+            changed.told(),
+        ),
+        advice: format!("put back what was planned, or plan it anew with {anew}").into(),
+    });
+    changed.into_iter().chain(late).collect()
+}
