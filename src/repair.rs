@@ -86,7 +86,11 @@ impl Table<'_> {
             }
             Err(error) => return Err(error),
         };
-        self.pipeline.check_place(&self.ledger, self.lake).await?;
+        match self.pipeline.check_place(&self.ledger, self.lake).await {
+            // It is among what is repaired.
+            Err(Error::Damaged { .. }) => {}
+            other => other?,
+        }
         let id = plan.details.id.clone();
         let plan = plan::of_manifest(self.pipeline.project(), self.lake, self.ledger.clone(), plan)?;
         self.snapshot_groups(&plan).await?;

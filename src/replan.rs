@@ -85,6 +85,12 @@ async fn replace(pipeline: &Pipeline, plan: StagePlan, published: PublishedTable
             plan.ledger.revoke_all(Step::DatalakeFileGroups).await?;
             check().await?;
         }
+        let done = plan.ledger.done(Step::DatalakeFileGroups).await?.len();
+        if done > 0 {
+            // Another run has published since it was looked up.
+            let (table, location) = (plan.lake.name.clone(), plan.ledger.layout().lake().to_string());
+            return Err(Error::AlreadyPublished { table, done, location });
+        }
         clear_lake(pipeline, &plan.lake, withdraw).await?;
         for step in [Step::PartitionFileGroups, Step::StagingFileGroups] {
             check().await?;

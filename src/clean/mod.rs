@@ -4,13 +4,14 @@
 //! manifests/    a data file whose summary was never written, groups of a plan that was replaced, traces of tasks that are
 //!               done since, or that nobody is running any more
 //! staging       files of tasks that were not committed; all of them, if wanted, once the lake is complete
-//! lake          files of tasks that were not committed, known by the names that this plan gives
+//! lake          files of tasks that were not committed, also of plans that were replaced, known by their names and by the
+//!               folder's owner
 //! local         half files, whose names end in '#' and a number
 //! S3            multipart uploads that nobody ended
 //! ```
 //!
-//! A file that a manifest lists is never touched, under whatever name; nor is a file in the lake's folder whose name this plan
-//! does not give, a file behind a link, or one in a folder of another owner in ours. A table whose manifests cannot be read,
+//! A file that a manifest lists is never touched, under whatever name; nor is a file in the lake's folder whose name is not
+//! of our form, a file behind a link, or one in a folder of another owner in ours. A table whose manifests cannot be read,
 //! are of another snapshot, or name another lake is left alone and reported. A task that is still running has written files
 //! that no manifest lists yet: therefore the age, below which nothing counts as garbage. Not seen: unended uploads to Google
 //! and Azure, and to servers that do not list them.
@@ -149,7 +150,9 @@ async fn of_table(
         _ => false,
     };
     let layout = ledger.layout();
-    let table = Table { name: &lake.name, layout, listed, drop_staging: stands, drop_lake: false };
+    let owner = HiveLake::open(engine.stores(), layout).await?.owner().await?;
+    let owns_lake = owner.is_some_and(|owner| owner.is_of_same_table(&plan::owner_of_staging(project, lake)));
+    let table = Table { name: &lake.name, layout, listed, drop_staging: stands, owns_lake };
     let mut found = Vec::new();
     for folder in [layout.root(), layout.lake()] {
         found.extend(table.find(engine.stores(), folder, youngest).await?);
@@ -176,11 +179,10 @@ pub(crate) async fn clear_lake(pipeline: &Pipeline, lake: &LakeTable, all: bool)
         Err(Error::Damaged { .. }) => (Listed::default(), None),
         listed => listed?,
     };
-    let drop_lake = all && is_ours;
-    if drop_lake {
+    if all && is_ours {
         folder.withdraw().await?;
     }
-    let table = Table { name: &lake.name, layout, listed, drop_staging: false, drop_lake };
+    let table = Table { name: &lake.name, layout, listed, drop_staging: false, owns_lake: all && is_ours };
     let found = table.find(engine.stores(), layout.lake(), Utc::now()).await?;
     remove_all(engine.stores(), &found).await?;
     if is_ours { folder.disown().await } else { Ok(()) }

@@ -24,8 +24,8 @@ pub(super) struct Table<'a> {
     pub(super) listed: Listed,
     /// Whether all staging files are garbage.
     pub(super) drop_staging: bool,
-    /// Whether all files of the lake's folder are that have a name as we give them.
-    pub(super) drop_lake: bool,
+    /// Whether the lake's folder is this table's, so that all files there with names as we give them are.
+    pub(super) owns_lake: bool,
 }
 
 impl Table<'_> {
@@ -127,8 +127,7 @@ impl Table<'_> {
         if self.layout.lake().holds(location) {
             let name = uri.rsplit('/').next().unwrap_or_default();
             let is_mark = || ["_SUCCESS#", "_snaplake.json#"].iter().any(|mark| name.starts_with(mark));
-            let is_dropped = self.drop_lake && is_lake_name(name);
-            let is_ours = self.listed.names(&uri) || is_dropped || (is_half && is_mark());
+            let is_ours = self.listed.names(&uri) || (self.owns_lake && is_lake_name(name)) || (is_half && is_mark());
             return match is_half {
                 _ if !is_ours || self.listed.files.contains(uri.as_str()) => None,
                 true => Some(Why::Unfinished),

@@ -128,10 +128,17 @@ pub(crate) async fn prepare(
     }
     ledger.check_plan(&lake.name, staged.plan).await?;
     folder.claim(staged.owner).await?;
-    // Before a byte of the lake changes.
-    folder.withdraw().await?;
     if is_new {
         commit(ledger, lake, staged.plan, &groups).await?;
+    }
+    if folder.is_complete().await? {
+        // Another run may have done it all meanwhile.
+        let done = ledger.done(Step::DatalakeFileGroups).await?;
+        todo.retain(|number| !done.contains(number));
+        if !todo.is_empty() {
+            // Before a byte of the lake changes.
+            folder.withdraw().await?;
+        }
     }
     let todo = groups.into_iter().filter(|(number, _)| todo.contains(number)).collect();
     Ok(Prepared { total, todo, failed })
@@ -211,7 +218,6 @@ async fn commit(ledger: &Ledger, lake: &LakeTable, plan: &str, groups: &[(usize,
     };
     let Some(((_, first), others)) = groups.split_first() else { return Ok(()) };
     let others = others.iter().map(|(number, group)| (*number, manifest(*number, group)));
-    ledger.write_all(Step::PartitionFileGroups, others).await?;
-    let target = ledger.layout().manifest(Step::PartitionFileGroups, 1);
-    ledger.commit(&target, &manifest(1, first)).await.map(|_| ())
+    ledger.write_of_plan(Step::PartitionFileGroups, others, &lake.name, plan).await?;
+    ledger.write_of_plan(Step::PartitionFileGroups, [(1, manifest(1, first))], &lake.name, plan).await
 }

@@ -34,6 +34,7 @@ use crate::config::{LakeTable, Verify};
 use crate::error::{Error, Result, caught, within};
 use crate::lake::{HiveLake, sums};
 use crate::layout::{Location, Step};
+use crate::manifest::ledger::delete_all;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::{Engine, check_content};
 use crate::snapshot::{parquet_scan, read_footer};
@@ -119,6 +120,10 @@ impl CompactTask<'_> {
             None => self.merged(on_rows).await?,
         };
         let files = written.files;
+        if let Err(error) = self.check_place().await {
+            self.take_back(&files).await?;
+            return Err(error);
+        }
         let (rows_read, rows_written) = self.check_rows(&files).await?;
         let checksums = self.sums_of(&files).await?;
         let details = CompactDetails {
@@ -137,7 +142,6 @@ impl CompactTask<'_> {
         };
         let manifest = Manifest::with_statistics(files, details);
         let target = self.ledger.layout().manifest(Step::DatalakeFileGroups, self.number);
-        self.check_place().await?;
         self.ledger.commit(&target, &manifest).await?;
         Ok(manifest)
     }
@@ -148,6 +152,18 @@ impl CompactTask<'_> {
         try_join(self.ledger.check_plan(&self.lake.name, self.plan), lake.check_owner(&self.lake.name, self.result))
             .await
             .map(drop)
+    }
+
+    /// Removes what was written for a plan that is no more, so that it does not stay beside the files of the next one. A
+    /// plan of the same result gives its files the same names and bytes.
+    async fn take_back(&self, files: &[(FileEntry, String)]) -> Result<()> {
+        let plan = self.ledger.head::<PlanResult>(&self.ledger.layout().snapshot_manifest()).await?;
+        if plan.is_some_and(|(_, plan)| plan.result == self.result) {
+            return Ok(());
+        }
+        let folder = self.ledger.layout().lake();
+        let keys = files.iter().map(|(file, _)| Location::from_uri(&file.uri)?.key()).collect::<Result<_>>()?;
+        delete_all(&self.engine.stores().open(folder).await?, folder, keys).await
     }
 
     /// Rows that manifests state of the staging files, and rows written: the same, or an error that names the file at
@@ -286,6 +302,12 @@ impl CompactTask<'_> {
         let keys = keys.map(|key| Ok((index(&key.column)?, SortOptions::new(key.descending, key.nulls_first))));
         of_partition.chain(keys).collect()
     }
+}
+
+/// What of a plan matters here.
+#[derive(Debug, Serialize, Deserialize)]
+struct PlanResult {
+    result: String,
 }
 
 /// What a task has written.

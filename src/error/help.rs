@@ -67,6 +67,11 @@ impl Error {
                 "if the config of this run is the right one, run it again with `--replan --table {table}` once no \
                  other run of the table goes on"
             )),
+            Self::RowsDiffer { of, .. } if of.starts_with("snapshot.") => Some(anew("")),
+            Self::RowsDiffer { .. } | Self::Validation { .. } => own(
+                "`snaplake repair CONFIG` finds files and manifests that are gone or changed, and makes room for them to \
+                 be made again by a run; `snaplake clean` lists files that are not the lake's",
+            ),
             Self::NotConfirmed => own("add --yes to remove what is listed without a question"),
             Self::RunGoesOn { .. } => own(
                 "wait until it ends, or stop it; a run on another machine is taken for dead 30 seconds after it was \
@@ -79,7 +84,7 @@ impl Error {
                 "give each table of each snapshot a folder of its own: set another snaplake.staging, snaplake.datalake or \
                  external_location",
             ),
-            Self::Damaged { .. } => {
+            Self::Damaged { .. } | Self::ContentChanged { .. } => {
                 own("`snaplake repair CONFIG` says what is damaged and makes it again from the staging files or the \
                  snapshot")
             }

@@ -30,14 +30,18 @@ impl HiveLake<'_> {
         let Some(found) = self.owner().await? else {
             return owner::refuse_around(&self.store, self.layout.lake(), ours).await;
         };
-        if found.plan != ours.plan || !found.is_of_same_table(ours) {
-            return self.check_owner(&ours.table, &ours.plan).await;
-        }
-        if found.properties == ours.properties {
+        let is_same_table = found.is_of_same_table(ours);
+        if is_same_table && (&found.plan, &found.properties) == (&ours.plan, &ours.properties) {
             return Ok(());
         }
+        let changed = if !is_same_table {
+            None
+        } else if found.plan == ours.plan {
+            difference(&found.properties, &ours.properties)
+        } else {
+            Some((format!("plan {}", found.plan), format!("plan {}", ours.plan)))
+        };
         let (table, location) = (ours.table.clone(), self.layout.lake().to_string());
-        let changed = difference(&found.properties, &ours.properties);
         Err(Error::LocationOwned { table, location, owner: found.name(), within: None, changed })
     }
 
@@ -57,9 +61,8 @@ impl HiveLake<'_> {
     /// [`Error::LocationOwned`].
     pub(crate) async fn check_owner(&self, table: &str, plan: &str) -> Result<()> {
         let Some(found) = self.owner().await?.filter(|found| found.plan != plan) else { return Ok(()) };
-        let changed = (found.table == table).then(|| (format!("plan {}", found.plan), format!("plan {plan}")));
         let (table, location) = (table.to_owned(), self.layout.lake().to_string());
-        Err(Error::LocationOwned { table, location, owner: found.name(), within: None, changed })
+        Err(Error::LocationOwned { table, location, owner: found.name(), within: None, changed: None })
     }
 
     /// Gives the folder up.

@@ -12,13 +12,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use futures::future::try_join_all;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::store_error;
 use crate::error::{Error, Result};
-use crate::layout::{Location, OWNER};
+use crate::layout::{Location, OWNER, owned_by};
 
 const VERSION: u32 = 1;
 
@@ -178,6 +179,27 @@ pub(crate) async fn refuse_around(store: &Arc<dyn ObjectStore>, folder: &Locatio
             changed: None,
         }),
     }
+}
+
+/// Refuses a folder that holds one that has an owner: one LIST.
+///
+/// # Errors
+/// [`Error::LocationHolds`], [`Error::Store`].
+pub(crate) async fn refuse_inside(store: &Arc<dyn ObjectStore>, folder: &Location, ours: &FolderOwner) -> Result<()> {
+    let own = folder.join(OWNER);
+    let mut listing = store.list(Some(&folder.key()?));
+    while let Some(meta) = listing.try_next().await.map_err(|source| store_error("list", folder, source))? {
+        let place = folder.with_key(meta.location.as_ref());
+        let Some(inner) = owned_by(place.raw_key()).filter(|_| place != own) else { continue };
+        let owner = read(store, &place).await?;
+        return Err(Error::LocationHolds {
+            table: ours.table.clone(),
+            location: folder.to_string(),
+            inner: folder.with_key(inner).to_string(),
+            owner: owner.map_or_else(|| "another table".to_owned(), |owner| owner.name()),
+        });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -142,6 +142,7 @@ impl Pipeline {
         {
             return Ok((validation, false));
         }
+        plan.ledger.check_plan(&plan.lake.name, &plan.details.id).await?;
         // Where checksums are asked for, each task has read again what it published.
         let proof = Proof { engine: &self.engine, lake: &plan.lake, ledger: &plan.ledger, deep: false };
         Ok((validate(proof).await?, true))

@@ -166,11 +166,16 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
 
     let (mut staging, mut rows_read, mut read_all, mut rows_selected) = (Hop::default(), 0, true, 0);
     let mut partitions = Partitions::default();
-    let (mut selected, mut without_sums, mut strangers) = (ColumnSums::default(), 0, 0);
-    let mut of_plan = |id: &str| strangers += usize::from(id != plan.details.id);
+    let (mut selected, mut without_sums) = (ColumnSums::default(), 0);
+    let mut stranger = None;
+    let mut of_plan = |id: &str, step, group| {
+        if id != plan.details.id {
+            stranger.get_or_insert((step, group));
+        }
+    };
     let total = plan.details.groups;
     let staged = each::<StageDetails>(ledger, Step::StagingFileGroups, 1..=total, |manifest| {
-        of_plan(&manifest.details.plan);
+        of_plan(&manifest.details.plan, Step::StagingFileGroups, manifest.details.group);
         rows_read += manifest.details.rows_read;
         read_all &= manifest.details.read_all;
         rows_selected += manifest.details.rows_written;
@@ -192,14 +197,14 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
 
     let mut grouped = Hop::default();
     let mut add_group = |manifest: Manifest<PartitionDetails>| {
-        of_plan(&manifest.details.plan);
+        of_plan(&manifest.details.plan, Step::PartitionFileGroups, manifest.details.group);
         grouped.add(&manifest.files);
     };
     first.into_iter().for_each(&mut add_group);
     each(ledger, Step::PartitionFileGroups, 2..=groups, add_group).await?;
     let (mut files, mut published, mut written) = (Vec::new(), Vec::new(), ColumnSums::default());
     let done = each::<CompactDetails>(ledger, Step::DatalakeFileGroups, 1..=groups, |manifest| {
-        of_plan(&manifest.details.plan);
+        of_plan(&manifest.details.plan, Step::DatalakeFileGroups, manifest.details.group);
         match manifest.details.checksums {
             None => without_sums += 1,
             Some(sums) => {
@@ -216,8 +221,10 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
     if groups == 0 || done < groups {
         return Err(Error::NotPublished { table: table.clone(), done, total: groups });
     }
-    if strangers > 0 {
-        differences.0.push(format!("{strangers} of its manifests belong to another plan"));
+    if let Some((step, group)) = stranger {
+        // A run whose plan was replaced has left it: it says nothing about the lake.
+        let uri = layout.manifest(step, group).summary.to_string();
+        return Err(Error::Damaged { uri, reason: "it belongs to another plan".to_owned() });
     }
     differences.compare(
         "rows of staging files",

@@ -215,6 +215,7 @@ fn validate_fails_with_3_when_a_published_file_is_gone() {
     exit 3
     --- standard error
     error: validation of lake.orders failed: [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders/day=tue/[name].parquet is gone, changed or unreadable: Object Store error: Object at location [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders/day=tue/[name].parquet not found: No such file or directory (os error 2); rows of lake files: 4, rows in their footers: 3
+      help: `snaplake repair CONFIG` finds files and manifests that are gone or changed, and makes room for them to be made again by a run; `snaplake clean` lists files that are not the lake's
     ");
 }
 

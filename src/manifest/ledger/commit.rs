@@ -9,6 +9,8 @@
 //!
 //! A crash between the steps leaves files that no summary lists: garbage, never data.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::executor::block_on;
@@ -51,11 +53,34 @@ impl Ledger {
         step: Step,
         manifests: impl IntoIterator<Item = (usize, Manifest<D>)>,
     ) -> Result<()> {
+        self.write_each(step, manifests, None).await
+    }
+
+    /// Writes manifests of a plan where there are none, and over those of other plans as long as it is the plan that stands.
+    ///
+    /// # Errors
+    /// [`Error::PlanReplaced`]; those of [`Ledger::commit`].
+    pub(crate) async fn write_of_plan<D: Serialize + DeserializeOwned + Send + Sync + 'static>(
+        &self,
+        step: Step,
+        manifests: impl IntoIterator<Item = (usize, Manifest<D>)>,
+        table: &str,
+        plan: &str,
+    ) -> Result<()> {
+        self.write_each(step, manifests, Some((table.into(), plan.into()))).await
+    }
+
+    async fn write_each<D: Serialize + DeserializeOwned + Send + Sync + 'static>(
+        &self,
+        step: Step,
+        manifests: impl IntoIterator<Item = (usize, Manifest<D>)>,
+        of: Option<(Arc<str>, Arc<str>)>,
+    ) -> Result<()> {
         let mut manifests = manifests.into_iter();
         if !self.is_local() {
             let writes = manifests.map(|(number, manifest)| {
-                let ledger = self.clone();
-                async move { ledger.write(&ledger.layout.manifest(step, number), &manifest).await }
+                let (ledger, of) = (self.clone(), of.clone());
+                async move { ledger.write_one(&ledger.layout.manifest(step, number), &manifest, of.as_ref()).await }
             });
             return spread(writes, self.at_once()).try_collect().await;
         }
@@ -64,17 +89,37 @@ impl Ledger {
             (!chunk.is_empty()).then_some(chunk)
         });
         let writes = chunks.map(|chunk| {
-            let ledger = self.clone();
+            let (ledger, of) = (self.clone(), of.clone());
             apart(move || {
                 block_on(async {
                     for (number, manifest) in chunk {
-                        ledger.write(&ledger.layout.manifest(step, number), &manifest).await?;
+                        let files = ledger.layout.manifest(step, number);
+                        ledger.write_one(&files, &manifest, of.as_ref()).await?;
                     }
                     Ok(())
                 })
             })
         });
         spread(writes, LOCAL_CHUNKS_AT_ONCE).try_collect().await
+    }
+
+    async fn write_one<D: Serialize + DeserializeOwned>(
+        &self,
+        files: &ManifestFiles,
+        manifest: &Manifest<D>,
+        of: Option<&(Arc<str>, Arc<str>)>,
+    ) -> Result<()> {
+        let Some((table, plan)) = of else { return self.write(files, manifest).await };
+        match self.commit(files, manifest).await {
+            Ok(Commit::New) => return Ok(()),
+            Ok(Commit::Already) | Err(Error::CommitConflict { .. } | Error::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        if self.is_of_plan(files, plan).await? {
+            return Ok(());
+        }
+        self.check_plan(table, plan).await?;
+        self.write(files, manifest).await
     }
 
     /// Writes the data file, then the summary if nobody has: the summary is the commit.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Ledger;
 use super::store::store_error;
 use crate::error::{Error, Result};
-use crate::layout::Step;
+use crate::layout::{ManifestFiles, Step};
 use crate::manifest::moved::Roots;
 use crate::manifest::owner::{self, FolderOwner};
 
@@ -26,13 +26,15 @@ impl Ledger {
     /// Makes the staging folder that of a table of a snapshot, if it is nobody's.
     ///
     /// # Errors
-    /// [`Error::LocationOwned`] if it is another one's, or lies in a folder of another one; [`Error::Store`].
+    /// [`Error::LocationOwned`] if it is another one's, or lies in a folder of another one; [`Error::LocationHolds`] if
+    /// a folder of another one lies in it; [`Error::Store`].
     pub(crate) async fn claim(&self, ours: &FolderOwner) -> Result<()> {
         let place = self.layout.staging_owner();
         let found = match owner::read(&self.store, &place).await? {
             Some(found) => found,
             None => {
                 owner::refuse_around(&self.store, self.layout.root(), ours).await?;
+                owner::refuse_inside(&self.store, self.layout.root(), ours).await?;
                 owner::create(&self.store, &place, ours).await?
             }
         };
@@ -61,6 +63,19 @@ impl Ledger {
                 Ok(())
             }
             _ => Err(replaced()),
+        }
+    }
+
+    /// Whether a committed manifest is of a plan.
+    pub(super) async fn is_of_plan(&self, files: &ManifestFiles, plan: &str) -> Result<bool> {
+        #[derive(Debug, Serialize, Deserialize)]
+        struct OfPlan {
+            plan: String,
+        }
+        match self.head::<OfPlan>(files).await {
+            Ok(found) => Ok(found.is_some_and(|(_, details)| details.plan == plan)),
+            Err(Error::Damaged { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -178,6 +193,10 @@ mod tests {
         let refused = async |ledger: &Ledger, table| ledger.claim(&staging_owner(table)).await.unwrap_err().to_string();
         let said = refused(&outer, "other").await;
         assert!(said.contains("it is the folder of d.public.t of snapshot 2026-01-31T00:00:00Z (config shop.sql)"));
+        let around = ledger(&store, "s3://b", "s3://b/lake");
+        owner::write(&store, &around.layout().root().join("x/_snaplake.json"), &staging_owner("u")).await.unwrap();
+        let said = refused(&around, "t").await;
+        assert!(said.contains("/x, which is the folder of d.public.u"), "{said}");
         let inner = ledger(&store, &format!("{}/datalake", outer.layout().root()), "s3://b/lake");
         let said = refused(&inner, "t").await;
         assert!(said.contains("it lies in s3://b/st/d/t/snapshot=2026-01-31T00%3A00%3A00Z, which is the"), "{said}");
