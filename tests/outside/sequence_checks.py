@@ -20,17 +20,20 @@ EXIT_CODES = {0, 1, 2, 3, 4}
 PLANNING = {"stage", "publish", "run", "repair"}
 CRASHES = ("panicked at", "RUST_BACKTRACE", "internal error", "this is a bug in snaplake")
 
-# What may have been planned: the SELECT, the LOCATION and what it covered.
+# What may be published: the SELECT, the folder of the export, and what stood there.
 Planned = tuple[str, str, State]
 
 
 class Checks:
     def __init__(self, world: World):
         self.world, self.reader = world, Reader()
-        self.planned: dict[Path, set[Planned]] = {}
+        # Lake folder -> SELECT, folder of the export, and table of each config that could publish there.
+        self.targets: dict[Path, set[tuple]] = {}
+        # Folder of the export and table -> the states that its planning commands could see.
+        self.seen: dict[tuple, set[State]] = {}
         self.published: dict[Path, frozenset] = {}
         self.marked: set[Path] = set()
-        world.on_moved, world.on_ended = self.moved, self.ended
+        world.on_moved, world.on_removed, world.on_ended = self.moved, self.removed, self.ended
 
     def folder(self, config: Config) -> Path:
         return Path(os.path.realpath(self.world.root / config.lake()))
@@ -42,25 +45,33 @@ class Checks:
         for command in (*self.world.stopped, *commands):
             if command.verb in PLANNING:
                 for config in command.configs:
-                    planned = (config.select, config.location, self.world.state(config.location))
-                    self.planned.setdefault(self.folder(config), set()).add(planned)
+                    export, table = config.location.split("/")[0], (config.table, config.snapshot_time)
+                    self.targets.setdefault(self.folder(config), set()).add((config.select, export, table))
+                    self.seen.setdefault((export, table), set()).add(self.world.state(config.location))
 
     def moved(self, old: str, new: str, is_copy: bool = False) -> None:
-        root = self.world.root
-        old, new = Path(os.path.realpath(root)) / old, Path(os.path.realpath(root / new))
-        for known in (self.planned, self.published):
+        root = Path(os.path.realpath(self.world.root))
+        # What was copied may be there through a link; what was moved is there no more.
+        old, new = Path(os.path.realpath(root / old)) if is_copy else root / old, Path(os.path.realpath(root / new))
+        for known in (self.targets, self.published):
             for folder in [folder for folder in known if folder.is_relative_to(old)]:
                 value = known[folder] if is_copy else known.pop(folder)
                 known[new / folder.relative_to(old)] = set(value) if isinstance(value, set) else value
         self.marked = {folder for folder in self.marked if is_copy or not folder.is_relative_to(old)}
 
+    def removed(self, folder: str) -> None:
+        gone = Path(os.path.realpath(self.world.root)) / folder
+        self.published = {folder: rows for folder, rows in self.published.items() if not folder.is_relative_to(gone)}
+        self.marked = {folder for folder in self.marked if not folder.is_relative_to(gone)}
+
     def rows(self, folder: Path, select: str | None = None) -> dict[frozenset, list[Planned]]:
         """The rows that the folder may have, and what they are made from."""
         found: dict[frozenset, list[Planned]] = {}
-        for planned in self.planned.get(folder, ()):
-            rows = rows_of(planned[0], planned[2])
-            if rows is not None and select in (None, planned[0]):
-                found.setdefault(rows, []).append(planned)
+        for own, export, table in self.targets.get(folder, ()):
+            for state in self.seen[export, table]:
+                rows = rows_of(own, state)
+                if rows is not None and select in (None, own):
+                    found.setdefault(rows, []).append((own, export, state))
         return found
 
     def taken_back(self, commands: list[Command]) -> None:
@@ -166,7 +177,7 @@ class Checks:
             now = self.world.state(config.location)
             allowed = {rows: planned for rows, planned in allowed.items() if any(state == now for _, _, state in planned)}
         if is_own:
-            same = lambda planned: planned[1].split("/")[0] == config.location.split("/")[0]
+            same = lambda planned: planned[1] == config.location.split("/")[0]
             allowed = {rows: planned for rows, planned in allowed.items() if any(map(same, planned))}
         if rows not in allowed:
             nearest = min(allowed, key=lambda other: len(other ^ rows), default=frozenset())
@@ -182,13 +193,13 @@ class Checks:
     def queried(self, command: Command) -> None:
         found = multiset(json.loads(line) for line in command.stdout.splitlines())
         own = [config for slot in self.world.slots for config in slot.versions if config.is_same_table(command.configs[-1])]
-        folders = {self.folder(config) for config in own} | set(self.planned)
-        if command.words[1] == "lake":
-            folders = {self.folder(config) for config in command.configs}
+        folders = {self.folder(config) for config in own}
         allowed = [rows for folder in folders for rows in self.rows(folder)]
-        if not any(is_part(found, rows) for rows in allowed) and found:
+        if found and not any(is_part(found, rows) for rows in allowed):
             nearest = min(allowed, key=lambda other: len(other ^ found), default=frozenset())
             raise Stop("query", f"{command} shows rows that are no part of a planned table: {differences(found, nearest)}")
-        folder = self.folder(command.configs[-1])
-        if command.words[1] == "lake" and command.was_alone and folder in self.marked and found != self.read(folder):
+        # Of one plan and one place the whole is shown; where there are more, which of them is not decided here.
+        folder, stagings = self.folder(command.configs[-1]), {config.staging for config in own}
+        is_one = command.was_alone and folders == {folder} and len(stagings) == 1
+        if command.words[1] == "lake" and is_one and folder in self.marked and found != self.read(folder):
             raise Stop("query", f"{command} shows another lake than _SUCCESS stands over: {differences(found, self.read(folder))}")

@@ -171,6 +171,9 @@ EDITS = {
     "snapshot_time": TIMES,
 }
 
+# Those that change rows come more often.
+EDITED = [*EDITS, "select", "select", "location"]
+
 
 # --- what stands in a folder ------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from sequence_model import EDITS, TIMES, Config, Content, State
+from sequence_model import EDITED, EDITS, TIMES, Config, Content, State
 
 # How long a command on a hundred rows may take before it is taken to hang.
 LONGEST = 60
@@ -68,8 +68,9 @@ class Command:
 
     def __str__(self) -> str:
         end = "killed" if self.is_killed else "under way" if self.code is None else f"exit {self.code}"
-        errors = [line for line in self.stderr.splitlines() if line.startswith("error") or "help:" in line or "panic" in line]
-        return f"{' '.join(self.words)} {self.slot.name} -> {end}" + "".join(f"\n        {line.strip()[:300]}" for line in errors[:3])
+        lines = self.stderr.splitlines()
+        first = next((at for at, line in enumerate(lines) if line.startswith("error") or "panicked" in line), len(lines))
+        return f"{' '.join(self.words)} {self.slot.name} -> {end}" + "".join(f"\n        {line.strip()[:400]}" for line in lines[first : first + 5])
 
 
 class World:
@@ -83,9 +84,9 @@ class World:
         self.done: list[str] = []
         # Ways in which the sequence itself has made it impossible to go on in the same place.
         self.taints: set[str] = set()
-        # Told of each change before and after it, and of each command.
-        self.on_change = lambda: None
-        self.on_moved = lambda old, new: None
+        # Who checks is told of these.
+        self.on_moved = lambda old, new, is_copy=False: None
+        self.on_removed = lambda folder: None
         self.on_ended = lambda commands: None
         for folder, generation in (("snapshot", 0), ("snapshot-b", 500)):
             (root / folder).mkdir()
@@ -198,7 +199,7 @@ class World:
                 command.configs.append(config)
 
     def edit(self, which: int, key: int, value: int) -> None:
-        slot, key = self.slot(which), list(EDITS)[key % len(EDITS)]
+        slot, key = self.slot(which), EDITED[key % len(EDITED)]
         values = [other for other in EDITS[key] if other != getattr(slot.now, key)]
         config = dataclasses.replace(slot.now, **{key: values[value % len(values)]})
         self.say(f"edit {slot.name}: {slot.now.difference(config)}")
@@ -291,7 +292,8 @@ class World:
             return self.say("(nothing)")
         path = files[number % len(files)]
         content, stat = bytearray(path.read_bytes()), path.stat()
-        place %= len(content) * 8
+        # In the pages mostly, not in the footer.
+        place %= (len(content) if place % 4 == 0 else len(content) - 8 - int.from_bytes(content[-8:-4], "little")) * 8
         self.say(f"bit {place} of {path.relative_to(self.root)} flipped")
         content[place // 8] ^= 1 << (place % 8)
         with open(path, "r+b") as out:

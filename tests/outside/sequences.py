@@ -23,7 +23,7 @@ from collections import Counter
 from pathlib import Path
 
 from sequence_checks import Checks
-from sequence_model import EDITS, Content
+from sequence_model import EDITED, Content
 from sequence_world import COMMANDS, LONG, Stop, World
 
 # Step -> how often it is tried, and how many numbers it takes.
@@ -60,7 +60,7 @@ class Outcome:
     kind: str | None
     said: str
     done: list[str]
-    steps: list[Step]
+    steps: list[Step]  # those that did something
     way_out: str | None
     commands: int
 
@@ -74,15 +74,25 @@ def name(step: Step) -> str:
     if kind == "two_at_once":
         return "at once " + " and ".join(" ".join(COMMANDS[number % len(COMMANDS)]) for number in numbers[1:3])
     if kind == "edit":
-        return f"edit {list(EDITS)[numbers[1] % len(EDITS)]}"
+        return f"edit {EDITED[numbers[1] % len(EDITED)]}"
     return f"second_config {numbers[0] % 12}" if kind == "second_config" else kind
 
 
-def sequence(seed: int) -> list[Step]:
+def sequence(seed: int, without: list[str]) -> list[Step]:
+    """Each sequence has only half of the kinds of steps and commands, so that frequent ones do not cover what others do."""
     chance = random.Random(seed)
-    weights = [weight for weight, _ in STEPS.values()]
-    names = chance.choices(list(STEPS), weights, k=chance.randint(4, 14))
-    return [(name, tuple(chance.randrange(1 << 16) for _ in range(STEPS[name][1]))) for name in names]
+    kinds = {kind: weight for kind, (weight, _) in STEPS.items() if chance.random() < 0.5 or kind == "command"}
+    kinds = {kind: weight for kind, weight in kinds.items() if kind not in without}
+    few = {id(words): chance.sample(range(len(words)), len(words) // 2) for words in (COMMANDS, LONG)}
+
+    def numbers(kind: str) -> tuple[int, ...]:
+        drawn = [chance.randrange(1 << 16) for _ in range(STEPS[kind][1])]
+        words = LONG if kind in ("killed", "stop") else COMMANDS
+        if kind in ("command", "killed", "stop", "two_at_once"):
+            drawn[1] = chance.choice(few[id(words)])
+        return tuple(drawn)
+
+    return [(kind, numbers(kind)) for kind in chance.choices(list(kinds), kinds.values(), k=chance.randint(4, 14))]
 
 
 # --- the way out ------------------------------------------------------------------------------------------------------
@@ -108,7 +118,9 @@ def mend(world: World) -> None:
         if path.is_symlink():
             path.unlink()
         elif path.exists():
+            world.say(f"snapshot/{name}: removed by hand")
             shutil.rmtree(path)
+            world.on_removed(f"snapshot/{name}")
 
 
 class WayOut:
@@ -153,7 +165,7 @@ class WayOut:
             ("repair", "repair", lambda: "repair" in world.flags and self.works("repair") and self.leads("run")),
             ("run --replan", "--replan", lambda: self.leads("run", "--replan")),
             ("run --replan --withdraw", "--withdraw", lambda: self.leads("run", "--replan", "--withdraw")),
-            ("the change undone", "undo|as it was|to what it was", self.change_undone),
+            ("the change undone", "undo|as it was|to what it was|empty location", self.change_undone),
             ("another staging folder", "", lambda: self.elsewhere(staging="fresh-staging")),
             ("all in other folders", "", lambda: self.elsewhere(staging="fresh-staging-2", external_location="fresh-lake")),
         ]
@@ -164,6 +176,8 @@ class WayOut:
             raise Stop("no way out", f"only {way}")
         if not re.search(word, self.told):
             raise Stop("no message names the way out", way)
+        if len(world.slots) > 1:
+            world.ended(world.start(world.slots[1], ["run"]))
         if not (self.works("clean", "--remove", "--older-than", "0s") and self.leads("run")):
             raise Stop("a right lake is refused", f"after {way}")
         return way
@@ -183,10 +197,14 @@ class Runner:
     def run(self, seed: int, steps: list[Step]) -> Outcome:
         root = Path(tempfile.mkdtemp(prefix=f"sequence-{seed}-", dir=self.work))
         world = World(self.binary, root, self.flags)
-        checks, kind, said, way = Checks(world), None, "", None
+        checks, kind, said, way, done = Checks(world), None, "", None, []
         try:
-            for name, numbers in steps:
-                getattr(world, name)(*numbers)
+            for step in steps:
+                before = len(world.done)
+                done.append(step)
+                getattr(world, step[0])(*step[1])
+                if world.done[before:] == ["(nothing)"]:
+                    done.pop(), world.done.pop()
                 checks.remember()
                 checks.look([])
             world.say("the way out:")
@@ -197,7 +215,7 @@ class Runner:
         finally:
             world.end()
             shutil.rmtree(root, ignore_errors=True)
-        return Outcome(seed, kind, said, world.done, steps, way, world.started)
+        return Outcome(seed, kind, said, world.done, done, way, world.started)
 
     def shrunk(self, failed: Outcome, seconds: float) -> Outcome:
         """The same failure with steps left out, the last ones first, until none can be missed or the time is over."""
@@ -219,7 +237,7 @@ class Runner:
 
 def work(told: argparse.Namespace, seed: int) -> Outcome:
     runner = Runner(told)
-    outcome = runner.run(seed, sequence(seed))
+    outcome = runner.run(seed, sequence(seed, told.without))
     if outcome.kind and told.shrink:
         return runner.shrunk(outcome, told.shrink)
     return outcome
@@ -248,7 +266,7 @@ def many(told: argparse.Namespace) -> int:
                     print(show(outcome), flush=True)
                 else:
                     ways[outcome.way_out] += 1
-                if time.monotonic() < started + told.seconds and (seed := next(seeds, None)) is not None:
+                if time.monotonic() < started + told.seconds and kinds.total() < told.failures and (seed := next(seeds, None)) is not None:
                     under_way.add(pool.submit(work, told, seed))
             if done % 100 == 0:
                 print(f"{done} sequences, {kinds.total()} failed, {time.monotonic() - started:.0f} s", flush=True)
@@ -257,7 +275,7 @@ def many(told: argparse.Namespace) -> int:
         print(f"{len(found):4} x {steps} (seed {found[0]})")
     print("led to a right lake: " + ", ".join(f"{way} {times}" for way, times in ways.most_common()))
     if done < told.sequences:
-        print(f"the time was over after {done} of {told.sequences} sequences")
+        print(f"ended after {done} of {told.sequences} sequences: {'too many failed' if kinds.total() >= told.failures else 'the time was over'}")
     return 1 if kinds or done == 0 else 0
 
 
@@ -274,8 +292,10 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=int.from_bytes(os.urandom(4)), metavar="SEED")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start no new sequence after this time")
+    parser.add_argument("--failures", type=float, default=float("inf"), help="start no new sequence after so many failures")
     parser.add_argument("--shrink", type=float, default=20, metavar="SECONDS", help="time to shrink a failure; 0: not at all")
     parser.add_argument("--seed", type=int, help="run this one alone")
+    parser.add_argument("--without", action="append", default=[], choices=STEPS, help="leave out this kind of step; may be repeated")
     parser.add_argument("--work", type=Path, default=Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None)
     told = parser.parse_args()
     return many(told) if told.seed is None else one(told)
