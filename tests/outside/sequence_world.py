@@ -74,8 +74,8 @@ class Command:
 
 
 class World:
-    def __init__(self, binary: str, root: Path, flags: set[str]):
-        self.binary, self.root, self.flags = binary, root, flags
+    def __init__(self, binary: str, root: Path, verbs: dict[str, str]):
+        self.binary, self.root, self.verbs = binary, root, verbs
         self.slots = [Slot("c.sql", [Config()])]
         self.stopped: list[Command] = []
         # Folder of the export -> name of a file -> what it is: [content], shared by all hard links of a file, or the file that a link names.
@@ -328,7 +328,7 @@ class World:
         words = list(words)
         if words[-1] == "--group":
             words += [str(1 + group % 3), "--table", slot.now.table]
-        if words[0] == "clean" and "--yes" in self.flags:
+        if "--yes" in self.verbs.get(words[0], ""):
             words.append("--yes")
         arguments = [words[0], slot.name, *words[1:]]
         if words[0] == "query":

@@ -99,28 +99,29 @@ def sequence(seed: int, without: list[str]) -> list[Step]:
 
 
 def mend(world: World) -> None:
-    """What no command can do: stopped processes go on, files that were cut are exported again, and outputs leave the LOCATION."""
+    """What no command can do: stopped processes go on, files that were cut are exported again, outputs leave the LOCATION."""
     while world.stopped:
         world.go_on(0)
+    # What killed processes told of their tasks counts for half a minute; this is that half minute.
+    for mark in world.root.rglob("running-*"):
+        mark.unlink()
     for folder, files in world.export.items():
         for name, file in list(files.items()):
             if not isinstance(file, str) and file[0].form == "cut":
                 world.generation += 1
                 world.say(f"{folder}/{name}: exported again")
                 world.put(folder, name, Content(file[0].number, world.generation))
-    slot = world.slots[0]
-    inside = {key: "own-" + key for key in ("staging", "datalake") if getattr(slot.now, key).startswith("snapshot")}
+    slot, export = world.slots[0], world.slots[0].now.location.split("/")[0]
+    inside = {key: "own-" + key for key in ("staging", "datalake") if getattr(slot.now, key).startswith(f"{export}/")}
     if inside:
         world.say(f"edit {slot.name}: outputs leave the LOCATION")
         world.change(slot, dataclasses.replace(slot.now, **inside))
-    for name in ("staging", "lake"):
-        path = world.root / "snapshot" / name
-        if path.is_symlink():
-            path.unlink()
-        elif path.exists():
-            world.say(f"snapshot/{name}: removed by hand")
-            shutil.rmtree(path)
-            world.on_removed(f"snapshot/{name}")
+    for path in (world.root / export).iterdir():
+        if path.is_dir():
+            world.say(f"{export}/{path.name}: removed by hand")
+            path.unlink() if path.is_symlink() else shutil.rmtree(path)
+            world.on_removed(f"{export}/{path.name}")
+            world.taints.add("removed")
 
 
 class WayOut:
@@ -162,7 +163,7 @@ class WayOut:
         # What is done, and which word of a message has named it.
         ways = [
             ("run", "", lambda: self.leads("run")),
-            ("repair", "repair", lambda: "repair" in world.flags and self.works("repair") and self.leads("run")),
+            ("repair", "repair", lambda: "repair" in world.verbs and self.works("repair") and self.leads("run")),
             ("run --replan", "--replan", lambda: self.leads("run", "--replan")),
             ("run --replan --withdraw", "--withdraw", lambda: self.leads("run", "--replan", "--withdraw")),
             ("the change undone", "undo|as it was|to what it was|empty location", self.change_undone),
@@ -183,20 +184,27 @@ class WayOut:
         return way
 
 
+# --- what this snaplake knows ----------------------------------------------------------------------------------------
+
+
+def verbs(binary: str) -> dict[str, str]:
+    """Its commands, each with its help; "" is the whole program's."""
+    help = lambda *words: subprocess.run([binary, *words, "--help"], capture_output=True, text=True).stdout
+    whole = help()
+    return {"": whole} | {verb: help(verb) for verb in ("clean", "repair") if re.search(rf"^  {verb} ", whole, re.MULTILINE)}
+
+
 # --- one sequence -----------------------------------------------------------------------------------------------------
 
 
 class Runner:
     def __init__(self, told: argparse.Namespace):
         self.binary, self.work = str(Path(told.snaplake).resolve()), told.work
-        help = lambda *words: subprocess.run([self.binary, *words, "--help"], capture_output=True, text=True).stdout
-        self.flags = {"--yes"} if "--yes" in help("clean") else set()
-        if "\n  repair " in help():
-            self.flags.add("repair")
+        self.verbs = verbs(self.binary)
 
     def run(self, seed: int, steps: list[Step]) -> Outcome:
         root = Path(tempfile.mkdtemp(prefix=f"sequence-{seed}-", dir=self.work))
-        world = World(self.binary, root, self.flags)
+        world = World(self.binary, root, self.verbs)
         checks, kind, said, way, done = Checks(world), None, "", None, []
         try:
             for step in steps:
