@@ -50,6 +50,29 @@ STEPS = {
 }
 Step = tuple[str, tuple[int, ...]]
 
+# What goes wrong together; "c2: " is done with the second config.
+STORIES = [
+    ["stop", "edit", "run --replan --withdraw", "go_on"],
+    ["stop", "edit", "stage", "go_on", "publish"],
+    ["stop", "snapshot_replaced", "run --replan", "go_on"],
+    ["stop", "edit", "run", "go_on", "validate"],
+    ["stop", "clean --remove --older-than 0s", "go_on"],
+    ["stage", "staging_bit", "publish"],
+    ["stage", "staging_swapped", "publish", "validate --deep"],
+    ["stage --group", "snapshot_in_place", "run"],
+    ["stage", "publish --group", "edit", "publish"],
+    ["run", "edit", "snapshot_replaced", "run"],
+    ["run", "edit", "run --replan --withdraw", "edit_back", "run"],
+    ["run", "folder_moved", "clean --remove --staging --older-than 0s", "run"],
+    ["run", "folder_copied", "edit", "run --replan --withdraw"],
+    ["run", "second_config", "c2: run", "c2: clean --remove --staging --older-than 0s"],
+    ["second_config", "c2: run", "run", "c2: run --replan --withdraw"],
+    ["second_config", "stage", "c2: stage", "publish", "c2: publish"],
+    ["two_at_once", "edit", "two_at_once"],
+    ["killed", "edit", "killed", "edit_back", "run"],
+    ["manifest_cut", "stage", "manifest_cut", "publish"],
+]
+
 # Runs of a shrunk sequence that are tried before a step is taken to be needed: a race does not show each time.
 TRIES = 2
 
@@ -79,20 +102,31 @@ def name(step: Step) -> str:
 
 
 def sequence(seed: int, without: list[str]) -> list[Step]:
-    """Each sequence has only half of the kinds of steps and commands, so that frequent ones do not cover what others do."""
+    """Each sequence has only half of the kinds of steps and commands, so that frequent ones do not cover what others do.
+
+    Every second one has a story in it, in order, with other steps between.
+    """
     chance = random.Random(seed)
     kinds = {kind: weight for kind, (weight, _) in STEPS.items() if chance.random() < 0.5 or kind == "command"}
     kinds = {kind: weight for kind, weight in kinds.items() if kind not in without}
     few = {id(words): chance.sample(range(len(words)), len(words) // 2) for words in (COMMANDS, LONG)}
 
-    def numbers(kind: str) -> tuple[int, ...]:
-        drawn = [chance.randrange(1 << 16) for _ in range(STEPS[kind][1])]
-        words = LONG if kind in ("killed", "stop") else COMMANDS
-        if kind in ("command", "killed", "stop", "two_at_once"):
-            drawn[1] = chance.choice(few[id(words)])
-        return tuple(drawn)
+    def step(kind: str) -> Step:
+        words = kind.removeprefix("c2: ").split()
+        if kind in STEPS:
+            numbers = [chance.randrange(1 << 16) for _ in range(STEPS[kind][1])]
+            if kind in ("command", "killed", "stop", "two_at_once"):
+                numbers[1] = chance.choice(few[id(LONG if kind in ("killed", "stop") else COMMANDS)])
+            return kind, tuple(numbers)
+        return "command", (0 if kind.startswith("c2: ") else 1, COMMANDS.index(words), chance.randrange(1 << 16))
 
-    return [(kind, numbers(kind)) for kind in chance.choices(list(kinds), kinds.values(), k=chance.randint(4, 14))]
+    steps = [step(kind) for kind in chance.choices(list(kinds), kinds.values(), k=chance.randint(4, 14))]
+    story = chance.choice(STORIES) if chance.random() < 0.5 else []
+    if not set(story) & set(without):
+        steps = steps[: max(2, 14 - len(story))]
+        for kind, at in zip(reversed(story), sorted((chance.randint(0, len(steps)) for _ in story), reverse=True)):
+            steps.insert(at, step(kind))
+    return steps
 
 
 # --- the way out ------------------------------------------------------------------------------------------------------
