@@ -14,8 +14,9 @@ import os
 import re
 from pathlib import Path
 
+from sequence_commands import Command, Stop
 from sequence_model import Config, Reader, State, count, differences, is_part, multiset, rows_of
-from sequence_world import Command, Stop, World
+from sequence_world import World
 
 PLANNING = {"stage", "publish", "run", "repair"}
 CRASHES = ("panicked at", "RUST_BACKTRACE", "internal error", "this is a bug in snaplake")
@@ -124,7 +125,7 @@ class Checks:
         lost = self.marked - marked
         # A process that publishes the same again takes the mark away first, and may be interrupted; and so may one that mends.
         may_publish = any(command.verb in PLANNING for command in (*self.world.stopped, *commands))
-        if lost and not (may_publish and (self.world.taints or self.world.stopped or any(command.is_killed for command in commands))):
+        if lost and not (may_publish and (self.world.taints - {"overlap"} or self.world.stopped or any(command.is_killed for command in commands))):
             raise Stop("a mark is gone", f"{', '.join(self.short(folder) for folder in lost)} still has its rows, but no _SUCCESS")
         self.marked = marked
         self.published |= {folder: self.read(folder) for folder in marked}

@@ -12,175 +12,30 @@ import subprocess
 import time
 from pathlib import Path
 
-from sequence_model import EDITED, EDITS, TIMES, Config, Content, State
-
-# How long a command on a hundred rows may take before it is taken to hang.
-LONGEST = 60
-
-# Verbs by how often they are tried. "run" and its kin may plan.
-COMMANDS = [
-    ["plan"], ["stage"], ["stage"], ["stage", "--group"], ["publish"], ["publish"], ["publish", "--group"], ["run"], ["run"], ["run"],
-    ["run", "--replan"], ["run", "--replan", "--withdraw"], ["validate"], ["validate", "--deep"], ["status"], ["query"],
-    ["clean", "--remove"], ["clean", "--remove", "--older-than", "0s"], ["clean", "--remove", "--staging", "--older-than", "0s"],
-]  # fmt: skip
-LONG = [["run"], ["run"], ["stage"], ["publish"], ["run", "--replan"], ["run", "--replan", "--withdraw"], ["stage", "--group"], ["publish", "--group"]]
+from sequence_commands import COMMANDS, LONG, LONGEST, Command, Slot, Stop
+from sequence_export import Export
+from sequence_model import EDITED, EDITS, TIMES, Config
 
 
-class Stop(Exception):
-    """What makes a sequence a failure: its kind, and what was seen."""
-
-    def __init__(self, kind: str, said: str):
-        super().__init__(f"{kind}: {said}")
-        self.kind, self.said = kind, said
-
-
-@dataclasses.dataclass
-class Slot:
-    """One config file with all that stood in it, newest last."""
-
-    name: str
-    versions: list[Config]
-
-    @property
-    def now(self) -> Config:
-        return self.versions[-1]
-
-
-@dataclasses.dataclass
-class Command:
-    """A process of snaplake: what it was told, the configs it may have read, and how it ended."""
-
-    slot: Slot
-    words: list[str]
-    configs: list[Config]
-    process: subprocess.Popen
-    out: Path
-    is_killed: bool = False
-    is_disturbed: bool = False  # its folders were moved, or its table was taken back, while it was under way
-    was_alone: bool = True
-    code: int | None = None
-    stdout: str = ""
-    stderr: str = ""
-
-    @property
-    def verb(self) -> str:
-        return self.words[0]
-
-    def __str__(self) -> str:
-        end = "killed" if self.is_killed else "under way" if self.code is None else f"exit {self.code}"
-        lines = self.stderr.splitlines()
-        first = next((at for at, line in enumerate(lines) if line.startswith("error") or "panicked" in line), len(lines))
-        return f"{' '.join(self.words)} {self.slot.name} -> {end}" + "".join(f"\n        {line.strip()[:400]}" for line in lines[first : first + 5])
-
-
-class World:
+class World(Export):
     def __init__(self, binary: str, root: Path, verbs: dict[str, str]):
-        self.binary, self.root, self.verbs = binary, root, verbs
+        super().__init__(root)
+        self.binary, self.verbs = binary, verbs
         self.slots = [Slot("c.sql", [Config()])]
         self.stopped: list[Command] = []
-        # Folder of the export -> name of a file -> what it is: [content], shared by all hard links of a file, or the file that a link names.
-        self.export: dict[str, dict[str, list | str]] = {"snapshot": {}, "snapshot-b": {}}
-        self.generation, self.numbers, self.started = 0, 3, 0
-        self.done: list[str] = []
+        self.started = 0
         # Ways in which the sequence itself has made it impossible to go on in the same place.
         self.taints: set[str] = set()
         # Who checks is told of these.
         self.on_moved = lambda old, new, is_copy=False: None
         self.on_removed = lambda folder: None
         self.on_ended = lambda commands: None
-        for folder, generation in (("snapshot", 0), ("snapshot-b", 500)):
-            (root / folder).mkdir()
-            for number in range(3):
-                self.put(folder, f"f{number}.parquet", Content(number, generation))
         self.write(self.slots[0])
 
-    def say(self, text: str) -> None:
-        self.done.append(text)
-
-    # --- the export ---
-
-    def put(self, folder: str, name: str, content: Content) -> None:
-        """A new file, in the place of an old one if there is one."""
-        path = self.root / folder / f".{name}"
-        path.write_bytes(content.encoded())
-        os.rename(path, self.root / folder / name)
-        self.export[folder][name] = [content]
-
-    def state(self, location: str) -> State:
-        folder = location.split("/")[0]
-        files, seen = self.export[folder], {}
-        for name in files:
-            file = files.get(files[name]) if isinstance(files[name], str) else files[name]
-            if file is not None:
-                seen[id(file)] = file[0]
-        return tuple(sorted(seen.values(), key=repr))
-
-    def file(self, number: int) -> tuple[str, str]:
-        folder = self.slots[0].now.location.split("/")[0]
-        names = sorted(name for name, file in self.export[folder].items() if not isinstance(file, str))
-        return folder, names[number % len(names)]
-
-    def snapshot_in_place(self, number: int, form: int) -> None:
-        """Same inode, size and time; other values, or fewer rows."""
-        folder, name = self.file(number)
-        file, path = self.export[folder][name], self.root / folder / name
-        if file[0].form == "cut":
-            return self.say("(nothing)")
-        self.generation += 1
-        content = Content(file[0].number, self.generation, "fewer" if form % 3 == 0 else "whole")
-        self.say(f"{folder}/{name}: generation {self.generation}{' with 4 rows less' if content.form == 'fewer' else ''}, in place, same size and time")
-        stat = path.stat()
-        with open(path, "r+b") as out:
-            out.write(content.encoded())
-        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-        assert path.stat().st_size == stat.st_size
-        file[0] = content
-
-    def snapshot_replaced(self, number: int) -> None:
-        folder, name = self.file(number)
-        self.generation += 1
-        self.say(f"{folder}/{name}: replaced by generation {self.generation}")
-        self.put(folder, name, Content(self.export[folder][name][0].number, self.generation))
-
-    def snapshot_added(self) -> None:
-        folder, _ = self.file(0)
-        self.generation += 1
-        name = f"f{self.numbers}.parquet"
-        self.say(f"{folder}/{name}: added")
-        self.put(folder, name, Content(self.numbers, self.generation))
-        self.numbers += 1
-
-    def snapshot_removed(self, number: int) -> None:
-        folder, name = self.file(number)
-        if len(self.state(folder)) < 2:
-            return self.say("(nothing)")
-        self.say(f"{folder}/{name}: removed")
-        for other in [other for other, file in self.export[folder].items() if file == name] + [name]:
-            os.unlink(self.root / folder / other)
-            del self.export[folder][other]
-
-    def snapshot_truncated(self, number: int) -> None:
-        folder, name = self.file(number)
-        file = self.export[folder][name]
-        self.say(f"{folder}/{name}: cut in half")
-        file[0] = dataclasses.replace(file[0], form="cut")
-        with open(self.root / folder / name, "r+b") as out:
-            out.truncate(len(file[0].encoded()))
-
-    def snapshot_linked(self, number: int, is_hard: int) -> None:
-        folder, name = self.file(number)
-        second = f"l{len(self.export[folder])}-{name}"
-        if second in self.export[folder]:
-            return self.say("(nothing)")
-        self.say(f"{folder}/{second}: a {'hard link' if is_hard % 2 else 'symbolic link'} to {name}")
-        if is_hard % 2:
-            os.link(self.root / folder / name, self.root / folder / second)
-            self.export[folder][second] = self.export[folder][name]
-        else:
-            os.symlink(name, self.root / folder / second)
-            self.export[folder][second] = name
-
     # --- configs ---
+
+    def location(self) -> str:
+        return self.slots[0].now.location
 
     def slot(self, number: int) -> Slot:
         """The first one mostly."""
@@ -217,7 +72,8 @@ class World:
         """A config whose folders are the first one's, or lie in them, or hold them."""
         first = self.slots[0].now
         other = dataclasses.replace(first, table="u", location="snapshot-b/", external_location=None, select=("all", "third")[select % 2])
-        lake = first.lake()
+        lake, time = first.lake(), first.snapshot_time.replace(":", "%3A")
+        staged = f"{first.staging}/d/t/snapshot={time}/datalake/d/{first.schema}/t"
         variants = [
             ("its lake is the first's", {"external_location": lake}),
             ("its lake is in the first's", {"external_location": f"{lake}/sub"}),
@@ -228,7 +84,7 @@ class World:
             ("its staging folder is in the first's lake", {"staging": f"{lake}/staging", "datalake": "lake-2"}),
             ("its lake is in the first's staging folder", {"datalake": first.staging}),
             ("the same table, another lake", {"table": "t", "datalake": "lake-2"}),
-            ("its lake is the first's staging files", {"external_location": f"{first.staging}/d/t/snapshot={first.snapshot_time.replace(':', '%3A')}/datalake/d/{first.schema}/t"}),
+            ("its lake is the first's staging files", {"external_location": staged}),
             ("another table beside the first", {}),
             ("the first's staging folder and lake through links", {"table": "t", "staging": "link-s", "external_location": "link-l"}),
         ]  # fmt: skip

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Random sequences of what people do to a snapshot, a config and folders, beside commands that are stopped, killed or doubled.
 
-    sequences.py --snaplake PATH [--sequences 200] [--first SEED] [--workers 2] [--seconds N] [--seed N] [--work DIR]
+    sequences.py --snaplake PATH [--sequences 200] [--first SEED] [--workers 2] [--seconds N] [--work DIR]
+    sequences.py --snaplake PATH --seed N [--shrink 0] [--keep]
 
 Each sequence works on 120 rows in three files. After each step a model of what was planned says which rows may stand under
 `_SUCCESS` (sequence_checks.py); at the end some command must lead to a right lake. A sequence that fails is shrunk: steps
@@ -23,8 +24,9 @@ from collections import Counter
 from pathlib import Path
 
 from sequence_checks import Checks
+from sequence_commands import COMMANDS, LONG, Stop
 from sequence_model import EDITED, Content
-from sequence_world import COMMANDS, LONG, Stop, World
+from sequence_world import World
 
 # Step -> how often it is tried, and how many numbers it takes.
 STEPS = {
@@ -234,7 +236,7 @@ def verbs(binary: str) -> dict[str, str]:
 class Runner:
     def __init__(self, told: argparse.Namespace):
         self.binary, self.work = str(Path(told.snaplake).resolve()), told.work
-        self.verbs = verbs(self.binary)
+        self.verbs, self.is_kept = verbs(self.binary), told.keep
 
     def run(self, seed: int, steps: list[Step]) -> Outcome:
         root = Path(tempfile.mkdtemp(prefix=f"sequence-{seed}-", dir=self.work))
@@ -256,7 +258,10 @@ class Runner:
             kind, said = stop.kind, stop.said
         finally:
             world.end()
-            shutil.rmtree(root, ignore_errors=True)
+            if self.is_kept:
+                world.say(f"kept: {root}")
+            else:
+                shutil.rmtree(root, ignore_errors=True)
         return Outcome(seed, kind, said, world.done, done, way, world.started)
 
     def shrunk(self, failed: Outcome, seconds: float) -> Outcome:
@@ -337,6 +342,7 @@ def main() -> int:
     parser.add_argument("--failures", type=float, default=float("inf"), help="start no new sequence after so many failures")
     parser.add_argument("--shrink", type=float, default=20, metavar="SECONDS", help="time to shrink a failure; 0: not at all")
     parser.add_argument("--seed", type=int, help="run this one alone")
+    parser.add_argument("--keep", action="store_true", help="with --seed and --shrink 0: leave the folder in place")
     parser.add_argument("--without", action="append", default=[], choices=STEPS, help="leave out this kind of step; may be repeated")
     parser.add_argument("--work", type=Path, default=Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None)
     told = parser.parse_args()
