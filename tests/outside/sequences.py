@@ -170,6 +170,11 @@ class WayOut:
         command = self.world.start(self.slot, list(words))
         self.world.ended(command)
         self.told += command.stderr
+        # Advice to do what has just been done in vain. Without a process beside it nothing changes by itself.
+        help = command.stderr.partition("help:")[2]
+        named = {"repair": "snaplake repair", "--withdraw": "--withdraw"}.get(words[-1])
+        if command.code != 0 and named and named in help:
+            raise Stop("the named command fails", str(command))
         return command.code == 0
 
     def leads(self, *words: str) -> bool:
@@ -202,7 +207,7 @@ class WayOut:
             ("repair", "repair", lambda: "repair" in world.verbs and self.works("repair") and self.leads("run")),
             ("run --replan", "--replan", lambda: self.leads("run", "--replan")),
             ("run --replan --withdraw", "--withdraw", lambda: self.leads("run", "--replan", "--withdraw")),
-            ("the change undone", "undo|as it was|to what it was|empty location", self.change_undone),
+            ("the change undone", "undo|as it was|to what (it was|they were)|empty location", self.change_undone),
             ("another staging folder", "", lambda: self.elsewhere(staging="fresh-staging")),
             ("all in other folders", "", lambda: self.elsewhere(staging="fresh-staging-2", external_location="fresh-lake")),
         ]
@@ -211,8 +216,9 @@ class WayOut:
             raise Stop("no way out", "no command led to a right lake, not even in empty folders")
         if way in {"another staging folder", "all in other folders"} and not world.taints - {"damage"}:
             raise Stop("no way out", f"only {way}")
-        if not re.search(word, self.told):
-            raise Stop("no message names the way out", way)
+        # Any that a message names will do, also one that was not tried because a lesser one led there.
+        if word and not any(re.search(named, self.told) for _, named, _ in ways if named):
+            raise Stop("no message names a way out", way)
         if len(world.slots) > 1:
             world.ended(world.start(world.slots[1], ["run"]))
         if not (self.works("clean", "--remove", "--older-than", "0s") and self.leads("run")):
