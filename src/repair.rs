@@ -59,7 +59,6 @@ pub async fn repair(pipeline: &Pipeline) -> Result<Vec<Repair>> {
     let mut all = Vec::new();
     for lake in &pipeline.project().lakes {
         let ledger = plan::ledger(pipeline.engine(), pipeline.project(), lake).await?;
-        trace::refuse_running(&ledger, &lake.name).await?;
         let table = Table { pipeline, lake, ledger, found: Vec::new() };
         all.extend(table.repair().await?);
     }
@@ -77,6 +76,9 @@ struct Table<'a> {
 impl Table<'_> {
     async fn repair(mut self) -> Result<Vec<Repair>> {
         let read = self.ledger.read::<PlanDetails>(&self.ledger.layout().snapshot_manifest()).await;
+        if !matches!(read, Ok(None)) {
+            trace::refuse_running(&self.ledger, &self.lake.name).await?;
+        }
         let plan = match read {
             Ok(None) => return Ok(self.found),
             Ok(Some(manifest)) => manifest,

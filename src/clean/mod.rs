@@ -122,11 +122,6 @@ async fn of_table(
 ) -> Result<Vec<Garbage>> {
     let (engine, project) = (pipeline.engine(), pipeline.project());
     let ledger = plan::ledger(engine, project, lake).await?;
-    // What a run that goes on has written is not listed yet.
-    let youngest = match trace::refuse_running(&ledger, &lake.name).await {
-        Err(Error::RunGoesOn { .. }) => youngest.min(Utc::now() - RUNNING),
-        other => other.map(|()| youngest)?,
-    };
     let left_alone = |problem: &str, advice: &str| {
         pipeline.tell(&Event::Warned { table: &lake.name, problem, advice });
         Ok(Vec::new())
@@ -138,6 +133,11 @@ async fn of_table(
             return left_alone(&problem, "`snaplake repair` makes it again");
         }
         Err(error) => return Err(error),
+    };
+    // What a run that goes on has written is not listed yet.
+    let youngest = match trace::refuse_running(&ledger, &lake.name).await {
+        Err(Error::RunGoesOn { .. }) => youngest.min(Utc::now() - RUNNING),
+        other => other.map(|()| youngest)?,
     };
     let place = pipeline.check_place(&ledger, lake).await;
     if let Err(error @ (Error::PlanChanged { .. } | Error::LocationOwned { .. })) = place {

@@ -114,7 +114,7 @@ pub(crate) async fn prepare(
         folder.check_owner(&lake.name, staged.result).await?;
         return Ok(Prepared { total, todo: Vec::new(), failed });
     }
-    folder.may_claim(staged.owner).await?;
+    let is_claimed = folder.is_claimed(staged.owner).await?;
     let groups = match groups {
         Some(groups) => groups.into_iter().enumerate().map(|(index, group)| (index + 1, group)).collect(),
         None => {
@@ -127,7 +127,9 @@ pub(crate) async fn prepare(
         folder.check_foreign(&lake.name, &stems).await?;
     }
     ledger.check_plan(&lake.name, staged.plan).await?;
-    folder.claim(staged.owner).await?;
+    if !is_claimed {
+        folder.claim(staged.owner).await?;
+    }
     if is_new {
         commit(ledger, lake, staged.plan, &groups).await?;
     }

@@ -22,17 +22,18 @@ impl HiveLake<'_> {
         owner::read(&self.store, &self.layout.lake_owner()).await
     }
 
-    /// Whether the folder may become that of a plan: nothing is written.
+    /// Whether the folder is that of a plan already; if not, it may become it. Nothing is written.
     ///
     /// # Errors
     /// [`Error::LocationOwned`] if it is another one's, or lies in a folder of another one.
-    pub(crate) async fn may_claim(&self, ours: &FolderOwner) -> Result<()> {
+    pub(crate) async fn is_claimed(&self, ours: &FolderOwner) -> Result<bool> {
         let Some(found) = self.owner().await? else {
-            return owner::refuse_around(&self.store, self.layout.lake(), ours).await;
+            owner::refuse_around(&self.store, self.layout.lake(), ours).await?;
+            return Ok(false);
         };
         let is_same_table = found.is_of_same_table(ours);
         if is_same_table && (&found.plan, &found.properties) == (&ours.plan, &ours.properties) {
-            return Ok(());
+            return Ok(true);
         }
         let changed = if !is_same_table {
             None
@@ -45,14 +46,14 @@ impl HiveLake<'_> {
         Err(Error::LocationOwned { table, location, owner: found.name(), within: None, changed })
     }
 
-    /// Makes the folder that of a plan, after [`HiveLake::may_claim`].
+    /// Makes the folder that of a plan, after [`HiveLake::is_claimed`].
     ///
     /// # Errors
     /// [`Error::LocationOwned`] if another one was faster.
     pub(crate) async fn claim(&self, ours: &FolderOwner) -> Result<()> {
         let place = self.layout.lake_owner();
         owner::create(&self.store, &place, ours).await?;
-        self.may_claim(ours).await
+        self.is_claimed(ours).await.map(drop)
     }
 
     /// Whether the folder is still that of a plan, given by its result; one of an earlier version has no owner.

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::ledger::store_error;
 use crate::error::{Error, Result};
 use crate::layout::{Location, OWNER, owned_by};
+use crate::spread::turn;
 
 const VERSION: u32 = 1;
 
@@ -93,6 +94,7 @@ impl FolderOwner {
 /// [`Error::Store`].
 pub(crate) async fn read(store: &Arc<dyn ObjectStore>, place: &Location) -> Result<Option<FolderOwner>> {
     let failed = |source| store_error("read", place, source);
+    let _turn = turn().await;
     let bytes = match store.get(&place.key()?).await {
         Ok(found) => found.bytes().await.map_err(failed)?,
         Err(object_store::Error::NotFound { .. }) => return Ok(None),

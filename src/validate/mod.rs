@@ -115,9 +115,17 @@ pub struct Validation {
     /// Whether the published files were read once more for it.
     #[serde(default)]
     pub deep: bool,
-    /// The files that were proven; earlier versions do not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The files that were proven; earlier versions do not say. Kept with it, and not shown.
+    #[serde(default, skip_serializing)]
     pub(crate) content: Option<LakeContent>,
+}
+
+/// What is kept as `validation.json`.
+#[derive(Debug, Serialize)]
+struct Kept<'a> {
+    #[serde(flatten)]
+    validation: &'a Validation,
+    content: Option<LakeContent>,
 }
 
 /// What is to be proven.
@@ -139,7 +147,8 @@ pub(crate) async fn validate(proof: Proof<'_>) -> Result<Validation> {
     let (ledger, table) = (proof.ledger, proof.lake.name.as_str());
     let mark = HiveLake::open(proof.engine.stores(), ledger.layout()).await?;
     let validation = compare(proof, &mark).await?;
-    let text = serde_json::to_vec_pretty(&validation).map_err(|source| Error::DecodeManifest {
+    let kept = Kept { validation: &validation, content: validation.content };
+    let text = serde_json::to_vec_pretty(&kept).map_err(|source| Error::DecodeManifest {
         uri: ledger.layout().validation().to_string(),
         source: source.into(),
     })?;

@@ -77,7 +77,7 @@ fn read_only_staging_is_named_and_a_rerun_ends() {
 
 #[test]
 fn read_only_lake_is_named_and_a_rerun_ends() {
-    let words = ["publish of lake.events group", "Read-only file system", "out/lake", "help: make that place writable"];
+    let words = ["_snaplake.json failed", "Read-only file system", "out/lake", "help: make that place writable"];
     fails_then_ends("out/lake", "", "size=64m,ro", "rw,size=64m", &words);
 }
 

@@ -280,7 +280,7 @@ async fn memory_and_local_folders_work_in_one_config() {
     stores.insert("s3://bucket", Arc::clone(&bucket.store) as _);
     let reports = bucket.work.pipeline(stores, &[("export", "s3://bucket/export")]).run().await.unwrap();
     assert_eq!(reports[0].validation.footer_rows, 90);
-    assert_eq!(bucket.work.files("out/lake").len(), 4);
+    assert_eq!(bucket.work.files("out/lake").len(), 5);
     assert!(bucket.store.log.take().iter().all(|(_, key)| key.starts_with("export") || key == OWNER));
     bucket.command("run", |job| async move { job.run().await.unwrap() }).await;
     assert!(bucket.seen.iter().any(|(method, key)| *method == "PUT" && key.ends_with("/_SUCCESS")));

@@ -101,8 +101,8 @@ impl Work {
 
     pub(crate) fn write(&self, relative: &str, text: &str) {
         let path = self.path(relative);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
 
     /// A command with the config after the subcommand.
@@ -152,14 +152,14 @@ impl Work {
 }
 
 fn collect(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(root, &path, found);
         } else {
             let relative = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-            found.insert(relative, std::fs::read(&path).unwrap());
+            found.insert(relative, fs::read(&path).unwrap());
         }
     }
 }

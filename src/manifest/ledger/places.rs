@@ -38,8 +38,12 @@ impl Ledger {
                 owner::create(&self.store, &place, ours).await?
             }
         };
-        if found.is_of_same_table(ours) {
+        if found == *ours {
             return Ok(());
+        }
+        if found.is_of_same_table(ours) {
+            // The plan that comes is of another config file.
+            return owner::write(&self.store, &place, ours).await;
         }
         let (table, location) = (ours.table.clone(), self.layout.root().to_string());
         Err(Error::LocationOwned { table, location, owner: found.name(), within: None, changed: None })
