@@ -113,7 +113,7 @@ impl CompactTask<'_> {
 
     async fn write_and_commit(&self, on_rows: OnRows) -> Result<Manifest<CompactDetails>> {
         let (started, started_at) = (Instant::now(), Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true));
-        self.check_place().await?;
+        self.ledger.check_plan(&self.lake.name, self.plan).await?;
         check_content(&self.group.files).await?;
         let written = match self.copied(&on_rows).await? {
             Some(written) => written,

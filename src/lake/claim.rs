@@ -52,8 +52,8 @@ impl HiveLake<'_> {
     /// [`Error::LocationOwned`] if another one was faster.
     pub(crate) async fn claim(&self, ours: &FolderOwner) -> Result<()> {
         let place = self.layout.lake_owner();
-        owner::create(&self.store, &place, ours).await?;
-        self.is_claimed(ours).await.map(drop)
+        let found = owner::create(&self.store, &place, ours).await?;
+        if found == *ours { Ok(()) } else { self.is_claimed(ours).await.map(drop) }
     }
 
     /// Whether the folder is still that of a plan, given by its result; one of an earlier version has no owner.

@@ -20,12 +20,22 @@ impl Pipeline {
     /// folder is that of another plan; those of the ledger.
     pub(crate) async fn check_place(&self, ledger: &Ledger, lake: &LakeTable) -> Result<()> {
         let head = ledger.head::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;
-        let Some((_, plan)) = head else { return Ok(()) };
-        Planner::new(&self.engine, &self.project).check_identity(&plan, lake)?;
+        match head {
+            Some((_, plan)) => self.check_place_of(ledger, lake, &plan).await,
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Pipeline::check_place`], of the plan that stands.
+    ///
+    /// # Errors
+    /// As [`Pipeline::check_place`].
+    pub(super) async fn check_place_of(&self, ledger: &Ledger, lake: &LakeTable, plan: &PlanDetails) -> Result<()> {
+        Planner::new(&self.engine, &self.project).check_identity(plan, lake)?;
         if let Some(then) = ledger.lake_elsewhere().await? {
             return Err(Error::PlanChanged {
                 table: lake.name.clone(),
-                planned_at: plan.planned_at,
+                planned_at: plan.planned_at.clone(),
                 what: "lake location",
                 change: Some((then, ledger.layout().lake().to_string())),
                 published: ledger.done(Step::DatalakeFileGroups).await?.len(),
@@ -42,9 +52,19 @@ impl Pipeline {
     /// [`Error::Store`]; those of the ledger.
     pub(crate) async fn stands(&self, ledger: &Ledger, plan: &str) -> Result<Option<Validation>> {
         let folder = HiveLake::open(self.engine.stores(), ledger.layout()).await?;
-        if !folder.is_complete().await? {
-            return Ok(None);
-        }
+        if folder.is_complete().await? { self.last_proof(&folder, ledger, plan).await } else { Ok(None) }
+    }
+
+    /// The last proof, if the folder of a complete lake still holds the files that were proven.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; those of the ledger.
+    pub(super) async fn last_proof(
+        &self,
+        folder: &HiveLake<'_>,
+        ledger: &Ledger,
+        plan: &str,
+    ) -> Result<Option<Validation>> {
         let Some(last) = ledger.read_file(&ledger.layout().validation()).await? else { return Ok(None) };
         let Ok(validation) = serde_json::from_slice::<Validation>(&last) else { return Ok(None) };
         let is_same = validation.content == Some(folder.content().await?);

@@ -165,13 +165,9 @@ impl StatusReader {
 
 /// Adds the sums of both steps; of tasks that were counted before, no summary is read.
 async fn summed(looked: Looked, [staged_before, published_before]: &mut [Counted; 2]) -> Result<TableStatus> {
-    let Looked { ledger, planned, staged, published, mut status } = looked;
+    let Looked { ledger, planned, staged, published, proof, mut status } = looked;
     let Some((_, PlanDetails { id: plan, .. })) = planned else { return Ok(status) };
-    if status.complete
-        && let Some(text) = ledger.read_file(&ledger.layout().validation()).await?
-        && let Ok(validation) = serde_json::from_slice::<Validation>(&text)
-        && validation.plan == plan
-    {
+    if let Some(validation) = proof {
         (status.stage.sums, status.publish.sums) = of_validation(&validation);
         return Ok(status);
     }
@@ -235,6 +231,8 @@ pub(crate) struct Looked {
     pub(crate) staged: BTreeSet<usize>,
     /// Publish tasks that are done.
     pub(crate) published: BTreeSet<usize>,
+    /// Of a lake that is complete.
+    proof: Option<Validation>,
     pub(crate) status: TableStatus,
 }
 
@@ -276,7 +274,7 @@ impl Pipeline {
         };
         let head = ledger.head::<PlanDetails>(&ledger.layout().snapshot_manifest()).await;
         let nothing = BTreeSet::new;
-        let mut looked = Looked { ledger, planned: None, staged: nothing(), published: nothing(), status };
+        let mut looked = Looked { ledger, planned: None, staged: nothing(), published: nothing(), proof: None, status };
         let Some((head, details)) = looked.status.unless_damaged(head)?.flatten() else { return Ok(looked) };
         let ledger = &looked.ledger;
         let seen = ledger.look(Step::StagingFileGroups).await?;
@@ -289,7 +287,8 @@ impl Pipeline {
             looked.status.publish.total = Some(total);
             looked.published = seen.done;
         }
-        looked.status.complete = self.is_whole(ledger, lake, &details.id, &mut looked.status.problems).await?;
+        looked.proof = self.proof(ledger, lake, &details, &mut looked.status.problems).await?;
+        looked.status.complete = looked.proof.is_some();
         let sources = std::iter::once(&details.driving).chain(details.whole.iter().map(|(source, _)| source));
         let left_out = sources.map(|source| (source.table.clone(), source.coverage.left_out.clone()));
         looked.status.left_out = left_out.collect();
@@ -319,29 +318,30 @@ fn unless_damaged<T>(problems: &mut Vec<String>, result: Result<T>) -> Result<Op
 }
 
 impl Pipeline {
-    /// Whether the lake is marked as complete and is what was proven.
-    async fn is_whole(
+    /// The proof of a lake that is marked as complete and is what was proven.
+    async fn proof(
         &self,
         ledger: &Ledger,
         lake: &LakeTable,
-        plan: &str,
+        plan: &PlanDetails,
         problems: &mut Vec<String>,
-    ) -> Result<bool> {
-        if unless_damaged(problems, self.check_place(ledger, lake).await)?.is_none() {
-            return Ok(false);
-        }
-        if self.stands(ledger, plan).await?.is_some() {
-            return Ok(true);
+    ) -> Result<Option<Validation>> {
+        if unless_damaged(problems, self.check_place_of(ledger, lake, plan).await)?.is_none() {
+            return Ok(None);
         }
         let folder = HiveLake::open(self.engine.stores(), ledger.layout()).await?;
-        if folder.is_complete().await? {
-            let at = ledger.layout().lake();
+        if !folder.is_complete().await? {
+            return Ok(None);
+        }
+        let proof = self.last_proof(&folder, ledger, &plan.id).await?;
+        if proof.is_none() {
             problems.push(format!(
-                "_SUCCESS stands in {at}, but the files there are not those that were proven; `snaplake validate` says \
-                 what differs"
+                "_SUCCESS stands in {}, but the files there are not those that were proven; `snaplake validate` says \
+                 what differs",
+                ledger.layout().lake()
             ));
         }
-        Ok(false)
+        Ok(proof)
     }
 }
 

@@ -56,6 +56,7 @@ fn help_of_the_program_and_of_every_subcommand() {
         "diff",
         "validate",
         "clean",
+        "repair",
         "query",
         "report",
         "completions",

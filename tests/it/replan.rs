@@ -124,6 +124,10 @@ async fn again(job: &Job) {
     pipeline.run().await.unwrap();
 }
 
+fn is_lake_file(write: &str) -> bool {
+    write.starts_with("put out/lake/") && write.ends_with(".parquet")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn replan_stopped_at_any_write_gives_the_new_lake_when_given_again() {
     let job = Job::new(EVENTS, 6, 15).await;
@@ -139,7 +143,7 @@ async fn replan_stopped_at_any_write_gives_the_new_lake_when_given_again() {
         job.store.revive(None);
         let _ = job.pipeline().publish().await.unwrap();
         // The write after the first of a lake file: another one, or a manifest's data, but never what commits.
-        let at = job.store.writes().iter().position(|write| write.starts_with("put out/lake/")).unwrap() + 2;
+        let at = job.store.writes().iter().position(|write| is_lake_file(write)).unwrap() + 2;
         job.clear().await;
         job.pipeline().stage().await.unwrap();
         job.store.revive(Some(Stop { at, is_done: false, fault: Fault::Death }));

