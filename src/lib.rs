@@ -42,7 +42,7 @@
 //! snapshot              which files a LOCATION covers (named, listing, cover, told, left_out, same_file), which are no
 //!                       source (sources, own, outputs), which came later (arrivals), their columns (folders, names,
 //!                       presence) and their one schema (infer, guess, widen, schema); how rows are read and counted (table, count):
-//!                       CSV (csv, fields, columns), NDJSON (json_*) and Parquet of others (guard, claims, pages, exact)
+//!                       CSV (csv, fields, columns), NDJSON (json_*) and Parquet of others (guard, claims, pages, bounds, exact)
 //! group                 file groups of bounded size (pure)
 //! staging               plan: the SELECT, checked, and its groups; run: one group becomes sorted staging files,
 //!                       cut into runs that fit in memory (runs), whose rows are brought together by partition (collect),

@@ -1,10 +1,11 @@
-//! Rows per batch, by the width of a row.
+//! Rows per batch, by the width of a row; and how large a single value may be, by the memory.
 //!
 //! A batch of [`BATCH_ROWS`] rows of a table of some columns needs a few MB, one of 5,000 columns hundreds. So batches
 //! of a wide table have fewer rows. How many is decided by the columns alone: what is written depends on it, and not on
 //! the memory.
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::execution::memory_pool::MemoryLimit;
 
 /// Rows that operators handle at once, of a table of ordinary width.
 pub(crate) const BATCH_ROWS: usize = 8192;
@@ -27,6 +28,17 @@ const SMALL_VALUE: u64 = 8 << 20;
 
 /// A larger one is no value of a table, whatever the memory.
 const LARGEST_VALUE: u64 = 256 << 20;
+
+/// What of `--memory-limit` the engine's pool has; the rest is for what no pool counts.
+pub(crate) fn pool_bytes(memory: u64) -> u64 {
+    memory / 4 * 3
+}
+
+/// The `--memory-limit` that a pool with this limit comes from.
+pub(crate) fn memory_of(pool: &MemoryLimit) -> Option<u64> {
+    let MemoryLimit::Finite(pool) = pool else { return None };
+    Some((*pool as u64).saturating_add(*pool as u64 / 3))
+}
 
 /// Bytes that one value of a Parquet file, or one record of a text file, may have with so much memory.
 pub(crate) fn most_value(memory: u64) -> u64 {
@@ -55,6 +67,16 @@ pub(crate) fn batch_rows(schema: &Schema) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn value_may_have_its_part_of_the_memory_within_bounds() {
+        let most = |memory: u64| {
+            let pool = MemoryLimit::Finite(usize::try_from(pool_bytes(memory)).unwrap());
+            memory_of(&pool).map(most_value).unwrap()
+        };
+        assert_eq!([64 << 20, 512_000_000, 64 << 30].map(most), [8 << 20, 16_000_000, 256 << 20]);
+        assert_eq!(memory_of(&MemoryLimit::Infinite), None);
+    }
 
     fn integers(columns: usize) -> Schema {
         Schema::new((0..columns).map(|n| Field::new(format!("c{n}"), DataType::Int64, true)).collect::<Vec<_>>())

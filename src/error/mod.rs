@@ -292,7 +292,7 @@ pub enum Error {
         what: String,
     },
     /// Something in a snapshot file that needs more memory than there is.
-    #[error("{uri}, row {row}, column '{column}': {what} has {bytes} bytes, and --memory-limit leaves room for {most}")]
+    #[error("{uri}, row {row}, column '{column}': {what} of {bytes} bytes, and --memory-limit leaves room for {most}")]
     TooLarge {
         /// Snapshot table.
         table: String,

@@ -25,7 +25,7 @@ use crate::config::{CountSeconds, IgnoredClauses, TimeTypes};
 use crate::error::Result;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
-use crate::width::BATCH_ROWS;
+use crate::width::{BATCH_ROWS, pool_bytes};
 
 /// Limits of a process.
 #[derive(Debug, Clone, Copy, Default)]
@@ -77,7 +77,7 @@ impl Engine {
             .or_else(|| std::thread::available_parallelism().ok().map(NonZeroUsize::get))
             .unwrap_or(1)
             .max(1);
-        let pool_bytes = usize::try_from(memory_bytes / 4 * 3).unwrap_or(usize::MAX);
+        let pool_bytes = usize::try_from(pool_bytes(memory_bytes)).unwrap_or(usize::MAX);
         let pool = FairSpillPool::new(pool_bytes);
         let pool: Arc<dyn MemoryPool> =
             Arc::new(TrackConsumersPool::new(pool, const { NonZeroUsize::new(3).unwrap() }));

@@ -19,7 +19,7 @@ use datafusion::parquet::data_type::ByteArrayType;
 use datafusion::parquet::errors::Result;
 
 use super::pages::{PageCount, Pages};
-use crate::width::most_value;
+use crate::width::{memory_of, most_value};
 
 /// What the memory is divided by: a batch or a page is there as it came and as it is brought in order, beside others.
 const SHARE: u64 = 4;
@@ -47,17 +47,16 @@ pub(super) struct TooLarge {
 }
 
 impl Bounds {
-    /// `None` without a limit.
-    pub(super) fn of(limit: &MemoryLimit, batch_rows: usize) -> Option<Self> {
-        let MemoryLimit::Finite(memory) = limit else { return None };
-        let memory = *memory as u64;
+    /// By the limit of the engine's pool; `None` without one.
+    pub(super) fn of(pool: &MemoryLimit, batch_rows: usize) -> Option<Self> {
+        let memory = memory_of(pool)?;
         let (share, value) = ((memory / SHARE).max(LEAST), most_value(memory));
         Some(Self { memory: memory.max(LEAST), share, value, batch_rows })
     }
 
     /// The bytes of a row group's chunks that are read.
     pub(super) fn stored(&self, bytes: u64) -> Option<TooLarge> {
-        let what = "the columns of a row group as they are stored, which are read at once";
+        let what = "columns of a row group as they are stored";
         (bytes > self.memory).then_some(TooLarge { row: 0, what, bytes, most: self.memory })
     }
 
@@ -70,7 +69,7 @@ impl Bounds {
         let is_list = pages.column.column_descr().max_rep_level() > 0;
         let row = if is_list { 0 } else { counted.values_before };
         if *unpacked > self.share {
-            let what = "the pages, which are read at once,";
+            let what = "pages that are read at once";
             return Ok(Some(TooLarge { row, what, bytes: *unpacked, most: self.share }));
         }
         match pages.column.column_type() {
@@ -84,7 +83,7 @@ impl Bounds {
     }
 
     fn batch(&self, row: u64, bytes: u64) -> Option<TooLarge> {
-        let what = "the rows that are read together";
+        let what = "rows that are read together";
         (bytes > self.share).then_some(TooLarge { row, what, bytes, most: self.share })
     }
 
@@ -184,7 +183,7 @@ mod tests {
         let rows = u64::try_from(group.num_rows()).unwrap();
         let (column, stated) = (group.column(0), bytes.len());
         let pages = Pages { column, rows, bytes: &bytes, stated, is_compressed: false };
-        let bounds = Bounds::of(&MemoryLimit::Finite(memory), 8192).unwrap();
+        let bounds = Bounds::of(&MemoryLimit::Finite(memory / 4 * 3), 8192).unwrap();
         let counted = pages.count().unwrap();
         bounds.check(&pages, &counted, &mut 0).unwrap().map(|large| (large.row, large.what))
     }
@@ -200,13 +199,13 @@ mod tests {
         assert_eq!(found(text(&[9 << 20]), true, MEMORY), Some((0, "a value")));
         assert_eq!(found(text(&[9 << 20]), true, 4 * MEMORY), None);
         let pages = found(text(&[33 << 20]), false, MEMORY).unwrap().1;
-        assert!(pages.starts_with("the pages"), "{pages}");
+        assert!(pages.starts_with("pages"), "{pages}");
         // 4 KB in a dictionary, 8192 times, is the share; those of a batch count, not those of the file.
         assert_eq!(found(text(&vec![4096; 20_000]), true, MEMORY), None);
         let mut longer = vec![4096; 8192];
         longer.extend(vec![5000; 8000]);
         let batch = found(text(&longer), true, MEMORY);
-        assert_eq!(batch, Some((8192, "the rows that are read together")));
+        assert_eq!(batch, Some((8192, "rows that are read together")));
         assert_eq!(found(text(&longer), true, 2 * MEMORY), None);
         assert_eq!(found(Arc::new(Int64Array::from(vec![0; 100_000])), true, 1), None);
     }
@@ -222,7 +221,7 @@ mod tests {
 
     #[test]
     fn row_group_that_does_not_fit_as_it_is_stored_is_too_large() {
-        let bounds = Bounds::of(&MemoryLimit::Finite(100 << 20), 8192).unwrap();
+        let bounds = Bounds::of(&MemoryLimit::Finite(75 << 20), 8192).unwrap();
         assert!(bounds.stored(100 << 20).is_none() && bounds.stored((100 << 20) + 1).is_some());
         assert!(Bounds::of(&MemoryLimit::Infinite, 8192).is_none());
     }

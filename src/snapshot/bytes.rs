@@ -28,7 +28,7 @@ use super::names::OtherCase;
 use super::place::Malformed;
 use crate::config::Compression;
 use crate::error::{Error, InvalidValue, Result};
-use crate::width::most_value;
+use crate::width::{memory_of, most_value};
 
 /// Bytes per chunk: large enough that a chunk's overhead is nothing, small enough to hold several per open file.
 const CHUNK: usize = 256 * 1024;
@@ -49,10 +49,10 @@ impl Default for RecordLimit {
 }
 
 impl RecordLimit {
-    /// That of files that are read with so much memory.
+    /// That of files that are read, by the limit of the engine's pool.
     pub(super) fn of(limit: &MemoryLimit) -> Self {
-        let MemoryLimit::Finite(memory) = limit else { return Self::default() };
-        let bytes = usize::try_from(most_value(*memory as u64)).unwrap_or(usize::MAX);
+        let Some(memory) = memory_of(limit) else { return Self::default() };
+        let bytes = usize::try_from(most_value(memory)).unwrap_or(usize::MAX);
         Self { bytes, advice: "the most that --memory-limit leaves room for; raise it if the record is right" }
     }
 }

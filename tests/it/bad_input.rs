@@ -339,8 +339,8 @@ fn what_does_not_fit_into_the_memory_is_told_with_file_row_size_and_the_setting(
     let value = copy("SELECT 1 AS id, 'a' AS v UNION ALL SELECT 2, repeat('y', 10000000)");
     let batch = copy("SELECT value AS id, repeat('y', 6000) AS v FROM generate_series(1, 9000)");
     for (project, words) in [
-        (value, ["column 'v': a value has 10000000 bytes", "leaves room for 8388608", "help: raise --memory-limit"]),
-        (batch, ["column 'v': the rows that are read together", "row 1,", "help: raise --memory-limit"]),
+        (value, ["column 'v': a value of 10000000 bytes", "leaves room for 8388608", "help: raise --memory-limit"]),
+        (batch, ["column 'v': rows that are read together", "row 1,", "help: raise --memory-limit"]),
     ] {
         let outcome = run(&project, "128MB");
         assert_eq!(outcome.code, 1, "{}", outcome.err);

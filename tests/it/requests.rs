@@ -263,7 +263,9 @@ async fn data_folders_are_listed_for_strangers_alone_and_data_files_never_asked_
     let looks = bucket.seen.iter().filter(|(method, _)| ["LIST", "HEAD"].contains(method));
     let looks = looks.filter(|(_, key)| !key.contains("/manifests/") && !key.ends_with("/_SUCCESS"));
     let looks = looks.fold(String::new(), |text, (method, key)| format!("{text}{method} {key}\n"));
-    // The snapshot's files when they are planned, with owners above them, and once more when it was planned before; the lake's folder for files of somebody else, before it is published and after.
+    // The snapshot's files when they are planned, with owners above them, and once more when it was planned before; the
+    // staging folder for folders of somebody else in it, once; the lake's folder for files of somebody else, before it is
+    // published and after, and for what a complete one holds.
     assert_snapshot!(looks, @"
     LIST export
     HEAD _snaplake.json

@@ -40,12 +40,15 @@ fn folders_of_a_partitioned_and_an_unpartitioned_table_follow_the_design() {
     work.snaplake(&["run"]).ok();
     assert_snapshot!(work.listing("out"), @"
     lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/_SUCCESS
+    lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/_snaplake.json
     lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/day=2026-01-01/odd=false/000001-<hash>-0000.parquet
     lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/day=2026-01-01/odd=true/000002-<hash>-0000.parquet
     lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/day=2026-01-02/odd=false/000003-<hash>-0000.parquet
     lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/day=2026-01-02/odd=true/000004-<hash>-0000.parquet
     lake/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/whole/000001-<hash>-0000.parquet
     lake/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/whole/_SUCCESS
+    lake/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/whole/_snaplake.json
+    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/_snaplake.json
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-01/odd=false/000001-<hash>-000000.parquet
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-01/odd=true/000001-<hash>-000000.parquet
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-02/odd=false/000001-<hash>-000000.parquet
@@ -73,6 +76,7 @@ fn folders_of_a_partitioned_and_an_unpartitioned_table_follow_the_design() {
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/staging-file-groups/manifest-data/manifest-data-1.parquet
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/staging-file-groups/manifest-summary/manifest-summary-1.json
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/validation.json
+    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/_snaplake.json
     staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/whole/000001-<hash>-0000.parquet
     staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-data/manifest-data-1.parquet
     staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-summary/manifest-summary-1.json
