@@ -187,7 +187,8 @@ impl Table<'_> {
         published: &BTreeSet<usize>,
     ) -> Result<()> {
         let unpublished = grouped.iter().filter(|(number, _)| !published.contains(number));
-        let needed: HashSet<Arc<str>> = unpublished.flat_map(|(_, files)| files).map(|file| file.uri.clone()).collect();
+        let needed: HashSet<Arc<str>> =
+            unpublished.flat_map(|(_, files)| files).map(|file| Arc::clone(&file.uri)).collect();
         let needed = (!grouped.is_empty()).then_some(&needed);
         let step = Step::StagingFileGroups;
         let done = self.ledger.done(step).await?;

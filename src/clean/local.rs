@@ -78,14 +78,13 @@ pub(super) fn identity(_: &Path) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    #![cfg(unix)]
-
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
+    #[cfg(unix)]
     #[test]
     fn file_behind_a_link_is_seen_and_a_linked_root_is_none() {
+        use std::os::unix::fs::symlink;
+
+        use super::*;
+
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("lake");
         std::fs::create_dir_all(root.join("k=1")).unwrap();

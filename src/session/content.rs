@@ -87,7 +87,8 @@ mod tests {
         let (a, b) = (vec![7; CHUNK + 5], vec![8; CHUNK + 5]);
         let files = [entry("a", &a), entry("b", &b)];
         let write = |name: &str, bytes: &[u8]| std::fs::write(path(name), bytes).unwrap();
-        (write("a", &a), write("b", &b));
+        write("a", &a);
+        write("b", &b);
         check_content(&files).await.unwrap();
         let mut flipped = b.clone();
         flipped[CHUNK] ^= 1;

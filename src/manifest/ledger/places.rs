@@ -3,7 +3,7 @@
 //! A process may sleep for hours and wake up beside another one that has planned the table anew; a folder may be a copy,
 //! or be moved. What is asked here costs one or two small requests, and is asked before something is committed.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
@@ -126,7 +126,7 @@ impl Ledger {
         if then.lake == now.lake || self.is_lake_moved().await? {
             return Ok(now);
         }
-        Ok(Roots { lake: then.lake.clone(), ..now })
+        Ok(Roots { lake: Arc::clone(&then.lake), ..now })
     }
 
     async fn is_lake_moved(&self) -> Result<bool> {
@@ -143,7 +143,6 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::Arc;
 
     use object_store::ObjectStore;
     use object_store::memory::InMemory;
