@@ -22,8 +22,8 @@ pub(super) struct Listed {
     pub(super) files: HashSet<Arc<str>>,
     /// Committed numbers by step; of the planning steps, those that the plan has.
     live: Vec<(Step, BTreeSet<usize>)>,
-    /// Id of the plan.
-    pub(super) plan: Option<String>,
+    /// Id of the plan, and its result.
+    pub(super) plan: Option<(String, String)>,
     /// First parts of the names that lake files of this plan have.
     stems: BTreeSet<String>,
 }
@@ -35,7 +35,7 @@ impl Listed {
         let Some((_, plan)) = ledger.head::<PlanDetails>(&layout.snapshot_manifest()).await? else {
             return Ok((Self::default(), None));
         };
-        let mut listed = Self { plan: Some(plan.id.clone()), ..Self::default() };
+        let mut listed = Self { plan: Some((plan.id.clone(), plan.result.clone())), ..Self::default() };
         listed.live.push((Step::SnapshotFileGroups, (1..=plan.groups).collect()));
         let first = ledger.read::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
         let groups: BTreeSet<usize> = first.iter().flat_map(|first| 1..=first.details.groups).collect();
@@ -73,6 +73,13 @@ impl Listed {
     pub(super) fn names(&self, key: &str) -> bool {
         let name = key.rsplit('/').next().unwrap_or_default().trim_start_matches('.');
         self.stems.contains(name.rsplit_once('-').map_or("", |(stem, _)| stem))
+    }
+
+    /// Whether all publish tasks are done: what is not listed then is none of the lake's.
+    pub(super) fn is_published(&self) -> bool {
+        let of = |step| self.live.iter().find(|(live, _)| *live == step).map(|(_, numbers)| numbers);
+        let groups = of(Step::PartitionFileGroups).filter(|groups| !groups.is_empty());
+        groups.zip(of(Step::DatalakeFileGroups)).is_some_and(|(groups, done)| groups.is_subset(done))
     }
 
     /// Whether the number of a trace is among those of a step.

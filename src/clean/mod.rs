@@ -146,13 +146,15 @@ async fn of_table(
     }
     place?;
     let stands = match &listed.plan {
-        Some(plan) if options.staging => pipeline.stands(&ledger, plan).await?.is_some(),
+        Some((plan, _)) if options.staging => pipeline.stands(&ledger, plan).await?.is_some(),
         _ => false,
     };
     let layout = ledger.layout();
-    let owner = HiveLake::open(engine.stores(), layout).await?.owner().await?;
-    let owns_lake = owner.is_some_and(|owner| owner.is_of_same_table(&plan::owner_of_staging(project, lake)));
-    let table = Table { name: &lake.name, layout, listed, drop_staging: stands, owns_lake };
+    let folder = HiveLake::open(engine.stores(), layout).await?;
+    let result = listed.plan.as_ref().map(|(_, result)| result);
+    let owns_lake = folder.owner().await?.is_some_and(|owner| Some(&owner.plan) == result);
+    let keeps_lake = !listed.is_published() && folder.is_complete().await?;
+    let table = Table { name: &lake.name, layout, listed, drop_staging: stands, owns_lake, keeps_lake };
     let mut found = Vec::new();
     for folder in [layout.root(), layout.lake()] {
         found.extend(table.find(engine.stores(), folder, youngest).await?);
@@ -181,8 +183,12 @@ pub(crate) async fn clear_lake(pipeline: &Pipeline, lake: &LakeTable, all: bool)
     };
     if all && is_ours {
         folder.withdraw().await?;
+    } else if folder.is_complete().await? {
+        // Of a plan whose staging folder was lost: it is published, and stays.
+        return Ok(());
     }
-    let table = Table { name: &lake.name, layout, listed, drop_staging: false, owns_lake: all && is_ours };
+    let owns_lake = all && is_ours;
+    let table = Table { name: &lake.name, layout, listed, drop_staging: false, owns_lake, keeps_lake: false };
     let found = table.find(engine.stores(), layout.lake(), Utc::now()).await?;
     remove_all(engine.stores(), &found).await?;
     if is_ours { folder.disown().await } else { Ok(()) }

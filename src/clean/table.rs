@@ -26,6 +26,8 @@ pub(super) struct Table<'a> {
     pub(super) drop_staging: bool,
     /// Whether the lake's folder is this table's, so that all files there with names as we give them are.
     pub(super) owns_lake: bool,
+    /// Whether what lies in the lake's folder is complete without being listed: its staging folder was moved or lost.
+    pub(super) keeps_lake: bool,
 }
 
 impl Table<'_> {
@@ -129,6 +131,7 @@ impl Table<'_> {
             let is_mark = || ["_SUCCESS#", "_snaplake.json#"].iter().any(|mark| name.starts_with(mark));
             let is_ours = self.listed.names(&uri) || (self.owns_lake && is_lake_name(name)) || (is_half && is_mark());
             return match is_half {
+                false if self.keeps_lake => None,
                 _ if !is_ours || self.listed.files.contains(uri.as_str()) => None,
                 true => Some(Why::Unfinished),
                 false => Some(Why::Uncommitted),

@@ -83,8 +83,8 @@ Example:
   snaplake repair configs/shop.sql && snaplake run configs/shop.sql
 
 Manifests are read with their checks; lake files, and staging files that publish tasks still need, are
-compared with what was written: by content on a local disk, by etag in a store. What cannot be used is revoked,
-so that the next run makes it again, the same: from the snapshot or from the staging files.";
+compared with what was written: by content on a local disk, by etag in a store. What cannot be used is
+revoked, so that the next run makes it again, the same: from the snapshot or from the staging files.";
 
 pub(super) const REPORT: &str = "\
 Examples:

@@ -3,7 +3,7 @@
 //! A process may sleep for hours and wake up beside another one that has planned the table anew; a folder may be a copy,
 //! or be moved. What is asked here costs one or two small requests, and is asked before something is committed.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
@@ -58,12 +58,14 @@ impl Ledger {
         let plan = self.layout.snapshot_manifest();
         let found = self.plan_stamp().await?.ok_or_else(replaced)?;
         let known = Some((found, id.to_owned()));
-        if *self.plan_seen.lock().unwrap_or_else(PoisonError::into_inner) == known {
+        // Tasks that ask at once wait for one answer.
+        let mut seen = self.plan_seen.lock().await;
+        if *seen == known {
             return Ok(());
         }
         match self.head::<Plan>(&plan).await? {
             Some((_, plan)) if plan.id == id => {
-                *self.plan_seen.lock().unwrap_or_else(PoisonError::into_inner) = known;
+                *seen = known;
                 Ok(())
             }
             _ => Err(replaced()),
