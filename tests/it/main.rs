@@ -21,6 +21,7 @@ mod init;
 mod lake_types;
 mod limits;
 mod mistakes;
+mod places;
 mod project;
 mod proof;
 mod query;

@@ -1,0 +1,291 @@
+//! Folders that were moved, linked, shared or damaged between two commands: nothing goes wrong silently, and what a message
+//! names leads to the right lake.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::support::{EVENTS, Run, Work};
+
+const LAKE: &str = "lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events";
+const ROOT: &str = "staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z";
+
+/// A config with its own places, beside the export of [`Work::events`].
+fn config(work: &Work, staging: &str, lake: &str) {
+    config_with(work, staging, lake, "");
+}
+
+fn config_with(work: &Work, staging: &str, lake: &str, more: &str) {
+    let settings = format!(
+        "SET snaplake.database = 'shop';
+         SET snaplake.snapshot_time = '2026-01-31T00:00:00Z';
+         SET snaplake.staging = '{staging}';
+         SET snaplake.datalake = '{lake}';
+         {more}"
+    );
+    work.write("job.sql", &format!("{settings}{EVENTS}"));
+}
+
+fn placed(files: usize) -> Work {
+    let work = Work::events(files, 40);
+    config(&work, "staging", "lake");
+    work
+}
+
+/// Removes garbage of any age without a question.
+fn clean(work: &Work, more: &[&str]) -> Run {
+    work.snaplake(&[&["clean", "--remove", "--yes", "--older-than", "0s"], more].concat())
+}
+
+/// The lake that the export makes, with its mark.
+fn expected(work: &Work) -> BTreeMap<String, Vec<u8>> {
+    config(work, "expected/staging", "expected/lake");
+    work.snaplake(&["run"]).ok();
+    config(work, "staging", "lake");
+    work.files(&format!("expected/{LAKE}"))
+}
+
+#[test]
+fn other_lake_location_is_refused_with_the_difference_and_gets_no_mark() {
+    let work = placed(4);
+    work.snaplake(&["run"]).ok();
+    let before = work.files("lake");
+    config(&work, "staging", "prod");
+    for arguments in [&["run"][..], &["publish"], &["validate"], &["publish", "--table", "events", "--group", "1"]] {
+        work.snaplake(arguments).failed(1, &["with another lake location: ", "/lake/shop/", " -> ", "/prod/shop/"]);
+    }
+    let status = work.snaplake(&["status"]).ok();
+    assert!(status.stdout.contains("another lake location"), "{}", status.stdout);
+    let warned = clean(&work, &["--staging"]).ok();
+    assert!(warned.stderr.contains("nothing of the table is taken for garbage"), "{}", warned.stderr);
+    assert!(work.files("prod").is_empty() && work.files("lake") == before);
+    config(&work, "staging", "lake");
+    assert!(work.snaplake(&["run"]).ok().stdout.contains("nothing to do"));
+}
+
+#[test]
+fn half_published_lake_is_not_finished_at_another_place() {
+    let work = placed(4);
+    work.snaplake(&["stage"]).ok();
+    work.snaplake(&["publish", "--table", "events", "--group", "1"]).ok();
+    config(&work, "staging", "prod");
+    work.snaplake(&["publish"]).failed(1, &["another lake location"]);
+    assert!(work.files("prod").is_empty());
+    config(&work, "staging", "lake");
+    work.snaplake(&["publish"]).ok();
+    assert_eq!(work.files(LAKE), expected(&work));
+}
+
+#[test]
+fn staging_and_lake_that_were_moved_or_copied_whole_go_on() {
+    let work = placed(4);
+    work.snaplake(&["stage"]).ok();
+    work.snaplake(&["publish", "--table", "events", "--group", "1"]).ok();
+    let expected = expected(&work);
+    fs::create_dir(work.path("disk")).unwrap();
+    for folder in ["staging", "lake"] {
+        fs::rename(work.path(folder), work.path(&format!("disk/{folder}"))).unwrap();
+    }
+    config(&work, "disk/staging", "disk/lake");
+    work.snaplake(&["run"]).ok();
+    assert_eq!(work.files(&format!("disk/{LAKE}")), expected);
+    fs::rename(work.path("disk/lake"), work.path("lake2")).unwrap();
+    config(&work, "disk/staging", "lake2");
+    assert!(work.snaplake(&["run"]).ok().stdout.contains("nothing to do"));
+    work.snaplake(&["validate"]).ok();
+    let read = work.snaplake(&["query", "--format", "csv", "-c", "SELECT count(*) FROM lake.events"]).ok();
+    assert!(read.stdout.contains("160"), "{}", read.stdout);
+    assert_eq!(clean(&work, &[]).ok().stdout, "no garbage\n");
+    assert_eq!(work.files(&format!("lake2/{}", &LAKE[5..])), expected);
+}
+
+#[cfg(unix)]
+#[test]
+fn clean_by_another_path_to_the_same_folders_removes_nothing_of_the_lake() {
+    let work = placed(4);
+    config(&work, "disk/staging", "disk/lake");
+    work.snaplake(&["run"]).ok();
+    let before = work.files("disk/lake");
+    std::os::unix::fs::symlink(work.path("disk"), work.path("mnt")).unwrap();
+    config(&work, "mnt/staging", "mnt/lake");
+    work.snaplake(&["run"]).ok();
+    assert_eq!(clean(&work, &[]).ok().stdout, "no garbage\n");
+    clean(&work, &["--staging"]).ok();
+    assert!(work.files("disk/lake") == before);
+    work.snaplake(&["validate"]).ok();
+}
+
+#[cfg(unix)]
+#[test]
+fn clean_removes_nothing_behind_a_link_in_its_folders() {
+    let work = placed(4);
+    work.snaplake(&["run"]).ok();
+    let file = work.files(LAKE).into_keys().find(|file| file.ends_with(".parquet")).unwrap();
+    let name = file.rsplit('/').next().unwrap().replace("-0000.", "-0007.");
+    work.write(&format!("theirs/{name}"), "x");
+    std::os::unix::fs::symlink(work.path("theirs"), work.path(&format!("{LAKE}/day=2026-01-09"))).unwrap();
+    clean(&work, &[]).ok();
+    assert!(work.path(&format!("theirs/{name}")).exists());
+}
+
+#[test]
+fn clean_without_a_terminal_lists_and_needs_yes() {
+    let work = placed(4);
+    work.snaplake(&["run"]).ok();
+    let garbage = format!("{ROOT}/manifests/staging-file-groups/manifest-data/manifest-data-99.parquet");
+    work.write(&garbage, "x");
+    let asked = work.snaplake(&["clean", "--remove", "--older-than", "0s"]).failed(1, &["no terminal", "--yes"]);
+    assert!(asked.stdout.contains("manifest-data-99.parquet") && work.path(&garbage).exists());
+    clean(&work, &[]).ok();
+    assert!(!work.path(&garbage).exists());
+}
+
+#[test]
+fn lake_stays_whose_staging_folder_was_moved_away() {
+    let work = placed(4);
+    work.snaplake(&["run"]).ok();
+    let before = work.files("lake");
+    fs::rename(work.path("staging"), work.path("moved")).unwrap();
+    clean(&work, &[]).ok();
+    assert!(work.files("lake") == before);
+    // The same files are published again.
+    work.snaplake(&["run"]).ok();
+    assert!(work.files("lake") == before);
+}
+
+#[test]
+fn folder_of_another_table_snapshot_or_around_one_is_refused() {
+    let work = placed(2);
+    work.snaplake(&["run"]).ok();
+    let before = work.files("lake");
+    let refused = |external: &str, words: &[&str]| {
+        let tables = EVENTS.replace("partitioned_by", &format!("external_location = '{external}', partitioned_by"));
+        config(&work, "staging2", "lake2");
+        let text = fs::read_to_string(work.path("job.sql")).unwrap().replace(EVENTS, &tables);
+        work.write("job.sql", &text.replace("2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z"));
+        work.snaplake(&["run"]).failed(1, words);
+        fs::remove_dir_all(work.path("staging2")).unwrap();
+    };
+    let owner = "the folder of shop.public.events of snapshot 2026-01-31T00:00:00Z";
+    refused(LAKE, &["it is", owner]);
+    let inner = format!("{LAKE}/inner");
+    refused(&inner, &["it lies in", owner]);
+    let outer = LAKE.rsplit_once('/').unwrap().0;
+    refused(outer, &["it holds", owner]);
+    let staged = format!("{ROOT}/datalake/shop/public/events");
+    refused(&staged, &["it lies in", owner]);
+    assert!(work.files("lake") == before);
+}
+
+#[test]
+fn every_manifest_that_is_emptied_is_named_and_made_again() {
+    let work = placed(3);
+    let expected = expected(&work);
+    for commands in [&["stage"][..], &["run"]] {
+        let fresh = || {
+            for folder in ["staging", "lake"] {
+                let _ = fs::remove_dir_all(work.path(folder));
+            }
+            work.snaplake(commands).ok();
+        };
+        fresh();
+        let manifests: Vec<String> = work.files(&format!("{ROOT}/manifests")).into_keys().collect();
+        let manifests =
+            manifests.into_iter().filter(|file| file.contains("manifest-summary") || file.contains("-data"));
+        for file in manifests {
+            fresh();
+            work.write(&format!("{ROOT}/manifests/{file}"), "");
+            let is_plan = !file.contains('/');
+            for beside in [&["status"][..], &["clean", "--older-than", "0s"]] {
+                work.snaplake(beside).ok();
+            }
+            let repair = work.snaplake(&["repair"]).ok();
+            assert!(repair.stdout.contains(&file) || repair.stdout.contains("manifest"), "{file}: {}", repair.stdout);
+            if is_plan && commands == ["run"] {
+                assert!(repair.stdout.contains("--replan --withdraw"), "{}", repair.stdout);
+                work.snaplake(&["run", "--replan", "--withdraw"]).ok();
+            } else {
+                work.snaplake(&["run"]).ok();
+            }
+            work.snaplake(&["validate"]).ok();
+            assert!(work.files(LAKE) == expected, "{commands:?} {file}: another lake");
+            assert_eq!(work.snaplake(&["repair"]).ok().stdout, "nothing is damaged\n", "{file}");
+        }
+    }
+}
+
+#[test]
+fn staging_file_with_one_bit_changed_is_named_and_never_published() {
+    let work = placed(3);
+    let expected = expected(&work);
+    work.snaplake(&["stage"]).ok();
+    let data = format!("{ROOT}/datalake/shop/public/events");
+    for (file, bytes) in work.files(&data) {
+        for folder in ["staging", "lake"] {
+            let _ = fs::remove_dir_all(work.path(folder));
+        }
+        work.snaplake(&["stage"]).ok();
+        let mut changed = bytes.clone();
+        let middle = changed.len() / 2;
+        changed[middle] ^= 1;
+        fs::write(work.path(&data).join(&file), changed).unwrap();
+        work.snaplake(&["publish"]).failed(1, &["is not what was written", &file, "`snaplake repair CONFIG`"]);
+        assert!(!work.path(&format!("{LAKE}/_SUCCESS")).exists());
+        let repair = work.snaplake(&["repair"]).ok();
+        assert!(repair.stdout.contains(&file) && repair.stdout.contains("stage group"), "{}", repair.stdout);
+        work.snaplake(&["stage"]).ok();
+        assert!(fs::read(work.path(&data).join(&file)).unwrap() == bytes, "{file}");
+        work.snaplake(&["run"]).ok();
+        assert!(work.files(LAKE) == expected, "{file}");
+    }
+}
+
+#[test]
+fn lake_file_that_is_gone_is_told_by_status_and_run_and_made_again() {
+    let work = placed(3);
+    work.snaplake(&["run"]).ok();
+    let expected = work.files(LAKE);
+    let file = expected.keys().find(|file| file.ends_with(".parquet")).unwrap();
+    for staging in [&[][..], &["--staging"]] {
+        clean(&work, staging).ok();
+        fs::remove_file(work.path(LAKE).join(file)).unwrap();
+        let status = work.snaplake(&["status", "--format", "json"]).ok();
+        assert!(status.stdout.contains("\"complete\": false") && status.stdout.contains("not those that were proven"));
+        work.snaplake(&["run"]).failed(3, &["gone", "`snaplake repair CONFIG`"]);
+        assert!(!work.path(&format!("{LAKE}/_SUCCESS")).exists());
+        let repair = work.snaplake(&["repair"]).ok();
+        assert!(repair.stdout.contains("publish group"), "{}", repair.stdout);
+        work.snaplake(&["run"]).ok();
+        assert!(work.files(LAKE) == expected, "{staging:?}");
+    }
+}
+
+#[test]
+fn run_that_slept_while_its_plan_was_replaced_commits_nothing_more() {
+    let work = placed(3);
+    work.snaplake(&["stage", "--table", "events", "--group", "1"]).ok();
+    // What a process that planned before has in memory is what the store had then.
+    let plan = work.files(&format!("{ROOT}/manifests"));
+    work.snaplake(&["run", "--replan"]).ok();
+    let lake = work.files(LAKE);
+    let stray = "staging-file-groups/manifest-summary/manifest-summary-1.json";
+    fs::write(work.path(&format!("{ROOT}/manifests/{stray}")), &plan[stray]).unwrap();
+    work.snaplake(&["validate"]).failed(1, &["belongs to another plan", "`snaplake repair CONFIG`"]);
+    assert!(work.files(LAKE) == lake, "a stray manifest says nothing about the lake");
+    work.snaplake(&["repair"]).ok();
+    work.snaplake(&["run"]).ok();
+    work.snaplake(&["validate"]).ok();
+    assert!(work.files(LAKE) == lake);
+}
+
+#[test]
+fn durability_is_a_choice_and_makes_no_other_lake() {
+    let work = placed(3);
+    let expected = expected(&work);
+    for word in ["fsync", "none"] {
+        config_with(&work, word, &format!("{word}-lake"), &format!("SET snaplake.durability = '{word}';"));
+        work.snaplake(&["run"]).ok();
+        assert!(work.files(&format!("{word}-{LAKE}")) == expected, "{word}");
+    }
+    config_with(&work, "staging", "lake", "SET snaplake.durability = 'often';");
+    work.snaplake(&["run"]).failed(2, &["snaplake.durability", "'fsync' or 'none'"]);
+}
