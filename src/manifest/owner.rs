@@ -9,6 +9,7 @@
 //! by it, whatever paths lead there. It also tells that a folder was moved or copied whole. A file that cannot be read is
 //! passed over: it protects, it decides nothing about rows.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -160,10 +161,26 @@ pub(crate) async fn around(store: &Arc<dyn ObjectStore>, folder: &Location) -> R
     let ends = key.match_indices('/').map(|(end, _)| end);
     let above: Vec<Location> = ends.map(|end| folder.with_key(&key[..end])).collect();
     let found = above.into_iter().map(|above| async move {
-        let owner = read(store, &above.join(OWNER)).await?;
-        Ok::<_, Error>(owner.map(|owner| (above, owner)))
+        match read(store, &above.join(OWNER)).await {
+            Ok(owner) => Ok(owner.map(|owner| (above, owner))),
+            // Who may write to a folder need not be allowed to look around it.
+            Err(error) if is_not_allowed(&error) => {
+                tracing::debug!(%above, %error, "whose this folder is cannot be asked");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     });
     Ok(try_join_all(found).await?.into_iter().flatten().last())
+}
+
+fn is_not_allowed(error: &(dyn std::error::Error + 'static)) -> bool {
+    use object_store::Error::{PermissionDenied, Unauthenticated};
+    let of_store =
+        error.downcast_ref().is_some_and(|error| matches!(error, PermissionDenied { .. } | Unauthenticated { .. }));
+    let of_disk =
+        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+    of_store || of_disk || error.source().is_some_and(is_not_allowed)
 }
 
 /// Refuses a folder that lies in one that has an owner.
@@ -243,6 +260,20 @@ mod tests {
             let around = around(&store, &at(folder)).await.unwrap();
             assert_eq!(around.as_ref().map(|(_, owner)| owner.table.as_str()), found, "{folder}");
         }
+    }
+
+    #[test]
+    fn folder_that_may_not_be_read_is_told_from_a_store_that_fails() {
+        let store = |source| Error::Store { action: "read", uri: "u".into(), source };
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let generic =
+            |source: io::Error| object_store::Error::Generic { store: "LocalFileSystem", source: source.into() };
+        assert!(is_not_allowed(&store(object_store::Error::PermissionDenied {
+            path: "p".into(),
+            source: "no".into()
+        })));
+        assert!(is_not_allowed(&store(generic(denied()))));
+        assert!(!is_not_allowed(&store(generic(io::Error::from(io::ErrorKind::TimedOut)))));
     }
 
     #[test]
