@@ -152,7 +152,11 @@ async fn of_table(
     let layout = ledger.layout();
     let folder = HiveLake::open(engine.stores(), layout).await?;
     let result = listed.plan.as_ref().map(|(_, result)| result);
-    let owns_lake = folder.owner().await?.is_some_and(|owner| Some(&owner.plan) == result);
+    let owns_lake = match folder.owner().await? {
+        Some(owner) => Some(&owner.plan) == result,
+        // Its path names table and snapshot.
+        None => result.is_some() && lake.external_location.is_none(),
+    };
     let keeps_lake = !listed.is_published() && folder.is_complete().await?;
     let table = Table { name: &lake.name, layout, listed, drop_staging: stands, owns_lake, keeps_lake };
     let mut found = Vec::new();
@@ -174,7 +178,7 @@ pub(crate) async fn clear_lake(pipeline: &Pipeline, lake: &LakeTable, all: bool)
     let folder = HiveLake::open(engine.stores(), layout).await?;
     let is_ours = match folder.owner().await? {
         Some(owner) if !owner.is_of_same_table(&plan::owner_of_staging(project, lake)) => return Ok(()),
-        owner => owner.is_some(),
+        owner => owner.is_some() || lake.external_location.is_none(),
     };
     let (listed, _room) = match Listed::read(&ledger).await {
         // Its lake files are known by their folder's owner alone.

@@ -127,12 +127,6 @@ pub(crate) async fn prepare(
         folder.check_foreign(&lake.name, &stems).await?;
     }
     ledger.check_plan(&lake.name, staged.plan).await?;
-    if !is_claimed {
-        folder.claim(staged.owner).await?;
-    }
-    if is_new {
-        commit(ledger, lake, staged.plan, &groups).await?;
-    }
     if folder.is_complete().await? {
         // Another run may have done it all meanwhile.
         let done = ledger.done(Step::DatalakeFileGroups).await?;
@@ -141,6 +135,12 @@ pub(crate) async fn prepare(
             // Before a byte of the lake changes.
             folder.withdraw().await?;
         }
+    }
+    if !is_claimed && !todo.is_empty() {
+        folder.claim(staged.owner).await?;
+    }
+    if is_new {
+        commit(ledger, lake, staged.plan, &groups).await?;
     }
     let todo = groups.into_iter().filter(|(number, _)| todo.contains(number)).collect();
     Ok(Prepared { total, todo, failed })

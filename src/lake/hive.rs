@@ -11,10 +11,11 @@ use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use crate::error::{Error, Result};
-use crate::layout::{Location, OWNER, TableLayout};
+use crate::layout::{Location, TableLayout};
 use crate::manifest::ledger::store_error;
-use crate::manifest::owner;
+use crate::manifest::{LakeContent, owner};
 use crate::session::Stores;
+use crate::spread::turn;
 
 /// The published folder of one table.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ impl<'a> HiveLake<'a> {
     /// [`Error::Store`].
     pub(crate) async fn is_complete(&self) -> Result<bool> {
         let mark = self.layout.success();
+        let _turn = turn().await;
         match self.store.head(&mark.key()?).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
@@ -70,6 +72,14 @@ impl<'a> HiveLake<'a> {
         }
     }
 
+    /// What the folder holds now: one LIST.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn content(&self) -> Result<LakeContent> {
+        LakeContent::of_folder(&self.store, self.layout.lake()).await
+    }
+
     /// Refuses a folder with data files whose names do not start with one of `stems`: one LIST.
     ///
     /// # Errors
@@ -78,19 +88,13 @@ impl<'a> HiveLake<'a> {
         let location = self.layout.lake();
         let mut listing = self.store.list(Some(&location.key()?));
         let (mut count, mut example) = (0, None);
-        let own = self.layout.lake_owner();
+        let own = location.key()?;
+        let own = own.as_ref();
         while let Some(meta) = listing.try_next().await.map_err(|source| store_error("list", location, source))? {
             let name = meta.location.filename().unwrap_or_default();
             let stem = name.rsplit_once('-').map_or("", |(stem, _)| stem);
-            if name == OWNER && meta.location.as_ref() != own.raw_key() {
-                let inner = location.with_key(meta.location.as_ref().rsplit_once('/').map_or("", |(folder, _)| folder));
-                let found = owner::read(&self.store, &inner.join(OWNER)).await?;
-                return Err(Error::LocationHolds {
-                    table: table.to_owned(),
-                    location: location.to_string(),
-                    inner: inner.to_string(),
-                    owner: found.map_or_else(|| "another table".to_owned(), |found| found.name()),
-                });
+            if let Some(inner) = owner::marked(&meta.location).filter(|inner| *inner != own) {
+                return Err(owner::holds(&self.store, location, inner, table).await?);
             }
             // Readers pass over these names, of which some are ours.
             if !name.starts_with(['.', '_']) && !stems.contains(stem) {

@@ -1,6 +1,7 @@
 //! Manifests: the pairs of files by which steps tell each other what they did, and by which a task commits.
 
 pub mod codec;
+mod content;
 mod data;
 mod entry;
 pub mod ledger;
@@ -11,6 +12,7 @@ pub mod statistics;
 pub mod trace;
 
 pub use codec::Manifest;
+pub(crate) use content::LakeContent;
 pub use entry::FileEntry;
 pub(crate) use entry::{CONTENT_TAG, FilePart, bare_etag};
 pub use ledger::{Commit, Extent, Ledger};

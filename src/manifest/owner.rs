@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {staging}/d/t/snapshot=../_snaplake.json                 written once, before the first plan
-//! {datalake}/d/t/snapshot=../d/public/t/_snaplake.json     written before the first byte is published, by the plan that does
+//! {datalake}/d/t/snapshot=../d/public/t/_snaplake.json     from before the first byte is published until the lake is complete
 //! ```
 //!
 //! Two configs, snapshots or tables that would write into one folder, or into folders of which one holds the other, are seen
@@ -15,12 +15,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::try_join_all;
+use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::store_error;
 use crate::error::{Error, Result};
-use crate::layout::{Location, OWNER, owned_by};
+use crate::layout::{Location, OWNER, SUCCESS, completed, owned_by};
 use crate::spread::turn;
 
 const VERSION: u32 = 1;
@@ -128,21 +129,24 @@ pub(crate) async fn create(store: &Arc<dyn ObjectStore>, place: &Location, owner
     {
         return Ok(found);
     }
-    // It is there and cannot be read, or the store cannot create if absent.
+    // It is there and cannot be read, or the store cannot create if absent, or gave no answer.
     if read(store, place).await?.is_none() {
         write(store, place, owner).await?;
     }
     Ok(owner.clone())
 }
 
-/// Whether it was written: not if it was there, or if the store does not know the mode.
+/// Whether it was surely written: not if it was there, or if the store does not know the mode, or gave no answer.
 async fn put(store: &Arc<dyn ObjectStore>, place: &Location, owner: &FolderOwner, mode: PutMode) -> Result<bool> {
     let mut text = serde_json::to_vec_pretty(owner)
         .map_err(|source| Error::DecodeManifest { uri: place.to_string(), source: source.into() })?;
     text.push(b'\n');
     let options = PutOptions { mode, ..PutOptions::default() };
+    let is_create = options.mode == PutMode::Create;
     match store.put_opts(&place.key()?, PutPayload::from(Bytes::from(text)), options).await {
         Ok(_) => Ok(true),
+        // A store's client does not repeat a conditional write whose answer was lost: what is there then tells.
+        Err(object_store::Error::Generic { .. }) if is_create => Ok(false),
         Err(
             object_store::Error::AlreadyExists { .. }
             | object_store::Error::NotImplemented { .. }
@@ -152,16 +156,16 @@ async fn put(store: &Arc<dyn ObjectStore>, place: &Location, owner: &FolderOwner
     }
 }
 
-/// The nearest folder around `folder` that has an owner, and that.
+/// The nearest folder around `folder` that is somebody's, and whose: it has an owner, or is a complete lake.
 ///
 /// # Errors
 /// [`Error::Store`].
-pub(crate) async fn around(store: &Arc<dyn ObjectStore>, folder: &Location) -> Result<Option<(Location, FolderOwner)>> {
+pub(crate) async fn around(store: &Arc<dyn ObjectStore>, folder: &Location) -> Result<Option<(Location, String)>> {
     let key = folder.raw_key().trim_end_matches('/');
     let ends = key.match_indices('/').map(|(end, _)| end);
     let above: Vec<Location> = ends.map(|end| folder.with_key(&key[..end])).collect();
     let found = above.into_iter().map(|above| async move {
-        match read(store, &above.join(OWNER)).await {
+        match of(store, &above).await {
             Ok(owner) => Ok(owner.map(|owner| (above, owner))),
             // Who may write to a folder need not be allowed to look around it.
             Err(error) if is_not_allowed(&error) => {
@@ -172,6 +176,36 @@ pub(crate) async fn around(store: &Arc<dyn ObjectStore>, folder: &Location) -> R
         }
     });
     Ok(try_join_all(found).await?.into_iter().flatten().last())
+}
+
+/// Whose a folder is, for messages.
+async fn of(store: &Arc<dyn ObjectStore>, folder: &Location) -> Result<Option<String>> {
+    if let Some(owner) = read(store, &folder.join(OWNER)).await? {
+        return Ok(Some(owner.name()));
+    }
+    let mark = folder.join(SUCCESS);
+    let _turn = turn().await;
+    match store.head(&mark.key()?).await {
+        Ok(_) => Ok(Some("a complete lake, as its _SUCCESS says".to_owned())),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(source) => Err(store_error("read", &mark, source)),
+    }
+}
+
+/// The folder that a file in a listing shows to be somebody's.
+pub(crate) fn marked(file: &Key) -> Option<&str> {
+    owned_by(file.as_ref()).or_else(|| completed(file.as_ref()))
+}
+
+/// The error for a folder that holds one of somebody.
+///
+/// # Errors
+/// [`Error::Store`].
+pub(crate) async fn holds(store: &Arc<dyn ObjectStore>, folder: &Location, inner: &str, table: &str) -> Result<Error> {
+    let inner = folder.with_key(inner);
+    let owner = of(store, &inner).await?.unwrap_or_else(|| "another table".to_owned());
+    let (table, location) = (table.to_owned(), folder.to_string());
+    Ok(Error::LocationHolds { table, location, inner: inner.to_string(), owner })
 }
 
 fn is_not_allowed(error: &(dyn std::error::Error + 'static)) -> bool {
@@ -193,7 +227,7 @@ pub(crate) async fn refuse_around(store: &Arc<dyn ObjectStore>, folder: &Locatio
         Some((around, found)) => Err(Error::LocationOwned {
             table: ours.table.clone(),
             location: folder.to_string(),
-            owner: found.name(),
+            owner: found,
             within: Some(around.to_string()),
             changed: None,
         }),
@@ -205,18 +239,12 @@ pub(crate) async fn refuse_around(store: &Arc<dyn ObjectStore>, folder: &Locatio
 /// # Errors
 /// [`Error::LocationHolds`], [`Error::Store`].
 pub(crate) async fn refuse_inside(store: &Arc<dyn ObjectStore>, folder: &Location, ours: &FolderOwner) -> Result<()> {
-    let own = folder.join(OWNER);
-    let mut listing = store.list(Some(&folder.key()?));
+    let own = folder.key()?;
+    let mut listing = store.list(Some(&own));
     while let Some(meta) = listing.try_next().await.map_err(|source| store_error("list", folder, source))? {
-        let place = folder.with_key(meta.location.as_ref());
-        let Some(inner) = owned_by(place.raw_key()).filter(|_| place != own) else { continue };
-        let owner = read(store, &place).await?;
-        return Err(Error::LocationHolds {
-            table: ours.table.clone(),
-            location: folder.to_string(),
-            inner: folder.with_key(inner).to_string(),
-            owner: owner.map_or_else(|| "another table".to_owned(), |owner| owner.name()),
-        });
+        if let Some(inner) = marked(&meta.location).filter(|inner| *inner != own.as_ref()) {
+            return Err(holds(store, folder, inner, &ours.table).await?);
+        }
     }
     Ok(())
 }
@@ -258,7 +286,8 @@ mod tests {
         }
         for (folder, found) in [("s3://b/x", None), ("s3://b/x/y/", Some("a")), ("s3://b/x/y/z/k=1", Some("b"))] {
             let around = around(&store, &at(folder)).await.unwrap();
-            assert_eq!(around.as_ref().map(|(_, owner)| owner.table.as_str()), found, "{folder}");
+            let whose = around.map(|(_, owner)| owner);
+            assert_eq!(whose, found.map(|table| owner(table).name()), "{folder}");
         }
     }
 

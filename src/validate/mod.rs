@@ -29,10 +29,10 @@ use crate::compaction::plan::PartitionDetails;
 use crate::compaction::run::CompactDetails;
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
-use crate::lake::{HiveLake, LakeContent};
+use crate::lake::HiveLake;
 use crate::layout::{Location, Step};
 use crate::manifest::ledger::store_error;
-use crate::manifest::{FileEntry, Ledger, Manifest};
+use crate::manifest::{FileEntry, LakeContent, Ledger, Manifest};
 use crate::session::{Engine, OpenStores};
 use crate::snapshot::read_footer;
 use crate::spread::{room, spread, turn};
@@ -154,6 +154,8 @@ pub(crate) async fn validate(proof: Proof<'_>) -> Result<Validation> {
     })?;
     ledger.write_file(&ledger.layout().validation(), text.into()).await?;
     if validation.valid {
+        // The mark takes its place.
+        mark.disown().await?;
         mark.complete().await?;
         Ok(validation)
     } else {

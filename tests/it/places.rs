@@ -166,11 +166,11 @@ fn folder_of_another_table_snapshot_or_around_one_is_refused() {
         fs::remove_dir_all(work.path("staging2")).unwrap();
     };
     let owner = "the folder of shop.public.events of snapshot 2026-01-31T00:00:00Z";
-    refused(LAKE, &["it is", owner]);
+    refused(LAKE, &["did not write", "--replan --withdraw"]);
     let inner = format!("{LAKE}/inner");
-    refused(&inner, &["it lies in", owner]);
+    refused(&inner, &["it lies in", "a complete lake"]);
     let outer = LAKE.rsplit_once('/').unwrap().0;
-    refused(outer, &["it holds", owner]);
+    refused(outer, &["it holds", "a complete lake"]);
     let staged = format!("{ROOT}/datalake/shop/public/events");
     refused(&staged, &["it lies in", owner]);
     assert!(work.files("lake") == before);

