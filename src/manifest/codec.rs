@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! manifest-summary-7.json   {"manifest": "s3://../manifest-data-7.parquet", "size": 9, "n_record": 3,
-//!                            "fingerprint": "0f..", "details": {"version": 1, "roots": [..], "data": "xxh64-..", ...},
-//!                            "check": "xxh64-.."}
+//!                            "fingerprint": "0f..", "details": {"version": 1, "roots": {..}, "data": "xxh64-..", ...,
+//!                            "check": "xxh64-.."}}
 //! manifest-data-7.parquet   uri | etag | size | n_record [| partition | column_statistics]     one row per file, sorted by uri
 //! ```
 //!
@@ -27,10 +27,10 @@ use crate::error::{Error, Result};
 const VERSION: u32 = 1;
 
 /// What stands between a summary and its own hash.
-const CHECK: &str = ",\n  \"check\": \"";
+const CHECK: &str = ",\n    \"check\": \"";
 
 /// What ends it.
-const END: &str = "\"\n}\n";
+const END: &str = "\"\n  }\n}\n";
 
 /// A list of files and what a task says about them.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +61,9 @@ struct Versioned<D> {
     roots: Option<Roots>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     data: Option<String>,
+    /// Read by [`check_whole`], which needs the bytes before it.
+    #[serde(default, skip_serializing, rename = "check")]
+    _check: Option<String>,
     #[serde(flatten)]
     details: D,
 }
@@ -128,11 +131,12 @@ impl<D: Serialize + DeserializeOwned> Manifest<D> {
                 version: VERSION,
                 roots: Some(roots.clone()),
                 data: Some(content_tag(data)),
+                _check: None,
                 details: &self.details,
             },
         };
         let text = serde_json::to_string_pretty(&summary).map_err(|source| undecodable(data_uri, source))?;
-        let text = text.strip_suffix("\n}").unwrap_or(&text);
+        let text = text.strip_suffix("\n  }\n}").unwrap_or(&text);
         Ok(format!("{text}{CHECK}{}{END}", content_tag(text.as_bytes())).into())
     }
 

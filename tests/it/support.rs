@@ -128,10 +128,10 @@ impl Work {
     pub(crate) fn edit_summary(&self, path: &str, edit: impl Fn(&str) -> String) {
         let path = self.path(path);
         let text = fs::read_to_string(&path).unwrap();
-        let (said, _) = text.rsplit_once(",\n  \"check\": ").unwrap();
+        let (said, _) = text.rsplit_once(",\n    \"check\": ").unwrap();
         let said = edit(said);
         let check = content_tag(said.as_bytes());
-        fs::write(&path, format!("{said},\n  \"check\": \"{check}\"\n}}\n")).unwrap();
+        fs::write(&path, format!("{said},\n    \"check\": \"{check}\"\n  }}\n}}\n")).unwrap();
     }
 
     /// Relative paths below a folder, hashes masked.
