@@ -17,20 +17,24 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use futures::TryStreamExt;
+use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
 use crate::lake::HiveLake;
 use crate::layout::{Location, Step};
-use crate::manifest::ledger::store_error;
+use crate::manifest::ledger::{TaskPlan, store_error};
 use crate::manifest::{FileEntry, Ledger, Manifest, bare_etag, trace};
 use crate::pipeline::Pipeline;
 use crate::replan::plan_again;
 use crate::session::check_content;
+use crate::spread::write_tables;
 use crate::staging::plan::{self, GroupDetails, PlanDetails, StagePlan};
+
+/// Manifests of a table that are read at once.
+const AT_ONCE: usize = 8;
 
 /// Something that was damaged, and what was done about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,25 +49,18 @@ pub struct Repair {
     pub done: bool,
 }
 
-/// What of a manifest matters here.
-#[derive(Debug, Serialize, Deserialize)]
-struct OfPlan {
-    plan: String,
-}
-
 /// Repairs all tables of the project.
 ///
 /// # Errors
 /// [`Error::RunGoesOn`]; those of planning and of the ledger.
 pub async fn repair(pipeline: &Pipeline) -> Result<Vec<Repair>> {
-    let mut all = Vec::new();
-    for lake in &pipeline.project().lakes {
+    let repaired = write_tables(pipeline.project().lakes.iter().map(|lake| async move {
         let ledger = plan::ledger(pipeline.engine(), pipeline.project(), lake).await?;
-        let table = Table { pipeline, lake, ledger, found: Vec::new() };
-        all.extend(table.repair().await?);
-    }
+        Table { pipeline, lake, ledger, found: Vec::new() }.repair().await
+    }));
+    let repaired = repaired.await?;
     pipeline.engine().stores().settle().await?;
-    Ok(all)
+    Ok(repaired.into_iter().flatten().collect())
 }
 
 struct Table<'a> {
@@ -96,11 +93,10 @@ impl Table<'_> {
         let id = plan.details.id.clone();
         let plan = plan::of_manifest(self.pipeline.project(), self.lake, self.ledger.clone(), plan)?;
         self.snapshot_groups(&plan).await?;
-        let published = self.tasks(Step::DatalakeFileGroups, &id, "publish").await?;
-        let published = self.lake_files(published).await?;
-        let grouped = self.partition_groups(&id).await?;
-        self.tasks(Step::StagingFileGroups, &id, "stage").await?;
-        self.staging_files(grouped, &published).await?;
+        let published = self.tasks(Step::DatalakeFileGroups, &id, |_| true).await?;
+        let needed = self.partition_groups(&id, &published).await?;
+        let is_needed = |file: &FileEntry| needed.as_ref().is_none_or(|needed| needed.contains(&file.uri));
+        self.tasks(Step::StagingFileGroups, &id, is_needed).await?;
         Ok(self.found)
     }
 
@@ -127,7 +123,15 @@ impl Table<'_> {
 
     async fn snapshot_groups(&mut self, plan: &StagePlan) -> Result<()> {
         let step = Step::SnapshotFileGroups;
-        for (number, problem) in self.unusable(step, 1..=plan.groups.len(), &plan.details.id).await? {
+        let mut damaged = Vec::new();
+        let mut manifests = self.read(step, 1..=plan.groups.len(), &plan.details.id);
+        while let Some((number, manifest)) = manifests.try_next().await? {
+            let target = self.ledger.layout().manifest(step, number);
+            let is_gone = || format!("manifest {} is gone", target.summary);
+            damaged.extend(manifest.transpose().unwrap_or_else(|| Err(is_gone())).err().map(|found| (number, found)));
+        }
+        drop(manifests);
+        for (number, problem) in damaged {
             let files = plan.groups.of(number - 1).cloned().collect();
             let (table, plan) = (self.lake.name.clone(), plan.details.id.clone());
             let manifest = Manifest::new(files, GroupDetails { table, group: number, plan });
@@ -137,87 +141,83 @@ impl Table<'_> {
         Ok(())
     }
 
-    /// Revokes manifests of tasks that cannot be used; gives the numbers of the others.
-    async fn tasks(&mut self, step: Step, plan: &str, task: &str) -> Result<BTreeSet<usize>> {
+    /// Revokes tasks whose manifest cannot be used, or of which a file that matters is gone or changed; gives the numbers of
+    /// the others.
+    async fn tasks(&mut self, step: Step, plan: &str, matters: impl Fn(&FileEntry) -> bool) -> Result<BTreeSet<usize>> {
         let mut done = self.ledger.done(step).await?;
-        for (number, problem) in self.unusable(step, done.clone(), plan).await? {
+        let (mut damaged, mut lost_files) = (Vec::new(), false);
+        let mut manifests = self.read(step, done.clone(), plan);
+        while let Some((number, manifest)) = manifests.try_next().await? {
+            match manifest {
+                Err(problem) => damaged.push((number, problem)),
+                Ok(None) => {}
+                Ok(Some(files)) => {
+                    for file in files.iter().filter(|file| matters(file)) {
+                        if let Some(problem) = self.changed(file).await? {
+                            damaged.push((number, problem));
+                            lost_files = true;
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        drop(manifests);
+        if lost_files && step == Step::DatalakeFileGroups {
+            // Readers must not take a lake for whole that is not.
+            HiveLake::open(self.pipeline.engine().stores(), self.ledger.layout()).await?.withdraw().await?;
+        }
+        for (number, problem) in damaged {
             self.ledger.revoke(&self.ledger.layout().manifest(step, number)).await?;
             done.remove(&number);
-            self.tell(problem, format!("{task} group {number} is to be done again"), true);
+            self.tell(problem, format!("{} group {number} is to be done again", step.task_name()), true);
         }
         Ok(done)
     }
 
-    /// The groups of staging files by number; none if they are to be made again.
-    async fn partition_groups(&mut self, plan: &str) -> Result<Vec<(usize, Vec<FileEntry>)>> {
+    /// Staging files that publish tasks still need; `None` for all, as the tasks are to be planned again.
+    async fn partition_groups(&mut self, plan: &str, published: &BTreeSet<usize>) -> Result<Option<HashSet<Arc<str>>>> {
         let step = Step::PartitionFileGroups;
         let done = self.ledger.done(step).await?;
-        let unusable = self.unusable(step, done.clone(), plan).await?;
-        if let Some((_, problem)) = unusable.into_iter().next() {
-            self.ledger.revoke_all(step).await?;
-            self.tell(problem, "the publish tasks are to be planned again".to_owned(), true);
-            return Ok(Vec::new());
-        }
-        let mut groups = Vec::new();
-        let mut manifests = self.ledger.read_all::<OfPlan>(step, done);
+        let (mut needed, mut damaged) = ((!done.is_empty()).then(HashSet::new), None);
+        let mut manifests = self.read(step, done, plan);
         while let Some((number, manifest)) = manifests.try_next().await? {
-            groups.extend(manifest.map(|manifest| (number, manifest.files)));
-        }
-        Ok(groups)
-    }
-
-    /// Revokes publish tasks of which a lake file is gone or changed; gives the numbers of the others.
-    async fn lake_files(&mut self, mut published: BTreeSet<usize>) -> Result<BTreeSet<usize>> {
-        let ledger = self.ledger.clone();
-        let folder = HiveLake::open(self.pipeline.engine().stores(), ledger.layout()).await?;
-        for (number, problem) in self.changed_files(Step::DatalakeFileGroups, published.clone(), None).await? {
-            // Readers must not take a lake for whole that is not.
-            folder.withdraw().await?;
-            self.ledger.revoke(&self.ledger.layout().manifest(Step::DatalakeFileGroups, number)).await?;
-            published.remove(&number);
-            self.tell(problem, format!("publish group {number} is to be done again"), true);
-        }
-        Ok(published)
-    }
-
-    /// Revokes stage tasks of which publish tasks still need a file that is gone or changed.
-    async fn staging_files(
-        &mut self,
-        grouped: Vec<(usize, Vec<FileEntry>)>,
-        published: &BTreeSet<usize>,
-    ) -> Result<()> {
-        let unpublished = grouped.iter().filter(|(number, _)| !published.contains(number));
-        let needed: HashSet<Arc<str>> =
-            unpublished.flat_map(|(_, files)| files).map(|file| Arc::clone(&file.uri)).collect();
-        let needed = (!grouped.is_empty()).then_some(&needed);
-        let step = Step::StagingFileGroups;
-        let done = self.ledger.done(step).await?;
-        for (number, problem) in self.changed_files(step, done, needed).await? {
-            self.ledger.revoke(&self.ledger.layout().manifest(step, number)).await?;
-            self.tell(problem, format!("stage group {number} is to be done again"), true);
-        }
-        Ok(())
-    }
-
-    /// Tasks of which a file is gone or changed, each with its first such file; of all files, or of those of a set.
-    async fn changed_files(
-        &self,
-        step: Step,
-        numbers: BTreeSet<usize>,
-        of: Option<&HashSet<Arc<str>>>,
-    ) -> Result<Vec<(usize, String)>> {
-        let mut found = Vec::new();
-        for number in numbers {
-            let target = self.ledger.layout().manifest(step, number);
-            let Some(manifest) = self.ledger.read::<OfPlan>(&target).await? else { continue };
-            for file in manifest.files.iter().filter(|file| of.is_none_or(|of| of.contains(&file.uri))) {
-                if let Some(problem) = self.changed(file).await? {
-                    found.push((number, problem));
-                    break;
+            match manifest {
+                Err(problem) => damaged = damaged.or(Some(problem)),
+                Ok(Some(files)) if !published.contains(&number) => {
+                    needed.get_or_insert_default().extend(files.into_iter().map(|file| file.uri));
                 }
+                Ok(_) => {}
             }
         }
-        Ok(found)
+        drop(manifests);
+        let Some(problem) = damaged else { return Ok(needed) };
+        self.ledger.revoke_all(step).await?;
+        self.tell(problem, "the publish tasks are to be planned again".to_owned(), true);
+        Ok(None)
+    }
+
+    /// The files of manifests by number, or what is wrong with one; `None` for one that is not committed.
+    fn read(
+        &self,
+        step: Step,
+        numbers: impl IntoIterator<Item = usize> + 'static,
+        plan: &str,
+    ) -> impl Stream<Item = Result<(usize, Result<Option<Vec<FileEntry>>, String>)>> + 'static {
+        let (ledger, plan) = (self.ledger.clone(), plan.to_owned());
+        let reads = numbers.into_iter().map(move |number| {
+            let (ledger, plan) = (ledger.clone(), plan.clone());
+            async move {
+                match ledger.read::<TaskPlan>(&ledger.layout().manifest(step, number)).await {
+                    Ok(None) => Ok((number, Ok(None))),
+                    Ok(Some(manifest)) if manifest.details.plan == plan => Ok((number, Ok(Some(manifest.files)))),
+                    Ok(Some(_)) => Ok((number, Err(ledger.of_another_plan(step, number).to_string()))),
+                    Err(error @ Error::Damaged { .. }) => Ok((number, Err(error.to_string()))),
+                    Err(error) => Err(error),
+                }
+            }
+        });
+        futures::stream::iter(reads).buffered(AT_ONCE)
     }
 
     /// How a file differs from what was written.
@@ -239,29 +239,5 @@ impl Table<'_> {
             Err(object_store::Error::NotFound { .. }) => Ok(Some(format!("{location} is gone"))),
             Err(source) => Err(store_error("read", &location, source)),
         }
-    }
-
-    /// Manifests of these numbers that are damaged or of another plan, each with what is wrong.
-    async fn unusable(
-        &self,
-        step: Step,
-        numbers: impl IntoIterator<Item = usize>,
-        plan: &str,
-    ) -> Result<Vec<(usize, String)>> {
-        let mut found = Vec::new();
-        for number in numbers {
-            let target = self.ledger.layout().manifest(step, number);
-            match self.ledger.read::<OfPlan>(&target).await {
-                Ok(Some(manifest)) if manifest.details.plan == plan => {}
-                Ok(Some(_)) => found.push((number, format!("manifest {} is of another plan", target.summary))),
-                Ok(None) if step == Step::SnapshotFileGroups => {
-                    found.push((number, format!("manifest {} is gone", target.summary)));
-                }
-                Ok(None) => {}
-                Err(error @ Error::Damaged { .. }) => found.push((number, error.to_string())),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(found)
     }
 }

@@ -12,20 +12,24 @@
 //!
 //! A crash in between leaves the old plan with less of it done, no plan, or the new plan: any run goes on from each of
 //! them, and given again this does the rest. From the removal of `_SUCCESS` on readers who wait for it see no lake. The
-//! files of the old plan in staging are garbage then, for `clean`. In the lake only files are removed whose names the
-//! old plan gives, or, where the lake is taken back and its folder is of this table and snapshot, any plan. Refused while
-//! another process says that it works on the old plan; one that sleeps meanwhile commits nothing when it wakes up.
+//! files of the old plan in staging are garbage then, for `clean`. In the lake only files are removed that its publish
+//! manifests list or whose names the old plan gives; of an unfinished lake also those of other plans, if its owner is this
+//! table. A lake whose place another one has taken, or in which another one lies, is refused before anything is changed.
+//! Refused as well while another process says that it works on the old plan; one that sleeps meanwhile commits nothing when
+//! it wakes up.
 
+use std::collections::{BTreeSet, HashSet};
 use std::pin::pin;
+use std::sync::Arc;
 
 use futures::StreamExt;
-use serde::{Deserialize, Serialize};
 
-use crate::clean::clear_lake;
+use crate::clean::{check_lake, clear_lake, remove_published};
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
 use crate::lake::HiveLake;
 use crate::layout::{Location, Step};
+use crate::manifest::ledger::TaskPlan;
 use crate::manifest::{Ledger, trace};
 use crate::pipeline::Pipeline;
 use crate::spread::{read_tables, write_tables};
@@ -43,11 +47,11 @@ pub enum PublishedTables {
 /// Replaces the plans of all tables of the project by new ones.
 ///
 /// # Errors
-/// [`Error::AlreadyPublished`] and [`Error::PublishedElsewhere`], before anything is changed; those of planning, also
-/// before; those of the ledger.
+/// [`Error::AlreadyPublished`], [`Error::PublishedElsewhere`], [`Error::ForeignFiles`] and [`Error::LocationHolds`], before
+/// anything is changed; those of planning, also before; those of the ledger.
 pub async fn replan(pipeline: &Pipeline, published: PublishedTables) -> Result<()> {
     let (engine, project) = (pipeline.engine(), pipeline.project());
-    read_tables(project.lakes.iter().map(|lake| async move {
+    let withdrawn = read_tables(project.lakes.iter().map(|lake| async move {
         let ledger = plan::ledger(engine, project, lake).await?;
         let done = ledger.done(Step::DatalakeFileGroups).await?;
         if !done.is_empty() && published == PublishedTables::Keep {
@@ -55,12 +59,13 @@ pub async fn replan(pipeline: &Pipeline, published: PublishedTables) -> Result<(
             return Err(Error::AlreadyPublished { table: lake.name.clone(), done: done.len(), location });
         }
         trace::refuse_running(&ledger, &lake.name).await?;
-        check_place(&ledger, lake, done).await
+        Withdrawn::check(pipeline, &ledger, lake, done).await
     }))
     .await?;
     let planner = Planner::new(engine, project);
     let plans = read_tables(project.lakes.iter().map(|lake| planner.plan_anew(lake))).await?;
-    write_tables(plans.into_iter().map(|plan| replace(pipeline, plan, published))).await.map(drop)
+    let tables = plans.into_iter().zip(withdrawn);
+    write_tables(tables.map(|(plan, withdrawn)| replace(pipeline, plan, published, withdrawn))).await.map(drop)
 }
 
 /// Plans one table anew of which nothing is published, and gives up what is staged of it.
@@ -69,27 +74,57 @@ pub async fn replan(pipeline: &Pipeline, published: PublishedTables) -> Result<(
 /// As [`replan`].
 pub(crate) async fn plan_again(pipeline: &Pipeline, lake: &LakeTable) -> Result<()> {
     let plan = Planner::new(pipeline.engine(), pipeline.project()).plan_anew(lake).await?;
-    replace(pipeline, plan, PublishedTables::Keep).await
+    replace(pipeline, plan, PublishedTables::Keep, Withdrawn::default()).await
 }
 
-async fn replace(pipeline: &Pipeline, plan: StagePlan, published: PublishedTables) -> Result<()> {
+/// What is taken back of a lake.
+#[derive(Default)]
+struct Withdrawn {
+    /// Publish tasks.
+    done: BTreeSet<usize>,
+    /// Files of which no plan that can be read knows the names.
+    unnamed: HashSet<Arc<str>>,
+}
+
+impl Withdrawn {
+    /// Refuses a lake that cannot be taken back.
+    async fn check(pipeline: &Pipeline, ledger: &Ledger, lake: &LakeTable, done: BTreeSet<usize>) -> Result<Self> {
+        if done.is_empty() {
+            return Ok(Self::default());
+        }
+        let published = published_files(ledger, lake, done.iter().copied()).await?;
+        let is_named = check_lake(pipeline, ledger, &lake.name, &published).await?;
+        Ok(Self { done, unnamed: if is_named { HashSet::new() } else { published } })
+    }
+}
+
+async fn replace(
+    pipeline: &Pipeline,
+    plan: StagePlan,
+    published: PublishedTables,
+    mut withdrawn: Withdrawn,
+) -> Result<()> {
     let withdraw = published == PublishedTables::Withdraw;
     // Before each step: another run may have done all this meanwhile, and its work is not to be given up.
     let check = || plan.ledger.check_stamp(&plan.lake.name, &plan.stamp);
     check().await?;
     if plan.replaces {
         tracing::info!(table = plan.lake.name, "giving up the old plan");
-        if withdraw {
-            HiveLake::open(pipeline.engine().stores(), plan.ledger.layout()).await?.withdraw().await?;
-            check().await?;
-            plan.ledger.revoke_all(Step::DatalakeFileGroups).await?;
-            check().await?;
-        }
-        let done = plan.ledger.done(Step::DatalakeFileGroups).await?.len();
-        if done > 0 {
+        let done = plan.ledger.done(Step::DatalakeFileGroups).await?;
+        if !done.is_empty() && !withdraw {
             // Another run has published since it was looked up.
             let (table, location) = (plan.lake.name.clone(), plan.ledger.layout().lake().to_string());
-            return Err(Error::AlreadyPublished { table, done, location });
+            return Err(Error::AlreadyPublished { table, done: done.len(), location });
+        }
+        if !done.is_empty() {
+            if done != withdrawn.done {
+                withdrawn = Withdrawn::check(pipeline, &plan.ledger, &plan.lake, done).await?;
+            }
+            HiveLake::open(pipeline.engine().stores(), plan.ledger.layout()).await?.withdraw().await?;
+            check().await?;
+            remove_published(pipeline, &plan.ledger, &withdrawn.unnamed).await?;
+            plan.ledger.revoke_all(Step::DatalakeFileGroups).await?;
+            check().await?;
         }
         clear_lake(pipeline, &plan.lake, withdraw).await?;
         for step in [Step::PartitionFileGroups, Step::StagingFileGroups] {
@@ -103,17 +138,18 @@ async fn replace(pipeline: &Pipeline, plan: StagePlan, published: PublishedTable
     plan::commit(plan).await.map(drop)
 }
 
-/// Whether all published files lie where the config says: elsewhere they would be left behind.
-async fn check_place(ledger: &Ledger, lake: &LakeTable, done: impl IntoIterator<Item = usize>) -> Result<()> {
-    /// Details are of no interest here.
-    #[derive(Debug, Serialize, Deserialize)]
-    struct Anything {}
-    let location = ledger.layout().lake();
-    let mut manifests = pin!(ledger.read_all::<Anything>(Step::DatalakeFileGroups, done));
+/// The published files of a table, all of which lie where the config says: elsewhere they would be left behind.
+async fn published_files(
+    ledger: &Ledger,
+    lake: &LakeTable,
+    done: impl IntoIterator<Item = usize>,
+) -> Result<HashSet<Arc<str>>> {
+    let (location, mut published) = (ledger.layout().lake(), HashSet::new());
+    let mut manifests = pin!(ledger.read_all::<TaskPlan>(Step::DatalakeFileGroups, done));
     while let Some(manifest) = manifests.next().await {
         let manifest = match manifest {
             Ok((_, manifest)) => manifest,
-            // Its files are known by their folder's owner alone.
+            // The plan knows the names of its files.
             Err(Error::Damaged { .. }) => continue,
             Err(error) => return Err(error),
         };
@@ -122,7 +158,8 @@ async fn check_place(ledger: &Ledger, lake: &LakeTable, done: impl IntoIterator<
                 let (table, location) = (lake.name.clone(), location.to_string());
                 return Err(Error::PublishedElsewhere { table, uri: file.uri.to_string(), location });
             }
+            published.insert(file.uri);
         }
     }
-    Ok(())
+    Ok(published)
 }

@@ -122,10 +122,9 @@ impl<'a> Input<'a> {
         let (mut files, mut counts): (Vec<FileEntry>, _) = (Vec::new(), Counts::default());
         let mut manifests = self.ledger.read_all::<TaskDetails>(self.step, self.summaries.keys().copied());
         while let Some((number, manifest)) = manifests.try_next().await? {
-            let manifest = manifest.filter(|manifest| manifest.details.plan == self.plan.id).ok_or_else(|| {
-                let uri = self.ledger.layout().manifest(self.step, number).summary.to_string();
-                Error::Damaged { uri, reason: "it belongs to another plan".to_owned() }
-            })?;
+            let manifest = manifest
+                .filter(|manifest| manifest.details.plan == self.plan.id)
+                .ok_or_else(|| self.ledger.of_another_plan(self.step, number))?;
             counts.read += manifest.details.rows_read;
             counts.written += manifest.details.rows_written;
             files.extend(manifest.files);

@@ -10,7 +10,7 @@ use tokio::sync::SemaphorePermit;
 use crate::compaction::plan::PartitionDetails;
 use crate::compaction::run::file_stems;
 use crate::error::Result;
-use crate::layout::{Step, TableLayout, failed_number, is_running};
+use crate::layout::{Location, Step, TableLayout, failed_number, is_running, lake_stem};
 use crate::manifest::{Ledger, Manifest};
 use crate::spread::room;
 use crate::staging::plan::PlanDetails;
@@ -22,8 +22,8 @@ pub(super) struct Listed {
     pub(super) files: HashSet<Arc<str>>,
     /// Committed numbers by step; of the planning steps, those that the plan has.
     live: Vec<(Step, BTreeSet<usize>)>,
-    /// Id of the plan, and its result.
-    pub(super) plan: Option<(String, String)>,
+    /// The plan that stands.
+    pub(super) plan: Option<PlanDetails>,
     /// First parts of the names that lake files of this plan have.
     stems: BTreeSet<String>,
 }
@@ -35,7 +35,7 @@ impl Listed {
         let Some((_, plan)) = ledger.head::<PlanDetails>(&layout.snapshot_manifest()).await? else {
             return Ok((Self::default(), None));
         };
-        let mut listed = Self { plan: Some((plan.id.clone(), plan.result.clone())), ..Self::default() };
+        let mut listed = Self::default();
         listed.live.push((Step::SnapshotFileGroups, (1..=plan.groups).collect()));
         let first = ledger.read::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
         let groups: BTreeSet<usize> = first.iter().flat_map(|first| 1..=first.details.groups).collect();
@@ -55,6 +55,7 @@ impl Listed {
             listed.add_files(ledger, step, &done).await?;
             listed.live.push((step, done));
         }
+        listed.plan = Some(plan);
         Ok((listed, room))
     }
 
@@ -71,8 +72,7 @@ impl Listed {
 
     /// Whether the name of a lake file, or of one that is not whole, is one that the plan gives.
     pub(super) fn names(&self, key: &str) -> bool {
-        let name = key.rsplit('/').next().unwrap_or_default().trim_start_matches('.');
-        self.stems.contains(name.rsplit_once('-').map_or("", |(stem, _)| stem))
+        self.stems.contains(lake_stem(key))
     }
 
     /// Whether all publish tasks are done: what is not listed then is none of the lake's.
@@ -80,6 +80,12 @@ impl Listed {
         let of = |step| self.live.iter().find(|(live, _)| *live == step).map(|(_, numbers)| numbers);
         let groups = of(Step::PartitionFileGroups).filter(|groups| !groups.is_empty());
         groups.zip(of(Step::DatalakeFileGroups)).is_some_and(|(groups, done)| groups.is_subset(done))
+    }
+
+    /// Number of files that lie in a folder.
+    pub(super) fn files_in(&self, folder: &Location) -> usize {
+        let root = folder.uri_of_folder();
+        self.files.iter().filter(|uri| uri.starts_with(&root)).count()
     }
 
     /// Whether the number of a trace is among those of a step.

@@ -4,8 +4,8 @@
 //! manifests/    a data file whose summary was never written, groups of a plan that was replaced, traces of tasks that are
 //!               done since, or that nobody is running any more
 //! staging       files of tasks that were not committed; all of them, if wanted, once the lake is complete
-//! lake          files of tasks that were not committed, also of plans that were replaced, known by their names and by the
-//!               folder's owner
+//! lake          files of tasks that were not committed, also of plans that were replaced where all else in the folder
+//!               shows that it is this table's
 //! local         half files, whose names end in '#' and a number
 //! S3            multipart uploads that nobody ended
 //! ```
@@ -29,13 +29,13 @@ use object_store::ObjectStore;
 use serde::Serialize;
 
 use self::listed::Listed;
-use self::table::Table;
+use self::table::{LakeOwnership, Table};
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
 use crate::lake::HiveLake;
 use crate::layout::{Location, store_of};
 use crate::manifest::ledger::delete_all;
-use crate::manifest::trace;
+use crate::manifest::{Ledger, trace};
 use crate::pipeline::{Event, Pipeline};
 use crate::session::{Stores, Unfinished};
 use crate::spread::read_tables;
@@ -139,23 +139,26 @@ async fn of_table(
         Err(Error::RunGoesOn { .. }) => youngest.min(Utc::now() - RUNNING),
         other => other.map(|()| youngest)?,
     };
-    let place = pipeline.check_place(&ledger, lake).await;
+    let place = match &listed.plan {
+        Some(plan) => pipeline.check_place_of(&ledger, lake, plan).await,
+        None => Ok(()),
+    };
     if let Err(error @ (Error::PlanChanged { .. } | Error::LocationOwned { .. })) = place {
         let problem = format!("{error}, so nothing of the table is taken for garbage");
         return left_alone(&problem, &error.help().unwrap_or_default());
     }
     place?;
     let stands = match &listed.plan {
-        Some((plan, _)) if options.staging => pipeline.stands(&ledger, plan).await?.is_some(),
+        Some(plan) if options.staging => pipeline.stands(&ledger, &plan.id).await?.is_some(),
         _ => false,
     };
     let layout = ledger.layout();
     let folder = HiveLake::open(engine.stores(), layout).await?;
-    let result = listed.plan.as_ref().map(|(_, result)| result);
+    let result = listed.plan.as_ref().map(|plan| &plan.result);
     let owns_lake = match folder.owner().await? {
-        Some(owner) => Some(&owner.plan) == result,
-        // Its path names table and snapshot.
-        None => result.is_some() && lake.external_location.is_none(),
+        Some(owner) => LakeOwnership::certain(Some(&owner.plan) == result),
+        None if listed.is_published() => LakeOwnership::ByItsFiles,
+        None => LakeOwnership::No,
     };
     let keeps_lake = !listed.is_published() && folder.is_complete().await?;
     let table = Table { name: &lake.name, layout, listed, drop_staging: stands, owns_lake, keeps_lake };
@@ -167,7 +170,7 @@ async fn of_table(
 }
 
 /// Removes the files that publish tasks of a table wrote into its lake and did not commit, of any age; if `all`, also those
-/// of plans that are no more. The folder is nobody's then.
+/// of plans that are no more, where the folder's owner is this table. The folder is nobody's then.
 ///
 /// # Errors
 /// As [`find`].
@@ -178,7 +181,7 @@ pub(crate) async fn clear_lake(pipeline: &Pipeline, lake: &LakeTable, all: bool)
     let folder = HiveLake::open(engine.stores(), layout).await?;
     let is_ours = match folder.owner().await? {
         Some(owner) if !owner.is_of_same_table(&plan::owner_of_staging(project, lake)) => return Ok(()),
-        owner => owner.is_some() || lake.external_location.is_none(),
+        owner => owner.is_some(),
     };
     let (listed, _room) = match Listed::read(&ledger).await {
         // Its lake files are known by their folder's owner alone.
@@ -191,11 +194,55 @@ pub(crate) async fn clear_lake(pipeline: &Pipeline, lake: &LakeTable, all: bool)
         // Of a plan whose staging folder was lost: it is published, and stays.
         return Ok(());
     }
-    let owns_lake = all && is_ours;
+    let owns_lake = LakeOwnership::certain(all && is_ours);
     let table = Table { name: &lake.name, layout, listed, drop_staging: false, owns_lake, keeps_lake: false };
     let found = table.find(engine.stores(), layout.lake(), Utc::now()).await?;
     remove_all(engine.stores(), &found).await?;
     if is_ours { folder.disown().await } else { Ok(()) }
+}
+
+/// Refuses to take a lake back whose place another one has taken, or in whose folder another one lies. Whether the plan,
+/// which names the lake's files, can be read.
+///
+/// # Errors
+/// [`Error::ForeignFiles`], [`Error::LocationHolds`]; those of the ledger.
+pub(crate) async fn check_lake(
+    pipeline: &Pipeline,
+    ledger: &Ledger,
+    table: &str,
+    published: &HashSet<Arc<str>>,
+) -> Result<bool> {
+    let (listed, is_named) = match Listed::read(ledger).await {
+        Ok((listed, _)) => (listed, true),
+        Err(Error::Damaged { .. }) => (Listed::default(), false),
+        Err(error) => return Err(error),
+    };
+    let lake = ledger.layout().lake();
+    let is_ours = |key: &str| listed.names(key) || published.contains(lake.with_key(key).uri().as_str());
+    let folder = HiveLake::open(pipeline.engine().stores(), ledger.layout()).await?;
+    let files = folder.files(is_ours).await?;
+    folder.refuse_inner(table, &files).await?;
+    if files.is_of_others() {
+        folder.refuse_others(table, &files)?;
+    }
+    Ok(is_named)
+}
+
+/// Removes published files of a table's lake.
+///
+/// # Errors
+/// [`Error::Store`].
+pub(crate) async fn remove_published(
+    pipeline: &Pipeline,
+    ledger: &Ledger,
+    published: &HashSet<Arc<str>>,
+) -> Result<()> {
+    if published.is_empty() {
+        return Ok(());
+    }
+    let lake = ledger.layout().lake();
+    let keys = published.iter().map(|uri| Location::from_uri(uri)?.key()).collect::<Result<Vec<_>>>()?;
+    delete_all(&pipeline.engine().stores().open(lake).await?, lake, keys).await
 }
 
 async fn remove_all(stores: &Stores, garbage: &[Garbage]) -> Result<()> {

@@ -13,9 +13,27 @@ use super::listed::Listed;
 use super::local::{half_files, identities, identity, is_behind_link};
 use super::{Garbage, Why};
 use crate::error::Result;
-use crate::layout::{Location, OWNER, TableLayout, is_lake_name, is_staging_name};
+use crate::layout::{Location, TableLayout, is_lake_name, is_staging_name};
 use crate::manifest::ledger::store_error;
+use crate::manifest::owner;
 use crate::session::{Stores, Unfinished};
+
+/// Whose a lake's folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LakeOwnership {
+    /// This table's, by the file that says so.
+    Certain,
+    /// This table's, if all files that it has published lie there.
+    ByItsFiles,
+    /// Perhaps another one's.
+    No,
+}
+
+impl LakeOwnership {
+    pub(super) fn certain(is_certain: bool) -> Self {
+        if is_certain { Self::Certain } else { Self::No }
+    }
+}
 
 /// A table whose garbage is looked for.
 pub(super) struct Table<'a> {
@@ -25,7 +43,7 @@ pub(super) struct Table<'a> {
     /// Whether all staging files are garbage.
     pub(super) drop_staging: bool,
     /// Whether the lake's folder is this table's, so that all files there with names as we give them are.
-    pub(super) owns_lake: bool,
+    pub(super) owns_lake: LakeOwnership,
     /// Whether what lies in the lake's folder is complete without being listed: its staging folder was moved or lost.
     pub(super) keeps_lake: bool,
 }
@@ -73,8 +91,8 @@ impl Table<'_> {
         folder: &Location,
         youngest: DateTime<Utc>,
     ) -> Result<Vec<Garbage>> {
-        let (mut found, mut others) = (Vec::new(), Vec::new());
-        let own = [self.layout.staging_owner(), self.layout.lake_owner()];
+        let (mut found, mut others, mut listed) = (Vec::new(), Vec::new(), 0);
+        let own = [self.layout.root(), self.layout.lake()].map(|folder| folder.raw_key().trim_end_matches('/'));
         let mut add = |location: &Location, bytes: u64, modified: DateTime<Utc>, half: bool| {
             if let Some(why) = self.why(location, half)
                 && modified <= youngest
@@ -86,9 +104,10 @@ impl Table<'_> {
         let mut listing = store.list(Some(&folder.key()?));
         while let Some(meta) = listing.try_next().await.map_err(failed)? {
             let location = folder.with_key(meta.location.as_ref());
-            if meta.location.filename() == Some(OWNER) && !own.contains(&location) {
-                others.push(location.with_key(location.raw_key().trim_end_matches(OWNER)));
+            if let Some(inner) = owner::marked(&meta.location).filter(|inner| !own.contains(inner)) {
+                others.push(folder.with_key(inner).uri_of_folder());
             }
+            listed += usize::from(self.listed.files.contains(location.uri().as_str()));
             add(&location, meta.size, meta.last_modified, false);
         }
         if folder.store() == "file://" {
@@ -102,7 +121,10 @@ impl Table<'_> {
             self.keep_linked(folder, &mut found);
         }
         // Another table's folder in ours.
-        found.retain(|file| !others.iter().any(|other| file.uri.starts_with(&other.uri())));
+        found.retain(|file| !others.iter().any(|other| file.uri.starts_with(other)));
+        if self.owns_lake == LakeOwnership::ByItsFiles && listed < self.listed.files_in(self.layout.lake()) {
+            found.retain(|file| !self.is_stray(&file.uri));
+        }
         Ok(found)
     }
 
@@ -123,13 +145,20 @@ impl Table<'_> {
         });
     }
 
+    /// Whether a plan that was replaced has left a file in the lake.
+    fn is_stray(&self, uri: &str) -> bool {
+        let name = uri.rsplit('/').next().unwrap_or_default();
+        let is_in_lake = || Location::from_uri(uri).is_ok_and(|file| self.layout.lake().holds(&file));
+        self.owns_lake != LakeOwnership::No && is_lake_name(name) && !self.listed.names(uri) && is_in_lake()
+    }
+
     /// Why a file is garbage, if it is.
     fn why(&self, location: &Location, is_half: bool) -> Option<Why> {
         let uri = location.uri();
         if self.layout.lake().holds(location) {
             let name = uri.rsplit('/').next().unwrap_or_default();
             let is_mark = || ["_SUCCESS#", "_snaplake.json#"].iter().any(|mark| name.starts_with(mark));
-            let is_ours = self.listed.names(&uri) || (self.owns_lake && is_lake_name(name)) || (is_half && is_mark());
+            let is_ours = self.listed.names(&uri) || self.is_stray(&uri) || (is_half && is_mark());
             return match is_half {
                 false if self.keeps_lake => None,
                 _ if !is_ours || self.listed.files.contains(uri.as_str()) => None,

@@ -13,7 +13,7 @@ use super::run::{file_stems, properties_text};
 use crate::config::LakeTable;
 use crate::error::{Error, Position, Result, difference};
 use crate::lake::HiveLake;
-use crate::layout::Step;
+use crate::layout::{Step, lake_stem};
 use crate::manifest::ledger::Seen;
 use crate::manifest::owner::FolderOwner;
 use crate::manifest::{FileEntry, Ledger, Manifest};
@@ -118,13 +118,16 @@ pub(crate) async fn prepare(
     let groups = match groups {
         Some(groups) => groups.into_iter().enumerate().map(|(index, group)| (index + 1, group)).collect(),
         None => {
-            let wanted = if only.is_some() { todo.iter().copied().collect() } else { (1..=total).collect::<Vec<_>>() };
+            let is_alone = only.is_some() && is_claimed;
+            let wanted = if is_alone { todo.iter().copied().collect() } else { (1..=total).collect::<Vec<_>>() };
             read_groups(ledger, staged.plan, &wanted).await?
         }
     };
-    if is_new || only.is_none() {
-        let stems = groups.iter().flat_map(|(_, group)| file_stems(staged.result, group)).collect();
-        folder.check_foreign(&lake.name, &stems).await?;
+    if is_new || only.is_none() || !is_claimed {
+        let stems: BTreeSet<String> = groups.iter().flat_map(|(_, group)| file_stems(staged.result, group)).collect();
+        let files = folder.files(|key| stems.contains(lake_stem(key))).await?;
+        folder.refuse_inner(&lake.name, &files).await?;
+        folder.refuse_others(&lake.name, &files)?;
     }
     ledger.check_plan(&lake.name, staged.plan).await?;
     if folder.is_complete().await? {
@@ -150,14 +153,14 @@ pub(crate) async fn prepare(
 async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) -> Result<Vec<FileEntry>> {
     /// What must fit; the rest of a stage task's details is not this step's business.
     #[derive(Serialize, Deserialize)]
-    struct OfPlan {
+    struct StagedColumns {
         plan: String,
         #[serde(default)]
         columns: ColumnPresence,
     }
     let (mut files, mut missing, mut columns) = (Vec::new(), 0, ColumnPresence::default());
     let unknown = (1..=staged.groups).filter(|number| !staged.known.contains_key(number));
-    let mut manifests = ledger.read_all::<OfPlan>(Step::StagingFileGroups, unknown);
+    let mut manifests = ledger.read_all::<StagedColumns>(Step::StagingFileGroups, unknown);
     while let Some((number, manifest)) = manifests.try_next().await? {
         match manifest {
             None => missing += 1,
@@ -165,7 +168,7 @@ async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) ->
                 files.extend(manifest.files);
                 columns.add(&manifest.details.columns);
             }
-            Some(_) => return Err(of_another_plan(ledger, Step::StagingFileGroups, number)),
+            Some(_) => return Err(ledger.of_another_plan(Step::StagingFileGroups, number)),
         }
     }
     if missing > 0 {
@@ -180,12 +183,6 @@ async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) ->
     Ok(files)
 }
 
-/// A run whose plan was replaced has committed it all the same.
-fn of_another_plan(ledger: &Ledger, step: Step, number: usize) -> Error {
-    let uri = ledger.layout().manifest(step, number).summary.to_string();
-    Error::Damaged { uri, reason: "it belongs to another plan".to_owned() }
-}
-
 async fn read_groups(ledger: &Ledger, plan: &str, numbers: &[usize]) -> Result<Vec<(usize, PartitionGroup)>> {
     let mut groups = Vec::with_capacity(numbers.len());
     let mut manifests = ledger.read_all::<PartitionDetails>(Step::PartitionFileGroups, numbers.iter().copied());
@@ -195,7 +192,7 @@ async fn read_groups(ledger: &Ledger, plan: &str, numbers: &[usize]) -> Result<V
             reason: "it is missing although the first group's exists".to_owned(),
         })?;
         if manifest.details.plan != plan {
-            return Err(of_another_plan(ledger, Step::PartitionFileGroups, number));
+            return Err(ledger.of_another_plan(Step::PartitionFileGroups, number));
         }
         groups.push((number, manifest.details.into_group(manifest.files)));
     }

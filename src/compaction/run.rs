@@ -157,8 +157,7 @@ impl CompactTask<'_> {
     /// Removes what was written for a plan that is no more, so that it does not stay beside the files of the next one. A
     /// plan of the same result gives its files the same names and bytes.
     async fn take_back(&self, files: &[(FileEntry, String)]) -> Result<()> {
-        let plan = self.ledger.head::<PlanResult>(&self.ledger.layout().snapshot_manifest()).await?;
-        if plan.is_some_and(|(_, plan)| plan.result == self.result) {
+        if self.ledger.plan_result().await?.is_some_and(|result| result == self.result) {
             return Ok(());
         }
         let folder = self.ledger.layout().lake();
@@ -302,12 +301,6 @@ impl CompactTask<'_> {
         let keys = keys.map(|key| Ok((index(&key.column)?, SortOptions::new(key.descending, key.nulls_first))));
         of_partition.chain(keys).collect()
     }
-}
-
-/// What of a plan matters here.
-#[derive(Debug, Serialize, Deserialize)]
-struct PlanResult {
-    result: String,
 }
 
 /// What a task has written.

@@ -105,10 +105,6 @@ impl Error {
             Self::NotPublished { .. } => own("run `snaplake publish` first"),
             Self::NotPlanned { .. } => own("run `snaplake stage` or `snaplake run` first"),
             Self::NotAudited { .. } => own("run `snaplake audit` first"),
-            Self::ForeignFiles { table, example, .. } if is_ours(example) => Some(format!(
-                "publish lake.{table} to an empty location; or, if it is an earlier lake of this table and snapshot, \
-                 `snaplake run CONFIG --replan --withdraw --table {table}` replaces it"
-            )),
             Self::ForeignFiles { table, .. } => {
                 Some(format!("publish lake.{table} to an empty location or remove them"))
             }
@@ -159,11 +155,6 @@ fn finer(column: &str, data_type: &str) -> Option<String> {
         None if data_type == "DATE" => Some(format!("CAST({column} AS TIMESTAMP) keeps the time of day")),
         _ => None,
     }
-}
-
-/// Whether a file has a name as we give them: `000001-5f3a09c1d2e4-0000.parquet`.
-fn is_ours(file: &str) -> bool {
-    matches!(file.split('-').collect::<Vec<_>>()[..], [_, hash, _] if hash.len() == 12)
 }
 
 /// How to replace a plan while nothing of it is published.

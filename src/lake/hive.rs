@@ -3,7 +3,6 @@
 //! The mark is written last, after validation. Publishing into a folder with files of somebody else is refused: readers
 //! of the folder would see both. What a crashed run of ours left has names that this plan gives, and is overwritten.
 
-use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,6 +21,26 @@ use crate::spread::turn;
 pub(crate) struct HiveLake<'a> {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) layout: &'a TableLayout,
+}
+
+/// What lies in a lake's folder.
+#[derive(Debug, Default)]
+pub(crate) struct LakeFiles {
+    /// Data files that are ours.
+    pub(crate) ours: usize,
+    /// All others.
+    pub(crate) others: usize,
+    /// Key of one of the others.
+    pub(crate) example: Option<String>,
+    /// Key of a folder in it that is somebody's.
+    inner: Option<String>,
+}
+
+impl LakeFiles {
+    /// Whether another lake has taken the place of ours.
+    pub(crate) fn is_of_others(&self) -> bool {
+        self.ours == 0 && self.others > 0
+    }
 }
 
 impl<'a> HiveLake<'a> {
@@ -80,52 +99,51 @@ impl<'a> HiveLake<'a> {
         LakeContent::of_folder(&self.store, self.layout.lake()).await
     }
 
-    /// Refuses a folder with data files whose names do not start with one of `stems`: one LIST.
-    ///
-    /// # Errors
-    /// [`Error::ForeignFiles`], [`Error::LocationHolds`], [`Error::Store`].
-    pub(crate) async fn check_foreign(&self, table: &str, stems: &BTreeSet<String>) -> Result<()> {
-        let location = self.layout.lake();
-        let mut listing = self.store.list(Some(&location.key()?));
-        let (mut count, mut example) = (0, None);
-        let own = location.key()?;
-        let own = own.as_ref();
-        while let Some(meta) = listing.try_next().await.map_err(|source| store_error("list", location, source))? {
-            let name = meta.location.filename().unwrap_or_default();
-            let stem = name.rsplit_once('-').map_or("", |(stem, _)| stem);
-            if let Some(inner) = owner::marked(&meta.location).filter(|inner| *inner != own) {
-                return Err(owner::holds(&self.store, location, inner, table).await?);
-            }
-            // Readers pass over these names, of which some are ours.
-            if !name.starts_with(['.', '_']) && !stems.contains(stem) {
-                count += 1;
-                example.get_or_insert_with(|| name.to_owned());
-            }
-        }
-        match example {
-            None => Ok(()),
-            Some(example) => {
-                Err(Error::ForeignFiles { table: table.to_owned(), location: location.to_string(), count, example })
-            }
-        }
-    }
-
-    /// Data files of the folder that are not among these URIs: how many, and one of them. One LIST.
+    /// What lies in the folder, of which `is_ours` tells by the key which data files are ours: one LIST. Names that begin with
+    /// a dot or `_` are passed over, as readers do.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub(crate) async fn unlisted(&self, listed: &HashSet<&str>) -> Result<Option<(usize, String)>> {
-        let location = self.layout.lake();
-        let mut listing = self.store.list(Some(&location.key()?));
-        let mut found: Option<(usize, String)> = None;
+    pub(crate) async fn files(&self, is_ours: impl Fn(&str) -> bool) -> Result<LakeFiles> {
+        let (location, key) = (self.layout.lake(), self.layout.lake().key()?);
+        let mut listing = self.store.list(Some(&key));
+        let mut files = LakeFiles::default();
         while let Some(meta) = listing.try_next().await.map_err(|source| store_error("list", location, source))? {
-            let name = meta.location.filename().unwrap_or_default();
-            if !name.starts_with(['.', '_'])
-                && !listed.contains(location.with_key(meta.location.as_ref()).uri().as_str())
-            {
-                found.get_or_insert_with(|| (0, meta.location.to_string())).0 += 1;
+            if let Some(inner) = owner::marked(&meta.location).filter(|inner| *inner != key.as_ref()) {
+                files.inner.get_or_insert_with(|| inner.to_owned());
+            }
+            if meta.location.filename().unwrap_or_default().starts_with(['.', '_']) {
+                continue;
+            }
+            if is_ours(meta.location.as_ref()) {
+                files.ours += 1;
+            } else {
+                files.others += 1;
+                files.example.get_or_insert_with(|| meta.location.to_string());
             }
         }
-        Ok(found)
+        Ok(files)
+    }
+
+    /// Refuses a folder that holds one of somebody else.
+    ///
+    /// # Errors
+    /// [`Error::LocationHolds`], [`Error::Store`].
+    pub(crate) async fn refuse_inner(&self, table: &str, files: &LakeFiles) -> Result<()> {
+        match &files.inner {
+            Some(inner) => Err(owner::holds(&self.store, self.layout.lake(), inner, table).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a folder with data files that are not ours.
+    ///
+    /// # Errors
+    /// [`Error::ForeignFiles`].
+    pub(crate) fn refuse_others(&self, table: &str, files: &LakeFiles) -> Result<()> {
+        let Some(example) = &files.example else { return Ok(()) };
+        let (table, location) = (table.to_owned(), self.layout.lake().to_string());
+        let example = example.rsplit('/').next().unwrap_or_default().to_owned();
+        Err(Error::ForeignFiles { table, location, count: files.others, example })
     }
 }

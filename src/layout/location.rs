@@ -177,11 +177,15 @@ impl Location {
         self.store == other.store && rest.is_some_and(|rest| self.key.is_empty() || rest.starts_with('/'))
     }
 
+    /// The uri with a slash at its end: those of files in the folder begin with it.
+    pub(crate) fn uri_of_folder(&self) -> String {
+        format!("{}/", self.uri().trim_end_matches('/'))
+    }
+
     /// Whether one of the two is the other or holds it.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
-        let (a, b) =
-            (format!("{}/", self.uri().trim_end_matches('/')), format!("{}/", other.uri().trim_end_matches('/')));
+        let (a, b) = (self.uri_of_folder(), other.uri_of_folder());
         a.starts_with(&b) || b.starts_with(&a)
     }
 }

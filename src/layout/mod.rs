@@ -27,5 +27,5 @@ mod table;
 pub use self::location::Location;
 pub use self::owner::{OWNER, SUCCESS, completed, owned_by, staged_by_old};
 pub use self::relative::{below, store_of, written_from};
-pub use self::step::{Step, failed_number, is_lake_name, is_running, is_staging_name, manifest_number};
+pub use self::step::{Step, failed_number, is_lake_name, is_running, is_staging_name, lake_stem, manifest_number};
 pub use self::table::{ManifestFiles, TableLayout};

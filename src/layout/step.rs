@@ -47,6 +47,13 @@ pub fn failed_number(file_name: &str) -> Option<usize> {
     file_name.strip_prefix("failed-")?.strip_suffix(".json")?.parse().ok()
 }
 
+/// First part of a lake file's name, or of one that is not whole: `000001-5f3a09c1d2e4`; empty for other names.
+#[must_use]
+pub fn lake_stem(key: &str) -> &str {
+    let name = key.rsplit('/').next().unwrap_or_default().trim_start_matches('.');
+    name.rsplit_once('-').map_or("", |(stem, _)| stem)
+}
+
 /// Whether a staging file may have this name: `000001-5f3a09c1d2e4-000000.parquet`.
 #[must_use]
 pub fn is_staging_name(name: &str) -> bool {

@@ -29,7 +29,7 @@ const VERSION: u32 = 1;
 /// What kind of folder it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Place {
+pub(crate) enum FolderKind {
     /// Manifests and staging files.
     Staging,
     /// Published files.
@@ -40,7 +40,7 @@ pub(crate) enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FolderOwner {
     version: u32,
-    pub(crate) place: Place,
+    pub(crate) place: FolderKind,
     pub(crate) database: String,
     pub(crate) schema: String,
     pub(crate) table: String,
@@ -62,7 +62,7 @@ impl FolderOwner {
     pub(crate) fn of_staging((database, schema, table): (&str, &str, &str), snapshot: &str, config: &str) -> Self {
         Self {
             version: VERSION,
-            place: Place::Staging,
+            place: FolderKind::Staging,
             database: database.to_owned(),
             schema: schema.to_owned(),
             table: table.to_owned(),
@@ -75,7 +75,7 @@ impl FolderOwner {
 
     /// Of the lake of a plan of the same table.
     pub(crate) fn of_lake(self, result: &str, properties: String) -> Self {
-        Self { place: Place::Lake, plan: result.to_owned(), properties, ..self }
+        Self { place: FolderKind::Lake, plan: result.to_owned(), properties, ..self }
     }
 
     /// Whether both are of the same table of the same snapshot.
@@ -307,7 +307,8 @@ mod tests {
 
     #[test]
     fn golden_form_of_a_lake_owner() {
-        let owner = FolderOwner { place: Place::Lake, plan: "ab".into(), properties: "target 1".into(), ..owner("t") };
+        let owner =
+            FolderOwner { place: FolderKind::Lake, plan: "ab".into(), properties: "target 1".into(), ..owner("t") };
         let text = r#"{"version":1,"place":"lake","database":"d","schema":"public","table":"t","snapshot":"2026-01-31T00:00:00Z","plan":"ab","properties":"target 1","config":"shop.sql"}"#;
         assert_eq!(serde_json::to_string(&owner).unwrap(), text);
         assert_eq!(serde_json::from_str::<FolderOwner>(text).unwrap(), owner);

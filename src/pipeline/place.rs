@@ -30,7 +30,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// As [`Pipeline::check_place`].
-    pub(super) async fn check_place_of(&self, ledger: &Ledger, lake: &LakeTable, plan: &PlanDetails) -> Result<()> {
+    pub(crate) async fn check_place_of(&self, ledger: &Ledger, lake: &LakeTable, plan: &PlanDetails) -> Result<()> {
         Planner::new(&self.engine, &self.project).check_identity(plan, lake)?;
         if let Some(then) = ledger.lake_elsewhere().await? {
             return Err(Error::PlanChanged {

@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use futures::TryStreamExt;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::compaction::plan::PartitionDetails;
@@ -109,13 +109,10 @@ impl State {
 
 /// Whether the plan is the one in the store.
 async fn is_current(plan: &StagePlan) -> Result<bool> {
-    /// The rest is of no interest here.
-    #[derive(Debug, Serialize, Deserialize)]
-    struct OfPlan {
-        id: String,
+    match plan.ledger.check_plan(&plan.lake.name, &plan.details.id).await {
+        Err(Error::PlanReplaced { .. }) => Ok(false),
+        other => other.map(|()| true),
     }
-    let head = plan.ledger.head::<OfPlan>(&plan.ledger.layout().snapshot_manifest()).await?;
-    Ok(head.is_some_and(|(_, of)| of.id == plan.details.id))
 }
 
 /// Whether partition file groups are all there: the first one is written last.
@@ -257,7 +254,7 @@ mod tests {
         }
     }
 
-    async fn put(plan: &StagePlan, step: Step, number: usize, partition: &str, details: impl Serialize) {
+    async fn put(plan: &StagePlan, step: Step, number: usize, partition: &str, details: impl serde::Serialize) {
         let file = FileEntry {
             uri: format!("s3://b/{step:?}-{number}.parquet").into(),
             etag: "".into(),

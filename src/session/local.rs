@@ -183,12 +183,12 @@ impl MultipartUpload for LocalUpload {
 /// Files on their way to the disk.
 #[derive(Debug, Default)]
 pub(crate) struct Syncs {
-    state: Mutex<State>,
+    state: Mutex<Unsynced>,
     ended: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Unsynced {
     files: VecDeque<PathBuf>,
     folders: BTreeSet<PathBuf>,
     threads: usize,
@@ -248,7 +248,7 @@ impl Syncs {
         failed.map_or(Ok(()), |failed| Err(io(failed)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Unsynced> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,7 +14,7 @@
 
 mod deep;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -120,9 +120,9 @@ pub struct Validation {
     pub(crate) content: Option<LakeContent>,
 }
 
-/// What is kept as `validation.json`.
+/// The form of `validation.json`.
 #[derive(Debug, Serialize)]
-struct Kept<'a> {
+struct ValidationFile<'a> {
     #[serde(flatten)]
     validation: &'a Validation,
     content: Option<LakeContent>,
@@ -147,7 +147,7 @@ pub(crate) async fn validate(proof: Proof<'_>) -> Result<Validation> {
     let (ledger, table) = (proof.ledger, proof.lake.name.as_str());
     let mark = HiveLake::open(proof.engine.stores(), ledger.layout()).await?;
     let validation = compare(proof, &mark).await?;
-    let kept = Kept { validation: &validation, content: validation.content };
+    let kept = ValidationFile { validation: &validation, content: validation.content };
     let text = serde_json::to_vec_pretty(&kept).map_err(|source| Error::DecodeManifest {
         uri: ledger.layout().validation().to_string(),
         source: source.into(),
@@ -234,8 +234,7 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
     }
     if let Some((step, group)) = stranger {
         // A run whose plan was replaced has left it: it says nothing about the lake.
-        let uri = layout.manifest(step, group).summary.to_string();
-        return Err(Error::Damaged { uri, reason: "it belongs to another plan".to_owned() });
+        return Err(ledger.of_another_plan(step, group));
     }
     differences.compare(
         "rows of staging files",
@@ -268,8 +267,14 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
     if content.is_none() {
         differences.0.push(format!("published files that do not lie in {}", layout.lake()));
     }
-    let listed = files.iter().map(|file| &*file.uri).collect();
-    if let Some((count, example)) = published_to.unlisted(&listed).await? {
+    let listed: HashSet<&str> = files.iter().map(|file| &*file.uri).collect();
+    let found = published_to.files(|key| listed.contains(layout.lake().with_key(key).uri().as_str())).await?;
+    if found.is_of_others() {
+        // Neither the files nor a mark beside them are ours to judge.
+        published_to.refuse_others(table, &found)?;
+    }
+    if let Some(example) = &found.example {
+        let count = found.others;
         differences.0.push(format!(
             "{count} files in the lake's folder that no manifest lists, whose rows readers see too, such as {example}; \
              `snaplake clean --remove` removes those that this table has written"

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::project::{Outcome, Project};
+use crate::project::{Project, ok};
 
 const LAKE: &str = "CREATE TABLE lake.t AS SELECT * FROM snapshot.t;\n";
 
@@ -18,13 +18,6 @@ fn parquet(project: Project, name: &str, select: &str) -> Project {
     let bytes = fs::read(made.path("made.parquet")).unwrap();
     fs::remove_file(made.path("made.parquet")).unwrap();
     made.file(name, bytes)
-}
-
-#[track_caller]
-fn ok(project: &Project, arguments: &[&str]) -> Outcome {
-    let outcome = project.snaplake(arguments);
-    assert_eq!(outcome.code, 0, "{}{}", outcome.out, outcome.err);
-    outcome
 }
 
 #[track_caller]

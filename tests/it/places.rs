@@ -166,7 +166,7 @@ fn folder_of_another_table_snapshot_or_around_one_is_refused() {
         fs::remove_dir_all(work.path("staging2")).unwrap();
     };
     let owner = "the folder of shop.public.events of snapshot 2026-01-31T00:00:00Z";
-    refused(LAKE, &["did not write", "--replan --withdraw"]);
+    refused(LAKE, &["did not write"]);
     let inner = format!("{LAKE}/inner");
     refused(&inner, &["it lies in", "a complete lake"]);
     let outer = LAKE.rsplit_once('/').unwrap().0;
@@ -174,6 +174,71 @@ fn folder_of_another_table_snapshot_or_around_one_is_refused() {
     let staged = format!("{ROOT}/datalake/shop/public/events");
     refused(&staged, &["it lies in", owner]);
     assert!(work.files("lake") == before);
+}
+
+/// Another snapshot, published by another config into a folder of the first one's choice.
+fn other_snapshot(work: &Work, folder: &str) {
+    let tables = EVENTS.replace("partitioned_by", &format!("external_location = '{folder}', partitioned_by"));
+    config(work, "staging2", "lake2");
+    let text = fs::read_to_string(work.path("job.sql")).unwrap().replace(EVENTS, &tables);
+    work.write("job.sql", &text.replace("2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z"));
+    work.snaplake(&["run"]).ok();
+    config(work, "staging", "lake");
+}
+
+/// All that may remove something, while a lake of another config lies in the folder or in it.
+fn nothing_of_it_is_touched(work: &Work, word: &str) {
+    let theirs = work.files("lake");
+    assert!(theirs.keys().any(|file| file.ends_with("_SUCCESS")));
+    for arguments in [&["run"][..], &["publish"], &["run", "--replan"], &["run", "--replan", "--withdraw"]] {
+        work.snaplake(arguments).failed(1, &[word]);
+        clean(work, &["--staging"]).ok();
+        work.snaplake(&["repair"]).ok();
+        assert!(work.files("lake") == theirs, "{arguments:?}");
+    }
+}
+
+#[test]
+fn complete_lake_of_another_config_in_our_folder_is_left_as_it_is() {
+    for folder in [LAKE.to_owned(), format!("{LAKE}/sub"), format!("{LAKE}/day=2026-01-01")] {
+        let work = placed(3);
+        other_snapshot(&work, &folder);
+        let word = if folder == LAKE { "did not write" } else { "it holds" };
+        work.snaplake(&["stage"]).ok();
+        nothing_of_it_is_touched(&work, word);
+    }
+}
+
+#[test]
+fn lake_that_took_the_place_of_a_removed_one_is_left_as_it_is() {
+    let work = placed(3);
+    work.snaplake(&["run"]).ok();
+    fs::remove_dir_all(work.path(LAKE)).unwrap();
+    other_snapshot(&work, LAKE);
+    let theirs = work.files("lake");
+    for arguments in [&["run", "--replan", "--withdraw"][..], &["publish"], &["run"]] {
+        work.snaplake(arguments);
+        clean(&work, &["--staging"]).ok();
+        assert!(work.files("lake") == theirs, "{arguments:?}");
+    }
+}
+
+#[test]
+fn stray_file_of_a_replaced_plan_goes_only_where_the_folder_is_surely_ours() {
+    let work = placed(3);
+    work.snaplake(&["run"]).ok();
+    let before = work.files(LAKE);
+    let stray = format!("{LAKE}/day=2026-01-01/000009-0123456789ab-0000.parquet");
+    let ours = work.path(LAKE).join(before.keys().find(|file| file.ends_with(".parquet")).unwrap());
+    work.write(&stray, "x");
+    fs::rename(&ours, work.path("kept")).unwrap();
+    clean(&work, &[]).ok();
+    assert!(work.path(&stray).exists(), "not all files that were published are there");
+    fs::rename(work.path("kept"), &ours).unwrap();
+    work.snaplake(&["validate"]).failed(3, &["000009-0123456789ab", "`snaplake clean --remove`"]);
+    clean(&work, &[]).ok();
+    work.snaplake(&["run"]).ok();
+    assert!(work.files(LAKE) == before);
 }
 
 #[test]

@@ -97,3 +97,11 @@ pub(crate) fn copy(folder: &Path, sql: &str) -> Result<(), datafusion::error::Da
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { SessionContext::new().enable_url_table().sql(&sql).await?.collect().await.map(|_| ()) })
 }
+
+/// What a command came to that must end well.
+#[track_caller]
+pub(crate) fn ok(project: &Project, arguments: &[&str]) -> Outcome {
+    let outcome = project.snaplake(arguments);
+    assert_eq!(outcome.code, 0, "{}{}", outcome.out, outcome.err);
+    outcome
+}

@@ -437,8 +437,8 @@ async fn many_tables_are_asked_at_once_and_cost_no_more_requests_each_than_one()
     run again: GET 8, LIST 5, HEAD 1, PUT 0, DELETE 0
     status: GET 7, LIST 5, HEAD 1, PUT 0, DELETE 0
     validate: GET 22, LIST 1, HEAD 0, PUT 2, DELETE 1
-    clean: GET 19, LIST 6, HEAD 0, PUT 0, DELETE 0
-    replan: GET 20, LIST 13, HEAD 9, PUT 6, DELETE 11
+    clean: GET 18, LIST 6, HEAD 0, PUT 0, DELETE 0
+    replan: GET 35, LIST 16, HEAD 10, PUT 6, DELETE 9
     ");
 }
 

@@ -5,19 +5,12 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::project::{Outcome, Project};
+use crate::project::{Project, ok};
 
 const LAKE: &str = "CREATE TABLE lake.t AS SELECT * FROM snapshot.t;\n";
 
 fn config(location: &str, options: &str) -> String {
     format!("CREATE EXTERNAL TABLE snapshot.t (a INT) STORED AS CSV LOCATION {location} {options};\n{LAKE}")
-}
-
-#[track_caller]
-fn ok(project: &Project, arguments: &[&str]) -> Outcome {
-    let outcome = project.snaplake(arguments);
-    assert_eq!(outcome.code, 0, "{}{}", outcome.out, outcome.err);
-    outcome
 }
 
 #[track_caller]

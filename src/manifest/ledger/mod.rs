@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, OnceCell};
 
 pub use self::commit::Commit;
+pub(crate) use self::places::TaskPlan;
 pub(crate) use self::store::{delete_all, store_error};
 use super::codec::{self, Manifest, SummaryHead};
 use super::moved::Roots;

@@ -24,9 +24,15 @@ struct Plan {
     result: String,
 }
 
+/// The plan that a task belongs to; the rest of its details is not said.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct TaskPlan {
+    pub(crate) plan: String,
+}
+
 /// What of the last proof matters here.
 #[derive(Debug, Deserialize)]
-struct Proof {
+struct LastProof {
     plan: String,
     valid: bool,
     content: LakeContent,
@@ -82,13 +88,23 @@ impl Ledger {
         }
     }
 
+    /// What the plan that stands makes: [`PlanDetails::result`](crate::staging::plan::PlanDetails).
+    ///
+    /// # Errors
+    /// Those of [`Ledger::head`].
+    pub(crate) async fn plan_result(&self) -> Result<Option<String>> {
+        Ok(self.head::<Plan>(&self.layout.snapshot_manifest()).await?.map(|(_, plan)| plan.result))
+    }
+
+    /// The error for a manifest that a run has committed all the same whose plan was replaced.
+    pub(crate) fn of_another_plan(&self, step: Step, number: usize) -> Error {
+        let uri = self.layout.manifest(step, number).summary.to_string();
+        Error::Damaged { uri, reason: "it belongs to another plan".to_owned() }
+    }
+
     /// Whether a committed manifest is of a plan.
     pub(super) async fn is_of_plan(&self, files: &ManifestFiles, plan: &str) -> Result<bool> {
-        #[derive(Debug, Serialize, Deserialize)]
-        struct OfPlan {
-            plan: String,
-        }
-        match self.head::<OfPlan>(files).await {
+        match self.head::<TaskPlan>(files).await {
             Ok(found) => Ok(found.is_some_and(|(_, details)| details.plan == plan)),
             Err(Error::Damaged { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -124,10 +140,8 @@ impl Ledger {
     /// # Errors
     /// Those of [`Ledger::head`].
     pub(crate) async fn lake_elsewhere(&self) -> Result<Option<String>> {
-        #[derive(Debug, Serialize, Deserialize)]
-        struct Anything {}
         let first = self.layout.manifest(Step::PartitionFileGroups, 1);
-        let Some((head, _)) = self.head::<Anything>(&first).await? else { return Ok(None) };
+        let Some((head, _)) = self.head::<TaskPlan>(&first).await? else { return Ok(None) };
         let (Some(then), now) = (head.roots, self.roots()) else { return Ok(None) };
         Ok((then.lake != now.lake && !self.is_lake_moved().await?).then(|| then.lake.to_string()))
     }
@@ -152,7 +166,7 @@ impl Ledger {
             }
             // One that is complete is known by its files.
             let proof = self.read_file(&self.layout.validation()).await?;
-            let proof = proof.and_then(|bytes| serde_json::from_slice::<Proof>(&bytes).ok());
+            let proof = proof.and_then(|bytes| serde_json::from_slice::<LastProof>(&bytes).ok());
             let Some(proof) = proof.filter(|proof| proof.valid && proof.plan == plan.id) else { return Ok(false) };
             Ok(LakeContent::of_folder(store, self.layout.lake()).await? == proof.content)
         });
@@ -234,11 +248,11 @@ mod tests {
         let file =
             FileEntry { uri: uri.as_str().into(), etag: "e".into(), size: 1, n_record: Some(1), partition: None };
         for step in [Step::PartitionFileGroups, Step::DatalakeFileGroups] {
-            let manifest = Manifest::new(vec![file.clone()], Plan { id: "a".to_owned(), result: "r".to_owned() });
+            let manifest = Manifest::new(vec![file.clone()], TaskPlan { plan: "a".to_owned() });
             before.write(&before.layout().manifest(step, 1), &manifest).await.unwrap();
         }
         let read = async |ledger: &Ledger| {
-            let manifest = ledger.read::<Plan>(&ledger.layout().manifest(Step::DatalakeFileGroups, 1)).await;
+            let manifest = ledger.read::<TaskPlan>(&ledger.layout().manifest(Step::DatalakeFileGroups, 1)).await;
             manifest.unwrap().unwrap().files[0].uri.to_string()
         };
         let after = || ledger(&store, "s3://b/st", "s3://b/prod");
