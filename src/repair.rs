@@ -63,6 +63,9 @@ pub async fn repair(pipeline: &Pipeline) -> Result<Vec<Repair>> {
     Ok(repaired.into_iter().flatten().collect())
 }
 
+/// Files that a manifest lists, or what is wrong with it; `None` if it is not committed.
+type Files = Result<Option<Vec<FileEntry>>, String>;
+
 struct Table<'a> {
     pipeline: &'a Pipeline,
     lake: &'a LakeTable,
@@ -197,13 +200,13 @@ impl Table<'_> {
         Ok(None)
     }
 
-    /// The files of manifests by number, or what is wrong with one; `None` for one that is not committed.
+    /// The files of manifests by number.
     fn read(
         &self,
         step: Step,
         numbers: impl IntoIterator<Item = usize> + 'static,
         plan: &str,
-    ) -> impl Stream<Item = Result<(usize, Result<Option<Vec<FileEntry>>, String>)>> + 'static {
+    ) -> impl Stream<Item = Result<(usize, Files)>> + 'static {
         let (ledger, plan) = (self.ledger.clone(), plan.to_owned());
         let reads = numbers.into_iter().map(move |number| {
             let (ledger, plan) = (ledger.clone(), plan.clone());
