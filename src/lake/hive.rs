@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
@@ -57,11 +58,19 @@ impl<'a> HiveLake<'a> {
     /// # Errors
     /// [`Error::Store`].
     pub(crate) async fn is_complete(&self) -> Result<bool> {
+        Ok(self.completed_at().await?.is_some())
+    }
+
+    /// When the mark was put, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn completed_at(&self) -> Result<Option<DateTime<Utc>>> {
         let mark = self.layout.success();
         let _turn = turn().await;
         match self.store.head(&mark.key()?).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Ok(found) => Ok(Some(found.last_modified)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(source) => Err(store_error("read", &mark, source)),
         }
     }

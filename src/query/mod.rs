@@ -4,7 +4,8 @@
 //! so a table can be queried while it is being staged, and the same row is never seen twice. Of the lake, partitions are seen
 //! that are whole ([`committed`]). Partition columns have their real
 //! types and NULLs. Of these files a query opens those that its filters leave ([`prune`]), and none for what manifests
-//! answer ([`index`]). The session is read-only ([`guard`]).
+//! answer ([`index`]). Local files are compared with their hashes before they are read, unless they are as old as a proven lake. The
+//! session is read-only ([`guard`]).
 
 mod committed;
 mod guard;
@@ -39,9 +40,11 @@ use self::table::ManifestTable;
 use crate::audit::register_audits;
 use crate::config::{FileFormat, Held};
 use crate::error::Result;
+use crate::lake::HiveLake;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
 use crate::pipeline::Pipeline;
+use crate::session::ContentCheck;
 use crate::snapshot::TableFiles;
 use crate::spread::read_tables;
 use crate::staging::plan::{Planner, StagePlan, register_helpers};
@@ -61,7 +64,7 @@ const FILE_TABLES: [&str; 5] =
 #[derive(Default)]
 struct Found {
     snapshots: HashMap<String, TableFiles>,
-    tables: Vec<(&'static str, String, ManifestTable)>,
+    tables: Vec<(&'static str, String, ManifestTable, ContentCheck)>,
     files: HashMap<&'static str, Vec<FileRow>>,
     tasks: Vec<TaskRow>,
 }
@@ -75,9 +78,13 @@ impl QuerySession {
         let project = pipeline.project();
         let planner = Planner::new(pipeline.engine(), project);
         let mut found = Found::default();
-        let states = project.lakes.iter().map(|lake| State::read(&planner, lake));
-        for state in read_tables(states).await?.into_iter().flatten() {
-            found.add(state)?;
+        let states = project.lakes.iter().map(|lake| async {
+            let Some(state) = State::read(&planner, lake).await? else { return Ok(None) };
+            let check = content_check(pipeline, &state).await?;
+            Ok(Some((state, check)))
+        });
+        for (state, check) in read_tables(states).await?.into_iter().flatten() {
+            found.add(state, check)?;
         }
         let others = project.snapshots.iter().filter(|snapshot| !found.snapshots.contains_key(&snapshot.name));
         let others: Vec<_> = others.collect();
@@ -94,12 +101,13 @@ impl QuerySession {
         }
         let Found { snapshots, mut tables, files: mut rows, tasks: task_rows } = found;
         for (name, table) in snapshots {
-            tables.push(("snapshot", name, ManifestTable::new("snapshot", table, Vec::new())));
+            let table = ManifestTable::new("snapshot", table, Vec::new());
+            tables.push(("snapshot", name, table, ContentCheck::Never));
         }
-        let listed = tables.iter().flat_map(|(_, _, table)| table.index().files.iter());
-        let session = pipeline.engine().query_session(listed).await?;
+        let listed = tables.iter().flat_map(|(.., table, check)| table.index().files.iter().map(|file| (file, *check)));
+        let session = pipeline.engine().checked_query_session(listed).await?;
         let written = tables.iter().filter(|(schema, ..)| *schema != "snapshot");
-        let written = written.map(|(_, name, table)| (name.clone(), Arc::clone(table.index()))).collect();
+        let written = written.map(|(_, name, table, _)| (name.clone(), Arc::clone(table.index()))).collect();
         let statistics = StatisticsStream::table(written)?;
         session.register_table(TableReference::partial("manifest", "column_statistics"), Arc::new(statistics))?;
         session.register_table(TableReference::partial("manifest", "tasks"), Arc::new(tasks(&task_rows)?))?;
@@ -107,7 +115,7 @@ impl QuerySession {
             let table = files(&rows.remove(name).unwrap_or_default())?;
             session.register_table(TableReference::partial("manifest", name), Arc::new(table))?;
         }
-        for (schema, name, table) in tables {
+        for (schema, name, table, _) in tables {
             session.register_table(TableReference::partial(schema, name), Arc::new(table))?;
         }
         register_helpers(&session, project).await?;
@@ -138,9 +146,20 @@ impl QuerySession {
     }
 }
 
+/// What a publish task or a proof has read is as its manifest says at that time.
+async fn content_check(pipeline: &Pipeline, state: &State) -> Result<ContentCheck> {
+    let layout = state.plan.ledger.layout();
+    if !layout.lake().is_local() {
+        // The clock of a store is another one.
+        return Ok(ContentCheck::Always);
+    }
+    let completed = HiveLake::open(pipeline.engine().stores(), layout).await?.completed_at().await?;
+    Ok(completed.map_or(ContentCheck::Always, ContentCheck::IfChangedAfter))
+}
+
 impl Found {
     /// Adds all that a planned table has.
-    fn add(&mut self, state: State) -> Result<()> {
+    fn add(&mut self, state: State, check: ContentCheck) -> Result<()> {
         let State { plan, snapshot_groups, staged, partitions, published } = state;
         self.add_sources(&plan)?;
         let name = &plan.lake.name;
@@ -149,9 +168,9 @@ impl Found {
         self.add_files("snapshot_file_groups", name, &snapshot_groups);
         let groups = (1..).zip(plan.groups.iter());
         let groups = groups.map(|(number, files)| (number, Task::of(files, serde_json::Value::Null)));
-        self.add_written("staging", &plan, staged, groups.collect())?;
+        self.add_written("staging", &plan, staged, groups.collect(), check)?;
         self.add_files("partition_file_groups", name, &partitions);
-        self.add_written("lake", &plan, published, partitions.tasks)
+        self.add_written("lake", &plan, published, partitions.tasks, check)
     }
 
     fn add_files(&mut self, table: &'static str, name: &str, committed: &Committed) {
@@ -167,6 +186,7 @@ impl Found {
         plan: &StagePlan,
         mut committed: Committed,
         planned: BTreeMap<usize, Task>,
+        check: ContentCheck,
     ) -> Result<()> {
         let name = &plan.lake.name;
         let (step, table) = match schema {
@@ -187,7 +207,7 @@ impl Found {
         };
         let statistics = std::mem::take(&mut committed.statistics);
         let table = ManifestTable::new(schema, files, statistics);
-        self.tables.push((schema, name.clone(), table));
+        self.tables.push((schema, name.clone(), table, check));
         self.tasks.extend(TaskRow::of_step(name, step, planned, committed));
         Ok(())
     }

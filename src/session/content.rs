@@ -2,15 +2,19 @@
 //!
 //! Object stores answer with an etag that follows the content, which every read is pinned to ([`super::pinned`]); a disk says
 //! nothing of the kind. Each staging file is read by one task, so it is hashed once, right before; what was written lately is
-//! still in memory then. Files whose manifest has no hash are passed over.
+//! still in memory then. A query hashes what it opens, unless it has not changed since the lake was proven. Files whose
+//! manifest has no hash are passed over.
 
 use std::fs::File;
 use std::hash::Hasher;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use twox_hash::XxHash64;
 
+use super::pinned::{ContentCheck, Pin};
 use crate::error::{Error, Result};
 use crate::layout::Location;
 use crate::manifest::{CONTENT_TAG, FileEntry};
@@ -33,26 +37,75 @@ pub(crate) async fn check_content(files: &[FileEntry]) -> Result<()> {
     if local.is_empty() {
         return Ok(());
     }
-    let checked = tokio::task::spawn_blocking(move || {
+    blocking(move || {
         let mut buffer = vec![0; CHUNK];
-        local.iter().try_for_each(|(path, file)| check(path, file, &mut buffer))
-    });
-    checked.await.unwrap_or_else(|error| Err(Error::Engine(datafusion::error::DataFusionError::External(error.into()))))
+        local.iter().try_for_each(|(path, file)| compare(path, &file.etag, file.size, &mut buffer))
+    })
+    .await
 }
 
-fn check(path: &str, file: &FileEntry, buffer: &mut [u8]) -> Result<()> {
-    let changed = |found: String| Error::ContentChanged {
-        uri: path.to_owned(),
-        found,
-        written: format!("{} bytes, {}", file.size, file.etag),
-    };
+/// Compares one file with what its manifest says, if it is local and the manifest has a hash.
+///
+/// # Errors
+/// As [`check_content`].
+pub(crate) async fn check_file(file: &FileEntry, check: ContentCheck) -> Result<()> {
+    let location = Location::from_uri(&file.uri)?;
+    if !location.is_local() || !file.etag.starts_with(CONTENT_TAG) || check == ContentCheck::Never {
+        return Ok(());
+    }
+    check_local(location.raw_key(), &Pin { etag: Arc::clone(&file.etag), size: file.size }, check).await
+}
+
+/// Compares a local file with what its manifest says; `key` is its path without the first slash.
+///
+/// # Errors
+/// As [`check_content`].
+pub(super) async fn check_local(key: &str, pin: &Pin, check: ContentCheck) -> Result<()> {
+    let (path, pin) = (format!("/{key}"), pin.clone());
+    blocking(move || {
+        if let ContentCheck::IfChangedAfter(proven) = check
+            && changed_at(Path::new(&path)).is_some_and(|changed| changed < proven)
+        {
+            return Ok(());
+        }
+        match Path::new(&path).exists() {
+            true => compare(&path, &pin.etag, pin.size, &mut vec![0; CHUNK]),
+            // The read that follows says so.
+            false => Ok(()),
+        }
+    })
+    .await
+}
+
+/// When the file system last saw a change of a file's content or name.
+#[cfg(unix)]
+fn changed_at(path: &Path) -> Option<DateTime<Utc>> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = std::fs::metadata(path).ok()?;
+    DateTime::from_timestamp(meta.ctime(), u32::try_from(meta.ctime_nsec()).ok()?)
+}
+
+/// Other systems do not say.
+#[cfg(not(unix))]
+fn changed_at(_: &Path) -> Option<DateTime<Utc>> {
+    None
+}
+
+async fn blocking(check: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+    let checked = tokio::task::spawn_blocking(check).await;
+    checked.unwrap_or_else(|error| Err(Error::Engine(datafusion::error::DataFusionError::External(error.into()))))
+}
+
+fn compare(path: &str, etag: &str, size: u64, buffer: &mut [u8]) -> Result<()> {
+    let changed =
+        |found: String| Error::ContentChanged { uri: path.to_owned(), found, written: format!("{size} bytes, {etag}") };
     let (bytes, hash) = match hash_of(Path::new(path), buffer) {
         Ok(found) => found,
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Err(changed("no file".to_owned())),
         Err(source) => return Err(Error::Io { action: format!("reading {path}"), source }),
     };
     let tag = format!("{CONTENT_TAG}{hash:016x}");
-    if bytes == file.size && tag == *file.etag { Ok(()) } else { Err(changed(format!("{bytes} bytes, {tag}"))) }
+    if bytes == size && tag == etag { Ok(()) } else { Err(changed(format!("{bytes} bytes, {tag}"))) }
 }
 
 fn hash_of(path: &Path, buffer: &mut [u8]) -> std::io::Result<(u64, u64)> {

@@ -16,11 +16,12 @@ use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStor
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
+use object_store::path::Path;
 use url::Url;
 
 use super::functions;
 use super::stores::Stores;
-use super::{Pin, PinnedStore};
+use super::{ContentCheck, Pin, PinnedStore};
 use crate::config::{CountSeconds, IgnoredClauses, TimeTypes};
 use crate::error::Result;
 use crate::layout::Location;
@@ -150,7 +151,7 @@ impl Engine {
     /// # Errors
     /// Those of [`Stores::open`], and [`crate::error::Error::Engine`] when no folder for spilling can be made.
     pub async fn task_session(&self, files: impl IntoIterator<Item = &FileEntry>) -> Result<SessionContext> {
-        self.session(files, 1, BATCH_ROWS).await
+        self.batch_session(files, BATCH_ROWS).await
     }
 
     /// A task's session that reads so many rows at once.
@@ -159,7 +160,7 @@ impl Engine {
         files: impl IntoIterator<Item = &FileEntry>,
         batch_rows: usize,
     ) -> Result<SessionContext> {
-        self.session(files, 1, batch_rows).await
+        self.session(Pins::unchecked(files)?, 1, batch_rows).await
     }
 
     /// A session for queries over all `files`, using all threads that the memory allows: what merges the sorted rows of several
@@ -168,28 +169,32 @@ impl Engine {
     /// # Errors
     /// As [`Engine::task_session`].
     pub async fn query_session(&self, files: impl IntoIterator<Item = &FileEntry>) -> Result<SessionContext> {
-        let by_memory = |bytes: u64| usize::try_from(self.memory_bytes / bytes).unwrap_or(usize::MAX);
-        let threads = self.threads.min(by_memory(256 << 20)).max(1);
-        self.session(files, threads, by_memory(128 << 10).clamp(BATCH_ROWS / 8, BATCH_ROWS)).await
+        self.session_of_threads(Pins::unchecked(files)?).await
     }
 
-    async fn session(
+    /// A session for queries that compares the content of local files before it reads them.
+    ///
+    /// # Errors
+    /// As [`Engine::task_session`].
+    pub(crate) async fn checked_query_session<'a>(
         &self,
-        files: impl IntoIterator<Item = &FileEntry>,
-        partitions: usize,
-        batch_rows: usize,
+        files: impl IntoIterator<Item = (&'a FileEntry, ContentCheck)>,
     ) -> Result<SessionContext> {
+        self.session_of_threads(Pins::of(files)?).await
+    }
+
+    async fn session_of_threads(&self, pins: Pins) -> Result<SessionContext> {
+        let by_memory = |bytes: u64| usize::try_from(self.memory_bytes / bytes).unwrap_or(usize::MAX);
+        let threads = self.threads.min(by_memory(256 << 20)).max(1);
+        self.session(pins, threads, by_memory(128 << 10).clamp(BATCH_ROWS / 8, BATCH_ROWS)).await
+    }
+
+    async fn session(&self, pins: Pins, partitions: usize, batch_rows: usize) -> Result<SessionContext> {
         let registry = DefaultObjectStoreRegistry::new();
-        let mut pins: HashMap<String, (Location, HashMap<_, _>)> = HashMap::new();
-        for file in files {
-            let location = Location::from_uri(&file.uri)?;
-            let key = location.key()?;
-            let of_store = pins.entry(location.store().to_owned()).or_insert_with(|| (location, HashMap::new()));
-            of_store.1.insert(key, Pin { etag: Arc::clone(&file.etag), size: file.size });
-        }
-        for (url, (location, pins)) in pins {
+        for (url, StorePins { location, pins, checks }) in pins.0 {
             let inner = self.stores.open(&location).await?;
-            let store: Arc<dyn ObjectStore> = Arc::new(PinnedStore::new(inner, pins, url.starts_with("file:")));
+            let store = PinnedStore::new(inner, pins, location.is_local()).with_content_checks(checks);
+            let store: Arc<dyn ObjectStore> = Arc::new(store);
             if let Ok(url) = Url::parse(&url) {
                 registry.register_store(&url, store);
             }
@@ -246,6 +251,41 @@ fn machine_memory() -> u64 {
         .into_iter()
         .find_map(|path| read(path)?.trim().parse::<u64>().ok());
     machine.unwrap_or(UNKNOWN).min(cgroup.unwrap_or(u64::MAX))
+}
+
+/// What a session may read, by store.
+#[derive(Default)]
+struct Pins(HashMap<String, StorePins>);
+
+struct StorePins {
+    location: Location,
+    pins: HashMap<Path, Pin>,
+    checks: Vec<(Path, ContentCheck)>,
+}
+
+impl Pins {
+    fn of<'a>(files: impl IntoIterator<Item = (&'a FileEntry, ContentCheck)>) -> Result<Self> {
+        let mut all = Self::default();
+        for (file, check) in files {
+            let location = Location::from_uri(&file.uri)?;
+            let key = location.key()?;
+            let of_store = all.0.entry(location.store().to_owned());
+            let of_store = of_store.or_insert_with(|| StorePins {
+                location: location.clone(),
+                pins: HashMap::new(),
+                checks: Vec::new(),
+            });
+            of_store.pins.insert(key.clone(), Pin { etag: Arc::clone(&file.etag), size: file.size });
+            if location.is_local() {
+                of_store.checks.push((key, check));
+            }
+        }
+        Ok(all)
+    }
+
+    fn unchecked<'a>(files: impl IntoIterator<Item = &'a FileEntry>) -> Result<Self> {
+        Self::of(files.into_iter().map(|file| (file, ContentCheck::Never)))
+    }
 }
 
 #[cfg(test)]

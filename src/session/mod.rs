@@ -11,9 +11,9 @@ mod stores;
 mod unfinished;
 
 pub use attempts::Requests;
-pub(crate) use content::check_content;
+pub(crate) use content::{check_content, check_file};
 pub use engine::{Engine, EngineOptions, PARTS};
-pub(crate) use pinned::{Pin, PinnedStore};
+pub(crate) use pinned::{ContentCheck, Pin, PinnedStore};
 pub(crate) use stores::OpenStores;
 pub use stores::Stores;
 pub(crate) use unfinished::Unfinished;

@@ -4,6 +4,9 @@
 //! planned ones: some stores pass over conditions, and some refuse the very etag that they gave, in quotes or as a weak one.
 //! What is refused is therefore asked for once more without the condition, and its etag decides. Files that are not pinned
 //! cannot be read at all: a task reads what its manifest lists, nothing else. It writes and lists nothing.
+//!
+//! A disk gives no etag that follows the content. Local files of ours whose manifest has a hash can be compared with it once,
+//! before their first byte is read ([`ContentCheck`]): a query does so, a task has hashed its files before.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,13 +16,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta,
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, coalesce_ranges,
 };
+use tokio::sync::OnceCell;
 
+use super::content;
 use crate::layout::Location;
 use crate::manifest::{CONTENT_TAG, FileEntry, bare_etag};
 
@@ -32,11 +38,24 @@ pub(crate) struct Pin {
     pub(crate) size: u64,
 }
 
+/// Whether a local file is hashed before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ContentCheck {
+    /// Its size must do.
+    Never,
+    /// If it changed after this time, at which it was as its manifest says.
+    IfChangedAfter(DateTime<Utc>),
+    /// In any case.
+    Always,
+}
+
 /// See the module's head.
 #[derive(Debug)]
 pub(crate) struct PinnedStore {
     inner: Arc<dyn ObjectStore>,
     pins: HashMap<Path, Pin>,
+    /// Files whose content is compared.
+    contents: HashMap<Path, (ContentCheck, OnceCell<()>)>,
     /// Local stores compare etags as they are, all others speak HTTP and want quotes.
     quoted: bool,
     /// Whether conditions are of no use here.
@@ -45,7 +64,14 @@ pub(crate) struct PinnedStore {
 
 impl PinnedStore {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>, pins: HashMap<Path, Pin>, local: bool) -> Self {
-        Self { inner, pins, quoted: !local, refuses_own_etags: AtomicBool::new(false) }
+        Self { inner, pins, contents: HashMap::new(), quoted: !local, refuses_own_etags: AtomicBool::new(false) }
+    }
+
+    /// Also compares the content of these files.
+    pub(crate) fn with_content_checks(mut self, checks: impl IntoIterator<Item = (Path, ContentCheck)>) -> Self {
+        let wanted = checks.into_iter().filter(|(_, check)| *check != ContentCheck::Never);
+        self.contents = wanted.map(|(path, check)| (path, (check, OnceCell::new()))).collect();
+        self
     }
 
     /// A store of one file at `location`.
@@ -74,6 +100,15 @@ impl PinnedStore {
         Ok((self.inner.get_opts(location, options).await?, true))
     }
 
+    /// Compares the content of a file before its first read.
+    async fn check_content(&self, path: &Path, pin: &Pin) -> Result<()> {
+        let Some((check, once)) = self.contents.get(path).filter(|_| pin.etag.starts_with(CONTENT_TAG)) else {
+            return Ok(());
+        };
+        let checked = once.get_or_try_init(|| content::check_local(path.as_ref(), pin, *check)).await.copied();
+        checked.map_err(|source| Error::Generic { store: "local", source: Box::new(source) })
+    }
+
     fn read_only<T>(operation: &str) -> Result<T> {
         Err(Error::NotSupported { source: format!("a pinned store does not {operation}").into() })
     }
@@ -96,6 +131,7 @@ impl ObjectStore for PinnedStore {
             });
         };
         let changed = |source: String| Error::Precondition { path: location.to_string(), source: source.into() };
+        self.check_content(location, pin).await?;
         let has_etag = !pin.etag.is_empty() && !pin.etag.starts_with(CONTENT_TAG);
         let (result, was_refused) = match has_etag {
             true => self.get_if_match(location, &pin.etag, options).await?,
@@ -168,6 +204,7 @@ mod tests {
     use object_store::local::LocalFileSystem;
 
     use super::*;
+    use crate::manifest::codec::content_tag;
 
     async fn pinned(folder: &std::path::Path) -> (Arc<LocalFileSystem>, PinnedStore, Path) {
         let store = Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap());
@@ -215,5 +252,27 @@ mod tests {
         assert!(pinned.get(&path).await.is_ok());
         store.put(&path, "longer".into()).await.unwrap();
         assert!(matches!(pinned.get(&path).await, Err(Error::Precondition { .. })));
+    }
+
+    #[tokio::test]
+    async fn file_that_changed_after_it_was_proven_is_hashed_before_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new());
+        let path = Path::from_filesystem_path(folder.path()).unwrap().join("f");
+        store.put(&path, "abc".into()).await.unwrap();
+        let read = async |check| {
+            let pin = Pin { etag: content_tag(b"abc").into(), size: 3 };
+            let pinned = PinnedStore::new(Arc::clone(&store), HashMap::from([(path.clone(), pin)]), true);
+            pinned.with_content_checks([(path.clone(), check)]).get(&path).await
+        };
+        let (before, after) = (DateTime::UNIX_EPOCH, Utc::now() + chrono::TimeDelta::hours(1));
+        assert!(read(ContentCheck::Always).await.is_ok());
+        store.put(&path, "abd".into()).await.unwrap();
+        assert!(read(ContentCheck::Never).await.is_ok());
+        assert!(read(ContentCheck::IfChangedAfter(after)).await.is_ok());
+        for check in [ContentCheck::Always, ContentCheck::IfChangedAfter(before)] {
+            let error = read(check).await.unwrap_err().to_string();
+            assert!(error.contains("is not what was written"), "{error}");
+        }
     }
 }

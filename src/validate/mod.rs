@@ -33,7 +33,7 @@ use crate::lake::HiveLake;
 use crate::layout::{Location, Step};
 use crate::manifest::ledger::store_error;
 use crate::manifest::{FileEntry, LakeContent, Ledger, Manifest};
-use crate::session::{Engine, OpenStores};
+use crate::session::{ContentCheck, Engine, OpenStores, check_file};
 use crate::snapshot::read_footer;
 use crate::spread::{room, spread, turn};
 use crate::staging::plan::PlanDetails;
@@ -261,7 +261,8 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
             differences.0.push(format!("column '{column}': its values are not those that the SELECT gave"));
         }
     }
-    let footers = footers(engine, &files, &mut differences).await?;
+    let check = content_check(ledger, published_to).await?;
+    let footers = footers(engine, &files, check, &mut differences).await?;
     differences.compare("rows of lake files", lake.rows.unwrap_or(0), "rows in their footers", footers);
     let content = LakeContent::of(layout.lake(), &files);
     if content.is_none() {
@@ -306,6 +307,19 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
         deep,
         content,
     })
+}
+
+/// What was proven and has not changed since is not hashed again, nor is what a run has just written.
+async fn content_check(ledger: &Ledger, lake: &HiveLake<'_>) -> Result<ContentCheck> {
+    if !ledger.layout().lake().is_local() {
+        return Ok(ContentCheck::Never);
+    }
+    if let Some(proven) = lake.completed_at().await? {
+        return Ok(ContentCheck::IfChangedAfter(proven));
+    }
+    let last = ledger.read_file(&ledger.layout().validation()).await?;
+    let last = last.and_then(|last| serde_json::from_slice::<Validation>(&last).ok());
+    Ok(if last.is_some_and(|last| !last.valid) { ContentCheck::Always } else { ContentCheck::Never })
 }
 
 /// Rows of each partition, by its Hive path: staged, and published.
@@ -369,13 +383,18 @@ async fn each<D: Serialize + DeserializeOwned + Send + 'static>(
 }
 
 /// Rows in the footers of all files; a file that is gone, changed or has other rows is a difference.
-async fn footers(engine: &Engine, files: &[FileEntry], differences: &mut Differences) -> Result<u64> {
+async fn footers(
+    engine: &Engine,
+    files: &[FileEntry],
+    check: ContentCheck,
+    differences: &mut Differences,
+) -> Result<u64> {
     let opened = engine.stores().open_all(files).await?;
     let reads = files.iter().map(|file| {
         let (file, opened) = (file.clone(), Arc::clone(&opened));
         async move {
             let _turn = turn().await;
-            Ok((footer_rows(&opened, &file).await, file))
+            Ok((footer_rows(&opened, &file, check).await, file))
         }
     });
     let mut reads = spread(reads, AT_ONCE);
@@ -401,8 +420,13 @@ async fn footers(engine: &Engine, files: &[FileEntry], differences: &mut Differe
     Ok(sum)
 }
 
-async fn footer_rows(opened: &OpenStores, file: &FileEntry) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
+async fn footer_rows(
+    opened: &OpenStores,
+    file: &FileEntry,
+    check: ContentCheck,
+) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
     let location = Location::from_uri(&file.uri)?;
+    check_file(file, check).await?;
     let footer = read_footer(opened.of(&location)?, &location, file, PageIndexPolicy::Skip).await?;
     Ok(u64::try_from(footer.file_metadata().num_rows())?)
 }

@@ -285,6 +285,17 @@ pub(crate) fn unwrap_engine(error: DataFusionError) -> Error {
         // What a file's reader found.
         DataFusionError::ParquetError(inner) => match *inner {
             ParquetError::External(inner) if inner.is::<Error>() => unwrap_engine(DataFusionError::External(inner)),
+            ParquetError::External(inner) => match inner.downcast::<object_store::Error>() {
+                Ok(inner) => unwrap_engine(DataFusionError::ObjectStore(inner)),
+                Err(inner) => Error::Engine(ParquetError::External(inner).into()),
+            },
+            inner => Error::Engine(inner.into()),
+        },
+        // What a store of ours found.
+        DataFusionError::ObjectStore(inner) => match *inner {
+            object_store::Error::Generic { source, .. } if source.is::<Error>() => {
+                unwrap_engine(DataFusionError::External(source))
+            }
             inner => Error::Engine(inner.into()),
         },
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => unwrap_engine(*inner),

@@ -289,10 +289,9 @@ fn staging_file_with_one_bit_changed_is_named_and_never_published() {
             let _ = fs::remove_dir_all(work.path(folder));
         }
         work.snaplake(&["stage"]).ok();
-        let mut changed = bytes.clone();
-        let middle = changed.len() / 2;
-        changed[middle] ^= 1;
-        fs::write(work.path(&data).join(&file), changed).unwrap();
+        flip_a_bit(&work, &format!("{data}/{file}"));
+        let look = work.snaplake(&["query", "-c", "SELECT * FROM staging.events"]);
+        look.failed(1, &["is not what was written", &file, "`snaplake repair CONFIG`"]);
         work.snaplake(&["publish"]).failed(1, &["is not what was written", &file, "`snaplake repair CONFIG`"]);
         assert!(!work.path(&format!("{LAKE}/_SUCCESS")).exists());
         let repair = work.snaplake(&["repair"]).ok();
@@ -302,6 +301,31 @@ fn staging_file_with_one_bit_changed_is_named_and_never_published() {
         work.snaplake(&["run"]).ok();
         assert!(work.files(LAKE) == expected, "{file}");
     }
+}
+
+fn flip_a_bit(work: &Work, file: &str) {
+    let mut bytes = fs::read(work.path(file)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(work.path(file), bytes).unwrap();
+}
+
+#[test]
+fn lake_file_with_one_bit_changed_is_named_by_query_and_validate_and_made_again() {
+    let work = placed(3);
+    work.snaplake(&["run"]).ok();
+    let expected = work.files(LAKE);
+    let file = expected.keys().find(|file| file.ends_with(".parquet")).unwrap();
+    let look = || work.snaplake(&["query", "-c", "SELECT * FROM lake.events"]);
+    look().ok();
+    flip_a_bit(&work, &format!("{LAKE}/{file}"));
+    look().failed(1, &["is not what was written", file, "`snaplake repair CONFIG`"]);
+    work.snaplake(&["validate"]).failed(3, &["is not what was written", file]);
+    assert!(!work.path(&format!("{LAKE}/_SUCCESS")).exists());
+    work.snaplake(&["repair"]).ok();
+    work.snaplake(&["run"]).ok();
+    look().ok();
+    assert!(work.files(LAKE) == expected);
 }
 
 #[test]

@@ -32,6 +32,8 @@ class Checks:
         self.targets: dict[Path, set[tuple]] = {}
         # Folder of the export and table -> the states that its planning commands could see.
         self.seen: dict[tuple, set[State]] = {}
+        # What was planned, wherever its lake lies by now.
+        self.planned: set[tuple] = set()
         self.published: dict[Path, frozenset] = {}
         self.marked: set[Path] = set()
         # Those of signals are left out: no command gets one that is not killed.
@@ -51,6 +53,7 @@ class Checks:
                 for config in command.configs:
                     export, table = config.location.split("/")[0], (config.table, config.snapshot_time)
                     self.targets.setdefault(self.folder(config), set()).add((config.select, export, table))
+                    self.planned.add((config.select, export, table))
                     self.seen.setdefault((export, table), set()).add(self.world.state(config.location))
 
     def moved(self, old: str, new: str, is_copy: bool = False) -> None:
@@ -70,8 +73,11 @@ class Checks:
 
     def rows(self, folder: Path, select: str | None = None) -> dict[frozenset, list[Planned]]:
         """The rows that the folder may have, and what they are made from."""
+        return self.rows_of(self.targets.get(folder, ()), select)
+
+    def rows_of(self, targets, select: str | None = None) -> dict[frozenset, list[Planned]]:
         found: dict[frozenset, list[Planned]] = {}
-        for own, export, table in self.targets.get(folder, ()):
+        for own, export, table in targets:
             for state in self.seen[export, table]:
                 rows = rows_of(own, state)
                 if rows is not None and select in (None, own):
@@ -199,11 +205,18 @@ class Checks:
         own = [config for slot in self.world.slots for config in slot.versions if config.is_same_table(command.configs[-1])]
         folders = {self.folder(config) for config in own}
         allowed = [rows for folder in folders for rows in self.rows(folder)]
+        if command.words[1] == "staging":
+            # Its lake may have been moved away since.
+            tables = {(config.table, config.snapshot_time) for config in own}
+            allowed += self.rows_of(target for target in self.planned if target[2] in tables)
         if found and not any(is_part(found, rows) for rows in allowed):
             nearest = min(allowed, key=lambda other: len(other ^ found), default=frozenset())
             raise Stop("query", f"{command} shows rows that are no part of a planned table: {differences(found, nearest)}")
         # Of one plan and one place the whole is shown; where there are more, which of them is not decided here.
         folder, stagings = self.folder(command.configs[-1]), {config.staging for config in own}
         is_one = command.was_alone and folders == {folder} and len(stagings) == 1
+        # Another snapshot's lake may lie there.
+        last = command.configs[-1]
+        is_one &= {target[2] for target in self.targets.get(folder, ())} == {(last.table, last.snapshot_time)}
         if command.words[1] == "lake" and is_one and folder in self.marked and found != self.read(folder):
             raise Stop("query", f"{command} shows another lake than _SUCCESS stands over: {differences(found, self.read(folder))}")
