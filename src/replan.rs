@@ -93,8 +93,7 @@ impl Withdrawn {
             return Ok(Self::default());
         }
         let published = published_files(ledger, lake, done.iter().copied()).await?;
-        let is_named = check_lake(pipeline, ledger, &lake.name, &published).await?;
-        Ok(Self { done, unnamed: if is_named { HashSet::new() } else { published } })
+        Ok(Self { done, unnamed: check_lake(pipeline, ledger, &lake.name, published).await? })
     }
 }
 

@@ -201,8 +201,8 @@ pub(crate) async fn clear_lake(pipeline: &Pipeline, lake: &LakeTable, all: bool)
     if is_ours { folder.disown().await } else { Ok(()) }
 }
 
-/// Refuses to take a lake back whose place another one has taken, or in whose folder another one lies. Whether the plan,
-/// which names the lake's files, can be read.
+/// Refuses to take a lake back whose place another one has taken, or in whose folder another one lies; gives the published
+/// files whose names no plan gives that can be read.
 ///
 /// # Errors
 /// [`Error::ForeignFiles`], [`Error::LocationHolds`]; those of the ledger.
@@ -210,12 +210,11 @@ pub(crate) async fn check_lake(
     pipeline: &Pipeline,
     ledger: &Ledger,
     table: &str,
-    published: &HashSet<Arc<str>>,
-) -> Result<bool> {
-    let (listed, is_named) = match Listed::read(ledger).await {
-        Ok((listed, _)) => (listed, true),
-        Err(Error::Damaged { .. }) => (Listed::default(), false),
-        Err(error) => return Err(error),
+    mut published: HashSet<Arc<str>>,
+) -> Result<HashSet<Arc<str>>> {
+    let (listed, _room) = match Listed::read(ledger).await {
+        Err(Error::Damaged { .. }) => (Listed::default(), None),
+        listed => listed?,
     };
     let lake = ledger.layout().lake();
     let is_ours = |key: &str| listed.names(key) || published.contains(lake.with_key(key).uri().as_str());
@@ -225,7 +224,8 @@ pub(crate) async fn check_lake(
     if files.is_of_others() {
         folder.refuse_others(table, &files)?;
     }
-    Ok(is_named)
+    published.retain(|uri| !listed.names(uri));
+    Ok(published)
 }
 
 /// Removes published files of a table's lake.

@@ -279,6 +279,34 @@ fn every_manifest_that_is_emptied_is_named_and_made_again() {
 }
 
 #[test]
+fn published_table_is_taken_back_whole_though_the_plan_of_its_publish_tasks_was_damaged() {
+    let work = placed(3);
+    let of_half = || {
+        let text = fs::read_to_string(work.path("job.sql")).unwrap();
+        assert!(text.contains("FROM snapshot.events"));
+        work.write("job.sql", &text.replace("FROM snapshot.events", "FROM snapshot.events WHERE id % 2 = 0"));
+    };
+    config(&work, "half/staging", "half/lake");
+    of_half();
+    work.snaplake(&["run"]).ok();
+    let expected = work.files(&format!("half/{LAKE}"));
+    for repairs in [true, false] {
+        for folder in ["staging", "lake"] {
+            let _ = fs::remove_dir_all(work.path(folder));
+        }
+        config(&work, "staging", "lake");
+        work.snaplake(&["run"]).ok();
+        work.write(&format!("{ROOT}/manifests/partition-file-groups/manifest-summary/manifest-summary-2.json"), "");
+        if repairs {
+            work.snaplake(&["repair"]).ok();
+        }
+        of_half();
+        work.snaplake(&["run", "--replan", "--withdraw"]).ok();
+        assert!(work.files(LAKE) == expected, "after a repair: {repairs}");
+    }
+}
+
+#[test]
 fn staging_file_with_one_bit_changed_is_named_and_never_published() {
     let work = placed(3);
     let expected = expected(&work);
