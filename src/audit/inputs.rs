@@ -141,7 +141,10 @@ impl<'a> Input<'a> {
 
 /// Hash of an audit's text and of all that it reads: where it is the same, so is what the audit finds. Values of the
 /// environment count by a slow hash ([`crate::digest`]), which all the rest salts.
-pub(super) fn fingerprint<'a>(project: &'a Project, audit: &'a Audit<'_>, inputs: &[Input<'_>]) -> String {
+///
+/// # Errors
+/// Those of [`declared_text`].
+pub(super) fn fingerprint<'a>(project: &'a Project, audit: &'a Audit<'_>, inputs: &[Input<'_>]) -> Result<String> {
     let mut hash = Md5::new();
     let mut add = |text: &str| {
         hash.update(text.len().to_le_bytes());
@@ -169,7 +172,7 @@ pub(super) fn fingerprint<'a>(project: &'a Project, audit: &'a Audit<'_>, inputs
         held.extend(values(&view.held));
     }
     for name in &audit.reads.snapshots {
-        add(&declared_text(project, name));
+        add(&declared_text(project, name)?);
     }
     for input in inputs.iter().filter(|input| input.is_read_by(audit)) {
         add(input.schema);
@@ -178,5 +181,5 @@ pub(super) fn fingerprint<'a>(project: &'a Project, audit: &'a Audit<'_>, inputs
         input.summaries.values().for_each(|summary| add(summary));
     }
     let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    if held.is_empty() { hash } else { digest::slow(held, &hash, digest::ROUNDS) }
+    Ok(if held.is_empty() { hash } else { digest::slow(held, &hash, digest::ROUNDS) })
 }

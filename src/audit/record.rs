@@ -168,7 +168,7 @@ pub(crate) async fn gate(engine: &Engine, project: &Project, lake: &LakeTable) -
     let records = Records::read(engine, project, &audits).await?;
     let (mut verdicts, mut missing) = (Vec::new(), Vec::new());
     for audit in &audits {
-        match records.find(audit, lake, &fingerprint(project, audit, &inputs)) {
+        match records.find(audit, lake, &fingerprint(project, audit, &inputs)?) {
             None => missing.push(audit.name.clone()),
             Some(entry) => verdicts.push(entry.verdict(audit)),
         }

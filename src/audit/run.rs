@@ -63,7 +63,7 @@ pub(crate) async fn run(
     let records = Records::read(engine, project, &audits).await?;
     let (mut entries, mut todo) = (Vec::new(), Vec::new());
     for audit in &audits {
-        let fingerprint = fingerprint(project, audit, &inputs);
+        let fingerprint = fingerprint(project, audit, &inputs)?;
         match records.passed(audit, &fingerprint) {
             Some(entry) => entries.push((audit, entry.clone(), entry.verdict(audit))),
             None => todo.push((audit, fingerprint)),

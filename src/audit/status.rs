@@ -107,7 +107,7 @@ async fn stand(
     let inputs = if records.is_empty() { Vec::new() } else { complete(engine, project, &audits).await? };
     for audit in &audits {
         let has_all = audit.inputs(project).all(|(schema, lake)| inputs.iter().any(|input| input.is(schema, lake)));
-        let fingerprint = has_all.then(|| fingerprint(project, audit, &inputs));
+        let fingerprint = has_all.then(|| fingerprint(project, audit, &inputs)).transpose()?;
         let of_table = |&table| {
             let entry = records.of(audit, table);
             let state = match entry {

@@ -1,17 +1,18 @@
 //! What the manifests of a table list, and the names that its plan gives.
 
 use std::collections::{BTreeSet, HashSet};
+use std::pin::pin;
 use std::sync::Arc;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::sync::SemaphorePermit;
 
 use crate::compaction::plan::PartitionDetails;
 use crate::compaction::run::file_stems;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::{Location, Step, TableLayout, failed_number, is_running, lake_stem};
-use crate::manifest::{Ledger, Manifest};
+use crate::manifest::Ledger;
 use crate::spread::room;
 use crate::staging::plan::PlanDetails;
 
@@ -30,33 +31,65 @@ pub(super) struct Listed {
 
 impl Listed {
     /// With the room that it takes.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for any manifest that cannot be read; those of the ledger.
     pub(super) async fn read(ledger: &Ledger) -> Result<(Self, Option<SemaphorePermit<'static>>)> {
-        let layout = ledger.layout();
-        let Some((_, plan)) = ledger.head::<PlanDetails>(&layout.snapshot_manifest()).await? else {
-            return Ok((Self::default(), None));
-        };
         let mut listed = Self::default();
-        listed.live.push((Step::SnapshotFileGroups, (1..=plan.groups).collect()));
-        let first = ledger.read::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
-        let groups: BTreeSet<usize> = first.iter().flat_map(|first| 1..=first.details.groups).collect();
-        let room = room(plan.groups + groups.len()).await;
-        let mut add = |manifest: Manifest<PartitionDetails>| {
-            listed.stems.extend(file_stems(&plan.result, &manifest.details.into_group(manifest.files)));
-        };
-        first.into_iter().for_each(&mut add);
-        let mut plans = ledger.read_all(Step::PartitionFileGroups, groups.iter().copied().skip(1));
-        while let Some((_, manifest)) = plans.try_next().await? {
-            manifest.into_iter().for_each(&mut add);
-        }
-        drop(plans);
-        listed.live.push((Step::PartitionFileGroups, groups));
+        let room = listed.read_plan(ledger, Err).await?;
         for step in [Step::StagingFileGroups, Step::DatalakeFileGroups] {
-            let done = ledger.done(step).await?;
-            listed.add_files(ledger, step, &done).await?;
-            listed.live.push((step, done));
+            if listed.plan.is_some() {
+                let done = ledger.done(step).await?;
+                listed.add_files(ledger, step, &done).await?;
+                listed.live.push((step, done));
+            }
         }
-        listed.plan = Some(plan);
         Ok((listed, room))
+    }
+
+    /// The plan and the names that it gives, as far as they can be read; lists no files.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub(super) async fn read_names(ledger: &Ledger) -> Result<(Self, Option<SemaphorePermit<'static>>)> {
+        let mut listed = Self::default();
+        let skip = |error| if matches!(error, Error::Damaged { .. }) { Ok(()) } else { Err(error) };
+        let room = listed.read_plan(ledger, skip).await?;
+        Ok((listed, room))
+    }
+
+    /// What to do about a manifest that cannot be read, `failed` says.
+    async fn read_plan(
+        &mut self,
+        ledger: &Ledger,
+        failed: impl Fn(Error) -> Result<()>,
+    ) -> Result<Option<SemaphorePermit<'static>>> {
+        let layout = ledger.layout();
+        let plan = match ledger.head::<PlanDetails>(&layout.snapshot_manifest()).await {
+            Ok(Some((_, plan))) => plan,
+            Ok(None) => return Ok(None),
+            Err(error) => return failed(error).map(|()| None),
+        };
+        self.live.push((Step::SnapshotFileGroups, (1..=plan.groups).collect()));
+        let groups = ledger.done(Step::PartitionFileGroups).await?;
+        let room = room(plan.groups + groups.len()).await;
+        let mut first = None;
+        let mut plans = pin!(ledger.read_all::<PartitionDetails>(Step::PartitionFileGroups, groups.iter().copied()));
+        while let Some(read) = plans.next().await {
+            match read {
+                Ok((number, Some(manifest))) if manifest.details.plan == plan.id => {
+                    if number == 1 {
+                        first = Some(manifest.details.groups);
+                    }
+                    self.stems.extend(file_stems(&plan.result, &manifest.details.into_group(manifest.files)));
+                }
+                Ok(_) => {}
+                Err(error) => failed(error)?,
+            }
+        }
+        self.live.push((Step::PartitionFileGroups, first.into_iter().flat_map(|groups| 1..=groups).collect()));
+        self.plan = Some(plan);
+        Ok(room)
     }
 
     async fn add_files(&mut self, ledger: &Ledger, step: Step, numbers: &BTreeSet<usize>) -> Result<()> {

@@ -183,11 +183,7 @@ pub(crate) async fn clear_lake(pipeline: &Pipeline, lake: &LakeTable, all: bool)
         Some(owner) if !owner.is_of_same_table(&plan::owner_of_staging(project, lake)) => return Ok(()),
         owner => owner.is_some(),
     };
-    let (listed, _room) = match Listed::read(&ledger).await {
-        // Its lake files are known by their folder's owner alone.
-        Err(Error::Damaged { .. }) => (Listed::default(), None),
-        listed => listed?,
-    };
+    let (listed, _room) = Listed::read_names(&ledger).await?;
     if all && is_ours {
         folder.withdraw().await?;
     } else if folder.is_complete().await? {
@@ -212,10 +208,7 @@ pub(crate) async fn check_lake(
     table: &str,
     mut published: HashSet<Arc<str>>,
 ) -> Result<HashSet<Arc<str>>> {
-    let (listed, _room) = match Listed::read(ledger).await {
-        Err(Error::Damaged { .. }) => (Listed::default(), None),
-        listed => listed?,
-    };
+    let (listed, _room) = Listed::read_names(ledger).await?;
     let lake = ledger.layout().lake();
     let is_ours = |key: &str| listed.names(key) || published.contains(lake.with_key(key).uri().as_str());
     let folder = HiveLake::open(pipeline.engine().stores(), ledger.layout()).await?;

@@ -363,7 +363,7 @@ fn planned(result: &str, group: &PartitionGroup) -> HashMap<String, PlannedParti
 /// Text of what decides the form of lake files; a change after planning is refused.
 pub(crate) fn properties_text(lake: &LakeTable) -> String {
     format!(
-        "target {} min {} max {} {:?}",
+        "target {} min {} max {} {}",
         lake.target_file_size, lake.min_file_size, lake.max_file_size, lake.compression
     )
 }

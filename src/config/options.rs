@@ -31,6 +31,12 @@ pub const SETTINGS: &[OptionDoc] = &[
     key("snaplake.database", "required", "Name of the database that was exported; part of every path."),
     key("snaplake.schema", "public", "Its schema; part of every path."),
     key("snaplake.snapshot_time", "required", "Time of the snapshot, RFC 3339, such as '2013-12-31T23:59:59Z'."),
+    key(
+        "snaplake.snapshot_folder",
+        "snapshot=%Y-%m-%dT%H:%M:%SZ",
+        "Name of a snapshot's folder in staging and datalake: the time in the letters of strftime. \
+         'snapshot=%Y%m%dT%H%M%SZ' has no colon, for Windows and for globs in Spark and Hadoop.",
+    ),
     key("snaplake.staging", "required", "Folder or URL for manifests and staging files."),
     key("snaplake.datalake", "required", "Folder or URL below which the lake tables are published."),
     key("snaplake.models", "none", "Glob of more SQL files, relative to this one, such as '../sql/*.sql'."),

@@ -229,9 +229,10 @@ impl Project {
 
     /// The paths of one lake table of another snapshot.
     pub(crate) fn layout_at(&self, lake: &LakeTable, snapshot_time: &str) -> TableLayout {
-        let Settings { database, schema, staging, datalake, .. } = &self.settings;
+        let Settings { database, schema, staging, datalake, snapshot_folder, .. } = &self.settings;
         let external = lake.external_location.as_ref();
-        TableLayout::new(staging, datalake, (database, schema, &lake.name), snapshot_time, external)
+        let time = (snapshot_folder, snapshot_time);
+        TableLayout::new(staging, datalake, (database, schema, &lake.name), time, external)
     }
 
     /// Whether each table writes to places of its own.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono::{DateTime, Utc};
 use url::Url;
 
 use super::options::{PREFIX, SETTINGS};
@@ -16,7 +16,7 @@ use super::statement::{Placed, Property};
 use super::tables::{bad_value, known_key, location, path_name};
 use super::values::{ByteSize, EmptyPartition, GroupSize, WriteCompression, boolean, duration};
 use crate::error::{ConfigError, Position, Result};
-use crate::layout::Location;
+use crate::layout::{Location, SnapshotFolder, snapshot_time};
 
 /// What applies to all tables.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,8 @@ pub struct Settings {
     pub schema: String,
     /// Time of the snapshot: RFC 3339, UTC, `Z`, with a fraction only when it is not zero.
     pub snapshot_time: String,
+    /// Names the folders of snapshots.
+    pub snapshot_folder: SnapshotFolder,
     /// Root of manifests and staging files.
     pub staging: Location,
     /// Root of the published lakes.
@@ -42,6 +44,9 @@ pub struct Settings {
     /// How to reach S3; credentials come from the environment.
     pub s3: S3Settings,
 }
+
+const SNAPSHOT_FOLDER: &str = "one folder name that holds the whole time, in the letters of strftime, such as \
+                               'snapshot=%Y%m%dT%H%M%SZ'";
 
 /// What is compared before a lake is called complete.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -114,11 +119,20 @@ impl Written {
         let snapshot_time = normalised(&time.text).ok_or_else(|| {
             bad_value("snaplake.snapshot_time", time, "RFC 3339 with a zone, such as '2013-12-31T23:59:59Z'")
         })?;
+        let snapshot_folder = match self.get("snaplake.snapshot_folder") {
+            None => SnapshotFolder::default(),
+            Some(form) => snapshot_time
+                .parse()
+                .ok()
+                .and_then(|time| SnapshotFolder::parse(&form.text, time))
+                .ok_or_else(|| bad_value("snaplake.snapshot_folder", form, SNAPSHOT_FOLDER))?,
+        };
         self.check_table_defaults()?;
         Ok(Settings {
             database: name(database)?,
             schema: self.get("snaplake.schema").map_or_else(|| Ok("public".to_owned()), name)?,
             snapshot_time,
+            snapshot_folder,
             staging: location(staging, staging_base)?,
             datalake: location(datalake, datalake_base)?,
             verify: match self.get("snaplake.verify") {
@@ -211,14 +225,7 @@ impl Settings {
 
 /// RFC 3339 in UTC, with `Z`, and a fraction only when it is not zero.
 pub(crate) fn normalised(text: &str) -> Option<String> {
-    let time = DateTime::parse_from_rfc3339(text.trim()).ok()?.with_timezone(&Utc);
-    // Leap seconds and years of five digits do not read back as themselves.
-    if time.nanosecond() >= 1_000_000_000 || !(0..=9999).contains(&time.year()) {
-        return None;
-    }
-    let seconds = time.format("%Y-%m-%dT%H:%M:%S");
-    let fraction = format!(".{:09}", time.nanosecond());
-    Some(format!("{seconds}{}Z", fraction.trim_end_matches('0').trim_end_matches('.')))
+    snapshot_time(DateTime::parse_from_rfc3339(text.trim()).ok()?.with_timezone(&Utc))
 }
 
 #[cfg(test)]

@@ -266,6 +266,19 @@ pub enum WriteCompression {
     Zstd(u8),
 }
 
+/// As plans keep it: `zstd(3)`.
+impl fmt::Display for WriteCompression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uncompressed => f.write_str("uncompressed"),
+            Self::Snappy => f.write_str("snappy"),
+            Self::Gzip(level) => write!(f, "gzip({level})"),
+            Self::Lz4 => f.write_str("lz4"),
+            Self::Zstd(level) => write!(f, "zstd({level})"),
+        }
+    }
+}
+
 /// Reads a whole number of seconds, minutes, hours or days, such as `90s`, `30m`, `12h` or `7d`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;

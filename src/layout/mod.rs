@@ -1,7 +1,7 @@
 //! Where everything lies: the only module that joins storage paths.
 //!
 //! ```text
-//! {staging}/{D}/{T}/snapshot={TIME}/
+//! {staging}/{D}/{T}/snapshot={TIME}/          or another form of the time
 //!     manifests/manifest-summary.json, manifest-data.parquet
 //!     manifests/snapshot-file-groups/{manifest-summary,manifest-data}/...
 //!     manifests/staging-file-groups/ partition-file-groups/ datalake-file-groups/
@@ -21,11 +21,13 @@
 mod location;
 mod owner;
 mod relative;
+mod snapshot_folder;
 mod step;
 mod table;
 
 pub use self::location::Location;
-pub use self::owner::{OWNER, SUCCESS, completed, owned_by, staged_by_old};
+pub use self::owner::{OWNER, SUCCESS, completed, owned_by};
 pub use self::relative::{below, store_of, written_from};
+pub use self::snapshot_folder::{SnapshotFolder, snapshot_time};
 pub use self::step::{Step, failed_number, is_lake_name, is_running, is_staging_name, lake_stem, manifest_number};
 pub use self::table::{ManifestFiles, TableLayout};

@@ -18,18 +18,6 @@ pub fn owned_by(key: &str) -> Option<&str> {
     folder_of(key, OWNER)
 }
 
-/// The staging folder that this key shows, as versions without owner files left it.
-#[must_use]
-pub fn staged_by_old(key: &str) -> Option<&str> {
-    let folder = folder_of(folder_of(key, "manifest-summary.json")?, "manifests")?;
-    is_of_snapshot(folder).then_some(folder)
-}
-
-/// Whether a folder has the name that the root of a table's staging folder has.
-fn is_of_snapshot(folder: &str) -> bool {
-    folder.rsplit('/').next().is_some_and(|name| name.starts_with("snapshot="))
-}
-
 fn folder_of<'a>(key: &'a str, name: &str) -> Option<&'a str> {
     let folder = key.strip_suffix(name)?;
     if folder.is_empty() { Some("") } else { folder.strip_suffix('/') }
@@ -45,13 +33,5 @@ mod tests {
         assert_eq!(owned_by("_snaplake.json"), Some(""));
         assert_eq!(owned_by("a/x_snaplake.json"), None);
         assert_eq!([completed("a/_SUCCESS"), completed("a/x_SUCCESS")], [Some("a"), None]);
-        let old = "st/d/t/snapshot=2026-01-02T03%3A04%3A05Z";
-        assert_eq!(
-            staged_by_old("st/d/t/snapshot=2026-01-02T03%3A04%3A05Z/manifests/manifest-summary.json"),
-            Some(old)
-        );
-        for key in ["a/manifests/manifest-summary.json", "snapshot=1/manifest-summary.json", "snapshot=1/a.parquet"] {
-            assert_eq!(staged_by_old(key), None, "{key}");
-        }
     }
 }

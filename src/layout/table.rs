@@ -2,7 +2,7 @@
 
 use md5::{Digest, Md5};
 
-use super::{Location, OWNER, SUCCESS, Step};
+use super::{Location, OWNER, SUCCESS, SnapshotFolder, Step};
 use crate::partition;
 
 /// Most bytes of an audit's name in a file name.
@@ -12,6 +12,7 @@ const AUDIT_NAME: usize = 200;
 #[derive(Debug, Clone)]
 pub struct TableLayout {
     snapshots: Location,
+    naming: SnapshotFolder,
     root: Location,
     staging_data: Location,
     lake: Location,
@@ -27,23 +28,24 @@ pub struct ManifestFiles {
 }
 
 impl TableLayout {
-    /// Paths of `table` in `database`.`schema` at `time` (RFC 3339); `external` replaces the lake's path.
+    /// Paths of `table` in `database`.`schema` at `time` (RFC 3339), whose folder `naming` names; `external` replaces the lake's
+    /// path.
     #[must_use]
     pub fn new(
         staging: &Location,
         datalake: &Location,
         (database, schema, table): (&str, &str, &str),
-        time: &str,
+        (naming, time): (&SnapshotFolder, &str),
         external: Option<&Location>,
     ) -> Self {
         let (database, schema, table) =
             (partition::encode(database), partition::encode(schema), partition::encode(table));
-        let time = partition::segment("snapshot", Some(time));
-        let snapshot = format!("{database}/{table}/{time}");
+        let snapshot = format!("{database}/{table}/{}", naming.name(time));
         let data = format!("{database}/{schema}/{table}");
         let root = staging.join(&snapshot);
         Self {
             snapshots: staging.join(&format!("{database}/{table}")),
+            naming: naming.clone(),
             staging_data: root.join("datalake").join(&data),
             lake: external.cloned().unwrap_or_else(|| datalake.join(&snapshot).join(&data)),
             root,
@@ -54,6 +56,12 @@ impl TableLayout {
     #[must_use]
     pub fn snapshots(&self) -> &Location {
         &self.snapshots
+    }
+
+    /// The time of a folder in [`TableLayout::snapshots`], RFC 3339; `None` for a folder that is no snapshot's.
+    #[must_use]
+    pub fn time_of(&self, folder: &str) -> Option<String> {
+        self.naming.time(folder)
     }
 
     /// `{staging}/{D}/{T}/snapshot={TIME}`.
@@ -182,10 +190,16 @@ mod tests {
     fn table_layout_follows_the_design() {
         let staging = Location::parse("/st", Path::new("/")).unwrap();
         let lake = Location::parse("s3://b/lake", Path::new("/")).unwrap();
-        let paths = TableLayout::new(&staging, &lake, ("d", "public", "t"), "2013-12-31T23:59:59Z", None);
-        assert_eq!(paths.root().uri(), "file:///st/d/t/snapshot=2013-12-31T23%3A59%3A59Z");
-        assert_eq!(paths.staging_data().uri(), "file:///st/d/t/snapshot=2013-12-31T23%3A59%3A59Z/datalake/d/public/t");
-        assert_eq!(paths.success().uri(), "s3://b/lake/d/t/snapshot=2013-12-31T23%3A59%3A59Z/d/public/t/_SUCCESS");
+        let paths = TableLayout::new(
+            &staging,
+            &lake,
+            ("d", "public", "t"),
+            (&SnapshotFolder::default(), "2013-12-31T23:59:59Z"),
+            None,
+        );
+        assert_eq!(paths.root().uri(), "file:///st/d/t/snapshot=2013-12-31T23:59:59Z");
+        assert_eq!(paths.staging_data().uri(), "file:///st/d/t/snapshot=2013-12-31T23:59:59Z/datalake/d/public/t");
+        assert_eq!(paths.success().uri(), "s3://b/lake/d/t/snapshot=2013-12-31T23:59:59Z/d/public/t/_SUCCESS");
         let manifest = paths.manifest(Step::StagingFileGroups, 7);
         assert!(
             manifest.summary.uri().ends_with("/manifests/staging-file-groups/manifest-summary/manifest-summary-7.json")
@@ -202,7 +216,13 @@ mod tests {
     #[test]
     fn audits_with_long_names_have_files_of_their_own_that_a_disk_can_hold() {
         let at = Location::parse("/st", Path::new("/")).unwrap();
-        let paths = TableLayout::new(&at, &at, ("d", "public", "t"), "2013-12-31T23:59:59Z", None);
+        let paths = TableLayout::new(
+            &at,
+            &at,
+            ("d", "public", "t"),
+            (&SnapshotFolder::default(), "2013-12-31T23:59:59Z"),
+            None,
+        );
         let [a, b] = ["a", "b"].map(|end| paths.audit_rows(&format!("{}{end}", "(é".repeat(90))));
         assert_ne!(a, b);
         assert!(a.raw_key().rsplit('/').next().unwrap().len() <= 255);

@@ -164,13 +164,19 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
-    use crate::layout::TableLayout;
+    use crate::layout::{SnapshotFolder, TableLayout};
 
     const STEP: Step = Step::StagingFileGroups;
 
     fn ledger() -> Ledger {
         let at = Location::parse("s3://b/st", Path::new("/")).unwrap();
-        let layout = TableLayout::new(&at, &at, ("d", "public", "t"), "2013-01-01T00:00:00Z", None);
+        let layout = TableLayout::new(
+            &at,
+            &at,
+            ("d", "public", "t"),
+            (&SnapshotFolder::default(), "2013-01-01T00:00:00Z"),
+            None,
+        );
         Ledger::new(Arc::new(InMemory::new()), layout)
     }
 

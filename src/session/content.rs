@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::hash::Hasher;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -53,23 +53,24 @@ pub(crate) async fn check_file(file: &FileEntry, check: ContentCheck) -> Result<
     if !location.is_local() || !file.etag.starts_with(CONTENT_TAG) || check == ContentCheck::Never {
         return Ok(());
     }
-    check_local(location.raw_key(), &Pin { etag: Arc::clone(&file.etag), size: file.size }, check).await
+    check_local(PathBuf::from(location.to_string()), &Pin { etag: Arc::clone(&file.etag), size: file.size }, check)
+        .await
 }
 
-/// Compares a local file with what its manifest says; `key` is its path without the first slash.
+/// Compares a local file with what its manifest says.
 ///
 /// # Errors
 /// As [`check_content`].
-pub(super) async fn check_local(key: &str, pin: &Pin, check: ContentCheck) -> Result<()> {
-    let (path, pin) = (format!("/{key}"), pin.clone());
+pub(super) async fn check_local(path: PathBuf, pin: &Pin, check: ContentCheck) -> Result<()> {
+    let pin = pin.clone();
     blocking(move || {
         if let ContentCheck::IfChangedAfter(proven) = check
-            && changed_at(Path::new(&path)).is_some_and(|changed| changed < proven)
+            && changed_at(&path).is_some_and(|changed| changed < proven)
         {
             return Ok(());
         }
-        match Path::new(&path).exists() {
-            true => compare(&path, &pin.etag, pin.size, &mut vec![0; CHUNK]),
+        match path.exists() {
+            true => compare(&path.display().to_string(), &pin.etag, pin.size, &mut vec![0; CHUNK]),
             // The read that follows says so.
             false => Ok(()),
         }

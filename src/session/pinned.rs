@@ -105,7 +105,10 @@ impl PinnedStore {
         let Some((check, once)) = self.contents.get(path).filter(|_| pin.etag.starts_with(CONTENT_TAG)) else {
             return Ok(());
         };
-        let checked = once.get_or_try_init(|| content::check_local(path.as_ref(), pin, *check)).await.copied();
+        let checked = once
+            .get_or_try_init(|| content::check_local(std::path::Path::new("/").join(path.as_ref()), pin, *check))
+            .await
+            .copied();
         checked.map_err(|source| Error::Generic { store: "local", source: Box::new(source) })
     }
 

@@ -13,7 +13,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
-use crate::layout::{Location, OWNER, SUCCESS, completed, owned_by, staged_by_old};
+use crate::layout::{Location, OWNER, SUCCESS, completed, owned_by};
 use crate::manifest::ledger::store_error;
 
 /// Folders above a LOCATION that are asked for.
@@ -60,7 +60,6 @@ impl Owner {
 #[derive(Debug, Default)]
 pub(super) struct Outputs {
     owned: Vec<String>,
-    staged_by_old: Vec<String>,
     complete: HashSet<String>,
 }
 
@@ -69,8 +68,6 @@ impl Outputs {
     pub(super) fn note(&mut self, key: &str) {
         if let Some(folder) = owned_by(key) {
             self.owned.push(folder.to_owned());
-        } else if let Some(folder) = staged_by_old(key) {
-            self.staged_by_old.push(folder.to_owned());
         } else if let Some(folder) = completed(key) {
             self.complete.insert(folder.to_owned());
         }
@@ -88,9 +85,6 @@ impl Outputs {
     ) -> Result<Option<NoSource>> {
         self.owned.retain(|folder| is_read(folder));
         self.owned.sort_unstable();
-        if let Some(folder) = self.staged_by_old.iter().filter(|folder| is_read(folder)).min() {
-            return Ok(Some(staging("holds", &location.with_key(folder), None)));
-        }
         let mut lakes: BTreeMap<(String, String, String), Location> = BTreeMap::new();
         let owners = self.owned.into_iter().map(|folder| async {
             let root = location.with_key(&folder);
@@ -137,21 +131,19 @@ pub(super) async fn refused_above(
         folders.push(folder.with_key(key));
     }
     let asked = folders.into_iter().map(|root| async move {
-        if has(store, &root.join(OWNER)).await {
-            return match read(store, &root).await {
-                Ok(Ok(owner)) if owner.place == "staging" => Some(Some(staging("lies in", &root, Some(&owner)))),
-                Ok(Ok(_)) if has(store, &root.join(SUCCESS)).await => Some(None),
-                Ok(Ok(owner)) => Some(Some(incomplete("lies in", &root, &owner))),
-                Ok(Err(refused)) => Some(Some(refused)),
-                Err(error) => {
-                    tracing::debug!(%error, folder = %root, "owner file above a location not read");
-                    None
-                }
-            };
+        if !has(store, &root.join(OWNER)).await {
+            return None;
         }
-        let old = root.join("manifests/manifest-summary.json");
-        let is_old = staged_by_old(old.raw_key()).is_some() && has(store, &old).await;
-        is_old.then(|| Some(staging("lies in", &root, None)))
+        match read(store, &root).await {
+            Ok(Ok(owner)) if owner.place == "staging" => Some(Some(staging("lies in", &root, Some(&owner)))),
+            Ok(Ok(_)) if has(store, &root.join(SUCCESS)).await => Some(None),
+            Ok(Ok(owner)) => Some(Some(incomplete("lies in", &root, &owner))),
+            Ok(Err(refused)) => Some(Some(refused)),
+            Err(error) => {
+                tracing::debug!(%error, folder = %root, "owner file above a location not read");
+                None
+            }
+        }
     });
     let mut asked = std::pin::pin!(futures::stream::iter(asked).buffered(AT_ONCE));
     while let Some(answer) = asked.next().await {
@@ -227,7 +219,6 @@ mod tests {
             ("st/lake/_SUCCESS", ""),
             ("open/_snaplake.json", LAKE),
             ("bad/_snaplake.json", "[]"),
-            ("old/snapshot=1/manifests/manifest-summary.json", "{}"),
             ("foreign/manifests/manifest-summary.json", "{}"),
         ];
         let store = store(&files).await;
@@ -240,10 +231,6 @@ mod tests {
         let open = "lies in s3://b/open, the lake of d.t, snapshot s1, which is not complete: it has no _SUCCESS";
         assert_eq!(told("open/k=1").await, open);
         assert!(told("bad/x").await.contains("s3://b/bad/_snaplake.json of snaplake, which cannot be read"));
-        assert_eq!(
-            told("old/snapshot=1/datalake").await,
-            "lies in s3://b/old/snapshot=1, a staging folder of snaplake"
-        );
         assert_eq!([told("foreign/x").await, told("st/").await, told("").await], ["", "", ""]);
     }
 

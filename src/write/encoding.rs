@@ -208,9 +208,17 @@ impl Published {
 /// Key of a staging file's footer; its value says which lake files can take the file's pages.
 pub(super) const PAGES_KEY: &str = "snaplake.pages";
 
-/// What decides, besides the rows, how published pages look: codec and level.
+/// What decides, besides the rows, how published pages look: codec and level, as staging files keep it.
 pub(super) fn pages_mark(published: &WriterProperties) -> String {
-    format!("{:?}", published.compression(&ColumnPath::new(Vec::new())))
+    match published.compression(&ColumnPath::new(Vec::new())) {
+        Compression::UNCOMPRESSED => "uncompressed".to_owned(),
+        Compression::SNAPPY => "snappy".to_owned(),
+        Compression::GZIP(level) => format!("gzip({})", level.compression_level()),
+        Compression::ZSTD(level) => format!("zstd({})", level.compression_level()),
+        Compression::LZ4_RAW => "lz4".to_owned(),
+        // No lake is written with these.
+        Compression::LZO | Compression::BROTLI(_) | Compression::LZ4 => "another codec".to_owned(),
+    }
 }
 
 /// A builder that names us in the file.

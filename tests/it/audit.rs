@@ -167,10 +167,10 @@ fn failed_audits_are_all_told_and_nothing_is_published() {
     assert_eq!(published(&project), 0);
     let kept = kept_rows(&project);
     assert_snapshot!(kept.join("\n"), @r"
-    staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/audits/audit.orders_have_a_known_customer.parquet
-    staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/audits/orders.accepted_values%28state%29.parquet
-    staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/audits/orders.not_null%28day%29.parquet
-    staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/audits/orders.not_null%28id%29.parquet
+    staging/shop/orders/snapshot=2024-01-01T00:00:00Z/audits/audit.orders_have_a_known_customer.parquet
+    staging/shop/orders/snapshot=2024-01-01T00:00:00Z/audits/orders.accepted_values%28state%29.parquet
+    staging/shop/orders/snapshot=2024-01-01T00:00:00Z/audits/orders.not_null%28day%29.parquet
+    staging/shop/orders/snapshot=2024-01-01T00:00:00Z/audits/orders.not_null%28id%29.parquet
     ");
     assert_snapshot!(read(&project.path(&kept[0])), @r"
     +----+----------+
@@ -379,7 +379,7 @@ fn record_that_cannot_be_read_is_nothing_remembered_to_those_who_look_and_an_err
     for step in ["stage", "audit"] {
         assert_eq!(project.snaplake(&[step, "config.sql", "-q"]).code, 0);
     }
-    let record = "staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/manifests/audits.json";
+    let record = "staging/shop/orders/snapshot=2024-01-01T00:00:00Z/manifests/audits.json";
     assert!(project.files("staging").contains(&record.to_owned()), "{:?}", project.files("staging"));
     let project = project.file(record, "{");
     assert_eq!(states(&project, "orders"), ["orders.row_count_min row_count_min not_run null"]);

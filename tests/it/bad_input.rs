@@ -207,8 +207,8 @@ CREATE TABLE lake.b WITH (external_location = 'out/b') AS SELECT * FROM snapshot
 fn staging_folder_that_cannot_be_written_is_named() {
     let project = shop("", "SELECT * FROM snapshot.orders").file("staging", "a file");
     insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"
-    exit 1: error: read [dir]/staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/manifests/manifest-summary.json failed
-      because Unable to open file [dir]/staging/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/manifests/manifest-summary.json: Not a directory (os error 20)
+    exit 1: error: read [dir]/staging/shop/orders/snapshot=2024-01-01T00:00:00Z/manifests/manifest-summary.json failed
+      because Unable to open file [dir]/staging/shop/orders/snapshot=2024-01-01T00:00:00Z/manifests/manifest-summary.json: Not a directory (os error 20)
       help: what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
     ");
     assert_eq!(project.files("lake"), [""; 0]);
@@ -218,8 +218,8 @@ fn staging_folder_that_cannot_be_written_is_named() {
 fn lake_folder_that_cannot_be_written_is_named_and_staging_is_kept() {
     let project = shop("", "SELECT * FROM snapshot.orders").file("lake", "a file");
     insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"
-    exit 1: error: read [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders/_snaplake.json failed
-      because Unable to open file [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders/_snaplake.json: Not a directory (os error 20)
+    exit 1: error: read [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders/_snaplake.json failed
+      because Unable to open file [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders/_snaplake.json: Not a directory (os error 20)
       help: what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
     ");
     fs::remove_file(project.path("lake")).unwrap();

@@ -6,8 +6,8 @@ use object_store::ObjectStoreExt;
 use crate::support::s3_server::Server;
 use crate::support::{Run, Work, events};
 
-const LAKE: &str = "out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events/day=2026-01-02";
-const ROOT: &str = "out/staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z";
+const LAKE: &str = "out/lake/shop/events/snapshot=2026-01-31T00:00:00Z/shop/public/events/day=2026-01-02";
+const ROOT: &str = "out/staging/shop/events/snapshot=2026-01-31T00:00:00Z";
 
 fn listed(work: &Work, arguments: &[&str]) -> Vec<String> {
     let run = work.snaplake(&[&["clean", "--older-than", "0s"], arguments].concat()).ok();

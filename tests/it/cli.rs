@@ -108,8 +108,8 @@ fn plan_shows_what_would_be_done_and_writes_nothing() {
     table  from  files  bytes  rows  stage tasks  publish tasks  partitions  time left
     orders  orders  2  35 B  4  2 (0 done)  known after stage  ?  ?
     none  days  1  20 B  1  1 (0 done)  known after stage  -  ?
-    lake.orders -> [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders (new)
-    lake.none -> [dir]/lake/shop/none/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/none (new)
+    lake.orders -> [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders (new)
+    lake.none -> [dir]/lake/shop/none/snapshot=2024-01-01T00:00:00Z/shop/public/none (new)
     warning: lake.orders: 2 snapshot files are larger than file_group_size (1 B), up to 19 B; let the export write smaller files, or raise file_group_size: a file is never cut, so its task takes longer than the others
     ");
     insta::assert_snapshot!("plan_json", shown(&project, &["plan", "config.sql", "--format", "json"]));
@@ -140,8 +140,8 @@ fn stage_and_publish_are_the_two_halves_and_status_tells_how_far_they_are() {
     table  from  files  bytes  rows  stage tasks  publish tasks  partitions  time left
     orders  orders  2  35 B  4  2 (2 done)  3 (0 done)  3  ?
     none  days  1  20 B  1  1 (1 done)  1 (0 done)  -  ?
-    lake.orders -> [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders (planned [time]; staged, 0 of 3 groups published)
-    lake.none -> [dir]/lake/shop/none/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/none (planned [time]; staged, 0 of 1 group published)
+    lake.orders -> [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders (planned [time]; staged, 0 of 3 groups published)
+    lake.none -> [dir]/lake/shop/none/snapshot=2024-01-01T00:00:00Z/shop/public/none (planned [time]; staged, 0 of 1 group published)
     warning: lake.orders: 2 snapshot files are larger than file_group_size (1 B), up to 19 B; let the export write smaller files, or raise file_group_size: a file is never cut, so its task takes longer than the others
     ");
     insta::assert_snapshot!(shown(&project, &["publish", "config.sql"]), @r"
@@ -215,7 +215,7 @@ fn validate_fails_with_3_when_a_published_file_is_gone() {
     insta::assert_snapshot!(hidden(&shown(&project, &["validate", "config.sql", "--table", "orders"])), @r"
     exit 3
     --- standard error
-    error: validation of lake.orders failed: [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders/day=tue/[name].parquet is gone, changed or unreadable: Object Store error: Object at location [dir]/lake/shop/orders/snapshot=2024-01-01T00%3A00%3A00Z/shop/public/orders/day=tue/[name].parquet not found: No such file or directory (os error 2); rows of lake files: 4, rows in their footers: 3
+    error: validation of lake.orders failed: [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders/day=tue/[name].parquet is gone, changed or unreadable: Object Store error: Object at location [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders/day=tue/[name].parquet not found: No such file or directory (os error 2); rows of lake files: 4, rows in their footers: 3
       help: `snaplake repair CONFIG` finds files and manifests that are gone or changed, and makes room for them to be made again by a run; `snaplake clean` lists files that are not the lake's
     ");
 }

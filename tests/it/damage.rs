@@ -10,7 +10,7 @@ use snaplake::manifest::codec::{encode_files, fingerprint};
 
 use crate::support::{Run, Work, events};
 
-const STAGED: &str = "out/staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/manifests/staging-file-groups";
+const STAGED: &str = "out/staging/shop/events/snapshot=2026-01-31T00:00:00Z/manifests/staging-file-groups";
 
 const TABLES: &str = "
     CREATE EXTERNAL TABLE snapshot.events (id BIGINT, day VARCHAR, note VARCHAR)

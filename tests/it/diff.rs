@@ -220,9 +220,9 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
     assert_snapshot!([said.concat(), other, half].concat().replace(&folder, "[dir]"), @"
     error: lake.orders cannot be compared with its snapshot of 2026-01-30T00:00:00Z: the key (id) is not unique in the config's snapshot, where 1 of its values name more than one row; name more columns with --key
     error: lake.orders cannot be compared with its snapshot of 2026-01-30T00:00:00Z: key column 'nr' is not in both
-    error: lake.orders cannot be compared with its snapshot of 2026-01-01T00:00:00Z: [dir]/out/staging/shop/orders/snapshot=2026-01-01T00%3A00%3A00Z is not published; the staging folder has snapshots of: 2026-01-30T00:00:00Z, 2026-01-31T00:00:00Z, 2026-02-01T00:00:00Z
+    error: lake.orders cannot be compared with its snapshot of 2026-01-01T00:00:00Z: [dir]/out/staging/shop/orders/snapshot=2026-01-01T00:00:00Z is not published; the staging folder has snapshots of: 2026-01-30T00:00:00Z, 2026-01-31T00:00:00Z, 2026-02-01T00:00:00Z
     error: lake.orders cannot be compared with its snapshot of 2026-01-31T00:00:00Z: it was partitioned by other columns
-    error: lake.orders cannot be compared with its snapshot of 2026-01-30T00:00:00Z: only 3 of 4 groups of [dir]/out/staging/shop/orders/snapshot=2026-01-30T00%3A00%3A00Z are published
+    error: lake.orders cannot be compared with its snapshot of 2026-01-30T00:00:00Z: only 3 of 4 groups of [dir]/out/staging/shop/orders/snapshot=2026-01-30T00:00:00Z are published
     ");
     let wrong = program().args(["diff", "x.sql", "--against", "yesterday"]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));

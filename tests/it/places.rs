@@ -6,8 +6,8 @@ use std::fs;
 
 use crate::support::{EVENTS, Run, Work};
 
-const LAKE: &str = "lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events";
-const ROOT: &str = "staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z";
+const LAKE: &str = "lake/shop/events/snapshot=2026-01-31T00:00:00Z/shop/public/events";
+const ROOT: &str = "staging/shop/events/snapshot=2026-01-31T00:00:00Z";
 
 /// A config with its own places, beside the export of [`Work::events`].
 fn config(work: &Work, staging: &str, lake: &str) {
@@ -161,7 +161,7 @@ fn folder_of_another_table_snapshot_or_around_one_is_refused() {
         let tables = EVENTS.replace("partitioned_by", &format!("external_location = '{external}', partitioned_by"));
         config(&work, "staging2", "lake2");
         let text = fs::read_to_string(work.path("job.sql")).unwrap().replace(EVENTS, &tables);
-        work.write("job.sql", &text.replace("2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z"));
+        work.write("job.sql", &text.replace("= '2026-01-31T00:00:00Z'", "= '2026-02-01T00:00:00Z'"));
         work.snaplake(&["run"]).failed(1, words);
         fs::remove_dir_all(work.path("staging2")).unwrap();
     };
@@ -181,7 +181,7 @@ fn other_snapshot(work: &Work, folder: &str) {
     let tables = EVENTS.replace("partitioned_by", &format!("external_location = '{folder}', partitioned_by"));
     config(work, "staging2", "lake2");
     let text = fs::read_to_string(work.path("job.sql")).unwrap().replace(EVENTS, &tables);
-    work.write("job.sql", &text.replace("2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z"));
+    work.write("job.sql", &text.replace("= '2026-01-31T00:00:00Z'", "= '2026-02-01T00:00:00Z'"));
     work.snaplake(&["run"]).ok();
     config(work, "staging", "lake");
 }
@@ -290,19 +290,27 @@ fn published_table_is_taken_back_whole_though_the_plan_of_its_publish_tasks_was_
     of_half();
     work.snaplake(&["run"]).ok();
     let expected = work.files(&format!("half/{LAKE}"));
-    for repairs in [true, false] {
+    let damaged = [
+        &["partition-file-groups/manifest-summary/manifest-summary-2.json"][..],
+        &["partition-file-groups/manifest-summary/manifest-summary-1.json"],
+        &[
+            "staging-file-groups/manifest-data/manifest-data-3.parquet",
+            "datalake-file-groups/manifest-data/manifest-data-1.parquet",
+        ],
+    ];
+    for (repairs, damaged) in damaged.iter().flat_map(|damaged| [(true, damaged), (false, damaged)]) {
         for folder in ["staging", "lake"] {
             let _ = fs::remove_dir_all(work.path(folder));
         }
         config(&work, "staging", "lake");
         work.snaplake(&["run"]).ok();
-        work.write(&format!("{ROOT}/manifests/partition-file-groups/manifest-summary/manifest-summary-2.json"), "");
+        damaged.iter().for_each(|file| work.write(&format!("{ROOT}/manifests/{file}"), ""));
         if repairs {
             work.snaplake(&["repair"]).ok();
         }
         of_half();
         work.snaplake(&["run", "--replan", "--withdraw"]).ok();
-        assert!(work.files(LAKE) == expected, "after a repair: {repairs}");
+        assert!(work.files(LAKE) == expected, "{damaged:?}, after a repair: {repairs}");
     }
 }
 

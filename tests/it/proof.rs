@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use crate::support::{Run, Work, events};
 
-const TABLE: &str = "out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events";
-const PUBLISHED: &str = "out/staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups";
+const TABLE: &str = "out/lake/shop/events/snapshot=2026-01-31T00:00:00Z/shop/public/events";
+const PUBLISHED: &str = "out/staging/shop/events/snapshot=2026-01-31T00:00:00Z/manifests/datalake-file-groups";
 
 /// Two partitions and an unpartitioned table, values as they are in the files.
 fn job(verify: &str) -> Work {
@@ -112,7 +112,7 @@ fn checksums_do_not_depend_on_groups_runs_and_sizes() {
         ));
         (0..6).for_each(|file| work.write(&format!("export/part-{file}.csv"), &events(file * 500, 500)));
         work.snaplake(&["run"]).ok();
-        let manifests = work.files("out/staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/manifests");
+        let manifests = work.files("out/staging/shop/events/snapshot=2026-01-31T00:00:00Z/manifests");
         let summary =
             manifests.iter().find(|(path, _)| path.contains("datalake") && path.ends_with("-1.json")).unwrap().1;
         let summary: serde_json::Value = serde_json::from_slice(summary).unwrap();

@@ -10,7 +10,7 @@ use crate::crash::Job;
 use crate::support::faulty::{Fault, Stop};
 use crate::support::{EVENTS, SETTINGS, Work, events};
 
-const LAKE: &str = "out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events";
+const LAKE: &str = "out/lake/shop/events/snapshot=2026-01-31T00:00:00Z/shop/public/events";
 
 /// Rows of a lake, and how many of them are different.
 fn count(work: &Work) -> String {

@@ -269,11 +269,11 @@ async fn data_folders_are_listed_for_strangers_alone_and_data_files_never_asked_
     assert_snapshot!(looks, @"
     LIST export
     HEAD _snaplake.json
-    LIST out/staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z
-    LIST out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events
-    LIST out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events
+    LIST out/staging/shop/events/snapshot=2026-01-31T00:00:00Z
+    LIST out/lake/shop/events/snapshot=2026-01-31T00:00:00Z/shop/public/events
+    LIST out/lake/shop/events/snapshot=2026-01-31T00:00:00Z/shop/public/events
     LIST export
-    LIST out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events
+    LIST out/lake/shop/events/snapshot=2026-01-31T00:00:00Z/shop/public/events
     ");
 }
 
@@ -437,8 +437,8 @@ async fn many_tables_are_asked_at_once_and_cost_no_more_requests_each_than_one()
     run again: GET 8, LIST 5, HEAD 1, PUT 0, DELETE 0
     status: GET 7, LIST 5, HEAD 1, PUT 0, DELETE 0
     validate: GET 22, LIST 1, HEAD 0, PUT 2, DELETE 1
-    clean: GET 18, LIST 6, HEAD 0, PUT 0, DELETE 0
-    replan: GET 35, LIST 16, HEAD 10, PUT 6, DELETE 9
+    clean: GET 18, LIST 7, HEAD 0, PUT 0, DELETE 0
+    replan: GET 25, LIST 14, HEAD 10, PUT 6, DELETE 9
     ");
 }
 

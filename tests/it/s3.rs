@@ -53,7 +53,7 @@ async fn job_with_input_staging_and_lake_on_s3_gives_a_lake_that_reads_back() {
     assert_eq!(staged.stdout, published.stdout);
 
     let lake = objects(&server.store(), "out/lake").await;
-    let table = "out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events";
+    let table = "out/lake/shop/events/snapshot=2026-01-31T00:00:00Z/shop/public/events";
     let expected = ["_SUCCESS", "day=2026-01-01/000001", "day=2026-01-02/000002", "day=2026-01-03/000003"];
     let expected = expected.map(|name| match name {
         "_SUCCESS" => format!("{table}/{name}"),

@@ -9,7 +9,7 @@ use insta::assert_snapshot;
 
 use crate::support::{Work, program};
 
-const STAGED: &str = "staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/manifests/staging-file-groups";
+const STAGED: &str = "staging/shop/events/snapshot=2026-01-31T00:00:00Z/manifests/staging-file-groups";
 
 fn repo(path: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path).to_str().unwrap().to_owned()
@@ -39,54 +39,54 @@ fn folders_of_a_partitioned_and_an_unpartitioned_table_follow_the_design() {
     work.write("export/part-1.csv", &crate::support::events(12, 12));
     work.snaplake(&["run"]).ok();
     assert_snapshot!(work.listing("out"), @"
-    lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/_SUCCESS
-    lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/day=2026-01-01/odd=false/000001-<hash>-0000.parquet
-    lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/day=2026-01-01/odd=true/000002-<hash>-0000.parquet
-    lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/day=2026-01-02/odd=false/000003-<hash>-0000.parquet
-    lake/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/by_day/day=2026-01-02/odd=true/000004-<hash>-0000.parquet
-    lake/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/whole/000001-<hash>-0000.parquet
-    lake/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/whole/_SUCCESS
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/_snaplake.json
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-01/odd=false/000001-<hash>-000000.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-01/odd=true/000001-<hash>-000000.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-02/odd=false/000001-<hash>-000000.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/by_day/day=2026-01-02/odd=true/000001-<hash>-000000.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-data/manifest-data-1.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-data/manifest-data-2.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-data/manifest-data-3.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-data/manifest-data-4.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-summary/manifest-summary-1.json
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-summary/manifest-summary-2.json
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-summary/manifest-summary-3.json
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-summary/manifest-summary-4.json
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/manifest-data.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/manifest-summary.json
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/partition-file-groups/manifest-data/manifest-data-1.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/partition-file-groups/manifest-data/manifest-data-2.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/partition-file-groups/manifest-data/manifest-data-3.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/partition-file-groups/manifest-data/manifest-data-4.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/partition-file-groups/manifest-summary/manifest-summary-1.json
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/partition-file-groups/manifest-summary/manifest-summary-2.json
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/partition-file-groups/manifest-summary/manifest-summary-3.json
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/partition-file-groups/manifest-summary/manifest-summary-4.json
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/snapshot-file-groups/manifest-data/manifest-data-1.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/snapshot-file-groups/manifest-summary/manifest-summary-1.json
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/staging-file-groups/manifest-data/manifest-data-1.parquet
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/staging-file-groups/manifest-summary/manifest-summary-1.json
-    staging/shop/by_day/snapshot=2026-01-31T00%3A00%3A00Z/manifests/validation.json
-    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/_snaplake.json
-    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/datalake/shop/public/whole/000001-<hash>-0000.parquet
-    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-data/manifest-data-1.parquet
-    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/datalake-file-groups/manifest-summary/manifest-summary-1.json
-    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/manifest-data.parquet
-    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/manifest-summary.json
-    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/partition-file-groups/manifest-data/manifest-data-1.parquet
-    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/partition-file-groups/manifest-summary/manifest-summary-1.json
-    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/snapshot-file-groups/manifest-data/manifest-data-1.parquet
-    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/snapshot-file-groups/manifest-summary/manifest-summary-1.json
-    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/staging-file-groups/manifest-data/manifest-data-1.parquet
-    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/staging-file-groups/manifest-summary/manifest-summary-1.json
-    staging/shop/whole/snapshot=2026-01-31T00%3A00%3A00Z/manifests/validation.json
+    lake/shop/by_day/snapshot=2026-01-31T00:00:00Z/shop/public/by_day/_SUCCESS
+    lake/shop/by_day/snapshot=2026-01-31T00:00:00Z/shop/public/by_day/day=2026-01-01/odd=false/000001-<hash>-0000.parquet
+    lake/shop/by_day/snapshot=2026-01-31T00:00:00Z/shop/public/by_day/day=2026-01-01/odd=true/000002-<hash>-0000.parquet
+    lake/shop/by_day/snapshot=2026-01-31T00:00:00Z/shop/public/by_day/day=2026-01-02/odd=false/000003-<hash>-0000.parquet
+    lake/shop/by_day/snapshot=2026-01-31T00:00:00Z/shop/public/by_day/day=2026-01-02/odd=true/000004-<hash>-0000.parquet
+    lake/shop/whole/snapshot=2026-01-31T00:00:00Z/shop/public/whole/000001-<hash>-0000.parquet
+    lake/shop/whole/snapshot=2026-01-31T00:00:00Z/shop/public/whole/_SUCCESS
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/_snaplake.json
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/datalake/shop/public/by_day/day=2026-01-01/odd=false/000001-<hash>-000000.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/datalake/shop/public/by_day/day=2026-01-01/odd=true/000001-<hash>-000000.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/datalake/shop/public/by_day/day=2026-01-02/odd=false/000001-<hash>-000000.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/datalake/shop/public/by_day/day=2026-01-02/odd=true/000001-<hash>-000000.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/datalake-file-groups/manifest-data/manifest-data-1.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/datalake-file-groups/manifest-data/manifest-data-2.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/datalake-file-groups/manifest-data/manifest-data-3.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/datalake-file-groups/manifest-data/manifest-data-4.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/datalake-file-groups/manifest-summary/manifest-summary-1.json
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/datalake-file-groups/manifest-summary/manifest-summary-2.json
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/datalake-file-groups/manifest-summary/manifest-summary-3.json
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/datalake-file-groups/manifest-summary/manifest-summary-4.json
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/manifest-data.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/manifest-summary.json
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/partition-file-groups/manifest-data/manifest-data-1.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/partition-file-groups/manifest-data/manifest-data-2.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/partition-file-groups/manifest-data/manifest-data-3.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/partition-file-groups/manifest-data/manifest-data-4.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/partition-file-groups/manifest-summary/manifest-summary-1.json
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/partition-file-groups/manifest-summary/manifest-summary-2.json
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/partition-file-groups/manifest-summary/manifest-summary-3.json
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/partition-file-groups/manifest-summary/manifest-summary-4.json
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/snapshot-file-groups/manifest-data/manifest-data-1.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/snapshot-file-groups/manifest-summary/manifest-summary-1.json
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/staging-file-groups/manifest-data/manifest-data-1.parquet
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/staging-file-groups/manifest-summary/manifest-summary-1.json
+    staging/shop/by_day/snapshot=2026-01-31T00:00:00Z/manifests/validation.json
+    staging/shop/whole/snapshot=2026-01-31T00:00:00Z/_snaplake.json
+    staging/shop/whole/snapshot=2026-01-31T00:00:00Z/datalake/shop/public/whole/000001-<hash>-0000.parquet
+    staging/shop/whole/snapshot=2026-01-31T00:00:00Z/manifests/datalake-file-groups/manifest-data/manifest-data-1.parquet
+    staging/shop/whole/snapshot=2026-01-31T00:00:00Z/manifests/datalake-file-groups/manifest-summary/manifest-summary-1.json
+    staging/shop/whole/snapshot=2026-01-31T00:00:00Z/manifests/manifest-data.parquet
+    staging/shop/whole/snapshot=2026-01-31T00:00:00Z/manifests/manifest-summary.json
+    staging/shop/whole/snapshot=2026-01-31T00:00:00Z/manifests/partition-file-groups/manifest-data/manifest-data-1.parquet
+    staging/shop/whole/snapshot=2026-01-31T00:00:00Z/manifests/partition-file-groups/manifest-summary/manifest-summary-1.json
+    staging/shop/whole/snapshot=2026-01-31T00:00:00Z/manifests/snapshot-file-groups/manifest-data/manifest-data-1.parquet
+    staging/shop/whole/snapshot=2026-01-31T00:00:00Z/manifests/snapshot-file-groups/manifest-summary/manifest-summary-1.json
+    staging/shop/whole/snapshot=2026-01-31T00:00:00Z/manifests/staging-file-groups/manifest-data/manifest-data-1.parquet
+    staging/shop/whole/snapshot=2026-01-31T00:00:00Z/manifests/staging-file-groups/manifest-summary/manifest-summary-1.json
+    staging/shop/whole/snapshot=2026-01-31T00:00:00Z/manifests/validation.json
     ");
 }
 
@@ -140,7 +140,7 @@ fn lost_staging_summary_is_staged_again_and_the_lake_is_the_same() {
 fn plan_whose_groups_were_packed_in_another_way_is_not_gone_on_with() {
     let work = Work::events(6, 30);
     work.snaplake(&["stage"]).ok();
-    let summary = "out/staging/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/manifests/manifest-summary.json";
+    let summary = "out/staging/shop/events/snapshot=2026-01-31T00:00:00Z/manifests/manifest-summary.json";
     // As a version wrote it that did not say how it packs.
     work.edit_summary(summary, |text| {
         let (before, after) = text.split_once("\"packing\"").unwrap();
@@ -170,7 +170,7 @@ fn staging_file_that_no_summary_lists_is_not_data() {
 #[test]
 fn foreign_file_in_the_lake_location_is_refused_and_nothing_is_written_there() {
     let work = Work::events(2, 30);
-    let folder = "out/lake/shop/events/snapshot=2026-01-31T00%3A00%3A00Z/shop/public/events";
+    let folder = "out/lake/shop/events/snapshot=2026-01-31T00:00:00Z/shop/public/events";
     work.write(&format!("{folder}/day=2026-01-01/somebody.parquet"), "theirs");
     work.snaplake(&["run"]).failed(1, &["somebody.parquet", folder]);
     assert_eq!(work.files("out/lake").len(), 1);

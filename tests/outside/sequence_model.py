@@ -143,7 +143,7 @@ class Config:
         """Where the table is published."""
         if self.external_location is not None:
             return self.external_location
-        time = self.snapshot_time.replace(":", "%3A")
+        time = self.snapshot_time
         return f"{self.datalake}/d/{self.table}/snapshot={time}/d/{self.schema}/{self.table}"
 
     def is_same_table(self, other: "Config") -> bool:

@@ -72,7 +72,7 @@ class World(Export):
         """A config whose folders are the first one's, or lie in them, or hold them."""
         first = self.slots[0].now
         other = dataclasses.replace(first, table="u", location="snapshot-b/", external_location=None, select=("all", "third")[select % 2])
-        lake, time = first.lake(), first.snapshot_time.replace(":", "%3A")
+        lake, time = first.lake(), first.snapshot_time
         staged = f"{first.staging}/d/t/snapshot={time}/datalake/d/{first.schema}/t"
         variants = [
             ("its lake is the first's", {"external_location": lake}),

@@ -195,10 +195,10 @@ fn wrong_tables_are_told_at_their_place() {
     a.sql:5:23: 'brotli' is not a value of write_compression: expected 'zstd', 'snappy', 'gzip', 'lz4' or 'uncompressed'
     a.sql:5:53: '3' is not a value of compression_level: expected no level, since only zstd and gzip have levels
     a.sql:5:23: 's3:///x' is not a location: it names no bucket
-    a.sql:4:1: lake.f would be published to /repo/target/staging/nyc, which overlaps the staging folder /repo/target/staging/nyc/f/snapshot=2013-12-31T23%3A59%3A59Z; choose another folder
+    a.sql:4:1: lake.f would be published to /repo/target/staging/nyc, which overlaps the staging folder /repo/target/staging/nyc/f/snapshot=2013-12-31T23:59:59Z; choose another folder
     a.sql:4:1: lake.f would be published to /repo/data, which overlaps snapshot.flights at /repo/data/flights/; choose another folder
     a.sql:5:23: 's3://***@bucket/x' is not a location: write credentials into the environment, not into a URL
-    a.sql:4:70: lake.flights would be staged in /repo/target/staging/nyc/flights/snapshot=2013-12-31T23%3A59%3A59Z, which overlaps snapshot.x at /repo/target; choose another folder
+    a.sql:4:70: lake.flights would be staged in /repo/target/staging/nyc/flights/snapshot=2013-12-31T23:59:59Z, which overlaps snapshot.x at /repo/target; choose another folder
     a.sql:4:14: CREATE TABLE ... AS SELECT must name a table in schema lake, such as lake.f
     a.sql:4:14: CREATE TABLE ... AS SELECT must name a table in schema lake, such as lake.f
     a.sql:5:1: table 'lake.flights' is defined twice; the first is at a.sql:4:1

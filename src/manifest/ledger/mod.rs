@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::{Stream, TryStreamExt};
-use object_store::path::Path as Key;
 use object_store::{ObjectMeta, ObjectStore};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,7 +22,6 @@ use super::codec::{self, Manifest, SummaryHead};
 use super::moved::Roots;
 use crate::error::{Error, Result};
 use crate::layout::{Location, ManifestFiles, Step, TableLayout, failed_number, is_running, manifest_number};
-use crate::partition;
 use crate::spread::{spread, turn};
 
 /// Manifests read or written at once in a store that is far away.
@@ -117,8 +115,8 @@ impl Ledger {
             Err(object_store::Error::NotFound { .. }) => Vec::new(),
             Err(source) => return Err(store_error("list", folder, source)),
         };
-        let time = |prefix: &Key| partition::parse_path(prefix.filename()?)?.pop()?;
-        let mut times: Vec<String> = prefixes.iter().filter_map(time).collect();
+        let times = prefixes.iter().filter_map(|prefix| self.layout.time_of(prefix.filename()?));
+        let mut times: Vec<String> = times.collect();
         times.sort_unstable();
         Ok(times)
     }
@@ -314,6 +312,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::layout::SnapshotFolder;
     use crate::manifest::FileEntry;
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -323,7 +322,13 @@ mod tests {
 
     fn ledger() -> Ledger {
         let at = Location::parse("s3://b/st", Path::new("/")).unwrap();
-        let layout = TableLayout::new(&at, &at, ("d", "public", "t"), "2013-01-01T00:00:00Z", None);
+        let layout = TableLayout::new(
+            &at,
+            &at,
+            ("d", "public", "t"),
+            (&SnapshotFolder::default(), "2013-01-01T00:00:00Z"),
+            None,
+        );
         Ledger::new(Arc::new(InMemory::new()), layout)
     }
 

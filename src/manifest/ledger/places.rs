@@ -182,12 +182,18 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
-    use crate::layout::{Location, TableLayout};
+    use crate::layout::{Location, SnapshotFolder, TableLayout};
     use crate::manifest::{FileEntry, Manifest};
 
     fn ledger(store: &Arc<dyn ObjectStore>, staging: &str, lake: &str) -> Ledger {
         let at = |text| Location::parse(text, Path::new("/")).unwrap();
-        let layout = TableLayout::new(&at(staging), &at(lake), ("d", "public", "t"), "2026-01-31T00:00:00Z", None);
+        let layout = TableLayout::new(
+            &at(staging),
+            &at(lake),
+            ("d", "public", "t"),
+            (&SnapshotFolder::default(), "2026-01-31T00:00:00Z"),
+            None,
+        );
         Ledger::new(Arc::clone(store), layout).with_lake_store(Arc::clone(store))
     }
 
@@ -236,7 +242,7 @@ mod tests {
         assert!(said.contains("/x, which is the folder of d.public.u"), "{said}");
         let inner = ledger(&store, &format!("{}/datalake", outer.layout().root()), "s3://b/lake");
         let said = refused(&inner, "t").await;
-        assert!(said.contains("it lies in s3://b/st/d/t/snapshot=2026-01-31T00%3A00%3A00Z, which is the"), "{said}");
+        assert!(said.contains("it lies in s3://b/st/d/t/snapshot=2026-01-31T00:00:00Z, which is the"), "{said}");
     }
 
     #[tokio::test]

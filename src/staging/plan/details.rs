@@ -42,6 +42,9 @@ pub struct PlanDetails {
     pub table: String,
     /// Time of the snapshot.
     pub snapshot_time: String,
+    /// How its folder is named, if not by default ([`crate::layout::SnapshotFolder`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_folder: Option<String>,
     /// When this was planned: what `now()` is in the SELECT, for every task and retry.
     pub planned_at: String,
     /// The SELECT, printed, with the helper views that it reads, and with `${env:NAME}` as it is written.
@@ -230,7 +233,9 @@ pub(super) fn result_id(details: &PlanDetails, files: &str, select: LogicalPlan,
     let fixed = |at: &str| Ok::<_, Error>(freeze(select.clone(), at)?.display_indent().to_string());
     let says_now = fixed("2000-01-01T00:00:00Z")? != fixed("2001-02-03T04:05:06Z")?;
     let planned_at = if says_now { details.planned_at.clone() } else { String::new() };
-    let mut alike = PlanDetails { run_bytes: 0, bundles: 0, planned_at, environment: None, ..details.clone() };
+    let mut alike = details.clone();
+    (alike.run_bytes, alike.bundles, alike.planned_at) = (0, 0, planned_at);
+    (alike.environment, alike.snapshot_folder) = (None, None);
     // What is left out makes no row.
     for source in std::iter::once(&mut alike.driving).chain(alike.whole.iter_mut().map(|(source, _)| source)) {
         source.coverage = Coverage::default();

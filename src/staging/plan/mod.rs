@@ -235,6 +235,7 @@ impl<'a> Planner<'a> {
             schema: settings.schema.clone(),
             table: lake.name.clone(),
             snapshot_time: settings.snapshot_time.clone(),
+            snapshot_folder: settings.snapshot_folder.form().map(str::to_owned),
             planned_at,
             select: select_text(self.project, lake)?,
             environment: Environment::of(&held)?,
@@ -309,7 +310,7 @@ impl<'a> Planner<'a> {
             } else {
                 Some(SchemaText::encode(&Schema::new(table.partition.clone()))?)
             },
-            declared: declared_text(self.project, &table.name),
+            declared: declared_text(self.project, &table.name)?,
             coverage: coverage.clone(),
         })
     }
@@ -383,7 +384,7 @@ impl<'a> Planner<'a> {
         }
         let sources = details.whole.iter().map(|(source, _)| source).chain([&details.driving]);
         for source in sources {
-            let declared = declared_text(self.project, &source.table);
+            let declared = declared_text(self.project, &source.table)?;
             if source.declared != declared {
                 return Err(changed("CREATE EXTERNAL TABLE", &source.declared, &declared));
             }

@@ -1,31 +1,46 @@
 //! What the config says, as text: a plan keeps it, and is only gone on with while the config still says the same. Where it
 //! does not, the difference is shown.
 
+use datafusion::arrow::datatypes::FieldRef;
 use datafusion::sql::sqlparser::ast;
 
 use super::relations::relations;
 use crate::config::{Held, LakeTable, Project, type_name};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// What the config says of a snapshot table: locations, what is left out of them, and declared columns.
-pub(crate) fn declared_text(project: &Project, name: &str) -> String {
-    project.snapshot(name).map_or_else(String::new, |table| {
-        let locations: Vec<String> = table.locations.iter().map(|(location, _)| location.uri()).collect();
-        let mut text = format!("{} {:?} {:?}", locations.join(" "), table.format, table.declared);
-        if !table.partitioned_by.is_empty() {
-            let columns = table.partitioned_by.iter();
-            let columns = columns.map(|field| [field.name().as_str(), &type_name(field.data_type())].join(" "));
-            text.push_str(&format!(" partitioned by {}", columns.collect::<Vec<_>>().join(", ")));
-        }
-        let exclude = table.exclude.text();
-        if !exclude.is_empty() {
-            text.push_str(&format!(" exclude {exclude}"));
-        }
-        if table.ignore_table_format {
-            text.push_str(" ignore_table_format");
-        }
-        text
-    })
+/// The CREATE EXTERNAL TABLE of a snapshot table in one form, which plans keep: locations, format with all its options,
+/// declared columns, what is left out.
+///
+/// # Errors
+/// [`Error::DecodeManifest`] if the format has no JSON.
+pub(crate) fn declared_text(project: &Project, name: &str) -> Result<String> {
+    let Some(table) = project.snapshot(name) else { return Ok(String::new()) };
+    let mut words: Vec<String> = table.locations.iter().map(|(location, _)| location.uri()).collect();
+    let format = serde_json::to_string(&table.format);
+    let format = format.map_err(|source| Error::DecodeManifest { uri: name.to_owned(), source: source.into() })?;
+    words.push(format!("stored as {format}"));
+    if let Some(declared) = &table.declared {
+        words.push(format!("columns ({})", columns_text(declared.fields())));
+    }
+    if !table.partitioned_by.is_empty() {
+        words.push(format!("partitioned by ({})", columns_text(&table.partitioned_by)));
+    }
+    let exclude = table.exclude.text();
+    if !exclude.is_empty() {
+        words.push(format!("exclude {exclude}"));
+    }
+    if table.ignore_table_format {
+        words.push("ignore_table_format".to_owned());
+    }
+    Ok(words.join(" "))
+}
+
+fn columns_text(columns: &[FieldRef]) -> String {
+    let columns = columns.iter().map(|field| {
+        let nulls = if field.is_nullable() { "" } else { " NOT NULL" };
+        format!("{} {}{nulls}", field.name(), type_name(field.data_type()))
+    });
+    columns.collect::<Vec<_>>().join(", ")
 }
 
 /// A query of a SELECT: what stands before it in a text of all, with `${env:NAME}` and with the values, and these.

@@ -4,14 +4,13 @@
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use snaplake::layout::{Location, TableLayout};
+use snaplake::layout::{Location, SnapshotFolder, TableLayout};
 use snaplake::partition::{NULL_SEGMENT, encode, parse_path, path};
 
 #[derive(Debug, Arbitrary)]
 struct Input {
     database: String,
     table: String,
-    time: String,
     columns: Vec<(String, Option<String>)>,
     raw: String,
 }
@@ -33,8 +32,8 @@ fuzz_target!(|input: Input| {
             return;
         }
     }
-    let paths =
-        TableLayout::new(&folders[0], &folders[1], (&input.database, "public", &input.table), &input.time, None);
+    let (names, time) = ((&*input.database, "public", &*input.table), "2026-01-31T00:00:00Z");
+    let paths = TableLayout::new(&folders[0], &folders[1], names, (&SnapshotFolder::default(), time), None);
     for (folder, inside) in [(&folders[0], paths.staging_data()), (&folders[1], paths.lake())] {
         for file in [inside.join(&joined).join("0001.parquet"), paths.success().with_key(inside.raw_key())] {
             assert!(folder.holds(&file) || !folder.store().eq(file.store()), "{file} left {folder}");
