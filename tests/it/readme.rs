@@ -71,10 +71,10 @@ fn prose(page: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// Anchors of the headings, as GitHub makes them.
 fn anchors(page: &str) -> Vec<String> {
-    let headings =
-        prose(page).filter_map(|(_, line)| line.starts_with('#').then(|| line.trim_start_matches('#').trim()));
+    let headings = prose(page).map(|(_, line)| line).filter(|line| line.starts_with('#'));
     let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
-    headings.map(|text| text.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
+    let anchor = |text: &str| text.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-");
+    headings.map(|line| anchor(line.trim_start_matches('#').trim())).collect()
 }
 
 /// Long lines of a page, and its links that lead nowhere.
