@@ -1,6 +1,7 @@
 //! What would be done, for people and for outside schedulers.
 //!
-//! The JSON has a version and is described in the README: keys are added to it, none is taken away or changes its meaning.
+//! The JSON has a version, and docs/json.md describes it: keys are added to it, none is taken away or changes its
+//! meaning.
 
 use std::path::Path;
 use std::time::Duration;

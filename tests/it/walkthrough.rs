@@ -1,4 +1,4 @@
-//! The README's walk from an unknown export to a lake, done as it is written there.
+//! The walk-through of docs/getting-started.md, from an unknown export to a lake, done as it is written there.
 //!
 //! Commands are run, SQL becomes the file that its first line names, and each line of text must be something that the
 //! commands before it have said.
@@ -13,8 +13,8 @@ use regex::Regex;
 const TITLE: &str = "## A walk-through\n";
 
 /// Kind and content of the fenced blocks of the section.
-fn blocks(readme: &str) -> Vec<(String, String)> {
-    let section = readme.split_once(TITLE).unwrap().1.split("\n## ").next().unwrap();
+fn blocks(page: &str) -> Vec<(String, String)> {
+    let section = page.split_once(TITLE).unwrap().1.split("\n## ").next().unwrap();
     let fenced = Regex::new(r"(?s)```(\w+)\n(.*?)```").unwrap();
     fenced.captures_iter(section).map(|block| (block[1].to_owned(), block[2].to_owned())).collect()
 }
@@ -34,14 +34,14 @@ fn published(folder: &Path) -> usize {
 }
 
 #[test]
-fn walk_from_an_export_to_a_lake_goes_as_the_readme_says() {
+fn walk_from_an_export_to_a_lake_goes_as_the_page_says() {
     let repo = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(repo.join("README.md")).unwrap();
+    let page = fs::read_to_string(repo.join("docs/getting-started.md")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     symlink(repo.join("tests"), folder.join("tests")).unwrap();
     let (mut said, mut commands, mut failed, mut lines) = (String::new(), Vec::new(), Vec::new(), 0);
-    for (kind, content) in blocks(&readme) {
+    for (kind, content) in blocks(&page) {
         match kind.as_str() {
             "sql" => {
                 let name = content.lines().next().unwrap().strip_prefix("-- ").unwrap();
@@ -72,9 +72,9 @@ fn walk_from_an_export_to_a_lake_goes_as_the_readme_says() {
     // One publication, which an audit held back: no file is in the lake.
     let first = 1 + commands.iter().position(|command| command == "snaplake publish").unwrap();
     assert_eq!(failed, [(first, 4, 0)], "{said}");
-    assert!(lines > 30, "{lines} lines of output in the README");
+    assert!(lines > 30, "{lines} lines of output in the walk-through");
     let success = glob::glob(folder.join("out/nycflights13/datalake/**/_SUCCESS").to_str().unwrap()).unwrap();
     assert_eq!((success.count(), published(folder)), (1, 13));
-    let page = fs::read_to_string(folder.join("out/report.html")).unwrap();
-    assert!(page.starts_with("<!doctype html>") && page.contains("flights_have_a_plane"));
+    let report = fs::read_to_string(folder.join("out/report.html")).unwrap();
+    assert!(report.starts_with("<!doctype html>") && report.contains("flights_have_a_plane"));
 }
