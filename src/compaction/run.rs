@@ -155,9 +155,15 @@ impl CompactTask<'_> {
     }
 
     /// Removes what was written for a plan that is no more, so that it does not stay beside the files of the next one. A
-    /// plan of the same result gives its files the same names and bytes.
+    /// plan of the same result gives its files the same names and bytes. Where no plan is left, its staging folder may have
+    /// been moved, and its lake been published from there.
     async fn take_back(&self, files: &[(FileEntry, String)]) -> Result<()> {
-        if self.ledger.plan_result().await?.is_some_and(|result| result == self.result) {
+        let lake = HiveLake::open(self.engine.stores(), self.ledger.layout()).await?;
+        let is_needed = match self.ledger.plan_result().await? {
+            Some(result) => result == self.result,
+            None => lake.is_complete().await? || lake.owner().await?.is_some_and(|owner| owner.plan == self.result),
+        };
+        if is_needed {
             return Ok(());
         }
         let folder = self.ledger.layout().lake();

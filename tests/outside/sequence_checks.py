@@ -34,6 +34,8 @@ class Checks:
         self.seen: dict[tuple, set[State]] = {}
         # What was planned, wherever its lake lies by now.
         self.planned: set[tuple] = set()
+        # Folders that were moved away, or copied: another plan may take their place.
+        self.left: set[str] = set()
         self.published: dict[Path, frozenset] = {}
         self.marked: set[Path] = set()
         # Those of signals are left out: no command gets one that is not killed.
@@ -57,6 +59,7 @@ class Checks:
                     self.seen.setdefault((export, table), set()).add(self.world.state(config.location))
 
     def moved(self, old: str, new: str, is_copy: bool = False) -> None:
+        self.left.add(old)
         root = Path(os.path.realpath(self.world.root))
         # What was copied may be there through a link; what was moved is there no more.
         old, new = Path(os.path.realpath(root / old)) if is_copy else root / old, Path(os.path.realpath(root / new))
@@ -217,6 +220,7 @@ class Checks:
         is_one = command.was_alone and folders == {folder} and len(stagings) == 1
         # Another snapshot's lake may lie there.
         last = command.configs[-1]
+        is_one &= not any(staging == left or staging.startswith(f"{left}/") for staging in stagings for left in self.left)
         is_one &= {target[2] for target in self.targets.get(folder, ())} == {(last.table, last.snapshot_time)}
         if command.words[1] == "lake" and is_one and folder in self.marked and found != self.read(folder):
             raise Stop("query", f"{command} shows another lake than _SUCCESS stands over: {differences(found, self.read(folder))}")
