@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
 use md5::{Digest, Md5};
-use serde::{Deserialize, Serialize};
 
 use super::tables::Table;
 use super::{Audit, Query, SCHEMAS};
@@ -13,7 +12,7 @@ use crate::config::{Counts, Held, LakeTable, Project};
 use crate::digest;
 use crate::error::{Error, Result};
 use crate::layout::Step;
-use crate::manifest::{FileEntry, Ledger};
+use crate::manifest::{FileEntry, Ledger, TaskDetails};
 use crate::session::Engine;
 use crate::spread::read_tables;
 use crate::staging::plan::{PlanDetails, Planner, committed_head, declared_text, ledger};
@@ -29,16 +28,6 @@ pub(super) struct Input<'a> {
     step: Step,
     /// Its committed tasks, with what changes when one is done anew.
     summaries: BTreeMap<usize, String>,
-}
-
-/// What the details of a task say that matters here.
-#[derive(Debug, Serialize, Deserialize)]
-struct TaskDetails {
-    plan: String,
-    #[serde(default)]
-    rows_read: u64,
-    #[serde(default)]
-    rows_written: u64,
 }
 
 /// All that the audits read, each complete.

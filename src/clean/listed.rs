@@ -5,14 +5,13 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
-use serde::{Deserialize, Serialize};
 use tokio::sync::SemaphorePermit;
 
 use crate::compaction::plan::PartitionDetails;
 use crate::compaction::run::file_stems;
 use crate::error::{Error, Result};
 use crate::layout::{Location, Step, TableLayout, failed_number, is_running, lake_stem};
-use crate::manifest::Ledger;
+use crate::manifest::{Ledger, TaskDetails};
 use crate::spread::room;
 use crate::staging::plan::PlanDetails;
 
@@ -93,10 +92,7 @@ impl Listed {
     }
 
     async fn add_files(&mut self, ledger: &Ledger, step: Step, numbers: &BTreeSet<usize>) -> Result<()> {
-        /// Details are of no interest here.
-        #[derive(Debug, Serialize, Deserialize)]
-        struct Nothing {}
-        let mut manifests = ledger.read_all::<Nothing>(step, numbers.iter().copied());
+        let mut manifests = ledger.read_all::<TaskDetails>(step, numbers.iter().copied());
         while let Some((_, manifest)) = manifests.try_next().await? {
             self.files.extend(manifest.into_iter().flat_map(|manifest| manifest.files).map(|file| file.uri));
         }

@@ -28,11 +28,11 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::error::{Error, Result};
 use crate::layout::Location;
-use crate::manifest::FileEntry;
+use crate::manifest::{FileEntry, Operator};
 use crate::session::Engine;
 use crate::snapshot::read_footer;
 use crate::thrift::check_footer;
-use crate::write::{Assembler, COPIED_ROWS, Operator, Part, StagedRowGroup, compare};
+use crate::write::{Assembler, COPIED_ROWS, Part, StagedRowGroup, compare};
 
 /// Files up to this size are read with one request.
 const WHOLE_FILE_BYTES: u64 = 8 << 20;

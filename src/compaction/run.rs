@@ -22,7 +22,6 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use futures::future::try_join;
 use md5::{Digest, Md5};
-use serde::{Deserialize, Serialize};
 
 use super::copy;
 use super::merge::MergeRunsExec;
@@ -35,45 +34,13 @@ use crate::error::{Error, Result, caught, within};
 use crate::lake::{HiveLake, sums};
 use crate::layout::{Location, Step};
 use crate::manifest::ledger::delete_all;
-use crate::manifest::{FileEntry, Ledger, Manifest};
+use crate::manifest::{FileEntry, Ledger, Manifest, Operator, TaskDetails};
 use crate::session::{Engine, check_content};
 use crate::snapshot::{parquet_scan, read_footer};
 use crate::write::{
-    Assembler, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, PlannedPartition, RollRule,
-    WriteSpec, collect_files, copied_properties, operators, published_properties, sort_keys, staging_encoding,
-    unwrap_engine,
+    Assembler, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, PlannedPartition, RollRule, WriteSpec,
+    collect_files, copied_properties, operators, published_properties, sort_keys, staging_encoding, unwrap_engine,
 };
-
-/// What a data lake file group's manifest says besides its files.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CompactDetails {
-    /// Lake table.
-    pub table: String,
-    /// Number of the partition file group.
-    pub group: usize,
-    /// Hive path of the partition; of several, words that name them.
-    pub partition: String,
-    /// Id of the plan that it belongs to.
-    pub plan: String,
-    /// Rows of the staging files.
-    pub rows_read: u64,
-    /// Rows of the lake files.
-    pub rows_written: u64,
-    /// Bytes of the staging files.
-    pub bytes_read: u64,
-    /// Bytes that merging put on disk, where there were too many runs to merge at once.
-    pub bytes_spilled: u64,
-    /// Wall time of the task.
-    pub seconds: f64,
-    /// When it began, RFC 3339; tasks of earlier versions do not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<String>,
-    /// Sums over the values of the published files, read again, where `snaplake.verify` asks for them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checksums: Option<ColumnSums>,
-    /// What each operator measured, the writer first.
-    pub operators: Vec<Operator>,
-}
 
 /// A compaction task's surroundings.
 #[derive(Clone, Copy)]
@@ -99,7 +66,7 @@ impl CompactTask<'_> {
     ///
     /// # Errors
     /// [`Error::Task`].
-    pub(crate) async fn run(&self, on_rows: OnRows) -> Result<Manifest<CompactDetails>> {
+    pub(crate) async fn run(&self, on_rows: OnRows) -> Result<Manifest<TaskDetails>> {
         let failed = |source| Error::Task {
             step: "publish",
             table: self.lake.name.clone(),
@@ -111,7 +78,7 @@ impl CompactTask<'_> {
         within(self.timeout, Box::pin(caught(self.write_and_commit(on_rows)))).await.map_err(failed)
     }
 
-    async fn write_and_commit(&self, on_rows: OnRows) -> Result<Manifest<CompactDetails>> {
+    async fn write_and_commit(&self, on_rows: OnRows) -> Result<Manifest<TaskDetails>> {
         let (started, started_at) = (Instant::now(), Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true));
         self.ledger.check_plan(&self.lake.name, self.plan).await?;
         check_content(&self.group.files).await?;
@@ -126,7 +93,7 @@ impl CompactTask<'_> {
         }
         let (rows_read, rows_written) = self.check_rows(&files).await?;
         let checksums = self.sums_of(&files).await?;
-        let details = CompactDetails {
+        let details = TaskDetails {
             table: self.lake.name.clone(),
             group: self.number,
             partition: self.group.partition.clone(),
@@ -136,7 +103,7 @@ impl CompactTask<'_> {
             bytes_read: self.group.files.iter().map(|file| file.size).sum(),
             bytes_spilled: written.bytes_spilled,
             seconds: started.elapsed().as_secs_f64(),
-            started_at: Some(started_at),
+            started_at,
             checksums,
             operators: written.operators,
         };

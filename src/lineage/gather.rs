@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use datafusion::arrow::datatypes::{FieldRef, Schema};
-use serde_json::Value;
 
 use super::distinct;
 use super::model::{
@@ -17,10 +16,11 @@ use super::model::{
 };
 use crate::audit;
 use crate::bundle::label;
+use crate::compaction::plan::PartitionDetails;
 use crate::error::Result;
 use crate::layout::Step;
 use crate::manifest::trace::Failure;
-use crate::manifest::{Extent, FileEntry};
+use crate::manifest::{Extent, FileEntry, TaskDetails};
 use crate::partition;
 use crate::pipeline::{Looked, Pipeline, StepStatus};
 use crate::query::{Committed, FileIndex};
@@ -65,10 +65,10 @@ pub(crate) async fn gather(pipeline: &Arc<Pipeline>, options: Options) -> Result
 /// What a table has so far.
 #[derive(Default)]
 struct Found {
-    staged: Committed,
+    staged: Committed<TaskDetails>,
     /// What publish tasks read.
-    groups: Committed,
-    published: Committed,
+    groups: Committed<PartitionDetails>,
+    published: Committed<TaskDetails>,
     stage: StepStatus,
     publish: StepStatus,
     complete: bool,
@@ -279,7 +279,7 @@ fn tasks(plan: &StagePlan, found: &Found) -> Vec<Task> {
     });
     let publish = found.groups.tasks.iter().map(|(&group, planned)| {
         let read = Hop { files: planned.files, rows: planned.rows, bytes: planned.bytes };
-        let partition = planned.details["partition"].as_str().filter(|path| !path.is_empty()).map(str::to_owned);
+        let partition = Some(planned.details.partition.clone()).filter(|path| !path.is_empty());
         let task = Task { step: "publish", group: group as u64, partition, ..reads(read) };
         with_result(task, &found.published, &found.publish)
     });
@@ -291,19 +291,18 @@ fn reads(hop: Hop) -> Task {
 }
 
 /// A planned task with what became of it.
-fn with_result(task: Task, done: &Committed, status: &StepStatus) -> Task {
+fn with_result(task: Task, done: &Committed<TaskDetails>, status: &StepStatus) -> Task {
     let number = usize::try_from(task.group).unwrap_or(usize::MAX);
     if let Some(wrote) = done.tasks.get(&number) {
-        let number = |key: &str| wrote.details.get(key).and_then(Value::as_u64);
         return Task {
             state: "done",
-            started_at: wrote.details.get("started_at").and_then(Value::as_str).map(str::to_owned),
-            seconds: wrote.details.get("seconds").and_then(Value::as_f64),
-            rows_read: number("rows_read").or(task.rows_read),
+            started_at: Some(wrote.details.started_at.clone()),
+            seconds: Some(wrote.details.seconds),
+            rows_read: Some(wrote.details.rows_read),
             files_written: Some(wrote.files),
             bytes_written: Some(wrote.bytes),
             rows_written: wrote.rows,
-            bytes_spilled: number("bytes_spilled"),
+            bytes_spilled: Some(wrote.details.bytes_spilled),
             ..task
         };
     }

@@ -9,6 +9,7 @@ mod moved;
 pub(crate) mod owner;
 mod process;
 pub mod statistics;
+mod task;
 pub mod trace;
 
 pub use codec::Manifest;
@@ -18,3 +19,4 @@ pub(crate) use entry::{CONTENT_TAG, FilePart, bare_etag};
 pub use ledger::{Commit, Extent, Ledger};
 pub use moved::Roots;
 pub use statistics::{ColumnRange, ColumnRanges};
+pub use task::{Operator, TaskDetails};

@@ -119,8 +119,7 @@ impl Attempt<'_> {
                     partition,
                 };
                 trace::failed(&job.ledger, job.step, failure).await;
-                let step = job.step.task_name();
-                self.pipeline.reporter.on(&Event::Failed { table: &job.table, step, group: job.group });
+                self.pipeline.reporter.on(&Event::Failed { table: &job.table, step: job.step, group: job.group });
             }
         }
         result

@@ -13,11 +13,10 @@ use futures::TryStreamExt;
 
 use super::Pipeline;
 use super::plan::{GroupView, PublishView};
-use super::status::TaskDetails;
 use crate::config::Project;
 use crate::error::Result;
 use crate::layout::Step;
-use crate::manifest::Ledger;
+use crate::manifest::{Ledger, TaskDetails};
 use crate::staging::plan::StagePlan;
 
 /// Tasks of a step whose times are read when they are not known anyway: more do not make the estimate better.

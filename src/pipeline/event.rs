@@ -1,5 +1,6 @@
 //! What a pipeline tells while it runs; it prints nothing itself.
 
+use crate::layout::Step;
 use crate::verdict::Verdict;
 
 /// Is told what happens; called from many threads.
@@ -16,8 +17,8 @@ pub enum Event<'a> {
     Step {
         /// Lake table.
         table: &'a str,
-        /// `stage` or `publish`.
-        step: &'static str,
+        /// The step, by where its tasks commit.
+        step: Step,
         /// Tasks of the step.
         tasks: usize,
         /// Of these, done by earlier runs.
@@ -42,8 +43,8 @@ pub enum Event<'a> {
     Task {
         /// Lake table.
         table: &'a str,
-        /// `stage` or `publish`.
-        step: &'static str,
+        /// The step, by where its tasks commit.
+        step: Step,
         /// Group number.
         group: usize,
         /// Input files.
@@ -59,8 +60,8 @@ pub enum Event<'a> {
     Failed {
         /// Lake table.
         table: &'a str,
-        /// `stage` or `publish`.
-        step: &'static str,
+        /// The step, by where its tasks commit.
+        step: Step,
         /// Group number.
         group: usize,
     },

@@ -40,6 +40,7 @@ pub use crate::audit::{AuditState, AuditStatus, AuditView};
 use crate::compaction::prepare::StagedGroup;
 use crate::config::{LakeTable, Project};
 use crate::error::{Error, Result};
+use crate::layout::Step;
 use crate::manifest::FileEntry;
 use crate::session::{Engine, PARTS};
 use crate::spread::{in_order, on_any_thread};
@@ -133,9 +134,18 @@ impl Pipeline {
         self.project.lakes.iter().find(|lake| lake.name == name).ok_or_else(|| not_planned(name))
     }
 
-    fn told(&self, step: &'static str, lake: &LakeTable, group: usize, files: &[FileEntry], rows: u64, seconds: f64) {
+    fn told(&self, step: Step, lake: &LakeTable, group: usize, files: &[FileEntry], rows: u64, seconds: f64) {
         let bytes = files.iter().map(|file| file.size).sum();
-        tracing::info!(table = lake.name, step, group, files = files.len(), bytes, rows, seconds, "task committed");
+        tracing::info!(
+            table = lake.name,
+            step = step.task_name(),
+            group,
+            files = files.len(),
+            bytes,
+            rows,
+            seconds,
+            "task committed"
+        );
         self.reporter.on(&Event::Task { table: &lake.name, step, group, files: files.len(), bytes, rows, seconds });
     }
 }

@@ -10,7 +10,7 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 use futures::TryStreamExt;
 
 use super::estimate::{Estimate, Timings};
-use super::status::{TaskDetails, published};
+use super::status::published;
 use super::warnings::{Facts, Warning, warnings};
 use super::{Pipeline, covered, not_planned};
 use crate::audit::{self, AuditView};
@@ -18,7 +18,7 @@ use crate::compaction::plan::{PartitionGroup, group};
 use crate::config::LakeTable;
 use crate::error::Result;
 use crate::layout::Step;
-use crate::manifest::FileEntry;
+use crate::manifest::{FileEntry, TaskDetails};
 use crate::snapshot::Coverage;
 use crate::spread::read_tables;
 use crate::staging::plan::{Planner, Source, StagePlan};

@@ -85,7 +85,7 @@ impl Pipeline {
             let files = || prepared.todo.iter().flat_map(|(_, group)| &group.files);
             self.reporter.on(&Event::Step {
                 table: &table.plan.lake.name,
-                step: "publish",
+                step: Step::DatalakeFileGroups,
                 tasks: prepared.total,
                 done: prepared.total - prepared.todo.len(),
                 files: files().count(),
@@ -208,7 +208,7 @@ impl Pipeline {
         let result = self.compact_task(plan, columns, number, group).run(attempt.on_rows()).await;
         let manifest = attempt.end(result).await?;
         let details = &manifest.details;
-        self.told("publish", &plan.lake, number, &group.files, details.rows_written, details.seconds);
+        self.told(Step::DatalakeFileGroups, &plan.lake, number, &group.files, details.rows_written, details.seconds);
         Ok(())
     }
 }

@@ -51,7 +51,7 @@ impl Pipeline {
             let files = || todo.iter().flat_map(|number| plan.groups.of(number - 1));
             self.reporter.on(&Event::Step {
                 table: &plan.lake.name,
-                step: "stage",
+                step: Step::StagingFileGroups,
                 tasks: plan.groups.len(),
                 done: plan.groups.len() - todo.len(),
                 files: files().count(),
@@ -86,8 +86,15 @@ impl Pipeline {
                 });
                 let result = pipeline.stage_task(&plan, number, &files).run(attempt.on_rows()).await;
                 let manifest = attempt.end(result).await?;
-                let details = &manifest.details;
-                pipeline.told("stage", &plan.lake, number, &files, details.rows_written, details.seconds);
+                let details = &manifest.details.task;
+                pipeline.told(
+                    Step::StagingFileGroups,
+                    &plan.lake,
+                    number,
+                    &files,
+                    details.rows_written,
+                    details.seconds,
+                );
                 Ok((index, number, StagedGroup { files: manifest.files, columns: manifest.details.columns }))
             })
         });

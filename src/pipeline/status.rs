@@ -18,10 +18,10 @@ use crate::config::LakeTable;
 use crate::error::{Error, Result};
 use crate::lake::HiveLake;
 use crate::layout::Step;
-use crate::manifest::Ledger;
 use crate::manifest::codec::SummaryHead;
 use crate::manifest::ledger::Seen;
 use crate::manifest::trace::{self, Failure, Running};
+use crate::manifest::{Ledger, TaskDetails};
 use crate::snapshot::LeftOut;
 use crate::spread::read_tables;
 use crate::staging::plan::{self, PlanDetails};
@@ -116,16 +116,6 @@ struct Counted {
     plan: String,
     groups: BTreeSet<usize>,
     sums: Sums,
-}
-
-/// What the details of both steps' tasks have in common.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct TaskDetails {
-    pub(super) plan: String,
-    pub(super) rows_read: u64,
-    pub(super) rows_written: u64,
-    pub(super) bytes_read: u64,
-    pub(super) seconds: f64,
 }
 
 impl StatusReader {

@@ -98,7 +98,14 @@ impl Pipeline {
         };
         let result = task.run(attempt.on_rows()).await;
         let manifest = attempt.end(result).await?;
-        self.told("stage", lake, task.group, &files, manifest.details.rows_written, manifest.details.seconds);
+        self.told(
+            Step::StagingFileGroups,
+            lake,
+            task.group,
+            &files,
+            manifest.details.task.rows_written,
+            manifest.details.task.seconds,
+        );
         Ok(true)
     }
 }

@@ -14,19 +14,43 @@
 use std::collections::{BTreeMap, HashSet};
 
 use futures::TryStreamExt;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::compaction::plan::PartitionDetails;
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
 use crate::layout::Step;
-use crate::manifest::{Extent, FileEntry, Ledger};
-use crate::staging::plan::{Planner, StagePlan};
+use crate::manifest::{Extent, FileEntry, Ledger, TaskDetails};
+use crate::staging::plan::{GroupDetails, Planner, StagePlan};
+
+/// Details that say which plan their manifest belongs to.
+pub(crate) trait OfPlan: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Id of the plan.
+    fn plan(&self) -> &str;
+}
+
+impl OfPlan for GroupDetails {
+    fn plan(&self) -> &str {
+        &self.plan
+    }
+}
+
+impl OfPlan for PartitionDetails {
+    fn plan(&self) -> &str {
+        &self.plan
+    }
+}
+
+impl OfPlan for TaskDetails {
+    fn plan(&self) -> &str {
+        &self.plan
+    }
+}
 
 /// The manifests of one step.
-#[derive(Debug, Default)]
-pub(crate) struct Committed {
+#[derive(Debug)]
+pub(crate) struct Committed<D> {
     /// In the order of their tasks.
     pub(crate) files: Vec<FileEntry>,
     /// The task of each file.
@@ -34,23 +58,29 @@ pub(crate) struct Committed {
     /// What is known of the columns of each file; empty where it was not asked for.
     pub(crate) statistics: Vec<String>,
     /// By their number.
-    pub(crate) tasks: BTreeMap<usize, Task>,
+    pub(crate) tasks: BTreeMap<usize, Task<D>>,
+}
+
+impl<D> Default for Committed<D> {
+    fn default() -> Self {
+        Self { files: Vec::new(), groups: Vec::new(), statistics: Vec::new(), tasks: BTreeMap::new() }
+    }
 }
 
 /// One manifest: a task, or what one is to do.
-#[derive(Debug, Default)]
-pub(crate) struct Task {
+#[derive(Debug)]
+pub(crate) struct Task<D> {
     pub(crate) files: u64,
     pub(crate) bytes: u64,
     /// Rows, where they are known of all files.
     pub(crate) rows: Option<u64>,
     /// As in the manifest's summary.
-    pub(crate) details: Value,
+    pub(crate) details: D,
 }
 
-impl Task {
-    pub(super) fn of<'a>(files: impl Iterator<Item = &'a FileEntry>, details: Value) -> Self {
-        files.fold(Self { rows: Some(0), details, ..Self::default() }, |sum, file| Self {
+impl<D> Task<D> {
+    pub(super) fn of<'a>(files: impl Iterator<Item = &'a FileEntry>, details: D) -> Self {
+        files.fold(Self { files: 0, bytes: 0, rows: Some(0), details }, |sum, file| Self {
             files: sum.files + 1,
             bytes: sum.bytes + file.size,
             rows: sum.rows.zip(file.n_record).map(|(sum, rows)| sum + rows),
@@ -65,11 +95,11 @@ const ATTEMPTS: usize = 5;
 /// All that a planned table has, of one plan.
 pub(super) struct State {
     pub(super) plan: StagePlan,
-    pub(super) snapshot_groups: Committed,
-    pub(super) staged: Committed,
+    pub(super) snapshot_groups: Committed<GroupDetails>,
+    pub(super) staged: Committed<TaskDetails>,
     /// Empty until the last of them is committed.
-    pub(super) partitions: Committed,
-    pub(super) published: Committed,
+    pub(super) partitions: Committed<PartitionDetails>,
+    pub(super) published: Committed<TaskDetails>,
 }
 
 impl State {
@@ -87,17 +117,16 @@ impl State {
         lake: &LakeTable,
         meanwhile: impl AsyncFn(Step),
     ) -> Result<Option<Self>> {
-        let read = async |plan: &StagePlan, step| {
-            let committed = Committed::read(plan, step).await;
-            meanwhile(step).await;
-            committed
-        };
         for _ in 0..ATTEMPTS {
             let Some(plan) = planner.committed(lake).await? else { return Ok(None) };
-            let published = read(&plan, Step::DatalakeFileGroups).await?;
-            let partitions = read(&plan, Step::PartitionFileGroups).await?;
-            let staged = read(&plan, Step::StagingFileGroups).await?;
-            let snapshot_groups = read(&plan, Step::SnapshotFileGroups).await?;
+            let published = Committed::read(&plan, Step::DatalakeFileGroups).await?;
+            meanwhile(Step::DatalakeFileGroups).await;
+            let partitions = Committed::read(&plan, Step::PartitionFileGroups).await?;
+            meanwhile(Step::PartitionFileGroups).await;
+            let staged = Committed::read(&plan, Step::StagingFileGroups).await?;
+            meanwhile(Step::StagingFileGroups).await;
+            let snapshot_groups = Committed::read(&plan, Step::SnapshotFileGroups).await?;
+            meanwhile(Step::SnapshotFileGroups).await;
             if is_current(&plan).await? {
                 let partitions = if is_whole(&partitions) { partitions } else { Committed::default() };
                 return Ok(Some(Self { plan, snapshot_groups, staged, partitions, published }));
@@ -116,16 +145,12 @@ async fn is_current(plan: &StagePlan) -> Result<bool> {
 }
 
 /// Whether partition file groups are all there: the first one is written last.
-fn is_whole(partitions: &Committed) -> bool {
-    let first = partitions.tasks.get(&1).and_then(|first| details(&first.details));
-    first.is_some_and(|first| (1..=first.groups).all(|number| partitions.tasks.contains_key(&number)))
+fn is_whole(partitions: &Committed<PartitionDetails>) -> bool {
+    let first = partitions.tasks.get(&1);
+    first.is_some_and(|first| (1..=first.details.groups).all(|number| partitions.tasks.contains_key(&number)))
 }
 
-fn details(value: &Value) -> Option<PartitionDetails> {
-    PartitionDetails::deserialize(value).ok()
-}
-
-impl Committed {
+impl<D: OfPlan> Committed<D> {
     /// What is committed of the plan now.
     ///
     /// # Errors
@@ -134,23 +159,23 @@ impl Committed {
         let writes = matches!(step, Step::StagingFileGroups | Step::DatalakeFileGroups);
         let extent = if writes { Extent::Statistics } else { Extent::Files };
         let done = plan.ledger.done(step).await?;
-        let is_of_plan = |details: &Value| details["plan"].as_str() == Some(&plan.details.id);
+        let is_of_plan = |details: &D| details.plan() == plan.details.id;
         Self::that(&plan.ledger, step, done, extent, is_of_plan).await
     }
 
     /// Leaves out the files of partitions of which not all tasks are done.
-    pub(super) fn retain_whole_partitions(&mut self, planned: &BTreeMap<usize, Task>) {
-        let mut open: HashSet<String> = HashSet::new();
+    pub(super) fn retain_whole_partitions(&mut self, planned: &BTreeMap<usize, Task<PartitionDetails>>) {
+        let mut open: HashSet<&str> = HashSet::new();
         let mut is_planned = false;
         for (number, task) in planned {
             is_planned = true;
             if self.tasks.contains_key(number) {
                 continue;
             }
-            let Some(details) = details(&task.details) else { continue };
-            match details.bundled.is_empty() {
-                true => drop(open.insert(details.partition)),
-                false => open.extend(details.bundled.into_iter().map(|bundled| bundled.partition)),
+            let PartitionDetails { partition, bundled, .. } = &task.details;
+            match bundled.is_empty() {
+                true => drop(open.insert(partition)),
+                false => open.extend(bundled.iter().map(|bundled| bundled.partition.as_str())),
             }
         }
         if is_planned && open.is_empty() {
@@ -186,9 +211,9 @@ impl Committed {
         step: Step,
         done: impl IntoIterator<Item = usize>,
         extent: Extent,
-        is_wanted: impl Fn(&Value) -> bool,
+        is_wanted: impl Fn(&D) -> bool,
     ) -> Result<Self> {
-        let mut manifests = ledger.read_all_extent::<Value>(step, done, extent);
+        let mut manifests = ledger.read_all_extent::<D>(step, done, extent);
         let mut all = Self::default();
         while let Some((number, manifest)) = manifests.try_next().await? {
             // Revoked since it was listed.
@@ -254,7 +279,7 @@ mod tests {
         }
     }
 
-    async fn put(plan: &StagePlan, step: Step, number: usize, partition: &str, details: impl serde::Serialize) {
+    async fn put(plan: &StagePlan, step: Step, number: usize, partition: &str, details: impl OfPlan) {
         let file = FileEntry {
             uri: format!("s3://b/{step:?}-{number}.parquet").into(),
             etag: "".into(),
@@ -262,13 +287,14 @@ mod tests {
             n_record: Some(10),
             partition: Some(partition.into()),
         };
-        let manifest = Manifest::new(vec![file], serde_json::to_value(details).unwrap());
+        let manifest = Manifest::new(vec![file], details);
         plan.ledger.commit(&plan.ledger.layout().manifest(step, number), &manifest).await.unwrap();
     }
 
     /// Commits a task.
     async fn done(plan: &StagePlan, step: Step, number: usize, partition: &str) {
-        put(plan, step, number, partition, serde_json::json!({ "plan": plan.details.id })).await;
+        let details = TaskDetails { plan: plan.details.id.clone(), ..TaskDetails::default() };
+        put(plan, step, number, partition, details).await;
     }
 
     /// Commits the groups of the second step, the first one last.

@@ -19,12 +19,11 @@ use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
-use serde_json::Value;
 
 use super::committed::{Committed, Task};
 use super::index::{ColumnTexts, FileIndex};
 use crate::layout::Step;
-use crate::manifest::FileEntry;
+use crate::manifest::{FileEntry, TaskDetails};
 
 /// A row of a table of files: lake table, group, file.
 pub(super) type FileRow = (String, Option<u64>, FileEntry);
@@ -45,54 +44,53 @@ pub(super) fn files(rows: &[FileRow]) -> Result<MemTable> {
 /// A row of `tasks`.
 pub(super) struct TaskRow {
     table: String,
-    step: &'static str,
+    step: Step,
     group: usize,
     partition: Option<String>,
-    reads: Task,
-    wrote: Option<Task>,
+    reads: Task<()>,
+    wrote: Option<Task<TaskDetails>>,
 }
 
 impl TaskRow {
-    /// The tasks of a step: what each reads, and those that are done.
+    /// The tasks of a step: what each reads, for which partition, and those that are done.
     pub(super) fn of_step(
         table: &str,
         step: Step,
-        planned: impl IntoIterator<Item = (usize, Task)>,
-        mut done: Committed,
+        planned: impl IntoIterator<Item = (usize, Option<String>, Task<()>)>,
+        mut done: Committed<TaskDetails>,
     ) -> Vec<Self> {
-        let step = if step == Step::StagingFileGroups { "stage" } else { "publish" };
-        let rows = planned.into_iter().map(|(group, reads)| Self {
+        let rows = planned.into_iter().map(|(group, partition, reads)| Self {
             table: table.to_owned(),
             step,
             group,
-            partition: reads.details["partition"].as_str().map(str::to_owned),
+            partition,
             reads,
             wrote: done.tasks.remove(&group),
         });
         rows.collect()
     }
 
-    fn said(&self, key: &str) -> Option<&Value> {
-        self.wrote.as_ref().and_then(|wrote| wrote.details.get(key))
+    fn details(&self) -> Option<&TaskDetails> {
+        self.wrote.as_ref().map(|wrote| &wrote.details)
     }
 }
 
 /// One task a row.
 pub(super) fn tasks(rows: &[TaskRow]) -> Result<MemTable> {
-    let seconds: Float64Array = rows.iter().map(|row| row.said("seconds").and_then(Value::as_f64)).collect();
+    let seconds: Float64Array = rows.iter().map(|row| row.details().map(|details| details.seconds)).collect();
     one_batch(vec![
         texts("table_name", rows, |row| Some(&row.table)),
-        texts("step", rows, |row| Some(row.step)),
+        texts("step", rows, |row| Some(row.step.task_name())),
         numbers("group_number", rows, |row| Some(row.group as u64)),
         texts("partition", rows, |row| row.partition.as_deref()),
         texts("state", rows, |row| Some(if row.wrote.is_some() { "done" } else { "open" })),
         numbers("files_read", rows, |row| Some(row.reads.files)),
         numbers("bytes_read", rows, |row| Some(row.reads.bytes)),
-        numbers("rows_read", rows, |row| row.said("rows_read").and_then(Value::as_u64).or(row.reads.rows)),
+        numbers("rows_read", rows, |row| row.details().map(|details| details.rows_read).or(row.reads.rows)),
         numbers("files_written", rows, |row| row.wrote.as_ref().map(|wrote| wrote.files)),
         numbers("bytes_written", rows, |row| row.wrote.as_ref().map(|wrote| wrote.bytes)),
         numbers("rows_written", rows, |row| row.wrote.as_ref().and_then(|wrote| wrote.rows)),
-        numbers("bytes_spilled", rows, |row| row.said("bytes_spilled").and_then(Value::as_u64)),
+        numbers("bytes_spilled", rows, |row| row.details().map(|details| details.bytes_spilled)),
         (Field::new("seconds", DataType::Float64, true), Arc::new(seconds)),
     ])
 }

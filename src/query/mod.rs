@@ -15,7 +15,7 @@ mod mistakes;
 mod prune;
 mod table;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -42,7 +42,7 @@ use crate::config::{FileFormat, Held};
 use crate::error::Result;
 use crate::lake::HiveLake;
 use crate::layout::Step;
-use crate::manifest::FileEntry;
+use crate::manifest::{FileEntry, TaskDetails};
 use crate::pipeline::Pipeline;
 use crate::session::ContentCheck;
 use crate::snapshot::TableFiles;
@@ -160,43 +160,42 @@ async fn content_check(pipeline: &Pipeline, state: &State) -> Result<ContentChec
 impl Found {
     /// Adds all that a planned table has.
     fn add(&mut self, state: State, check: ContentCheck) -> Result<()> {
-        let State { plan, snapshot_groups, staged, partitions, published } = state;
+        let State { plan, snapshot_groups, staged, partitions, mut published } = state;
         self.add_sources(&plan)?;
         let name = &plan.lake.name;
         let rows = plan.groups.files().iter().map(|file| (name.clone(), None, file.clone()));
         self.files.entry("snapshot_files").or_default().extend(rows);
         self.add_files("snapshot_file_groups", name, &snapshot_groups);
+        self.add_files("staging_files", name, &staged);
         let groups = (1..).zip(plan.groups.iter());
-        let groups = groups.map(|(number, files)| (number, Task::of(files, serde_json::Value::Null)));
+        let groups = groups.map(|(number, files)| (number, None, Task::of(files, ())));
         self.add_written("staging", &plan, staged, groups.collect(), check)?;
         self.add_files("partition_file_groups", name, &partitions);
-        self.add_written("lake", &plan, published, partitions.tasks, check)
+        self.add_files("lake_files", name, &published);
+        published.retain_whole_partitions(&partitions.tasks);
+        let groups = partitions.tasks.into_iter().map(|(number, Task { files, bytes, rows, details })| {
+            (number, Some(details.partition), Task { files, bytes, rows, details: () })
+        });
+        self.add_written("lake", &plan, published, groups.collect(), check)
     }
 
-    fn add_files(&mut self, table: &'static str, name: &str, committed: &Committed) {
+    fn add_files<D>(&mut self, table: &'static str, name: &str, committed: &Committed<D>) {
         let files = committed.groups.iter().zip(&committed.files);
         let rows = files.map(|(&group, file)| (name.to_owned(), Some(group), file.clone()));
         self.files.entry(table).or_default().extend(rows);
     }
 
-    /// Files that tasks wrote: a table of their rows, of themselves, and of the tasks.
+    /// Files that tasks wrote, as a table of their rows, and the tasks.
     fn add_written(
         &mut self,
         schema: &'static str,
         plan: &StagePlan,
-        mut committed: Committed,
-        planned: BTreeMap<usize, Task>,
+        mut committed: Committed<TaskDetails>,
+        planned: Vec<(usize, Option<String>, Task<()>)>,
         check: ContentCheck,
     ) -> Result<()> {
         let name = &plan.lake.name;
-        let (step, table) = match schema {
-            "lake" => (Step::DatalakeFileGroups, "lake_files"),
-            _ => (Step::StagingFileGroups, "staging_files"),
-        };
-        self.add_files(table, name, &committed);
-        if step == Step::DatalakeFileGroups {
-            committed.retain_whole_partitions(&planned);
-        }
+        let step = if schema == "lake" { Step::DatalakeFileGroups } else { Step::StagingFileGroups };
         let columns = plan.columns()?;
         let files = TableFiles {
             name: name.clone(),

@@ -16,6 +16,7 @@ use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDraw
 
 use super::text::{count, cut, say};
 use super::{Report, audits};
+use crate::layout::Step;
 use crate::pipeline::{Event, Reporter};
 use crate::redact::REDACTOR;
 
@@ -100,7 +101,7 @@ impl Board {
     }
 
     /// A step of a table begins.
-    fn begin(&self, table: &str, step: &str, tasks: Tasks, bytes: u64) {
+    fn begin(&self, table: &str, step: Step, tasks: Tasks, bytes: u64) {
         let mut state = self.state();
         if state.is_over {
             return;
@@ -167,9 +168,12 @@ impl State {
         &mut self.tables[at]
     }
 
-    fn tasks(&mut self, table: &str, step: &str) -> &mut Tasks {
+    fn tasks(&mut self, table: &str, step: Step) -> &mut Tasks {
         let line = self.line(table);
-        if step == "stage" { &mut line.stage } else { &mut line.publish }
+        match step {
+            Step::SnapshotFileGroups | Step::StagingFileGroups => &mut line.stage,
+            Step::PartitionFileGroups | Step::DatalakeFileGroups => &mut line.publish,
+        }
     }
 }
 
@@ -271,7 +275,8 @@ impl Reporter for Report {
                 let before = if done > 0 { format!(", {done} done before") } else { String::new() };
                 let size = HumanBytes(bytes);
                 self.line_without_bars(&format!(
-                    "{step:7} {table}: {todo} of {}{before}; {}, {size}",
+                    "{:7} {table}: {todo} of {}{before}; {}, {size}",
+                    step.task_name(),
                     count(tasks, "task"),
                     count(files, "file")
                 ));

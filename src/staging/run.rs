@@ -27,52 +27,31 @@ use serde::{Deserialize, Serialize};
 use super::order::RunOrder;
 use super::plan::{PlanDetails, Source, bind, physical_plan};
 use super::sort::SortRunsExec;
-use crate::checksum::{Checksum, ColumnSums};
+use crate::checksum::Checksum;
 use crate::config::{LakeTable, Project, Verify};
 use crate::error::{Error, Result, caught, within};
 use crate::layout::{Location, Step};
 use crate::manifest::codec::fingerprint;
 use crate::manifest::ledger::store_error;
-use crate::manifest::{FileEntry, Ledger, Manifest};
+use crate::manifest::{FileEntry, Ledger, Manifest, TaskDetails};
 use crate::session::Engine;
 use crate::snapshot::{ColumnPresence, CountRowsExec, CountedRows, FileListTable, Size, column_presence, counted_rows};
 use crate::write::{
-    Bundled, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, Operator, RollRule, WriteSpec, bytes_spilled,
+    Bundled, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, RollRule, WriteSpec, bytes_spilled,
     collect_files, operators, staging_encoding, unwrap_engine,
 };
 
 /// What a staging file group's manifest says besides its files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageDetails {
-    /// Lake table.
-    pub table: String,
-    /// Number of the snapshot file group.
-    pub group: usize,
-    /// Id of the plan that it belongs to.
-    pub plan: String,
-    /// Rows of the driving table that came out of the decoder.
-    pub rows_read: u64,
-    /// Whether these are all rows of the group's files: a LIMIT, or a join with nothing, reads fewer.
+    /// As of any task.
+    #[serde(flatten)]
+    pub task: TaskDetails,
+    /// Whether `rows_read` are all rows of the group's files: a LIMIT, or a join with nothing, reads fewer.
     pub read_all: bool,
     /// Which columns the group's text files have.
     #[serde(default, skip_serializing_if = "is_default")]
     pub columns: ColumnPresence,
-    /// Rows that the SELECT gave, counted before they were sorted and written.
-    pub rows_written: u64,
-    /// Bytes of the group's snapshot files.
-    pub bytes_read: u64,
-    /// Bytes that sorting put on disk.
-    pub bytes_spilled: u64,
-    /// Wall time of the task.
-    pub seconds: f64,
-    /// When it began, RFC 3339; tasks of earlier versions do not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<String>,
-    /// Sums over the values that the SELECT gave, where `snaplake.verify` asks for them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checksums: Option<ColumnSums>,
-    /// What each operator measured, the writer first.
-    pub operators: Vec<Operator>,
 }
 
 /// What is counted of a task's rows, beside its files.
@@ -158,21 +137,21 @@ impl StageTask<'_> {
         let files = collect_files(Arc::clone(&plan), session.task_ctx()).await.map_err(unwrap_engine)?;
         let rows = self.check_rows(&plan, &files).await?;
         let operators = operators(&plan);
-        let details = StageDetails {
+        let task = TaskDetails {
             table: self.lake.name.clone(),
             group: self.group,
+            partition: String::new(),
             plan: self.plan.to_owned(),
             rows_read: rows.read,
-            read_all: rows.read_all,
-            columns: rows.columns,
             rows_written: rows.selected,
             bytes_read: self.files.iter().map(|file| file.size).sum(),
             bytes_spilled: bytes_spilled(&operators),
             seconds: started.elapsed().as_secs_f64(),
-            started_at: Some(started_at),
+            started_at,
             checksums: checksum.map(|checksum| checksum.sums()),
             operators,
         };
+        let details = StageDetails { task, read_all: rows.read_all, columns: rows.columns };
         Ok(Manifest::with_statistics(files, details))
     }
 

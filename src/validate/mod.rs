@@ -26,13 +26,12 @@ use serde::{Deserialize, Serialize};
 use self::deep::Published;
 use crate::checksum::ColumnSums;
 use crate::compaction::plan::PartitionDetails;
-use crate::compaction::run::CompactDetails;
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
 use crate::lake::HiveLake;
 use crate::layout::{Location, Step};
 use crate::manifest::ledger::store_error;
-use crate::manifest::{FileEntry, LakeContent, Ledger, Manifest};
+use crate::manifest::{FileEntry, LakeContent, Ledger, Manifest, TaskDetails};
 use crate::session::{ContentCheck, Engine, OpenStores, check_file};
 use crate::snapshot::read_footer;
 use crate::spread::{room, spread, turn};
@@ -186,13 +185,13 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
     };
     let total = plan.details.groups;
     let staged = each::<StageDetails>(ledger, Step::StagingFileGroups, 1..=total, |manifest| {
-        of_plan(&manifest.details.plan, Step::StagingFileGroups, manifest.details.group);
-        rows_read += manifest.details.rows_read;
+        of_plan(&manifest.details.task.plan, Step::StagingFileGroups, manifest.details.task.group);
+        rows_read += manifest.details.task.rows_read;
         read_all &= manifest.details.read_all;
-        rows_selected += manifest.details.rows_written;
+        rows_selected += manifest.details.task.rows_written;
         staging.add(&manifest.files);
         partitions.stage(&manifest.files);
-        match &manifest.details.checksums {
+        match &manifest.details.task.checksums {
             Some(sums) => selected.add(sums),
             None => without_sums += 1,
         }
@@ -214,7 +213,7 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
     first.into_iter().for_each(&mut add_group);
     each(ledger, Step::PartitionFileGroups, 2..=groups, add_group).await?;
     let (mut files, mut published, mut written) = (Vec::new(), Vec::new(), ColumnSums::default());
-    let done = each::<CompactDetails>(ledger, Step::DatalakeFileGroups, 1..=groups, |manifest| {
+    let done = each::<TaskDetails>(ledger, Step::DatalakeFileGroups, 1..=groups, |manifest| {
         of_plan(&manifest.details.plan, Step::DatalakeFileGroups, manifest.details.group);
         match manifest.details.checksums {
             None => without_sums += 1,

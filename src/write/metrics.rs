@@ -3,40 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::physical_plan::ExecutionPlan;
-use serde::{Deserialize, Serialize};
 
-/// What one operator of a task's plan measured; what it does not measure is 0 and left out of the manifest.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Operator {
-    /// Name of the plan node.
-    pub operator: String,
-    /// Time that it computed, without its input, in seconds.
-    pub seconds: f64,
-    /// Rows that it gave out.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub rows: u64,
-    /// Bytes that it read from the store.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub bytes_read: u64,
-    /// Bytes that it put on disk for want of memory.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub bytes_spilled: u64,
-    /// Bytes that it wrote to the store.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub bytes_written: u64,
-    /// Sorted runs that it made.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub runs: u64,
-    /// Stretches of rows that it took from one run at once.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub stretches: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
+use crate::manifest::Operator;
 
 /// All operators of a plan, the last one first.
 pub(crate) fn operators(plan: &Arc<dyn ExecutionPlan>) -> Vec<Operator> {

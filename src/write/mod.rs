@@ -41,7 +41,6 @@ pub(crate) use encoding::{COPIED_ROWS, FileEncoding, MERGED_PAGE_ROWS, PAGE_ROWS
 pub(crate) use exec::{
     Bundled, LakeWriteExec, Numbering, OnRows, PlannedPartition, WriteSpec, collect_files, unwrap_engine,
 };
-pub(crate) use metrics::Operator;
 pub(crate) use metrics::{bytes_spilled, operators};
 pub(crate) use parts::uploads_ended;
 pub(crate) use published::{copied_properties, published_properties, sort_keys, staging_encoding};
