@@ -13,16 +13,22 @@ use super::{Audit, audits};
 use crate::config::{LakeTable, Project};
 use crate::error::{Error, Result};
 use crate::manifest::Ledger;
+use crate::manifest::version::{WRITER, check_version};
 use crate::session::Engine;
 use crate::spread::{read_tables, write_tables};
 use crate::staging::plan::ledger;
 use crate::verdict::Verdict;
+
+/// Form of `audits.json`.
+const VERSION: u32 = 2;
 
 /// The content of `audits.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
     /// Format of this record.
     version: u32,
+    /// The program that wrote it.
+    written_by: String,
     /// Lake table.
     table: String,
     /// What its audits came to.
@@ -136,8 +142,13 @@ impl Records {
             let of_table = entries.iter().filter(|(audit, _)| audit.gates.iter().any(|lake| lake.name == *table));
             let audits = of_table.map(|(_, entry)| entry.clone()).collect();
             let at = ledger.layout().audits();
-            let text = serde_json::to_vec_pretty(&Record { version: 1, table: table.clone(), audits })
-                .map_err(|source| Error::DecodeManifest { uri: at.to_string(), source: source.into() })?;
+            let text = serde_json::to_vec_pretty(&Record {
+                version: VERSION,
+                written_by: WRITER.to_owned(),
+                table: table.clone(),
+                audits,
+            })
+            .map_err(|source| Error::DecodeManifest { uri: at.to_string(), source: source.into() })?;
             ledger.write_file(&at, text.into()).await
         });
         write_tables(writes).await.map(drop)
@@ -147,6 +158,7 @@ impl Records {
 async fn read(ledger: &Ledger) -> Result<Vec<Entry>> {
     let at = ledger.layout().audits();
     let Some(bytes) = ledger.read_file(&at).await? else { return Ok(Vec::new()) };
+    check_version(&bytes, &at.to_string(), VERSION)?;
     let record: Record = serde_json::from_slice(&bytes)
         .map_err(|source| Error::DecodeManifest { uri: at.to_string(), source: source.into() })?;
     Ok(record.audits)

@@ -84,6 +84,9 @@ impl Error {
                 "give each table of each snapshot a folder of its own: set another snaplake.staging, snaplake.datalake or \
                  external_location",
             ),
+            Self::OtherVersion { .. } => own(
+                "use the version that wrote it; or set another snaplake.staging and snaplake.datalake, and run again",
+            ),
             Self::Damaged { .. } | Self::ContentChanged { .. } => {
                 own("`snaplake repair CONFIG` says what is damaged and makes it again from the staging files or the \
                  snapshot")

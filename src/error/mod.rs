@@ -446,6 +446,19 @@ pub enum Error {
         /// When it last told so, RFC 3339.
         at: String,
     },
+    /// A document of ours that another version of the program wrote.
+    #[error("{uri} was written by {} in version {version} of its form; this program reads version {reads}",
+            written_by.as_deref().unwrap_or("another snaplake"))]
+    OtherVersion {
+        /// The document.
+        uri: String,
+        /// Version of its form.
+        version: u32,
+        /// Program and version, where the document says so.
+        written_by: Option<String>,
+        /// The version of the form that this program reads.
+        reads: u32,
+    },
     /// A file of ours that a disk or somebody changed since it was written.
     #[error("{uri} is not what was written: it has {found}, its manifest says {written}")]
     ContentChanged {

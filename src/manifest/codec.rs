@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! manifest-summary-7.json   {"manifest": "s3://../manifest-data-7.parquet", "size": 9, "n_record": 3,
-//!                            "fingerprint": "0f..", "details": {"version": 1, "roots": {..}, "data": "xxh64-..", ...,
+//!                            "fingerprint": "0f..", "details": {"version": 2, "written_by": "snaplake 0.1.0", "roots": {..},
+//!                            "data": "xxh64-..", ...,
 //!                            "check": "xxh64-.."}}
 //! manifest-data-7.parquet   uri | etag | size | n_record [| partition | column_statistics]     one row per file, sorted by uri
 //! ```
 //!
-//! The same files give the same bytes. `details` is ours and versioned; an unknown version is an error, never a guess.
+//! The same files give the same bytes. `details` is ours and versioned: another version is an error that names its writer.
 //! `check` is a hash of all bytes of the summary before it, `data` one of the data file: what a disk lost or changed is
-//! seen. `roots` are the folders below which our own files lay when it was written ([`super::moved`]). Summaries of
-//! earlier versions have none of the three. This module does no I/O: [`super::ledger`] does. The data file's form is in
+//! seen. `roots` are the folders below which our own files lay when it was written ([`super::moved`]). This module does no I/O: [`super::ledger`] does. The data file's form is in
 //! [`super::data`].
 
 use bytes::Bytes;
@@ -21,10 +21,11 @@ pub use super::data::{decode_files, decode_with_statistics, encode_files, encode
 pub(crate) use super::entry::content_tag;
 pub use super::entry::{FileEntry, fingerprint};
 use super::moved::Roots;
+use super::version::{Form, WRITER};
 use crate::error::{Error, Result};
 
 /// Version of `details`.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// What stands between a summary and its own hash.
 const CHECK: &str = ",\n    \"check\": \"";
@@ -57,10 +58,9 @@ struct Summary<D> {
 #[derive(Serialize, Deserialize)]
 struct Versioned<D> {
     version: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    roots: Option<Roots>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    data: Option<String>,
+    written_by: String,
+    roots: Roots,
+    data: String,
     /// Read by [`check_whole`], which needs the bytes before it.
     #[serde(default, skip_serializing, rename = "check")]
     _check: Option<String>,
@@ -79,9 +79,9 @@ pub struct SummaryHead {
     pub n_record: Option<u64>,
     /// See [`Manifest::fingerprint`].
     pub fingerprint: String,
-    /// Where our own files lay when it was written; not said by earlier versions.
+    /// Where our own files lay when it was written; unknown of a manifest that somebody else wrote.
     pub roots: Option<Roots>,
-    /// Hash of the data file; not said by earlier versions.
+    /// Hash of the data file; unknown of a manifest that somebody else wrote.
     pub data_hash: Option<String>,
 }
 
@@ -129,8 +129,9 @@ impl<D: Serialize + DeserializeOwned> Manifest<D> {
             fingerprint: Some(fingerprint.to_owned()),
             details: Versioned {
                 version: VERSION,
-                roots: Some(roots.clone()),
-                data: Some(content_tag(data)),
+                written_by: WRITER.to_owned(),
+                roots: roots.clone(),
+                data: content_tag(data),
                 _check: None,
                 details: &self.details,
             },
@@ -143,35 +144,27 @@ impl<D: Serialize + DeserializeOwned> Manifest<D> {
     /// Head and details of a summary.
     ///
     /// # Errors
-    /// [`Error::DecodeManifest`] for other JSON, [`Error::Manifest`] for another version.
+    /// [`Error::Damaged`], [`Error::DecodeManifest`] for other JSON, [`Error::OtherVersion`]; [`Error::Manifest`] for a
+    /// manifest that somebody else wrote.
     pub fn decode_summary(bytes: &[u8], uri: &str) -> Result<(SummaryHead, D)> {
-        #[derive(Deserialize)]
-        struct Probe {
-            version: Option<u32>,
-        }
         let is_checked = check_whole(bytes, uri)?;
-        let probe: Summary<Probe> = serde_json::from_slice(bytes).map_err(|source| undecodable(uri, source))?;
-        if probe.details.version != Some(VERSION) {
-            return Err(Error::Manifest {
-                uri: uri.to_owned(),
-                reason: match probe.details.version {
-                    Some(version) => format!("its details have version {version}, this program reads {VERSION}"),
-                    None => "it was not written by snaplake".to_owned(),
-                },
-            });
+        let probe: Summary<Form> = serde_json::from_slice(bytes).map_err(|source| undecodable(uri, source))?;
+        if !probe.details.is_known() {
+            return Err(Error::Manifest { uri: uri.to_owned(), reason: "it was not written by snaplake".to_owned() });
+        }
+        probe.details.check(uri, VERSION)?;
+        if !is_checked {
+            return Err(damaged(uri, "its check is gone"));
         }
         let summary: Summary<Versioned<D>> =
             serde_json::from_slice(bytes).map_err(|source| undecodable(uri, source))?;
-        if summary.details.data.is_some() && !is_checked {
-            return Err(damaged(uri, "its check is gone"));
-        }
         let head = SummaryHead {
             manifest: summary.manifest,
             size: summary.size.unwrap_or(0),
             n_record: summary.n_record,
             fingerprint: summary.fingerprint.unwrap_or_default(),
-            roots: summary.details.roots,
-            data_hash: summary.details.data,
+            roots: Some(summary.details.roots),
+            data_hash: Some(summary.details.data),
         };
         Ok((head, summary.details.details))
     }
@@ -299,16 +292,9 @@ mod tests {
     }
 
     #[test]
-    fn golden_summary_of_version_1_is_read() {
-        let golden = br#"{"manifest":"s3://b/d.parquet","size":10,"n_record":null,"fingerprint":"ff",
-            "details":{"version":1,"table":"t"}}"#;
-        let (head, details) = Manifest::<Note>::decode_summary(golden, "u").unwrap();
-        assert_eq!((head.n_record, head.fingerprint.as_str(), details.table.as_str()), (None, "ff", "t"));
-    }
-
-    #[test]
     fn other_version_or_foreign_summary_is_refused_by_name() {
-        for (text, reason) in [("{\"version\":2}", "version 2"), ("{}", "not written by snaplake")] {
+        let other = "{\"version\":1,\"written_by\":\"snaplake 0.0.9\"}";
+        for (text, reason) in [(other, "written by snaplake 0.0.9 in version 1"), ("{}", "not written by snaplake")] {
             let json = format!(r#"{{"manifest":"m","size":1,"n_record":1,"fingerprint":"f","details":{text}}}"#);
             let error = Manifest::<Note>::decode_summary(json.as_bytes(), "s3://b/x").unwrap_err().to_string();
             assert!(error.contains(reason) && error.contains("s3://b/x"), "{error}");

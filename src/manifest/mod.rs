@@ -11,6 +11,7 @@ mod process;
 pub mod statistics;
 mod task;
 pub mod trace;
+pub(crate) mod version;
 
 pub use codec::Manifest;
 pub(crate) use content::LakeContent;

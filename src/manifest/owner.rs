@@ -20,6 +20,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 use serde::{Deserialize, Serialize};
 
 use super::ledger::store_error;
+use super::version::check_version;
 use crate::error::{Error, Result};
 use crate::layout::{Location, OWNER, SUCCESS, completed, owned_by};
 use crate::spread::turn;
@@ -93,7 +94,7 @@ impl FolderOwner {
 /// What the file at the root of a folder says; `None` if it is not there or cannot be read.
 ///
 /// # Errors
-/// [`Error::Store`].
+/// [`Error::Store`], [`Error::OtherVersion`].
 pub(crate) async fn read(store: &Arc<dyn ObjectStore>, place: &Location) -> Result<Option<FolderOwner>> {
     let failed = |source| store_error("read", place, source);
     let _turn = turn().await;
@@ -102,6 +103,7 @@ pub(crate) async fn read(store: &Arc<dyn ObjectStore>, place: &Location) -> Resu
         Err(object_store::Error::NotFound { .. }) => return Ok(None),
         Err(source) => return Err(failed(source)),
     };
+    check_version(&bytes, &place.to_string(), VERSION)?;
     match serde_json::from_slice::<FolderOwner>(&bytes) {
         Ok(owner) => Ok(Some(owner)),
         Err(error) => {

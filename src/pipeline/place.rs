@@ -10,7 +10,7 @@ use crate::lake::HiveLake;
 use crate::layout::Step;
 use crate::manifest::Ledger;
 use crate::staging::plan::{PlanDetails, Planner};
-use crate::validate::Validation;
+use crate::validate::{VERSION, Validation};
 
 impl Pipeline {
     /// Whether staging and lake folder of the config are those of the plan that stands, if one does.
@@ -68,6 +68,7 @@ impl Pipeline {
         let Some(last) = ledger.read_file(&ledger.layout().validation()).await? else { return Ok(None) };
         let Ok(validation) = serde_json::from_slice::<Validation>(&last) else { return Ok(None) };
         let is_same = validation.content == Some(folder.content().await?);
-        Ok((validation.valid && validation.plan == plan && is_same).then_some(validation))
+        Ok((validation.version == VERSION && validation.valid && validation.plan == plan && is_same)
+            .then_some(validation))
     }
 }

@@ -39,6 +39,9 @@ use crate::staging::plan::PlanDetails;
 use crate::staging::run::StageDetails;
 use crate::write::LakeColumns;
 
+/// Form of `validation.json`.
+pub(crate) const VERSION: u32 = 1;
+
 /// Requests under way at once.
 const AT_ONCE: usize = 32;
 
@@ -114,7 +117,7 @@ pub struct Validation {
     /// Whether the published files were read once more for it.
     #[serde(default)]
     pub deep: bool,
-    /// The files that were proven; earlier versions do not say. Kept with it, and not shown.
+    /// The files that were proven. Kept with it, and not shown.
     #[serde(default, skip_serializing)]
     pub(crate) content: Option<LakeContent>,
 }
@@ -288,7 +291,7 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
         differences.0.extend(deep::differences(engine, &columns, &published).await?);
     }
     Ok(Validation {
-        version: 1,
+        version: VERSION,
         table: table.clone(),
         plan: plan.details.id,
         valid: differences.0.is_empty(),

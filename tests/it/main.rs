@@ -16,6 +16,7 @@ mod diff;
 mod etags;
 mod faults;
 mod foreign;
+mod golden;
 mod hostile;
 mod init;
 mod lake_types;
