@@ -159,6 +159,12 @@ pub(crate) async fn validate(proof: Proof<'_>) -> Result<Validation> {
         // The mark takes its place.
         mark.disown().await?;
         mark.complete().await?;
+        // A folder can be moved away between the proof and the mark.
+        if ledger.layout().lake().is_local() && Some(mark.content().await?) != validation.content {
+            mark.withdraw().await?;
+            let reason = format!("the files in {} changed while they were validated", ledger.layout().lake());
+            return Err(Error::Validation { table: table.to_owned(), reason });
+        }
         Ok(validation)
     } else {
         mark.withdraw().await?;

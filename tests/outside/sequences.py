@@ -184,7 +184,8 @@ class WayOut:
     def change_undone(self) -> bool:
         now = self.slot.now
         for config in dict.fromkeys(reversed(self.slot.versions)):
-            if config == now or config.staging.startswith("snapshot") or config.datalake.startswith("snapshot"):
+            export = config.location.split("/")[0]
+            if config == now or export in {config.staging.split("/")[0], config.datalake.split("/")[0]}:
                 continue
             self.world.say(f"edit {self.slot.name} back: {self.slot.now.difference(config)}")
             self.world.change(self.slot, config)
