@@ -80,7 +80,9 @@ impl Listed {
                     if number == 1 {
                         first = Some(manifest.details.groups);
                     }
-                    self.stems.extend(file_stems(&plan.result, &manifest.details.into_group(manifest.files)));
+                    let properties = manifest.details.properties.clone();
+                    let group = manifest.details.into_group(manifest.files);
+                    self.stems.extend(file_stems(&plan.result, &properties, &group));
                 }
                 Ok(_) => {}
                 Err(error) => failed(error)?,

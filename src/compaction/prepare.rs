@@ -124,7 +124,9 @@ pub(crate) async fn prepare(
         }
     };
     if is_new || only.is_none() || !is_claimed {
-        let stems: BTreeSet<String> = groups.iter().flat_map(|(_, group)| file_stems(staged.result, group)).collect();
+        let properties = properties_text(lake);
+        let stems = groups.iter().flat_map(|(_, group)| file_stems(staged.result, &properties, group));
+        let stems: BTreeSet<String> = stems.collect();
         let files = folder.files(|key| stems.contains(lake_stem(key))).await?;
         folder.refuse_inner(&lake.name, &files).await?;
         folder.refuse_others(&lake.name, &files)?;

@@ -113,6 +113,10 @@ impl CompactTask<'_> {
         Ok(manifest)
     }
 
+    fn made_by(&self) -> String {
+        made_by(self.result, &properties_text(self.lake))
+    }
+
     /// Whether plan and lake are still the ones that it belongs to: another run may have replaced them since.
     async fn check_place(&self) -> Result<()> {
         let lake = HiveLake::open(self.engine.stores(), self.ledger.layout()).await?;
@@ -212,10 +216,10 @@ impl CompactTask<'_> {
             table: self.lake.name.clone(),
             store: self.engine.stores().open(&folder).await?,
             folder,
-            file_stem: file_stem(self.result, self.group),
+            file_stem: file_stem(&self.made_by(), self.group),
             partition_columns: partition_columns.map(|field| field.name().clone()).collect(),
             fixed_partition: self.group.partition.clone(),
-            planned: planned(self.result, self.group),
+            planned: planned(&self.made_by(), self.group),
             bundled: None,
             file_schema: Arc::clone(schema),
             encoding: FileEncoding::lake(schema, published_properties(self.lake, schema)?)
@@ -304,31 +308,39 @@ fn in_task_order(files: &[FileEntry]) -> Vec<FileEntry> {
 }
 
 /// First part of the names of a group's lake files, for each partition one: its number, and a hash of what decides its
-/// rows. Not of the staging files, so memory and store make no difference.
-pub(crate) fn file_stems(result: &str, group: &PartitionGroup) -> Vec<String> {
+/// rows and how they are cut into files. Not of the staging files, so memory and store make no difference.
+pub(crate) fn file_stems(result: &str, properties: &str, group: &PartitionGroup) -> Vec<String> {
+    stems(&made_by(result, properties), group)
+}
+
+fn made_by(result: &str, properties: &str) -> String {
+    format!("{result} {properties}")
+}
+
+fn stems(made_by: &str, group: &PartitionGroup) -> Vec<String> {
     if group.bundled.is_empty() {
-        return vec![file_stem(result, group)];
+        return vec![file_stem(made_by, group)];
     }
-    group.bundled.iter().map(|of| stem(result, of.number, &of.partition, of.first_row, of.rows)).collect()
+    group.bundled.iter().map(|of| stem(made_by, of.number, &of.partition, of.first_row, of.rows)).collect()
 }
 
-fn file_stem(result: &str, group: &PartitionGroup) -> String {
+fn file_stem(made_by: &str, group: &PartitionGroup) -> String {
     let rows = group.files.iter().filter_map(|file| file.n_record).sum();
-    stem(result, group.number, &group.partition, group.first_row, rows)
+    stem(made_by, group.number, &group.partition, group.first_row, rows)
 }
 
-fn stem(result: &str, number: usize, partition: &str, first_row: u64, rows: u64) -> String {
-    let text = format!("{result} {partition} {first_row} {rows}");
+fn stem(made_by: &str, number: usize, partition: &str, first_row: u64, rows: u64) -> String {
+    let text = format!("{made_by} {partition} {first_row} {rows}");
     let hash: String = Md5::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     format!("{number:06}-{hash}")
 }
 
 /// What comes of each partition of a bundle.
-fn planned(result: &str, group: &PartitionGroup) -> HashMap<String, PlannedPartition> {
+fn planned(made_by: &str, group: &PartitionGroup) -> HashMap<String, PlannedPartition> {
     let planned = group
         .bundled
         .iter()
-        .zip(file_stems(result, group))
+        .zip(stems(made_by, group))
         .map(|(of, file_stem)| (of.partition.clone(), PlannedPartition { file_stem, rows: of.rows }));
     planned.collect()
 }

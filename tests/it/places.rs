@@ -339,6 +339,24 @@ fn staging_file_with_one_bit_changed_is_named_and_never_published() {
     }
 }
 
+#[test]
+fn lake_whose_staging_is_lost_is_not_published_over_with_other_file_sizes() {
+    let work = placed(3);
+    work.snaplake(&["run"]).ok();
+    let before = work.files(LAKE);
+    fs::remove_dir_all(work.path("staging")).unwrap();
+    config_with(&work, "staging", "lake", "SET snaplake.target_file_size = '1MB';");
+    work.snaplake(&["stage"]).ok();
+    for arguments in [&["publish", "--table", "events", "--group", "1"][..], &["publish"], &["run"]] {
+        work.snaplake(arguments).failed(1, &["did not write", "publish lake.events to an empty location"]);
+        assert!(work.files(LAKE) == before, "{arguments:?}");
+    }
+    config(&work, "staging", "lake");
+    fs::remove_dir_all(work.path("staging")).unwrap();
+    work.snaplake(&["run"]).ok();
+    assert!(work.files(LAKE) == before);
+}
+
 fn flip_a_bit(work: &Work, file: &str) {
     let mut bytes = fs::read(work.path(file)).unwrap();
     let middle = bytes.len() / 2;
