@@ -54,8 +54,8 @@ def wrong_in(client, uri_summary: str, raw: dict) -> list[str]:
     wrong = []
     if set(raw) != SUMMARY_KEYS:
         wrong.append(f"keys {sorted(raw)}, not {sorted(SUMMARY_KEYS)}")
-    if not isinstance(raw.get("details"), dict) or raw["details"].get("version") != 1:
-        wrong.append('no "version": 1 in details')
+    if not isinstance(raw.get("details"), dict) or raw["details"].get("version") != 2:
+        wrong.append('no "version": 2 in details')
     said = ManifestFile.read(uri_summary, client)
     wanted = uri_summary.replace("manifest-summary", "manifest-data").removesuffix("json") + "parquet"
     if said.uri != wanted:
