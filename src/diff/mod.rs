@@ -135,6 +135,9 @@ async fn table(pipeline: &Pipeline, lake: &LakeTable, options: &DiffOptions) -> 
     let ledger = plan::ledger(pipeline.engine(), pipeline.project(), lake).await?;
     let other = ledger.beside(pipeline.project().layout_at(lake, &options.against));
     let before = Side::read(other, lake, &no_diff).await?;
+    if before.details.snapshot_time != options.against {
+        return Err(no_diff(format!("its folder has the snapshot of {}", before.details.snapshot_time)));
+    }
     let after = Side::read(ledger, lake, &no_diff).await?;
     if before.partition_columns() != after.partition_columns() {
         return Err(no_diff("it was partitioned by other columns".to_owned()));

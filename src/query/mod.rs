@@ -146,7 +146,7 @@ impl QuerySession {
     }
 }
 
-/// What a publish task or a proof has read is as its manifest says at that time.
+/// How lake files are checked: what was proven is as its manifest says at that time.
 async fn content_check(pipeline: &Pipeline, state: &State) -> Result<ContentCheck> {
     let layout = state.plan.ledger.layout();
     if !layout.lake().is_local() {
@@ -169,7 +169,8 @@ impl Found {
         self.add_files("staging_files", name, &staged);
         let groups = (1..).zip(plan.groups.iter());
         let groups = groups.map(|(number, files)| (number, None, Task::of(files, ())));
-        self.add_written("staging", &plan, staged, groups.collect(), check)?;
+        // Nothing proves staging files anew when the mark is put again.
+        self.add_written("staging", &plan, staged, groups.collect(), ContentCheck::Always)?;
         self.add_files("partition_file_groups", name, &partitions);
         self.add_files("lake_files", name, &published);
         published.retain_whole_partitions(&partitions.tasks);

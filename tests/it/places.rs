@@ -380,6 +380,13 @@ fn lake_file_with_one_bit_changed_is_named_by_query_and_validate_and_made_again(
     work.snaplake(&["run"]).ok();
     look().ok();
     assert!(work.files(LAKE) == expected);
+    // A staging file of a complete lake, whose mark is put again.
+    let data = format!("{ROOT}/datalake/shop/public/events");
+    let file = work.files(&data).into_keys().next().unwrap();
+    flip_a_bit(&work, &format!("{data}/{file}"));
+    work.snaplake(&["validate"]).ok();
+    let look = work.snaplake(&["query", "-c", "SELECT * FROM staging.events"]);
+    look.failed(1, &["is not what was written", &file]);
 }
 
 #[test]
