@@ -35,12 +35,15 @@ use crate::lake::{HiveLake, sums};
 use crate::layout::{Location, Step};
 use crate::manifest::ledger::delete_all;
 use crate::manifest::{FileEntry, Ledger, Manifest, Operator, TaskDetails};
-use crate::session::{Engine, check_content};
+use crate::session::{Engine, is_any_replaced, pin_content};
 use crate::snapshot::{parquet_scan, read_footer};
 use crate::write::{
     Assembler, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, PlannedPartition, RollRule, WriteSpec,
     collect_files, copied_properties, operators, published_properties, sort_keys, staging_encoding, unwrap_engine,
 };
+
+/// Times that a task begins when its staging files are replaced by the same bytes meanwhile.
+const READ_ATTEMPTS: usize = 3;
 
 /// A compaction task's surroundings.
 #[derive(Clone, Copy)]
@@ -81,11 +84,7 @@ impl CompactTask<'_> {
     async fn write_and_commit(&self, on_rows: OnRows) -> Result<Manifest<TaskDetails>> {
         let (started, started_at) = (Instant::now(), Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true));
         self.ledger.check_plan(&self.lake.name, self.plan).await?;
-        check_content(&self.group.files).await?;
-        let written = match self.copied(&on_rows).await? {
-            Some(written) => written,
-            None => self.merged(on_rows).await?,
-        };
+        let written = self.write(&on_rows).await?;
         let files = written.files;
         if let Err(error) = self.check_place().await {
             self.take_back(&files).await?;
@@ -111,6 +110,30 @@ impl CompactTask<'_> {
         let target = self.ledger.layout().manifest(Step::DatalakeFileGroups, self.number);
         self.ledger.commit(&target, &manifest).await?;
         Ok(manifest)
+    }
+
+    /// Writes the lake files from staging files that are what was staged.
+    ///
+    /// Another process that stages the same group again gives a local file another inode and the same bytes. Then it begins
+    /// anew, and what is wrong with bytes that differ is told.
+    async fn write(&self, on_rows: &OnRows) -> Result<Written> {
+        let mut attempt = 1;
+        loop {
+            let files = pin_content(self.engine.stores(), &self.group.files).await?;
+            let group = PartitionGroup { files, ..self.group.clone() };
+            let pinned = CompactTask { group: &group, ..*self };
+            let written = match pinned.copied(on_rows).await {
+                Ok(None) => pinned.merged(Arc::clone(on_rows)).await,
+                Ok(Some(written)) => Ok(written),
+                Err(error) => Err(error),
+            };
+            match written {
+                Err(_) if attempt < READ_ATTEMPTS && is_any_replaced(self.engine.stores(), &group.files).await? => {
+                    attempt += 1;
+                }
+                other => return other,
+            }
+        }
     }
 
     fn made_by(&self) -> String {

@@ -2,8 +2,9 @@
 //!
 //! Object stores answer with an etag that follows the content, which every read is pinned to ([`super::pinned`]); a disk says
 //! nothing of the kind. Each staging file is read by one task, so it is hashed once, right before; what was written lately is
-//! still in memory then. A query hashes what it opens, unless it has not changed since the lake was proven. Files whose
-//! manifest has no hash are passed over.
+//! still in memory then. The etag that the disk gives right before the hash is what the task's reads are pinned to
+//! ([`pin_content`]), so a file that is swapped after its hash is not read. A query hashes what it opens, unless it has not
+//! changed since the lake was proven. Files whose manifest has no hash are passed over.
 
 use std::fs::File;
 use std::hash::Hasher;
@@ -12,11 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use object_store::ObjectStoreExt;
 use twox_hash::XxHash64;
 
 use super::pinned::{ContentCheck, Pin};
+use super::stores::Stores;
 use crate::error::{Error, Result};
 use crate::layout::Location;
+use crate::manifest::ledger::store_error;
 use crate::manifest::{CONTENT_TAG, FileEntry};
 
 /// Bytes that are read at once.
@@ -42,6 +46,48 @@ pub(crate) async fn check_content(files: &[FileEntry]) -> Result<()> {
         local.iter().try_for_each(|(path, file)| compare(path, &file.etag, file.size, &mut buffer))
     })
     .await
+}
+
+/// Compares as [`check_content`] does; the files that come back have the etags that the disk gave before that, so whoever reads
+/// them by these reads what was compared.
+///
+/// # Errors
+/// As [`check_content`], and [`Error::Store`].
+pub(crate) async fn pin_content(stores: &Stores, files: &[FileEntry]) -> Result<Vec<FileEntry>> {
+    let mut pinned = files.to_vec();
+    for file in pinned.iter_mut().filter(|file| file.etag.starts_with(CONTENT_TAG)) {
+        let location = Location::from_uri(&file.uri)?;
+        if location.is_local()
+            && let Some(etag) = disk_etag(stores, &location).await?
+        {
+            file.etag = etag.into();
+        }
+    }
+    check_content(files).await?;
+    Ok(pinned)
+}
+
+/// Whether any of these files has another etag by now than [`pin_content`] found.
+///
+/// # Errors
+/// [`Error::Store`].
+pub(crate) async fn is_any_replaced(stores: &Stores, pinned: &[FileEntry]) -> Result<bool> {
+    for file in pinned.iter().filter(|file| !file.etag.starts_with(CONTENT_TAG)) {
+        let location = Location::from_uri(&file.uri)?;
+        if location.is_local() && disk_etag(stores, &location).await?.as_deref() != Some(&*file.etag) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The etag that a local file has; `None` if it is gone.
+async fn disk_etag(stores: &Stores, location: &Location) -> Result<Option<String>> {
+    match stores.open(location).await?.head(&location.key()?).await {
+        Ok(meta) => Ok(meta.e_tag),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(source) => Err(store_error("read", location, source)),
+    }
 }
 
 /// Compares one file with what its manifest says, if it is local and the manifest has a hash.
@@ -126,6 +172,7 @@ fn hash_of(path: &Path, buffer: &mut [u8]) -> std::io::Result<(u64, u64)> {
 mod tests {
     use super::*;
     use crate::manifest::codec::content_tag;
+    use crate::session::PinnedStore;
 
     #[tokio::test]
     async fn changed_cut_swapped_and_missing_files_are_told_by_name() {
@@ -155,5 +202,32 @@ mod tests {
         assert!(check_content(&files).await.unwrap_err().to_string().contains("no file"));
         let unknown = FileEntry { etag: "".into(), ..files[1].clone() };
         check_content(&[unknown]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn file_that_is_swapped_after_its_hash_is_not_read_by_its_pin() {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Stores::default();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a"), "abc").unwrap();
+        std::fs::write(path("b"), "abd").unwrap();
+        let file = FileEntry {
+            uri: format!("file://{}", path("a").display()).into(),
+            etag: content_tag(b"abc").into(),
+            size: 3,
+            n_record: None,
+            partition: None,
+        };
+        let pinned = pin_content(&stores, std::slice::from_ref(&file)).await.unwrap();
+        let location = Location::from_uri(&file.uri).unwrap();
+        let read = async || {
+            let store = stores.open(&location).await.unwrap();
+            PinnedStore::of_file(&store, &location, &pinned[0]).unwrap().get(&location.key().unwrap()).await
+        };
+        assert!(read().await.is_ok() && !is_any_replaced(&stores, &pinned).await.unwrap());
+        std::fs::rename(path("b"), path("a")).unwrap();
+        assert!(matches!(read().await, Err(object_store::Error::Precondition { .. })));
+        assert!(is_any_replaced(&stores, &pinned).await.unwrap());
+        assert!(pin_content(&stores, &[file]).await.is_err());
     }
 }

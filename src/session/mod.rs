@@ -11,7 +11,7 @@ mod stores;
 mod unfinished;
 
 pub use attempts::Requests;
-pub(crate) use content::{check_content, check_file};
+pub(crate) use content::{check_content, check_file, is_any_replaced, pin_content};
 pub use engine::{Engine, EngineOptions, PARTS};
 pub(crate) use pinned::{ContentCheck, Pin, PinnedStore};
 pub(crate) use stores::OpenStores;

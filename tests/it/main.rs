@@ -4,6 +4,7 @@
 
 mod architecture;
 mod audit;
+mod awoken;
 mod bad_input;
 mod bundles;
 mod clean;
