@@ -1,7 +1,6 @@
 //! The hot parts of both steps, as `tests/bench/micro.rs` calls them: nothing here is part of the program.
 //!
-//! Each function leads to the very code that the steps run, and adds none of its own to what is measured. What is public
-//! anyway (`group::pack`, `partition::split`) is called without it.
+//! Each function leads to the very code that the steps run, and adds none of its own to what is measured.
 
 use std::sync::Arc;
 
@@ -16,12 +15,13 @@ use datafusion::parquet::file::metadata::RowGroupMetaData;
 use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::ExecutionPlan;
 
-use crate::compaction::merge::{MergeRunsExec, Reading};
+use crate::compaction::merge::exec::{MergeRunsExec, Reading};
 use crate::config::{CsvOptions, FileFormat};
 use crate::snapshot::decode_file;
-use crate::staging::collect::{Collector, PIECES};
-use crate::staging::order::RunOrder;
-use crate::width::BATCH_ROWS;
+pub use crate::staging::plan::grouping::pack;
+use crate::staging::sort::collect::{Collector, PIECES};
+use crate::staging::sort::order::RunOrder;
+use crate::types::width::BATCH_ROWS;
 use crate::write::{FileEncoding, Ranges};
 
 /// Indices of columns, and how each is sorted.

@@ -76,48 +76,30 @@
 //! `report` prints, only `layout` joins storage paths, only `partition` writes `key=value`. A test reads the sources and
 //! holds this.
 
-mod advice;
-mod audit;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
-mod bundle;
-mod causes;
-pub mod checksum;
-pub mod clean;
 pub mod cli;
 pub mod compaction;
+mod concurrency;
 pub mod config;
-mod diff;
-mod digest;
 pub mod error;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz;
-pub mod group;
 mod init;
+pub mod inspect;
 mod lake;
-mod lake_type;
 pub mod layout;
-mod lineage;
 pub mod manifest;
-pub mod partition;
 pub mod pipeline;
-mod query;
-mod redact;
-pub mod repair;
-pub mod replan;
-mod report;
 pub mod session;
 pub mod snapshot;
-mod spread;
 pub mod staging;
 mod thrift;
-pub mod validate;
-mod verdict;
-mod width;
+mod types;
 mod write;
 
+pub use error::verdict::Verdict;
 pub use error::{ConfigError, Error, Result};
 pub use pipeline::{Event, Pipeline, Reporter};
-pub use verdict::Verdict;

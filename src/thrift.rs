@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn manifest_whose_footer_would_take_seconds_to_skip_is_refused_with_its_name() {
         let lists: Vec<u8> = (0..3).flat_map(|_| [0xf9, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07]).collect();
-        let said = crate::causes::describe(&decode_files(manifest(&lists).into(), "m.parquet").unwrap_err());
+        let said = crate::error::causes::describe(&decode_files(manifest(&lists).into(), "m.parquet").unwrap_err());
         assert!(said.contains("m.parquet") && said.contains("a list of booleans"), "{said}");
     }
 

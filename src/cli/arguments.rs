@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::print::{LogFormat, OutputFormat, PageFormat, RowFormat};
 use super::{help, values};
-use crate::report::{LogFormat, OutputFormat, PageFormat, RowFormat};
 
 /// Turns database snapshots into a partitioned, sorted, proven data lake, in SQL.
 #[derive(Debug, Parser)]

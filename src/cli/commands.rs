@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arguments::{Command, InitArguments, Page, Query, Task};
-use crate::clean::{self, CleanOptions};
+use super::print::{PageOptions, Report, RowFormat, RowOptions};
 use crate::config::{Variables, load};
-use crate::diff::{DiffOptions, diff};
 use crate::error::{Error, Result};
 use crate::init::{InitOptions, init};
+use crate::inspect::StatusReader;
+use crate::inspect::diff::{DiffOptions, diff};
+use crate::inspect::lineage::{Options, gather};
+use crate::inspect::query::QuerySession;
 use crate::layout::Step;
-use crate::lineage::{Options, gather};
-use crate::pipeline::{Pipeline, StatusReader, TaskSpec};
-use crate::query::QuerySession;
-use crate::repair::repair;
-use crate::replan::{PublishedTables, replan};
-use crate::report::{PageOptions, Report, RowFormat, RowOptions};
+use crate::pipeline::clean::{self, CleanOptions};
+use crate::pipeline::repair::repair;
+use crate::pipeline::replan::{PublishedTables, replan};
+use crate::pipeline::{Pipeline, TaskSpec};
 use crate::session::{Engine, EngineOptions, Stores};
 use crate::write::unwrap_engine;
 

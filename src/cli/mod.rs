@@ -8,6 +8,7 @@ mod arguments;
 mod commands;
 mod help;
 mod order;
+pub(crate) mod print;
 mod values;
 
 use std::ffi::OsString;
@@ -20,8 +21,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 
 use self::arguments::{Cli, Command};
+use self::print::{Report, Verbosity};
 use crate::error::{Error, caught};
-use crate::report::{Report, Verbosity};
 use crate::write::uploads_ended;
 
 /// How long a stopped run waits until the store has forgotten its unfinished uploads.

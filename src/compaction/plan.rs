@@ -8,7 +8,7 @@
 //!
 //! With an order asked for, all files of a partition are one group: a single merge gives files that do not overlap.
 //! Without one, a large partition is cut into groups of even size, so that several tasks share it. Partitions that share staging
-//! files ([`crate::bundle`]) are one group, with the files that some of them have to themselves, unless these are large and need
+//! files ([`crate::layout::bundle`]) are one group, with the files that some of them have to themselves, unless these are large and need
 //! no merging. A table without rows
 //! has one group without files: the first manifest is the commit of the plan and must exist.
 
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::{is_bundle, label};
+use crate::layout::bundle::{is_bundle, label};
 use crate::manifest::FileEntry;
 
 /// Staging bytes per group, in target file sizes, when no order is asked for. Plain LZ4 is about 1.4 times the final size.
@@ -187,7 +187,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::bundle::{self, bundle_of};
+    use crate::layout::bundle::{self, bundle_of};
 
     fn file(partition: &str, group: usize, size: u64) -> FileEntry {
         let uri = format!("s3://b/{partition}/{group:06}.parquet");

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The merge streams: memory is some batches per run and one open row group. Nothing is sorted again; a partition of more
-//! runs than the memory holds batches of is merged in [`passes`](super::passes). Partitions that share staging files are merged
+//! runs than the memory holds batches of is merged in [`passes`](crate::compaction::merge::passes). Partitions that share staging files are merged
 //! together, by partition first, and cut apart by the writer.
 
 use std::collections::HashMap;
@@ -23,23 +23,26 @@ use datafusion::prelude::SessionContext;
 use futures::future::try_join;
 use md5::{Digest, Md5};
 
-use super::copy;
-use super::merge::MergeRunsExec;
-use super::passes::{Merged, Passes, RunScan};
-use super::plan::PartitionGroup;
-use crate::bundle;
-use crate::checksum::ColumnSums;
+use super::copy::Assembler;
+use super::copy::runs as copy;
+use super::plan::{PartitionDetails, PartitionGroup};
+use crate::compaction::merge::exec::MergeRunsExec;
+use crate::compaction::merge::passes::{Merged, Passes, RunScan};
 use crate::config::{LakeTable, Verify};
 use crate::error::{Error, Result, caught, within};
+use crate::lake::LakeColumns;
 use crate::lake::{HiveLake, sums};
+use crate::layout::bundle;
 use crate::layout::{Location, Step};
+use crate::manifest::checksum::ColumnSums;
 use crate::manifest::ledger::delete_all;
 use crate::manifest::{FileEntry, Ledger, Manifest, Operator, TaskDetails};
+use crate::session::operators;
 use crate::session::{Engine, is_any_replaced, pin_content};
 use crate::snapshot::{parquet_scan, read_footer};
 use crate::write::{
-    Assembler, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, PlannedPartition, RollRule, WriteSpec,
-    collect_files, copied_properties, operators, published_properties, sort_keys, staging_encoding, unwrap_engine,
+    FileEncoding, LakeWriteExec, Numbering, OnRows, PlannedPartition, RollRule, WriteSpec, collect_files,
+    copied_properties, published_properties, sort_keys, staging_encoding, unwrap_engine,
 };
 
 /// Times that a task begins when its staging files are replaced by the same bytes meanwhile.
@@ -149,12 +152,12 @@ impl CompactTask<'_> {
     }
 
     /// Removes what was written for a plan that is no more, so that it does not stay beside the files of the next one. A
-    /// plan of the same result gives its files the same names and bytes. Where no plan is left, its staging folder may have
-    /// been moved, and its lake been published from there.
+    /// plan of the same result that cuts files alike gives them the same names and bytes. Where no plan is left, its
+    /// staging folder may have been moved, and its lake been published from there.
     async fn take_back(&self, files: &[(FileEntry, String)]) -> Result<()> {
         let lake = HiveLake::open(self.engine.stores(), self.ledger.layout()).await?;
         let is_needed = match self.ledger.plan_result().await? {
-            Some(result) => result == self.result,
+            Some(result) => result == self.result && self.is_cut_alike().await?,
             None => lake.is_complete().await? || lake.owner().await?.is_some_and(|owner| owner.plan == self.result),
         };
         if is_needed {
@@ -163,6 +166,13 @@ impl CompactTask<'_> {
         let folder = self.ledger.layout().lake();
         let keys = files.iter().map(|(file, _)| Location::from_uri(&file.uri)?.key()).collect::<Result<_>>()?;
         delete_all(&self.engine.stores().open(folder).await?, folder, keys).await
+    }
+
+    /// Whether the plan that is there now cuts lake files as this task does.
+    async fn is_cut_alike(&self) -> Result<bool> {
+        let first = self.ledger.layout().manifest(Step::PartitionFileGroups, 1);
+        let now = self.ledger.head::<PartitionDetails>(&first).await?;
+        Ok(now.is_some_and(|(_, now)| now.properties == properties_text(self.lake)))
     }
 
     /// Rows that manifests state of the staging files, and rows written: the same, or an error that names the file at

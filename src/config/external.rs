@@ -17,15 +17,15 @@ use datafusion::sql::sqlparser::ast::ColumnDef;
 
 use super::exclude::Exclude;
 use super::options::{FORMAT_PREFIX, SNAPSHOT_OPTIONS};
-use super::parse::lower_first;
-use super::sqltype::type_name;
-use super::statement::{ExternalTable, Placed, Property};
 use super::tables::{SnapshotTable, bad_value, bare_name, known_key, location};
 use super::timetype::TimeTypes;
 use super::values::{self, CsvOptions, FileFormat, ForceNull, TextOptions};
+use crate::config::text::parse::lower_first;
+use crate::config::text::statement::{ExternalTable, Placed, Property};
 use crate::error::{ConfigError, Position, Result};
 use crate::layout::Location;
-use crate::partition;
+use crate::layout::partition;
+use crate::types::sqltype::type_name;
 
 /// What CREATE EXTERNAL TABLE means.
 pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Path) -> Result<SnapshotTable> {

@@ -2,9 +2,9 @@
 
 use super::options::{FILE_GROUP_SIZE, PREFIX, PROPERTIES, TARGET_FILE_SIZE};
 use super::settings::Written;
-use super::statement::{Literal, Placed, Property};
 use super::tables::{bad_value, known_key};
 use super::values::{ByteSize, EmptyPartition, GroupSize, WriteCompression};
+use crate::config::text::statement::{Literal, Placed, Property};
 use crate::error::{ConfigError, Position, Result};
 
 /// What a size must look like.

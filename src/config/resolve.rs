@@ -9,14 +9,14 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::external;
-use super::parse;
 use super::settings::{Settings, Written};
-use super::statement::{Kind, Placed, Statement};
 use super::tables::{self, LakeTable, SnapshotTable, View};
-use super::variables::Variables;
+use super::text::parse;
+use crate::config::text::statement::{Kind, Placed, Statement};
+use crate::config::text::variables::Variables;
+use crate::error::redact::REDACTOR;
 use crate::error::{ConfigError, Error, Position, Result, nearest};
 use crate::layout::{Location, TableLayout};
-use crate::redact::REDACTOR;
 
 /// A config with everything resolved: defaults applied, paths absolute, names folded.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ struct Source {
 }
 
 /// Reads a config file and the model files it names. Values of the environment in their queries are secrets from then on
-/// ([`crate::redact`]).
+/// ([`crate::error::redact`]).
 ///
 /// # Errors
 /// [`Error::ReadConfig`] and [`Error::NotUtf8`] for a file; [`Error::Config`] for everything that is wrong in one;

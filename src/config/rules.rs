@@ -4,9 +4,9 @@
 //! the queries about them read no data.
 
 use super::properties::Properties;
-use super::statement::Placed;
 use super::tables::bad_value;
 use super::values;
+use crate::config::text::statement::Placed;
 use crate::error::{ConfigError, Position, Result};
 
 /// One audit that stands in WITH.

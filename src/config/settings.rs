@@ -12,9 +12,9 @@ use url::Url;
 
 use super::options::{PREFIX, SETTINGS};
 use super::properties::{CODEC, EMPTY, GROUP, Properties, SIZE};
-use super::statement::{Placed, Property};
 use super::tables::{bad_value, known_key, location, path_name};
 use super::values::{ByteSize, EmptyPartition, GroupSize, WriteCompression, boolean, duration};
+use crate::config::text::statement::{Placed, Property};
 use crate::error::{ConfigError, Position, Result};
 use crate::layout::{Location, SnapshotFolder, snapshot_time};
 

@@ -13,10 +13,10 @@ use super::options::OptionDoc;
 use super::properties::Properties;
 use super::rules::{Rule, rules};
 use super::settings::Written;
-use super::statement::{LakeStatement, Name, Placed, PlacedQuery, ViewStatement};
 use super::values::{self, EmptyPartition, FileFormat, GroupSize, SortKey, WriteCompression};
-use super::variables::Held;
-use super::withheld::unnamed;
+use crate::config::query::withheld::unnamed;
+use crate::config::text::statement::{LakeStatement, Name, Placed, PlacedQuery, ViewStatement};
+use crate::config::text::variables::Held;
 use crate::error::{ConfigError, Error, Position, Result, nearest};
 use crate::layout::Location;
 

@@ -4,13 +4,19 @@
 //! variants of [`Error`] name the file, table, group or URL at hand and keep their source. Nothing here prints, and no
 //! message carries a credential.
 
+pub(crate) mod advice;
 mod caught;
+pub(crate) mod causes;
 mod config;
 mod difference;
 mod help;
+pub(crate) mod redact;
 mod value;
+pub(crate) mod verdict;
+pub(crate) mod wording;
 mod words;
 
+pub(crate) use self::wording::reworded;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 
@@ -18,12 +24,12 @@ pub(crate) use self::caught::{caught, within};
 pub use self::config::{ConfigError, Position};
 pub(crate) use self::difference::difference;
 pub use self::value::InvalidValue;
+use self::verdict::Verdict;
 pub use self::words::nearest;
 use self::words::{
     and_more, at_file, at_place, audits_failed, belongs, did_you_mean, from_to, in_partition, other_folder,
     partition_text, store_hint, was_planned,
 };
-use crate::verdict::Verdict;
 
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

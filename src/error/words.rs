@@ -1,7 +1,7 @@
 //! Parts of messages that depend on what is known.
 
 use super::Position;
-use crate::verdict::Verdict;
+use super::verdict::Verdict;
 
 pub(super) fn in_partition(partition: &Option<String>) -> String {
     partition.as_ref().map(|partition| format!(" ({partition})")).unwrap_or_default()

@@ -16,42 +16,27 @@
 //! files. A snapshot is never written to. Files that cannot be used are listed with the reason, and do not keep others
 //! from being found; it fails when no table is found, when the store does, and when files are in the way.
 
-mod choose;
-mod columns;
-mod dated;
-mod dialect;
-mod draft;
-mod dynamo;
-mod exports;
-mod facts;
 mod files;
-mod folder;
-mod form;
-mod locate;
 mod names;
-mod profile;
 mod propose;
 mod render;
-mod sample;
-mod schema;
-mod survey;
-mod tally;
-mod trial;
+pub(crate) mod survey;
+pub(crate) mod tables;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 
-use self::dated::{date_in, is_dated};
-use self::exports::Described;
-use self::facts::Found;
-pub(crate) use self::facts::Read;
 use self::files::Output;
 use self::names::{distinct, plain};
 use self::propose::Partition;
 use self::render::{Frame, Named};
-use self::survey::{Survey, survey, telling};
+use self::survey::dated::{date_in, is_dated};
+use self::survey::search::{Survey, survey, telling};
+use self::tables::exports::Described;
+use self::tables::facts::Found;
+pub(crate) use self::tables::facts::Read;
 use crate::error::{Error, Result};
 use crate::layout::{Location, below, written_from};
 use crate::session::Engine;
@@ -118,7 +103,7 @@ pub(crate) struct IgnoredLine {
 
 /// A time of a snapshot as configs have it; None if the text is none.
 pub(crate) fn snapshot_time(text: &str) -> Option<String> {
-    exports::time(text)
+    tables::exports::time(text)
 }
 
 /// Looks at a location and writes what it proposes.
@@ -139,7 +124,7 @@ pub(crate) async fn init(engine: &Arc<Engine>, options: &InitOptions) -> Result<
     let name = name.split_once("://").map_or(name.as_str(), |(_, name)| name).to_owned();
     let Survey { tables, tally, described, read, root, exported } = survey(engine, &location, &name).await?;
     let tables = named(tables);
-    let rds = tables.iter().find_map(|table| survey::rds_database(&described, &table.found.folder));
+    let rds = tables.iter().find_map(|table| survey::search::rds_database(&described, &table.found.folder));
     let database = options.database.clone().or_else(|| rds.map(|(database, _)| database)).or_else(|| telling(&name));
     let database = database.unwrap_or_else(|| "snapshot".to_owned());
     let exported = exported.or_else(|| name.rsplit('/').next().filter(|name| is_dated(name)).and_then(date_in));
@@ -161,7 +146,7 @@ pub(crate) async fn init(engine: &Arc<Engine>, options: &InitOptions) -> Result<
         base: written(&root),
         config: options.output.display().to_string(),
         database: database.clone(),
-        schema: options.schema.clone().or_else(|| survey::rds_schema_name(&described, &tables)),
+        schema: options.schema.clone().or_else(|| survey::search::rds_schema_name(&described, &tables)),
         time: time.clone(),
         why_time,
         staging: written(&out.join("staging")),
@@ -222,10 +207,10 @@ fn time(
         return (time, "as the export says");
     }
     if let Some(date) = dated {
-        return (exports::seconds(date.and_utc()), "the date in the export's path");
+        return (tables::exports::seconds(date.and_utc()), "the date in the export's path");
     }
     let newest = tables.iter().map(|table| table.found.newest).max().unwrap_or_default();
-    (exports::seconds(newest), "time of the newest file")
+    (tables::exports::seconds(newest), "time of the newest file")
 }
 
 fn line(Named { name, found }: &Named) -> TableLine {

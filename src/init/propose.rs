@@ -7,8 +7,8 @@
 use datafusion::arrow::datatypes::DataType;
 use indicatif::{HumanBytes, HumanCount};
 
-use super::facts::{Item, Size};
-use super::profile::Dates;
+use crate::init::tables::facts::{Item, Size};
+use crate::init::tables::profile::Dates;
 
 /// Bytes that a partition should have on average.
 pub(super) const MIN_PARTITION: u64 = 8 << 20;
@@ -55,7 +55,7 @@ pub(super) struct Scheme {
 
 /// What is proposed for a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Proposal {
+pub(crate) struct Proposal {
     /// Empty: none.
     pub(super) partitions: Vec<Partition>,
     pub(super) why_partitions: String,
@@ -352,7 +352,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::init::profile::Profile;
+    use crate::init::tables::profile::Profile;
 
     const ROWS: u64 = 100_000;
 

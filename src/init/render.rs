@@ -6,15 +6,15 @@ use std::fmt::Write as _;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use indicatif::{HumanBytes, HumanCount};
 
-use super::facts::{Found, Item, Read};
-use super::locate::HERE;
 use super::names::{comment, escaped, literal};
-use super::profile::Profile;
 use super::propose::{Partition, Scheme};
-use crate::config::ident;
 use crate::config::{Compression, CsvOptions, FileFormat, ForceNull, TextOptions};
-use crate::config::{sql_type, type_name};
+use crate::init::survey::locate::HERE;
+use crate::init::tables::facts::{Found, Item, Read};
+use crate::init::tables::profile::Profile;
 use crate::layout::below;
+use crate::types::ident;
+use crate::types::{sql_type, type_name};
 
 /// Columns that a comment behind code may start at, at most.
 const COMMENT_AT: usize = 60;
@@ -24,7 +24,7 @@ const WIDE: usize = 80;
 
 /// A table and its name.
 #[derive(Debug, Clone)]
-pub(super) struct Named {
+pub(crate) struct Named {
     pub(super) name: String,
     pub(super) found: Found,
 }
@@ -338,10 +338,10 @@ mod tests {
     use datafusion::arrow::datatypes::{Field, Schema};
     use proptest::prelude::*;
 
+    use super::super::propose::propose;
     use super::*;
     use crate::config::{Variables, load};
-    use crate::init::facts::Size;
-    use crate::init::propose::propose;
+    use crate::init::tables::facts::Size;
 
     fn frame() -> Frame {
         Frame {

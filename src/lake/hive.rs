@@ -10,12 +10,12 @@ use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
+use crate::concurrency::turn;
 use crate::error::{Error, Result};
 use crate::layout::{Location, TableLayout};
 use crate::manifest::ledger::store_error;
 use crate::manifest::{LakeContent, owner};
 use crate::session::Stores;
-use crate::spread::turn;
 
 /// The published folder of one table.
 #[derive(Debug)]

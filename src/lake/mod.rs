@@ -1,8 +1,10 @@
 //! What "published" means, per table format; today the one format is a folder of Hive-partitioned Parquet.
 
 mod claim;
+pub(crate) mod columns;
 mod hive;
 mod sums;
 
-pub(crate) use hive::HiveLake;
-pub(crate) use sums::sums;
+pub(crate) use self::columns::LakeColumns;
+pub(crate) use self::hive::HiveLake;
+pub(crate) use self::sums::sums;

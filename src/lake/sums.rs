@@ -7,13 +7,14 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 
-use crate::checksum::{Checksum, ColumnSums};
+use super::LakeColumns;
 use crate::error::Result;
 use crate::manifest::FileEntry;
+use crate::manifest::checksum::{Checksum, ColumnSums};
 use crate::session::Engine;
 use crate::snapshot::parquet_scan;
-use crate::width::batch_rows;
-use crate::write::{LakeColumns, unwrap_engine};
+use crate::types::width::batch_rows;
+use crate::write::unwrap_engine;
 
 /// Reads files, one batch at a time, and adds up the values of their columns.
 ///

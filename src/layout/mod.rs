@@ -18,8 +18,10 @@
 //! A [`Location`] is a store and a raw key: the key is never percent-encoded here, so a `%2F` that a partition value
 //! brought along stays as it is. Nothing here touches a store.
 
+pub(crate) mod bundle;
 mod location;
 mod owner;
+pub mod partition;
 mod relative;
 mod snapshot_folder;
 mod step;

@@ -2,8 +2,8 @@
 
 use md5::{Digest, Md5};
 
+use super::partition;
 use super::{Location, OWNER, SUCCESS, SnapshotFolder, Step};
-use crate::partition;
 
 /// Most bytes of an audit's name in a file name.
 const AUDIT_NAME: usize = 200;

@@ -6,7 +6,7 @@ use md5::{Digest, Md5};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use twox_hash::XxHash64;
 
-use crate::bundle;
+use crate::layout::bundle;
 
 /// One file of a manifest. Its texts are shared: a clone costs no allocation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct FileEntry {
     /// Rows, where they are known without decoding the file.
     pub n_record: Option<u64>,
     /// Hive path of its partition (`k1=v1/k2=v2`, empty for an unpartitioned table), or what a file of several partitions has
-    /// instead (`crate::bundle`); `None` for snapshot files.
+    /// instead (`crate::layout::bundle`); `None` for snapshot files.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",

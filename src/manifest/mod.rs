@@ -1,5 +1,6 @@
 //! Manifests: the pairs of files by which steps tell each other what they did, and by which a task commits.
 
+pub mod checksum;
 pub mod codec;
 mod content;
 mod data;
@@ -13,11 +14,14 @@ mod task;
 pub mod trace;
 pub(crate) mod version;
 
-pub use codec::Manifest;
-pub(crate) use content::LakeContent;
-pub use entry::FileEntry;
-pub(crate) use entry::{CONTENT_TAG, FilePart, bare_etag};
-pub use ledger::{Commit, Extent, Ledger};
-pub use moved::Roots;
-pub use statistics::{ColumnRange, ColumnRanges};
-pub use task::{Operator, TaskDetails};
+pub use self::codec::Manifest;
+pub(crate) use self::content::LakeContent;
+pub(crate) use self::data::decode_files;
+pub use self::entry::FileEntry;
+pub(crate) use self::entry::fingerprint;
+pub(crate) use self::entry::{CONTENT_TAG, FilePart, bare_etag};
+pub use self::ledger::{Commit, Extent, Ledger};
+pub use self::moved::Roots;
+pub(crate) use self::process::Process;
+pub use self::statistics::{ColumnRange, ColumnRanges};
+pub use self::task::{Operator, TaskDetails};

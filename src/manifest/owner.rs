@@ -21,9 +21,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::store_error;
 use super::version::check_version;
+use crate::concurrency::turn;
 use crate::error::{Error, Result};
 use crate::layout::{Location, OWNER, SUCCESS, completed, owned_by};
-use crate::spread::turn;
 
 const VERSION: u32 = 1;
 

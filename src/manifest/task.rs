@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::checksum::ColumnSums;
+use super::checksum::ColumnSums;
 
 /// One finished task: what it read and wrote, and how long that took. The same fields for both steps; a stage task adds its
 /// own.

@@ -11,15 +11,14 @@ use std::collections::HashSet;
 
 use futures::StreamExt;
 
-use super::status::Looked;
 use super::{Pipeline, Warning};
 use crate::error::Result;
 use crate::manifest::FileEntry;
 use crate::snapshot::{Arrivals, AsPlanned, Present};
-use crate::staging::plan::{Planner, Source, StagePlan};
+use crate::staging::plan::{Source, StagePlan};
 
 /// Tables that are looked at at once.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 
 impl Pipeline {
     /// Of plans that were committed before, with the numbers of their stage tasks to do.
@@ -30,13 +29,13 @@ impl Pipeline {
         futures::stream::iter(all).buffered(AT_ONCE).collect().await
     }
 
-    /// Of tables that were looked at, in their order.
-    pub(super) async fn arrived(&self, all: &[&Looked]) -> Vec<Vec<Warning>> {
-        let all = all.iter().map(|looked| async move { logged(&looked.status.table, self.of_look(looked).await) });
-        futures::stream::iter(all).buffered(AT_ONCE).collect().await
-    }
-
-    async fn of_plan(&self, plan: &StagePlan, todo: &[usize], present: Option<Present>) -> Result<Vec<Warning>> {
+    /// Of one plan, with the numbers of its stage tasks to do.
+    pub(crate) async fn of_plan(
+        &self,
+        plan: &StagePlan,
+        todo: &[usize],
+        present: Option<Present>,
+    ) -> Result<Vec<Warning>> {
         let needed: HashSet<&str> =
             todo.iter().flat_map(|number| plan.groups.of(number - 1)).map(|file| &*file.uri).collect();
         let is_needed = |uri: &str| needed.contains(uri);
@@ -46,24 +45,13 @@ impl Pipeline {
         Ok(found)
     }
 
-    async fn of_look(&self, looked: &Looked) -> Result<Vec<Warning>> {
-        let Some((head, details)) = &looked.planned else { return Ok(Vec::new()) };
-        let Some(driving) = self.project.snapshot(&details.driving.table) else { return Ok(Vec::new()) };
-        // The list of the files is read only if something has changed.
-        let present = Present::look(self.engine.stores(), driving).await?;
-        if present.is(&head.fingerprint, &details.driving.coverage.left_out) {
-            let is_todo = looked.staged.len() < details.groups;
-            return self.of_whole(&looked.status.table, &details.whole, is_todo).await;
-        }
-        let lake = self.lake(&looked.status.table)?;
-        let Some(plan) = Planner::new(&self.engine, &self.project).committed(lake).await? else {
-            return Ok(Vec::new());
-        };
-        let todo: Vec<usize> = (1..=plan.groups.len()).filter(|number| !looked.staged.contains(number)).collect();
-        self.of_plan(&plan, &todo, Some(present)).await
-    }
-
-    async fn of_whole(&self, lake: &str, whole: &[(Source, Vec<FileEntry>)], is_todo: bool) -> Result<Vec<Warning>> {
+    /// Of the snapshot tables that every task reads whole.
+    pub(crate) async fn of_whole(
+        &self,
+        lake: &str,
+        whole: &[(Source, Vec<FileEntry>)],
+        is_todo: bool,
+    ) -> Result<Vec<Warning>> {
         let mut found = Vec::new();
         for (source, files) in whole {
             found.extend(self.of_source(lake, source, files, None, |_| is_todo).await?);
@@ -91,7 +79,7 @@ impl Pipeline {
 }
 
 /// Nothing that is found here stops anybody.
-fn logged(table: &str, found: Result<Vec<Warning>>) -> Vec<Warning> {
+pub(crate) fn logged(table: &str, found: Result<Vec<Warning>>) -> Vec<Warning> {
     found.unwrap_or_else(|error| {
         tracing::debug!(table, %error, "not compared with the snapshot as it is now");
         Vec::new()

@@ -22,12 +22,13 @@ use futures::future::{Either, join_all, select};
 use md5::{Digest, Md5};
 
 use super::{Event, Pipeline};
-use crate::causes::describe;
+use crate::error::causes::describe;
+use crate::error::redact::REDACTOR;
 use crate::error::{Error, Result};
 use crate::layout::{Location, Step};
 use crate::manifest::Ledger;
-use crate::manifest::trace::{self, Failure, Process, Running, RunningTask, SIGN_OF_LIFE};
-use crate::redact::REDACTOR;
+use crate::manifest::Process;
+use crate::manifest::trace::{self, Failure, Running, RunningTask, SIGN_OF_LIFE};
 use crate::write::OnRows;
 
 /// When a process first tells that it is running.
@@ -208,9 +209,10 @@ fn text(at: DateTime<Utc>) -> String {
 mod tests {
     use object_store::memory::InMemory;
 
+    use super::super::Reporter;
     use super::*;
     use crate::config::{S3Settings, Variables, load};
-    use crate::pipeline::{Reporter, StatusReader};
+    use crate::inspect::StatusReader;
     use crate::session::{Engine, EngineOptions, Stores};
     use crate::staging::plan::commit;
 

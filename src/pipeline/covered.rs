@@ -10,15 +10,15 @@
 
 use std::collections::HashMap;
 
-use super::warnings::Warning;
-use crate::config::ident;
+use super::Warning;
 use crate::snapshot::Coverage;
+use crate::types::ident;
 
 /// Columns with a warning of their own.
 const TOLD: usize = 10;
 
 /// All that apply, in the order of the table above.
-pub(super) fn warnings(table: &str, coverage: &Coverage) -> Vec<Warning> {
+pub(crate) fn warnings(table: &str, coverage: &Coverage) -> Vec<Warning> {
     let once = [left_out(table, coverage), folders(table, coverage), replaced(table, coverage)];
     once.into_iter().flatten().chain(lacking(table, coverage)).collect()
 }
@@ -77,7 +77,7 @@ fn lacking(table: &str, coverage: &Coverage) -> Vec<Warning> {
 }
 
 /// Columns of a lake table that differ by case only.
-pub(super) fn case_only<'a>(table: &str, columns: impl Iterator<Item = &'a str>) -> Option<Warning> {
+pub(crate) fn case_only<'a>(table: &str, columns: impl Iterator<Item = &'a str>) -> Option<Warning> {
     let mut folded: HashMap<String, &str> = HashMap::new();
     let pair = columns
         .map(|name| (name, folded.insert(name.to_lowercase(), name)))

@@ -1,7 +1,7 @@
 //! What a pipeline tells while it runs; it prints nothing itself.
 
+use crate::error::verdict::Verdict;
 use crate::layout::Step;
-use crate::verdict::Verdict;
 
 /// Is told what happens; called from many threads.
 pub trait Reporter: Send + Sync {

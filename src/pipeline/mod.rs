@@ -9,47 +9,45 @@
 //! What is asked of every table (its plan, what of it is done, its proof) is asked of many tables at once, and told in the
 //! order of the config.
 
-mod arrivals;
+pub(crate) mod arrivals;
 mod attempt;
-mod audit;
-mod covered;
-mod estimate;
+pub(crate) mod audit;
+mod audits;
+pub mod clean;
+pub(crate) mod covered;
 mod event;
 mod place;
-mod plan;
 mod publish;
+pub mod repair;
+pub mod replan;
 mod stage;
-mod status;
 mod task;
-mod warnings;
+pub mod validate;
+mod warning;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use self::attempt::Attempts;
-pub use self::estimate::Estimate;
+pub use self::audit::{AuditState, AuditStatus, AuditView};
 pub use self::event::{Event, Reporter};
-pub use self::plan::{Explain, GroupView, PartitionView, PartitionsView, PlanView, PublishView};
 pub use self::publish::TableReport;
-pub(crate) use self::status::Looked;
-pub use self::status::{RunningStatus, StatusReader, StepStatus, Sums, TableStatus};
 pub use self::task::TaskSpec;
-pub use self::warnings::Warning;
-pub use crate::audit::{AuditState, AuditStatus, AuditView};
+pub use self::warning::Warning;
 use crate::compaction::prepare::StagedGroup;
+use crate::concurrency::{in_order, on_any_thread};
 use crate::config::{LakeTable, Project};
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::manifest::FileEntry;
 use crate::session::{Engine, PARTS};
-use crate::spread::{in_order, on_any_thread};
 use crate::staging::plan::StagePlan;
 
 /// A project, an engine to run it, and somebody to tell.
 pub struct Pipeline {
-    project: Project,
-    engine: Engine,
+    pub(crate) project: Project,
+    pub(crate) engine: Engine,
     reporter: Arc<dyn Reporter>,
     attempts: Attempts,
 }
@@ -130,7 +128,7 @@ impl Pipeline {
         self.reporter.on(event);
     }
 
-    fn lake(&self, name: &str) -> Result<&LakeTable> {
+    pub(crate) fn lake(&self, name: &str) -> Result<&LakeTable> {
         self.project.lakes.iter().find(|lake| lake.name == name).ok_or_else(|| not_planned(name))
     }
 
@@ -150,6 +148,6 @@ impl Pipeline {
     }
 }
 
-fn not_planned(table: &str) -> Error {
+pub(crate) fn not_planned(table: &str) -> Error {
     Error::NotPlanned { table: table.to_owned() }
 }

@@ -4,13 +4,13 @@
 //! there now, never what a manifest says was there.
 
 use super::Pipeline;
+use super::validate::{VERSION, Validation};
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
 use crate::lake::HiveLake;
 use crate::layout::Step;
 use crate::manifest::Ledger;
 use crate::staging::plan::{PlanDetails, Planner};
-use crate::validate::{VERSION, Validation};
 
 impl Pipeline {
     /// Whether staging and lake folder of the config are those of the plan that stands, if one does.
@@ -59,7 +59,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`Error::Store`]; those of the ledger.
-    pub(super) async fn last_proof(
+    pub(crate) async fn last_proof(
         &self,
         folder: &HiveLake<'_>,
         ledger: &Ledger,

@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::attempt::Job;
+use super::validate::{Proof, Validation, validate};
 use super::{Event, Known, Pipeline, Table, not_planned};
 use crate::compaction::plan::PartitionGroup;
 use crate::compaction::prepare::{Prepared, Staged, prepare};
 use crate::compaction::run::{CompactTask, properties_text};
+use crate::concurrency::{TABLES_AT_ONCE, in_order, write_tables};
 use crate::error::Result;
+use crate::lake::LakeColumns;
 use crate::layout::Step;
 use crate::manifest::owner::FolderOwner;
-use crate::spread::{TABLES_AT_ONCE, in_order, write_tables};
 use crate::staging::plan::{self, StagePlan};
-use crate::validate::{Proof, Validation, validate};
-use crate::write::LakeColumns;
 
 /// What a run did for one table.
 #[derive(Debug, Clone)]
@@ -169,7 +169,7 @@ impl Pipeline {
         plan::owner_of_lake(&self.project, &plan.lake, &plan.details, properties_text(&plan.lake))
     }
 
-    pub(super) fn compact_task<'a>(
+    pub(crate) fn compact_task<'a>(
         &'a self,
         plan: &'a StagePlan,
         columns: &'a LakeColumns,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::attempt::Job;
 use super::{Event, Known, Pipeline, Table, arrivals, covered};
 use crate::compaction::prepare::StagedGroup;
+use crate::concurrency::{read_tables, write_tables};
 use crate::error::Result;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
 use crate::manifest::ledger::Seen;
-use crate::spread::{read_tables, write_tables};
 use crate::staging::plan::{self, StagePlan};
 use crate::staging::run::StageTask;
 
@@ -22,7 +22,7 @@ impl Pipeline {
         self.stage_tables().await.map(|_| ())
     }
 
-    pub(super) fn stage_task<'a>(&'a self, plan: &'a StagePlan, group: usize, files: &'a [FileEntry]) -> StageTask<'a> {
+    pub(crate) fn stage_task<'a>(&'a self, plan: &'a StagePlan, group: usize, files: &'a [FileEntry]) -> StageTask<'a> {
         StageTask {
             engine: &self.engine,
             project: &self.project,

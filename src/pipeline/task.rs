@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::attempt::Job;
+use super::audit;
 use super::{Known, Pipeline, not_planned};
-use crate::audit;
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::staging::plan::{self, GroupDetails, Planner};

@@ -170,9 +170,9 @@ fn hash_of(path: &Path, buffer: &mut [u8]) -> std::io::Result<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::PinnedStore;
     use super::*;
     use crate::manifest::codec::content_tag;
-    use crate::session::PinnedStore;
 
     #[tokio::test]
     async fn changed_cut_swapped_and_missing_files_are_told_by_name() {

@@ -26,7 +26,7 @@ use crate::config::{CountSeconds, IgnoredClauses, TimeTypes};
 use crate::error::Result;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
-use crate::width::{BATCH_ROWS, pool_bytes};
+use crate::types::width::{BATCH_ROWS, pool_bytes};
 
 /// Limits of a process.
 #[derive(Debug, Clone, Copy, Default)]

@@ -28,20 +28,20 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::SessionContext;
 use object_store::{ObjectMeta, ObjectStore};
 
-use super::adapt::ExactReading;
-use super::bounds::Bounds;
-use super::footer::FOOTER_BYTES;
-use super::guard::Export;
-use super::presence::PresenceCounter;
-use super::scan::FileScanExec;
-use super::text::{TextFile, TextScanExec};
-use super::whole::WholeFiles;
-use crate::bundle::is_bundle;
 use crate::config::FileFormat;
 use crate::error::Error;
 use crate::layout::Location;
+use crate::layout::bundle::is_bundle;
+use crate::layout::partition;
 use crate::manifest::FileEntry;
-use crate::partition;
+use crate::snapshot::parquet::adapt::ExactReading;
+use crate::snapshot::parquet::bounds::Bounds;
+use crate::snapshot::parquet::footer::FOOTER_BYTES;
+use crate::snapshot::parquet::guard::Export;
+use crate::snapshot::parquet::scan::FileScanExec;
+use crate::snapshot::parquet::whole::WholeFiles;
+use crate::snapshot::schema::presence::PresenceCounter;
+use crate::snapshot::text::scan::{TextFile, TextScanExec};
 
 /// Files of one table, decoded alike.
 #[derive(Debug, Clone)]

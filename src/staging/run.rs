@@ -24,21 +24,23 @@ use futures::StreamExt;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-use super::order::RunOrder;
 use super::plan::{PlanDetails, Source, bind, physical_plan};
-use super::sort::SortRunsExec;
-use crate::checksum::Checksum;
 use crate::config::{LakeTable, Project, Verify};
 use crate::error::{Error, Result, caught, within};
+use crate::lake::LakeColumns;
 use crate::layout::{Location, Step};
-use crate::manifest::codec::fingerprint;
+use crate::manifest::checksum::Checksum;
+use crate::manifest::fingerprint;
 use crate::manifest::ledger::store_error;
 use crate::manifest::{FileEntry, Ledger, Manifest, TaskDetails};
 use crate::session::Engine;
+use crate::session::{bytes_spilled, operators};
 use crate::snapshot::{ColumnPresence, CountRowsExec, CountedRows, FileListTable, Size, column_presence, counted_rows};
+use crate::staging::sort::exec::SortRunsExec;
+use crate::staging::sort::order::RunOrder;
 use crate::write::{
-    Bundled, FileEncoding, LakeColumns, LakeWriteExec, Numbering, OnRows, RollRule, WriteSpec, bytes_spilled,
-    collect_files, operators, staging_encoding, unwrap_engine,
+    Bundled, FileEncoding, LakeWriteExec, Numbering, OnRows, RollRule, WriteSpec, collect_files, staging_encoding,
+    unwrap_engine,
 };
 
 /// What a staging file group's manifest says besides its files.

@@ -15,8 +15,8 @@
 //! file begins with; a wrong guess costs size, never a value. The guess depends on these rows alone.
 //!
 //! Many rows of a partition that came in order will probably not be merged with others. They are staged as they will be
-//! published, so that the second step copies their pages ([`super::assemble`]); only columns with a dictionary are not
-//! compressed yet, since their indices still change, and have no statistics if they are texts ([`super::texts`]).
+//! published, so that the second step copies their pages ([`crate::compaction::copy::assemble`]); only columns with a dictionary are not
+//! compressed yet, since their indices still change, and have no statistics if they are texts ([`crate::compaction::copy::texts`]).
 
 use std::collections::HashSet;
 
@@ -32,7 +32,7 @@ use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use datafusion::parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescriptor};
 
-use super::texts::Texts;
+use crate::compaction::copy::texts::Texts;
 
 /// Row groups of staging files: large enough to read well, small enough to hold one per run that is merged.
 pub(crate) const STAGING_ROW_GROUP_BYTES: u64 = 4 << 20;
@@ -102,7 +102,7 @@ impl FileEncoding {
     }
 
     /// Whether pages of these files may be published as they are.
-    pub(super) fn may_be_copied(&self) -> bool {
+    pub(crate) fn may_be_copied(&self) -> bool {
         self.merged.is_some() && self.published.is_some()
     }
 
@@ -206,10 +206,10 @@ impl Published {
 }
 
 /// Key of a staging file's footer; its value says which lake files can take the file's pages.
-pub(super) const PAGES_KEY: &str = "snaplake.pages";
+pub(crate) const PAGES_KEY: &str = "snaplake.pages";
 
 /// What decides, besides the rows, how published pages look: codec and level, as staging files keep it.
-pub(super) fn pages_mark(published: &WriterProperties) -> String {
+pub(crate) fn pages_mark(published: &WriterProperties) -> String {
     match published.compression(&ColumnPath::new(Vec::new())) {
         Compression::UNCOMPRESSED => "uncompressed".to_owned(),
         Compression::SNAPPY => "snappy".to_owned(),

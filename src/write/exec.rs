@@ -37,10 +37,10 @@ use super::encoding::FileEncoding;
 use super::roll::RollRule;
 use super::upload::Upload;
 use super::writer::{Columns, Writer};
-use crate::checksum::Checksum;
 use crate::error::Error;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
+use crate::manifest::checksum::Checksum;
 
 /// Called with the rows of each batch written.
 pub(crate) type OnRows = Arc<dyn Fn(u64) + Send + Sync>;
@@ -90,7 +90,7 @@ pub(crate) struct PlannedPartition {
     pub(crate) rows: u64,
 }
 
-/// Files that hold the rows of several partitions ([`crate::bundle`]).
+/// Files that hold the rows of several partitions ([`crate::layout::bundle`]).
 #[derive(Debug, Clone)]
 pub(crate) struct Bundled {
     /// With the partition columns.
@@ -118,7 +118,7 @@ impl WriteSpec {
     ///
     /// # Errors
     /// For paths that the store cannot have.
-    pub(super) fn create(&self, folder: &str, number: u32) -> Result<(Location, Upload), Error> {
+    pub(crate) fn create(&self, folder: &str, number: u32) -> Result<(Location, Upload), Error> {
         let stem = self.planned.get(folder).map_or(&self.file_stem, |planned| &planned.file_stem);
         let name = match self.numbering {
             Numbering::Runs => format!("{stem}-{number:06}.parquet"),
@@ -227,7 +227,7 @@ impl ExecutionPlan for LakeWriteExec {
 }
 
 /// Schema of the rows that come out: one per file.
-pub(super) fn output_schema() -> SchemaRef {
+pub(crate) fn output_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("uri", DataType::Utf8, false),
         Field::new("etag", DataType::Utf8, false),

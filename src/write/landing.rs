@@ -17,24 +17,24 @@ const LANDING_BYTES: usize = 8 << 20;
 const LANDING_FILES: usize = 8;
 
 /// A file that was ended.
-pub(super) struct Landing {
-    pub(super) location: Location,
+pub(crate) struct Landing {
+    pub(crate) location: Location,
     /// Hive path.
-    pub(super) partition: String,
-    pub(super) rows: u64,
+    pub(crate) partition: String,
+    pub(crate) rows: u64,
     /// What its manifest says of its columns.
-    pub(super) statistics: String,
+    pub(crate) statistics: String,
 }
 
 /// A file that is stored.
-pub(super) struct Landed {
-    pub(super) location: Location,
+pub(crate) struct Landed {
+    pub(crate) location: Location,
     /// Hive path.
-    pub(super) partition: String,
-    pub(super) rows: u64,
+    pub(crate) partition: String,
+    pub(crate) rows: u64,
     /// What its manifest says of its columns.
-    pub(super) statistics: String,
-    pub(super) stored: Stored,
+    pub(crate) statistics: String,
+    pub(crate) stored: Stored,
 }
 
 struct OnItsWay {
@@ -45,11 +45,11 @@ struct OnItsWay {
 
 /// See the module's head.
 #[derive(Default)]
-pub(super) struct Landings(VecDeque<OnItsWay>);
+pub(crate) struct Landings(VecDeque<OnItsWay>);
 
 impl Landings {
     /// Sends a file off.
-    pub(super) fn add(&mut self, file: Landing, upload: Upload) {
+    pub(crate) fn add(&mut self, file: Landing, upload: Upload) {
         let held_bytes = upload.held_bytes();
         let upload = SpawnedTask::spawn(upload.land());
         self.0.push_back(OnItsWay { file, held_bytes, upload });
@@ -59,7 +59,7 @@ impl Landings {
     ///
     /// # Errors
     /// [`Error::Store`] of that file.
-    pub(super) async fn next_if_many(&mut self) -> Result<Option<Landed>> {
+    pub(crate) async fn next_if_many(&mut self) -> Result<Option<Landed>> {
         let held: usize = self.0.iter().map(|landing| landing.held_bytes).sum();
         if self.0.len() > LANDING_FILES || held > LANDING_BYTES { self.next().await } else { Ok(None) }
     }
@@ -68,7 +68,7 @@ impl Landings {
     ///
     /// # Errors
     /// [`Error::Store`] of that file.
-    pub(super) async fn next(&mut self) -> Result<Option<Landed>> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Landed>> {
         let Some(OnItsWay { file, upload, .. }) = self.0.pop_front() else { return Ok(None) };
         let stored = upload.join_unwind().await.map_err(|error| DataFusionError::External(error.into()))?;
         let Landing { location, partition, rows, statistics } = file;
@@ -78,7 +78,7 @@ impl Landings {
     }
 
     /// Waits until each has landed or aborted itself: another error is the one to tell.
-    pub(super) async fn wait(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         for landing in self.0.drain(..) {
             let _ = landing.upload.join().await;
         }

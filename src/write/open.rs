@@ -12,7 +12,7 @@ use super::upload::Upload;
 use super::wide::WideWriter;
 
 /// See the module's head.
-pub(super) enum FileWriter {
+pub(crate) enum FileWriter {
     /// An encoder per column.
     Ordinary(Box<AsyncArrowWriter<Upload>>),
     /// One encoder.
@@ -20,12 +20,12 @@ pub(super) enum FileWriter {
 }
 
 impl FileWriter {
-    pub(super) fn ordinary(upload: Upload, schema: SchemaRef, properties: WriterProperties) -> Result<Self> {
+    pub(crate) fn ordinary(upload: Upload, schema: SchemaRef, properties: WriterProperties) -> Result<Self> {
         let options = ArrowWriterOptions::new().with_properties(properties);
         Ok(Self::Ordinary(Box::new(AsyncArrowWriter::try_new_with_options(upload, schema, options)?)))
     }
 
-    pub(super) async fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+    pub(crate) async fn write(&mut self, rows: &RecordBatch) -> Result<()> {
         match self {
             Self::Ordinary(writer) => writer.write(rows).await,
             Self::Wide(writer) => writer.write(rows).await,
@@ -33,7 +33,7 @@ impl FileWriter {
     }
 
     /// Ends the row group.
-    pub(super) async fn flush(&mut self) -> Result<()> {
+    pub(crate) async fn flush(&mut self) -> Result<()> {
         match self {
             Self::Ordinary(writer) => writer.flush().await,
             Self::Wide(writer) => writer.flush().await,
@@ -41,14 +41,14 @@ impl FileWriter {
     }
 
     /// Ends the file; its last bytes are with the upload then.
-    pub(super) async fn finish(&mut self) -> Result<ParquetMetaData> {
+    pub(crate) async fn finish(&mut self) -> Result<ParquetMetaData> {
         match self {
             Self::Ordinary(writer) => writer.finish().await,
             Self::Wide(writer) => writer.finish().await,
         }
     }
 
-    pub(super) fn append_key_value_metadata(&mut self, metadata: KeyValue) {
+    pub(crate) fn append_key_value_metadata(&mut self, metadata: KeyValue) {
         match self {
             Self::Ordinary(writer) => writer.append_key_value_metadata(metadata),
             Self::Wide(writer) => writer.append_key_value_metadata(metadata),
@@ -56,7 +56,7 @@ impl FileWriter {
     }
 
     /// Bytes of ended row groups.
-    pub(super) fn bytes_written(&self) -> usize {
+    pub(crate) fn bytes_written(&self) -> usize {
         match self {
             Self::Ordinary(writer) => writer.bytes_written(),
             Self::Wide(writer) => writer.bytes_written(),
@@ -64,7 +64,7 @@ impl FileWriter {
     }
 
     /// Bytes that the open row group will probably have.
-    pub(super) fn in_progress_size(&self) -> usize {
+    pub(crate) fn in_progress_size(&self) -> usize {
         match self {
             Self::Ordinary(writer) => writer.in_progress_size(),
             Self::Wide(writer) => writer.in_progress_size(),
@@ -72,14 +72,14 @@ impl FileWriter {
     }
 
     /// Bytes in the file of a byte of rows, of a wide table.
-    pub(super) fn stored_share(&self) -> Option<f64> {
+    pub(crate) fn stored_share(&self) -> Option<f64> {
         match self {
             Self::Ordinary(_) => None,
             Self::Wide(writer) => Some(writer.stored_share()),
         }
     }
 
-    pub(super) fn into_upload(self) -> Upload {
+    pub(crate) fn into_upload(self) -> Upload {
         match self {
             Self::Ordinary(writer) => writer.into_inner(),
             Self::Wide(writer) => writer.into_upload(),

@@ -13,10 +13,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Constant, since some stores want equal parts; 10,000 of them allow files of 80 GB.
-pub(super) const PART_BYTES: usize = 8 << 20;
+pub(crate) const PART_BYTES: usize = 8 << 20;
 
 /// Parts of one file on their way at once.
-pub(super) const PARTS_IN_FLIGHT: usize = 2;
+pub(crate) const PARTS_IN_FLIGHT: usize = 2;
 
 /// Uploads of this process that are neither ended nor aborted.
 static OPEN: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
@@ -43,7 +43,7 @@ impl Drop for Open {
 }
 
 /// Parts of one file.
-pub(super) struct Parts {
+pub(crate) struct Parts {
     buffer: PutPayloadMut,
     /// Nothing once the upload is ended or aborted.
     running: Option<Running>,
@@ -74,7 +74,7 @@ impl Running {
 }
 
 impl Parts {
-    pub(super) fn new(upload: Box<dyn MultipartUpload>) -> Self {
+    pub(crate) fn new(upload: Box<dyn MultipartUpload>) -> Self {
         let running = Running { upload, sent: JoinSet::new(), _open: Open::new() };
         Self { buffer: PutPayloadMut::new(), running: Some(running) }
     }
@@ -83,7 +83,7 @@ impl Parts {
     ///
     /// # Errors
     /// Those of earlier parts; the upload is then of no use.
-    pub(super) async fn push(&mut self, mut bytes: Bytes) -> Result<()> {
+    pub(crate) async fn push(&mut self, mut bytes: Bytes) -> Result<()> {
         loop {
             let missing = PART_BYTES - self.buffer.content_length();
             if bytes.len() < missing {
@@ -109,7 +109,7 @@ impl Parts {
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn finish(mut self) -> Result<PutResult> {
+    pub(crate) async fn finish(mut self) -> Result<PutResult> {
         let result = self.complete().await;
         if let (Err(_), Some(running)) = (&result, self.running.take()) {
             running.abort().await;
@@ -128,7 +128,7 @@ impl Parts {
     }
 
     /// Gives up: the store forgets the parts that it has.
-    pub(super) async fn abort(mut self) {
+    pub(crate) async fn abort(mut self) {
         if let Some(running) = self.running.take() {
             running.abort().await;
         }

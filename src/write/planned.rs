@@ -14,10 +14,10 @@ use datafusion::error::{DataFusionError, Result};
 
 use super::run_rows::RunRows;
 use super::writer::{Estimate, Owner, Writer};
-use crate::width::batch_rows;
+use crate::types::width::batch_rows;
 
 /// A planned partition that is being written.
-pub(super) struct Planned {
+pub(crate) struct Planned {
     owner: Owner,
     /// Hive path.
     path: String,
@@ -36,7 +36,7 @@ impl Planned {
 impl Writer {
     /// Rows of a planned partition. They are cut into batches as if it were alone, so that what is written does not depend on
     /// what else is published with it.
-    pub(super) async fn write_planned(&mut self, rows: RecordBatch, owner: Owner) -> Result<()> {
+    pub(crate) async fn write_planned(&mut self, rows: RecordBatch, owner: Owner) -> Result<()> {
         if self.planned.as_ref().is_some_and(|planned| planned.owner != owner) {
             self.end_planned().await?;
         }
@@ -87,7 +87,7 @@ impl Writer {
     }
 
     /// Ends the last planned partition; each must have come.
-    pub(super) async fn end_all_planned(&mut self) -> Result<()> {
+    pub(crate) async fn end_all_planned(&mut self) -> Result<()> {
         self.end_planned().await?;
         let (ended, planned) = (self.planned_ended, self.spec.planned.len());
         if ended != planned {
@@ -110,11 +110,11 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::super::exec::{Numbering, WriteSpec};
+    use super::super::{FileEncoding, LakeWriteExec, PlannedPartition, RollRule, collect_files};
     use super::*;
     use crate::layout::Location;
     use crate::manifest::FileEntry;
-    use crate::width::BATCH_ROWS;
-    use crate::write::{FileEncoding, LakeWriteExec, PlannedPartition, RollRule, collect_files};
+    use crate::types::width::BATCH_ROWS;
 
     /// Rows of two columns, of which the first is the partition's.
     fn rows(partitions: &[i64]) -> RecordBatch {

@@ -10,7 +10,7 @@ use datafusion::parquet::file::properties::WriterProperties;
 use super::encoding::{FileEncoding, STAGING_ROW_GROUP_BYTES, builder};
 use crate::config::{LakeTable, SortKey, WriteCompression};
 use crate::error::{Error, Result};
-use crate::width::is_wide;
+use crate::types::width::is_wide;
 
 /// No row group is larger, pages that are still open counted before compression.
 const MAX_ROW_GROUP_BYTES: usize = 512 << 20;

@@ -19,8 +19,8 @@ use datafusion::logical_expr::Accumulator;
 use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use datafusion::parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData};
 
+use crate::layout::partition;
 use crate::manifest::{ColumnRange, ColumnRanges};
-use crate::partition;
 
 /// Key of a staging file's footer: its plain float columns, as a JSON array of names.
 const PLAIN_KEY: &str = "snaplake.plain_floats";
@@ -83,7 +83,7 @@ impl Ranges {
     }
 
     /// For the footer of a staging file of these columns: which of them are plain floats. `None` if it has no floats.
-    pub(super) fn plain_floats(&mut self, schema: &Schema) -> Result<Option<KeyValue>> {
+    pub(crate) fn plain_floats(&mut self, schema: &Schema) -> Result<Option<KeyValue>> {
         let is_float = |data_type: &DataType| matches!(data_type, DataType::Float32 | DataType::Float64);
         let (mut plain, mut any) = (Vec::new(), false);
         for (field, column) in schema.fields().iter().zip(&mut self.columns) {
@@ -99,7 +99,7 @@ impl Ranges {
 
     /// What the footer says of a file whose pages were copied, of whose float columns these are plain in all of its parts.
     /// Nobody has looked at the values of others, which may be NaN.
-    pub(super) fn of_copy(schema: &Schema, footer: &ParquetMetaData, plain: &BTreeSet<String>) -> Result<ColumnRanges> {
+    pub(crate) fn of_copy(schema: &Schema, footer: &ParquetMetaData, plain: &BTreeSet<String>) -> Result<ColumnRanges> {
         let mut ranges = ColumnRanges::new();
         let leaves = leaves(footer);
         for (index, field) in schema.fields().iter().enumerate().filter(|(_, field)| has_order(field.data_type())) {
@@ -118,7 +118,7 @@ impl Ranges {
 }
 
 /// The plain float columns that a staging file's footer names.
-pub(super) fn plain_floats(footer: &ParquetMetaData) -> BTreeSet<String> {
+pub(crate) fn plain_floats(footer: &ParquetMetaData) -> BTreeSet<String> {
     let keys = footer.file_metadata().key_value_metadata();
     let names = keys.and_then(|keys| keys.iter().find(|key| key.key == PLAIN_KEY)?.value.as_deref());
     names.and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default()

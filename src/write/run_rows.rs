@@ -21,7 +21,7 @@ impl RunRows {
     pub(crate) const COLUMNS: [&'static str; 3] = ["__run", "__in_order", "__bundle"];
 
     /// Rows without an order are in order, all of them; how many is not known.
-    pub(super) const ALWAYS_IN_ORDER: Self = Self { run: 0, in_order: 1 << 20, bundle: None };
+    pub(crate) const ALWAYS_IN_ORDER: Self = Self { run: 0, in_order: 1 << 20, bundle: None };
 
     /// The columns for so many rows. Bundles are counted from 1 in them, 0 is none.
     pub(crate) fn columns(self, rows: usize) -> impl Iterator<Item = ArrayRef> {
@@ -31,7 +31,7 @@ impl RunRows {
     }
 
     /// What the last columns of a batch that has rows say.
-    pub(super) fn of(batch: &RecordBatch) -> Self {
+    pub(crate) fn of(batch: &RecordBatch) -> Self {
         let first = batch.num_columns() - Self::COLUMNS.len();
         let [run, in_order, bundle] =
             [0, 1, 2].map(|column| batch.column(first + column).as_primitive::<UInt32Type>().value(0));

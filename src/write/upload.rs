@@ -24,13 +24,13 @@ use crate::manifest::{CONTENT_TAG, bare_etag};
 
 /// What is known of a file after its last byte.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Stored {
-    pub(super) etag: String,
-    pub(super) bytes: u64,
+pub(crate) struct Stored {
+    pub(crate) etag: String,
+    pub(crate) bytes: u64,
 }
 
 /// Sink of a Parquet writer; what the writer has completed is stored by [`Upload::land`].
-pub(super) struct Upload {
+pub(crate) struct Upload {
     store: Arc<dyn ObjectStore>,
     path: Path,
     /// Where the bytes go first, if not to `path`.
@@ -44,7 +44,7 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, path: Path, content_etag: bool) -> Self {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, path: Path, content_etag: bool) -> Self {
         Self {
             store,
             path,
@@ -58,7 +58,7 @@ impl Upload {
     }
 
     /// Writes to `hidden`, and gives the file its name when it is whole.
-    pub(super) fn by_way_of(self, hidden: Path) -> Self {
+    pub(crate) fn by_way_of(self, hidden: Path) -> Self {
         Self { hidden: Some(hidden), ..self }
     }
 
@@ -67,17 +67,17 @@ impl Upload {
     }
 
     /// Bytes of the file so far.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Bytes in memory until the upload has landed.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(crate) fn held_bytes(&self) -> usize {
         if self.multipart.is_some() { PARTS_IN_FLIGHT * PART_BYTES } else { self.buffer.len() }
     }
 
     /// Gives up: the store forgets the parts that it has.
-    pub(super) async fn abort(&mut self) {
+    pub(crate) async fn abort(&mut self) {
         if let Some(multipart) = self.multipart.take() {
             multipart.abort().await;
         }
@@ -87,7 +87,7 @@ impl Upload {
     ///
     /// # Errors
     /// Those of the store, for bytes sent before.
-    pub(super) async fn push(&mut self, bytes: Bytes) -> object_store::Result<()> {
+    pub(crate) async fn push(&mut self, bytes: Bytes) -> object_store::Result<()> {
         self.hash.write(&bytes);
         self.bytes += bytes.len() as u64;
         if let Some(multipart) = &mut self.multipart {
@@ -105,7 +105,7 @@ impl Upload {
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn land(mut self) -> object_store::Result<Stored> {
+    pub(crate) async fn land(mut self) -> object_store::Result<Stored> {
         let result = self.finish().await;
         if result.is_err() {
             self.abort().await;

@@ -35,19 +35,19 @@ use datafusion::parquet::schema::types::{SchemaDescriptor, Type};
 use super::encoding::STAGING_ROW_GROUP_BYTES;
 use super::size::used_bytes;
 use super::upload::Upload;
-use crate::width::is_wide;
+use crate::types::width::is_wide;
 
 /// Rows, in memory, of the row groups of staging files: chunks of a few KB, and a merge holds a row group per run.
-pub(super) const STAGING_GROUP_BYTES: usize = 16 << 20;
+pub(crate) const STAGING_GROUP_BYTES: usize = 16 << 20;
 
 /// Rows, in memory, of the row groups of lake files: with their bytes once more, what a merge leaves room for.
-pub(super) const LAKE_GROUP_BYTES: usize = 64 << 20;
+pub(crate) const LAKE_GROUP_BYTES: usize = 64 << 20;
 
 /// Bytes that an array may hold on to besides its rows.
 const SLACK_BYTES: usize = 4096;
 
 /// See the module's head.
-pub(super) struct WideWriter {
+pub(crate) struct WideWriter {
     upload: Upload,
     groups: RowGroups,
 }
@@ -55,7 +55,7 @@ pub(super) struct WideWriter {
 impl WideWriter {
     /// Row groups need up to `group_bytes` in memory; `stored` is the bytes in the file per byte of rows, as far as is
     /// known.
-    pub(super) fn new(
+    pub(crate) fn new(
         upload: Upload,
         schema: &SchemaRef,
         properties: WriterProperties,
@@ -65,18 +65,18 @@ impl WideWriter {
         Ok(Self { upload, groups: RowGroups::new(schema, properties, group_bytes, stored)? })
     }
 
-    pub(super) async fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+    pub(crate) async fn write(&mut self, rows: &RecordBatch) -> Result<()> {
         self.groups.collect(rows)?;
         if self.groups.held_bytes >= self.groups.group_bytes { self.flush().await } else { Ok(()) }
     }
 
     /// Ends the row group.
-    pub(super) async fn flush(&mut self) -> Result<()> {
+    pub(crate) async fn flush(&mut self) -> Result<()> {
         self.groups.end()?;
         self.send().await
     }
 
-    pub(super) async fn finish(&mut self) -> Result<ParquetMetaData> {
+    pub(crate) async fn finish(&mut self) -> Result<ParquetMetaData> {
         self.flush().await?;
         let footer = self.groups.file.finish()?;
         self.send().await?;
@@ -88,25 +88,25 @@ impl WideWriter {
         if bytes.is_empty() { Ok(()) } else { self.upload.write(Bytes::from(bytes)).await }
     }
 
-    pub(super) fn append_key_value_metadata(&mut self, metadata: KeyValue) {
+    pub(crate) fn append_key_value_metadata(&mut self, metadata: KeyValue) {
         self.groups.file.append_key_value_metadata(metadata);
     }
 
-    pub(super) fn bytes_written(&self) -> usize {
+    pub(crate) fn bytes_written(&self) -> usize {
         self.groups.file.bytes_written()
     }
 
     /// Bytes that the collected rows will probably have in the file.
-    pub(super) fn in_progress_size(&self) -> usize {
+    pub(crate) fn in_progress_size(&self) -> usize {
         self.groups.in_progress_size()
     }
 
     /// Bytes in the file of a byte of rows.
-    pub(super) fn stored_share(&self) -> f64 {
+    pub(crate) fn stored_share(&self) -> f64 {
         self.groups.stored
     }
 
-    pub(super) fn into_upload(self) -> Upload {
+    pub(crate) fn into_upload(self) -> Upload {
         self.upload
     }
 }
@@ -117,7 +117,7 @@ pub(crate) fn staging_row_group_bytes(schema: &Schema) -> u64 {
 }
 
 /// Bytes in the file per byte of these rows.
-pub(super) fn share_of(rows: &RecordBatch, properties: WriterProperties) -> Result<f64> {
+pub(crate) fn share_of(rows: &RecordBatch, properties: WriterProperties) -> Result<f64> {
     let mut groups = RowGroups::new(&rows.schema(), properties, usize::MAX, 1.0)?;
     groups.collect(rows)?;
     groups.end()?;
@@ -234,8 +234,8 @@ mod tests {
     use object_store::{ObjectStore, ObjectStoreExt};
     use proptest::prelude::*;
 
+    use super::super::encoding::{FileEncoding, builder};
     use super::*;
-    use crate::write::encoding::{FileEncoding, builder};
 
     /// Rows of all kinds of columns: flat, text, nested, with NULLs.
     fn rows(from: i64, count: i64) -> RecordBatch {

@@ -30,12 +30,12 @@ use super::ranges::Ranges;
 use super::run_rows::RunRows;
 use super::size::used_bytes;
 use super::wide::{LAKE_GROUP_BYTES, STAGING_GROUP_BYTES, WideWriter, share_of};
-use crate::bundle;
 use crate::error::Error;
 use crate::layout::Location;
+use crate::layout::bundle;
+use crate::layout::partition::{self as hive, SEGMENT_LIMIT};
 use crate::manifest::statistics::encode_ranges;
-use crate::partition::{self as hive, SEGMENT_LIMIT};
-use crate::width::is_wide;
+use crate::types::width::is_wide;
 
 /// Bytes in memory after which the size of the open file is looked at again.
 const SLICE_BYTES: usize = 1 << 20;
@@ -45,7 +45,7 @@ const WIDE_SLICE_BYTES: usize = 8 << 20;
 
 /// Indices into the input.
 #[derive(Debug)]
-pub(super) struct Columns {
+pub(crate) struct Columns {
     partition: Vec<usize>,
     file: Vec<usize>,
     /// Of files that hold several partitions.
@@ -53,7 +53,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn of(input: &Schema, spec: &WriteSpec) -> Result<Self> {
+    pub(crate) fn of(input: &Schema, spec: &WriteSpec) -> Result<Self> {
         // By name in one go: a wide table is searched for thousands of them.
         let mut by_name = HashMap::new();
         for (index, field) in input.fields().iter().enumerate() {
@@ -77,7 +77,7 @@ const SETTLED_ROWS: u64 = 160_000;
 /// What the bytes that a writer expects come to: pages that are still open are counted before compression, which is most
 /// of a short file.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Estimate {
+pub(crate) enum Estimate {
     /// Nothing is known.
     AsExpected,
     /// Stored bytes per row, and per expected byte of a long file, in the last file or a sample.
@@ -105,7 +105,7 @@ impl Estimate {
 
 /// Whose rows a file has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(crate) enum Owner {
     Partition(hive::Values),
     /// By its number.
     Bundle(u32),
@@ -133,25 +133,25 @@ impl OpenFile {
 }
 
 /// State of one stream that is being written.
-pub(super) struct Writer {
-    pub(super) spec: Arc<WriteSpec>,
+pub(crate) struct Writer {
+    pub(crate) spec: Arc<WriteSpec>,
     columns: Columns,
     open: Option<OpenFile>,
     landings: Landings,
     /// Partition and number of the file that was opened last: one partition never uses a number twice.
     last: Option<(Owner, u32)>,
-    pub(super) planned: Option<Planned>,
+    pub(crate) planned: Option<Planned>,
     /// Planned partitions that have all their rows.
-    pub(super) planned_ended: usize,
-    pub(super) rows_left: Option<u64>,
-    pub(super) estimate: Estimate,
+    pub(crate) planned_ended: usize,
+    pub(crate) rows_left: Option<u64>,
+    pub(crate) estimate: Estimate,
     output: Sender<Result<RecordBatch>>,
     rows_written: Count,
     bytes_written: Count,
 }
 
 impl Writer {
-    pub(super) fn new(
+    pub(crate) fn new(
         spec: Arc<WriteSpec>,
         columns: Columns,
         output: Sender<Result<RecordBatch>>,
@@ -177,7 +177,7 @@ impl Writer {
     }
 
     /// Writes all rows, and sends a manifest row per file.
-    pub(super) async fn run(mut self, mut input: SendableRecordBatchStream) -> Result<()> {
+    pub(crate) async fn run(mut self, mut input: SendableRecordBatchStream) -> Result<()> {
         let result = self.write_all(&mut input).await;
         if result.is_err() {
             if let Some(open) = self.open.take() {
@@ -244,7 +244,7 @@ impl Writer {
     }
 
     /// Rows of one owner.
-    pub(super) async fn write_rows(&mut self, rows: &RecordBatch, owner: &Owner, of: RunRows) -> Result<()> {
+    pub(crate) async fn write_rows(&mut self, rows: &RecordBatch, owner: &Owner, of: RunRows) -> Result<()> {
         if self.open.as_ref().is_some_and(|open| open.owner != *owner || open.run != of.run) {
             self.finish().await?;
         }
@@ -354,7 +354,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::PartitionValueTooLong`].
-    pub(super) fn path(&self, values: &hive::Values) -> Result<String> {
+    pub(crate) fn path(&self, values: &hive::Values) -> Result<String> {
         self.check_length(values)?;
         let columns = &self.spec.partition_columns;
         if columns.is_empty() {

@@ -23,9 +23,9 @@ use datafusion::arrow::compute::{SortOptions, take_record_batch};
 use datafusion::arrow::csv::{QuoteStyle, WriterBuilder};
 use datafusion::datasource::memory::MemorySourceConfig;
 use futures::StreamExt;
+use snaplake::bench::pack;
 use snaplake::bench::{Files, SortKeys, decode_csv, encode, merge_runs, order_run, ranges};
-use snaplake::group::pack;
-use snaplake::partition::split;
+use snaplake::layout::partition::split;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -30,6 +30,8 @@ type Meanwhile = Box<dyn FnOnce() + Send>;
 enum At {
     /// Right before the first staging file is read; its hash was taken before.
     FirstRead,
+    /// Right before the first lake file is written; all rows were read before.
+    FirstWrite,
     /// Right after the first lake file got its name.
     FirstFile,
 }
@@ -63,6 +65,9 @@ impl fmt::Display for Awoken {
 #[async_trait]
 impl ObjectStore for Awoken {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        if path.as_ref().contains("/lake/") && path.as_ref().ends_with(".parquet") {
+            self.happens(At::FirstWrite);
+        }
         self.inner.put_opts(path, payload, options).await
     }
 
@@ -195,4 +200,21 @@ async fn files_stay_that_were_published_from_the_staging_folder_after_it_was_mov
     let found = work.files("out/lake");
     assert!(found.keys().any(|name| name.ends_with("_SUCCESS")));
     assert!(lake.iter().all(|(name, bytes)| found.get(name) == Some(bytes)), "{:?}", found.keys());
+}
+
+#[tokio::test]
+async fn file_of_a_plan_is_taken_back_when_the_next_plan_cuts_files_in_another_way() {
+    let (work, _) = published();
+    let config = fs::read_to_string(work.path("job.sql")).unwrap();
+    work.write("other.sql", &config.replace("sorted_by", "target_file_size = '1kB', sorted_by"));
+    let other = work.path("other.sql");
+    let replaced = move || {
+        let run = ["run", "--replan", "--withdraw"];
+        let ended = crate::support::program().args(run).arg(other).output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    };
+    let error = publish(&work, At::FirstWrite, replaced).await.unwrap_err();
+    assert!(format!("{error:?}").contains("PlanReplaced"), "{error:?}");
+    let valid = crate::support::program().arg("validate").arg(work.path("other.sql")).output().unwrap();
+    assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stderr));
 }

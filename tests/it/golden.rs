@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use snaplake::compaction::plan::PartitionDetails;
 use snaplake::manifest::trace::{Failure, Running};
 use snaplake::manifest::{Manifest, TaskDetails};
+use snaplake::pipeline::validate::Validation;
 use snaplake::staging::plan::{GroupDetails, PlanDetails};
 use snaplake::staging::run::StageDetails;
-use snaplake::validate::Validation;
 
 use crate::support::Work;
 

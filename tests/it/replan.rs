@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use snaplake::Error;
-use snaplake::replan::{PublishedTables, replan};
+use snaplake::pipeline::replan::{PublishedTables, replan};
 
 use crate::crash::Job;
 use crate::support::faulty::{Fault, Stop};

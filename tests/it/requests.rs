@@ -21,13 +21,14 @@ use object_store::{
     coalesce_ranges,
 };
 use snaplake::Pipeline;
-use snaplake::clean::{CleanOptions, find};
 use snaplake::config::S3Settings;
+use snaplake::inspect::StatusReader;
 use snaplake::layout::{OWNER, Step};
 use snaplake::manifest::codec::encode_files;
 use snaplake::manifest::{FileEntry, Manifest};
-use snaplake::pipeline::{StatusReader, TaskSpec};
-use snaplake::replan::{PublishedTables, replan};
+use snaplake::pipeline::TaskSpec;
+use snaplake::pipeline::clean::{CleanOptions, find};
+use snaplake::pipeline::replan::{PublishedTables, replan};
 use snaplake::session::Stores;
 use snaplake::staging::plan::commit;
 

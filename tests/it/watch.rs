@@ -8,10 +8,11 @@ use regex::Regex;
 use serde_json::{Value, json};
 use snaplake::Pipeline;
 use snaplake::config::S3Settings;
+use snaplake::inspect::{StatusReader, TableStatus};
 use snaplake::layout::Step;
 use snaplake::manifest::trace::{self, Running, RunningTask};
-use snaplake::pipeline::{StatusReader, TableStatus, TaskSpec};
-use snaplake::replan::{PublishedTables, replan};
+use snaplake::pipeline::TaskSpec;
+use snaplake::pipeline::replan::{PublishedTables, replan};
 use snaplake::session::Stores;
 
 use crate::support::faulty::{Fault, Faulty, Stop};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::super::resolve::from_text;
-use super::super::*;
+use crate::config::resolve::from_text;
+use crate::config::*;
 use crate::error::{Error, Result};
 
 const HEAD: &str = "SET snaplake.database = 'nyc'; SET snaplake.snapshot_time = '2014-01-01T00:59:59+01:00';

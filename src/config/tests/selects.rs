@@ -8,8 +8,8 @@ use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
 use datafusion::datasource::{MemTable, ViewTable};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use super::super::resolve::from_text;
-use super::super::select::{Select, freeze_now, plan_select, plan_view};
+use crate::config::query::select::{Select, freeze_now, plan_select, plan_view};
+use crate::config::resolve::from_text;
 use crate::error::Result;
 
 const HEAD: &str = "SET snaplake.database = 'd'; SET snaplake.snapshot_time = '2013-12-31T23:59:59Z';

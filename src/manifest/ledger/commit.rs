@@ -20,10 +20,10 @@ use serde::de::DeserializeOwned;
 
 use super::Ledger;
 use super::store::{already_exists, delete_all, no_conditional_put};
+use crate::concurrency::{apart, spread};
 use crate::error::{Error, Result};
 use crate::layout::{ManifestFiles, Step};
 use crate::manifest::codec::{self, Manifest};
-use crate::spread::{apart, spread};
 
 /// Manifests that are written into a local folder one after another by one thread.
 const LOCAL_CHUNK: usize = 256;

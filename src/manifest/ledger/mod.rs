@@ -20,9 +20,9 @@ pub(crate) use self::places::TaskPlan;
 pub(crate) use self::store::{delete_all, store_error};
 use super::codec::{self, Manifest, SummaryHead};
 use super::moved::Roots;
+use crate::concurrency::{spread, turn};
 use crate::error::{Error, Result};
 use crate::layout::{Location, ManifestFiles, Step, TableLayout, failed_number, is_running, manifest_number};
-use crate::spread::{spread, turn};
 
 /// Manifests read or written at once in a store that is far away.
 const AT_ONCE: usize = 64;
@@ -311,9 +311,9 @@ mod tests {
     use object_store::memory::InMemory;
     use serde::Deserialize;
 
+    use super::super::FileEntry;
     use super::*;
     use crate::layout::SnapshotFolder;
-    use crate::manifest::FileEntry;
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     struct Note {

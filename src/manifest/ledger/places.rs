@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Ledger;
 use super::store::store_error;
+use crate::concurrency::turn;
 use crate::error::{Error, Result};
 use crate::layout::{ManifestFiles, Step};
 use crate::manifest::LakeContent;
 use crate::manifest::moved::Roots;
 use crate::manifest::owner::{self, FolderOwner};
-use crate::spread::turn;
 
 /// What of a plan matters here.
 #[derive(Debug, Serialize, Deserialize)]

@@ -8,9 +8,9 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 use super::Ledger;
+use crate::concurrency::turn;
 use crate::error::{Error, Result};
 use crate::layout::{Location, ManifestFiles};
-use crate::spread::turn;
 
 impl Ledger {
     /// Replaces a small file beside the manifests.

@@ -14,12 +14,12 @@ use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use super::select::freeze;
+use crate::config::digest;
 use crate::config::{FileFormat, Held};
-use crate::digest;
 use crate::error::{Error, Result};
-use crate::lake_type::depth;
 use crate::manifest::FileEntry;
 use crate::snapshot::{Coverage, TableFiles};
+use crate::types::lake::depth;
 
 /// What the snapshot manifest says besides its files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct PlanDetails {
     pub result: String,
     /// Most bytes of a sorted run, in memory.
     pub run_bytes: u64,
-    /// Bundles that small partitions fall into (`crate::bundle`); 0 if each has files to itself, as in plans of earlier versions.
+    /// Bundles that small partitions fall into (`crate::layout::bundle`); 0 if each has files to itself, as in plans of earlier versions.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub bundles: u32,
     /// Database, schema and table.
@@ -74,7 +74,7 @@ pub struct PlanDetails {
     pub whole: Vec<(Source, Vec<FileEntry>)>,
 }
 
-/// Hashes of values of the environment, by which a changed one is noticed ([`crate::digest`]).
+/// Hashes of values of the environment, by which a changed one is noticed ([`crate::config::digest`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
     /// Random, of this plan.
@@ -118,7 +118,7 @@ fn digest_of(held: &Held, salt: &str, rounds: NonZeroU32) -> String {
     digest::slow([(held.variable.as_str(), held.value.as_str())], salt, rounds)
 }
 
-/// Number of the way in which [`Groups`](crate::staging::groups::Groups) packs files. A plan's groups are packed again by
+/// Number of the way in which [`Groups`](super::groups::Groups) packs files. A plan's groups are packed again by
 /// whoever works on it, so a change of that way is a new number: files must not be staged twice, nor be left out.
 pub const PACKING: u32 = 2;
 

@@ -11,8 +11,10 @@
 //! (`replan`).
 
 mod details;
+pub mod grouping;
+pub mod groups;
+mod identity;
 mod relations;
-mod said;
 mod select;
 mod stored;
 
@@ -25,22 +27,22 @@ use tokio::sync::OnceCell;
 
 pub use self::details::{Environment, GroupDetails, PACKING, PlanDetails, SchemaText, Source};
 use self::details::{plan_id, result_id};
+use self::groups::Groups;
+pub(crate) use self::identity::declared_text;
+use self::identity::{EMPTY_PARTITION, held, ordering_text, plain_text, select_text};
 pub(crate) use self::relations::{Relations, register_helpers, register_views, relations};
-pub(crate) use self::said::declared_text;
-use self::said::{EMPTY_PARTITION, held, ordering_text, plain_text, select_text};
 use self::select::output_schema;
 pub(crate) use self::select::{bind, physical_plan};
-use super::groups::Groups;
-use crate::bundle::BUNDLES;
 use crate::config::{LakeTable, Project, Settings, StoredColumn, plan_select};
 use crate::error::{Error, Result, difference};
+use crate::lake::LakeColumns;
 use crate::layout::Step;
-use crate::manifest::codec::fingerprint;
+use crate::layout::bundle::BUNDLES;
+use crate::manifest::fingerprint;
 use crate::manifest::owner::FolderOwner;
 use crate::manifest::{Commit, FileEntry, Ledger, Manifest, trace};
 use crate::session::Engine;
 use crate::snapshot::{Discovered, FileListTable, Looks, Own, Size, TableFiles, discover, register};
-use crate::write::LakeColumns;
 
 /// The planned first step of one table.
 #[derive(Debug, Clone)]

@@ -11,15 +11,15 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{Expr, SessionContext};
 
 use super::details::PlanDetails;
+use super::grouping::by_name;
 use super::relations::{register_views, relations};
 use super::stored::StoreColumn;
 use crate::config::{EmptyPartition, LakeTable, Project, Select, StoredColumn, freeze_now, plan_select, whole_scan};
 use crate::error::{Error, Result};
-use crate::group::by_name;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
 use crate::snapshot::{CountedTable, FileListTable, Size};
-use crate::width::batch_rows;
+use crate::types::width::batch_rows;
 use crate::write::unwrap_engine;
 
 /// The SELECT with `now()` fixed.

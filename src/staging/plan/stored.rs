@@ -1,6 +1,6 @@
 //! The function around each column of a SELECT whose type or values are not stored as they are.
 //!
-//! It makes the type that files have ([`lake_type`](crate::lake_type)), and of texts that partition the table it sees
+//! It makes the type that files have ([`lake_type`](crate::types::lake)), and of texts that partition the table it sees
 //! to those that no folder can hold apart: the empty one, as `empty_partition` says, and Hive's word for NULL. What
 //! cannot be stored is an error that names table, column and value. Since it is a part of the SELECT, a task that fails
 //! over it finds the file.
@@ -17,10 +17,11 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::config::{EmptyPartition, type_name};
+use crate::config::EmptyPartition;
 use crate::error::Error;
-use crate::lake_type::store;
-use crate::partition::NULL_SEGMENT;
+use crate::layout::partition::NULL_SEGMENT;
+use crate::types::store;
+use crate::types::type_name;
 
 /// See the module's head.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

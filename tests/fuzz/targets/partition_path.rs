@@ -5,7 +5,7 @@
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use snaplake::layout::{Location, SnapshotFolder, TableLayout};
-use snaplake::partition::{NULL_SEGMENT, encode, parse_path, path};
+use snaplake::layout::partition::{NULL_SEGMENT, encode, parse_path, path};
 
 #[derive(Debug, Arbitrary)]
 struct Input {

@@ -1,0 +1,104 @@
+//! What changed between two snapshots.
+
+use indicatif::{HumanBytes, HumanCount};
+use serde_json::{Value, json};
+
+use super::text::{count, pretty, print, table};
+use super::{OutputFormat, Report};
+use crate::inspect::diff::{Change, Content, RowChanges, Sample, TableDiff};
+
+/// Partitions that are told to people; all are in the JSON.
+const PARTITIONS: usize = 40;
+
+impl Report {
+    /// What `diff` found.
+    pub(crate) fn diffs(&self, diffs: &[TableDiff], against: &str) {
+        self.board.clear();
+        if self.format == OutputFormat::Json {
+            return print(&pretty(&json!({ "version": 1, "against": against, "tables": diffs })));
+        }
+        let mut rows = vec![
+            ["table", "rows", "files", "bytes", "partitions", "added", "removed", "changed"]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
+        for diff in diffs {
+            let mut row = vec![diff.table.clone()];
+            row.extend(contents(&diff.before, &diff.after));
+            row.push(match diff.partitions.len() {
+                0 => "all the same".to_owned(),
+                differ => format!("{differ} of {} differ", differ + diff.same_partitions),
+            });
+            row.extend(changes(diff.rows));
+            rows.push(row);
+        }
+        print(&table(&rows));
+        diffs.iter().for_each(details);
+    }
+}
+
+/// Columns, partitions and samples of one table.
+fn details(diff: &TableDiff) {
+    let name = &diff.table;
+    for (what, columns) in [("added", &diff.columns.added), ("removed", &diff.columns.removed)] {
+        if !columns.is_empty() {
+            print(&format!("lake.{name}: {what} {}", columns.join(", ")));
+        }
+    }
+    for (column, before, after) in &diff.columns.retyped {
+        print(&format!("lake.{name}: {column} was {before} and is {after}"));
+    }
+    let is_partitioned = diff.partitions.iter().any(|partition| !partition.partition.is_empty());
+    if is_partitioned {
+        let head = ["partition", "rows", "files", "bytes", "added", "removed", "changed"].map(str::to_owned).to_vec();
+        let rows = diff.partitions.iter().take(PARTITIONS).map(|partition| {
+            let mut row = vec![partition.partition.clone()];
+            row.extend(contents(&partition.before, &partition.after));
+            row.extend(changes(partition.rows));
+            row
+        });
+        let rows: Vec<Vec<String>> = [head].into_iter().chain(rows).collect();
+        print(&format!("\nlake.{name}:\n{}", table(&rows)));
+        if diff.partitions.len() > PARTITIONS {
+            let more = count(diff.partitions.len() - PARTITIONS, "more partition");
+            print(&format!("and {more}; --format json has all"));
+        }
+    }
+    if !diff.samples.is_empty() {
+        print(&format!("\nlake.{name}, some rows:"));
+        diff.samples.iter().for_each(|row| print(&sample(row)));
+    }
+}
+
+fn contents(before: &Content, after: &Content) -> [String; 3] {
+    let arrow = |before: String, after: String| if before == after { after } else { format!("{before} -> {after}") };
+    [
+        arrow(HumanCount(before.rows).to_string(), HumanCount(after.rows).to_string()),
+        arrow(before.files.to_string(), after.files.to_string()),
+        arrow(HumanBytes(before.bytes).to_string(), HumanBytes(after.bytes).to_string()),
+    ]
+}
+
+fn changes(rows: Option<RowChanges>) -> [String; 3] {
+    let unknown = || ["-", "-", "-"].map(str::to_owned);
+    rows.map_or_else(unknown, |rows| [rows.added, rows.removed, rows.changed].map(|rows| HumanCount(rows).to_string()))
+}
+
+fn sample(sample: &Sample) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| "NULL".to_owned(), str::to_owned);
+    let all = |columns: &std::collections::BTreeMap<String, Value>| {
+        columns.iter().map(|(name, value)| format!("{name} {}", text(value))).collect::<Vec<_>>().join(", ")
+    };
+    let key = all(&sample.key);
+    match sample.change {
+        Change::Added => format!("+ {key}: {}", all(&sample.after)),
+        Change::Removed => format!("- {key}: {}", all(&sample.before)),
+        Change::Changed => {
+            let changed = sample.before.iter().map(|(name, before)| {
+                let after = sample.after.get(name).map_or_else(|| "NULL".to_owned(), text);
+                format!("{name} {} -> {after}", text(before))
+            });
+            format!("~ {key}: {}", changed.collect::<Vec<_>>().join(", "))
+        }
+    }
+}

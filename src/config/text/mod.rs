@@ -1,0 +1,7 @@
+//! SQL text into statements, with the position of each: variables, tokens, quotes.
+
+pub(crate) mod parse;
+pub(crate) mod quotes;
+pub(crate) mod statement;
+pub(crate) mod tokens;
+pub(crate) mod variables;

@@ -1,0 +1,412 @@
+//! Lists a location once, reads what describes exports, and looks into each folder of files.
+//!
+//! One pass over the listing, no listing per table; of contents a bounded part is read, see `sample`. Folders are looked
+//! into side by side, a bounded number at once, with results in order of their names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::NaiveDateTime;
+use futures::{StreamExt, TryStreamExt};
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use super::choose::choose;
+use super::dated::{date_in_folders, is_dated, without_date};
+use super::locate::locations;
+use super::sample::Source;
+use super::tally::{GROUPS, Group, Key, Listed, Tally, key_of};
+use crate::concurrency::spread;
+use crate::config::FileFormat;
+use crate::error::{Error, Result};
+use crate::init::names::{GENERIC, plain, split_ending};
+use crate::init::propose::propose;
+use crate::init::render::Named;
+use crate::init::tables::columns::{columns_as_they_are, improve};
+use crate::init::tables::exports::{Described, RdsTable, describe, rds_schema};
+use crate::init::tables::facts::{Found, Read, Size};
+use crate::init::tables::folder::{Draft, Known, Looked, look_into};
+use crate::layout::{Location, below, store_of};
+use crate::manifest::FileEntry;
+use crate::manifest::ledger::store_error;
+use crate::session::Engine;
+use crate::snapshot::files::unlisted::unlisted;
+use crate::snapshot::manifest_files;
+
+/// Bytes of contents that are read of a location, more or less.
+const BUDGET: u64 = 256 << 20;
+
+/// Of one folder, at least and at most.
+const FOLDER: (u64, u64) = (1 << 20, 16 << 20);
+
+/// Bytes of one metadata file of an export; a larger one is none.
+const CONTROL: u64 = 64 << 20;
+
+/// Words in folder names that say where something is, not what.
+const PLACES: [&str; 6] = ["manifests", "manifest", "manifest_summary", "snapshot_file_groups", "raw", "tables"];
+
+/// All that was found below a location.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    pub(crate) tables: Vec<Found>,
+    pub(crate) tally: Tally,
+    pub(crate) described: Vec<Described>,
+    pub(crate) read: Read,
+    /// What paths are below: the location, or the folder of the file that it is.
+    pub(crate) root: Location,
+    /// The date of the exports that were chosen among those of several dates.
+    pub(crate) exported: Option<NaiveDateTime>,
+}
+
+/// Looks at `location`.
+///
+/// # Errors
+/// [`Error::NothingFound`], [`Error::TooManyFolders`], [`Error::Store`].
+pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str) -> Result<Survey> {
+    let store = engine.stores().open(location).await?;
+    let (root, mut tally) = list(&store, location).await?;
+    let source = Source { store, root: root.clone() };
+    tally.refuse_table_formats();
+    let mut read = Read::default();
+    let described = described(&source, &mut tally, &mut read).await?;
+    let mut drafts = Vec::new();
+    for manifest in &described {
+        if let Described::Manifest { path } = manifest {
+            drafts.extend(of_manifest(engine, &source, &mut tally, path, &mut read).await?);
+        }
+    }
+    let (exported, dates) = choose(&source, &mut tally, &mut read).await?;
+    let mut folders: BTreeMap<&str, Vec<(Key, Group)>> = BTreeMap::new();
+    for (key, group) in tally.groups.iter().filter(|(key, _)| !tally.older.contains(key)) {
+        folders.entry(&key.folder).or_default().push((key.clone(), group.clone()));
+    }
+    let budget = (BUDGET / folders.len().max(1) as u64).clamp(FOLDER.0, FOLDER.1);
+    let jobs = folders.into_iter().map(|(folder, groups)| {
+        let (source, engine, known) = (source.clone(), Arc::clone(engine), known(&described, folder));
+        async move { Box::pin(look_into(&source, &engine, groups, &known, budget)).await }
+    });
+    let looked: Vec<Looked> = spread(jobs.collect::<Vec<_>>(), engine.parallel_tasks()).try_collect().await?;
+    for of_folder in looked {
+        read.add(of_folder.read);
+        for refused in of_folder.refused {
+            tally.ignore_all(&refused.reason, refused.files, refused.bytes, &refused.example);
+        }
+        drafts.extend(of_folder.drafts);
+    }
+    let mut tables: Vec<Found> = Vec::new();
+    let mut per_folder: BTreeMap<String, usize> = BTreeMap::new();
+    for draft in &drafts {
+        *per_folder.entry(draft.found.folder.clone()).or_default() += 1;
+    }
+    for draft in drafts {
+        let is_only = per_folder.get(&draft.found.folder) == Some(&1);
+        let Draft { keys, group, mut found } = draft;
+        found.notes.extend(keys.iter().filter_map(|key| dates.get(key).cloned()));
+        found.wishes = wishes(&described, &keys, &group, &found, is_only, name);
+        if found.locations.is_empty() {
+            let Some(locations) = locations(&tally, &keys, &group, &found.format) else {
+                let example = group.sample().first().map(|file| file.path.clone()).unwrap_or_default();
+                let reason =
+                    "no pattern tells these files from others of their folder; move them to a folder of their own";
+                tally.ignore_all(reason, found.files, found.bytes, &example);
+                continue;
+            };
+            found.locations = locations;
+        }
+        tables.push(found);
+    }
+    empty_tables(&described, &mut tally, &mut tables, name);
+    if tables.is_empty() {
+        return Err(nothing(location, &tally));
+    }
+    Ok(Survey { tables, tally, described, read, root, exported })
+}
+
+fn nothing(location: &Location, tally: &Tally) -> Error {
+    let reasons = tally.ignored.iter().map(|(reason, ignored)| format!("{} ({reason})", ignored.example));
+    let why = match (tally.files, location.store()) {
+        (0, "file://") if std::fs::metadata(location.to_string()).is_err() => "it does not exist".to_owned(),
+        (0, "file://") => "it holds no files".to_owned(),
+        (0, _) => "no object has this prefix; check bucket, prefix and endpoint".to_owned(),
+        (files, _) => {
+            let few = reasons.take(5).collect::<Vec<_>>().join("; ");
+            format!("none of its files ({files}) is one of a table: {few}")
+        }
+    };
+    Error::NothingFound { location: location.to_string(), why }
+}
+
+async fn list(store: &Arc<dyn ObjectStore>, location: &Location) -> Result<(Location, Tally)> {
+    let mut tally = Tally::default();
+    let listed = |path: &str, meta: &object_store::ObjectMeta| Listed {
+        path: path.to_owned(),
+        size: meta.size,
+        etag: meta.e_tag.as_deref().unwrap_or_default().trim_matches('"').to_owned(),
+    };
+    if !location.is_folder() {
+        match store.head(&location.key()?).await {
+            Ok(meta) => {
+                let (folder, name) = location.raw_key().rsplit_once('/').unwrap_or(("", location.raw_key()));
+                tally.add(listed(name, &meta), meta.last_modified);
+                return Ok((location.with_key(folder), tally));
+            }
+            Err(object_store::Error::NotFound { .. }) => {}
+            Err(source) => return Err(store_error("read", location, source)),
+        }
+    }
+    let folder = location.raw_key().trim_end_matches('/');
+    let prefix = location.with_key(folder).key()?;
+    let mut listing = store.list(Some(&prefix));
+    while let Some(meta) = listing.next().await {
+        let meta = meta.map_err(|source| store_error("list", location, source))?;
+        let path = meta.location.as_ref().get(folder.len()..).unwrap_or_default();
+        tally.add(listed(path.trim_start_matches('/'), &meta), meta.last_modified);
+        if tally.groups.len() > GROUPS {
+            return Err(Error::TooManyFolders { location: location.to_string(), limit: GROUPS });
+        }
+    }
+    for (path, what) in unlisted(location, folder).await {
+        tally.ignore(what, &path, 0);
+    }
+    Ok((location.with_key(folder), tally))
+}
+
+/// What the metadata files say; those that say nothing are files as any other.
+async fn described(source: &Source, tally: &mut Tally, read: &mut Read) -> Result<Vec<Described>> {
+    let mut files = std::mem::take(&mut tally.control);
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let reads = files.into_iter().map(|file| async move {
+        let bytes = source.head(&file, CONTROL).await?;
+        Ok::<_, Error>((describe(&file.path, &bytes), file, bytes.len() as u64))
+    });
+    let reads: Vec<_> = futures::stream::iter(reads).buffered(8).try_collect().await?;
+    let mut found = Vec::new();
+    for (described, file, bytes) in reads {
+        read.add(Read { files: 1, bytes, rows: 0, requests: 1 });
+        let reason = match &described {
+            Some(Described::Manifest { .. }) => "a manifest",
+            _ => "metadata of an export",
+        };
+        tally.ignore(reason, &file.path, file.size);
+        found.extend(described);
+    }
+    Ok(found)
+}
+
+/// The export that a folder lies in, and what follows after the export's own folder.
+fn rds_export<'a>(described: &'a [Described], folder: &'a str) -> Option<(&'a str, &'a str)> {
+    described.iter().find_map(|described| {
+        let (Described::RdsExport { folder: export, .. } | Described::RdsTables { folder: export, .. }) = described
+        else {
+            return None;
+        };
+        let rest =
+            if export.is_empty() { Some(folder) } else { folder.strip_prefix(export.as_str())?.strip_prefix('/') };
+        let (database, table) = rest?.split_once('/')?;
+        (!table.contains('/')).then_some((database, table))
+    })
+}
+
+/// Database and schema of a folder of an RDS export.
+pub(crate) fn rds_database(described: &[Described], folder: &str) -> Option<(String, Option<String>)> {
+    let (database, table) = rds_export(described, folder)?;
+    let schema = table.split_once('.').map(|(schema, _)| schema.to_owned());
+    Some((database.to_owned(), schema))
+}
+
+/// The schema of an RDS export, if all tables have the same one and it says more than the database.
+pub(crate) fn rds_schema_name(described: &[Described], tables: &[Named]) -> Option<String> {
+    let mut all = tables.iter().map(|table| rds_database(described, &table.found.folder));
+    let (database, schema) = all.next()??;
+    let is_same = all.all(|other| other.is_some_and(|(_, other)| other == schema));
+    schema.filter(|schema| is_same && *schema != database && schema != "public")
+}
+
+fn rds_table<'a>(described: &'a [Described], database: &str, table: &str) -> Option<&'a RdsTable> {
+    let tables = described.iter().filter_map(|described| match described {
+        Described::RdsTables { tables, .. } => Some(tables),
+        _ => None,
+    });
+    // Characters that paths do not take are underscores there.
+    let same = |target: &str, name: &str| target.replace([' ', '\\', '`', '"'], "_") == name;
+    let full = [database, table].join(".");
+    tables.flatten().find(|known| same(&known.target, &full) || same(&known.target, table))
+}
+
+fn dynamo_export<'a>(described: &'a [Described], folder: &str) -> Option<&'a Described> {
+    described.iter().find(
+        |described| matches!(described, Described::Dynamo { folder: export, .. } if below(export, "data") == folder),
+    )
+}
+
+fn known(described: &[Described], folder: &str) -> Known {
+    let mut known = Known { is_dynamo: dynamo_export(described, folder).is_some(), ..Known::default() };
+    if let Some((database, table)) = rds_export(described, folder) {
+        let found = rds_table(described, database, table);
+        if let Some(warning) = found.and_then(|table| table.warning.as_ref()) {
+            known.notes.push(format!("The export warns: {warning}"));
+        }
+        if found.is_some_and(|table| !table.is_complete) {
+            known.notes.push("The export says that this table is not complete.".to_owned());
+        }
+        known.rds = Some(found.map(|table| table.columns.clone()).unwrap_or_default());
+    }
+    known
+}
+
+/// The last folder that says what is in it.
+pub(crate) fn telling(folder: &str) -> Option<String> {
+    let says = |name: &String| !GENERIC.contains(&name.as_str()) && !PLACES.contains(&name.as_str());
+    without_date(folder).rsplit('/').filter(|name| !is_dated(name)).filter_map(plain).find(says)
+}
+
+/// Names that a table may get, the shortest first.
+fn wishes(
+    described: &[Described],
+    keys: &[Key],
+    group: &Group,
+    found: &Found,
+    is_only: bool,
+    location: &str,
+) -> Vec<String> {
+    let folder = found.folder.as_str();
+    if let Some((database, table)) = rds_export(described, folder) {
+        let bare = table.split_once('.').map_or(table, |(_, table)| table);
+        return [Some(bare), Some(table), Some(&*[database, table].join("_"))]
+            .into_iter()
+            .flatten()
+            .filter_map(plain)
+            .collect();
+    }
+    if let Some(Described::Dynamo { table, .. }) = dynamo_export(described, folder) {
+        return plain(table).into_iter().collect();
+    }
+    let files = group.sample();
+    let file = files.first().map(|file| file.path.rsplit('/').next().unwrap_or_default());
+    let of_file = file.filter(|_| group.files == 1).and_then(|name| plain(split_ending(name).0));
+    let stems: Vec<&str> = keys.iter().map(|key| key.stem.as_str()).collect();
+    let words = |stem: &str| stem.split('_').map(str::to_owned).collect::<Vec<_>>();
+    let mut shared = words(stems[0]);
+    for stem in &stems {
+        let same = shared.iter().zip(words(stem)).take_while(|(a, b)| *a == b).count();
+        shared.truncate(same);
+    }
+    // A date in a file's name is no part of the table's.
+    let is_dated_name = keys.iter().all(|key| key.date.is_some()) && date_in_folders(folder).is_none();
+    let of_names = plain(&shared.join("_")).filter(|_| group.files > 1 || is_dated_name).or(of_file);
+    let of_folder = telling(folder).or_else(|| telling(location)).or_else(|| plain(location));
+    let is_manifest = found.locations.first().is_some_and(|location| location.ends_with(".json"));
+    // A folder that is only a date names no table.
+    let is_named = without_date(folder).split('/').any(|part| !part.is_empty() && !is_dated(part));
+    let name = match is_manifest || (is_only && is_named) {
+        true => of_folder.or(of_names),
+        false => of_names.or(of_folder),
+    };
+    let name = name.unwrap_or_else(|| "files".to_owned());
+    let path: Vec<String> = folder.split('/').filter_map(plain).filter(|part| *part != name).collect();
+    let exact = plain(&[path.as_slice(), std::slice::from_ref(&name)].concat().join("_"));
+    let of_format = plain(&[name.as_str(), found.format.name()].join("_"));
+    std::iter::once(name).chain(exact).chain(of_format).collect()
+}
+
+/// Tables of an RDS export that have no file: their mark is there.
+fn empty_tables(described: &[Described], tally: &mut Tally, tables: &mut Vec<Found>, location: &str) {
+    for folder in std::mem::take(&mut tally.finished) {
+        let is_known = tables.iter().any(|table| table.folder == folder)
+            || tally.groups.keys().any(|key| key.folder == folder && tally.groups[key].files > 0);
+        let Some((database, table)) = rds_export(described, &folder).filter(|_| !is_known) else { continue };
+        let known = known(described, &folder);
+        let columns = rds_table(described, database, table).and_then(|table| rds_schema(&table.columns));
+        let Some(schema) = columns else {
+            tally.ignore("an empty table, whose columns the export does not tell", &folder, 0);
+            continue;
+        };
+        let mut items = columns_as_they_are(&schema);
+        items.iter_mut().for_each(|item| improve(item, known.rds.as_deref()));
+        let proposal = propose(table, &items, Size { lake_bytes: 0, is_whole: true });
+        let key = Key::of_folder(&folder);
+        let newest = tally.newest.unwrap_or_default();
+        let mut notes = known.notes;
+        notes.push("The export of this table is empty: the columns are those that its metadata names.".to_owned());
+        let mut found = Found {
+            wishes: Vec::new(),
+            folder: folder.clone(),
+            locations: vec![below(&folder, "")],
+            format: FileFormat::Parquet,
+            declared: Some(Arc::new(schema)),
+            partitioned_by: Vec::new(),
+            items,
+            left_out: Vec::new(),
+            files: 0,
+            bytes: 0,
+            rows: (0, true),
+            read: Read::default(),
+            newest,
+            notes,
+            proposal,
+        };
+        found.wishes = wishes(described, &[key], &Group::none(newest), &found, true, location);
+        tables.push(found);
+    }
+}
+
+/// The table whose files a manifest lists. Its files are taken from what was listed.
+async fn of_manifest(
+    engine: &Arc<Engine>,
+    source: &Source,
+    tally: &mut Tally,
+    path: &str,
+    read: &mut Read,
+) -> Result<Option<Draft>> {
+    let summary = source.root.join(path);
+    let files = match manifest_files(engine.stores(), &source.store, &summary).await {
+        Ok(files) => files,
+        Err(error) => {
+            tally.ignore(&format!("a manifest that cannot be used: {error}"), path, 0);
+            return Ok(None);
+        }
+    };
+    read.requests += 2;
+    let Some(first) = files.first() else {
+        tally.ignore("a manifest that lists no file", path, 0);
+        return Ok(None);
+    };
+    if files.iter().any(|file| store_of(&file.uri) != store_of(&first.uri)) {
+        tally.ignore("a manifest of files in several buckets", path, 0);
+        return Ok(None);
+    }
+    let store = Location::from_uri(&first.uri)?.with_key("");
+    let (listed, covered) = taken(&files, &source.root)?;
+    for (key, count) in covered {
+        if tally.groups.get(&key).is_some_and(|group| group.files == count) {
+            tally.groups.remove(&key);
+        }
+    }
+    let group = Group::of(listed, tally.newest.unwrap_or_default());
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let key = Key::of_folder(folder);
+    let inner = Source { store: engine.stores().open(&store).await?, root: store };
+    let looked = Box::pin(look_into(&inner, engine, vec![(key, group)], &Known::default(), FOLDER.1)).await?;
+    read.add(looked.read);
+    for refused in looked.refused {
+        tally.ignore_all(&format!("a manifest's files: {}", refused.reason), refused.files, refused.bytes, path);
+    }
+    Ok(looked.drafts.into_iter().next().map(|mut draft| {
+        draft.found.locations = vec![path.to_owned()];
+        draft
+    }))
+}
+
+/// The files of a manifest by raw key, and how many of them are in each group below `root`.
+fn taken(files: &[FileEntry], root: &Location) -> Result<(Vec<Listed>, BTreeMap<Key, u64>)> {
+    let mut covered: BTreeMap<Key, u64> = BTreeMap::new();
+    let mut listed = Vec::with_capacity(files.len());
+    for file in files {
+        let location = Location::from_uri(&file.uri)?;
+        if root.holds(&location) {
+            let path = location.raw_key()[root.raw_key().len()..].trim_start_matches('/');
+            *covered.entry(key_of(path)).or_default() += 1;
+        }
+        listed.push(Listed { path: location.raw_key().to_owned(), size: file.size, etag: file.etag.to_string() });
+    }
+    Ok((listed, covered))
+}

@@ -1,0 +1,274 @@
+//! A table of one folder: its columns with their types and values, from a trial of its SELECT over what was sampled.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::parquet::file::metadata::ParquetMetaData;
+use indicatif::HumanCount;
+
+use super::columns::{columns_as_they_are, improve};
+use super::dialect;
+use super::dynamo::Attributes;
+use super::facts::{Found, Item, Read, Size};
+use super::folder::{Known, Part};
+use super::form::{Data, view};
+use super::schema::{self, Columns};
+use super::trial::{Outcome, over_parquet, over_texts};
+use crate::config::{Compression, CsvOptions, FileFormat, TextOptions};
+use crate::error::Result;
+use crate::init::names::is_packed;
+use crate::init::propose::propose;
+use crate::init::survey::sample::Text;
+use crate::manifest::FileEntry;
+use crate::session::Engine;
+use crate::snapshot::rows_of_groups;
+use crate::types::{ident, sql_type};
+
+type Drafted = std::result::Result<Found, String>;
+
+pub(crate) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u64, read: &mut Read) -> Result<Drafted> {
+    let Part { keys, group, data, read: sampled, is_whole, columns } = part;
+    let mut notes = known.notes.clone();
+    let seen_columns = columns;
+    let mut drafted = match data {
+        Data::Parquet(files, schema) => of_parquet(engine, &files, schema, is_whole, budget).await?,
+        Data::Csv(texts, options) => of_csv(&texts, options, is_whole).await?,
+        Data::Json(texts, options) if known.is_dynamo => of_dynamo(&texts, options).await?,
+        Data::Json(texts, options) => of_json(&texts, options).await?,
+    };
+    let table = match &mut drafted {
+        Ok(table) => table,
+        Err(reason) => return Ok(Err(std::mem::take(reason))),
+    };
+    let Outcome { rows, bytes, requests, .. } = table.outcome;
+    let more = Read { files: 0, bytes, rows, requests };
+    read.add(more);
+    let mut total = sampled;
+    total.add(more);
+    let mut items = std::mem::take(&mut table.items);
+    for (item, (data_type, profile)) in items.iter_mut().zip(std::mem::take(&mut table.outcome.columns)) {
+        (item.data_type, item.profile) = (data_type, profile);
+        improve(item, known.rds.as_deref());
+    }
+    let exact = table.exact_rows.or((is_whole && table.outcome.is_whole).then_some(rows));
+    let estimate = |rows: u64| {
+        let part = u128::from(rows) * u128::from(group.bytes) / u128::from(sampled.bytes.max(1));
+        u64::try_from(part).unwrap_or(u64::MAX)
+    };
+    let rows =
+        exact.map_or_else(|| (table.estimated_rows.unwrap_or_else(|| estimate(rows)), false), |rows| (rows, true));
+    let is_packed = keys.iter().any(|key| is_packed(&key.ending)) || table.is_packed();
+    let lake_bytes = match (&table.format, is_packed) {
+        (FileFormat::Parquet, _) => group.bytes,
+        (_, true) => group.bytes.saturating_mul(60) / 100,
+        (_, false) => group.bytes.saturating_mul(15) / 100,
+    };
+    let stems = keys.iter().map(|key| &key.stem).collect::<BTreeSet<_>>().len();
+    if stems > 1 {
+        notes.push(format!("{stems} kinds of file names with the same columns are taken as one table."));
+    }
+    let mut of_folders: Vec<_> = group.keys.iter().filter(|(key, _)| !seen_columns.contains(key)).collect();
+    of_folders.sort_by_key(|(_, (place, _))| *place);
+    let partitioned_by: Vec<(String, DataType)> =
+        of_folders.into_iter().map(|(key, (_, seen))| (key.clone(), seen.data_type())).collect();
+    if !partitioned_by.is_empty() {
+        let names: Vec<String> = partitioned_by.iter().map(|(name, _)| ident(name)).collect();
+        let (column, come) = if names.len() == 1 { ("Column", "comes") } else { ("Columns", "come") };
+        notes.push(format!("{column} {} {come} from folder names, not from the files.", names.join(", ")));
+    }
+    notes.append(&mut table.notes);
+    if !is_whole && !matches!(table.format, FileFormat::Parquet) {
+        let (rows, files) = (HumanCount(table.outcome.rows), HumanCount(total.files));
+        notes.push(format!(
+            "Types come from {rows} rows at the beginning of {files} files; a value further on that does not"
+        ));
+        notes.push("fit is an error that names it: declare that column VARCHAR then.".to_owned());
+    }
+    let size = Size { lake_bytes, is_whole: is_whole && table.outcome.is_whole };
+    let stem = keys[0].stem.clone();
+    let name = if stem.is_empty() { keys[0].folder.rsplit('/').next().unwrap_or_default().to_owned() } else { stem };
+    let proposal = propose(&name, &items, size);
+    items.extend(partitioned_by.iter().map(|(name, data_type)| Item {
+        name: name.clone(),
+        expr: ident(name),
+        data_type: data_type.clone(),
+        ..Item::default()
+    }));
+    let mut read = total;
+    read.rows = table.outcome.rows;
+    Ok(Ok(Found {
+        wishes: Vec::new(),
+        folder: keys[0].folder.clone(),
+        locations: Vec::new(),
+        format: table.format.clone(),
+        declared: table.declared.take(),
+        partitioned_by,
+        items,
+        left_out: std::mem::take(&mut table.left_out),
+        files: group.files,
+        bytes: group.bytes,
+        rows,
+        read,
+        newest: group.newest,
+        notes,
+        proposal,
+    }))
+}
+
+/// What one form of files gives.
+struct Table {
+    format: FileFormat,
+    declared: Option<SchemaRef>,
+    items: Vec<Item>,
+    left_out: Vec<(String, String)>,
+    notes: Vec<String>,
+    outcome: Outcome,
+    exact_rows: Option<u64>,
+    estimated_rows: Option<u64>,
+}
+
+impl Table {
+    fn is_packed(&self) -> bool {
+        let text = match &self.format {
+            FileFormat::Csv(options) => &options.text,
+            FileFormat::Json(options) => options,
+            FileFormat::Parquet => return false,
+        };
+        text.compression.is_some_and(|compression| compression != Compression::None)
+    }
+}
+
+type Tabled = std::result::Result<Table, String>;
+
+async fn of_parquet(
+    engine: &Engine,
+    files: &[(FileEntry, Arc<ParquetMetaData>)],
+    schema: SchemaRef,
+    has_all: bool,
+    budget: u64,
+) -> Result<Tabled> {
+    let outcome = match over_parquet(engine, files, &schema, budget).await? {
+        Ok(outcome) => outcome,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let rows: u64 = files.iter().map(|(_, footer)| rows_of_groups(footer)).sum();
+    let is_declarable = has_all && schema.fields().iter().all(|field| sql_type(field.data_type()).is_some());
+    let items = columns_as_they_are(&schema);
+    let mut notes = Vec::new();
+    if !is_declarable {
+        let why = if has_all { "some types have no SQL name" } else { "only some footers were read" };
+        notes.push(format!("Columns and types come from the files when the snapshot is planned ({why})."));
+    }
+    let estimated = (!has_all).then_some(rows);
+    Ok(Ok(Table {
+        format: FileFormat::Parquet,
+        declared: is_declarable.then_some(schema),
+        items,
+        left_out: Vec::new(),
+        notes,
+        outcome: Outcome { is_whole: outcome.is_whole && has_all, ..outcome },
+        exact_rows: has_all.then_some(rows),
+        estimated_rows: estimated,
+    }))
+}
+
+async fn of_csv(texts: &[Text], mut options: CsvOptions, is_whole: bool) -> Result<Tabled> {
+    let views: Vec<_> = texts.iter().map(|text| dialect::Text { is_cut: false, ..view(text) }).collect();
+    let values = dialect::values(&views, &options, is_whole);
+    (options.null_regex, options.force_null) = (values.null_regex, values.force_null);
+    let columns = match schema::csv(texts, &options, &values.codes).await {
+        Ok(columns) => columns,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let mut notes = Vec::new();
+    if !values.null_words.is_empty() {
+        notes.push(format!("NULL is written {}.", values.null_words.join(" or ")));
+    }
+    if options.quote.is_none() {
+        notes.push("Quotes are text in it: as quotes they would break the rules of CSV.".to_owned());
+    }
+    if !options.has_header {
+        notes.push("The first line holds values, not names: give the columns names here.".to_owned());
+    }
+    let format = FileFormat::Csv(options);
+    of_text(texts, format, columns, notes).await
+}
+
+async fn of_json(texts: &[Text], options: TextOptions) -> Result<Tabled> {
+    match schema::json(texts).await {
+        Ok(columns) => of_text(texts, FileFormat::Json(options), columns, Vec::new()).await,
+        Err(reason) => Ok(Err(reason)),
+    }
+}
+
+async fn of_dynamo(texts: &[Text], options: TextOptions) -> Result<Tabled> {
+    let mut attributes = Attributes::default();
+    for text in texts {
+        for line in serde_json::Deserializer::from_slice(&text.bytes).into_iter() {
+            let is_item = line.as_ref().is_ok_and(|line| attributes.take(line));
+            if !is_item {
+                return Ok(Err(
+                    "a line without an Item: an incremental export, which has no one row per item".to_owned()
+                ));
+            }
+        }
+    }
+    let Some(schema) = attributes.schema() else { return Ok(Err("no item has an attribute".to_owned())) };
+    let schema = Arc::new(schema);
+    let items: Vec<Item> = attributes
+        .unwrapped()
+        .into_iter()
+        .map(|column| Item { name: column.name, expr: column.expr, note: column.note, ..Item::default() })
+        .collect();
+    let mut notes = vec![
+        "Attributes that no sampled item has are not read. To get one, declare it inside \"Item\" in the config with the".to_owned(),
+        "type that its items say (S, N, BOOL, M, L, ...), and select it as the others here.".to_owned(),
+    ];
+    if attributes.is_full() {
+        notes.push("There are more attributes than are listed here.".to_owned());
+    }
+    let expressions: Vec<String> = items.iter().map(|item| item.expr.clone()).collect();
+    let format = FileFormat::Json(options);
+    let outcome = match over_texts(texts, format.clone(), &schema, &expressions).await? {
+        Ok(outcome) => outcome,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    Ok(Ok(Table {
+        format,
+        declared: Some(schema),
+        items,
+        left_out: Vec::new(),
+        notes,
+        outcome,
+        exact_rows: None,
+        estimated_rows: None,
+    }))
+}
+
+async fn of_text(texts: &[Text], format: FileFormat, columns: Columns, notes: Vec<String>) -> Result<Tabled> {
+    let schema = Arc::new(schema::schema(&columns));
+    if schema.fields().is_empty() {
+        return Ok(Err("no column was found in it".to_owned()));
+    }
+    let mut items = columns_as_they_are(&schema);
+    for (name, note) in &columns.notes {
+        items.iter_mut().filter(|item| item.name == *name).for_each(|item| item.note = Some(note.clone()));
+    }
+    let expressions: Vec<String> = items.iter().map(|item| item.expr.clone()).collect();
+    let outcome = match over_texts(texts, format.clone(), &schema, &expressions).await? {
+        Ok(outcome) => outcome,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let left_out = columns.left_out;
+    Ok(Ok(Table {
+        format,
+        declared: Some(schema),
+        items,
+        left_out,
+        notes,
+        outcome,
+        exact_rows: None,
+        estimated_rows: None,
+    }))
+}

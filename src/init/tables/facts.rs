@@ -1,0 +1,92 @@
+//! What was found out about a table: the words in which survey, proposal and text speak of it.
+
+use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+
+use super::profile::Profile;
+use crate::config::FileFormat;
+use crate::init::propose::Proposal;
+
+/// One column of a proposed SELECT.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Item {
+    /// Name in the lake.
+    pub(crate) name: String,
+    /// What stands before AS; the column itself if there is nothing to change.
+    pub(crate) expr: String,
+    pub(crate) data_type: DataType,
+    pub(crate) profile: Profile,
+    /// What a person should know, in a few words.
+    pub(crate) note: Option<String>,
+    /// An expression that may be better, and why.
+    pub(crate) alternative: Option<(String, String)>,
+}
+
+impl Default for Item {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            expr: String::new(),
+            data_type: DataType::Null,
+            profile: Profile::default(),
+            note: None,
+            alternative: None,
+        }
+    }
+}
+
+/// Sizes that decide about partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Estimate of the published table.
+    pub(crate) lake_bytes: u64,
+    /// Whether all rows were read.
+    pub(crate) is_whole: bool,
+}
+
+/// How much of something was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) rows: u64,
+    /// Requests for contents.
+    pub(crate) requests: u64,
+}
+
+impl Read {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.rows += other.rows;
+        self.requests += other.requests;
+    }
+}
+
+/// A table that was found, and what is proposed for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    /// Names from the shortest to the most exact; the last ones are taken where others clash.
+    pub(crate) wishes: Vec<String>,
+    /// Folder or file from the location on; empty for the location itself.
+    pub(crate) folder: String,
+    /// Literals for LOCATION, from the location on: folders end with a slash, globs are escaped.
+    pub(crate) locations: Vec<String>,
+    pub(crate) format: FileFormat,
+    /// Columns for CREATE EXTERNAL TABLE; None: those of the files.
+    pub(crate) declared: Option<SchemaRef>,
+    /// Columns in the names of folders, in the order of the path.
+    pub(crate) partitioned_by: Vec<(String, DataType)>,
+    pub(crate) items: Vec<Item>,
+    /// SELECT items that are left out, and why.
+    pub(crate) left_out: Vec<(String, String)>,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    /// Rows of the table, and whether that is exact.
+    pub(crate) rows: (u64, bool),
+    pub(crate) read: Read,
+    pub(crate) newest: DateTime<Utc>,
+    /// Lines for the comment above the table.
+    pub(crate) notes: Vec<String>,
+    pub(crate) proposal: Proposal,
+}

@@ -1,0 +1,172 @@
+//! The tables of one folder: what its groups of files are, which of them are one table, and what each table is like.
+//!
+//! Groups are one table if their files have the same form and columns, and their names or the number of columns say so;
+//! two lists of codes and names stay two tables. A group that is none is refused with a reason, and the others go on.
+
+use datafusion::arrow::datatypes::Schema;
+
+use super::draft::draft;
+use super::exports::RdsColumn;
+use super::facts::{Found, Read};
+use super::form::{Data, parquet, text};
+use crate::error::Result;
+use crate::init::survey::sample::{Sampled, Source, sample};
+use crate::init::survey::tally::{Group, Key};
+use crate::layout::below;
+use crate::session::Engine;
+use crate::snapshot::SchemaMerger;
+
+/// Columns from which on equal ones are no accident.
+const SAME_COLUMNS: usize = 4;
+
+/// What is known of a folder before its files are read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    /// The columns as the database had them.
+    pub(crate) rds: Option<Vec<RdsColumn>>,
+    /// Whether the files are DynamoDB's typed JSON.
+    pub(crate) is_dynamo: bool,
+    pub(crate) notes: Vec<String>,
+}
+
+/// A table without its place and names.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) keys: Vec<Key>,
+    pub(crate) group: Group,
+    pub(crate) found: Found,
+}
+
+/// A group that is no table.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) reason: String,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) example: String,
+}
+
+/// What a folder came to.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    pub(crate) drafts: Vec<Draft>,
+    pub(crate) refused: Vec<Refused>,
+    pub(crate) read: Read,
+}
+
+/// A group and what was read of it.
+pub(crate) struct Part {
+    pub(crate) keys: Vec<Key>,
+    pub(crate) group: Group,
+    pub(crate) data: Data,
+    pub(crate) columns: Vec<String>,
+    pub(crate) read: Read,
+    pub(crate) is_whole: bool,
+}
+
+/// Looks into the files of a folder's groups; reads about `budget` bytes of them.
+///
+/// # Errors
+/// [`crate::error::Error::Store`].
+pub(crate) async fn look_into(
+    source: &Source,
+    engine: &Engine,
+    groups: Vec<(Key, Group)>,
+    known: &Known,
+    budget: u64,
+) -> Result<Looked> {
+    let mut looked = Looked::default();
+    let mut parts: Vec<Part> = Vec::new();
+    let share = budget / groups.len().max(1) as u64;
+    for (key, group) in groups {
+        if group.files == 0 {
+            looked.refused.push(refused(&group, &key, "files of no bytes".to_owned()));
+            continue;
+        }
+        let sampled = sample(source, &group, share).await?;
+        looked.read.add(sampled.read);
+        let data = match sampled.what {
+            Sampled::Unusable(reason) => Err(reason),
+            Sampled::Parquet(files) => parquet(files),
+            Sampled::Text { texts, compression } => text(texts, compression, &key, known),
+        };
+        match data {
+            Err(reason) => looked.refused.push(refused(&group, &key, reason)),
+            Ok((data, columns)) => {
+                let (read, is_whole) = (sampled.read, sampled.is_whole);
+                let part = Part { keys: vec![key], group, data, columns, read, is_whole };
+                match parts.iter_mut().find(|other| other.is_same_table(&part)) {
+                    Some(other) => other.merge(part),
+                    None => parts.push(part),
+                }
+            }
+        }
+    }
+    for part in parts {
+        let (keys, group) = (part.keys.clone(), part.group.clone());
+        match draft(engine, part, known, budget, &mut looked.read).await? {
+            Ok(found) => looked.drafts.push(Draft { keys, group, found }),
+            Err(reason) => looked.refused.push(refused(&group, &keys[0], reason)),
+        }
+    }
+    Ok(looked)
+}
+
+fn refused(group: &Group, key: &Key, reason: String) -> Refused {
+    let none = || below(&key.folder, &group.prefix);
+    let first = group.sample().first().map_or_else(none, |file| file.path.clone());
+    let files = group.files + group.empty;
+    Refused { reason, files, bytes: group.bytes, example: first }
+}
+
+impl Part {
+    /// Whether the files of both are rows of one table.
+    fn is_same_table(&self, other: &Self) -> bool {
+        let stems = || self.keys.iter().flat_map(|key| other.keys.iter().map(move |other| (&key.stem, &other.stem)));
+        let words = |stem: &str| stem.split('_').map(str::to_owned).collect::<Vec<_>>();
+        let is_one_stem = stems().any(|(a, b)| a == b);
+        let are_alike = stems().any(|(a, b)| words(a)[0] == words(b)[0] || a.is_empty() || b.is_empty());
+        let has_form = match (&self.data, &other.data) {
+            (Data::Parquet(_, a), Data::Parquet(_, b)) => a.fields() == b.fields() || do_merge(a, b),
+            (Data::Csv(_, a), Data::Csv(_, b)) => a == b,
+            (Data::Json(_, a), Data::Json(_, b)) => a == b,
+            _ => false,
+        };
+        let (small, large) = match self.columns.len() < other.columns.len() {
+            true => (&self.columns, &other.columns),
+            false => (&other.columns, &self.columns),
+        };
+        let shared = small.iter().filter(|name| large.contains(name)).count();
+        let is_same = shared == large.len();
+        let is_near = shared > 0 && shared * 2 >= small.len();
+        // Folders of partitions hold one table, whatever its files are called; newer ones may have more columns.
+        let is_keyed = !self.group.keys.is_empty() && self.group.keys.keys().eq(other.group.keys.keys());
+        let is_part = is_keyed && shared == small.len();
+        has_form && (is_part || (is_same && (are_alike || large.len() >= SAME_COLUMNS)) || (is_near && is_one_stem))
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.keys.extend(other.keys);
+        self.group.merge(other.group);
+        self.read.add(other.read);
+        self.is_whole &= other.is_whole;
+        match (&mut self.data, other.data) {
+            (Data::Parquet(files, schema), Data::Parquet(more, other)) => {
+                files.extend(more);
+                let mut merger = SchemaMerger::typed("t");
+                if merger.add("", schema).and_then(|()| merger.add("", &other)).is_ok() {
+                    *schema = merger.finish();
+                }
+            }
+            (Data::Csv(texts, _), Data::Csv(more, _)) | (Data::Json(texts, _), Data::Json(more, _)) => {
+                texts.extend(more);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn do_merge(a: &Schema, b: &Schema) -> bool {
+    let mut merger = SchemaMerger::typed("t");
+    merger.add("", a).and_then(|()| merger.add("", b)).is_ok()
+}

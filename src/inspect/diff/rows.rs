@@ -1,0 +1,256 @@
+//! Compares rows of two snapshots by their key, in the engine.
+//!
+//! ```text
+//! counting          by kind and partition, some rows kept as samples
+//!   filter          a side is missing, or a column IS DISTINCT FROM the other's
+//!     full join     sort-merge by the key, NULL equal to NULL
+//!       before, after
+//! ```
+//!
+//! Both sides are sorted by the key, spilling, and stream through the join: memory does not grow with rows. The key must name
+//! at most one row of each snapshot; that is checked first, and a key that does not is an error.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{Int8Type, UInt64Type};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::row::{RowConverter, Rows, SortField};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::prelude::SessionContext;
+use futures::TryStreamExt;
+use serde_json::Value;
+
+use super::{Change, RowChanges, Sample};
+use crate::config::FileFormat;
+use crate::error::{Error, Result};
+use crate::lake::LakeColumns;
+use crate::layout::partition;
+use crate::manifest::FileEntry;
+use crate::session::Engine;
+use crate::snapshot::{FileListTable, Size, TableFiles, register};
+
+/// What is compared.
+pub(super) struct Comparison<'a> {
+    pub(super) engine: &'a Engine,
+    /// Columns and files of each snapshot.
+    pub(super) before: (&'a LakeColumns, Vec<FileEntry>),
+    pub(super) after: (&'a LakeColumns, Vec<FileEntry>),
+    pub(super) key: &'a [String],
+    /// Rows of each kind that are kept.
+    pub(super) samples: usize,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Compared {
+    /// By Hive path; partitions without changes are missing.
+    pub(super) partitions: BTreeMap<String, RowChanges>,
+    pub(super) samples: Vec<Sample>,
+}
+
+/// Kinds of rows as the query numbers them.
+const KINDS: [Change; 3] = [Change::Added, Change::Removed, Change::Changed];
+
+impl Comparison<'_> {
+    /// # Errors
+    /// `no_diff` when the key is not unique; those of the engine.
+    pub(super) async fn compare(self, no_diff: &impl Fn(String) -> Error) -> Result<Compared> {
+        let session = self.engine.task_session(self.before.1.iter().chain(&self.after.1)).await?;
+        // A hash join would hold one side in memory.
+        session.sql("SET datafusion.optimizer.prefer_hash_join = false").await?.collect().await?;
+        for (name, (columns, files)) in [("before", &self.before), ("after", &self.after)] {
+            let table = TableFiles {
+                name: name.to_owned(),
+                format: FileFormat::Parquet,
+                schema: Arc::clone(&columns.file),
+                partition: columns.partition.clone(),
+                files: files.clone(),
+            };
+            register(&session, "lake", name, FileListTable::new(table, Size::AsListed))?;
+        }
+        for (name, snapshot) in [("before", "other"), ("after", "config's")] {
+            let doubled = doubled(&session, name, self.key).await?;
+            if doubled > 0 {
+                return Err(no_diff(format!(
+                    "the key ({}) is not unique in the {snapshot} snapshot, where {doubled} of its values name more than \
+                     one row; name more columns with --key",
+                    self.key.join(", ")
+                )));
+            }
+        }
+        let mut counting = Counting::new(&self);
+        let mut batches = session.sql(&self.query()).await?.execute_stream().await?;
+        while let Some(batch) = batches.try_next().await? {
+            counting.add(&batch).map_err(|error| Error::Engine(error.into()))?;
+        }
+        Ok(counting.end())
+    }
+
+    /// Columns of both sides, the key first.
+    fn common(&self) -> Vec<&str> {
+        let names = |columns: &'_ LakeColumns| -> Vec<String> {
+            let file = columns.file.fields().iter();
+            file.chain(&columns.partition).map(|field| field.name().clone()).collect()
+        };
+        let before = names(self.before.0);
+        let after = self.after.0.file.fields().iter().chain(&self.after.0.partition).map(|field| field.name().as_str());
+        let others = after.filter(|name| before.iter().any(|other| other == name) && !self.is_key(name));
+        self.key.iter().map(String::as_str).chain(others).collect()
+    }
+
+    fn is_key(&self, name: &str) -> bool {
+        self.key.iter().any(|key| key == name)
+    }
+
+    fn partition_names(&self) -> Vec<&str> {
+        self.after.0.partition.iter().map(|field| field.name().as_str()).collect()
+    }
+
+    /// Kind, partition columns, then all common columns before and after.
+    fn query(&self) -> String {
+        let common = self.common();
+        let equal = |name: &&str| format!("(b.{0} IS NOT DISTINCT FROM a.{0})", quoted(name));
+        let on: Vec<String> = common.iter().take(self.key.len()).map(equal).collect();
+        let mut differs = vec!["b._here IS NULL".to_owned(), "a._here IS NULL".to_owned()];
+        differs.extend(
+            common.iter().skip(self.key.len()).map(|name| format!("(b.{0} IS DISTINCT FROM a.{0})", quoted(name))),
+        );
+        let mut columns = vec![
+            "CAST(CASE WHEN b._here IS NULL THEN 0 WHEN a._here IS NULL THEN 1 ELSE 2 END AS TINYINT) AS kind"
+                .to_owned(),
+        ];
+        columns.extend(self.partition_names().iter().enumerate().map(|(index, name)| {
+            format!("CASE WHEN a._here IS NULL THEN b.{0} ELSE a.{0} END AS p{index}", quoted(name))
+        }));
+        let each = |side: &'static str| {
+            common.iter().enumerate().map(move |(index, name)| format!("{side}.{} AS {side}{index}", quoted(name)))
+        };
+        columns.extend(each("b").chain(each("a")));
+        format!(
+            "SELECT {} FROM (SELECT *, true AS _here FROM lake.before) AS b \
+             FULL JOIN (SELECT *, true AS _here FROM lake.after) AS a ON {} WHERE {}",
+            columns.join(", "),
+            on.join(" AND "),
+            differs.join(" OR ")
+        )
+    }
+}
+
+/// How many values of the key stand in more than one row.
+async fn doubled(session: &SessionContext, table: &str, key: &[String]) -> Result<u64> {
+    let key: Vec<String> = key.iter().map(|name| quoted(name)).collect();
+    let keys = key.join(", ");
+    let sql = format!(
+        "SELECT CAST(count(*) AS BIGINT UNSIGNED) FROM (SELECT {keys} FROM lake.{table} GROUP BY {keys} HAVING count(*) > 1)"
+    );
+    let batches = session.sql(&sql).await?.collect().await?;
+    let count = batches
+        .first()
+        .filter(|batch| batch.num_rows() > 0)
+        .map(|batch| batch.column(0).as_primitive::<UInt64Type>().value(0));
+    Ok(count.unwrap_or(0))
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Counts rows by kind and partition, and keeps some.
+struct Counting {
+    /// Columns of both sides, the key first.
+    names: Vec<String>,
+    key: usize,
+    partition_names: Vec<String>,
+    /// Made for the types of the first batch.
+    converter: Option<RowConverter>,
+    /// By the bytes of the partition columns.
+    partitions: HashMap<Box<[u8]>, (String, RowChanges)>,
+    samples: [Vec<Sample>; 3],
+    most: usize,
+}
+
+impl Counting {
+    fn new(rows: &Comparison<'_>) -> Self {
+        Self {
+            names: rows.common().into_iter().map(str::to_owned).collect(),
+            key: rows.key.len(),
+            partition_names: rows.partition_names().into_iter().map(str::to_owned).collect(),
+            converter: None,
+            partitions: HashMap::new(),
+            samples: Default::default(),
+            most: rows.samples,
+        }
+    }
+
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        let kinds = batch.column(0).as_primitive::<Int8Type>().values();
+        let columns = &batch.columns()[1..=self.partition_names.len()];
+        let encoded = self.encoded(columns)?;
+        for (row, &kind) in kinds.iter().enumerate() {
+            let bytes = encoded.as_ref().map_or(&[][..], |rows| rows.row(row).data());
+            if !self.partitions.contains_key(bytes) {
+                let values = partition::values_at(columns, row)?;
+                let path = partition::path(self.partition_names.iter().map(String::as_str), &values);
+                self.partitions.insert(bytes.into(), (path, RowChanges::default()));
+            }
+            if let Some((_, changes)) = self.partitions.get_mut(bytes) {
+                match kind {
+                    0 => changes.added += 1,
+                    1 => changes.removed += 1,
+                    _ => changes.changed += 1,
+                }
+            }
+            let kind = usize::try_from(kind).unwrap_or(0).min(2);
+            if self.samples[kind].len() < self.most {
+                let sample = self.sample(KINDS[kind], batch, row)?;
+                self.samples[kind].push(sample);
+            }
+        }
+        Ok(())
+    }
+
+    /// `None` for an unpartitioned table.
+    fn encoded(&mut self, columns: &[ArrayRef]) -> Result<Option<Rows>, ArrowError> {
+        if columns.is_empty() {
+            return Ok(None);
+        }
+        if self.converter.is_none() {
+            let fields = columns.iter().map(|column| SortField::new(column.data_type().clone()));
+            self.converter = Some(RowConverter::new(fields.collect())?);
+        }
+        self.converter.as_ref().map(|converter| converter.convert_columns(columns)).transpose()
+    }
+
+    fn sample(&self, change: Change, batch: &RecordBatch, row: usize) -> Result<Sample, ArrowError> {
+        let first = 1 + self.partition_names.len();
+        let (before, after) = (first, first + self.names.len());
+        let text = |column: usize| -> Result<Value, ArrowError> {
+            let column = batch.column(column);
+            if column.is_null(row) {
+                return Ok(Value::Null);
+            }
+            Ok(ArrayFormatter::try_new(column.as_ref(), &FormatOptions::new())?.value(row).try_to_string()?.into())
+        };
+        let mut sample = Sample { change, key: BTreeMap::new(), before: BTreeMap::new(), after: BTreeMap::new() };
+        for (index, name) in self.names.iter().enumerate() {
+            let (old, new) = (text(before + index)?, text(after + index)?);
+            if index < self.key {
+                sample.key.insert(name.clone(), if change == Change::Removed { old } else { new });
+                continue;
+            }
+            if change != Change::Added && (change == Change::Removed || old != new) {
+                sample.before.insert(name.clone(), old.clone());
+            }
+            if change != Change::Removed && (change == Change::Added || old != new) {
+                sample.after.insert(name.clone(), new);
+            }
+        }
+        Ok(sample)
+    }
+
+    fn end(self) -> Compared {
+        Compared { partitions: self.partitions.into_values().collect(), samples: self.samples.concat() }
+    }
+}

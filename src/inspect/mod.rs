@@ -1,0 +1,18 @@
+//! What a person wants to see, read-only: plans before they run, how far they are, the rows of every step, what changed between
+//! two snapshots, and how a lake was made. Nothing below uses this room.
+
+mod arrived;
+pub(crate) mod diff;
+mod estimate;
+pub(crate) mod lineage;
+mod plan;
+pub(crate) mod query;
+mod status;
+mod views;
+mod warnings;
+
+pub use self::estimate::Estimate;
+pub use self::plan::{Explain, PlanView};
+pub(crate) use self::status::Looked;
+pub use self::status::{RunningStatus, StatusReader, StepStatus, Sums, TableStatus};
+pub use self::views::{GroupView, PartitionView, PartitionsView, PublishView};

@@ -1,0 +1,11 @@
+//! CSV: where fields begin and end (fields, escapes), typed columns out of them (columns, quick, octets), and the records of one
+//! file (body).
+
+pub(crate) mod body;
+pub(crate) mod columns;
+pub(crate) mod escapes;
+pub(crate) mod fields;
+pub(crate) mod octets;
+pub(crate) mod quick;
+#[cfg(test)]
+pub(crate) mod tests;

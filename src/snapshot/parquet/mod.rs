@@ -1,0 +1,17 @@
+//! Parquet files that somebody else wrote: their footers and pages are checked before a value is decoded, and columns are read
+//! as the table declares them.
+
+pub(crate) mod adapt;
+pub(crate) mod ahead;
+pub(crate) mod bounds;
+pub(crate) mod claims;
+#[cfg(test)]
+pub(crate) mod export_tests;
+pub(crate) mod footer;
+pub(crate) mod guard;
+pub(crate) mod int96;
+pub(crate) mod old_footer;
+pub(crate) mod page_head;
+pub(crate) mod pages;
+pub(crate) mod scan;
+pub(crate) mod whole;
