@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::arguments::{Command, InitArguments, Page, Query, Task};
 use super::print::{PageOptions, Report, RowFormat, RowOptions};
 use crate::config::{Variables, load};
+use crate::error::unwrap_engine;
 use crate::error::{Error, Result};
 use crate::init::{InitOptions, init};
 use crate::inspect::StatusReader;
@@ -20,7 +21,6 @@ use crate::pipeline::repair::repair;
 use crate::pipeline::replan::{PublishedTables, replan};
 use crate::pipeline::{Pipeline, TaskSpec};
 use crate::session::{Engine, EngineOptions, Stores};
-use crate::write::unwrap_engine;
 
 /// How often a watch looks.
 const WATCH_TIME: Duration = Duration::from_secs(2);

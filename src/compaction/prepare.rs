@@ -111,7 +111,7 @@ pub(crate) async fn prepare(
     todo.retain(|number| !done.contains(number));
     let folder = HiveLake::open(stores, ledger.layout()).await?;
     if todo.is_empty() && !is_new {
-        folder.check_owner(&lake.name, staged.result).await?;
+        folder.check_owner(&lake.name, staged.result, None).await?;
         return Ok(Prepared { total, todo: Vec::new(), failed });
     }
     let is_claimed = folder.is_claimed(staged.owner).await?;

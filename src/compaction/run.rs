@@ -29,6 +29,7 @@ use super::plan::{PartitionDetails, PartitionGroup};
 use crate::compaction::merge::exec::MergeRunsExec;
 use crate::compaction::merge::passes::{Merged, Passes, RunScan};
 use crate::config::{LakeTable, Verify};
+use crate::error::unwrap_engine;
 use crate::error::{Error, Result, caught, within};
 use crate::lake::LakeColumns;
 use crate::lake::{HiveLake, sums};
@@ -42,7 +43,7 @@ use crate::session::{Engine, is_any_replaced, pin_content};
 use crate::snapshot::{parquet_scan, read_footer};
 use crate::write::{
     FileEncoding, LakeWriteExec, Numbering, OnRows, PlannedPartition, RollRule, WriteSpec, collect_files,
-    copied_properties, published_properties, sort_keys, staging_encoding, unwrap_engine,
+    copied_properties, published_properties, sort_keys, staging_encoding,
 };
 
 /// Times that a task begins when its staging files are replaced by the same bytes meanwhile.
@@ -90,7 +91,7 @@ impl CompactTask<'_> {
         let written = self.write(&on_rows).await?;
         let files = written.files;
         if let Err(error) = self.check_place().await {
-            self.take_back(&files).await?;
+            self.take_back(files.iter().map(|(file, _)| file)).await?;
             return Err(error);
         }
         let (rows_read, rows_written) = self.check_rows(&files).await?;
@@ -111,8 +112,14 @@ impl CompactTask<'_> {
         };
         let manifest = Manifest::with_statistics(files, details);
         let target = self.ledger.layout().manifest(Step::DatalakeFileGroups, self.number);
-        self.ledger.commit(&target, &manifest).await?;
-        Ok(manifest)
+        match self.ledger.commit(&target, &manifest).await {
+            Ok(_) => Ok(manifest),
+            Err(error @ Error::CommitConflict { .. }) => {
+                self.take_back(&manifest.files).await?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the lake files from staging files that are what was staged.
@@ -146,15 +153,15 @@ impl CompactTask<'_> {
     /// Whether plan and lake are still the ones that it belongs to: another run may have replaced them since.
     async fn check_place(&self) -> Result<()> {
         let lake = HiveLake::open(self.engine.stores(), self.ledger.layout()).await?;
-        try_join(self.ledger.check_plan(&self.lake.name, self.plan), lake.check_owner(&self.lake.name, self.result))
-            .await
-            .map(drop)
+        let properties = properties_text(self.lake);
+        let owner = lake.check_owner(&self.lake.name, self.result, Some(&properties));
+        try_join(self.ledger.check_plan(&self.lake.name, self.plan), owner).await.map(drop)
     }
 
     /// Removes what was written for a plan that is no more, so that it does not stay beside the files of the next one. A
     /// plan of the same result that cuts files alike gives them the same names and bytes. Where no plan is left, its
     /// staging folder may have been moved, and its lake been published from there.
-    async fn take_back(&self, files: &[(FileEntry, String)]) -> Result<()> {
+    async fn take_back<'a>(&self, files: impl IntoIterator<Item = &'a FileEntry>) -> Result<()> {
         let lake = HiveLake::open(self.engine.stores(), self.ledger.layout()).await?;
         let is_needed = match self.ledger.plan_result().await? {
             Some(result) => result == self.result && self.is_cut_alike().await?,
@@ -164,7 +171,7 @@ impl CompactTask<'_> {
             return Ok(());
         }
         let folder = self.ledger.layout().lake();
-        let keys = files.iter().map(|(file, _)| Location::from_uri(&file.uri)?.key()).collect::<Result<_>>()?;
+        let keys = files.into_iter().map(|file| Location::from_uri(&file.uri)?.key()).collect::<Result<_>>()?;
         delete_all(&self.engine.stores().open(folder).await?, folder, keys).await
     }
 

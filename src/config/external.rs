@@ -16,8 +16,9 @@ use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::ColumnDef;
 
 use super::exclude::Exclude;
+use super::keys::{bad_value, bare_name, known_key, location};
 use super::options::{FORMAT_PREFIX, SNAPSHOT_OPTIONS};
-use super::tables::{SnapshotTable, bad_value, bare_name, known_key, location};
+use super::tables::SnapshotTable;
 use super::timetype::TimeTypes;
 use super::values::{self, CsvOptions, FileFormat, ForceNull, TextOptions};
 use crate::config::text::parse::lower_first;

@@ -12,6 +12,7 @@
 pub(crate) mod digest;
 mod exclude;
 mod external;
+mod keys;
 pub mod options;
 mod properties;
 pub(crate) mod query;
@@ -24,6 +25,7 @@ mod tests;
 pub(crate) mod text;
 mod timetype;
 mod values;
+mod written;
 
 pub use self::exclude::Exclude;
 pub(crate) use self::query::audits::{check_rules, plan_audit, plan_rule};

@@ -1,20 +1,11 @@
 //! The properties of one lake table: WITH first, then `SET snaplake.*`, then the built-in default.
 
+use super::keys::{CODEC, EMPTY, GROUP, SIZE, bad_value, known_key};
 use super::options::{FILE_GROUP_SIZE, PREFIX, PROPERTIES, TARGET_FILE_SIZE};
-use super::settings::Written;
-use super::tables::{bad_value, known_key};
 use super::values::{ByteSize, EmptyPartition, GroupSize, WriteCompression};
+use super::written::Written;
 use crate::config::text::statement::{Literal, Placed, Property};
 use crate::error::{ConfigError, Position, Result};
-
-/// What a size must look like.
-pub(super) const SIZE: &str = "a size such as '128MB', '128MiB' or a number of bytes";
-/// What the size of a file group must look like.
-pub(super) const GROUP: &str = "a size such as '128MB' or '1GiB', or 'all'";
-/// What a codec must look like.
-pub(super) const CODEC: &str = "'zstd', 'snappy', 'gzip', 'lz4' or 'uncompressed'";
-/// What becomes of empty texts must look like.
-pub(super) const EMPTY: &str = "'error', 'null' or 'keep'";
 
 /// Target, smallest and largest size of a published file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,9 +9,11 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::external;
-use super::settings::{Settings, Written};
+use super::keys::bad_value;
+use super::settings::Settings;
 use super::tables::{self, LakeTable, SnapshotTable, View};
 use super::text::parse;
+use super::written::Written;
 use crate::config::text::statement::{Kind, Placed, Statement};
 use crate::config::text::variables::Variables;
 use crate::error::redact::REDACTOR;
@@ -89,7 +91,7 @@ fn models(config: &Source) -> Option<&Placed> {
 
 /// The files that a glob matches, by name, without the config itself.
 fn model_files(models: &Placed, base: &Path, config: &Path) -> Result<Vec<PathBuf>> {
-    let bad = || tables::bad_value("snaplake.models", models, "a glob of local files, such as '../sql/*.sql'");
+    let bad = || bad_value("snaplake.models", models, "a glob of local files, such as '../sql/*.sql'");
     if models.text.contains("://") {
         return Err(bad());
     }

@@ -3,8 +3,8 @@
 //! Whether their columns exist is seen once the SELECT is planned (`audits`). Counts of rows come from manifests, so
 //! the queries about them read no data.
 
+use super::keys::bad_value;
 use super::properties::Properties;
-use super::tables::bad_value;
 use super::values;
 use crate::config::text::statement::Placed;
 use crate::error::{ConfigError, Position, Result};

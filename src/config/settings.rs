@@ -3,19 +3,17 @@
 //! A key is global whichever file holds it, so the order of statements does not matter. Defaults of table properties
 //! are kept as written, for `properties` to read; they are checked here, so that a wrong one is never silent.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use url::Url;
 
-use super::options::{PREFIX, SETTINGS};
-use super::properties::{CODEC, EMPTY, GROUP, Properties, SIZE};
-use super::tables::{bad_value, known_key, location, path_name};
+use super::keys::{CODEC, EMPTY, GROUP, SIZE, bad_value, location, path_name};
+use super::properties::Properties;
 use super::values::{ByteSize, EmptyPartition, GroupSize, WriteCompression, boolean, duration};
-use crate::config::text::statement::{Placed, Property};
-use crate::error::{ConfigError, Position, Result};
+use super::written::Written;
+use crate::config::text::statement::Placed;
+use crate::error::{Position, Result};
 use crate::layout::{Location, SnapshotFolder, snapshot_time};
 
 /// What applies to all tables.
@@ -79,36 +77,7 @@ pub struct S3Settings {
     pub allow_http: bool,
 }
 
-/// All settings as written, each with the folder of its file.
-#[derive(Debug, Default)]
-pub(super) struct Written(BTreeMap<&'static str, (Property<Placed>, PathBuf)>);
-
 impl Written {
-    /// Takes one SET of a file in folder `base`.
-    pub(super) fn add(&mut self, set: Property<Placed>, base: &Path) -> Result<()> {
-        let key = known_key("setting", SETTINGS, PREFIX, &set.key)?;
-        if !set.key.text.starts_with(PREFIX) {
-            let nearest = Some(key.name.to_owned());
-            return Err(ConfigError::UnknownKey { kind: "setting", name: set.key.text, nearest }.at(&set.key.at));
-        }
-        if let Some((first, _)) = self.0.get(key.name) {
-            let (name, first) = (key.name.to_owned(), first.key.at.clone());
-            return Err(ConfigError::Duplicate { kind: "setting", name, first }.at(&set.key.at));
-        }
-        self.0.insert(key.name, (set, base.to_owned()));
-        Ok(())
-    }
-
-    /// The value of a key, if it is set.
-    pub(super) fn get(&self, key: &str) -> Option<&Placed> {
-        self.0.get(key).map(|(set, _)| &set.value)
-    }
-
-    fn required(&self, key: &'static str, example: &'static str, start: &Position) -> Result<(&Placed, &Path)> {
-        let found = self.0.get(key).map(|(set, base)| (&set.value, base.as_path()));
-        found.ok_or_else(|| ConfigError::Missing { key, example }.at(start))
-    }
-
     /// Checks all values; `start` is where a missing one is reported.
     pub(super) fn resolve(&self, start: &Position) -> Result<Settings> {
         let name = |written: &Placed| path_name(&written.text, &written.at);

@@ -9,15 +9,15 @@ use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::sql::sqlparser::ast;
 
 use super::exclude::Exclude;
-use super::options::OptionDoc;
+use super::keys::{bad_value, bare_name, location, path_name};
 use super::properties::Properties;
 use super::rules::{Rule, rules};
-use super::settings::Written;
 use super::values::{self, EmptyPartition, FileFormat, GroupSize, SortKey, WriteCompression};
-use crate::config::query::withheld::unnamed;
-use crate::config::text::statement::{LakeStatement, Name, Placed, PlacedQuery, ViewStatement};
+use super::written::Written;
+use crate::config::text::statement::{LakeStatement, PlacedQuery, ViewStatement};
+use crate::config::text::unnamed::unnamed;
 use crate::config::text::variables::Held;
-use crate::error::{ConfigError, Error, Position, Result, nearest};
+use crate::error::{ConfigError, Position, Result};
 use crate::layout::Location;
 
 /// CREATE EXTERNAL TABLE snapshot.t: where its files are and how they are decoded.
@@ -105,71 +105,6 @@ impl View {
     pub fn full_name(&self) -> String {
         self.schema.iter().chain([&self.name]).cloned().collect::<Vec<_>>().join(".")
     }
-}
-
-/// Reads a LOCATION literal, a setting or a property that holds a path or URL.
-pub(super) fn location(written: &Placed, base: &Path) -> Result<Location> {
-    Location::parse(&written.text, base).map_err(|error| match error {
-        Error::Location { location, reason } => {
-            ConfigError::BadLocation { location: redacted(&location), reason }.at(&written.at)
-        }
-        other => other,
-    })
-}
-
-/// The mistake of a value that its key does not take.
-pub(super) fn bad_value(key: &str, value: &Placed, expected: &'static str) -> Error {
-    ConfigError::BadValue { key: key.to_owned(), value: redacted(&value.text), expected }.at(&value.at)
-}
-
-/// A URL without the credentials that somebody wrote into it.
-fn redacted(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return text.to_owned();
-    };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
-        None => text.to_owned(),
-    }
-}
-
-/// Finds `name` in a table of keys, both without `prefix`.
-pub(super) fn known_key(
-    kind: &'static str,
-    table: &'static [OptionDoc],
-    prefix: &str,
-    key: &Placed,
-) -> Result<&'static OptionDoc> {
-    let bare = |name: &'static str| name.strip_prefix(prefix).unwrap_or(name);
-    let name = key.text.to_lowercase();
-    let written = name.strip_prefix(prefix).unwrap_or(&name);
-    table.iter().find(|option| bare(option.name) == written).ok_or_else(|| {
-        let shown = if key.text.starts_with(prefix) { prefix } else { "" };
-        let nearest = nearest(written, table.iter().map(|option| bare(option.name)));
-        let nearest = nearest.map(|found| format!("{shown}{found}"));
-        ConfigError::UnknownKey { kind, name: key.text.clone(), nearest }.at(&key.at)
-    })
-}
-
-/// The bare name of a table that must stand in `schema`.
-pub(super) fn bare_name(statement: &'static str, schema: &'static str, name: &Name) -> Result<String> {
-    match name.parts.as_slice() {
-        [written, table] if written == schema => path_name(table, &name.at),
-        parts => {
-            let table = parts.last().cloned().unwrap_or_default();
-            Err(ConfigError::WrongSchema { statement, schema, table }.at(&name.at))
-        }
-    }
-}
-
-/// A name that becomes a folder must be one.
-pub(super) fn path_name(name: &str, at: &Position) -> Result<String> {
-    if name.is_empty() || name == "." || name == ".." {
-        let message = format!("expected a name, found '{name}'");
-        return Err(ConfigError::Syntax { message }.at(at));
-    }
-    Ok(name.to_owned())
 }
 
 /// What CREATE VIEW means.

@@ -1,27 +1,7 @@
 //! Mistakes in the user's SQL, and where they stand.
 
-use std::fmt;
-use std::sync::Arc;
-
-use super::Error;
+use super::position::Position;
 use super::words::did_you_mean;
-
-/// Place in a config or model file, printed as `file:line:column`; line and column count from 1.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Position {
-    /// The file as the user wrote it on the command line, or relative to the config.
-    pub file: Arc<str>,
-    /// Line, from 1.
-    pub line: u64,
-    /// Column in characters, from 1.
-    pub column: u64,
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
-    }
-}
 
 /// A mistake in the user's SQL; [`Error::Config`] adds where.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -316,12 +296,4 @@ pub enum ConfigError {
         /// DataFusion's message.
         message: String,
     },
-}
-
-impl ConfigError {
-    /// This mistake at a place.
-    #[must_use]
-    pub fn at(self, at: &Position) -> Error {
-        Error::Config { at: at.clone(), problem: Box::new(self) }
-    }
 }

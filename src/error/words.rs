@@ -1,6 +1,6 @@
 //! Parts of messages that depend on what is known.
 
-use super::Position;
+use super::position::Position;
 use super::verdict::Verdict;
 
 pub(super) fn in_partition(partition: &Option<String>) -> String {

@@ -16,10 +16,11 @@
 //! files. A snapshot is never written to. Files that cannot be used are listed with the reason, and do not keep others
 //! from being found; it fails when no table is found, when the store does, and when files are in the way.
 
+pub(crate) mod choose;
 mod files;
 mod names;
-mod propose;
 mod render;
+pub(crate) mod search;
 pub(crate) mod survey;
 pub(crate) mod tables;
 
@@ -30,13 +31,14 @@ use chrono::NaiveDateTime;
 
 use self::files::Output;
 use self::names::{distinct, plain};
-use self::propose::Partition;
-use self::render::{Frame, Named};
-use self::survey::dated::{date_in, is_dated};
-use self::survey::search::{Survey, survey, telling};
+use self::render::Frame;
+use self::search::{Survey, survey, telling};
+use self::survey::dates::{date_in, is_dated};
 use self::tables::exports::Described;
-use self::tables::facts::Found;
-pub(crate) use self::tables::facts::Read;
+use self::tables::facts::{Found, Named};
+pub(crate) use crate::init::survey::read::Read;
+
+use self::tables::proposal::Partition;
 use crate::error::{Error, Result};
 use crate::layout::{Location, below, written_from};
 use crate::session::Engine;
@@ -124,7 +126,7 @@ pub(crate) async fn init(engine: &Arc<Engine>, options: &InitOptions) -> Result<
     let name = name.split_once("://").map_or(name.as_str(), |(_, name)| name).to_owned();
     let Survey { tables, tally, described, read, root, exported } = survey(engine, &location, &name).await?;
     let tables = named(tables);
-    let rds = tables.iter().find_map(|table| survey::search::rds_database(&described, &table.found.folder));
+    let rds = tables.iter().find_map(|table| search::rds_database(&described, &table.found.folder));
     let database = options.database.clone().or_else(|| rds.map(|(database, _)| database)).or_else(|| telling(&name));
     let database = database.unwrap_or_else(|| "snapshot".to_owned());
     let exported = exported.or_else(|| name.rsplit('/').next().filter(|name| is_dated(name)).and_then(date_in));
@@ -146,7 +148,7 @@ pub(crate) async fn init(engine: &Arc<Engine>, options: &InitOptions) -> Result<
         base: written(&root),
         config: options.output.display().to_string(),
         database: database.clone(),
-        schema: options.schema.clone().or_else(|| survey::search::rds_schema_name(&described, &tables)),
+        schema: options.schema.clone().or_else(|| search::rds_schema_name(&described, &tables)),
         time: time.clone(),
         why_time,
         staging: written(&out.join("staging")),

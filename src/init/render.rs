@@ -7,11 +7,12 @@ use datafusion::arrow::datatypes::{DataType, FieldRef};
 use indicatif::{HumanBytes, HumanCount};
 
 use super::names::{comment, escaped, literal};
-use super::propose::{Partition, Scheme};
 use crate::config::{Compression, CsvOptions, FileFormat, ForceNull, TextOptions};
 use crate::init::survey::locate::HERE;
-use crate::init::tables::facts::{Found, Item, Read};
+use crate::init::survey::read::Read;
+use crate::init::tables::facts::{Found, Item, Named};
 use crate::init::tables::profile::Profile;
+use crate::init::tables::proposal::{Partition, Scheme};
 use crate::layout::below;
 use crate::types::ident;
 use crate::types::{sql_type, type_name};
@@ -21,13 +22,6 @@ const COMMENT_AT: usize = 60;
 
 /// Characters of a type that stand on one line.
 const WIDE: usize = 80;
-
-/// A table and its name.
-#[derive(Debug, Clone)]
-pub(crate) struct Named {
-    pub(super) name: String,
-    pub(super) found: Found,
-}
 
 /// What the config says beside its tables.
 #[derive(Debug, Clone)]
@@ -338,10 +332,10 @@ mod tests {
     use datafusion::arrow::datatypes::{Field, Schema};
     use proptest::prelude::*;
 
-    use super::super::propose::propose;
     use super::*;
     use crate::config::{Variables, load};
     use crate::init::tables::facts::Size;
+    use crate::init::tables::propose::propose;
 
     fn frame() -> Frame {
         Frame {

@@ -18,8 +18,8 @@ use std::borrow::Cow;
 
 use indicatif::{HumanBytes, HumanCount};
 
+use super::views::{GroupView, PartitionsView};
 use crate::config::GroupSize;
-use crate::inspect::views::{GroupView, PartitionsView};
 use crate::pipeline::Warning;
 
 const MIB: u64 = 1 << 20;
@@ -156,8 +156,8 @@ fn lake(partitions: &PartitionsView, target_file_size: u64) -> Vec<Warning> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::PartitionView;
     use super::*;
-    use crate::inspect::plan::PartitionView;
 
     fn group(files: usize, bytes: u64) -> GroupView {
         GroupView { number: 1, files, bytes, done: false }

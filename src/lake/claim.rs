@@ -56,14 +56,29 @@ impl HiveLake<'_> {
         if found == *ours { Ok(()) } else { self.is_claimed(ours).await.map(drop) }
     }
 
-    /// Whether the folder is still that of a plan, given by its result; one of an earlier version has no owner.
+    /// Says that a lake which is taken back is this table's, unless the folder has an owner.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) async fn claim_again(&self, staging: &FolderOwner) -> Result<()> {
+        let ours = staging.clone().of_lake("", String::new());
+        owner::create(&self.store, &self.layout.lake_owner(), &ours).await.map(drop)
+    }
+
+    /// Whether the folder is still that of a plan, given by its result, and its files are still cut and compressed so, if
+    /// that is known. A complete lake has no owner.
     ///
     /// # Errors
     /// [`Error::LocationOwned`].
-    pub(crate) async fn check_owner(&self, table: &str, plan: &str) -> Result<()> {
-        let Some(found) = self.owner().await?.filter(|found| found.plan != plan) else { return Ok(()) };
+    pub(crate) async fn check_owner(&self, table: &str, plan: &str, properties: Option<&str>) -> Result<()> {
+        let Some(found) = self.owner().await? else { return Ok(()) };
+        let changed = properties.filter(|ours| found.properties != **ours);
+        if found.plan == plan && changed.is_none() {
+            return Ok(());
+        }
+        let changed = changed.and_then(|ours| difference(&found.properties, ours));
         let (table, location) = (table.to_owned(), self.layout.lake().to_string());
-        Err(Error::LocationOwned { table, location, owner: found.name(), within: None, changed: None })
+        Err(Error::LocationOwned { table, location, owner: found.name(), within: None, changed })
     }
 
     /// Gives the folder up.

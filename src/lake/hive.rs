@@ -12,8 +12,8 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use crate::concurrency::turn;
 use crate::error::{Error, Result};
+use crate::layout::store_error;
 use crate::layout::{Location, TableLayout};
-use crate::manifest::ledger::store_error;
 use crate::manifest::{LakeContent, owner};
 use crate::session::Stores;
 

@@ -9,12 +9,12 @@ use futures::StreamExt;
 
 use super::LakeColumns;
 use crate::error::Result;
+use crate::error::unwrap_engine;
 use crate::manifest::FileEntry;
 use crate::manifest::checksum::{Checksum, ColumnSums};
 use crate::session::Engine;
 use crate::snapshot::parquet_scan;
 use crate::types::width::batch_rows;
-use crate::write::unwrap_engine;
 
 /// Reads files, one batch at a time, and adds up the values of their columns.
 ///

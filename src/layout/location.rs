@@ -205,6 +205,11 @@ fn squeeze(key: &str) -> String {
     key
 }
 
+/// A store's error with what was tried on what.
+pub(crate) fn store_error(action: &'static str, location: &Location, source: object_store::Error) -> Error {
+    Error::Store { action, uri: location.to_string(), source }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,6 +28,7 @@ mod step;
 mod table;
 
 pub use self::location::Location;
+pub(crate) use self::location::store_error;
 pub use self::owner::{OWNER, SUCCESS, completed, owned_by};
 pub use self::relative::{below, store_of, written_from};
 pub use self::snapshot_folder::{SnapshotFolder, snapshot_time};

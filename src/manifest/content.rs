@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use twox_hash::XxHash64;
 
 use super::FileEntry;
-use super::ledger::store_error;
 use crate::error::Result;
 use crate::layout::Location;
+use crate::layout::store_error;
 
 /// A set of files by their paths below the folder and their sizes: equal for the same set in any order, and wherever the
 /// folder lies.

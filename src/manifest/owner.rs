@@ -19,10 +19,10 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 
-use super::ledger::store_error;
 use super::version::check_version;
 use crate::concurrency::turn;
 use crate::error::{Error, Result};
+use crate::layout::store_error;
 use crate::layout::{Location, OWNER, SUCCESS, completed, owned_by};
 
 const VERSION: u32 = 1;

@@ -11,7 +11,8 @@ use std::collections::HashSet;
 
 use futures::StreamExt;
 
-use super::{Pipeline, Warning};
+use super::run::Pipeline;
+use super::warning::Warning;
 use crate::error::Result;
 use crate::manifest::FileEntry;
 use crate::snapshot::{Arrivals, AsPlanned, Present};

@@ -13,20 +13,20 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures::future::{Either, join_all, select};
 use md5::{Digest, Md5};
 
-use super::{Event, Pipeline};
+use super::event::Event;
+use super::run::Pipeline;
+use super::under_way::{Job, TaskUnderWay, lock};
 use crate::error::causes::describe;
 use crate::error::redact::REDACTOR;
 use crate::error::{Error, Result};
-use crate::layout::{Location, Step};
-use crate::manifest::Ledger;
 use crate::manifest::Process;
 use crate::manifest::trace::{self, Failure, Running, RunningTask, SIGN_OF_LIFE};
 use crate::write::OnRows;
@@ -34,55 +34,17 @@ use crate::write::OnRows;
 /// When a process first tells that it is running.
 const FIRST_SIGN: Duration = Duration::from_secs(1);
 
-/// A task as its traces name it.
-#[derive(Debug, Clone)]
-pub(super) struct Job {
-    pub(super) ledger: Ledger,
-    pub(super) table: String,
-    /// Id of the plan.
-    pub(super) plan: String,
-    pub(super) step: Step,
-    pub(super) group: usize,
-    /// Whether an earlier run left word that it failed.
-    pub(super) has_failed: bool,
-}
-
-/// Tasks that this process is running, by the number of the attempt.
-#[derive(Debug, Default)]
-pub(super) struct Attempts {
-    running: Mutex<BTreeMap<u64, Arc<Now>>>,
-    begun: AtomicU64,
-    /// Signs of life that stand in a store.
-    told: Mutex<Vec<(Ledger, Location)>>,
-}
-
-#[derive(Debug)]
-struct Now {
-    job: Job,
-    began: DateTime<Utc>,
-    rows: AtomicU64,
-}
-
 /// An attempt that is under way; over when it is dropped.
 pub(super) struct Attempt<'a> {
     pipeline: &'a Pipeline,
     number: u64,
-    now: Arc<Now>,
+    now: Arc<TaskUnderWay>,
     began: Instant,
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         lock(&self.pipeline.attempts.running).remove(&self.number);
-    }
-}
-
-impl Attempts {
-    fn remember(&self, ledger: &Ledger, place: Location) {
-        let mut told = lock(&self.told);
-        if !told.iter().any(|(_, known)| *known == place) {
-            told.push((ledger.clone(), place));
-        }
     }
 }
 
@@ -131,7 +93,7 @@ impl Pipeline {
     /// Begins an attempt.
     pub(super) fn attempt(&self, job: Job) -> Attempt<'_> {
         let number = self.attempts.begun.fetch_add(1, Ordering::Relaxed);
-        let now = Arc::new(Now { job, began: Utc::now(), rows: AtomicU64::new(0) });
+        let now = Arc::new(TaskUnderWay { job, began: Utc::now(), rows: AtomicU64::new(0) });
         lock(&self.attempts.running).insert(number, Arc::clone(&now));
         Attempt { pipeline: self, number, now, began: Instant::now() }
     }
@@ -159,7 +121,7 @@ impl Pipeline {
 
     /// One PUT per table and step of which a task is running.
     async fn sign_of_life(&self, process: &str) {
-        let mut all: BTreeMap<String, (Arc<Now>, Vec<RunningTask>)> = BTreeMap::new();
+        let mut all: BTreeMap<String, (Arc<TaskUnderWay>, Vec<RunningTask>)> = BTreeMap::new();
         for now in lock(&self.attempts.running).values() {
             let place = now.job.ledger.layout().running(now.job.step, process);
             let task = RunningTask {
@@ -197,16 +159,13 @@ fn file_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a str> 
     }
 }
 
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn text(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::layout::Step;
     use object_store::memory::InMemory;
 
     use super::super::Reporter;

@@ -1,8 +1,9 @@
 //! Between the steps: what is staged is audited, and nothing is published that fails.
 
 use super::audit;
-use super::{Event, Pipeline};
-use crate::error::verdict::Verdict;
+use super::event::Event;
+use super::run::Pipeline;
+use crate::error::Verdict;
 use crate::error::{Error, Result};
 use crate::staging::plan::StagePlan;
 

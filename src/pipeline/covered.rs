@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 
-use super::Warning;
+use super::warning::Warning;
 use crate::snapshot::Coverage;
 use crate::types::ident;
 

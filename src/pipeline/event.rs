@@ -1,6 +1,6 @@
 //! What a pipeline tells while it runs; it prints nothing itself.
 
-use crate::error::verdict::Verdict;
+use crate::error::Verdict;
 use crate::layout::Step;
 
 /// Is told what happens; called from many threads.

@@ -3,7 +3,7 @@
 //! Configs are edited, folders are moved, linked, copied and emptied between two commands. What is found here is what is
 //! there now, never what a manifest says was there.
 
-use super::Pipeline;
+use super::run::Pipeline;
 use super::validate::{VERSION, Validation};
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
@@ -42,7 +42,7 @@ impl Pipeline {
             });
         }
         let folder = HiveLake::open(self.engine.stores(), ledger.layout()).await?;
-        folder.check_owner(&lake.name, &plan.result).await
+        folder.check_owner(&lake.name, &plan.result, None).await
     }
 
     /// The proof of a lake that is complete and holds the files that were proven, no more and no less: two small requests

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::attempt::Job;
+use super::event::Event;
+use super::run::{Known, Pipeline, Table, not_planned};
+use super::table_report::TableReport;
+use super::under_way::Job;
 use super::validate::{Proof, Validation, validate};
-use super::{Event, Known, Pipeline, Table, not_planned};
 use crate::compaction::plan::PartitionGroup;
 use crate::compaction::prepare::{Prepared, Staged, prepare};
 use crate::compaction::run::{CompactTask, properties_text};
@@ -15,21 +17,6 @@ use crate::lake::LakeColumns;
 use crate::layout::Step;
 use crate::manifest::owner::FolderOwner;
 use crate::staging::plan::{self, StagePlan};
-
-/// What a run did for one table.
-#[derive(Debug, Clone)]
-pub struct TableReport {
-    /// Lake table.
-    pub table: String,
-    /// Lake location.
-    pub location: String,
-    /// Tasks that this run ran; 0: all was done before.
-    pub tasks: usize,
-    /// Seconds since this run began until the table was complete.
-    pub seconds: f64,
-    /// What validation found.
-    pub validation: Validation,
-}
 
 impl Pipeline {
     /// Audits, then the second step of all tables, then validation.

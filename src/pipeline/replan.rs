@@ -25,7 +25,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 
 use super::Pipeline;
-use super::clean::{check_lake, clear_lake, remove_published};
+use super::clean::{Unnamed, check_lake, clear_lake, remove_published};
 use crate::concurrency::{read_tables, write_tables};
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
@@ -82,8 +82,7 @@ pub(crate) async fn plan_again(pipeline: &Pipeline, lake: &LakeTable) -> Result<
 struct Withdrawn {
     /// Publish tasks.
     done: BTreeSet<usize>,
-    /// Files of which no plan that can be read knows the names.
-    unnamed: HashSet<Arc<str>>,
+    unnamed: Unnamed,
 }
 
 impl Withdrawn {
@@ -119,9 +118,14 @@ async fn replace(
             if done != withdrawn.done {
                 withdrawn = Withdrawn::check(pipeline, &plan.ledger, &plan.lake, done).await?;
             }
-            HiveLake::open(pipeline.engine().stores(), plan.ledger.layout()).await?.withdraw().await?;
+            let folder = HiveLake::open(pipeline.engine().stores(), plan.ledger.layout()).await?;
+            folder.withdraw().await?;
+            if withdrawn.unnamed.has_strays {
+                // So that files which only damaged manifests named are known as this table's, also after a crash.
+                folder.claim_again(&plan::owner_of_staging(pipeline.project(), &plan.lake)).await?;
+            }
             check().await?;
-            remove_published(pipeline, &plan.ledger, &withdrawn.unnamed).await?;
+            remove_published(pipeline, &plan.ledger, &withdrawn.unnamed.files).await?;
             plan.ledger.revoke_all(Step::DatalakeFileGroups).await?;
             check().await?;
         }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::attempt::Job;
-use super::{Event, Known, Pipeline, Table, arrivals, covered};
+use super::event::Event;
+use super::run::{Known, Pipeline, Table};
+use super::under_way::Job;
+use super::{arrivals, covered};
 use crate::compaction::prepare::StagedGroup;
 use crate::concurrency::{read_tables, write_tables};
 use crate::error::Result;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::attempt::Job;
 use super::audit;
-use super::{Known, Pipeline, not_planned};
+use super::run::{Known, Pipeline, not_planned};
+use super::under_way::Job;
 use crate::error::{Error, Result};
 use crate::layout::Step;
 use crate::staging::plan::{self, GroupDetails, Planner};

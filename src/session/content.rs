@@ -16,11 +16,11 @@ use chrono::{DateTime, Utc};
 use object_store::ObjectStoreExt;
 use twox_hash::XxHash64;
 
-use super::pinned::{ContentCheck, Pin};
+use super::pin::{ContentCheck, Pin};
 use super::stores::Stores;
 use crate::error::{Error, Result};
 use crate::layout::Location;
-use crate::manifest::ledger::store_error;
+use crate::layout::store_error;
 use crate::manifest::{CONTENT_TAG, FileEntry};
 
 /// Bytes that are read at once.

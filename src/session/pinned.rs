@@ -16,7 +16,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
@@ -26,28 +25,9 @@ use object_store::{
 use tokio::sync::OnceCell;
 
 use super::content;
+use super::pin::{ContentCheck, Pin};
 use crate::layout::Location;
 use crate::manifest::{CONTENT_TAG, FileEntry, bare_etag};
-
-/// What a file must still be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pin {
-    /// Without quotes; empty when unknown.
-    pub(crate) etag: Arc<str>,
-    /// Bytes.
-    pub(crate) size: u64,
-}
-
-/// Whether a local file is hashed before it is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ContentCheck {
-    /// Its size must do.
-    Never,
-    /// If it changed after this time, at which it was as its manifest says.
-    IfChangedAfter(DateTime<Utc>),
-    /// In any case.
-    Always,
-}
 
 /// See the module's head.
 #[derive(Debug)]
@@ -203,6 +183,7 @@ impl ObjectStore for PinnedStore {
 
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, Utc};
     use object_store::ObjectStoreExt;
     use object_store::local::LocalFileSystem;
 

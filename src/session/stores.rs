@@ -19,9 +19,9 @@ use super::local::{LocalStore, Syncs};
 use super::unfinished::{Bucket, Keeping, Unfinished};
 use crate::config::{Durability, S3Settings};
 use crate::error::{Error, Result};
+use crate::layout::store_error;
 use crate::layout::{Location, store_of};
 use crate::manifest::FileEntry;
-use crate::manifest::ledger::store_error;
 
 /// All stores that a process has opened.
 #[derive(Debug, Default)]

@@ -15,6 +15,7 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use super::names::{Lacking, NameCheck};
 use super::table::TableFiles;
 use crate::concurrency::spread;
 use crate::config::{FileFormat, SnapshotTable};
@@ -22,19 +23,18 @@ use crate::error::{Error, Result, caught};
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::session::{OpenStores, PinnedStore, Stores};
+use crate::snapshot::files::folders::FolderColumns;
 use crate::snapshot::files::found::Doubtful;
 use crate::snapshot::files::left_out::{LeftOut, LeftOutTally};
 use crate::snapshot::files::listing::Listing;
 use crate::snapshot::files::own::Own;
 use crate::snapshot::files::same_file::other_names;
 use crate::snapshot::parquet::claims::{FooterBounds, arrow_schema, check_rows, empty_group, without_empty_columns};
+use crate::snapshot::parquet::exact::check_types;
 use crate::snapshot::parquet::footer::read_foreign_footer;
-use crate::snapshot::schema::folders::FolderColumns;
+use crate::snapshot::scan::heads::{names_of, some};
+use crate::snapshot::scan::infer::infer;
 use crate::snapshot::schema::merge::SchemaMerger;
-use crate::snapshot::schema::names::{Lacking, NameCheck};
-use crate::snapshot::text::heads::{names_of, some};
-use crate::snapshot::text::infer::infer;
-use crate::snapshot::values::exact::check_types;
 use crate::types::type_name;
 
 /// Footers read at once: small requests, so more than there are cores.

@@ -28,6 +28,7 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::SessionContext;
 use object_store::{ObjectMeta, ObjectStore};
 
+use super::presence::PresenceCounter;
 use crate::config::FileFormat;
 use crate::error::Error;
 use crate::layout::Location;
@@ -38,10 +39,9 @@ use crate::snapshot::parquet::adapt::ExactReading;
 use crate::snapshot::parquet::bounds::Bounds;
 use crate::snapshot::parquet::footer::FOOTER_BYTES;
 use crate::snapshot::parquet::guard::Export;
-use crate::snapshot::parquet::scan::FileScanExec;
 use crate::snapshot::parquet::whole::WholeFiles;
-use crate::snapshot::schema::presence::PresenceCounter;
-use crate::snapshot::text::scan::{TextFile, TextScanExec};
+use crate::snapshot::scan::node::FileScanExec;
+use crate::snapshot::scan::text::{TextFile, TextScanExec};
 
 /// Files of one table, decoded alike.
 #[derive(Debug, Clone)]

@@ -26,12 +26,13 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{PlanDetails, Source, bind, physical_plan};
 use crate::config::{LakeTable, Project, Verify};
+use crate::error::unwrap_engine;
 use crate::error::{Error, Result, caught, within};
 use crate::lake::LakeColumns;
+use crate::layout::store_error;
 use crate::layout::{Location, Step};
 use crate::manifest::checksum::Checksum;
 use crate::manifest::fingerprint;
-use crate::manifest::ledger::store_error;
 use crate::manifest::{FileEntry, Ledger, Manifest, TaskDetails};
 use crate::session::Engine;
 use crate::session::{bytes_spilled, operators};
@@ -40,7 +41,6 @@ use crate::staging::sort::exec::SortRunsExec;
 use crate::staging::sort::order::RunOrder;
 use crate::write::{
     Bundled, FileEncoding, LakeWriteExec, Numbering, OnRows, RollRule, WriteSpec, collect_files, staging_encoding,
-    unwrap_engine,
 };
 
 /// What a staging file group's manifest says besides its files.

@@ -32,7 +32,7 @@ use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use datafusion::parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescriptor};
 
-use crate::compaction::copy::texts::Texts;
+use super::copyable::{COPIED_ROWS, PAGES_KEY, is_plain_text, pages_mark};
 
 /// Row groups of staging files: large enough to read well, small enough to hold one per run that is merged.
 pub(crate) const STAGING_ROW_GROUP_BYTES: u64 = 4 << 20;
@@ -42,9 +42,6 @@ const SAMPLE_ROWS: usize = 512;
 
 /// Fewer rows say nothing, and their file is small however it is encoded.
 const MIN_SAMPLE_ROWS: usize = 64;
-
-/// Rows of a partition in one run from which on their pages are worth copying: fewer make pages that compress badly.
-pub(crate) const COPIED_ROWS: u64 = 4096;
 
 /// Rows per page, at most: the Parquet writer's own default.
 pub(crate) const PAGE_ROWS: u64 = 20_000;
@@ -197,27 +194,11 @@ impl Published {
             builder = builder.set_column_compression(leaf.path().clone(), Compression::UNCOMPRESSED);
         }
         // What the statistics of texts say is found more cheaply in the dictionary, when pages are copied.
-        let is_text = |leaf: &&&ColumnDescPtr| Texts::has(leaf) && self.first_key.as_ref() != Some(leaf.path());
+        let is_text = |leaf: &&&ColumnDescPtr| is_plain_text(leaf) && self.first_key.as_ref() != Some(leaf.path());
         for leaf in of_dictionary.iter().filter(is_text) {
             builder = builder.set_column_statistics_enabled(leaf.path().clone(), EnabledStatistics::None);
         }
         Ok(builder.build())
-    }
-}
-
-/// Key of a staging file's footer; its value says which lake files can take the file's pages.
-pub(crate) const PAGES_KEY: &str = "snaplake.pages";
-
-/// What decides, besides the rows, how published pages look: codec and level, as staging files keep it.
-pub(crate) fn pages_mark(published: &WriterProperties) -> String {
-    match published.compression(&ColumnPath::new(Vec::new())) {
-        Compression::UNCOMPRESSED => "uncompressed".to_owned(),
-        Compression::SNAPPY => "snappy".to_owned(),
-        Compression::GZIP(level) => format!("gzip({})", level.compression_level()),
-        Compression::ZSTD(level) => format!("zstd({})", level.compression_level()),
-        Compression::LZ4_RAW => "lz4".to_owned(),
-        // No lake is written with these.
-        Compression::LZO | Compression::BROTLI(_) | Compression::LZ4 => "another codec".to_owned(),
     }
 }
 

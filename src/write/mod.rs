@@ -5,10 +5,14 @@
 //!   ...              rows sorted by partition, in an order that a retry repeats, so it writes the same bytes
 //! ```
 //!
-//! Where staged rows need no merging, lake files are made of their pages instead ([`Assembler`]).
+//! Where staged rows need no merging, lake files are made of their pages instead (`compaction::copy`); `copyable` is what both steps
+//! agree on about these.
 
+pub(crate) mod copyable;
 pub(crate) mod encoding;
-pub(crate) mod exec;
+mod estimate;
+mod exec;
+mod files;
 pub(crate) mod landing;
 mod open;
 mod parts;
@@ -18,16 +22,17 @@ pub(crate) mod ranges;
 mod roll;
 mod run_rows;
 mod size;
+pub(crate) mod spec;
 pub(crate) mod upload;
 mod wide;
 mod writer;
 
+pub(crate) use self::copyable::COPIED_ROWS;
 #[cfg(test)]
 pub(crate) use self::encoding::STAGING_ROW_GROUP_BYTES;
-pub(crate) use self::encoding::{COPIED_ROWS, FileEncoding, MERGED_PAGE_ROWS, PAGE_ROWS};
-pub(crate) use self::exec::{
-    Bundled, LakeWriteExec, Numbering, OnRows, PlannedPartition, WriteSpec, collect_files, unwrap_engine,
-};
+pub(crate) use self::encoding::{FileEncoding, MERGED_PAGE_ROWS, PAGE_ROWS};
+pub(crate) use self::exec::LakeWriteExec;
+pub(crate) use self::files::collect_files;
 pub(crate) use self::parts::uploads_ended;
 pub(crate) use self::published::{copied_properties, published_properties, sort_keys, staging_encoding};
 #[cfg(any(test, feature = "bench"))]
@@ -35,4 +40,5 @@ pub(crate) use self::ranges::Ranges;
 pub(crate) use self::roll::RollRule;
 pub(crate) use self::run_rows::RunRows;
 pub(crate) use self::size::used_bytes;
+pub(crate) use self::spec::{Bundled, Numbering, OnRows, PlannedPartition, WriteSpec};
 pub(crate) use self::wide::staging_row_group_bytes;

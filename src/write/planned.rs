@@ -10,15 +10,15 @@
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::BatchCoalescer;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 
-use super::run_rows::RunRows;
-use super::writer::{Estimate, Owner, Writer};
+use super::spec::Owner;
 use crate::types::width::batch_rows;
 
 /// A planned partition that is being written.
 pub(crate) struct Planned {
-    owner: Owner,
+    pub(super) owner: Owner,
     /// Hive path.
     path: String,
     batches: BatchCoalescer,
@@ -27,73 +27,41 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
+    /// A partition of which so many rows must come.
+    pub(super) fn new(owner: Owner, path: String, schema: SchemaRef, rows: u64) -> Self {
+        let batch_rows = batch_rows(&schema);
+        Self { owner, path, batches: BatchCoalescer::new(schema, batch_rows), left: rows }
+    }
+
+    /// Takes rows.
+    ///
+    /// # Errors
+    /// When more come than were staged.
+    pub(super) fn push(&mut self, rows: RecordBatch) -> Result<()> {
+        let left = self.left.checked_sub(rows.num_rows() as u64);
+        self.left = left.ok_or_else(|| self.wrong("more"))?;
+        Ok(self.batches.push_batch(rows)?)
+    }
+
+    /// The next batch that is as long as it would be if the partition were written alone.
+    pub(super) fn next_batch(&mut self) -> Option<RecordBatch> {
+        self.batches.next_completed_batch()
+    }
+
+    /// Makes what is left a batch.
+    ///
+    /// # Errors
+    /// When fewer rows came than were staged.
+    pub(super) fn end(&mut self) -> Result<()> {
+        if self.left > 0 {
+            return Err(self.wrong("fewer"));
+        }
+        Ok(self.batches.finish_buffered_batch()?)
+    }
+
     /// For a partition that has other rows than its staging files' manifests say.
     fn wrong(&self, how: &str) -> DataFusionError {
         DataFusionError::Internal(format!("partition {} has {how} rows than were staged", self.path))
-    }
-}
-
-impl Writer {
-    /// Rows of a planned partition. They are cut into batches as if it were alone, so that what is written does not depend on
-    /// what else is published with it.
-    pub(crate) async fn write_planned(&mut self, rows: RecordBatch, owner: Owner) -> Result<()> {
-        if self.planned.as_ref().is_some_and(|planned| planned.owner != owner) {
-            self.end_planned().await?;
-        }
-        let planned = match &mut self.planned {
-            Some(planned) => planned,
-            None => {
-                let Owner::Partition(values) = &owner else {
-                    return Err(DataFusionError::Internal("a bundle within a bundle".to_owned()));
-                };
-                let path = self.path(values)?;
-                let Some(of) = self.spec.planned.get(&path) else {
-                    return Err(DataFusionError::Internal(format!("rows of partition {path}, which is not planned")));
-                };
-                self.rows_left = Some(of.rows);
-                self.estimate = Estimate::AsExpected;
-                let batches = BatchCoalescer::new(rows.schema(), batch_rows(rows.schema_ref()));
-                self.planned.insert(Planned { owner, path, batches, left: of.rows })
-            }
-        };
-        let left = planned.left.checked_sub(rows.num_rows() as u64);
-        planned.left = left.ok_or_else(|| planned.wrong("more"))?;
-        planned.batches.push_batch(rows)?;
-        self.write_completed().await
-    }
-
-    async fn write_completed(&mut self) -> Result<()> {
-        while let Some(planned) = &mut self.planned
-            && let Some(rows) = planned.batches.next_completed_batch()
-        {
-            let owner = planned.owner.clone();
-            self.write_rows(&rows, &owner, RunRows::ALWAYS_IN_ORDER).await?;
-        }
-        Ok(())
-    }
-
-    /// Ends the planned partition, if there is one.
-    async fn end_planned(&mut self) -> Result<()> {
-        if let Some(planned) = &mut self.planned {
-            planned.batches.finish_buffered_batch()?;
-            self.write_completed().await?;
-        }
-        match self.planned.take() {
-            Some(planned) if planned.left > 0 => return Err(planned.wrong("fewer")),
-            Some(_) => self.planned_ended += 1,
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Ends the last planned partition; each must have come.
-    pub(crate) async fn end_all_planned(&mut self) -> Result<()> {
-        self.end_planned().await?;
-        let (ended, planned) = (self.planned_ended, self.spec.planned.len());
-        if ended != planned {
-            return Err(DataFusionError::Internal(format!("rows of {ended} partitions came, {planned} were staged")));
-        }
-        Ok(())
     }
 }
 
@@ -109,8 +77,7 @@ mod tests {
     use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
 
-    use super::super::exec::{Numbering, WriteSpec};
-    use super::super::{FileEncoding, LakeWriteExec, PlannedPartition, RollRule, collect_files};
+    use super::super::{FileEncoding, LakeWriteExec, Numbering, PlannedPartition, RollRule, WriteSpec, collect_files};
     use super::*;
     use crate::layout::Location;
     use crate::manifest::FileEntry;

@@ -13,22 +13,22 @@ use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, StringArray, UInt64
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::errors::ParquetError;
-use datafusion::parquet::file::metadata::RowGroupMetaData;
-use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
+use datafusion::parquet::file::properties::EnabledStatistics;
 use datafusion::parquet::schema::types::ColumnPath;
 use datafusion::physical_plan::metrics::Count;
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 
-use super::exec::{Numbering, WriteSpec, output_schema};
+use super::estimate::{Estimate, SETTLED_ROWS, sample};
+use super::files::output_schema;
 use super::landing::{Landed, Landing, Landings};
 use super::open::FileWriter;
 use super::planned::Planned;
 use super::ranges::Ranges;
 use super::run_rows::RunRows;
 use super::size::used_bytes;
+use super::spec::{Numbering, Owner, WriteSpec};
 use super::wide::{LAKE_GROUP_BYTES, STAGING_GROUP_BYTES, WideWriter, share_of};
 use crate::error::Error;
 use crate::layout::Location;
@@ -71,46 +71,6 @@ impl Columns {
     }
 }
 
-/// Rows from which on nearly all pages of a file are compressed: eight pages of the Parquet writer's 20,000 rows.
-const SETTLED_ROWS: u64 = 160_000;
-
-/// What the bytes that a writer expects come to: pages that are still open are counted before compression, which is most
-/// of a short file.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Estimate {
-    /// Nothing is known.
-    AsExpected,
-    /// Stored bytes per row, and per expected byte of a long file, in the last file or a sample.
-    Learnt { per_row: f64, per_expected: f64 },
-    /// Stored bytes per byte of rows, in the last row group of a wide table or a sample: its writer expects by that.
-    Share(f64),
-}
-
-impl Estimate {
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an estimate"
-    )]
-    fn correct(self, expected: u64, rows: u64) -> u64 {
-        match self {
-            Self::AsExpected | Self::Share(_) => expected,
-            Self::Learnt { per_expected, .. } if rows >= SETTLED_ROWS => (expected as f64 * per_expected) as u64,
-            // Rows may become longer than those before: no more than this is believed to be gained by compression.
-            Self::Learnt { per_row, .. } => expected.min((per_row * rows as f64) as u64).max(expected / 4),
-        }
-    }
-}
-
-/// Whose rows a file has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Owner {
-    Partition(hive::Values),
-    /// By its number.
-    Bundle(u32),
-}
-
 struct OpenFile {
     owner: Owner,
     run: u32,
@@ -134,17 +94,17 @@ impl OpenFile {
 
 /// State of one stream that is being written.
 pub(crate) struct Writer {
-    pub(crate) spec: Arc<WriteSpec>,
+    spec: Arc<WriteSpec>,
     columns: Columns,
     open: Option<OpenFile>,
     landings: Landings,
     /// Partition and number of the file that was opened last: one partition never uses a number twice.
     last: Option<(Owner, u32)>,
-    pub(crate) planned: Option<Planned>,
+    planned: Option<Planned>,
     /// Planned partitions that have all their rows.
-    pub(crate) planned_ended: usize,
-    pub(crate) rows_left: Option<u64>,
-    pub(crate) estimate: Estimate,
+    planned_ended: usize,
+    rows_left: Option<u64>,
+    estimate: Estimate,
     output: Sender<Result<RecordBatch>>,
     rows_written: Count,
     bytes_written: Count,
@@ -243,8 +203,63 @@ impl Writer {
         Ok(())
     }
 
+    /// Rows of a planned partition. They are cut into batches as if it were alone, so that what is written does not depend on
+    /// what else is published with it.
+    async fn write_planned(&mut self, rows: RecordBatch, owner: Owner) -> Result<()> {
+        if self.planned.as_ref().is_some_and(|planned| planned.owner != owner) {
+            self.end_planned().await?;
+        }
+        if self.planned.is_none() {
+            let Owner::Partition(values) = &owner else {
+                return Err(DataFusionError::Internal("a bundle within a bundle".to_owned()));
+            };
+            let path = self.path(values)?;
+            let Some(of) = self.spec.planned.get(&path) else {
+                return Err(DataFusionError::Internal(format!("rows of partition {path}, which is not planned")));
+            };
+            self.rows_left = Some(of.rows);
+            self.estimate = Estimate::AsExpected;
+            self.planned = Some(Planned::new(owner, path, rows.schema(), of.rows));
+        }
+        if let Some(planned) = &mut self.planned {
+            planned.push(rows)?;
+        }
+        self.write_completed().await
+    }
+
+    async fn write_completed(&mut self) -> Result<()> {
+        while let Some(planned) = &mut self.planned
+            && let Some(rows) = planned.next_batch()
+        {
+            let owner = planned.owner.clone();
+            self.write_rows(&rows, &owner, RunRows::ALWAYS_IN_ORDER).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the planned partition, if there is one.
+    async fn end_planned(&mut self) -> Result<()> {
+        if let Some(planned) = &mut self.planned {
+            planned.end()?;
+            self.write_completed().await?;
+            self.planned = None;
+            self.planned_ended += 1;
+        }
+        Ok(())
+    }
+
+    /// Ends the last planned partition; each must have come.
+    async fn end_all_planned(&mut self) -> Result<()> {
+        self.end_planned().await?;
+        let (ended, planned) = (self.planned_ended, self.spec.planned.len());
+        if ended != planned {
+            return Err(DataFusionError::Internal(format!("rows of {ended} partitions came, {planned} were staged")));
+        }
+        Ok(())
+    }
+
     /// Rows of one owner.
-    pub(crate) async fn write_rows(&mut self, rows: &RecordBatch, owner: &Owner, of: RunRows) -> Result<()> {
+    async fn write_rows(&mut self, rows: &RecordBatch, owner: &Owner, of: RunRows) -> Result<()> {
         if self.open.as_ref().is_some_and(|open| open.owner != *owner || open.run != of.run) {
             self.finish().await?;
         }
@@ -354,7 +369,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::PartitionValueTooLong`].
-    pub(crate) fn path(&self, values: &hive::Values) -> Result<String> {
+    fn path(&self, values: &hive::Values) -> Result<String> {
         self.check_length(values)?;
         let columns = &self.spec.partition_columns;
         if columns.is_empty() {
@@ -439,15 +454,6 @@ impl Writer {
         let _ = self.output.send(Ok(row)).await;
         Ok(())
     }
-}
-
-/// Encodes rows to learn their stored size.
-#[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn sample(rows: &RecordBatch, schema: &SchemaRef, properties: WriterProperties) -> Result<Estimate> {
-    let mut writer = ArrowWriter::try_new(std::io::sink(), Arc::clone(schema), Some(properties))?;
-    writer.write(rows)?;
-    let bytes: i64 = writer.close()?.row_groups().iter().map(RowGroupMetaData::compressed_size).sum();
-    Ok(Estimate::Learnt { per_row: bytes as f64 / rows.num_rows().max(1) as f64, per_expected: 1.0 })
 }
 
 fn external(error: Error) -> DataFusionError {

@@ -29,11 +29,11 @@ type Meanwhile = Box<dyn FnOnce() + Send>;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
     /// Right before the first staging file is read; its hash was taken before.
-    FirstRead,
+    Read,
     /// Right before the first lake file is written; all rows were read before.
-    FirstWrite,
+    Write,
     /// Right after the first lake file got its name.
-    FirstFile,
+    Show,
 }
 
 /// A disk on which something happens while a task stands still.
@@ -66,7 +66,7 @@ impl fmt::Display for Awoken {
 impl ObjectStore for Awoken {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         if path.as_ref().contains("/lake/") && path.as_ref().ends_with(".parquet") {
-            self.happens(At::FirstWrite);
+            self.happens(At::Write);
         }
         self.inner.put_opts(path, payload, options).await
     }
@@ -78,7 +78,7 @@ impl ObjectStore for Awoken {
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         let is_staged = path.as_ref().contains("/staging/") && path.as_ref().contains("/day=");
         if is_staged && !options.head {
-            self.happens(At::FirstRead);
+            self.happens(At::Read);
         }
         self.inner.get_opts(path, options).await
     }
@@ -107,7 +107,7 @@ impl ObjectStore for Awoken {
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
         self.inner.rename_opts(from, to, options).await?;
         if to.as_ref().contains("/lake/") {
-            self.happens(At::FirstFile);
+            self.happens(At::Show);
         }
         Ok(())
     }
@@ -159,7 +159,7 @@ async fn staging_files_that_are_swapped_after_their_hash_do_not_replace_what_is_
     let (ours, other) = (staged(&work, "day=2026-01-01"), staged(&work, "day=2026-01-02"));
     assert_eq!(ours.len(), other.len());
     let error =
-        publish(&work, At::FirstRead, move || ours.iter().zip(&other).for_each(|(a, b)| swap(a, b))).await.unwrap_err();
+        publish(&work, At::Read, move || ours.iter().zip(&other).for_each(|(a, b)| swap(a, b))).await.unwrap_err();
     let text = format!("{error:?}");
     assert!(text.contains("ContentChanged") && text.contains("day=2026-01-01"), "{text}");
     let mut found = work.files("out/lake");
@@ -178,7 +178,7 @@ async fn staging_files_that_another_process_stages_again_meanwhile_are_read_from
             fs::rename(copy, file).unwrap();
         }
     };
-    publish(&work, At::FirstRead, again).await.unwrap();
+    publish(&work, At::Read, again).await.unwrap();
     let mut found = work.files("out/lake");
     found.retain(|name, _| name.ends_with(".parquet"));
     assert!(found == lake);
@@ -196,7 +196,7 @@ async fn files_stay_that_were_published_from_the_staging_folder_after_it_was_mov
         let ended = crate::support::program().arg("run").arg(config).output().unwrap();
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     };
-    publish(&work, At::FirstFile, elsewhere).await.unwrap_err();
+    publish(&work, At::Show, elsewhere).await.unwrap_err();
     let found = work.files("out/lake");
     assert!(found.keys().any(|name| name.ends_with("_SUCCESS")));
     assert!(lake.iter().all(|(name, bytes)| found.get(name) == Some(bytes)), "{:?}", found.keys());
@@ -213,8 +213,29 @@ async fn file_of_a_plan_is_taken_back_when_the_next_plan_cuts_files_in_another_w
         let ended = crate::support::program().args(run).arg(other).output().unwrap();
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     };
-    let error = publish(&work, At::FirstWrite, replaced).await.unwrap_err();
+    let error = publish(&work, At::Write, replaced).await.unwrap_err();
     assert!(format!("{error:?}").contains("PlanReplaced"), "{error:?}");
+    let valid = crate::support::program().arg("validate").arg(work.path("other.sql")).output().unwrap();
+    assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stderr));
+}
+
+#[tokio::test]
+async fn file_is_taken_back_when_a_run_with_another_codec_has_done_the_task_meanwhile() {
+    let (work, _) = published();
+    let config = fs::read_to_string(work.path("job.sql")).unwrap();
+    work.write("other.sql", &config.replace("sorted_by", "write_compression = 'snappy', sorted_by"));
+    let (other, staging) = (work.path("other.sql"), work.path(PUBLISHED));
+    let replaced = move || {
+        // The plan stays, and with it its id: only what the publish tasks do is planned anew.
+        fs::remove_dir_all(staging.parent().unwrap()).unwrap();
+        fs::remove_dir_all(staging.parent().unwrap().with_file_name("partition-file-groups")).unwrap();
+        let lake = staging.ancestors().nth(7).unwrap().join("lake");
+        fs::remove_dir_all(lake).unwrap();
+        let ended = crate::support::program().arg("publish").arg(other).output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    };
+    let error = format!("{:?}", publish(&work, At::Write, replaced).await.unwrap_err());
+    assert!(error.contains("CommitConflict"), "{error}");
     let valid = crate::support::program().arg("validate").arg(work.path("other.sql")).output().unwrap();
     assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stderr));
 }

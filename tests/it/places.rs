@@ -439,3 +439,25 @@ fn durability_is_a_choice_and_makes_no_other_lake() {
     config_with(&work, "staging", "lake", "SET snaplake.durability = 'often';");
     work.snaplake(&["run"]).failed(2, &["snaplake.durability", "'fsync' or 'none'"]);
 }
+
+#[test]
+fn lake_is_taken_back_whole_also_when_both_manifests_that_name_a_file_are_damaged() {
+    const MANIFESTS: &str = "out/staging/shop/events/snapshot=2026-01-31T00:00:00Z/manifests";
+    for repaired in [false, true] {
+        let work = Work::events(2, 60);
+        work.snaplake(&["run"]).ok();
+        for manifest in [
+            "datalake-file-groups/manifest-data/manifest-data-2.parquet",
+            "partition-file-groups/manifest-summary/manifest-summary-2.json",
+        ] {
+            fs::write(work.path(&format!("{MANIFESTS}/{manifest}")), "").unwrap();
+        }
+        if repaired {
+            work.snaplake(&["repair"]).ok();
+        }
+        let config = fs::read_to_string(work.path("job.sql")).unwrap();
+        work.write("job.sql", &config.replace("SELECT id, day, note", "SELECT id + 1 AS id, day, note"));
+        work.snaplake(&["run", "--replan", "--withdraw"]).ok();
+        work.snaplake(&["validate"]).ok();
+    }
+}

@@ -139,7 +139,10 @@ class World(Export):
     # --- damage ---
 
     def staging_files(self, are_data: bool) -> list[Path]:
+        """Of the first config. Its staging folder may hold the lake of another, which nothing of the first can mend."""
+        others = [self.root / slot.now.lake() for slot in self.slots[1:]]
         found = (path for path in sorted((self.root / self.slots[0].now.staging).rglob("*")) if path.is_file())
+        found = (path for path in found if not any(other in path.parents for other in others))
         return [path for path in found if ("datalake" in path.parts and path.suffix == ".parquet") == are_data]
 
     def staging_bit(self, number: int, place: int) -> None:

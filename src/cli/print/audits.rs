@@ -5,9 +5,9 @@ use datafusion::arrow::util::pretty::pretty_format_batches;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
+use super::report::{OutputFormat, Report};
 use super::text::{count_u64, pretty, print, say, table};
-use super::{OutputFormat, Report};
-use crate::error::verdict::Verdict;
+use crate::error::Verdict;
 
 impl Report {
     /// What audits came to.

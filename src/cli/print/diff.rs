@@ -3,8 +3,8 @@
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
+use super::report::{OutputFormat, Report};
 use super::text::{count, pretty, print, table};
-use super::{OutputFormat, Report};
 use crate::inspect::diff::{Change, Content, RowChanges, Sample, TableDiff};
 
 /// Partitions that are told to people; all are in the JSON.

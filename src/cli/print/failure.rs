@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::Report;
+use super::report::Report;
 use super::text::say;
 use crate::error::Error;
 use crate::error::advice::advice;

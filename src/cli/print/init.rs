@@ -3,8 +3,8 @@
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
+use super::report::{OutputFormat, Report};
 use super::text::{count, count_u64, pretty, print, table};
-use super::{OutputFormat, Report};
 use crate::init::Initialized;
 use crate::session::Requests;
 

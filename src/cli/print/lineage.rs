@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::Report;
 use super::page::page;
+use super::report::Report;
 use super::rows::to_file;
 use super::text::{count, say};
 use crate::error::{Error, Result};

@@ -3,8 +3,8 @@
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
+use super::report::{OutputFormat, Report};
 use super::text::{count, count_u64, pretty, print, say, table};
-use super::{OutputFormat, Report};
 use crate::pipeline::clean::{Garbage, Why};
 use crate::pipeline::repair::Repair;
 use crate::pipeline::{TableReport, TaskSpec};

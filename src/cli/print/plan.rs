@@ -9,8 +9,8 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
+use super::report::{OutputFormat, Report};
 use super::text::{count, pretty, print, table};
-use super::{OutputFormat, Report};
 use crate::inspect::PlanView;
 use crate::pipeline::Warning;
 use crate::snapshot::LeftOut;

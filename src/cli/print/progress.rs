@@ -12,13 +12,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use console::Term;
-use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::text::{count, cut, say};
-use super::{Report, audits};
+use super::text::{count, cut};
 use crate::error::redact::REDACTOR;
 use crate::layout::Step;
-use crate::pipeline::{Event, Reporter};
 
 /// Widest bar of a step, in characters; a narrower one than [`MIN_BAR`] says nothing.
 const MAX_BAR: usize = 20;
@@ -27,15 +25,15 @@ const MIN_BAR: usize = 4;
 /// The bars of all tables.
 #[derive(Debug)]
 pub(super) struct Board {
-    bars: MultiProgress,
+    pub(super) bars: MultiProgress,
     /// Bytes of the step that is under way.
-    total: ProgressBar,
-    is_shown: bool,
+    pub(super) total: ProgressBar,
+    pub(super) is_shown: bool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     tables: Vec<Line>,
     /// Lines on the terminal.
     shown: Vec<ProgressBar>,
@@ -47,19 +45,19 @@ struct State {
 
 /// A table as the board shows it.
 #[derive(Debug, Default, Clone)]
-struct Line {
+pub(super) struct Line {
     table: String,
     stage: Tasks,
     publish: Tasks,
-    is_complete: bool,
+    pub(super) is_complete: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Tasks {
+pub(crate) struct Tasks {
     /// `None` before they are planned.
-    total: Option<usize>,
-    done: usize,
-    failed: usize,
+    pub(super) total: Option<usize>,
+    pub(super) done: usize,
+    pub(super) failed: usize,
 }
 
 impl Board {
@@ -101,7 +99,7 @@ impl Board {
     }
 
     /// A step of a table begins.
-    fn begin(&self, table: &str, step: Step, tasks: Tasks, bytes: u64) {
+    pub(crate) fn begin(&self, table: &str, step: Step, tasks: Tasks, bytes: u64) {
         let mut state = self.state();
         if state.is_over {
             return;
@@ -117,7 +115,7 @@ impl Board {
     }
 
     /// So many more bytes are done, and something has changed.
-    fn change(&self, bytes: u64, change: impl FnOnce(&mut State)) {
+    pub(crate) fn change(&self, bytes: u64, change: impl FnOnce(&mut State)) {
         let mut state = self.state();
         if state.is_over {
             return;
@@ -146,7 +144,7 @@ impl Board {
         state.shown.iter().zip(lines).for_each(|(bar, line)| bar.set_message(line));
     }
 
-    fn add_rows(&self, written: u64) {
+    pub(crate) fn add_rows(&self, written: u64) {
         let mut state = self.state();
         if state.is_over {
             return;
@@ -160,7 +158,7 @@ impl Board {
 }
 
 impl State {
-    fn line(&mut self, table: &str) -> &mut Line {
+    pub(crate) fn line(&mut self, table: &str) -> &mut Line {
         let at = self.tables.iter().position(|line| line.table == table).unwrap_or_else(|| {
             self.tables.push(Line { table: table.to_owned(), ..Line::default() });
             self.tables.len() - 1
@@ -168,7 +166,7 @@ impl State {
         &mut self.tables[at]
     }
 
-    fn tasks(&mut self, table: &str, step: Step) -> &mut Tasks {
+    pub(crate) fn tasks(&mut self, table: &str, step: Step) -> &mut Tasks {
         let line = self.line(table);
         match step {
             Step::SnapshotFileGroups | Step::StagingFileGroups => &mut line.stage,
@@ -248,56 +246,6 @@ impl Write for AboveBars {
 
     fn flush(&mut self) -> std::io::Result<()> {
         std::io::stderr().flush()
-    }
-}
-
-impl Report {
-    /// A line of text for people, above the bars.
-    pub(super) fn line(&self, text: &str) {
-        if self.lines {
-            self.board.bars.suspend(|| say(text));
-        }
-    }
-
-    /// A line about what the bars show anyway.
-    fn line_without_bars(&self, text: &str) {
-        if !self.board.is_shown {
-            self.line(text);
-        }
-    }
-}
-
-impl Reporter for Report {
-    fn on(&self, event: &Event<'_>) {
-        match *event {
-            Event::Step { table, step, tasks, done, files, bytes } => {
-                let todo = tasks - done;
-                let before = if done > 0 { format!(", {done} done before") } else { String::new() };
-                let size = HumanBytes(bytes);
-                self.line_without_bars(&format!(
-                    "{:7} {table}: {todo} of {}{before}; {}, {size}",
-                    step.task_name(),
-                    count(tasks, "task"),
-                    count(files, "file")
-                ));
-                self.board.begin(table, step, Tasks { total: Some(tasks), done, failed: 0 }, bytes);
-            }
-            Event::Warned { table, problem, advice } => self.line(&format!("warning {table}: {problem}; {advice}")),
-            Event::Rows(written) => self.board.add_rows(written),
-            Event::Task { table, step, bytes, .. } => {
-                self.board.change(bytes, |state| state.tasks(table, step).done += 1);
-            }
-            Event::Failed { table, step, .. } => self.board.change(0, |state| state.tasks(table, step).failed += 1),
-            Event::Audit { audit, verdict: None } => self.board.total.set_prefix(format!(" audit {audit}")),
-            Event::Audit { audit, verdict: Some(verdict) } => {
-                self.line(&format!("audit   {audit}: {}", audits::outcome(verdict)));
-            }
-            Event::Complete { table, rows } => {
-                let rows = HumanCount(rows);
-                self.line_without_bars(&format!("valid   {table}: {rows} rows in and out agree, _SUCCESS written"));
-                self.board.change(0, |state| state.line(table).is_complete = true);
-            }
-        }
     }
 }
 

@@ -9,12 +9,12 @@ use datafusion_cli::object_storage::instrumented::InstrumentedObjectStoreRegistr
 use datafusion_cli::print_format::PrintFormat;
 use datafusion_cli::print_options::{MaxRows, PrintOptions};
 
-use super::Report;
+use super::report::Report;
 use super::rows::{ROWS_ON_SCREEN, RowFormat, RowOptions, Rows, Shown};
 use super::text::{count, say};
+use crate::error::unwrap_engine;
 use crate::error::{Error, Result};
 use crate::inspect::query::QuerySession;
-use crate::write::unwrap_engine;
 
 impl Report {
     /// Runs statements one after the other and prints their rows.

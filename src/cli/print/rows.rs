@@ -25,9 +25,9 @@ use datafusion_cli::cli_context::CliSessionContext;
 use futures::{Stream, StreamExt};
 use tempfile::NamedTempFile;
 
+use crate::error::unwrap_engine;
 use crate::error::{Error, Result};
 use crate::inspect::query::QuerySession;
-use crate::write::unwrap_engine;
 
 /// Rows of a table on a terminal, unless `--maxrows` says otherwise.
 pub(super) const ROWS_ON_SCREEN: usize = 40;

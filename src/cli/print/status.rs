@@ -14,8 +14,8 @@ use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
 use super::plan::{left_out_json, warnings_json};
+use super::report::{OutputFormat, Report};
 use super::text::{count_u64, cut, is_printed, pretty, print, table};
-use super::{OutputFormat, Report};
 use crate::inspect::{StepStatus, TableStatus};
 use crate::pipeline::{AuditState, AuditStatus, Warning};
 

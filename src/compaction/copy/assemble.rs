@@ -24,17 +24,20 @@ use datafusion::parquet::file::properties::{WriterProperties, WriterPropertiesPt
 use datafusion::parquet::file::writer::SerializedFileWriter;
 use datafusion::parquet::schema::types::ColumnPath;
 
-use super::chunk::{Chunk, Part, Staged};
+use super::chunk::{Chunk, Staged};
 use super::codec::Codec;
+use crate::error::unwrap_engine;
 use crate::error::{Error, Result};
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::manifest::statistics::encode_ranges;
-use crate::write::encoding::{COPIED_ROWS, FileEncoding, PAGES_KEY, pages_mark};
-use crate::write::exec::{Numbering, WriteSpec, unwrap_engine};
+use crate::snapshot::parquet::part::Part;
+use crate::write::copyable::{COPIED_ROWS, PAGES_KEY, pages_mark};
+use crate::write::encoding::FileEncoding;
 use crate::write::landing::{Landed, Landing, Landings};
 use crate::write::ranges::{Ranges, plain_floats};
 use crate::write::upload::Upload;
+use crate::write::{Numbering, WriteSpec};
 
 /// A dictionary that is larger costs more than it saves. Those of staged row groups have up to 1 MiB.
 const DICTIONARY_BYTES: usize = 8 << 20;

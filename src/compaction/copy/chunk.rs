@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use datafusion::parquet::basic::{BoundaryOrder, Encoding, PageType};
 use datafusion::parquet::column::page::{CompressedPage, Page, PageReader, PageWriter};
 use datafusion::parquet::column::writer::ColumnCloseResult;
@@ -22,7 +22,7 @@ use datafusion::parquet::file::metadata::{
 };
 use datafusion::parquet::file::page_index::column_index::ColumnIndexMetaData;
 use datafusion::parquet::file::page_index::offset_index::OffsetIndexMetaData;
-use datafusion::parquet::file::reader::{ChunkReader, Length};
+use datafusion::parquet::file::reader::ChunkReader;
 use datafusion::parquet::file::serialized_reader::SerializedPageReader;
 use datafusion::parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use datafusion::parquet::schema::types::ColumnDescPtr;
@@ -32,36 +32,7 @@ use super::codec::Codec;
 use super::dictionary::Dictionary;
 use super::indices;
 use super::texts::Texts;
-
-/// Bytes of a file from a place on.
-#[derive(Debug, Clone)]
-pub(crate) struct Part {
-    /// Where in the file `bytes` begin.
-    pub(crate) start: u64,
-    pub(crate) bytes: Bytes,
-}
-
-impl Length for Part {
-    fn len(&self) -> u64 {
-        self.start + self.bytes.len() as u64
-    }
-}
-
-impl ChunkReader for Part {
-    type T = bytes::buf::Reader<Bytes>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T> {
-        let rest = usize::try_from(self.len().saturating_sub(start)).unwrap_or(usize::MAX);
-        Ok(self.get_bytes(start, rest)?.reader())
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        let outside = || ParquetError::EOF(format!("{length} bytes from {start}: not within what was read"));
-        let from = start.checked_sub(self.start).and_then(|from| usize::try_from(from).ok()).ok_or_else(outside)?;
-        let to = from.checked_add(length).filter(|to| *to <= self.bytes.len()).ok_or_else(outside)?;
-        Ok(self.bytes.slice(from..to))
-    }
-}
+use crate::snapshot::parquet::part::Part;
 
 /// A staged column chunk.
 #[derive(Debug, Clone, Copy)]

@@ -11,6 +11,3 @@ pub(crate) mod runs;
 pub(crate) mod texts;
 
 pub(crate) use self::assemble::Assembler;
-pub(crate) use self::assemble::StagedRowGroup;
-pub(crate) use self::bounds::compare;
-pub(crate) use self::chunk::Part;

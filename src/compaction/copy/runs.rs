@@ -26,11 +26,13 @@ use datafusion::prelude::SessionContext;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::{Assembler, Part, StagedRowGroup, compare};
+use super::assemble::{Assembler, StagedRowGroup};
+use super::bounds::compare;
 use crate::error::{Error, Result};
 use crate::layout::Location;
 use crate::manifest::{FileEntry, Operator};
 use crate::session::Engine;
+use crate::snapshot::parquet::part::Part;
 use crate::snapshot::read_footer;
 use crate::thrift::check_footer;
 use crate::write::COPIED_ROWS;

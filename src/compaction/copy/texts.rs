@@ -10,7 +10,7 @@
 //! are cut to bounds, as the Parquet writer does. Fails for damaged pages, and for texts that are not UTF-8.
 
 use bytes::Bytes;
-use datafusion::parquet::basic::{LogicalType, Type};
+use datafusion::parquet::basic::Type;
 use datafusion::parquet::data_type::ByteArray;
 use datafusion::parquet::errors::{ParquetError, Result};
 use datafusion::parquet::file::metadata::ColumnChunkMetaData;
@@ -21,6 +21,7 @@ use super::bounds::PageBounds;
 use super::dictionary::split_entry;
 use super::indices;
 use crate::manifest::ColumnRange;
+use crate::write::copyable::is_plain_text;
 
 /// Texts of one column chunk.
 #[derive(Debug, Default)]
@@ -32,14 +33,9 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
-    /// Whether a column has texts that can be looked at here: those of a column that is not nested.
-    pub(crate) fn has(column: &ColumnDescriptor) -> bool {
-        column.logical_type_ref() == Some(&LogicalType::String) && column.path().parts().len() == 1
-    }
-
     /// For a staged chunk of which its file says nothing.
     pub(crate) fn untold(column: &ColumnDescriptor, chunk: &ColumnChunkMetaData) -> Option<Self> {
-        (chunk.statistics().is_none() && Self::has(column)).then(Self::default)
+        (chunk.statistics().is_none() && is_plain_text(column)).then(Self::default)
     }
 
     /// The entries of the chunk's dictionary page.
@@ -173,9 +169,10 @@ mod tests {
     use datafusion::parquet::schema::types::ColumnPath;
     use proptest::prelude::*;
 
-    use super::super::chunk::{Chunk, Part, Staged};
+    use super::super::chunk::{Chunk, Staged};
     use super::super::codec::Codec;
     use super::*;
+    use crate::snapshot::parquet::part::Part;
 
     fn plain(texts: &[&str]) -> Bytes {
         let entry = |text: &&str| [&u32::try_from(text.len()).unwrap().to_le_bytes(), text.as_bytes()].concat();

@@ -25,6 +25,7 @@ use object_store::ObjectStoreExt;
 use tempfile::TempDir;
 
 use super::exec::{BATCHES_AHEAD, MergeRunsExec, Reading};
+use crate::error::unwrap_engine;
 use crate::error::{Error, Result};
 use crate::lake::LakeColumns;
 use crate::layout::Location;
@@ -35,7 +36,7 @@ use crate::snapshot::{parquet_scan, staged_scan};
 use crate::types::width::{batch_rows, is_wide};
 use crate::write::{
     FileEncoding, LakeWriteExec, MERGED_PAGE_ROWS, Numbering, PAGE_ROWS, RollRule, WriteSpec, collect_files,
-    staging_row_group_bytes, unwrap_engine,
+    staging_row_group_bytes,
 };
 
 /// Smaller batches cost more than a pass.

@@ -4,12 +4,7 @@
 //! that say so; names stand in manifests, files and messages. Both are refused at their place. What a column *holds* is data,
 //! which goes where the SELECT puts it.
 
-use std::ops::ControlFlow;
-use std::sync::Arc;
-
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::sql::sqlparser::ast::{self, SelectItem, SetExpr, Spanned, Visit, Visitor};
-use datafusion::sql::sqlparser::tokenizer::Location;
 
 use crate::config::resolve::Project;
 use crate::config::text::variables::Held;
@@ -17,55 +12,6 @@ use crate::error::{ConfigError, Position, Result};
 
 /// A shorter value is part of many a name by chance.
 const MIN_PART: usize = 8;
-
-/// Refuses a column that is named after an expression with a value of the environment.
-///
-/// # Errors
-/// [`ConfigError::NamedByValue`] at the expression.
-pub(crate) fn unnamed(shown: &ast::Query, held: &[Held], at: &Position) -> Result<()> {
-    if held.is_empty() {
-        return Ok(());
-    }
-    let mut columns = Columns { held };
-    let ControlFlow::Break((variable, start)) = shown.visit(&mut columns) else { return Ok(()) };
-    let (line, column) = if start.line > 0 { (start.line, start.column) } else { (at.line, at.column) };
-    Err(ConfigError::NamedByValue { variable }.at(&Position { file: Arc::clone(&at.file), line, column }))
-}
-
-struct Columns<'a> {
-    held: &'a [Held],
-}
-
-impl Columns<'_> {
-    fn find(&self, body: &SetExpr) -> ControlFlow<(String, Location)> {
-        match body {
-            SetExpr::Select(select) => {
-                for item in &select.projection {
-                    let SelectItem::UnnamedExpr(expr) = item else { continue };
-                    let text = expr.to_string();
-                    let written = |held: &&Held| text.contains(&held.variable.replace('\'', "''"));
-                    if let Some(held) = self.held.iter().find(written) {
-                        return ControlFlow::Break((held.variable.clone(), expr.span().start));
-                    }
-                }
-                ControlFlow::Continue(())
-            }
-            SetExpr::SetOperation { left, right, .. } => {
-                self.find(left)?;
-                self.find(right)
-            }
-            _ => ControlFlow::Continue(()),
-        }
-    }
-}
-
-impl Visitor for Columns<'_> {
-    type Break = (String, Location);
-
-    fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<Self::Break> {
-        self.find(&query.body)
-    }
-}
 
 /// Refuses columns, and fields of their types, that are named by a value of the environment in any way.
 ///
@@ -119,6 +65,7 @@ impl Project {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::text::unnamed::unnamed;
     use std::collections::BTreeSet;
 
     use super::*;

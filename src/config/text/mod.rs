@@ -4,4 +4,5 @@ pub(crate) mod parse;
 pub(crate) mod quotes;
 pub(crate) mod statement;
 pub(crate) mod tokens;
+pub(crate) mod unnamed;
 pub(crate) mod variables;

@@ -4,8 +4,6 @@
 //! files are there too, a glob is made of what the names have in common, or the files are listed. What none of these
 //! can tell apart is no table.
 
-use std::collections::BTreeSet;
-
 use glob::Pattern;
 
 use super::tally::{Group, Key, SAMPLE, Tally};
@@ -105,11 +103,10 @@ fn pattern(group: &Group) -> (String, String) {
     (prefix.to_owned(), suffix)
 }
 
-/// Files that a folder would mean though they belong to no table: folder and ending of each.
-pub(crate) type Strays = BTreeSet<(String, String)>;
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use chrono::DateTime;
     use proptest::prelude::*;
 

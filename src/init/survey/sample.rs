@@ -11,13 +11,14 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use super::read::Read;
 use super::tally::{Group, Listed};
 use crate::config::Compression;
 use crate::error::Result;
-use crate::init::tables::facts::Read;
+
 use crate::layout::Location;
+use crate::layout::store_error;
 use crate::manifest::FileEntry;
-use crate::manifest::ledger::store_error;
 use crate::snapshot::files::content::{Content, look};
 use crate::snapshot::{FooterBounds, Unpacked, compression_of, read_foreign_footer, unpack};
 

@@ -17,15 +17,14 @@ use std::hash::Hasher;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use twox_hash::XxHash64;
 
-use super::dated::date_of;
-use super::locate::Strays;
+use super::dates::date_of;
 use crate::config::{CsvOptions, FileFormat, TextOptions};
 use crate::init::names::{is_volatile, split_ending, stem};
 use crate::layout::partition;
 use crate::snapshot::LeftOutReason;
 use crate::snapshot::files::cover::{Meant, by_name};
+use crate::snapshot::files::folders::FolderType;
 use crate::snapshot::files::table_format::{TableFormat, table_of};
-use crate::snapshot::schema::folders::FolderType;
 
 /// Files kept of each group.
 pub(crate) const SAMPLE: usize = 64;
@@ -35,6 +34,9 @@ const STEMS: usize = 64;
 
 /// Groups that a location may have.
 pub(crate) const GROUPS: usize = 20_000;
+
+/// Files that a folder would mean though they belong to no table: folder and ending of each.
+pub(crate) type Strays = BTreeSet<(String, String)>;
 
 /// Dates of exports of one table.
 const DATES: usize = 400;

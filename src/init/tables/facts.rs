@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 
 use super::profile::Profile;
+use super::proposal::Proposal;
 use crate::config::FileFormat;
-use crate::init::propose::Proposal;
+use crate::init::survey::read::Read;
 
 /// One column of a proposed SELECT.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,25 +45,6 @@ pub(crate) struct Size {
     pub(crate) is_whole: bool,
 }
 
-/// How much of something was read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Read {
-    pub(crate) files: u64,
-    pub(crate) bytes: u64,
-    pub(crate) rows: u64,
-    /// Requests for contents.
-    pub(crate) requests: u64,
-}
-
-impl Read {
-    pub(crate) fn add(&mut self, other: Self) {
-        self.files += other.files;
-        self.bytes += other.bytes;
-        self.rows += other.rows;
-        self.requests += other.requests;
-    }
-}
-
 /// A table that was found, and what is proposed for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
@@ -89,4 +71,11 @@ pub(crate) struct Found {
     /// Lines for the comment above the table.
     pub(crate) notes: Vec<String>,
     pub(crate) proposal: Proposal,
+}
+
+/// A table and its name.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) found: Found,
 }

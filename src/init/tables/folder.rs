@@ -6,10 +6,11 @@
 use datafusion::arrow::datatypes::Schema;
 
 use super::draft::draft;
-use super::exports::RdsColumn;
-use super::facts::{Found, Read};
-use super::form::{Data, parquet, text};
+use super::facts::Found;
+use super::form::{parquet, text};
+pub(crate) use super::part::{Data, Known, Part};
 use crate::error::Result;
+use crate::init::survey::read::Read;
 use crate::init::survey::sample::{Sampled, Source, sample};
 use crate::init::survey::tally::{Group, Key};
 use crate::layout::below;
@@ -18,16 +19,6 @@ use crate::snapshot::SchemaMerger;
 
 /// Columns from which on equal ones are no accident.
 const SAME_COLUMNS: usize = 4;
-
-/// What is known of a folder before its files are read.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Known {
-    /// The columns as the database had them.
-    pub(crate) rds: Option<Vec<RdsColumn>>,
-    /// Whether the files are DynamoDB's typed JSON.
-    pub(crate) is_dynamo: bool,
-    pub(crate) notes: Vec<String>,
-}
 
 /// A table without its place and names.
 #[derive(Debug)]
@@ -52,16 +43,6 @@ pub(crate) struct Looked {
     pub(crate) drafts: Vec<Draft>,
     pub(crate) refused: Vec<Refused>,
     pub(crate) read: Read,
-}
-
-/// A group and what was read of it.
-pub(crate) struct Part {
-    pub(crate) keys: Vec<Key>,
-    pub(crate) group: Group,
-    pub(crate) data: Data,
-    pub(crate) columns: Vec<String>,
-    pub(crate) read: Read,
-    pub(crate) is_whole: bool,
 }
 
 /// Looks into the files of a folder's groups; reads about `budget` bytes of them.

@@ -2,24 +2,16 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 
 use super::dialect::{self, NoTable};
-use super::folder::Known;
+use super::part::{Data, Known};
 use crate::config::{Compression, CsvOptions, TextOptions};
 use crate::init::survey::sample::Text;
 use crate::init::survey::tally::Key;
 use crate::manifest::FileEntry;
 use crate::snapshot::files::content::{TextKind, text_kind};
 use crate::snapshot::{SchemaMerger, arrow_schema, distinct};
-
-/// Sampled files of one form.
-pub(crate) enum Data {
-    Parquet(Vec<(FileEntry, Arc<ParquetMetaData>)>, SchemaRef),
-    Csv(Vec<Text>, CsvOptions),
-    Json(Vec<Text>, TextOptions),
-}
 
 pub(crate) type Looks = Result<(Data, Vec<String>), String>;
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::config::{CsvOptions, FileFormat, TextOptions};
 use crate::error::Error;
 use crate::init::survey::sample::Text;
-use crate::snapshot::text::infer;
+use crate::snapshot::scan::infer::infer;
 use crate::snapshot::{BYTE_ORDER_MARK, Inferred};
 use crate::types::sql_type;
 

@@ -22,7 +22,7 @@ use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use serde_json::Value;
 
-use super::{Change, RowChanges, Sample};
+use super::changes::{Change, RowChanges, Sample};
 use crate::config::FileFormat;
 use crate::error::{Error, Result};
 use crate::lake::LakeColumns;

@@ -21,11 +21,11 @@ use datafusion::prelude::{Column, Expr};
 use super::model::Sample;
 use crate::config::FileFormat;
 use crate::error::Result;
+use crate::error::unwrap_engine;
 use crate::lake::LakeColumns;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
 use crate::snapshot::{FileListTable, Size, TableFiles};
-use crate::write::unwrap_engine;
 
 /// Bytes of lake files that are read per table.
 const SAMPLE_BYTES: u64 = 64 << 20;

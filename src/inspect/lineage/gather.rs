@@ -18,6 +18,7 @@ use crate::compaction::plan::PartitionDetails;
 use crate::concurrency::read_tables;
 use crate::error::Result;
 use crate::error::redact::REDACTOR;
+use crate::error::unwrap_engine;
 use crate::inspect::query::{Committed, FileIndex};
 use crate::inspect::{Looked, StepStatus};
 use crate::layout::Step;
@@ -29,7 +30,6 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::audit;
 use crate::pipeline::validate::{Hop, Validation};
 use crate::staging::plan::{Planner, StagePlan};
-use crate::write::unwrap_engine;
 
 /// What is gathered besides what manifests say.
 #[derive(Debug, Clone, Copy)]

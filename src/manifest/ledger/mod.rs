@@ -17,12 +17,14 @@ use tokio::sync::{Mutex, OnceCell};
 
 pub use self::commit::Commit;
 pub(crate) use self::places::TaskPlan;
-pub(crate) use self::store::{delete_all, store_error};
+pub(crate) use self::store::delete_all;
 use super::codec::{self, Manifest, SummaryHead};
 use super::moved::Roots;
 use crate::concurrency::{spread, turn};
 use crate::error::{Error, Result};
-use crate::layout::{Location, ManifestFiles, Step, TableLayout, failed_number, is_running, manifest_number};
+use crate::layout::{
+    Location, ManifestFiles, Step, TableLayout, failed_number, is_running, manifest_number, store_error,
+};
 
 /// Manifests read or written at once in a store that is far away.
 const AT_ONCE: usize = 64;

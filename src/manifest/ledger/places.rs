@@ -9,9 +9,9 @@ use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
-use super::store::store_error;
 use crate::concurrency::turn;
 use crate::error::{Error, Result};
+use crate::layout::store_error;
 use crate::layout::{ManifestFiles, Step};
 use crate::manifest::LakeContent;
 use crate::manifest::moved::Roots;

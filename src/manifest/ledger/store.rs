@@ -10,7 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 use super::Ledger;
 use crate::concurrency::turn;
 use crate::error::{Error, Result};
-use crate::layout::{Location, ManifestFiles};
+use crate::layout::{Location, ManifestFiles, store_error};
 
 impl Ledger {
     /// Replaces a small file beside the manifests.
@@ -111,9 +111,4 @@ pub(crate) async fn delete_all(store: &Arc<dyn ObjectStore>, folder: &Location, 
         }
     }
     Ok(())
-}
-
-/// A store's error with what was tried on what.
-pub(crate) fn store_error(action: &'static str, location: &Location, source: object_store::Error) -> Error {
-    Error::Store { action, uri: location.to_string(), source }
 }

@@ -12,7 +12,7 @@ use super::inputs::{fingerprint, inputs};
 use super::{Audit, audits};
 use crate::concurrency::{read_tables, write_tables};
 use crate::config::{LakeTable, Project};
-use crate::error::verdict::Verdict;
+use crate::error::Verdict;
 use crate::error::{Error, Result};
 use crate::manifest::Ledger;
 use crate::manifest::version::{WRITER, check_version};

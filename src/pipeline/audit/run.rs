@@ -29,13 +29,13 @@ use super::tables::session;
 use super::{Audit, audits};
 use crate::concurrency::{in_order, read_tables};
 use crate::config::{Counts, Project};
-use crate::error::verdict::Verdict;
+use crate::error::Verdict;
+use crate::error::unwrap_engine;
 use crate::error::{Error, Result, caught};
 use crate::layout::Location;
 use crate::session::{Engine, PARTS};
 use crate::session::{bytes_spilled, operators};
 use crate::staging::plan::{Planner, StagePlan};
-use crate::write::unwrap_engine;
 
 /// Most rows of an audit that are kept.
 const ROWS_KEPT: usize = 1000;

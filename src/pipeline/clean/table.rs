@@ -9,12 +9,12 @@ use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 
+use super::garbage::{Garbage, Why};
 use super::listed::Listed;
 use super::local::{half_files, identities, identity, is_behind_link};
-use super::{Garbage, Why};
 use crate::error::Result;
+use crate::layout::store_error;
 use crate::layout::{Location, TableLayout, is_lake_name, is_staging_name};
-use crate::manifest::ledger::store_error;
 use crate::manifest::owner;
 use crate::session::{Stores, Unfinished};
 

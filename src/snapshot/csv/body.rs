@@ -1,6 +1,6 @@
 //! The records of one CSV file as columns: which of them it has, and where an error stands.
 //!
-//! Columns are matched by the names of the header ([`crate::snapshot::text::head`]), else by position. Records are split by
+//! Columns are matched by the names of the header ([`super::head`]), else by position. Records are split by
 //! [`Splitter`] and read by [`super::columns`]. The first thing that is wrong is the error: [`Malformed`] with line and
 //! column, or
 //! [`InvalidValue`] with the row, counted from 1 without the header.
@@ -11,12 +11,12 @@ use datafusion::error::{DataFusionError, Result};
 
 use super::columns::{Nulls, column};
 use super::fields::Splitter;
+use super::head::{check_header, distinct, first_record, names_by_position};
 use crate::config::{CsvOptions, FileFormat};
 use crate::error::InvalidValue;
 use crate::snapshot::text::bytes::RecordLimit;
-use crate::snapshot::text::decode::Target;
-use crate::snapshot::text::head::{check_header, distinct, first_record, names_by_position};
 use crate::snapshot::text::place::Malformed;
+use crate::snapshot::text::target::Target;
 use crate::types::type_name;
 
 /// The records of one file.
@@ -204,8 +204,8 @@ mod tests {
 
     use super::*;
     use crate::config::ForceNull;
-    use crate::snapshot::text::decode::{FileDecoder, Pace};
-    use crate::snapshot::text::decode::{tests::decode, tests::decode_in, tests::lines, tests::schema};
+    use crate::snapshot::scan::decode::{FileDecoder, Pace, target};
+    use crate::snapshot::scan::decode::{tests::decode, tests::decode_in, tests::lines, tests::schema};
 
     fn options() -> CsvOptions {
         CsvOptions::default()
@@ -464,7 +464,7 @@ mod tests {
 
     #[test]
     fn columns_that_a_file_lacks_are_told_once_its_header_is_known() {
-        let target = Arc::new(Target::new(csv(), table(), Some(&vec![2, 0])).unwrap());
+        let target = Arc::new(target(csv(), table(), Some(&vec![2, 0])).unwrap());
         let absent = |text: &'static str| {
             let mut decoder = FileDecoder::new(Arc::clone(&target), Pace::new(10)).unwrap();
             assert_eq!(decoder.absent(), None);
@@ -479,7 +479,7 @@ mod tests {
 
     #[test]
     fn a_long_quoted_field_is_told_with_its_line_once() {
-        let target = Arc::new(Target::new(csv(), table(), None).unwrap());
+        let target = Arc::new(target(csv(), table(), None).unwrap());
         let mut decoder = FileDecoder::new(target, Pace::new(10)).unwrap();
         let text = format!("a,b\r\n1,\"x\ny\"\r\n\r\n2,\"{}\"\r\n3,\"{}\"\r\n", "x\r\n".repeat(101), "x\n".repeat(101));
         decoder.push(&mut text.into_bytes().into()).unwrap();
@@ -559,8 +559,8 @@ mod tests {
     #[test]
     fn a_type_that_csv_cannot_hold_is_refused_only_if_asked_for() {
         let schema = schema(&[("a", DataType::Int64), ("l", DataType::new_list(DataType::Int64, true))]);
-        assert!(Target::new(csv(), Arc::clone(&schema), Some(&vec![0])).is_ok());
-        let error = Target::new(csv(), schema, None).unwrap_err().to_string();
+        assert!(target(csv(), Arc::clone(&schema), Some(&vec![0])).is_ok());
+        let error = target(csv(), schema, None).unwrap_err().to_string();
         assert!(error.contains("column 'l' has type BIGINT[], which CSV cannot hold"), "{error}");
     }
 }

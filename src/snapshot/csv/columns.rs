@@ -1,6 +1,6 @@
 //! Typed columns out of the fields of CSV records: each value exactly, or an error that says which one cannot be.
 //!
-//! A value in its usual spelling is read by [`super::quick`], any other by arrow's parser of the type as far as that
+//! A value in its usual spelling is read by [`crate::snapshot::values::quick`], any other by arrow's parser of the type as far as that
 //! loses nothing. Without `null_regex` a field that is empty and not quoted is NULL; with it, those that it matches and
 //! that are not quoted. `force_null` takes quoted fields too.
 //!
@@ -27,12 +27,10 @@ use datafusion::arrow::datatypes::{
 use regex::Regex;
 
 use super::fields::CsvField;
-use super::{octets, quick};
+use crate::snapshot::text::target::TEXT_BLOCK;
 use crate::snapshot::values::numeral::{Numeral, TOO_MANY_DIGITS};
 use crate::snapshot::values::times::{self, ColumnZone, Reason, TOO_LARGE};
-
-/// Blocks of the buffer that texts of more than 12 bytes are copied to.
-pub(crate) const TEXT_BLOCK: u32 = 256 * 1024;
+use crate::snapshot::values::{octets, quick};
 
 /// Which fields of a column are NULL.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@ pub(crate) mod body;
 pub(crate) mod columns;
 pub(crate) mod escapes;
 pub(crate) mod fields;
-pub(crate) mod octets;
-pub(crate) mod quick;
+pub(crate) mod guess;
+pub(crate) mod head;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -17,11 +17,11 @@ use proptest::sample::select;
 
 use super::body::CsvBody;
 use super::columns::decimal;
-use super::quick;
 use crate::config::{CsvOptions, FileFormat, ForceNull};
-use crate::snapshot::text::decode::Target;
-use crate::snapshot::text::decode::tests::schema;
+use crate::snapshot::scan::decode::target;
+use crate::snapshot::scan::decode::tests::schema;
 use crate::snapshot::text::place::Malformed;
+use crate::snapshot::values::quick;
 
 /// Line and column, if the syntax is wrong.
 type Wrong = Option<(u64, u64)>;
@@ -32,7 +32,7 @@ fn read(
     text: &[u8],
     (chunk, rows): (usize, usize),
 ) -> Result<RecordBatch, (Wrong, String)> {
-    let target = Target::new(FileFormat::Csv(options.clone()), Arc::clone(table), None).unwrap();
+    let target = target(FileFormat::Csv(options.clone()), Arc::clone(table), None).unwrap();
     let mut body = CsvBody::new(&target, crate::snapshot::text::bytes::RecordLimit::default()).unwrap();
     let mut batches = Vec::new();
     let flush = |body: &mut CsvBody, batches: &mut Vec<RecordBatch>| {

@@ -17,6 +17,7 @@ use glob::{MatchOptions, Pattern};
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::cover::{Meant, by_name, hidden, is_hidden};
+use super::folders::FolderKeys;
 use super::found::{Doubtful, FoundBelow, MeantBelow};
 use super::left_out::{LeftOutReason, LeftOutTally};
 use super::named::{Named, entry, glob_of, named};
@@ -26,11 +27,10 @@ use super::told::{Told, contents};
 use super::unlisted::walked;
 use crate::config::{Compression, CsvOptions, FileFormat, SnapshotTable};
 use crate::error::{Error, Position, Result};
+use crate::layout::store_error;
 use crate::layout::{Location, store_of};
 use crate::manifest::FileEntry;
-use crate::manifest::ledger::store_error;
 use crate::session::Stores;
-use crate::snapshot::schema::folders::FolderKeys;
 use crate::snapshot::text::bytes::compression_of;
 
 /// The files of a table's locations.

@@ -4,6 +4,7 @@
 pub(crate) mod arrivals;
 pub(crate) mod content;
 pub(crate) mod cover;
+pub(crate) mod folders;
 pub(crate) mod found;
 pub(crate) mod left_out;
 pub(crate) mod listing;

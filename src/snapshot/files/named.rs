@@ -8,10 +8,10 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::unlisted::is_reserved;
 use crate::error::{Error, Result};
+use crate::layout::store_error;
 use crate::layout::{Location, store_of};
 use crate::manifest::codec::decode_foreign_summary;
 use crate::manifest::decode_files;
-use crate::manifest::ledger::store_error;
 use crate::manifest::{FileEntry, bare_etag};
 use crate::session::Stores;
 

@@ -13,8 +13,8 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::layout::store_error;
 use crate::layout::{Location, OWNER, SUCCESS, completed, owned_by};
-use crate::manifest::ledger::store_error;
 
 /// Folders above a LOCATION that are asked for.
 const ABOVE: usize = 16;

@@ -9,8 +9,8 @@ use super::content::{Content, look};
 use crate::config::Compression;
 use crate::error::Result;
 use crate::layout::Location;
+use crate::layout::store_error;
 use crate::manifest::FileEntry;
-use crate::manifest::ledger::store_error;
 use crate::session::PinnedStore;
 use crate::snapshot::text::bytes::unpacked;
 

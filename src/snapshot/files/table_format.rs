@@ -13,7 +13,7 @@ use object_store::path::Path;
 
 use crate::error::Result;
 use crate::layout::Location;
-use crate::manifest::ledger::store_error;
+use crate::layout::store_error;
 
 /// A table of a format with a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

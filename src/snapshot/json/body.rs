@@ -17,7 +17,7 @@ use super::split::{RecordReader, RecordSplitter};
 use super::text::{Cursor, Fault};
 use super::tree::{JsonNode, Objects, Presence, Scratch, nullable};
 use crate::snapshot::text::bytes::RecordLimit;
-use crate::snapshot::text::decode::{BATCH_BYTES, Target};
+use crate::snapshot::text::target::{BATCH_BYTES, Target};
 
 /// The records of one file.
 pub(crate) struct JsonBody {

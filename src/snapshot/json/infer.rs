@@ -19,9 +19,9 @@ use super::split::{RecordReader, RecordSplitter};
 use super::text::{Cursor, Fault};
 use crate::error::Result;
 use crate::snapshot::schema::clash::{Clash, Place};
+use crate::snapshot::schema::inferred::Inferred;
 use crate::snapshot::schema::widen::{Members, Node, Scope};
 use crate::snapshot::text::bytes::{ChunkReader, Origin};
-use crate::snapshot::text::infer::Inferred;
 use crate::snapshot::values::numeral::Numeral;
 
 /// Objects and lists within one another: as many as serde_json takes.

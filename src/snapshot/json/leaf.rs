@@ -23,7 +23,7 @@ use datafusion::arrow::datatypes::{
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::FormatOptions;
 
-use crate::snapshot::csv::columns::TEXT_BLOCK;
+use crate::snapshot::text::target::TEXT_BLOCK;
 use crate::snapshot::values::numeral::{Numeral, TOO_MANY_DIGITS};
 use crate::snapshot::values::times::{self, ColumnZone, Reason, TOO_LARGE};
 

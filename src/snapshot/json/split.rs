@@ -8,8 +8,9 @@
 
 use datafusion::error::{DataFusionError, Result};
 
-use super::text::{Cursor, Fault, Syntax, dotted};
+use super::text::{Cursor, Fault, Syntax};
 use crate::error::InvalidValue;
+use crate::snapshot::schema::clash::dotted;
 use crate::snapshot::text::bytes::RecordLimit;
 use crate::snapshot::text::place::Malformed;
 

@@ -10,8 +10,8 @@ use datafusion::arrow::datatypes::{
 use proptest::prelude::*;
 
 use super::tree::Presence;
-use crate::snapshot::text::decode::{FileDecoder, Pace, Target};
-use crate::snapshot::text::decode::{
+use crate::snapshot::scan::decode::{FileDecoder, Pace, target};
+use crate::snapshot::scan::decode::{
     tests::decode, tests::decode_in, tests::json_format, tests::lines, tests::schema, tests::told,
 };
 
@@ -181,7 +181,7 @@ fn broken_text_is_an_error_with_line_and_column_however_it_arrives() {
 #[test]
 fn bytes_that_are_no_utf8_are_an_error_with_their_place() {
     let schema = schema(&[("a", DataType::Utf8)]);
-    let target = Arc::new(Target::new(json_format(), schema, None).unwrap());
+    let target = Arc::new(target(json_format(), schema, None).unwrap());
     for tail in [&b"{\"a\":\"\xff\"}\n"[..], b"{\"a\":\"\xc3", b"{\"\xff\":1}\n", b"\xff"] {
         let bytes = [b"{\"a\":\"\xc3\xa9\"}\n", tail].concat();
         for size in [1, 5, 1000] {
@@ -254,7 +254,7 @@ fn presence_tells_missing_from_null_and_from_what_could_not_be_there() {
         ("l", DataType::new_list(object(&[("z", DataType::Int64)]), true)),
     ]);
     let presence = |text: &str, projection: Option<Vec<usize>>| {
-        let target = Arc::new(Target::new(json_format(), Arc::clone(&schema), projection.as_ref()).unwrap());
+        let target = Arc::new(target(json_format(), Arc::clone(&schema), projection.as_ref()).unwrap());
         let mut decoder = FileDecoder::new(target, Pace::new(100)).unwrap();
         decoder.push(&mut bytes::Bytes::copy_from_slice(text.as_bytes())).unwrap();
         decoder.finish().unwrap();

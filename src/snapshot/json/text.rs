@@ -47,12 +47,6 @@ impl Fault {
     }
 }
 
-/// A dotted path of names that were added from the innermost field outwards.
-pub(crate) fn dotted(mut path: Vec<String>) -> String {
-    path.reverse();
-    path.join(".").replace(".[]", "[]")
-}
-
 /// A place in a text.
 #[derive(Debug)]
 pub(crate) struct Cursor<'a> {

@@ -18,7 +18,7 @@ use datafusion::arrow::error::ArrowError;
 
 use super::leaf::{Leaf, Scalar, leaf};
 use super::text::{Cursor, Fault, Unfit};
-use crate::snapshot::schema::names::OtherCase;
+use crate::snapshot::names::OtherCase;
 use crate::types::type_name;
 
 /// Room that all values share.

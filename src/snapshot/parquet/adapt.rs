@@ -18,10 +18,10 @@ use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 use datafusion::physical_plan::PhysicalExpr;
 
+use super::exact::{CastFailure, Loss, check_types, exactly};
 use super::guard::{FIRST_ROW, PLAIN_BYTES, URI};
+use super::scalar::{NOT_UTF8, not_text};
 use crate::error::{Error, InvalidValue};
-use crate::snapshot::values::exact::{CastFailure, Loss, check_types, exactly};
-use crate::snapshot::values::scalar::{NOT_UTF8, not_text};
 use crate::types::type_name;
 
 /// For the files of one table.

@@ -24,10 +24,10 @@ use tempfile::TempDir;
 
 use super::claims::footer_bytes;
 use crate::config::FileFormat;
+use crate::error::unwrap_engine;
 use crate::manifest::FileEntry;
 use crate::snapshot::{FileListTable, Size, TableFiles, register};
 use crate::thrift::Rest;
-use crate::write::unwrap_engine;
 
 /// A Parquet file with row groups of so many rows.
 fn file(batch: &RecordBatch, rows_per_group: usize, version: WriterVersion) -> Vec<u8> {

@@ -33,8 +33,8 @@ use super::claims::{
 use super::int96::changed_int96;
 use super::pages::Pages;
 use crate::error::{Error, InvalidValue};
-use crate::snapshot::schema::names::{NameTree, lacked};
-use crate::snapshot::schema::presence::PresenceCounter;
+use crate::snapshot::names::{NameTree, lacked};
+use crate::snapshot::presence::PresenceCounter;
 use crate::types::type_name;
 
 /// Metadata of a file's schema: its uri.

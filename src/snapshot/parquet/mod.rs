@@ -5,6 +5,7 @@ pub(crate) mod adapt;
 pub(crate) mod ahead;
 pub(crate) mod bounds;
 pub(crate) mod claims;
+pub(crate) mod exact;
 #[cfg(test)]
 pub(crate) mod export_tests;
 pub(crate) mod footer;
@@ -13,5 +14,6 @@ pub(crate) mod int96;
 pub(crate) mod old_footer;
 pub(crate) mod page_head;
 pub(crate) mod pages;
-pub(crate) mod scan;
+pub(crate) mod part;
+pub(crate) mod scalar;
 pub(crate) mod whole;

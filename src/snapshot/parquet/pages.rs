@@ -24,7 +24,7 @@ use datafusion::parquet::file::metadata::ColumnChunkMetaData;
 use datafusion::parquet::file::serialized_reader::SerializedPageReader;
 
 use super::page_head::{PageKind, as_compressed, blank, page_head};
-use crate::compaction::copy::Part;
+use super::part::Part;
 
 /// A column chunk with its bytes.
 #[derive(Debug, Clone, Copy)]

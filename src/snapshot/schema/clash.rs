@@ -8,7 +8,6 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 
 use crate::error::Error;
-use crate::snapshot::json::text::dotted;
 use crate::types::type_name;
 
 /// Where a type was seen: a file, and the line where the file has lines of its own types (NDJSON).
@@ -102,4 +101,10 @@ fn in_words(data_type: &DataType) -> String {
         DataType::List(item) if item.data_type().is_null() => "a list".to_owned(),
         other => type_name(other),
     }
+}
+
+/// A dotted path of names that were added from the innermost field outwards.
+pub(crate) fn dotted(mut path: Vec<String>) -> String {
+    path.reverse();
+    path.join(".").replace(".[]", "[]")
 }

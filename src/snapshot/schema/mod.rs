@@ -2,9 +2,6 @@
 //! add, and whether the files have what is declared (names, presence).
 
 pub(crate) mod clash;
-pub(crate) mod folders;
-pub(crate) mod guess;
+pub(crate) mod inferred;
 pub(crate) mod merge;
-pub(crate) mod names;
-pub(crate) mod presence;
 pub(crate) mod widen;

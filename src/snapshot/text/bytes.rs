@@ -27,7 +27,7 @@ use tokio_util::io::StreamReader;
 use super::place::Malformed;
 use crate::config::Compression;
 use crate::error::{Error, InvalidValue, Result};
-use crate::snapshot::schema::names::OtherCase;
+use crate::snapshot::names::OtherCase;
 use crate::types::width::{memory_of, most_value};
 
 /// Bytes per chunk: large enough that a chunk's overhead is nothing, small enough to hold several per open file.

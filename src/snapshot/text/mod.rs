@@ -1,11 +1,5 @@
-//! What CSV and NDJSON have in common: the bytes of a file (bytes), batches out of them (decode), the plan node that scans them
-//! (scan), and what is known of a file before it is read (head, heads, infer).
+//! What CSV and NDJSON have in common below their records: the bytes of a file, unpacked, and where in it something is wrong.
 
 pub(crate) mod bytes;
-pub(crate) mod decode;
-pub(crate) mod head;
-pub(crate) mod heads;
-pub(crate) mod infer;
 pub(crate) mod place;
-pub(crate) mod scan;
-pub(crate) use self::infer::infer;
+pub(crate) mod target;

@@ -9,7 +9,7 @@ use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::compute::kernels::cast_utils::{Parser, string_to_datetime, string_to_time_nanoseconds};
 use datafusion::arrow::datatypes::{Date32Type, TimeUnit};
 
-use crate::snapshot::csv::quick;
+use super::quick;
 use crate::types::is_utc;
 
 /// Why a value is refused, where value and type do not show it.

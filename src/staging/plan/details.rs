@@ -13,7 +13,7 @@ use datafusion::logical_expr::LogicalPlan;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-use super::select::freeze;
+use super::frozen::freeze;
 use crate::config::digest;
 use crate::config::{FileFormat, Held};
 use crate::error::{Error, Result};

@@ -11,6 +11,7 @@
 //! (`replan`).
 
 mod details;
+mod frozen;
 pub mod grouping;
 pub mod groups;
 mod identity;

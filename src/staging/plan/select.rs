@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::TableReference;
 use datafusion::datasource::source_as_provider;
@@ -11,24 +10,17 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{Expr, SessionContext};
 
 use super::details::PlanDetails;
+use super::frozen::freeze;
 use super::grouping::by_name;
 use super::relations::{register_views, relations};
 use super::stored::StoreColumn;
-use crate::config::{EmptyPartition, LakeTable, Project, Select, StoredColumn, freeze_now, plan_select, whole_scan};
-use crate::error::{Error, Result};
+use crate::config::{EmptyPartition, LakeTable, Project, Select, StoredColumn, plan_select, whole_scan};
+use crate::error::Result;
+use crate::error::unwrap_engine;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
 use crate::snapshot::{CountedTable, FileListTable, Size};
 use crate::types::width::batch_rows;
-use crate::write::unwrap_engine;
-
-/// The SELECT with `now()` fixed.
-pub(super) fn freeze(plan: LogicalPlan, planned_at: &str) -> Result<LogicalPlan> {
-    let at = DateTime::parse_from_rfc3339(planned_at)
-        .map(|at| at.with_timezone(&Utc))
-        .map_err(|error| Error::Manifest { uri: "details.planned_at".to_owned(), reason: error.to_string() })?;
-    freeze_now(plan, at)
-}
 
 /// The SELECT with `now()` fixed and its columns in types that every Parquet reader knows. With `views` text may stay in the
 /// engine's own form, which the Parquet writer takes for text.

@@ -33,20 +33,18 @@ use datafusion::physical_plan::{
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::SendError;
 
+use super::bundles::BundleBatches;
 use super::order::RunOrder;
-use super::runs::{Runs, STREAMS, Shares};
-use super::units::{BundleBatches, Unit};
+use super::runs::{Runs, STREAMS, Shares, Sorting};
+use super::units::Unit;
 use crate::manifest::checksum::Checksum;
 use crate::write::RunRows;
 
 /// See the module's head.
 #[derive(Debug)]
 pub(crate) struct SortRunsExec {
-    pub(super) input: Arc<dyn ExecutionPlan>,
-    pub(super) order: Arc<RunOrder>,
-    pub(super) run_bytes: u64,
-    pub(super) checksum: Option<Arc<Checksum>>,
-    pub(super) metrics: ExecutionPlanMetricsSet,
+    sorting: Sorting,
+    metrics: ExecutionPlanMetricsSet,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
     /// Of all its streams.
@@ -71,10 +69,7 @@ impl SortRunsExec {
             Boundedness::Bounded,
         );
         Self {
-            input,
-            order,
-            run_bytes,
-            checksum,
+            sorting: Sorting { input, order, run_bytes, checksum },
             schema,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -86,11 +81,11 @@ impl SortRunsExec {
 impl DisplayAs for SortRunsExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |column: usize| self.schema.field(column).name().as_str();
-        let partition: Vec<&str> = self.order.partition.iter().map(|&column| name(column)).collect();
+        let partition: Vec<&str> = self.sorting.order.partition.iter().map(|&column| name(column)).collect();
         let keys: Vec<String> =
-            self.order.keys.iter().map(|&(column, options)| format!("{} {options}", name(column))).collect();
+            self.sorting.order.keys.iter().map(|&(column, options)| format!("{} {options}", name(column))).collect();
         write!(f, "SortRunsExec: partitioned_by=[{}] ", partition.join(", "))?;
-        write!(f, "sorted_by=[{}] run_bytes={}", keys.join(", "), self.run_bytes)
+        write!(f, "sorted_by=[{}] run_bytes={}", keys.join(", "), self.sorting.run_bytes)
     }
 }
 
@@ -108,7 +103,7 @@ impl ExecutionPlan for SortRunsExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
+        vec![&self.sorting.input]
     }
 
     fn apply_expressions(
@@ -123,7 +118,8 @@ impl ExecutionPlan for SortRunsExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(children.swap_remove(0), Arc::clone(&self.order), self.run_bytes, self.checksum.clone())))
+        let Sorting { order, run_bytes, checksum, .. } = &self.sorting;
+        Ok(Arc::new(Self::new(children.swap_remove(0), Arc::clone(order), *run_bytes, checksum.clone())))
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -135,7 +131,7 @@ impl ExecutionPlan for SortRunsExec {
     }
 
     fn execute(&self, stream: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let runs = Arc::clone(self.runs.get_or_init(|| Arc::new(Runs::new(self, &context))));
+        let runs = Arc::clone(self.runs.get_or_init(|| Arc::new(Runs::new(&self.sorting, &self.metrics, &context))));
         let shares = runs.stream(stream)?;
         let compute = MetricBuilder::new(&self.metrics).elapsed_compute(stream);
         let mut output = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), 2);

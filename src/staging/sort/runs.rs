@@ -19,12 +19,11 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::metrics::{Count, MetricBuilder, Time};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
 use futures::StreamExt;
 use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
 
 use super::collect::{Collector, PIECES, Run};
-use super::exec::SortRunsExec;
 use super::order::RunOrder;
 use super::units::Unit;
 use crate::manifest::checksum::Checksum;
@@ -36,6 +35,17 @@ pub(super) const STREAMS: usize = 2;
 
 /// A run ends with this many rows, and a batch, so that 32 bits number them.
 const MAX_RUN_ROWS: usize = 1 << 31;
+
+/// What is cut into sorted runs, and how.
+#[derive(Debug)]
+pub(super) struct Sorting {
+    pub(super) input: Arc<dyn ExecutionPlan>,
+    pub(super) order: Arc<RunOrder>,
+    /// Of one run in memory.
+    pub(super) run_bytes: u64,
+    /// Adds up the values of the input.
+    pub(super) checksum: Option<Arc<Checksum>>,
+}
 
 /// See the module's head.
 #[derive(Debug)]
@@ -85,20 +95,20 @@ impl Drop for Shares {
 }
 
 impl Runs {
-    pub(super) fn new(node: &SortRunsExec, context: &Arc<TaskContext>) -> Self {
+    pub(super) fn new(sorting: &Sorting, metrics: &ExecutionPlanMetricsSet, context: &Arc<TaskContext>) -> Self {
         let sorter = Sorter {
-            order: Arc::clone(&node.order),
-            plan: Arc::clone(&node.input),
+            order: Arc::clone(&sorting.order),
+            plan: Arc::clone(&sorting.input),
             context: Arc::clone(context),
             input: Input::Unasked,
-            run_bytes: usize::try_from(node.run_bytes).unwrap_or(usize::MAX),
-            checksum: node.checksum.clone(),
+            run_bytes: usize::try_from(sorting.run_bytes).unwrap_or(usize::MAX),
+            checksum: sorting.checksum.clone(),
             run: Arc::default(),
             units: 0..0,
             number: 0,
             reservation: MemoryConsumer::new("SortRuns").register(context.memory_pool()),
-            runs: MetricBuilder::new(&node.metrics).counter("runs", 0),
-            compute: MetricBuilder::new(&node.metrics).elapsed_compute(0),
+            runs: MetricBuilder::new(metrics).counter("runs", 0),
+            compute: MetricBuilder::new(metrics).elapsed_compute(0),
         };
         Self { sorter: Mutex::new(sorter), begun: Default::default(), is_over: AtomicBool::new(false) }
     }

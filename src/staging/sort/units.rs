@@ -8,13 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::compute::kernels::cmp::not_distinct;
 use datafusion::arrow::datatypes::Schema;
-use datafusion::error::Result;
 
-use super::collect::Run;
 use super::order::RunOrder;
 use crate::layout::bundle::{SHARED_FROM, bundle_of};
 use crate::layout::partition;
@@ -89,31 +87,6 @@ impl Sharing {
             .zip(come_back)
             .map(|(texts, comes_back)| Some(path(texts.as_ref().filter(|_| comes_back)?)))
             .collect()
-    }
-}
-
-/// The rows of some partitions in batches of whole partitions, each of which fits in a batch.
-pub(super) struct BundleBatches<'a> {
-    pub(super) run: &'a Run,
-    pub(super) partitions: &'a [usize],
-}
-
-impl Iterator for BundleBatches<'_> {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut places = Vec::new();
-        while let Some((&first, others)) = self.partitions.split_first() {
-            let partition = self.run.partition(first);
-            if !places.is_empty() && places.len() + partition.rows > self.run.batch_rows {
-                break;
-            }
-            self.partitions = others;
-            if let Err(error) = partition.add_places(&mut places) {
-                return Some(Err(error));
-            }
-        }
-        (!places.is_empty()).then(|| self.run.gather(&places))
     }
 }
 

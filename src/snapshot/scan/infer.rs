@@ -4,7 +4,7 @@
 //! line only is in the schema. Memory does not grow with the file. Declared columns need none of this, and
 //! Parquet files say their schema themselves.
 //!
-//! CSV: see `crate::snapshot::schema::guess`; records are split and NULL is told as when the file is read (`crate::snapshot::csv::fields`,
+//! CSV: see `crate::snapshot::csv::guess`; records are split and NULL is told as when the file is read (`crate::snapshot::csv::fields`,
 //! `crate::snapshot::csv::columns`).
 //!
 //! NDJSON: see `crate::snapshot::json::infer`.
@@ -18,26 +18,17 @@ use datafusion::physical_plan::metrics::Count;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
-use super::bytes::{ChunkReader, Chunks, Origin, Request};
-use super::head::{distinct, first_record};
-use super::place::Malformed;
 use crate::config::{CsvOptions, FileFormat};
 use crate::error::Result;
 use crate::snapshot::csv::columns::Nulls;
 use crate::snapshot::csv::fields::Splitter;
+use crate::snapshot::csv::guess::Guess;
+use crate::snapshot::csv::head::{distinct, first_record};
 use crate::snapshot::json::infer::infer_json;
-use crate::snapshot::schema::guess::Guess;
-
-/// What a file says about itself.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Inferred {
-    /// Columns in order of appearance, nullable. A column of no value is Null.
-    pub(crate) schema: Schema,
-    /// Records that were read.
-    pub(crate) rows: u64,
-    /// Whether these are all records of the file.
-    pub(crate) exact_rows: bool,
-}
+use crate::snapshot::schema::inferred::Inferred;
+use crate::snapshot::text::bytes::{ChunkReader, Chunks, Origin, Request};
+use crate::snapshot::text::place::Malformed;
+use crate::snapshot::text::target::null_regex;
 
 /// Reads a CSV or NDJSON file and finds its schema.
 ///
@@ -72,11 +63,6 @@ pub(crate) async fn infer(
         }
         _ => chunks.read_with(move |reader| infer_json(reader, limit, &origin)).await?,
     }
-}
-
-/// The compiled `null_regex` option.
-pub(crate) fn null_regex(pattern: &str) -> Result<regex::Regex, DataFusionError> {
-    regex::Regex::new(pattern).map_err(|e| DataFusionError::Configuration(format!("null_regex '{pattern}': {e}")))
 }
 
 /// Records that are looked at together.
@@ -182,9 +168,9 @@ mod tests {
     use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
 
-    use super::super::bytes::{tests::PACKED, tests::pack};
     use super::*;
     use crate::config::{ForceNull, TextOptions};
+    use crate::snapshot::text::bytes::{tests::PACKED, tests::pack};
 
     async fn infer_bytes(name: &str, bytes: Vec<u8>, format: &FileFormat) -> Result<Inferred> {
         let store = InMemory::new();

@@ -9,10 +9,10 @@ use std::collections::HashSet;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::error::{DataFusionError, Result};
 
-use super::decode::Target;
-use super::place::Malformed;
-use crate::snapshot::csv::fields::Splitter;
-use crate::snapshot::schema::names::OtherCase;
+use super::fields::Splitter;
+use crate::snapshot::names::OtherCase;
+use crate::snapshot::text::place::Malformed;
+use crate::snapshot::text::target::Target;
 
 /// The first record as texts, once it is complete.
 ///

@@ -16,7 +16,7 @@ use std::io::Write;
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
-use crate::snapshot::csv::quick;
+use crate::snapshot::values::quick;
 use crate::snapshot::values::times::{Instant, in_unit, instant};
 
 /// Integers up to this one are exact in a double.

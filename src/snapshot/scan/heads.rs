@@ -10,14 +10,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use object_store::ObjectStore;
 
-use super::bytes::BYTE_ORDER_MARK;
-use super::head::{distinct, first_record};
 use crate::config::{CsvOptions, FileFormat, SnapshotTable};
 use crate::error::Result;
 use crate::manifest::FileEntry;
 use crate::snapshot::csv::fields::Splitter;
+use crate::snapshot::csv::head::{distinct, first_record};
 use crate::snapshot::files::peek::{HEAD, Peeked, peek};
-use crate::snapshot::schema::names::NameTree;
+use crate::snapshot::names::NameTree;
+use crate::snapshot::text::bytes::BYTE_ORDER_MARK;
 
 /// Files that are looked at.
 pub(crate) const HEADS: usize = 16;

@@ -7,99 +7,36 @@
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 
-use super::bytes::RecordLimit;
-use super::infer::null_regex;
 use crate::config::FileFormat;
 use crate::snapshot::csv::body::CsvBody;
 use crate::snapshot::csv::columns::can_hold;
 use crate::snapshot::json::body::{JsonBody, unheld};
 use crate::snapshot::json::tree::Presence;
+use crate::snapshot::text::bytes::RecordLimit;
+use crate::snapshot::text::target::{BATCH_BYTES, Target};
 use crate::types::type_name;
-
-/// Text bytes that one batch is made of, more or less: rows of any width use the same memory.
-pub(crate) const BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// Rows of the first batch, of which nobody knows yet how wide they are.
 const FIRST_ROWS: usize = 256;
 
-/// What all files of one scan are decoded to.
-#[derive(Debug)]
-pub(crate) struct Target {
-    format: FileFormat,
-    null_regex: Option<regex::Regex>,
-    /// All columns of the table; files without a header are matched to them by position.
-    table: SchemaRef,
-    /// The columns that are asked for.
-    output: SchemaRef,
-}
-
-impl Target {
-    /// # Errors
-    /// When the format cannot hold a column's type, or an option is wrong.
-    pub(crate) fn new(format: FileFormat, table: SchemaRef, projection: Option<&Vec<usize>>) -> Result<Self> {
-        let output = match projection {
-            Some(columns) => Arc::new(table.project(columns)?),
-            None => Arc::clone(&table),
-        };
-        let null_regex = match &format {
-            FileFormat::Csv(options) => options.null_regex.as_deref().map(null_regex).transpose()?,
-            FileFormat::Json(_) => None,
-            FileFormat::Parquet => return Err(DataFusionError::Internal("a parquet file is not text".to_owned())),
-        };
-        if let FileFormat::Csv(options) = &format
-            && let Some(name) = options.force_null.unknown(&table)
-        {
-            return Err(DataFusionError::Plan(format!("force_null names the column '{name}', which the table lacks")));
-        }
-        if let FileFormat::Csv(_) = &format
-            && let Some(field) = output.fields().iter().find(|field| !can_hold(field.data_type()))
-        {
-            let (name, data_type) = (field.name(), type_name(field.data_type()));
-            return Err(DataFusionError::Plan(format!("column '{name}' has type {data_type}, which CSV cannot hold")));
-        }
-        let target = Self { format, null_regex, table, output };
-        if let FileFormat::Json(_) = &target.format
-            && let Some(field) = unheld(&target)
-        {
-            let (name, data_type) = (field.name(), type_name(field.data_type()));
-            return Err(DataFusionError::Plan(format!("column '{name}' has type {data_type}, which JSON cannot hold")));
-        }
-        Ok(target)
-    }
-
-    /// The columns that are asked for.
-    pub(crate) fn output(&self) -> &SchemaRef {
-        &self.output
-    }
-
-    /// How the files are written.
-    pub(crate) fn format(&self) -> &FileFormat {
-        &self.format
-    }
-
-    /// All columns of the table.
-    pub(crate) fn table(&self) -> &SchemaRef {
-        &self.table
-    }
-
-    /// What counts as NULL in CSV; None: the empty field.
-    pub(crate) fn null_regex(&self) -> Option<&regex::Regex> {
-        self.null_regex.as_ref()
-    }
-
-    /// The output batch: `slots` says where each column stands in the decoded one, None if the file does not have it.
-    pub(crate) fn assemble(&self, decoded: &[ArrayRef], rows: usize, slots: &[Option<usize>]) -> Result<RecordBatch> {
-        let columns = self.output.fields().iter().zip(slots).map(|(field, slot)| match slot {
-            None => new_null_array(field.data_type(), rows),
-            Some(slot) => Arc::clone(&decoded[*slot]),
-        });
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.output), columns.collect(), &options)?)
-    }
+/// What the files of a scan are decoded to, checked.
+///
+/// # Errors
+/// When the format cannot hold a column's type, or an option is wrong.
+pub(crate) fn target(format: FileFormat, table: SchemaRef, projection: Option<&Vec<usize>>) -> Result<Target> {
+    let target = Target::new(format, table, projection)?;
+    let unheld = match target.format() {
+        FileFormat::Csv(_) => target.output().fields().iter().find(|field| !can_hold(field.data_type())),
+        _ => unheld(&target),
+    };
+    let Some(field) = unheld else { return Ok(target) };
+    let (name, data_type) = (field.name(), type_name(field.data_type()));
+    let format = if matches!(target.format(), FileFormat::Csv(_)) { "CSV" } else { "JSON" };
+    Err(DataFusionError::Plan(format!("column '{name}' has type {data_type}, which {format} cannot hold")))
 }
 
 /// Rows per batch, learnt from the width of the rows so far.
@@ -151,7 +88,7 @@ enum Body {
 
 impl FileDecoder {
     pub(crate) fn new(target: Arc<Target>, pace: Pace) -> Result<Self> {
-        let body = match &target.format {
+        let body = match &target.format() {
             FileFormat::Csv(_) => Body::Csv(Box::new(CsvBody::new(&target, pace.records)?)),
             _ => Body::Json(Box::new(JsonBody::new(&target, pace.rows, pace.records)?)),
         };
@@ -257,6 +194,7 @@ pub(crate) fn decode_file(format: &FileFormat, schema: &SchemaRef, chunks: &[Byt
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use datafusion::arrow::array::RecordBatchOptions;
     use datafusion::arrow::compute::concat_batches;
     use datafusion::arrow::datatypes::{DataType, Field, Schema};
     use datafusion::arrow::util::pretty::pretty_format_batches;
@@ -274,7 +212,7 @@ pub(crate) mod tests {
 
     /// What the caller makes of an error.
     pub(crate) fn told(error: DataFusionError) -> String {
-        super::super::bytes::Origin { table: "t".into(), uri: "f".into() }.unreadable(error).to_string()
+        crate::snapshot::text::bytes::Origin { table: "t".into(), uri: "f".into() }.unreadable(error).to_string()
     }
 
     /// All rows of a file that arrives in chunks of that size, in batches of at most `rows`.

@@ -4,14 +4,15 @@
 //! first, by month, or by year where months are too small; then a column of few values whose name says that people ask
 //! for it. A partition that holds nearly all rows is no help. Rows are sorted by time and key, where there are such.
 
+use super::proposal::{Partition, Proposal, Scheme};
 use datafusion::arrow::datatypes::DataType;
 use indicatif::{HumanBytes, HumanCount};
 
-use crate::init::tables::facts::{Item, Size};
-use crate::init::tables::profile::Dates;
+use super::facts::{Item, Size};
+use super::profile::Dates;
 
 /// Bytes that a partition should have on average.
-pub(super) const MIN_PARTITION: u64 = 8 << 20;
+pub(crate) const MIN_PARTITION: u64 = 8 << 20;
 
 /// Bytes from which on partitions by day are worth a thought.
 const DAY_PARTITION: u64 = 128_000_000;
@@ -28,42 +29,6 @@ const MAX_SHARE: u64 = 90;
 /// Alternatives that are shown.
 const ALTERNATIVES: usize = 2;
 
-/// One partition column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Partition {
-    /// A column of the SELECT.
-    Column(String),
-    /// Year, month or day of a column, under a name of its own.
-    Part { part: &'static str, column: String, is_text: bool, name: String },
-}
-
-impl Partition {
-    /// Name of the partition column.
-    pub(super) fn name(&self) -> &str {
-        match self {
-            Self::Column(name) | Self::Part { name, .. } => name,
-        }
-    }
-}
-
-/// A way to partition, with its reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Scheme {
-    pub(super) columns: Vec<Partition>,
-    pub(super) why: String,
-}
-
-/// What is proposed for a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Proposal {
-    /// Empty: none.
-    pub(super) partitions: Vec<Partition>,
-    pub(super) why_partitions: String,
-    pub(super) sorted_by: Vec<String>,
-    pub(super) why_sorted: String,
-    pub(super) alternatives: Vec<Scheme>,
-}
-
 /// A scheme that might do, before it is judged.
 struct Candidate {
     columns: Vec<Partition>,
@@ -77,7 +42,7 @@ struct Candidate {
 }
 
 /// Proposes partitions and order for a table of these columns.
-pub(super) fn propose(table: &str, items: &[Item], size: Size) -> Proposal {
+pub(crate) fn propose(table: &str, items: &[Item], size: Size) -> Proposal {
     let mut dates = dates(items);
     dates.sort_by_key(|(score, _, _)| std::cmp::Reverse(*score));
     let mut candidates: Vec<Candidate> = own_parts(items).into_iter().collect();
@@ -351,8 +316,8 @@ mod tests {
     use chrono::NaiveDate;
     use proptest::prelude::*;
 
+    use super::super::profile::Profile;
     use super::*;
-    use crate::init::tables::profile::Profile;
 
     const ROWS: u64 = 100_000;
 

@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use chrono::NaiveDateTime;
 use indicatif::{HumanBytes, HumanCount};
 
-use super::dated::{Kin, are_alike, compare, date_in_folders, family};
-use super::sample::{Source, sample};
-use super::tally::{Group, Key, Tally};
 use crate::error::Result;
-use crate::init::tables::facts::Read;
+use crate::init::survey::dated::{Kin, are_alike, compare, family};
+use crate::init::survey::dates::date_in_folders;
+use crate::init::survey::read::Read;
+use crate::init::survey::sample::{Source, sample};
+use crate::init::survey::tally::{Group, Key, Tally};
 
 /// Bytes that are read of each of the two groups that are compared.
 const LOOK: u64 = 1 << 20;

@@ -44,13 +44,14 @@ use futures::stream;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
-use super::bytes::{Chunks, Origin, RecordLimit, Request};
-use super::decode::{FileDecoder, Pace, Target};
+use super::decode::{FileDecoder, Pace, target};
+use super::node::FileScanExec;
 use crate::config::{Compression, FileFormat};
 use crate::error::Error;
 use crate::snapshot::json::tree::Presence;
-use crate::snapshot::parquet::scan::FileScanExec;
-use crate::snapshot::schema::presence::{ColumnPresence, PresenceCounter};
+use crate::snapshot::presence::{ColumnPresence, PresenceCounter};
+use crate::snapshot::text::bytes::{Chunks, Origin, RecordLimit, Request};
+use crate::snapshot::text::target::Target;
 
 /// One file of a scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +98,7 @@ impl TextScanExec {
     ) -> Result<Self> {
         let (columns, of_file) = Assembly::new(&schema, of_path, projection)?;
         let of_file = if of_path.is_empty() { projection } else { Some(&of_file) };
-        let target = Arc::new(Target::new(format, schema, of_file)?);
+        let target = Arc::new(target(format, schema, of_file)?);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&columns.output)),
             Partitioning::UnknownPartitioning(1),
@@ -390,10 +391,10 @@ mod tests {
     use object_store::local::LocalFileSystem;
     use object_store::memory::InMemory;
 
-    use super::super::bytes::{tests::PACKED, tests::pack};
     use super::super::decode::{tests::json_format, tests::lines, tests::schema};
     use super::*;
     use crate::config::CsvOptions;
+    use crate::snapshot::text::bytes::{tests::PACKED, tests::pack};
 
     fn csv() -> FileFormat {
         FileFormat::Csv(CsvOptions::default())

@@ -34,7 +34,7 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 
-use crate::snapshot::schema::presence::PresenceCounter;
+use crate::snapshot::presence::PresenceCounter;
 
 /// See the module's head.
 #[derive(Debug, Clone)]

@@ -1,0 +1,790 @@
+//! Every way in which snaplake can fail, with the place that it failed at.
+
+use datafusion::error::DataFusionError;
+use datafusion::parquet::errors::ParquetError;
+
+use super::config::ConfigError;
+use super::position::Position;
+use super::value::InvalidValue;
+use super::verdict::Verdict;
+use super::words::{
+    and_more, at_file, at_place, audits_failed, belongs, did_you_mean, from_to, in_partition, other_folder,
+    partition_text, store_hint, was_planned,
+};
+
+/// Result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong while planning or running, with the place.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A mistake in the user's SQL.
+    #[error("{at}: {problem}")]
+    Config {
+        /// Where it stands.
+        at: Position,
+        /// What it is.
+        problem: Box<ConfigError>,
+    },
+    /// A config or model file could not be read.
+    #[error("cannot read config file {path}")]
+    ReadConfig {
+        /// The file.
+        path: String,
+        #[source]
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A config or model file is not text.
+    #[error("{path} is not UTF-8 text (byte {offset})")]
+    NotUtf8 {
+        /// The file.
+        path: String,
+        /// First wrong byte, from 0.
+        offset: usize,
+    },
+    /// A URL or path that no store can be made of.
+    #[error("cannot use location '{location}': {reason}")]
+    Location {
+        /// The text as written.
+        location: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Credentials, region or endpoint of a store could not be set up.
+    #[error("cannot open the store of {url}")]
+    OpenStore {
+        /// Scheme and bucket.
+        url: String,
+        #[source]
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A request to a store failed.
+    #[error("{action} {uri} failed{}", store_hint(source))]
+    Store {
+        /// `read`, `write`, `list`, ...
+        action: &'static str,
+        /// Object or prefix.
+        uri: String,
+        #[source]
+        /// Why.
+        source: object_store::Error,
+    },
+    /// A LOCATION matches nothing.
+    #[error("{at}: no file of {location} is read for snapshot.{table}, STORED AS {format}: {found}")]
+    NoFiles {
+        /// The LOCATION.
+        at: Position,
+        /// Snapshot table.
+        table: String,
+        /// As resolved.
+        location: String,
+        /// PARQUET, CSV or JSON.
+        format: &'static str,
+        /// What is there instead, by ending and number, or that nothing is.
+        found: String,
+    },
+    /// Files that may hold rows of a table or not.
+    #[error(
+        "{at}: {example}{} may hold rows of snapshot.{table} or not: {reason}; leave such files out with \
+         OPTIONS ('exclude' '{exclude}'), or name those to read in LOCATION",
+        and_more(*more)
+    )]
+    UncertainFiles {
+        /// The LOCATION.
+        at: Position,
+        /// Snapshot table.
+        table: String,
+        /// The first of them.
+        example: String,
+        /// How many others there are.
+        more: u64,
+        /// Why it is not clear.
+        reason: String,
+        /// A glob that means them.
+        exclude: String,
+    },
+    /// A LOCATION in a table of Delta, Iceberg or Hudi.
+    #[error(
+        "{at}: {location} is {format} ({evidence}): its folder also holds files of deleted and replaced rows, which \
+         would come back; export the rows that are valid now, or, if all of them are wanted, write \
+         OPTIONS ('ignore_table_format' 'true')"
+    )]
+    TableFormat {
+        /// The LOCATION.
+        at: Position,
+        /// The table's folder.
+        location: String,
+        /// `a Delta table`, ...
+        format: &'static str,
+        /// What shows it.
+        evidence: String,
+    },
+    /// A LOCATION that reads what snaplake writes.
+    #[error("{at}: LOCATION {location} of snapshot.{table} {problem}")]
+    NoSource {
+        /// The LOCATION.
+        at: Position,
+        /// Snapshot table.
+        table: String,
+        /// As resolved.
+        location: String,
+        /// Why it is no source.
+        problem: String,
+        /// What to do.
+        help: &'static str,
+    },
+    /// A file that is in no folder of a partition column.
+    #[error(
+        "{uri} is in no folder that gives column '{column}', which PARTITIONED BY of snapshot.{table} declares{}",
+        other_folder(other_case)
+    )]
+    NoFolder {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        /// As declared.
+        column: String,
+        /// The same name in other letters, if a folder has it.
+        other_case: Option<String>,
+    },
+    /// The name of a folder holds a value that its column cannot hold exactly.
+    #[error(
+        "{uri}: '{value}' in the name of its folder cannot be read as {data_type}, the type of column '{column}' in \
+         PARTITIONED BY of snapshot.{table}"
+    )]
+    FolderValue {
+        /// Snapshot table.
+        table: String,
+        /// A file in the folder.
+        uri: String,
+        /// Column.
+        column: String,
+        /// As decoded.
+        value: String,
+        /// The type in SQL.
+        data_type: String,
+    },
+    /// A declared column that a file has in other letters.
+    #[error(
+        "{}column '{column}' is declared for snapshot.{table}, but {uri} has '{found}': names are compared exactly; \
+         declare it in double quotes, as \"{found}\"",
+        at_place(at)
+    )]
+    ColumnCase {
+        /// CREATE EXTERNAL TABLE, if the config is at hand.
+        at: Option<Position>,
+        /// Snapshot table.
+        table: String,
+        /// As declared, dotted for nested fields.
+        column: String,
+        /// The file.
+        uri: String,
+        /// The name that it has, without those of the fields around it.
+        found: String,
+    },
+    /// A snapshot file cannot be decoded.
+    #[error("cannot read {uri} of snapshot.{table}")]
+    ReadSnapshotFile {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        #[source]
+        /// Why.
+        source: DataFusionError,
+    },
+    /// Files without a byte or a line, so that nothing says which columns there are.
+    #[error("all files of snapshot.{table} are empty, so it has no columns")]
+    EmptyFiles {
+        /// Snapshot table.
+        table: String,
+    },
+    /// A value that its column cannot hold exactly.
+    #[error("{uri}, {value}")]
+    InvalidValue {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        #[source]
+        /// Row, column, value and type.
+        value: Box<InvalidValue>,
+    },
+    /// A file that gives other rows than its footer or its manifest states.
+    #[error("{uri} of {of} has {read} rows, but {statement} states {stated}; one of the two is damaged")]
+    RowsDiffer {
+        /// Table with its schema, such as `snapshot.orders`.
+        of: String,
+        /// The file.
+        uri: String,
+        /// What states the number of rows.
+        statement: &'static str,
+        /// Rows that it states.
+        stated: u64,
+        /// Rows that came out of the decoder.
+        read: u64,
+    },
+    /// A task that wrote other rows than it was given.
+    #[error("lake.{table}: {given} rows were to be written, but {written} were; nothing was committed")]
+    RowsLost {
+        /// Lake table.
+        table: String,
+        /// Rows of the SELECT, or of staging files.
+        given: u64,
+        /// Rows of the files.
+        written: u64,
+    },
+    /// A file's column of a type that says something else than the table's.
+    #[error(
+        "column '{column}' of snapshot.{table} is {wanted}, but {found} in {uri}, which cannot be read as that; \
+         declare it {found} and convert it in the SELECT"
+    )]
+    Misread {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        /// Column, dotted for nested fields.
+        column: String,
+        /// Its type in the file.
+        found: String,
+        /// Its type in the table.
+        wanted: String,
+    },
+    /// A column without values.
+    #[error(
+        "column '{column}' of snapshot.{table} is a group without fields in {uri}, which has no values to read; \
+         declare the table's columns without it, or export the table without it"
+    )]
+    NoFields {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        /// Column, dotted for nested fields.
+        column: String,
+    },
+    /// A file whose statements about itself differ, or differ from what it holds.
+    #[error("{uri} of snapshot.{table} contradicts itself, so rows may be missing: {what}; export it again")]
+    Contradiction {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        /// Both numbers, and of what they are.
+        what: String,
+    },
+    /// Something in a snapshot file that needs more memory than there is.
+    #[error("{uri}, row {row}, column '{column}': {what} of {bytes} bytes, and --memory-limit leaves room for {most}")]
+    TooLarge {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        /// First row of it, from 1.
+        row: u64,
+        /// The column, or that with most of it.
+        column: String,
+        /// What is too large.
+        what: &'static str,
+        /// Its bytes, or those of a part that is too large already.
+        bytes: u64,
+        /// How many it may have.
+        most: u64,
+    },
+    /// Text that breaks the rules of its format.
+    #[error("{uri}, line {line}, column {column}: {reason}")]
+    Malformed {
+        /// Snapshot table.
+        table: String,
+        /// The file.
+        uri: String,
+        /// Line of the file, from 1.
+        line: u64,
+        /// Character of the line, from 1.
+        column: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Two files of one table have a column with types that do not merge.
+    #[error("column '{column}' of snapshot.{table} is {first_type} in {first} but {second_type} in {second}")]
+    SchemaConflict {
+        /// Snapshot table.
+        table: String,
+        /// Column, dotted for nested fields.
+        column: String,
+        /// File that was seen first.
+        first: String,
+        /// Its type.
+        first_type: String,
+        /// File that differs.
+        second: String,
+        /// Its type.
+        second_type: String,
+    },
+    /// A snapshot manifest given as LOCATION, or one of our own, does not hold what it must.
+    #[error("manifest {uri} cannot be used: {reason}")]
+    Manifest {
+        /// Its summary or data file.
+        uri: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Manifest bytes that are not Parquet or not JSON.
+    #[error("manifest {uri} cannot be decoded")]
+    DecodeManifest {
+        /// Its summary or data file.
+        uri: String,
+        #[source]
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A manifest of ours that a disk lost or changed.
+    #[error("manifest {uri} is damaged: {reason}")]
+    Damaged {
+        /// Its summary or data file.
+        uri: String,
+        /// What shows it.
+        reason: String,
+    },
+    /// A location in which `init` sees no table.
+    #[error("no table was found in {location}: {why}")]
+    NothingFound {
+        /// As resolved.
+        location: String,
+        /// What is there instead.
+        why: String,
+    },
+    /// A location with more groups of files than `init` tells apart.
+    #[error("{location} has more than {limit} folders and kinds of files")]
+    TooManyFolders {
+        /// As resolved.
+        location: String,
+        /// How many may be.
+        limit: usize,
+    },
+    /// `init` would replace a file.
+    #[error("{path} exists")]
+    OutputExists {
+        /// The file.
+        path: String,
+    },
+    /// `init` would write beside models that its config would take in.
+    #[error("{path} lies where the models go, and the config would take it in")]
+    ForeignModel {
+        /// The file.
+        path: String,
+    },
+    /// `-o` names no file of SQL.
+    #[error("'{path}' is not a file to write a config to")]
+    OutputFile {
+        /// As given.
+        path: String,
+    },
+    /// Somebody committed something else under the same task.
+    #[error(
+        "{uri} exists with other content (fingerprint {theirs}, ours {ours}): another run wrote this task from other \
+         input"
+    )]
+    CommitConflict {
+        /// Manifest summary.
+        uri: String,
+        /// Fingerprint in the store.
+        theirs: String,
+        /// Fingerprint of this run.
+        ours: String,
+    },
+    /// The config no longer says what the staged plan was made from.
+    #[error("lake.{table} {} {planned_at} with another {what}{}", was_planned(*published), from_to(change))]
+    PlanChanged {
+        /// Lake table.
+        table: String,
+        /// When the plan was committed.
+        planned_at: String,
+        /// SELECT, properties, ...
+        what: &'static str,
+        /// What it was, and what the config says now, where that is short enough to be shown.
+        change: Option<(String, String)>,
+        /// Publish groups with a manifest.
+        published: usize,
+    },
+    /// Another run has planned the table anew since this one began.
+    #[error("lake.{table}: its plan was replaced by that of another run while this one was going on; this one stops")]
+    PlanReplaced {
+        /// Lake table.
+        table: String,
+    },
+    /// A plan was to be given up that another process is at work on.
+    #[error(
+        "lake.{table} cannot be planned anew: another run of its plan is going on ({tasks} {step} tasks, last seen at \
+         {at})"
+    )]
+    RunGoesOn {
+        /// Lake table.
+        table: String,
+        /// `stage` or `publish`.
+        step: &'static str,
+        /// Tasks that it is running.
+        tasks: usize,
+        /// When it last told so, RFC 3339.
+        at: String,
+    },
+    /// A document of ours that another version of the program wrote.
+    #[error("{uri} was written by {} in version {version} of its form; this program reads version {reads}",
+            written_by.as_deref().unwrap_or("another snaplake"))]
+    OtherVersion {
+        /// The document.
+        uri: String,
+        /// Version of its form.
+        version: u32,
+        /// Program and version, where the document says so.
+        written_by: Option<String>,
+        /// The version of the form that this program reads.
+        reads: u32,
+    },
+    /// A file of ours that a disk or somebody changed since it was written.
+    #[error("{uri} is not what was written: it has {found}, its manifest says {written}")]
+    ContentChanged {
+        /// The file.
+        uri: String,
+        /// Bytes and hash now, or that it is gone.
+        found: String,
+        /// Bytes and hash when it was written.
+        written: String,
+    },
+    /// Files were to be removed, and nobody is there to be asked.
+    #[error("nothing was removed: there is no terminal to ask on")]
+    NotConfirmed,
+    /// A folder to write into is that of another table, snapshot, config or plan.
+    #[error("lake.{table} cannot be written to {location}: {} {owner}{}", belongs(within), from_to(changed))]
+    LocationOwned {
+        /// Lake table.
+        table: String,
+        /// The folder.
+        location: String,
+        /// Table, snapshot and config whose it is.
+        owner: String,
+        /// The folder around it whose owner that is, if it is not its own.
+        within: Option<String>,
+        /// How the lake there differs, if it is of the same table and snapshot.
+        changed: Option<(String, String)>,
+    },
+    /// A folder to write into holds one of another table, snapshot or config.
+    #[error("lake.{table} cannot be written to {location}: it holds {inner}, which is the folder of {owner}")]
+    LocationHolds {
+        /// Lake table.
+        table: String,
+        /// The folder.
+        location: String,
+        /// The folder in it.
+        inner: String,
+        /// Whose that is.
+        owner: String,
+    },
+    /// A new plan was asked for, but files of the old one are published.
+    #[error("lake.{table} cannot be planned anew: {done} of its publish groups are done in {location}")]
+    AlreadyPublished {
+        /// Lake table.
+        table: String,
+        /// Publish groups with a manifest.
+        done: usize,
+        /// Lake location.
+        location: String,
+    },
+    /// A published table to take back is not where the config says.
+    #[error("lake.{table} cannot be taken back: it is published at {uri}, which is not in {location}")]
+    PublishedElsewhere {
+        /// Lake table.
+        table: String,
+        /// A published file.
+        uri: String,
+        /// Lake location.
+        location: String,
+    },
+    /// A value given with `--var` that the config has no use for.
+    #[error("--var {name}: {config} and its models have no ${{{name}}}{}", did_you_mean(nearest))]
+    UnusedVariable {
+        /// Its name.
+        name: String,
+        /// The config.
+        config: String,
+        /// The nearest name without a value.
+        nearest: Option<String>,
+    },
+    /// A declared column that none of the files has.
+    #[error("{at}: column '{column}' is declared for snapshot.{table}, but no file has it{}", did_you_mean(nearest))]
+    ColumnInNoFile {
+        /// CREATE EXTERNAL TABLE.
+        at: Position,
+        /// Snapshot table.
+        table: String,
+        /// As declared.
+        column: String,
+        /// The nearest column of the files.
+        nearest: Option<String>,
+    },
+    /// A task number beyond the plan.
+    #[error("lake.{table} has no {step} group {number}; the plan has groups 1 to {count}")]
+    NoSuchGroup {
+        /// Lake table.
+        table: String,
+        /// `stage` or `publish`.
+        step: &'static str,
+        /// Asked for.
+        number: usize,
+        /// Planned.
+        count: usize,
+    },
+    /// `--group` without naming the table.
+    #[error("--group runs one task of one table, but the config has {count}")]
+    GroupNeedsTable {
+        /// Lake tables chosen.
+        count: usize,
+    },
+    /// An OpenLineage endpoint that did not take an event.
+    #[error("{url} took {sent} of {total} events: {reason}")]
+    Endpoint {
+        /// Its address, without secrets.
+        url: String,
+        /// Events that it took.
+        sent: usize,
+        /// All events.
+        total: usize,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A table whose plan is replaced again and again while it is read.
+    #[error("lake.{table}: another run is planning it anew")]
+    BeingReplanned {
+        /// Lake table.
+        table: String,
+    },
+    /// A mistake in the SQL of a query.
+    #[error("{problem}")]
+    Query {
+        /// What it is.
+        problem: Box<ConfigError>,
+    },
+    /// Rows of a query that cannot go where they are asked to go.
+    #[error("{reason}")]
+    RowOutput {
+        /// Why, and what to do.
+        reason: &'static str,
+    },
+    /// A step was asked for whose input is not complete.
+    #[error("lake.{table} is not staged: {missing} of {total} stage groups are not done")]
+    NotStaged {
+        /// Lake table.
+        table: String,
+        /// Groups without a manifest.
+        missing: usize,
+        /// Groups planned.
+        total: usize,
+    },
+    /// Validation was asked for before everything was published.
+    #[error("lake.{table} is not published: {done} of {total} publish groups are done")]
+    NotPublished {
+        /// Lake table.
+        table: String,
+        /// Groups with a manifest.
+        done: usize,
+        /// Groups planned; 0 when nothing is planned.
+        total: usize,
+    },
+    /// Nothing was planned yet.
+    #[error("lake.{table} is not planned yet")]
+    NotPlanned {
+        /// Lake table.
+        table: String,
+    },
+    /// The lake location holds files of somebody else.
+    #[error("{location} holds files that this snapshot did not write ({count}, such as {example})")]
+    ForeignFiles {
+        /// Lake table.
+        table: String,
+        /// Lake location.
+        location: String,
+        /// How many.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+    /// A partition value that no path can hold.
+    #[error(
+        "lake.{table}: partition column '{column}' makes a folder name of {length} bytes (its value starts with \
+         '{start}'); file systems allow at most {limit}"
+    )]
+    PartitionValueTooLong {
+        /// Lake table.
+        table: String,
+        /// Partition column.
+        column: String,
+        /// Encoded bytes.
+        length: usize,
+        /// First characters.
+        start: String,
+        /// Limit in bytes.
+        limit: usize,
+    },
+    /// A value of the SELECT that the type of its column in the lake cannot hold exactly.
+    #[error("lake.{table}, column '{column}': '{value}' cannot be stored as {data_type} without loss")]
+    Unstorable {
+        /// Lake table.
+        table: String,
+        /// Column, dotted for nested fields.
+        column: String,
+        /// The value.
+        value: String,
+        /// The type in the lake.
+        data_type: String,
+    },
+    /// A text that partitions a table, and that no folder can hold apart.
+    #[error("lake.{table}: {}", partition_text(column, value))]
+    PartitionText {
+        /// Lake table.
+        table: String,
+        /// Partition column.
+        column: String,
+        /// Empty, or Hive's word for NULL.
+        value: &'static str,
+    },
+    /// A partition value that cannot be told from NULL, or has no text.
+    #[error("lake.{table}: a value of the partition columns ({columns}) cannot stand in a path")]
+    PartitionValue {
+        /// Lake table.
+        table: String,
+        /// Its partition columns.
+        columns: String,
+        /// Why.
+        #[source]
+        source: datafusion::arrow::error::ArrowError,
+    },
+    /// A task failed while the engine ran.
+    #[error("{step} of lake.{table} group {group}{} failed{}", in_partition(partition), at_file(file))]
+    Task {
+        /// `stage` or `publish`.
+        step: &'static str,
+        /// Lake table.
+        table: String,
+        /// Group number.
+        group: usize,
+        /// Hive path of the partition, of a publish task of a partitioned table.
+        partition: Option<String>,
+        /// The snapshot file that fails on its own, when one was found.
+        file: Option<String>,
+        #[source]
+        /// Why.
+        source: Box<Self>,
+    },
+    /// A library under us gave up in its own way, as decoders do over some damaged files.
+    #[error("{message}: a decoder or encoder panicked")]
+    Panicked {
+        /// What it said.
+        message: String,
+    },
+    /// A task took longer than the user allows.
+    #[error("not done within snaplake.task_timeout, {seconds} s")]
+    Timeout {
+        /// What the user allows.
+        seconds: u64,
+    },
+    /// The query engine failed.
+    #[error(transparent)]
+    Engine(#[from] DataFusionError),
+    /// Parquet could not be written or read.
+    #[error("parquet {uri}")]
+    Parquet {
+        /// The file.
+        uri: String,
+        #[source]
+        /// Why.
+        source: ParquetError,
+    },
+    /// Rows in and rows out differ.
+    #[error("validation of lake.{table} failed: {reason}")]
+    Validation {
+        /// Lake table.
+        table: String,
+        /// What differs, with both numbers.
+        reason: String,
+    },
+    /// Audits found rows.
+    #[error("{}", audits_failed(verdicts))]
+    AuditsFailed {
+        /// What all audits came to, also those that passed.
+        verdicts: Vec<Verdict>,
+    },
+    /// An audit could not be run to its end.
+    #[error("{audit} could not run, so nothing was published")]
+    Audit {
+        /// Its name.
+        audit: String,
+        #[source]
+        /// Why.
+        source: Box<Self>,
+    },
+    /// A task was asked for whose table has not passed its audits.
+    #[error(
+        "lake.{table} is not audited: {} did not run over what is staged now",
+        audits.join(", ")
+    )]
+    NotAudited {
+        /// Lake table.
+        table: String,
+        /// Audits that have to run.
+        audits: Vec<String>,
+    },
+    /// A store that would let two runs commit one task.
+    #[error(
+        "{store} does not honour conditional PUT (If-None-Match), which keeps two runs from committing the same task"
+    )]
+    NoConditionalPut {
+        /// Scheme and bucket.
+        store: String,
+    },
+    /// A deep validation has nothing to compare with.
+    #[error("lake.{table} has no checksums of {tasks} tasks, so its values cannot be proven")]
+    NoChecksums {
+        /// Lake table.
+        table: String,
+        /// Tasks that ran without.
+        tasks: usize,
+    },
+    /// Two snapshots of a table that cannot be compared.
+    #[error("lake.{table} cannot be compared with its snapshot of {against}: {reason}")]
+    NoDiff {
+        /// Lake table.
+        table: String,
+        /// Time of the other snapshot.
+        against: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The user asked to stop.
+    #[error("interrupted by {signal}")]
+    Interrupted {
+        /// `SIGINT` or `SIGTERM`.
+        signal: &'static str,
+    },
+    /// A local file or terminal could not be used.
+    #[error("{action} failed")]
+    Io {
+        /// What was tried, with the path.
+        action: String,
+        #[source]
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl ConfigError {
+    /// This mistake at a place.
+    #[must_use]
+    pub fn at(self, at: &Position) -> Error {
+        Error::Config { at: at.clone(), problem: Box::new(self) }
+    }
+}

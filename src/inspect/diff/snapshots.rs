@@ -1,0 +1,247 @@
+//! What changed between two snapshots of a table: by their manifests, and by rows where a key is given.
+//!
+//! ```text
+//! manifests    partition by partition: files, rows, bytes before and after; files of the same etags hold the same rows
+//! rows         of the other partitions only: full join by the key, all columns compared, NULL equal to NULL ([`rows`])
+//! ```
+//!
+//! Both snapshots must be published. Partitions whose files are the same, byte for byte, are never read. A row that has
+//! moved to another partition is a changed one: both of its partitions differ. Nothing is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::arrow::datatypes::SchemaRef;
+use futures::TryStreamExt;
+use serde::Serialize;
+
+use super::changes::{RowChanges, Sample};
+use super::rows::{Compared, Comparison};
+use crate::compaction::plan::PartitionDetails;
+use crate::config::LakeTable;
+use crate::error::{Error, Result};
+use crate::lake::LakeColumns;
+use crate::layout::Step;
+use crate::manifest::{FileEntry, Ledger};
+use crate::pipeline::Pipeline;
+use crate::staging::plan::{self, PlanDetails};
+use serde_json::Value;
+
+/// What is to be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DiffOptions {
+    /// Time of the other snapshot, as settings have it.
+    pub(crate) against: String,
+    /// Columns that name a row; without any, rows are not compared.
+    pub(crate) key: Vec<String>,
+    /// Rows of each kind that are shown.
+    pub(crate) samples: usize,
+}
+
+/// What changed in one table.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct TableDiff {
+    pub(crate) table: String,
+    pub(crate) before: Content,
+    pub(crate) after: Content,
+    pub(crate) columns: ColumnChanges,
+    /// Partitions whose files are the same.
+    pub(crate) same_partitions: usize,
+    /// All others.
+    pub(crate) partitions: Vec<PartitionDiff>,
+    /// Over all partitions; `None` without a key.
+    pub(crate) rows: Option<RowChanges>,
+    pub(crate) samples: Vec<Sample>,
+}
+
+/// Files, rows and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Content {
+    pub(crate) files: usize,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Columns of which the rest says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct ColumnChanges {
+    pub(crate) added: Vec<String>,
+    pub(crate) removed: Vec<String>,
+    /// Name, type before, type after.
+    pub(crate) retyped: Vec<(String, String, String)>,
+}
+
+/// A partition whose files differ.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct PartitionDiff {
+    /// Hive path.
+    pub(crate) partition: String,
+    pub(crate) before: Content,
+    pub(crate) after: Content,
+    /// `None` without a key.
+    pub(crate) rows: Option<RowChanges>,
+}
+
+/// One of the two snapshots.
+struct Side {
+    details: PlanDetails,
+    columns: LakeColumns,
+    schema: SchemaRef,
+    partitions: BTreeMap<String, Vec<FileEntry>>,
+}
+
+/// What changed in every table of the project since the other snapshot.
+///
+/// # Errors
+/// [`Error::NoDiff`]; those of the ledger and of reading the lakes.
+pub(crate) async fn diff(pipeline: &Pipeline, options: &DiffOptions) -> Result<Vec<TableDiff>> {
+    let mut all = Vec::new();
+    for lake in &pipeline.project().lakes {
+        all.push(table(pipeline, lake, options).await?);
+    }
+    Ok(all)
+}
+
+async fn table(pipeline: &Pipeline, lake: &LakeTable, options: &DiffOptions) -> Result<TableDiff> {
+    let no_diff = |reason| Error::NoDiff { table: lake.name.clone(), against: options.against.clone(), reason };
+    let ledger = plan::ledger(pipeline.engine(), pipeline.project(), lake).await?;
+    let other = ledger.beside(pipeline.project().layout_at(lake, &options.against));
+    let before = Side::read(other, lake, &no_diff).await?;
+    if before.details.snapshot_time != options.against {
+        return Err(no_diff(format!("its folder has the snapshot of {}", before.details.snapshot_time)));
+    }
+    let after = Side::read(ledger, lake, &no_diff).await?;
+    if before.partition_columns() != after.partition_columns() {
+        return Err(no_diff("it was partitioned by other columns".to_owned()));
+    }
+    let names: BTreeSet<&String> = before.partitions.keys().chain(after.partitions.keys()).collect();
+    let is_same = |name: &str| Side::identity(&before, name) == Side::identity(&after, name);
+    let (same, differing): (Vec<&String>, Vec<&String>) = names.into_iter().partition(|name| is_same(name));
+    let partition = |name: &&String| PartitionDiff {
+        partition: (*name).clone(),
+        before: before.content(name),
+        after: after.content(name),
+        rows: None,
+    };
+    let mut diff = TableDiff {
+        table: lake.name.clone(),
+        before: before.contents(),
+        after: after.contents(),
+        columns: columns(&before.schema, &after.schema),
+        same_partitions: same.len(),
+        partitions: differing.iter().map(partition).collect(),
+        rows: None,
+        samples: Vec::new(),
+    };
+    if options.key.is_empty() {
+        return Ok(diff);
+    }
+    for column in &options.key {
+        if before.schema.index_of(column).is_err() || after.schema.index_of(column).is_err() {
+            return Err(no_diff(format!("key column '{column}' is not in both")));
+        }
+    }
+    let files = |side: &Side| differing.iter().flat_map(|name| side.files(name)).cloned().collect();
+    let rows = Comparison {
+        engine: pipeline.engine(),
+        before: (&before.columns, files(&before)),
+        after: (&after.columns, files(&after)),
+        key: &options.key,
+        samples: options.samples,
+    };
+    let Compared { mut partitions, samples } = rows.compare(&no_diff).await?;
+    let mut total = RowChanges::default();
+    for partition in &mut diff.partitions {
+        let changes = partitions.remove(&partition.partition).unwrap_or_default();
+        total.added += changes.added;
+        total.removed += changes.removed;
+        total.changed += changes.changed;
+        partition.rows = Some(changes);
+    }
+    diff.rows = Some(total);
+    diff.samples = samples;
+    Ok(diff)
+}
+
+impl Side {
+    async fn read(ledger: Ledger, lake: &LakeTable, no_diff: &impl Fn(String) -> Error) -> Result<Self> {
+        let layout = ledger.layout();
+        let head = ledger.head::<PlanDetails>(&layout.snapshot_manifest()).await?;
+        let first = ledger.head::<PartitionDetails>(&layout.manifest(Step::PartitionFileGroups, 1)).await?;
+        let (Some((_, details)), Some((_, first))) = (head, first) else {
+            let known = ledger.snapshot_times().await?;
+            return Err(no_diff(format!(
+                "{} is not published; the staging folder has snapshots of: {}",
+                layout.root(),
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            )));
+        };
+        let done = ledger.done(Step::DatalakeFileGroups).await?;
+        if done.len() < first.groups {
+            let (done, all) = (done.len(), first.groups);
+            return Err(no_diff(format!("only {done} of {all} groups of {} are published", layout.root())));
+        }
+        let schema = details.output_schema.decode()?;
+        let columns =
+            LakeColumns::new(&schema, lake).map_err(|_| no_diff("it was partitioned by other columns".to_owned()))?;
+        let mut partitions: BTreeMap<String, Vec<FileEntry>> = BTreeMap::new();
+        let mut manifests = ledger.read_all::<Value>(Step::DatalakeFileGroups, done);
+        while let Some((_, manifest)) = manifests.try_next().await? {
+            for file in manifest.into_iter().flat_map(|manifest| manifest.files) {
+                let partition = file.partition.as_deref().unwrap_or_default().to_owned();
+                partitions.entry(partition).or_default().push(file);
+            }
+        }
+        drop(manifests);
+        Ok(Self { details, columns, schema, partitions })
+    }
+
+    /// Of the text that a plan keeps for comparison.
+    fn partition_columns(&self) -> &str {
+        let ordering = &self.details.ordering;
+        ordering.split_once(" sorted_by").map_or(ordering, |(partitions, _)| partitions)
+    }
+
+    fn files(&self, partition: &str) -> &[FileEntry] {
+        self.partitions.get(partition).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is the same for the same files, in whatever order and wherever they lie.
+    fn identity(&self, partition: &str) -> Vec<(u64, &str, Option<u64>)> {
+        let files = self.files(partition).iter();
+        let mut identity: Vec<_> = files.map(|file| (file.size, file.etag.as_ref(), file.n_record)).collect();
+        identity.sort_unstable();
+        identity
+    }
+
+    fn content(&self, partition: &str) -> Content {
+        let files = self.files(partition);
+        Content {
+            files: files.len(),
+            rows: files.iter().filter_map(|file| file.n_record).sum(),
+            bytes: files.iter().map(|file| file.size).sum(),
+        }
+    }
+
+    fn contents(&self) -> Content {
+        let all = self.partitions.keys().map(|partition| self.content(partition));
+        all.fold(Content::default(), |a, b| Content {
+            files: a.files + b.files,
+            rows: a.rows + b.rows,
+            bytes: a.bytes + b.bytes,
+        })
+    }
+}
+
+/// Columns of one side only, and those whose type has changed.
+fn columns(before: &SchemaRef, after: &SchemaRef) -> ColumnChanges {
+    let only_in = |one: &SchemaRef, other: &SchemaRef| {
+        let names = one.fields().iter().map(|field| field.name());
+        names.filter(|name| other.index_of(name).is_err()).cloned().collect()
+    };
+    let retyped = before.fields().iter().filter_map(|field| {
+        let now = after.field_with_name(field.name()).ok()?;
+        let types = (field.data_type().to_string(), now.data_type().to_string());
+        (field.data_type() != now.data_type()).then(|| (field.name().clone(), types.0, types.1))
+    });
+    ColumnChanges { added: only_in(after, before), removed: only_in(before, after), retyped: retyped.collect() }
+}

@@ -1,0 +1,18 @@
+//! What became of a table.
+
+use super::validate::Validation;
+
+/// What a run did for one table.
+#[derive(Debug, Clone)]
+pub struct TableReport {
+    /// Lake table.
+    pub table: String,
+    /// Lake location.
+    pub location: String,
+    /// Tasks that this run ran; 0: all was done before.
+    pub tasks: usize,
+    /// Seconds since this run began until the table was complete.
+    pub seconds: f64,
+    /// What validation found.
+    pub validation: Validation,
+}
