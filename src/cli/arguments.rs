@@ -61,6 +61,9 @@ pub(super) enum Command {
         #[arg(long, requires = "replan")]
         withdraw: bool,
     },
+    /// Run tasks that `stage --print-tasks` or `publish --print-tasks` printed: they need no config, only the stores.
+    #[command(after_help = help::TASK)]
+    Task(TaskArguments),
     /// Show how far each table is: tasks done, running and failed, rows and bytes so far.
     #[command(after_help = help::STATUS)]
     Status {
@@ -163,12 +166,33 @@ pub(super) struct CommonOptions {
     /// Value of ${NAME} in the config's string literals; can be repeated.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = values::variable)]
     pub(super) variables: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(super) engine: EngineArguments,
+    #[command(flatten)]
+    pub(super) talk: Talk,
+}
+
+/// What limits the engine.
+#[derive(Debug, Args)]
+pub(super) struct EngineArguments {
     /// Memory to stay within, such as 512MB or 4GiB [default: 60 % of the machine or its cgroup].
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     pub(super) memory_limit: Option<u64>,
     /// Tasks at once, twice that while publishing to a remote store [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) threads: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TaskArguments {
+    /// File with one task per line, as JSON; - is standard input.
+    #[arg(default_value = "-")]
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) engine: EngineArguments,
+    /// Result on standard output: text for people, or JSON.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT")]
+    pub(super) format: OutputFormat,
     #[command(flatten)]
     pub(super) talk: Talk,
 }
@@ -253,12 +277,15 @@ pub(super) struct Task {
     /// Run exactly this task of the table (a number from 1), for an outside scheduler; needs --table once.
     #[arg(long, value_name = "N")]
     pub(super) group: Option<usize>,
+    /// Print the tasks that are not done instead of running them, one JSON document per line, for `snaplake task`.
+    #[arg(long, conflicts_with = "group")]
+    pub(super) print_tasks: bool,
 }
 
 impl Command {
     /// Whether a second run does what the first one did not.
     pub(super) fn goes_on(&self) -> bool {
-        matches!(self, Self::Stage { .. } | Self::Publish { .. } | Self::Run { .. })
+        matches!(self, Self::Stage { .. } | Self::Publish { .. } | Self::Run { .. } | Self::Task(_))
     }
 
     pub(super) fn options(&self) -> Option<&CommonOptions> {
@@ -274,13 +301,14 @@ impl Command {
             | Self::Repair { common }
             | Self::Clean { common, .. } => Some(&common.options),
             Self::Query { common, .. } | Self::Report { common, .. } => Some(common),
-            Self::Init(_) | Self::Completions { .. } => None,
+            Self::Init(_) | Self::Task(_) | Self::Completions { .. } => None,
         }
     }
 
     pub(super) fn talk(&self) -> Option<&Talk> {
         match self {
             Self::Init(arguments) => Some(&arguments.talk),
+            Self::Task(arguments) => Some(&arguments.talk),
             other => other.options().map(|options| &options.talk),
         }
     }
@@ -298,6 +326,7 @@ impl Command {
             | Self::Repair { common }
             | Self::Clean { common, .. } => common.format,
             Self::Init(arguments) => arguments.format,
+            Self::Task(arguments) => arguments.format,
             Self::Query { .. } | Self::Report { .. } | Self::Completions { .. } => OutputFormat::Human,
         }
     }

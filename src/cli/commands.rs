@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::arguments::{Command, InitArguments, Page, Query, Task};
+use super::arguments::{Command, EngineArguments, InitArguments, Page, Query, Task, TaskArguments};
 use super::print::{PageOptions, Report, RowFormat, RowOptions};
-use crate::config::{Variables, load};
+use crate::config::{Project, Variables, load};
 use crate::error::unwrap_engine;
 use crate::error::{Error, Result};
 use crate::init::{InitOptions, init};
@@ -27,8 +27,10 @@ const WATCH_TIME: Duration = Duration::from_secs(2);
 
 /// Runs a subcommand; its result goes to the report.
 pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
-    if let Command::Init(arguments) = command {
-        return init_config(arguments, report).await;
+    match command {
+        Command::Init(arguments) => return init_config(arguments, report).await,
+        Command::Task(arguments) => return specs(arguments, report).await,
+        _ => {}
     }
     let Some(options) = command.options() else { return Ok(()) };
     let variables = Variables { named: options.variables.iter().cloned().collect(), ..Variables::default() };
@@ -36,18 +38,17 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
     if !options.tables.is_empty() {
         project.select_tables(&options.tables)?;
     }
-    let engine_options =
-        EngineOptions { memory_limit: options.memory_limit, threads: options.threads.map(usize::from) };
-    let stores = Stores::new(project.settings.s3.clone()).with_durability(project.settings.durability);
-    let engine = Engine::new(stores, engine_options);
+    let engine = engine(&project, &options.engine);
     let pipeline = Pipeline::new(project, engine, Arc::clone(report) as _);
     let requests = || pipeline.engine().stores().requests();
     match command {
         Command::Plan { explain, .. } => plan(&pipeline, report, &options.config, *explain).await,
-        Command::Stage { task: Task { group: Some(group) }, .. } => {
+        Command::Stage { task: Task { print_tasks: true, .. }, .. } => report.specs(&pipeline.stage_specs().await?),
+        Command::Publish { task: Task { print_tasks: true, .. }, .. } => report.specs(&pipeline.publish_specs().await?),
+        Command::Stage { task: Task { group: Some(group), .. }, .. } => {
             one_task(&pipeline, report, Step::StagingFileGroups, *group).await
         }
-        Command::Publish { task: Task { group: Some(group) }, .. } => {
+        Command::Publish { task: Task { group: Some(group), .. }, .. } => {
             one_task(&pipeline, report, Step::DatalakeFileGroups, *group).await
         }
         Command::Stage { .. } => {
@@ -78,7 +79,7 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
         Command::Repair { .. } => repair(&pipeline).await.map(|repairs| report.repairs(&repairs)),
         Command::Query { query: options, .. } => query(&pipeline, report, options).await,
         Command::Report { page: options, .. } => page(&pipeline, report, options).await,
-        Command::Init(_) | Command::Completions { .. } => Ok(()),
+        Command::Init(_) | Command::Task(_) | Command::Completions { .. } => Ok(()),
     }
 }
 
@@ -154,10 +155,35 @@ async fn one_task(pipeline: &Arc<Pipeline>, report: &Report, step: Step, group: 
     let [lake] = pipeline.project().lakes.as_slice() else {
         return Err(Error::GroupNeedsTable { count: pipeline.project().lakes.len() });
     };
-    let spec = TaskSpec { table: lake.name.clone(), step, group };
-    let is_new = pipeline.run_task(&spec).await?;
-    report.task(&spec, is_new);
+    let spec = TaskSpec::new(pipeline.project(), &lake.name, step, group);
+    report.task(&pipeline.run_task(&spec).await?);
     Ok(())
+}
+
+/// Runs tasks that `--print-tasks` printed, one after the other.
+async fn specs(arguments: &TaskArguments, report: &Arc<Report>) -> Result<()> {
+    let text = match arguments.file.as_os_str() == "-" {
+        true => read_text("standard input", || std::io::read_to_string(std::io::stdin()))?,
+        false => read_text(&arguments.file.display().to_string(), || std::fs::read_to_string(&arguments.file))?,
+    };
+    let specs = text.lines().filter(|line| !line.trim().is_empty()).map(TaskSpec::from_json);
+    let specs = specs.collect::<Result<Vec<_>>>()?;
+    // Tasks of one project, which most are, share its stores.
+    for of_project in specs.chunk_by(|a, b| a.config == b.config) {
+        let project = of_project[0].project()?;
+        let engine = engine(&project, &arguments.engine);
+        let pipeline = Pipeline::new(project, engine, Arc::clone(report) as _);
+        for spec in of_project {
+            report.task(&pipeline.run_task(spec).await?);
+        }
+    }
+    Ok(())
+}
+
+fn engine(project: &Project, options: &EngineArguments) -> Engine {
+    let stores = Stores::new(project.settings.s3.clone()).with_durability(project.settings.durability);
+    let threads = options.threads.map(usize::from);
+    Engine::new(stores, EngineOptions { memory_limit: options.memory_limit, threads })
 }
 
 async fn query(pipeline: &Arc<Pipeline>, report: &Report, query: &Query) -> Result<()> {
@@ -167,9 +193,9 @@ async fn query(pipeline: &Arc<Pipeline>, report: &Report, query: &Query) -> Resu
     let is_input = query.file.as_ref().is_some_and(|file| file.as_os_str() == "-");
     let sql = match &query.file {
         _ if !query.commands.is_empty() => Some(query.commands.join(";\n")),
-        Some(file) if !is_input => Some(read_sql(&file.display().to_string(), || std::fs::read_to_string(file))?),
+        Some(file) if !is_input => Some(read_text(&file.display().to_string(), || std::fs::read_to_string(file))?),
         None if std::io::stdin().is_terminal() => None,
-        _ => Some(read_sql("standard input", || std::io::read_to_string(std::io::stdin()))?),
+        _ => Some(read_text("standard input", || std::io::read_to_string(std::io::stdin()))?),
     };
     let Some(sql) = sql else {
         let session = QuerySession::open(pipeline).await?;
@@ -191,6 +217,6 @@ async fn page(pipeline: &Arc<Pipeline>, report: &Report, page: &Page) -> Result<
     report.lineage(&lineage, &options).await
 }
 
-fn read_sql(name: &str, read: impl FnOnce() -> std::io::Result<String>) -> Result<String> {
+fn read_text(name: &str, read: impl FnOnce() -> std::io::Result<String>) -> Result<String> {
     read().map_err(|source| Error::Io { action: format!("reading {name}"), source })
 }

@@ -19,6 +19,17 @@ Options may stand before the command, too: snaplake --memory-limit 2GB run confi
 Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 4 an audit failed,
             130 interrupted (143 by SIGTERM)";
 
+pub(super) const TASK: &str = "\
+Examples:
+  snaplake stage configs/shop.sql --print-tasks | snaplake task
+  snaplake stage configs/shop.sql --print-tasks | split -l 1 --filter='ssh worker snaplake task'
+  snaplake publish configs/shop.sql --print-tasks > tasks.ndjson     after all stage tasks are done
+  snaplake task tasks.ndjson
+
+A task holds the texts of the config and its models, and the values of --var. Values of ${env:NAME} and credentials
+come from the environment of the process that runs it. A task that was done before does nothing.
+After the last publish task, `snaplake publish CONFIG` validates the lake and marks it with _SUCCESS.";
+
 pub(super) const AUDIT: &str = "\
 Examples:
   snaplake audit configs/shop.sql

@@ -23,6 +23,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;
+mod texts;
 mod timetype;
 mod values;
 mod written;
@@ -33,13 +34,14 @@ pub(crate) use self::query::ignored::{IgnoredClauses, placed};
 pub(crate) use self::query::planner_error::unknown_column;
 pub(crate) use self::query::select::{Select, StoredColumn, freeze_now, plan_select, plan_view};
 pub(crate) use self::query::star::whole_scan;
-pub use self::resolve::{Project, load};
+pub use self::resolve::{Project, load, load_texts};
 pub(crate) use self::rules::Counts;
 pub use self::rules::{Check, Rule};
 pub(crate) use self::settings::normalised as snapshot_time;
 pub use self::settings::{Durability, S3Settings, Settings, Verify};
 pub use self::tables::{LakeTable, SnapshotTable, View};
 pub use self::text::variables::{Held, Variables};
+pub use self::texts::{ConfigText, ConfigTexts};
 pub(crate) use self::timetype::{CountSeconds, TimeTypes};
 pub(crate) use self::values::duration;
 pub use self::values::{

@@ -13,6 +13,7 @@ use super::keys::bad_value;
 use super::settings::Settings;
 use super::tables::{self, LakeTable, SnapshotTable, View};
 use super::text::parse;
+use super::texts::{ConfigText, ConfigTexts};
 use super::written::Written;
 use crate::config::text::statement::{Kind, Placed, Statement};
 use crate::config::text::variables::Variables;
@@ -35,6 +36,8 @@ pub struct Project {
     pub views: Vec<View>,
     /// The first statement: where mistakes without a place of their own are reported.
     pub(crate) start: Position,
+    /// What all this was read from.
+    pub(crate) texts: Arc<ConfigTexts>,
 }
 
 /// One file of SQL, parsed.
@@ -52,14 +55,48 @@ struct Source {
 pub fn load(path: &Path, variables: &Variables) -> Result<Project> {
     let name: Arc<str> = path.display().to_string().into();
     let mut used = BTreeSet::new();
-    let mut sources = vec![read(path, &name, variables, &mut used)?];
+    let mut texts = ConfigTexts { files: Vec::new(), variables: variables.named.clone() };
+    let mut read = |path: &Path, name: &Arc<str>| {
+        let text = read(path, name)?;
+        let base = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+        let statements = parse::parse(&text.text, name, variables, &mut used)?;
+        texts.files.push(text);
+        Ok::<_, Error>(Source { base, statements })
+    };
+    let mut sources = vec![read(path, &name)?];
     if let Some(models) = models(&sources[0]) {
         for model in model_files(models, &sources[0].base, path)? {
             let name: Arc<str> = tidy(&model).display().to_string().into();
-            sources.push(read(&model, &name, variables, &mut used)?);
+            sources.push(read(&model, &name)?);
         }
     }
-    // Whatever goes wrong from here on may quote them.
+    learn_secrets(&sources);
+    if let Some((name, nearest)) = variables.unused(&used) {
+        return Err(Error::UnusedVariable { name: name.to_owned(), config: path.display().to_string(), nearest });
+    }
+    resolve(sources, Position { file: name, line: 1, column: 1 }, texts.into())
+}
+
+/// Reads a project from texts that [`load`] has read elsewhere; values of the environment are those of this process.
+///
+/// # Errors
+/// [`Error::Config`] for everything that is wrong in one.
+pub fn load_texts(texts: &Arc<ConfigTexts>) -> Result<Project> {
+    let variables = Variables { named: texts.variables.clone(), ..Variables::default() };
+    let mut used = BTreeSet::new();
+    let read = |file: &ConfigText| {
+        let name: Arc<str> = file.name.as_str().into();
+        let statements = parse::parse(&file.text, &name, &variables, &mut used)?;
+        Ok(Source { base: file.folder.clone(), statements })
+    };
+    let sources = texts.files.iter().map(read).collect::<Result<Vec<_>>>()?;
+    learn_secrets(&sources);
+    let file = texts.files.first().map_or("", |file| file.name.as_str()).into();
+    resolve(sources, Position { file, line: 1, column: 1 }, Arc::clone(texts))
+}
+
+/// Whatever goes wrong from here on may quote values of the environment.
+fn learn_secrets(sources: &[Source]) {
     for statement in sources.iter().flat_map(|source| &source.statements) {
         match &statement.kind {
             Kind::CreateLakeTable(table) => REDACTOR.learn(&table.query.secrets),
@@ -67,18 +104,14 @@ pub fn load(path: &Path, variables: &Variables) -> Result<Project> {
             _ => {}
         }
     }
-    if let Some((name, nearest)) = variables.unused(&used) {
-        return Err(Error::UnusedVariable { name: name.to_owned(), config: path.display().to_string(), nearest });
-    }
-    resolve(sources, Position { file: name, line: 1, column: 1 })
 }
 
-fn read(path: &Path, name: &Arc<str>, variables: &Variables, used: &mut BTreeSet<String>) -> Result<Source> {
-    let bytes = std::fs::read(path).map_err(|source| Error::ReadConfig { path: name.to_string(), source })?;
+fn read(path: &Path, name: &Arc<str>) -> Result<ConfigText> {
+    let failed = |source| Error::ReadConfig { path: name.to_string(), source };
+    let bytes = std::fs::read(path).map_err(failed)?;
     let text = String::from_utf8(bytes)
         .map_err(|error| Error::NotUtf8 { path: name.to_string(), offset: error.utf8_error().valid_up_to() })?;
-    let base = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
-    Ok(Source { base, statements: parse::parse(&text, name, variables, used)? })
+    ConfigText::new(name, path, text).map_err(failed)
 }
 
 /// The glob of a config, if it has one.
@@ -134,7 +167,7 @@ fn tidy(path: &Path) -> PathBuf {
     tidy
 }
 
-fn resolve(sources: Vec<Source>, top: Position) -> Result<Project> {
+fn resolve(sources: Vec<Source>, top: Position, texts: Arc<ConfigTexts>) -> Result<Project> {
     let start = sources.iter().flat_map(|source| &source.statements).map(|statement| statement.at.clone()).next();
     let start = start.unwrap_or(top);
     let mut written = Written::default();
@@ -155,6 +188,7 @@ fn resolve(sources: Vec<Source>, top: Position) -> Result<Project> {
         unselected: Vec::new(),
         views: Vec::new(),
         start,
+        texts,
     };
     let mut names: Vec<(String, Position)> = Vec::new();
     for (at, kind, base) in rest {
@@ -279,5 +313,5 @@ pub(super) fn from_text(text: &str) -> Result<Project> {
     let file: Arc<str> = "a.sql".into();
     let statements = parse::parse(text, &file, &Variables::default(), &mut BTreeSet::new())?;
     let sources = vec![Source { base: "/repo/configs".into(), statements }];
-    resolve(sources, Position { file, line: 1, column: 1 })
+    resolve(sources, Position { file, line: 1, column: 1 }, Arc::default())
 }

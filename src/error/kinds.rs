@@ -764,6 +764,13 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// A task's spec that is not one, or cannot be written.
+    #[error("this is not a task as `--print-tasks` prints it")]
+    TaskSpec {
+        #[source]
+        /// What is wrong with the JSON.
+        source: serde_json::Error,
+    },
     /// The user asked to stop.
     #[error("interrupted by {signal}")]
     Interrupted {

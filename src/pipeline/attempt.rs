@@ -195,9 +195,9 @@ mod tests {
         let pipeline = Pipeline::new(project, Engine::new(stores, EngineOptions::default()), Arc::new(Silent));
         let plan = commit(pipeline.plan().await.unwrap().remove(0)).await.unwrap();
         let job = Job {
-            ledger: plan.ledger,
+            ledger: plan.ledger.clone(),
             table: "t".to_owned(),
-            plan: plan.details.id,
+            plan: plan.details.id.clone(),
             step: Step::StagingFileGroups,
             group: 1,
             has_failed: false,

@@ -1,12 +1,14 @@
 //! The second step: staging files become lake files, which are then proven and marked.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::event::Event;
+use super::planned_task::{PlannedTask, TaskInput};
 use super::run::{Known, Pipeline, Table, not_planned};
 use super::table_report::TableReport;
-use super::under_way::Job;
+use super::task_spec::TaskSpec;
 use super::validate::{Proof, Validation, validate};
 use crate::compaction::plan::PartitionGroup;
 use crate::compaction::prepare::{Prepared, Staged, prepare};
@@ -16,7 +18,7 @@ use crate::error::Result;
 use crate::lake::LakeColumns;
 use crate::layout::Step;
 use crate::manifest::owner::FolderOwner;
-use crate::staging::plan::{self, StagePlan};
+use crate::staging::plan::{self, PlanHead, StagePlan};
 
 impl Pipeline {
     /// Audits, then the second step of all tables, then validation.
@@ -26,11 +28,12 @@ impl Pipeline {
     /// [`Error::Validation`](crate::Error::Validation).
     pub async fn publish(self: &Arc<Self>) -> Result<Vec<TableReport>> {
         let started = Instant::now();
-        let mut tables = Vec::new();
-        for plan in self.plan_committed().await? {
-            tables.push(Table { plan: Arc::new(plan), late: Vec::new(), known: Known::new(), tasks: 0 });
-        }
-        self.publish_tables(tables, started).await
+        self.publish_tables(self.staged_tables().await?, started).await
+    }
+
+    async fn staged_tables(&self) -> Result<Vec<Table>> {
+        let plans = self.plan_committed().await?.into_iter();
+        Ok(plans.map(|plan| Table { plan: plan.into(), late: Vec::new(), known: Known::new(), tasks: 0 }).collect())
     }
 
     /// Compares all hops of every table, and marks complete ones; a deep one reads every published value.
@@ -57,18 +60,12 @@ impl Pipeline {
         Ok(reports)
     }
 
-    pub(super) async fn publish_tables(
-        self: &Arc<Self>,
-        tables: Vec<Table>,
-        started: Instant,
-    ) -> Result<Vec<TableReport>> {
+    /// Audits the tables, and gives their publish tasks that are not done.
+    async fn publish_todo(&self, tables: &[Table]) -> Result<Vec<PlannedTask>> {
         self.audit_plans(&tables.iter().map(|table| table.plan.as_ref()).collect::<Vec<_>>()).await?;
-        let (mut all, mut columns) = (Vec::new(), Vec::new());
         let prepared = write_tables(tables.iter().map(|table| self.prepare(&table.plan, &table.known, None))).await?;
-        // Merges of a local table take the memory that is theirs when no more tasks than threads go on.
-        let is_remote = tables.iter().all(|table| table.plan.ledger.layout().is_remote());
-        let at_once = self.engine.publish_tasks(is_remote);
-        for (index, (table, prepared)) in tables.iter().zip(prepared).enumerate() {
+        let mut tasks = Vec::new();
+        for (table, prepared) in tables.iter().zip(prepared) {
             let files = || prepared.todo.iter().flat_map(|(_, group)| &group.files);
             self.reporter.on(&Event::Step {
                 table: &table.plan.lake.name,
@@ -78,28 +75,41 @@ impl Pipeline {
                 files: files().count(),
                 bytes: files().map(|file| file.size).sum(),
             });
-            columns.push(Arc::new(table.plan.columns()?));
-            let failed = prepared.failed;
-            let todo = prepared.todo.into_iter();
-            all.extend(todo.map(|(number, group)| (index, number, group, failed.contains(&number))));
+            let (plan, columns) = (&table.plan, Arc::new(table.plan.columns()?));
+            tasks.extend(prepared.todo.into_iter().map(|(number, group)| PlannedTask {
+                spec: TaskSpec::new(&self.project, &plan.lake.name, Step::DatalakeFileGroups, number),
+                has_failed: prepared.failed.contains(&number),
+                input: TaskInput::Publish { head: Arc::clone(&plan.head), columns: Arc::clone(&columns), group },
+            }));
         }
-        let tasks = all.into_iter().map(|(index, number, group, has_failed)| {
-            let (pipeline, plan, columns) =
-                (Arc::clone(self), Arc::clone(&tables[index].plan), Arc::clone(&columns[index]));
-            let parts = self.engine.task_parts(plan.ledger.layout().is_remote(), at_once, &group.files);
-            (parts, async move {
-                pipeline.compact(&plan, &columns, (number, &group), has_failed).await?;
-                Ok(index)
-            })
-        });
-        let mut ran: Vec<usize> = tables.iter().map(|table| table.tasks).collect();
-        for table in self.run_all(tasks, at_once).await? {
-            ran[table] += 1;
+        Ok(tasks)
+    }
+
+    /// The publish tasks that are not done, of tables that are staged, after the audits.
+    ///
+    /// # Errors
+    /// Those of [`Pipeline::audit`]; [`Error::NotStaged`](crate::Error::NotStaged).
+    pub async fn publish_specs(self: &Arc<Self>) -> Result<Vec<TaskSpec>> {
+        let tasks = self.publish_todo(&self.staged_tables().await?).await?;
+        self.engine.stores().settle().await?;
+        Ok(tasks.into_iter().map(|task| task.spec).collect())
+    }
+
+    pub(super) async fn publish_tables(
+        self: &Arc<Self>,
+        tables: Vec<Table>,
+        started: Instant,
+    ) -> Result<Vec<TableReport>> {
+        let tasks = self.publish_todo(&tables).await?;
+        let mut ran: HashMap<String, usize> = HashMap::new();
+        for report in self.run_tasks(tasks).await? {
+            *ran.entry(report.table).or_default() += 1;
         }
         // Before anything is called complete.
         self.engine.stores().settle().await?;
         let mut reports = Vec::new();
-        let finished = tables.iter().zip(ran).map(|(Table { plan, .. }, tasks)| async move {
+        let ran = |table: &Table| table.tasks + ran.get(&table.plan.lake.name).copied().unwrap_or_default();
+        let finished = tables.iter().map(|table| (&table.plan, ran(table))).map(|(plan, tasks)| async move {
             let (validation, is_new) = self.finish(plan, tasks).await?;
             let report = TableReport {
                 table: plan.lake.name.clone(),
@@ -135,7 +145,7 @@ impl Pipeline {
         Ok((validate(proof).await?, true))
     }
 
-    pub(super) async fn prepare(&self, plan: &StagePlan, known: &Known, only: Option<usize>) -> Result<Prepared> {
+    pub(super) async fn prepare(&self, plan: &PlanHead, known: &Known, only: Option<usize>) -> Result<Prepared> {
         let driving = &plan.details.driving.table;
         let declared = self.project.snapshot(driving).ok_or_else(|| not_planned(&plan.lake.name))?;
         let owner = self.lake_owner(plan);
@@ -144,7 +154,7 @@ impl Pipeline {
             result: &plan.details.result,
             owner: &owner,
             planned_at: &plan.details.planned_at,
-            groups: plan.groups.len(),
+            groups: plan.details.groups,
             driving: (driving, &declared.at),
             known,
         };
@@ -152,13 +162,13 @@ impl Pipeline {
     }
 
     /// What the file at the root of the lake of a plan says.
-    fn lake_owner(&self, plan: &StagePlan) -> FolderOwner {
+    fn lake_owner(&self, plan: &PlanHead) -> FolderOwner {
         plan::owner_of_lake(&self.project, &plan.lake, &plan.details, properties_text(&plan.lake))
     }
 
     pub(crate) fn compact_task<'a>(
         &'a self,
-        plan: &'a StagePlan,
+        plan: &'a PlanHead,
         columns: &'a LakeColumns,
         number: usize,
         group: &'a PartitionGroup,
@@ -175,27 +185,5 @@ impl Pipeline {
             verify: self.project.settings.verify,
             timeout: self.project.settings.task_timeout,
         }
-    }
-
-    pub(super) async fn compact(
-        &self,
-        plan: &StagePlan,
-        columns: &LakeColumns,
-        (number, group): (usize, &PartitionGroup),
-        has_failed: bool,
-    ) -> Result<()> {
-        let attempt = self.attempt(Job {
-            ledger: plan.ledger.clone(),
-            table: plan.lake.name.clone(),
-            plan: plan.details.id.clone(),
-            step: Step::DatalakeFileGroups,
-            group: number,
-            has_failed,
-        });
-        let result = self.compact_task(plan, columns, number, group).run(attempt.on_rows()).await;
-        let manifest = attempt.end(result).await?;
-        let details = &manifest.details;
-        self.told(Step::DatalakeFileGroups, &plan.lake, number, &group.files, details.rows_written, details.seconds);
-        Ok(())
     }
 }

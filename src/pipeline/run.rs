@@ -14,24 +14,26 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::event::{Event, Reporter};
+use super::runner::TaskRunner;
 use super::table_report::TableReport;
 use super::under_way::Attempts;
 use super::warning::Warning;
 use crate::compaction::prepare::StagedGroup;
-use crate::concurrency::{in_order, on_any_thread};
 use crate::config::{LakeTable, Project};
 use crate::error::{Error, Result};
 use crate::layout::Step;
-use crate::manifest::FileEntry;
-use crate::session::{Engine, PARTS};
+use crate::manifest::{FileEntry, TaskDetails};
+use crate::session::Engine;
 use crate::staging::plan::StagePlan;
 
 /// A project, an engine to run it, and somebody to tell.
 pub struct Pipeline {
     pub(crate) project: Project,
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     pub(super) reporter: Arc<dyn Reporter>,
     pub(super) attempts: Attempts,
+    /// Where tasks run, if not in this process.
+    pub(super) runner: Option<Arc<dyn TaskRunner>>,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -55,8 +57,21 @@ pub(super) struct Table {
 impl Pipeline {
     /// Puts the parts together; nothing is read yet.
     #[must_use]
-    pub fn new(project: Project, engine: Engine, reporter: Arc<dyn Reporter>) -> Arc<Self> {
-        Arc::new(Self { project, engine, reporter, attempts: Attempts::default() })
+    pub fn new(project: Project, engine: impl Into<Arc<Engine>>, reporter: Arc<dyn Reporter>) -> Arc<Self> {
+        let engine = engine.into();
+        Arc::new(Self { project, engine, reporter, attempts: Attempts::default(), runner: None })
+    }
+
+    /// The same, with tasks that run elsewhere.
+    #[must_use]
+    pub fn with_runner(
+        project: Project,
+        engine: impl Into<Arc<Engine>>,
+        reporter: Arc<dyn Reporter>,
+        runner: Arc<dyn TaskRunner>,
+    ) -> Arc<Self> {
+        let engine = engine.into();
+        Arc::new(Self { project, engine, reporter, attempts: Attempts::default(), runner: Some(runner) })
     }
 
     /// The project.
@@ -91,20 +106,6 @@ impl Pipeline {
         }
     }
 
-    /// Runs tasks, each of which has a weight in [`PARTS`], as many as `at_once` whole ones; after the first error no further
-    /// one is started. A task that is not started yet is not even made: there may be one per partition.
-    pub(super) async fn run_all<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
-        &self,
-        tasks: impl IntoIterator<Item = (usize, F)>,
-        at_once: usize,
-    ) -> Result<Vec<T>> {
-        let tasks = tasks.into_iter().map(|(parts, task)| (parts, on_any_thread(task)));
-        let mut results = Vec::new();
-        let ran = in_order(tasks, at_once.saturating_mul(PARTS), |result| results.push(result));
-        self.alive(Box::pin(ran)).await?;
-        Ok(results)
-    }
-
     /// Tells the reporter.
     pub(crate) fn tell(&self, event: &Event<'_>) {
         self.reporter.on(event);
@@ -114,16 +115,17 @@ impl Pipeline {
         self.project.lakes.iter().find(|lake| lake.name == name).ok_or_else(|| not_planned(name))
     }
 
-    pub(super) fn told(
+    /// Reports a task that was committed.
+    pub(super) fn report_task(
         &self,
         step: Step,
         lake: &LakeTable,
         group: usize,
         files: &[FileEntry],
-        rows: u64,
-        seconds: f64,
+        TaskDetails { rows_written, seconds, .. }: &TaskDetails,
     ) {
         let bytes = files.iter().map(|file| file.size).sum();
+        let (rows, seconds) = (*rows_written, *seconds);
         tracing::info!(
             table = lake.name,
             step = step.task_name(),

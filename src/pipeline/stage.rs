@@ -1,19 +1,25 @@
 //! The first step: every file group of every table becomes staging files.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::event::Event;
+use super::planned_task::{PlannedTask, SnapshotFiles, TaskInput};
 use super::run::{Known, Pipeline, Table};
-use super::under_way::Job;
+use super::task_report::TaskReport;
+use super::task_spec::TaskSpec;
+use super::warning::Warning;
 use super::{arrivals, covered};
-use crate::compaction::prepare::StagedGroup;
 use crate::concurrency::{read_tables, write_tables};
 use crate::error::Result;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
 use crate::manifest::ledger::Seen;
-use crate::staging::plan::{self, StagePlan};
+use crate::staging::plan::{self, PlanHead, StagePlan};
 use crate::staging::run::StageTask;
+
+/// Plans, tasks, and warnings per plan.
+type StageTodo = (Vec<Arc<StagePlan>>, Vec<PlannedTask>, Vec<Vec<Warning>>);
 
 impl Pipeline {
     /// First step of all tables.
@@ -24,7 +30,7 @@ impl Pipeline {
         self.stage_tables().await.map(|_| ())
     }
 
-    pub(crate) fn stage_task<'a>(&'a self, plan: &'a StagePlan, group: usize, files: &'a [FileEntry]) -> StageTask<'a> {
+    pub(crate) fn stage_task<'a>(&'a self, plan: &'a PlanHead, group: usize, files: &'a [FileEntry]) -> StageTask<'a> {
         StageTask {
             engine: &self.engine,
             project: &self.project,
@@ -37,7 +43,8 @@ impl Pipeline {
         }
     }
 
-    pub(super) async fn stage_tables(self: &Arc<Self>) -> Result<Vec<Table>> {
+    /// Plans of all tables, committed, and their tasks that are not done; with each table's warnings for the end.
+    async fn stage_todo(self: &Arc<Self>) -> Result<StageTodo> {
         let mut tables = Vec::new();
         let plans = self.plan().await?;
         let is_old: Vec<bool> = plans.iter().map(|plan| plan.committed).collect();
@@ -71,41 +78,39 @@ impl Pipeline {
             self.warn(&tables[index].lake.name, &urgent);
             late[index] = others;
         }
-        let at_once = tables.iter().map(|plan| self.engine.tasks_at_once(plan.details.run_bytes)).min().unwrap_or(1);
-        let tasks = all.into_iter().map(|(index, number, has_failed)| {
-            let (pipeline, plan) = (Arc::clone(self), Arc::clone(&tables[index]));
-            let files = plan.groups.of(number - 1).chain(plan.details.whole.iter().flat_map(|(_, files)| files));
-            let parts = self.engine.task_parts(plan.ledger.layout().is_remote(), at_once, files);
-            (parts, async move {
-                let files: Vec<FileEntry> = plan.groups.of(number - 1).cloned().collect();
-                let attempt = pipeline.attempt(Job {
-                    ledger: plan.ledger.clone(),
-                    table: plan.lake.name.clone(),
-                    plan: plan.details.id.clone(),
-                    step: Step::StagingFileGroups,
-                    group: number,
-                    has_failed,
-                });
-                let result = pipeline.stage_task(&plan, number, &files).run(attempt.on_rows()).await;
-                let manifest = attempt.end(result).await?;
-                let details = &manifest.details.task;
-                pipeline.told(
-                    Step::StagingFileGroups,
-                    &plan.lake,
-                    number,
-                    &files,
-                    details.rows_written,
-                    details.seconds,
-                );
-                Ok((index, number, StagedGroup { files: manifest.files, columns: manifest.details.columns }))
-            })
-        });
-        let mut known = vec![Known::new(); tables.len()];
-        for (table, number, staged) in self.run_all(tasks, at_once).await? {
-            known[table].insert(number, staged);
+        let task = |(index, number, has_failed): (usize, usize, bool)| {
+            let plan = Arc::clone(&tables[index]);
+            let spec = TaskSpec::new(&self.project, &plan.lake.name, Step::StagingFileGroups, number);
+            PlannedTask { spec, has_failed, input: TaskInput::Stage(SnapshotFiles::OfPlan(plan)) }
+        };
+        let tasks = all.into_iter().map(task).collect();
+        Ok((tables, tasks, late))
+    }
+
+    /// The stage tasks that are not done, of tables that are planned first where they are not.
+    ///
+    /// # Errors
+    /// Those of planning.
+    pub async fn stage_specs(self: &Arc<Self>) -> Result<Vec<TaskSpec>> {
+        let (_, tasks, _) = self.stage_todo().await?;
+        self.engine.stores().settle().await?;
+        Ok(tasks.into_iter().map(|task| task.spec).collect())
+    }
+
+    pub(super) async fn stage_tables(self: &Arc<Self>) -> Result<Vec<Table>> {
+        let (tables, tasks, late) = self.stage_todo().await?;
+        let mut ran: HashMap<&str, (usize, Known)> = HashMap::new();
+        let reports = self.run_tasks(tasks).await?;
+        for TaskReport { table, group, staged, .. } in &reports {
+            let (tasks, known) = ran.entry(table).or_default();
+            *tasks += 1;
+            known.extend(staged.clone().map(|staged| (*group, staged)));
         }
         self.engine.stores().settle().await?;
-        let tables = tables.into_iter().zip(known).zip(late);
-        Ok(tables.map(|((plan, known), late)| Table { plan, late, tasks: known.len(), known }).collect())
+        let tables = tables.into_iter().zip(late).map(|(plan, late)| {
+            let (tasks, known) = ran.remove(plan.lake.name.as_str()).unwrap_or_default();
+            Table { plan, late, known, tasks }
+        });
+        Ok(tables.collect())
     }
 }

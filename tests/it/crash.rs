@@ -205,8 +205,9 @@ async fn stage_task_ends_well_where_a_planner_that_lost_has_just_written_its_own
         lost.ledger.write(&target, &Manifest::new(files.cloned().collect(), details)).await.unwrap();
     }
     for group in 1..=won.groups.len() {
-        let task = TaskSpec { table: "events".to_owned(), step: Step::StagingFileGroups, group };
-        assert!(job.pipeline().run_task(&task).await.unwrap(), "group {group}");
+        let pipeline = job.pipeline();
+        let task = TaskSpec::new(pipeline.project(), "events", Step::StagingFileGroups, group);
+        assert!(pipeline.run_task(&task).await.unwrap().ran, "group {group}");
     }
     assert_eq!(job.pipeline().run().await.unwrap()[0].validation.footer_rows, 90);
 }

@@ -36,6 +36,7 @@ mod secrets;
 mod sizes;
 mod slt;
 mod sources;
+mod specs;
 mod steps;
 mod stores;
 mod support;

@@ -197,8 +197,8 @@ impl Bucket {
     }
 }
 
-fn staged(group: usize) -> TaskSpec {
-    TaskSpec { table: "events".to_owned(), step: Step::StagingFileGroups, group }
+fn staged(job: &Pipeline, group: usize) -> TaskSpec {
+    TaskSpec::new(job.project(), "events", Step::StagingFileGroups, group)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,10 +244,12 @@ async fn requests_of_tasks_by_hand_do_not_grow_with_the_other_groups() {
     let mut bucket = Bucket::new().await;
     for group in 1..=3 {
         let name = format!("stage {group}");
-        assert!(bucket.command(&name, |job| async move { job.run_task(&staged(group)).await.unwrap() }).await);
+        assert!(
+            bucket.command(&name, |job| async move { job.run_task(&staged(&job, group)).await.unwrap().ran }).await
+        );
     }
-    let ran = bucket.command("stage 3 again", |job| async move { job.run_task(&staged(3)).await }).await;
-    assert!(!ran.unwrap());
+    let ran = bucket.command("stage 3 again", |job| async move { job.run_task(&staged(&job, 3)).await }).await;
+    assert!(!ran.unwrap().ran);
     assert_snapshot!(bucket.report, @"
     stage 1: GET 19, LIST 2, HEAD 7, PUT 15, DELETE 0
     stage 2: GET 6, LIST 0, HEAD 2, PUT 5, DELETE 0
@@ -356,9 +358,13 @@ async fn second_plan_reads_one_pair_per_stage_task_and_writes_one_per_partition(
     }
     bucket.store.log.take();
     // The task itself fails, for there are no staging files, after the plan of all tasks is committed.
-    let spec = TaskSpec { table: "orders".to_owned(), step: Step::DatalakeFileGroups, group: 1 };
     bucket.report.clear();
-    bucket.command("publish 1", |job| async move { job.run_task(&spec).await.unwrap_err() }).await;
+    bucket
+        .command("publish 1", |job| async move {
+            let spec = TaskSpec::new(job.project(), "orders", Step::DatalakeFileGroups, 1);
+            job.run_task(&spec).await.unwrap_err()
+        })
+        .await;
     let pairs = |step: &str, method: &str| {
         let of_step = |(m, key): &&(&str, String)| *m == method && key.contains(&format!("/{step}/"));
         bucket.seen.iter().filter(of_step).count()

@@ -115,8 +115,9 @@ async fn failures_are_counted_until_done(step: Step, data: &str) {
     let group = seen().await.failures[0].group;
     // The same task once more, as an outside scheduler does it.
     store.revive(stop(1));
-    let task = TaskSpec { table: "events".to_owned(), step, group };
-    pipeline(&work, &store).run_task(&task).await.unwrap_err();
+    let job = pipeline(&work, &store);
+    let task = TaskSpec::new(job.project(), "events", step, group);
+    job.run_task(&task).await.unwrap_err();
     let failed = seen().await;
     assert_eq!((failed.failed, failed.failures.len(), failed.failures[0].attempt), (1, 1, 2), "{failed:?}");
     let failure = &failed.failures[0];

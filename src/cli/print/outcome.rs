@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::report::{OutputFormat, Report};
 use super::text::{count, count_u64, pretty, print, say, table};
+use crate::error::Result;
 use crate::pipeline::clean::{Garbage, Why};
 use crate::pipeline::repair::Repair;
-use crate::pipeline::{TableReport, TaskSpec};
+use crate::pipeline::{TableReport, TaskReport, TaskSpec};
 use crate::session::Requests;
 
 impl Report {
@@ -58,19 +59,29 @@ impl Report {
         }
     }
 
-    /// What a single task came to.
-    pub(crate) fn task(&self, task: &TaskSpec, is_new: bool) {
+    /// A single task; as JSON one line, since several may follow each other.
+    pub(crate) fn task(&self, TaskReport { table, step, group, ran, rows, seconds, .. }: &TaskReport) {
         self.board.clear();
-        let step = task.step.task_name();
         match self.format {
-            OutputFormat::Json => print(&pretty(
-                &json!({ "version": 1, "table": task.table, "step": step, "group": task.group, "ran": is_new }),
-            )),
+            OutputFormat::Json => print(
+                &json!({ "version": 1, "table": table, "step": step, "group": group, "ran": ran, "rows": rows,
+                    "seconds": seconds })
+                .to_string(),
+            ),
             OutputFormat::Human => {
-                let what = if is_new { "done" } else { "nothing to do, it was done before" };
-                print(&format!("lake.{} {step} group {}: {what}", task.table, task.group));
+                let what = if *ran { "done" } else { "nothing to do, it was done before" };
+                print(&format!("lake.{table} {step} group {group}: {what}"));
             }
         }
+    }
+
+    /// Tasks for `snaplake task`, one per line.
+    ///
+    /// # Errors
+    /// As [`TaskSpec::to_json`].
+    pub(crate) fn specs(&self, specs: &[TaskSpec]) -> Result<()> {
+        self.board.clear();
+        specs.iter().try_for_each(|spec| spec.to_json().map(|line| print(&line)))
     }
 
     /// What `clean` found: a line per file, to be piped on; how many, to standard error.

@@ -20,6 +20,7 @@ mod select;
 mod stored;
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::{SecondsFormat, Utc};
@@ -45,15 +46,32 @@ use crate::manifest::{Commit, FileEntry, Ledger, Manifest, trace};
 use crate::session::Engine;
 use crate::snapshot::{Discovered, FileListTable, Looks, Own, Size, TableFiles, discover, register};
 
-/// The planned first step of one table.
+/// What the tasks of one table have in common.
 #[derive(Debug, Clone)]
-pub struct StagePlan {
+pub struct PlanHead {
     /// As configured.
     pub lake: LakeTable,
     /// Its manifests.
     pub ledger: Ledger,
-    /// What was or would be committed.
+    /// What was or would be committed, without the files.
     pub details: PlanDetails,
+}
+
+impl PlanHead {
+    /// Columns of the lake table: those in the files, and those in the path.
+    ///
+    /// # Errors
+    /// As [`SchemaText::decode`].
+    pub fn columns(&self) -> Result<LakeColumns> {
+        LakeColumns::new(self.details.output_schema.decode()?.as_ref(), &self.lake)
+    }
+}
+
+/// The planned first step of one table, with the files of all groups.
+#[derive(Debug, Clone)]
+pub struct StagePlan {
+    /// Also for tasks that outlive this.
+    pub head: Arc<PlanHead>,
     /// Files per group; group `n` is at `n - 1`.
     pub groups: Groups,
     /// Whether the plan is in the store.
@@ -64,6 +82,14 @@ pub struct StagePlan {
     pub(crate) stamp: Option<String>,
     /// Whose its staging folder is.
     pub(crate) owner: FolderOwner,
+}
+
+impl Deref for StagePlan {
+    type Target = PlanHead;
+
+    fn deref(&self) -> &PlanHead {
+        &self.head
+    }
 }
 
 impl StagePlan {
@@ -77,14 +103,6 @@ impl StagePlan {
     #[must_use]
     pub fn files(&self) -> usize {
         self.groups.files().len()
-    }
-
-    /// Columns of the lake table: those in the files, and those in the path.
-    ///
-    /// # Errors
-    /// As [`SchemaText::decode`].
-    pub fn columns(&self) -> Result<LakeColumns> {
-        LakeColumns::new(self.details.output_schema.decode()?.as_ref(), &self.lake)
     }
 
     /// A snapshot table as it was planned, with its files; `None` if the SELECT does not read it.
@@ -174,7 +192,8 @@ impl<'a> Planner<'a> {
         stamp: Option<String>,
     ) -> StagePlan {
         let (replaces, owner) = (stamp.is_some(), owner_of_staging(self.project, lake));
-        StagePlan { lake: lake.clone(), ledger, details, groups, committed: false, replaces, stamp, owner }
+        let head = PlanHead { lake: lake.clone(), ledger, details }.into();
+        StagePlan { head, groups, committed: false, replaces, stamp, owner }
     }
 
     /// The committed plan of `lake`, if there is one and the config still says the same.
@@ -185,13 +204,21 @@ impl<'a> Planner<'a> {
         let ledger = ledger(self.engine, self.project, lake).await?;
         let manifest = ledger.read::<PlanDetails>(&ledger.layout().snapshot_manifest()).await?;
         let Some(manifest) = manifest else { return Ok(None) };
-        if let Err(mut error) = self.check_unchanged(&manifest.details, lake) {
-            if let Error::PlanChanged { published, .. } = &mut error {
-                *published = ledger.done(Step::DatalakeFileGroups).await?.len();
-            }
-            return Err(error);
-        }
+        self.check_still(&ledger, &manifest.details, lake).await?;
         of_manifest(self.project, lake, ledger, manifest).map(Some)
+    }
+
+    /// Refuses a config that no longer says what the committed plan was made from; the error says what is published.
+    ///
+    /// # Errors
+    /// [`Error::PlanChanged`]; those of the ledger.
+    pub(crate) async fn check_still(&self, ledger: &Ledger, details: &PlanDetails, lake: &LakeTable) -> Result<()> {
+        let checked = self.check_unchanged(details, lake);
+        if let Err(Error::PlanChanged { table, planned_at, what, change, .. }) = checked {
+            let published = ledger.done(Step::DatalakeFileGroups).await?.len();
+            return Err(Error::PlanChanged { table, planned_at, what, change, published });
+        }
+        checked
     }
 
     async fn new_plan(&self, lake: &LakeTable) -> Result<(PlanDetails, Groups)> {
@@ -478,7 +505,7 @@ pub async fn commit(mut plan: StagePlan) -> Result<StagePlan> {
             tracing::warn!(table = plan.lake.name, "another run committed its plan first; going on with that plan");
             let theirs = plan.ledger.read::<PlanDetails>(&target).await?;
             let theirs = theirs.ok_or_else(|| Error::NotPlanned { table: plan.lake.name.clone() })?;
-            let theirs = committed_plan(&plan.lake, plan.ledger, plan.owner, theirs)?;
+            let theirs = committed_plan(&plan.lake, plan.ledger.clone(), plan.owner.clone(), theirs)?;
             write_groups(&theirs).await?;
             Ok(theirs)
         }
@@ -522,5 +549,6 @@ fn committed_plan(
     }
     let details = manifest.details;
     let lake = lake.clone();
-    Ok(StagePlan { lake, ledger, details, groups, committed: true, replaces: false, stamp: None, owner })
+    let head = PlanHead { lake, ledger, details }.into();
+    Ok(StagePlan { head, groups, committed: true, replaces: false, stamp: None, owner })
 }

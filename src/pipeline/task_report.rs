@@ -1,0 +1,34 @@
+//! What became of a task.
+
+use serde::{Deserialize, Serialize};
+
+use super::task_spec::TaskSpec;
+use crate::compaction::prepare::StagedGroup;
+
+/// See the module's head. The files are in the manifest that the task committed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// Lake table.
+    pub table: String,
+    /// `stage` or `publish`.
+    pub step: String,
+    /// Group number, from 1.
+    pub group: usize,
+    /// Whether it ran: it may have been done before.
+    pub ran: bool,
+    /// Rows written.
+    pub rows: u64,
+    /// Of the task's work.
+    pub seconds: f64,
+    /// What a stage task that ran in this process wrote, so that nobody reads its manifest again.
+    #[serde(skip)]
+    pub(crate) staged: Option<StagedGroup>,
+}
+
+impl TaskReport {
+    /// Of a task that was done before.
+    pub(super) fn done_before(spec: &TaskSpec) -> Self {
+        let (table, step) = (spec.table.clone(), spec.step.task_name().to_owned());
+        Self { table, step, group: spec.group, ran: false, rows: 0, seconds: 0.0, staged: None }
+    }
+}

@@ -1,0 +1,111 @@
+//! One task, complete by itself: with a spec, this program and the stores, any machine can run it.
+//!
+//! ```json
+//! {"version":1,"written_by":"snaplake 0.1.0","table":"orders","step":"stage","group":3,
+//!  "config":{"files":[{"name":"shop.sql","folder":"/jobs","text":"SET snaplake.database = ..."}],"variables":{}}}
+//! ```
+//!
+//! The texts hold `${env:NAME}` as it is written: secrets come from the environment of the process that runs the task, as the
+//! credentials of the stores do. What the task reads and writes comes from the committed plan, which the texts lead to; a plan
+//! that no longer fits the texts is an error.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{ConfigTexts, Project, load_texts};
+use crate::error::{Error, Result};
+use crate::layout::Step;
+use crate::manifest::version::{WRITER, check_version};
+
+/// Form of the JSON.
+const VERSION: u32 = 1;
+
+/// See the module's head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    version: u32,
+    written_by: String,
+    /// Lake table.
+    pub table: String,
+    /// [`Step::StagingFileGroups`] or [`Step::DatalakeFileGroups`].
+    #[serde(with = "task_step")]
+    pub step: Step,
+    /// Group number, from 1.
+    pub group: usize,
+    /// The project that it belongs to.
+    #[serde(with = "shared")]
+    pub config: Arc<ConfigTexts>,
+}
+
+impl TaskSpec {
+    /// A task of a project.
+    #[must_use]
+    pub fn new(project: &Project, table: &str, step: Step, group: usize) -> Self {
+        let config = Arc::clone(&project.texts);
+        Self { version: VERSION, written_by: WRITER.to_owned(), table: table.to_owned(), step, group, config }
+    }
+
+    /// One line of JSON.
+    ///
+    /// # Errors
+    /// [`Error::TaskSpec`] when the path of a config is not UTF-8.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|source| Error::TaskSpec { source })
+    }
+
+    /// Reads what [`TaskSpec::to_json`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::OtherVersion`], [`Error::TaskSpec`].
+    pub fn from_json(text: &str) -> Result<Self> {
+        check_version(text.as_bytes(), "task", VERSION)?;
+        serde_json::from_str(text).map_err(|source| Error::TaskSpec { source })
+    }
+
+    /// Reads the project.
+    ///
+    /// # Errors
+    /// Those of [`load_texts`].
+    pub fn project(&self) -> Result<Project> {
+        load_texts(&self.config)
+    }
+}
+
+/// What many tasks share in memory is written out in each.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::config::ConfigTexts;
+
+    pub(super) fn serialize<S: Serializer>(texts: &Arc<ConfigTexts>, serializer: S) -> Result<S::Ok, S::Error> {
+        texts.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<ConfigTexts>, D::Error> {
+        ConfigTexts::deserialize(deserializer).map(Arc::new)
+    }
+}
+
+/// Steps by the names of their tasks.
+mod task_step {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::layout::Step;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    pub(super) fn serialize<S: Serializer>(step: &Step, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(step.task_name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Step, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "stage" => Ok(Step::StagingFileGroups),
+            "publish" => Ok(Step::DatalakeFileGroups),
+            other => Err(D::Error::unknown_variant(other, &["stage", "publish"])),
+        }
+    }
+}
