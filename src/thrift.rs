@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn number_without_an_end_and_deep_nesting_are_refused_since_the_reader_goes_on() {
+    fn number_without_an_end_and_deep_nesting_are_refused_since_the_reader_is_resumable() {
         let booleans = [0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07];
         let number = [&[0xf6][..], &[0x80; 10], &[0], &booleans].concat();
         let deep = [&[0xf9][..], &[0x19; 70], &booleans[1..]].concat();

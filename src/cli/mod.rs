@@ -54,7 +54,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return Report::usage(&with_tip(error, &arguments)),
     };
-    let Some(talk) = cli.command.talk() else { return completions(&cli.command) };
+    let Some(talk) = cli.command.verbosity() else { return completions(&cli.command) };
     let verbosity = Verbosity { quiet: talk.quiet, verbose: talk.verbose, log: talk.log_format };
     let report = Report::new(verbosity, cli.command.format());
     // Each panic becomes an error with a place; its own words are those of a defect, and are for logs.
@@ -83,7 +83,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report.failed(&error, cli.command.goes_on().then_some(&arguments)),
+        Err(error) => report.failed(&error, cli.command.is_resumable().then_some(&arguments)),
     }
 }
 

@@ -8,8 +8,8 @@ use super::position::Position;
 use super::value::InvalidValue;
 use super::verdict::Verdict;
 use super::words::{
-    and_more, at_file, at_place, audits_failed, belongs, did_you_mean, from_to, in_partition, other_folder,
-    partition_text, store_hint, was_planned,
+    and_more, at_file, at_place, audits_failed, belongs, counted, did_you_mean, from_to, in_partition, other_folder,
+    partition_text, published_groups, store_hint, was_planned,
 };
 
 /// Result of everything in this crate.
@@ -73,7 +73,7 @@ pub enum Error {
         source: object_store::Error,
     },
     /// A LOCATION matches nothing.
-    #[error("{at}: no file of {location} is read for snapshot.{table}, STORED AS {format}: {found}")]
+    #[error("{at}: {location} has no {format} file for snapshot.{table}: {found}")]
     NoFiles {
         /// The LOCATION.
         at: Position,
@@ -88,8 +88,7 @@ pub enum Error {
     },
     /// Files that may hold rows of a table or not.
     #[error(
-        "{at}: {example}{} may hold rows of snapshot.{table} or not: {reason}; leave such files out with \
-         OPTIONS ('exclude' '{exclude}'), or name those to read in LOCATION",
+        "{at}: it is not clear whether {example}{} has rows of snapshot.{table}: {reason}",
         and_more(*more)
     )]
     UncertainFiles {
@@ -107,11 +106,7 @@ pub enum Error {
         exclude: String,
     },
     /// A LOCATION in a table of Delta, Iceberg or Hudi.
-    #[error(
-        "{at}: {location} is {format} ({evidence}): its folder also holds files of deleted and replaced rows, which \
-         would come back; export the rows that are valid now, or, if all of them are wanted, write \
-         OPTIONS ('ignore_table_format' 'true')"
-    )]
+    #[error("{at}: {location} is {format} ({evidence}), and its folder also has files with deleted and replaced rows")]
     TableFormat {
         /// The LOCATION.
         at: Position,
@@ -138,7 +133,7 @@ pub enum Error {
     },
     /// A file that is in no folder of a partition column.
     #[error(
-        "{uri} is in no folder that gives column '{column}', which PARTITIONED BY of snapshot.{table} declares{}",
+        "{uri} is not in a folder {column}=..., but PARTITIONED BY of snapshot.{table} declares column '{column}'{}",
         other_folder(other_case)
     )]
     NoFolder {
@@ -170,8 +165,7 @@ pub enum Error {
     },
     /// A declared column that a file has in other letters.
     #[error(
-        "{}column '{column}' is declared for snapshot.{table}, but {uri} has '{found}': names are compared exactly; \
-         declare it in double quotes, as \"{found}\"",
+        "{}column '{column}' is declared for snapshot.{table}, but {uri} has '{found}': names are case-sensitive",
         at_place(at)
     )]
     ColumnCase {
@@ -215,7 +209,7 @@ pub enum Error {
         value: Box<InvalidValue>,
     },
     /// A file that gives other rows than its footer or its manifest states.
-    #[error("{uri} of {of} has {read} rows, but {statement} states {stated}; one of the two is damaged")]
+    #[error("{uri} of {of} has {read} rows, but {statement} states {stated}: one of the two is damaged")]
     RowsDiffer {
         /// Table with its schema, such as `snapshot.orders`.
         of: String,
@@ -229,7 +223,7 @@ pub enum Error {
         read: u64,
     },
     /// A task that wrote other rows than it was given.
-    #[error("lake.{table}: {given} rows were to be written, but {written} were; nothing was committed")]
+    #[error("lake.{table}: {written} of {given} rows were written, so nothing was committed")]
     RowsLost {
         /// Lake table.
         table: String,
@@ -240,8 +234,7 @@ pub enum Error {
     },
     /// A file's column of a type that says something else than the table's.
     #[error(
-        "column '{column}' of snapshot.{table} is {wanted}, but {found} in {uri}, which cannot be read as that; \
-         declare it {found} and convert it in the SELECT"
+        "column '{column}' of snapshot.{table} is {wanted}, but {uri} has {found}, which cannot be read as {wanted}"
     )]
     Misread {
         /// Snapshot table.
@@ -256,10 +249,7 @@ pub enum Error {
         wanted: String,
     },
     /// A column without values.
-    #[error(
-        "column '{column}' of snapshot.{table} is a group without fields in {uri}, which has no values to read; \
-         declare the table's columns without it, or export the table without it"
-    )]
+    #[error("column '{column}' of snapshot.{table} is a group without fields in {uri}, so it has no values")]
     NoFields {
         /// Snapshot table.
         table: String,
@@ -269,7 +259,7 @@ pub enum Error {
         column: String,
     },
     /// A file whose statements about itself differ, or differ from what it holds.
-    #[error("{uri} of snapshot.{table} contradicts itself, so rows may be missing: {what}; export it again")]
+    #[error("{uri} of snapshot.{table} contradicts itself, so rows may be missing: {what}")]
     Contradiction {
         /// Snapshot table.
         table: String,
@@ -279,7 +269,7 @@ pub enum Error {
         what: String,
     },
     /// Something in a snapshot file that needs more memory than there is.
-    #[error("{uri}, row {row}, column '{column}': {what} of {bytes} bytes, and --memory-limit leaves room for {most}")]
+    #[error("{uri}, row {row}, column '{column}': {what} of {bytes} bytes is too large: --memory-limit allows {most}")]
     TooLarge {
         /// Snapshot table.
         table: String,
@@ -352,7 +342,7 @@ pub enum Error {
         reason: String,
     },
     /// A location in which `init` sees no table.
-    #[error("no table was found in {location}: {why}")]
+    #[error("found no table in {location}: {why}")]
     NothingFound {
         /// As resolved.
         location: String,
@@ -368,27 +358,27 @@ pub enum Error {
         limit: usize,
     },
     /// `init` would replace a file.
-    #[error("{path} exists")]
+    #[error("{path} already exists")]
     OutputExists {
         /// The file.
         path: String,
     },
     /// `init` would write beside models that its config would take in.
-    #[error("{path} lies where the models go, and the config would take it in")]
+    #[error("{path} is in the folder for models, so the config would read it")]
     ForeignModel {
         /// The file.
         path: String,
     },
     /// `-o` names no file of SQL.
-    #[error("'{path}' is not a file to write a config to")]
+    #[error("'{path}' is not the name of an SQL file")]
     OutputFile {
         /// As given.
         path: String,
     },
     /// Somebody committed something else under the same task.
     #[error(
-        "{uri} exists with other content (fingerprint {theirs}, ours {ours}): another run wrote this task from other \
-         input"
+        "{uri} already exists with other content (fingerprint {theirs}, not {ours}): another run did this task with \
+         other input"
     )]
     CommitConflict {
         /// Manifest summary.
@@ -413,15 +403,15 @@ pub enum Error {
         published: usize,
     },
     /// Another run has planned the table anew since this one began.
-    #[error("lake.{table}: its plan was replaced by that of another run while this one was going on; this one stops")]
+    #[error("lake.{table}: another run replaced the plan during this run, so this run stops")]
     PlanReplaced {
         /// Lake table.
         table: String,
     },
     /// A plan was to be given up that another process is at work on.
     #[error(
-        "lake.{table} cannot be planned anew: another run of its plan is going on ({tasks} {step} tasks, last seen at \
-         {at})"
+        "lake.{table} cannot be planned again: another run of its plan is active ({} of step {step}, last seen at {at})",
+        counted(*tasks, "task")
     )]
     RunGoesOn {
         /// Lake table.
@@ -447,7 +437,7 @@ pub enum Error {
         reads: u32,
     },
     /// A file of ours that a disk or somebody changed since it was written.
-    #[error("{uri} is not what was written: it has {found}, its manifest says {written}")]
+    #[error("{uri} changed after it was written: it has {found}, but its manifest has {written}")]
     ContentChanged {
         /// The file.
         uri: String,
@@ -457,7 +447,7 @@ pub enum Error {
         written: String,
     },
     /// Files were to be removed, and nobody is there to be asked.
-    #[error("nothing was removed: there is no terminal to ask on")]
+    #[error("nothing was removed: stdin is not a terminal, so nobody can confirm")]
     NotConfirmed,
     /// A folder to write into is that of another table, snapshot, config or plan.
     #[error("lake.{table} cannot be written to {location}: {} {owner}{}", belongs(within), from_to(changed))]
@@ -474,7 +464,7 @@ pub enum Error {
         changed: Option<(String, String)>,
     },
     /// A folder to write into holds one of another table, snapshot or config.
-    #[error("lake.{table} cannot be written to {location}: it holds {inner}, which is the folder of {owner}")]
+    #[error("lake.{table} cannot be written to {location}: it contains {inner}, which is the folder of {owner}")]
     LocationHolds {
         /// Lake table.
         table: String,
@@ -486,7 +476,7 @@ pub enum Error {
         owner: String,
     },
     /// A new plan was asked for, but files of the old one are published.
-    #[error("lake.{table} cannot be planned anew: {done} of its publish groups are done in {location}")]
+    #[error("lake.{table} cannot be planned again: {} in {location}", published_groups(*done))]
     AlreadyPublished {
         /// Lake table.
         table: String,
@@ -496,7 +486,7 @@ pub enum Error {
         location: String,
     },
     /// A published table to take back is not where the config says.
-    #[error("lake.{table} cannot be taken back: it is published at {uri}, which is not in {location}")]
+    #[error("lake.{table} cannot be withdrawn: it is published at {uri}, which is not in {location}")]
     PublishedElsewhere {
         /// Lake table.
         table: String,
@@ -528,7 +518,7 @@ pub enum Error {
         nearest: Option<String>,
     },
     /// A task number beyond the plan.
-    #[error("lake.{table} has no {step} group {number}; the plan has groups 1 to {count}")]
+    #[error("lake.{table} has no {step} group {number}: the plan has groups 1 to {count}")]
     NoSuchGroup {
         /// Lake table.
         table: String,
@@ -540,13 +530,13 @@ pub enum Error {
         count: usize,
     },
     /// `--group` without naming the table.
-    #[error("--group runs one task of one table, but the config has {count}")]
+    #[error("--group runs one task of one table, but the config has {count} tables")]
     GroupNeedsTable {
         /// Lake tables chosen.
         count: usize,
     },
     /// An OpenLineage endpoint that did not take an event.
-    #[error("{url} took {sent} of {total} events: {reason}")]
+    #[error("sent {sent} of {total} events to {url}: {reason}")]
     Endpoint {
         /// Its address, without secrets.
         url: String,
@@ -558,7 +548,7 @@ pub enum Error {
         reason: String,
     },
     /// A table whose plan is replaced again and again while it is read.
-    #[error("lake.{table}: another run is planning it anew")]
+    #[error("lake.{table}: another run is planning it again")]
     BeingReplanned {
         /// Lake table.
         table: String,
@@ -572,11 +562,13 @@ pub enum Error {
     /// Rows of a query that cannot go where they are asked to go.
     #[error("{reason}")]
     RowOutput {
-        /// Why, and what to do.
+        /// Why.
         reason: &'static str,
+        /// What to do.
+        help: &'static str,
     },
     /// A step was asked for whose input is not complete.
-    #[error("lake.{table} is not staged: {missing} of {total} stage groups are not done")]
+    #[error("lake.{table} is not staged: {missing} of {total} stage groups are missing")]
     NotStaged {
         /// Lake table.
         table: String,
@@ -602,7 +594,7 @@ pub enum Error {
         table: String,
     },
     /// The lake location holds files of somebody else.
-    #[error("{location} holds files that this snapshot did not write ({count}, such as {example})")]
+    #[error("{location} has {} that this snapshot did not write, such as {example}", counted(*count, "file"))]
     ForeignFiles {
         /// Lake table.
         table: String,
@@ -615,8 +607,8 @@ pub enum Error {
     },
     /// A partition value that no path can hold.
     #[error(
-        "lake.{table}: partition column '{column}' makes a folder name of {length} bytes (its value starts with \
-         '{start}'); file systems allow at most {limit}"
+        "lake.{table}: the folder name of partition column '{column}' has {length} bytes (its value starts with \
+         '{start}'): file systems allow at most {limit}"
     )]
     PartitionValueTooLong {
         /// Lake table.
@@ -653,7 +645,7 @@ pub enum Error {
         value: &'static str,
     },
     /// A partition value that cannot be told from NULL, or has no text.
-    #[error("lake.{table}: a value of the partition columns ({columns}) cannot stand in a path")]
+    #[error("lake.{table}: a value of the partition columns ({columns}) cannot be a folder name")]
     PartitionValue {
         /// Lake table.
         table: String,
@@ -687,7 +679,7 @@ pub enum Error {
         message: String,
     },
     /// A task took longer than the user allows.
-    #[error("not done within snaplake.task_timeout, {seconds} s")]
+    #[error("the task took longer than snaplake.task_timeout ({seconds} s)")]
     Timeout {
         /// What the user allows.
         seconds: u64,
@@ -729,7 +721,7 @@ pub enum Error {
     },
     /// A task was asked for whose table has not passed its audits.
     #[error(
-        "lake.{table} is not audited: {} did not run over what is staged now",
+        "lake.{table} is not audited: {} has not run over the current staging lake",
         audits.join(", ")
     )]
     NotAudited {
@@ -739,15 +731,13 @@ pub enum Error {
         audits: Vec<String>,
     },
     /// A store that would let two runs commit one task.
-    #[error(
-        "{store} does not honour conditional PUT (If-None-Match), which keeps two runs from committing the same task"
-    )]
+    #[error("{store} does not support conditional PUT (If-None-Match), so two runs could commit the same task")]
     NoConditionalPut {
         /// Scheme and bucket.
         store: String,
     },
     /// A deep validation has nothing to compare with.
-    #[error("lake.{table} has no checksums of {tasks} tasks, so its values cannot be proven")]
+    #[error("lake.{table} has no checksums of {}, so its values cannot be proven", counted(*tasks, "task"))]
     NoChecksums {
         /// Lake table.
         table: String,

@@ -206,7 +206,7 @@ fn time(
         _ => None,
     });
     if let Some(time) = exported {
-        return (time, "as the export says");
+        return (time, "from the export");
     }
     if let Some(date) = dated {
         return (tables::exports::seconds(date.and_utc()), "the date in the export's path");

@@ -57,12 +57,12 @@ pub(super) fn config(frame: &Frame, tables: &[Named]) -> String {
     let config = comment(&frame.config);
     let lines = [
         format!("{tables_found} that `snaplake init` found in {}: {files}, {bytes}.", comment(&frame.location)),
-        format!("It read {} of them. All of this is a proposal, and yours to change.", HumanBytes(frame.read.bytes)),
+        format!("It read {} of them. The config is a proposal: review and change it.", HumanBytes(frame.read.bytes)),
         String::new(),
-        format!("    snaplake plan {config}     what would be done; writes nothing"),
-        format!("    snaplake run {config}      do it; again: only what is missing"),
+        format!("    snaplake plan {config}     show the plan; writes nothing"),
+        format!("    snaplake run {config}      stage, audit, publish, validate; a rerun does the rest"),
         String::new(),
-        "To read or write elsewhere:".to_owned(),
+        "To use other locations:".to_owned(),
         "    --var snapshot=s3://bucket/export  --var staging=s3://bucket/staging  --var datalake=s3://bucket/lake"
             .to_owned(),
     ];
@@ -215,7 +215,7 @@ pub(super) fn model(Named { name, found }: &Named) -> String {
     push_comment(&mut text, &comment(&format!("{name}: {}.", about(found))));
     let sampled = found.read.rows;
     if sampled > 0 && (sampled, true) != found.rows {
-        push_comment(&mut text, &format!("Figures are those of {} that were looked at.", count(sampled, "row")));
+        push_comment(&mut text, &format!("The comments describe a sample of {}.", count(sampled, "row")));
     }
     push_comment(&mut text, &comment(&proposal.why_partitions));
     push_comment(&mut text, &comment(&proposal.why_sorted));
@@ -303,10 +303,10 @@ fn figures(item: &Item) -> String {
     let Profile { rows, nulls, distinct, is_capped, is_unique, .. } = item.profile;
     let mut text = type_name(&item.data_type);
     if rows > 0 && nulls == rows {
-        text.push_str(", NULL throughout");
+        text.push_str(", all NULL");
     } else if rows > 0 {
         if is_unique && rows > 1 {
-            text.push_str(", no value twice");
+            text.push_str(", unique");
         } else if !is_capped {
             let _ = write!(text, ", {}", count(distinct, "value"));
         } else if distinct > 0 {

@@ -107,7 +107,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
             let Some(locations) = locations(&tally, &keys, &group, &found.format) else {
                 let example = group.sample().first().map(|file| file.path.clone()).unwrap_or_default();
                 let reason =
-                    "no pattern tells these files from others of their folder; move them to a folder of their own";
+                    "no pattern separates these files from the others in their folder; move them to a separate folder";
                 tally.ignore_all(reason, found.files, found.bytes, &example);
                 continue;
             };
@@ -247,7 +247,7 @@ fn known(described: &[Described], folder: &str) -> Known {
             known.notes.push(format!("The export warns: {warning}"));
         }
         if found.is_some_and(|table| !table.is_complete) {
-            known.notes.push("The export says that this table is not complete.".to_owned());
+            known.notes.push("According to the export, this table is not complete.".to_owned());
         }
         known.rds = Some(found.map(|table| table.columns.clone()).unwrap_or_default());
     }

@@ -326,8 +326,8 @@ impl Pipeline {
         let proof = self.last_proof(&folder, ledger, &plan.id).await?;
         if proof.is_none() {
             problems.push(format!(
-                "_SUCCESS stands in {}, but the files there are not those that were proven; `snaplake validate` says \
-                 what differs",
+                "{} has _SUCCESS, but its files are not the validated files; run `snaplake validate` to see the \
+                 differences",
                 ledger.layout().lake()
             ));
         }

@@ -15,7 +15,7 @@ impl Report {
         self.board.clear();
         match self.format {
             OutputFormat::Json => print(&pretty(&document(verdicts))),
-            OutputFormat::Human if verdicts.is_empty() => print("the config has no audits of these tables"),
+            OutputFormat::Human if verdicts.is_empty() => print("these tables have no audits"),
             OutputFormat::Human => print(&table(&rows(verdicts))),
         }
     }
@@ -33,7 +33,7 @@ impl Report {
 pub(super) fn outcome(verdict: &Verdict) -> String {
     match (verdict.passed(), verdict.ran) {
         (true, true) => "passed".to_owned(),
-        (true, false) => "passed before".to_owned(),
+        (true, false) => "passed earlier".to_owned(),
         (false, _) => format!("failed, {} found", count_u64(verdict.rows, "row")),
     }
 }
@@ -44,7 +44,7 @@ fn rows(verdicts: &[Verdict]) -> Vec<Vec<String>> {
     rows.extend(verdicts.iter().map(|verdict| {
         let outcome = match (verdict.passed(), verdict.ran) {
             (true, true) => "passed",
-            (true, false) => "passed before",
+            (true, false) => "passed earlier",
             (false, _) => "failed",
         };
         vec![

@@ -26,7 +26,7 @@ impl Report {
             let mut row = vec![diff.table.clone()];
             row.extend(contents(&diff.before, &diff.after));
             row.push(match diff.partitions.len() {
-                0 => "all the same".to_owned(),
+                0 => "identical".to_owned(),
                 differ => format!("{differ} of {} differ", differ + diff.same_partitions),
             });
             row.extend(changes(diff.rows));
@@ -46,7 +46,7 @@ fn details(diff: &TableDiff) {
         }
     }
     for (column, before, after) in &diff.columns.retyped {
-        print(&format!("lake.{name}: {column} was {before} and is {after}"));
+        print(&format!("lake.{name}: the type of {column} changed from {before} to {after}"));
     }
     let is_partitioned = diff.partitions.iter().any(|partition| !partition.partition.is_empty());
     if is_partitioned {
@@ -61,11 +61,11 @@ fn details(diff: &TableDiff) {
         print(&format!("\nlake.{name}:\n{}", table(&rows)));
         if diff.partitions.len() > PARTITIONS {
             let more = count(diff.partitions.len() - PARTITIONS, "more partition");
-            print(&format!("and {more}; --format json has all"));
+            print(&format!("and {more}; --format json shows all"));
         }
     }
     if !diff.samples.is_empty() {
-        print(&format!("\nlake.{name}, some rows:"));
+        print(&format!("\nlake.{name}, example rows:"));
         diff.samples.iter().for_each(|row| print(&sample(row)));
     }
 }

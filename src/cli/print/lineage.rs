@@ -39,7 +39,10 @@ impl PageOptions {
     pub(crate) fn check(&self) -> Result<()> {
         let is_shown = self.output.is_none() && self.openlineage.is_none() && self.format == PageFormat::Html;
         if is_shown && std::io::stdout().is_terminal() {
-            return Err(Error::RowOutput { reason: "HTML is not for a terminal; add -o report.html or --format json" });
+            return Err(Error::RowOutput {
+                reason: "HTML cannot be printed to a terminal",
+                help: "add -o report.html or --format json",
+            });
         }
         Ok(())
     }
@@ -66,7 +69,7 @@ impl Report {
         let events = events(lineage);
         if target.starts_with("http://") || target.starts_with("https://") {
             let sent = send(target, &events).await?;
-            self.told(&format!("the endpoint took {}", count(sent, "event")));
+            self.told(&format!("sent {}", count(sent, "event")));
             return Ok(());
         }
         let lines: String = events.iter().map(|event| format!("{event}\n")).collect();

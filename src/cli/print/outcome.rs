@@ -31,7 +31,7 @@ impl Report {
         if failed > 0 {
             let kinds: Vec<String> = requests.failed.iter().map(|(kind, times)| format!("{kind}: {times}")).collect();
             self.line(&format!(
-                "{} of {} failed and were sent again ({})",
+                "{} of {} failed and were retried ({})",
                 HumanCount(failed),
                 count_u64(requests.sent, "request"),
                 kinds.join(", ")
@@ -67,7 +67,7 @@ impl Report {
                 &json!({ "version": 1, "table": task.table, "step": step, "group": task.group, "ran": is_new }),
             )),
             OutputFormat::Human => {
-                let what = if is_new { "done" } else { "nothing to do, it was done before" };
+                let what = if is_new { "done" } else { "nothing to do: it is already done" };
                 print(&format!("lake.{} {step} group {}: {what}", task.table, task.group));
             }
         }
@@ -92,10 +92,10 @@ impl Report {
             print(&format!("{why:11}  {bytes:>10}  {}{upload}", file.uri));
         }
         match garbage {
-            [] => print("no garbage"),
+            [] => print("no files to remove"),
             _ if removed => self.removed(garbage),
             _ if self.quiet => {}
-            _ => say(&format!("{}: nothing removed, add --remove", total(garbage))),
+            _ => say(&format!("{}: nothing removed; add --remove to remove them", total(garbage))),
         }
     }
 
@@ -111,7 +111,7 @@ impl Report {
         if repairs.is_empty() {
             print("nothing is damaged");
         } else if !self.quiet && repairs.iter().any(|repair| repair.done) {
-            say("`snaplake run` does again what was revoked");
+            say("run `snaplake run` to make the revoked files again");
         }
     }
 

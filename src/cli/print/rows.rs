@@ -139,7 +139,10 @@ impl Rows {
     pub(super) fn open(options: &RowOptions) -> Result<Self> {
         let is_terminal = options.output.is_none() && std::io::stdout().is_terminal();
         if options.format == RowFormat::Parquet && is_terminal {
-            return Err(Error::RowOutput { reason: "Parquet is not for a terminal; add -o FILE or a pipe" });
+            return Err(Error::RowOutput {
+                reason: "Parquet cannot be printed to a terminal",
+                help: "add -o FILE or a pipe",
+            });
         }
         let name = options.output.as_deref().map_or("standard output".to_owned(), |path| path.display().to_string());
         let (out, temporary) = match &options.output {
@@ -212,8 +215,8 @@ impl Rows {
             }
             RowFormat::Parquet => {
                 if self.results > 1 {
-                    let reason = "a Parquet file holds the rows of one statement; give one";
-                    return Err(DataFusionError::External(Box::new(Error::RowOutput { reason })));
+                    let (reason, help) = ("a Parquet file has the rows of one statement", "give one statement");
+                    return Err(DataFusionError::External(Box::new(Error::RowOutput { reason, help })));
                 }
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))

@@ -138,7 +138,7 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
             if task.is_alive {
                 format!("{begin} runs for {seconds} s, {} rows so far", HumanCount(task.rows))
             } else {
-                format!("{begin} was running; its process gave no sign of life since {}", task.seen_at)
+                format!("{begin} was running; last seen at {}", task.seen_at)
             }
         })
     });
@@ -174,7 +174,7 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
         let more = told.len().saturating_sub(TOLD);
         lines.extend(told.into_iter().take(TOLD).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()));
         if more > 0 {
-            lines.push(format!("and {more} more; --format json has all"));
+            lines.push(format!("and {more} more; --format json shows all"));
         }
     }
     lines
@@ -201,9 +201,7 @@ fn concern(table: &str, status: &AuditStatus) -> Option<String> {
             let rows = count_u64(status.rows.unwrap_or_default(), "row");
             Some(format!("{table}: {audit} failed, {rows} found"))
         }
-        AuditState::Stale => {
-            Some(format!("{table}: {audit} is stale: what it reads or its text has changed since it ran"))
-        }
+        AuditState::Stale => Some(format!("{table}: {audit} is stale: its query or its input changed after it ran")),
         AuditState::NotRun | AuditState::Passed => None,
     }
 }

@@ -67,7 +67,7 @@ pub(crate) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u6
     };
     let stems = keys.iter().map(|key| &key.stem).collect::<BTreeSet<_>>().len();
     if stems > 1 {
-        notes.push(format!("{stems} kinds of file names with the same columns are taken as one table."));
+        notes.push(format!("{stems} kinds of file names have the same columns and are read as one table."));
     }
     let mut of_folders: Vec<_> = group.keys.iter().filter(|(key, _)| !seen_columns.contains(key)).collect();
     of_folders.sort_by_key(|(_, (place, _))| *place);
@@ -75,16 +75,16 @@ pub(crate) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u6
         of_folders.into_iter().map(|(key, (_, seen))| (key.clone(), seen.data_type())).collect();
     if !partitioned_by.is_empty() {
         let names: Vec<String> = partitioned_by.iter().map(|(name, _)| ident(name)).collect();
-        let (column, come) = if names.len() == 1 { ("Column", "comes") } else { ("Columns", "come") };
-        notes.push(format!("{column} {} {come} from folder names, not from the files.", names.join(", ")));
+        let (column, are) = if names.len() == 1 { ("Column", "is") } else { ("Columns", "are") };
+        notes.push(format!("{column} {} {are} read from folder names, not from the files.", names.join(", ")));
     }
     notes.append(&mut table.notes);
     if !is_whole && !matches!(table.format, FileFormat::Parquet) {
         let (rows, files) = (HumanCount(table.outcome.rows), HumanCount(total.files));
         notes.push(format!(
-            "Types come from {rows} rows at the beginning of {files} files; a value further on that does not"
+            "The types are from the first {rows} rows of {files} files. A later value that does not fit is an"
         ));
-        notes.push("fit is an error that names it: declare that column VARCHAR then.".to_owned());
+        notes.push("error that names the column: declare it as VARCHAR.".to_owned());
     }
     let size = Size { lake_bytes, is_whole: is_whole && table.outcome.is_whole };
     let stem = keys[0].stem.clone();
@@ -159,7 +159,7 @@ async fn of_parquet(
     let mut notes = Vec::new();
     if !is_declarable {
         let why = if has_all { "some types have no SQL name" } else { "only some footers were read" };
-        notes.push(format!("Columns and types come from the files when the snapshot is planned ({why})."));
+        notes.push(format!("Columns and types are read from the files when the snapshot is planned ({why})."));
     }
     let estimated = (!has_all).then_some(rows);
     Ok(Ok(Table {
@@ -187,10 +187,10 @@ async fn of_csv(texts: &[Text], mut options: CsvOptions, is_whole: bool) -> Resu
         notes.push(format!("NULL is written {}.", values.null_words.join(" or ")));
     }
     if options.quote.is_none() {
-        notes.push("Quotes are text in it: as quotes they would break the rules of CSV.".to_owned());
+        notes.push("Quotes are text here, because they do not follow the rules of CSV.".to_owned());
     }
     if !options.has_header {
-        notes.push("The first line holds values, not names: give the columns names here.".to_owned());
+        notes.push("The first line has values, not column names: name the columns here.".to_owned());
     }
     let format = FileFormat::Csv(options);
     of_text(texts, format, columns, notes).await
@@ -227,7 +227,7 @@ async fn of_dynamo(texts: &[Text], options: TextOptions) -> Result<Tabled> {
         "type that its items say (S, N, BOOL, M, L, ...), and select it as the others here.".to_owned(),
     ];
     if attributes.is_full() {
-        notes.push("There are more attributes than are listed here.".to_owned());
+        notes.push("The table has more attributes than listed here.".to_owned());
     }
     let expressions: Vec<String> = items.iter().map(|item| item.expr.clone()).collect();
     let format = FileFormat::Json(options);

@@ -266,7 +266,7 @@ fn order(table: &str, items: &[Item], time: Option<&Item>) -> (Vec<String>, Stri
     }
     if let Some(item) = key {
         let rows = HumanCount(item.profile.rows);
-        why.push(format!("{}, which has no value twice in {rows} rows, so it looks like the key", item.name));
+        why.push(format!("{}, which is unique in {rows} rows, so it looks like the key", item.name));
     }
     let sorted_by: Vec<String> = time.into_iter().chain(key).map(|item| item.name.clone()).collect();
     let why = match why.as_slice() {

@@ -66,7 +66,7 @@ pub(crate) async fn csv(texts: &[Text], options: &CsvOptions, codes: &[String]) 
         let is_code = codes.contains(&name);
         let data_type = match types.as_slice() {
             _ if is_code => {
-                columns.notes.push((name.clone(), "text, since it has leading zeros".to_owned()));
+                columns.notes.push((name.clone(), "text, because values have leading zeros".to_owned()));
                 DataType::Utf8
             }
             [] => DataType::Utf8,
@@ -108,7 +108,7 @@ pub(crate) async fn json(texts: &[Text]) -> Result<Columns, String> {
     }
     for (name, is_scalar) in mixed {
         if is_scalar {
-            columns.notes.push((name.clone(), "values of several types, as text".to_owned()));
+            columns.notes.push((name.clone(), "text, because values have several types".to_owned()));
             columns.fields.push(Field::new(name, DataType::Utf8, true));
         } else {
             columns.left_out.push((name, "its values are of several kinds (plain, lists, objects)".to_owned()));

@@ -99,7 +99,7 @@ async fn of_table(
     let (listed, _room) = match Listed::read(&ledger).await {
         Ok(listed) => listed,
         Err(error @ Error::Damaged { .. }) => {
-            let problem = format!("{error}, so nothing of the table is taken for garbage");
+            let problem = format!("{error}, so no file of the table is listed as garbage");
             return left_alone(&problem, "`snaplake repair` makes it again");
         }
         Err(error) => return Err(error),
@@ -114,7 +114,7 @@ async fn of_table(
         None => Ok(()),
     };
     if let Err(error @ (Error::PlanChanged { .. } | Error::LocationOwned { .. })) = place {
-        let problem = format!("{error}, so nothing of the table is taken for garbage");
+        let problem = format!("{error}, so no file of the table is listed as garbage");
         return left_alone(&problem, &error.help().unwrap_or_default());
     }
     place?;
