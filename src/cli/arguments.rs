@@ -34,7 +34,7 @@ pub(super) enum Command {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
-        task: Task,
+        task: TaskArguments,
     },
     /// Run the audits over the staging lake: each must return no rows.
     #[command(after_help = help::AUDIT)]
@@ -47,7 +47,7 @@ pub(super) enum Command {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
-        task: Task,
+        task: TaskArguments,
     },
     /// Run both steps, with the audits between them. A rerun does only the missing tasks.
     Run {
@@ -88,7 +88,8 @@ pub(super) enum Command {
     Validate {
         #[command(flatten)]
         common: Common,
-        /// Read every published file and compare every value; the table must be staged with SET snaplake.verify = 'checksum'.
+        /// Read every published file and compare every value; the table must be staged with SET snaplake.verify =
+        /// 'checksum'.
         #[arg(long)]
         deep: bool,
     },
@@ -122,7 +123,7 @@ pub(super) enum Command {
         #[command(flatten)]
         common: CommonOptions,
         #[command(flatten)]
-        query: Query,
+        query: QueryArguments,
     },
     /// Write a report as a web page: rows per step, files, partitions, tasks, columns, audits, lineage.
     #[command(after_help = help::REPORT)]
@@ -130,7 +131,7 @@ pub(super) enum Command {
         #[command(flatten)]
         common: CommonOptions,
         #[command(flatten)]
-        page: Page,
+        page: ReportArguments,
     },
     /// Print a completion script for a shell.
     #[command(
@@ -169,12 +170,12 @@ pub(super) struct CommonOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) threads: Option<u16>,
     #[command(flatten)]
-    pub(super) verbosity: Verbosity,
+    pub(super) verbosity: LogArguments,
 }
 
-/// Verbosity and log format.
+/// LogArguments and log format.
 #[derive(Debug, Args)]
-pub(super) struct Verbosity {
+pub(super) struct LogArguments {
     /// Print only the result and errors.
     #[arg(short, long)]
     pub(super) quiet: bool,
@@ -209,11 +210,11 @@ pub(super) struct InitArguments {
     #[arg(long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT")]
     pub(super) format: OutputFormat,
     #[command(flatten)]
-    pub(super) verbosity: Verbosity,
+    pub(super) verbosity: LogArguments,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Query {
+pub(super) struct QueryArguments {
     /// Run this SQL and exit; can be repeated.
     #[arg(short = 'c', long = "command", value_name = "SQL", conflicts_with = "file")]
     pub(super) commands: Vec<String>,
@@ -232,7 +233,7 @@ pub(super) struct Query {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Page {
+pub(super) struct ReportArguments {
     /// Format of the report.
     #[arg(long, value_enum, default_value_t = PageFormat::Html, value_name = "FORMAT")]
     pub(super) format: PageFormat,
@@ -248,7 +249,7 @@ pub(super) struct Page {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Task {
+pub(super) struct TaskArguments {
     /// Run only the task with this number (from 1), for an outside scheduler; requires one --table.
     #[arg(long, value_name = "N")]
     pub(super) group: Option<usize>,
@@ -277,7 +278,7 @@ impl Command {
         }
     }
 
-    pub(super) fn verbosity(&self) -> Option<&Verbosity> {
+    pub(super) fn verbosity(&self) -> Option<&LogArguments> {
         match self {
             Self::Init(arguments) => Some(&arguments.verbosity),
             other => other.options().map(|options| &options.verbosity),

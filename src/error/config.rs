@@ -1,7 +1,7 @@
 //! Mistakes in the user's SQL: what is wrong, and what to write instead.
 
+use super::message::did_you_mean;
 use super::position::Position;
-use super::words::did_you_mean;
 
 /// A mistake in the user's SQL; [`Error::Config`] adds where.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -136,7 +136,7 @@ pub enum ConfigError {
         column: String,
     },
     /// The SELECT cannot run group by group.
-    #[error("the SELECT of lake.{table} cannot run once per file group, because it is not row-wise: {clause}")]
+    #[error("the SELECT of lake.{table} is not row-wise: {clause}")]
     NotRowWise {
         /// Lake table.
         table: String,
@@ -301,11 +301,13 @@ impl ConfigError {
             Self::OnlyPartitionColumns { .. } => "select another column, or remove one from partitioned_by".to_owned(),
             Self::DuplicateColumn { .. } => "rename one of them with AS".to_owned(),
             Self::NotRowWise { .. } => {
-                "write WITH (file_group_size = 'all') to run the SELECT once over all files".to_owned()
+                "a row-wise SELECT runs once per file group; write WITH (file_group_size = 'all') to run it once over all \
+                 files"
+                    .to_owned()
             }
             Self::NoDrivingTable { .. } => "select from snapshot.<table>".to_owned(),
             Self::Volatile { .. } => "compute the value from the data".to_owned(),
-            Self::NamedByValue { .. } => "name the column with AS".to_owned(),
+            Self::NamedByValue { .. } => "name the column: ... AS name".to_owned(),
             Self::Bucketing { .. } => "use partitioned_by and sorted_by".to_owned(),
             Self::OverlappingLocation { .. } => "set another external_location for one of the two tables".to_owned(),
             Self::LocationTaken { .. } => "choose another folder".to_owned(),

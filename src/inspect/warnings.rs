@@ -205,10 +205,10 @@ mod tests {
             .map(|warning| format!("{}; {}\n", warning.problem, warning.advice))
             .collect::<String>();
         insta::assert_snapshot!(told, @"
-        2,002 snapshot files have 148.29 KiB on average; let the export write fewer, larger files: opening one takes longer than reading it
-        2 snapshot files are larger than file_group_size (91.55 MiB), up to 190.73 MiB; let the export write smaller files, or raise file_group_size: a file is never cut, so its task takes longer than the others
-        k=3 has 40.00 MiB, the median partition 1.00 MiB; add a partition column that divides it, or choose another one: one task merges it while others have nothing left to do
-        t, u: nanoseconds, as the snapshot files have them; Spark and Athena do not read them; CAST(t AS TIMESTAMP(6)) in the SELECT cuts them to microseconds, CAST(t AS TIMESTAMP(9)) says that they are meant
+        2,002 snapshot files have 148.29 KiB on average; export fewer, larger files: opening a small file takes longer than reading it
+        2 snapshot files are larger than file_group_size (91.55 MiB), up to 190.73 MiB; export smaller files, or raise file_group_size: one task reads a whole file and takes longer than the others
+        partition k=3 has 40.00 MiB, but the median partition has 1.00 MiB; add a partition column that divides it, or choose another one: a single task merges it after the others have ended
+        nanoseconds in t, u: Spark and Athena cannot read them; write CAST(t AS TIMESTAMP(6)) in the SELECT to cut them to microseconds, or CAST(t AS TIMESTAMP(9)) to keep them
         ");
     }
 }

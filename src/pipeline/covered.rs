@@ -6,7 +6,7 @@
 //! | `undeclared_folders` | folders are named `k=v`, and `k` is no column |
 //! | `folder_replaces_column` | a column that PARTITIONED BY declares is in the files, too |
 //! | `lacking_column` | some files lack a column, so it is NULL for their rows |
-//! | `case_only` | two columns differ by case only, which readers of the lake do not tell apart |
+//! | `case_only` | two columns differ only in case, which readers of the lake ignore |
 
 use std::collections::HashMap;
 
@@ -118,10 +118,10 @@ mod tests {
             .map(|Warning { code, problem, advice }| format!("{code}: {problem}; {advice}"))
             .collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
-        left_out_files: 3 files below the LOCATION of snapshot.t are not read (1 file (a.csv): an empty file, 2 files (README.md, ...): a document); if that is right, name them in OPTIONS ('exclude' '...')
+        left_out_files: 3 files in the LOCATION of snapshot.t are not read (1 file (a.csv): an empty file, 2 files (README.md, ...): a document); to accept that, list them in OPTIONS ('exclude' '...')
         undeclared_folders: values of the folder names year=, Day= in the LOCATION of snapshot.t are not read; add PARTITIONED BY (year INT, "Day" DATE) to CREATE EXTERNAL TABLE
-        folder_replaces_column: the files of snapshot.t have a column month, as PARTITIONED BY does; the folder's value is used; to read the file's value, leave the column out of PARTITIONED BY
-        lacking_column: 1 of 3 files of snapshot.t that were looked at lack column 'o.x', such as s3://b/a.csv; it is NULL for their rows
+        folder_replaces_column: column month of snapshot.t is in the files and in PARTITIONED BY; the value of the folder is used; to read the value of the file, remove the column from PARTITIONED BY
+        lacking_column: 1 of 3 inspected files of snapshot.t do not have column 'o.x', such as s3://b/a.csv; it is NULL in their rows
         "#);
         assert_eq!(warnings("t", &Coverage::default()), []);
         let marks = Coverage { left_out: coverage.left_out[..1].to_vec(), ..Coverage::default() };

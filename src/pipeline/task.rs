@@ -13,7 +13,7 @@ use crate::staging::run::StageTask;
 /// One task, as an outside scheduler names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskSpec {
-    /// Lake table.
+    /// Name of the lake table, without `lake.`.
     pub table: String,
     /// [`Step::StagingFileGroups`] or [`Step::DatalakeFileGroups`].
     pub step: Step,

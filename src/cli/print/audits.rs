@@ -1,4 +1,4 @@
-//! What audits came to, as text and as JSON.
+//! Results of audits, as text and as JSON.
 
 use datafusion::arrow::json::writer::{JsonArray, WriterBuilder};
 use datafusion::arrow::util::pretty::pretty_format_batches;
@@ -10,7 +10,7 @@ use super::text::{count_u64, pretty, print, say, table};
 use crate::error::Verdict;
 
 impl Report {
-    /// What audits came to.
+    /// Results of audits.
     pub(crate) fn audits(&self, verdicts: &[Verdict]) {
         self.board.clear();
         match self.format {

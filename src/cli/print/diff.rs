@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::report::{OutputFormat, Report};
 use super::text::{count, pretty, print, table};
-use crate::inspect::diff::{Change, Content, RowChanges, Sample, TableDiff};
+use crate::inspect::diff::{Change, DataSize, RowChanges, RowSample, TableDiff};
 
-/// Partitions that are told to people; all are in the JSON.
+/// Partitions that are shown; all are in the JSON.
 const PARTITIONS: usize = 40;
 
 impl Report {
@@ -70,7 +70,7 @@ fn details(diff: &TableDiff) {
     }
 }
 
-fn contents(before: &Content, after: &Content) -> [String; 3] {
+fn contents(before: &DataSize, after: &DataSize) -> [String; 3] {
     let arrow = |before: String, after: String| if before == after { after } else { format!("{before} -> {after}") };
     [
         arrow(HumanCount(before.rows).to_string(), HumanCount(after.rows).to_string()),
@@ -84,7 +84,7 @@ fn changes(rows: Option<RowChanges>) -> [String; 3] {
     rows.map_or_else(unknown, |rows| [rows.added, rows.removed, rows.changed].map(|rows| HumanCount(rows).to_string()))
 }
 
-fn sample(sample: &Sample) -> String {
+fn sample(sample: &RowSample) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| "NULL".to_owned(), str::to_owned);
     let all = |columns: &std::collections::BTreeMap<String, Value>| {
         columns.iter().map(|(name, value)| format!("{name} {}", text(value))).collect::<Vec<_>>().join(", ")

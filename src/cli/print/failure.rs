@@ -7,7 +7,7 @@ use super::report::Report;
 use super::text::say;
 use crate::error::Error;
 use crate::error::advice::advice;
-use crate::error::causes::describe;
+use crate::error::describe::describe;
 use crate::error::redact::is_secret;
 
 impl Report {

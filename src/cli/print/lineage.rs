@@ -1,4 +1,4 @@
-//! What is known of how the lakes came to be: as a page for people, as JSON, and as events for a lineage service.
+//! Prints reports as a web page or as JSON, and sends OpenLineage events.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What a command came to: published tables, one task, garbage.
+//! Result of a command: published tables, one task, garbage.
 
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::pipeline::{TableReport, TaskSpec};
 use crate::session::Requests;
 
 impl Report {
-    /// What `run` or `publish` came to.
+    /// Result of `run` or `publish`.
     pub(crate) fn tables(&self, reports: &[TableReport], requests: &Requests) {
         self.validations(reports, requests);
         if self.format == OutputFormat::Human && reports.iter().all(|report| report.tasks == 0) {
@@ -19,7 +19,7 @@ impl Report {
         }
     }
 
-    /// What `validate` came to.
+    /// Result of `validate`.
     pub(crate) fn validations(&self, reports: &[TableReport], requests: &Requests) {
         self.board.clear();
         let failed: u64 = requests.failed.values().sum();
@@ -58,7 +58,7 @@ impl Report {
         }
     }
 
-    /// What a single task came to.
+    /// Result of a single task.
     pub(crate) fn task(&self, task: &TaskSpec, is_new: bool) {
         self.board.clear();
         let step = task.step.task_name();

@@ -108,7 +108,7 @@ fn time_left(plan: &PlanView) -> String {
     let Some(estimate) = &plan.estimate else {
         return if plan.complete { "none" } else { "?" }.to_owned();
     };
-    // Below a second nobody plans.
+    // Round up to one second.
     let text = |seconds: f64| {
         let time = Duration::try_from_secs_f64(seconds.ceil().max(1.0)).unwrap_or_default();
         indicatif::HumanDuration(time).to_string()

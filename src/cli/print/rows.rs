@@ -1,6 +1,7 @@
 //! Rows of a query, to standard output or into a file, as they come: only a table for people is held, to align it.
 //!
-//! A file appears under its name when it is whole. A closed pipe is the reader's choice: the query ends, and that is no error.
+//! A file appears under its name when it is whole. A closed pipe is the reader's choice: the query ends, and that is no
+//! error.
 
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, IsTerminal, Write};

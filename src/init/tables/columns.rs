@@ -3,7 +3,7 @@
 use datafusion::arrow::datatypes::{DataType, Schema};
 
 use super::exports::{RdsColumn, better};
-use super::facts::Item;
+use super::found_table::Item;
 use super::profile::Profile;
 use crate::types::ident;
 

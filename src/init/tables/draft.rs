@@ -10,26 +10,32 @@ use indicatif::HumanCount;
 use super::columns::{columns_as_they_are, improve};
 use super::dialect;
 use super::dynamo::Attributes;
-use super::facts::{Found, Item, Size};
 use super::form::view;
-use super::part::{Data, Known, Part};
+use super::found_table::{FoundTable, Item, TableSize};
+use super::part::{Data, KnownFolder, SampledGroup};
 use super::propose::propose;
-use super::schema::{self, Columns};
+use super::schema::{self, ProposedColumns};
 use super::trial::{Outcome, over_parquet, over_texts};
 use crate::config::{Compression, CsvOptions, FileFormat, TextOptions};
 use crate::error::Result;
 use crate::init::names::is_packed;
 use crate::init::survey::read::Read;
-use crate::init::survey::sample::Text;
+use crate::init::survey::sample::SampledText;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
 use crate::snapshot::rows_of_groups;
 use crate::types::{ident, sql_type};
 
-type Drafted = std::result::Result<Found, String>;
+type Drafted = std::result::Result<FoundTable, String>;
 
-pub(crate) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u64, read: &mut Read) -> Result<Drafted> {
-    let Part { keys, group, data, read: sampled, is_whole, columns } = part;
+pub(crate) async fn draft(
+    engine: &Engine,
+    part: SampledGroup,
+    known: &KnownFolder,
+    budget: u64,
+    read: &mut Read,
+) -> Result<Drafted> {
+    let SampledGroup { keys, group, data, read: sampled, is_whole, columns } = part;
     let mut notes = known.notes.clone();
     let seen_columns = columns;
     let mut drafted = match data {
@@ -86,7 +92,7 @@ pub(crate) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u6
         ));
         notes.push("error that names the column: declare it as VARCHAR.".to_owned());
     }
-    let size = Size { lake_bytes, is_whole: is_whole && table.outcome.is_whole };
+    let size = TableSize { lake_bytes, is_whole: is_whole && table.outcome.is_whole };
     let stem = keys[0].stem.clone();
     let name = if stem.is_empty() { keys[0].folder.rsplit('/').next().unwrap_or_default().to_owned() } else { stem };
     let proposal = propose(&name, &items, size);
@@ -98,7 +104,7 @@ pub(crate) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u6
     }));
     let mut read = total;
     read.rows = table.outcome.rows;
-    Ok(Ok(Found {
+    Ok(Ok(FoundTable {
         wishes: Vec::new(),
         folder: keys[0].folder.clone(),
         locations: Vec::new(),
@@ -118,7 +124,7 @@ pub(crate) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u6
 }
 
 /// What one form of files gives.
-struct Table {
+struct DraftTable {
     format: FileFormat,
     declared: Option<SchemaRef>,
     items: Vec<Item>,
@@ -129,7 +135,7 @@ struct Table {
     estimated_rows: Option<u64>,
 }
 
-impl Table {
+impl DraftTable {
     fn is_packed(&self) -> bool {
         let text = match &self.format {
             FileFormat::Csv(options) => &options.text,
@@ -140,7 +146,7 @@ impl Table {
     }
 }
 
-type Tabled = std::result::Result<Table, String>;
+type Tabled = std::result::Result<DraftTable, String>;
 
 async fn of_parquet(
     engine: &Engine,
@@ -162,7 +168,7 @@ async fn of_parquet(
         notes.push(format!("Columns and types are read from the files when the snapshot is planned ({why})."));
     }
     let estimated = (!has_all).then_some(rows);
-    Ok(Ok(Table {
+    Ok(Ok(DraftTable {
         format: FileFormat::Parquet,
         declared: is_declarable.then_some(schema),
         items,
@@ -174,8 +180,8 @@ async fn of_parquet(
     }))
 }
 
-async fn of_csv(texts: &[Text], mut options: CsvOptions, is_whole: bool) -> Result<Tabled> {
-    let views: Vec<_> = texts.iter().map(|text| dialect::Text { is_cut: false, ..view(text) }).collect();
+async fn of_csv(texts: &[SampledText], mut options: CsvOptions, is_whole: bool) -> Result<Tabled> {
+    let views: Vec<_> = texts.iter().map(|text| dialect::DialectText { is_cut: false, ..view(text) }).collect();
     let values = dialect::values(&views, &options, is_whole);
     (options.null_regex, options.force_null) = (values.null_regex, values.force_null);
     let columns = match schema::csv(texts, &options, &values.codes).await {
@@ -196,14 +202,14 @@ async fn of_csv(texts: &[Text], mut options: CsvOptions, is_whole: bool) -> Resu
     of_text(texts, format, columns, notes).await
 }
 
-async fn of_json(texts: &[Text], options: TextOptions) -> Result<Tabled> {
+async fn of_json(texts: &[SampledText], options: TextOptions) -> Result<Tabled> {
     match schema::json(texts).await {
         Ok(columns) => of_text(texts, FileFormat::Json(options), columns, Vec::new()).await,
         Err(reason) => Ok(Err(reason)),
     }
 }
 
-async fn of_dynamo(texts: &[Text], options: TextOptions) -> Result<Tabled> {
+async fn of_dynamo(texts: &[SampledText], options: TextOptions) -> Result<Tabled> {
     let mut attributes = Attributes::default();
     for text in texts {
         for line in serde_json::Deserializer::from_slice(&text.bytes).into_iter() {
@@ -235,7 +241,7 @@ async fn of_dynamo(texts: &[Text], options: TextOptions) -> Result<Tabled> {
         Ok(outcome) => outcome,
         Err(reason) => return Ok(Err(reason)),
     };
-    Ok(Ok(Table {
+    Ok(Ok(DraftTable {
         format,
         declared: Some(schema),
         items,
@@ -247,7 +253,12 @@ async fn of_dynamo(texts: &[Text], options: TextOptions) -> Result<Tabled> {
     }))
 }
 
-async fn of_text(texts: &[Text], format: FileFormat, columns: Columns, notes: Vec<String>) -> Result<Tabled> {
+async fn of_text(
+    texts: &[SampledText],
+    format: FileFormat,
+    columns: ProposedColumns,
+    notes: Vec<String>,
+) -> Result<Tabled> {
     let schema = Arc::new(schema::schema(&columns));
     if schema.fields().is_empty() {
         return Ok(Err("no column was found in it".to_owned()));
@@ -262,7 +273,7 @@ async fn of_text(texts: &[Text], format: FileFormat, columns: Columns, notes: Ve
         Err(reason) => return Ok(Err(reason)),
     };
     let left_out = columns.left_out;
-    Ok(Ok(Table {
+    Ok(Ok(DraftTable {
         format,
         declared: Some(schema),
         items,
