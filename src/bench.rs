@@ -22,7 +22,7 @@ pub use crate::staging::plan::grouping::pack;
 use crate::staging::sort::collect::{Collector, PIECES};
 use crate::staging::sort::order::RunOrder;
 use crate::types::width::BATCH_ROWS;
-use crate::write::{FileEncoding, Ranges};
+use crate::write::{FileEncoding, FileRanges};
 
 /// Indices of columns, and how each is sorted.
 pub type SortKeys = Vec<(usize, SortOptions)>;
@@ -61,7 +61,7 @@ pub fn decode_csv(schema: &SchemaRef, chunks: &[Bytes]) -> Result<usize> {
 
 /// Which files an encoding is for.
 #[derive(Debug, Clone, Copy)]
-pub enum Files {
+pub enum EncodedFiles {
     /// Written and read once.
     Staging,
     /// Published, with zstd level 3.
@@ -72,11 +72,11 @@ pub enum Files {
 ///
 /// # Errors
 /// For types that Parquet does not have.
-pub fn encode(files: Files, batches: &[RecordBatch]) -> Result<i64> {
+pub fn encode(files: EncodedFiles, batches: &[RecordBatch]) -> Result<i64> {
     let Some(first) = batches.first() else { return Ok(0) };
     let encoding = match files {
-        Files::Staging => FileEncoding::staging(first.schema_ref(), None, None)?,
-        Files::Lake => {
+        EncodedFiles::Staging => FileEncoding::staging(first.schema_ref(), None, None)?,
+        EncodedFiles::Lake => {
             let compression = Compression::ZSTD(ZstdLevel::try_new(3)?);
             let properties =
                 WriterProperties::builder().set_compression(compression).set_max_row_group_row_count(None).build();
@@ -99,7 +99,7 @@ pub fn encode(files: Files, batches: &[RecordBatch]) -> Result<i64> {
 pub fn ranges(batches: &[RecordBatch]) -> Result<u64> {
     let Some(first) = batches.first() else { return Ok(0) };
     let none = ArrowWriter::try_new(std::io::sink(), first.schema(), None)?.close()?;
-    let mut ranges = Ranges::new(first.schema_ref(), |_| false);
+    let mut ranges = FileRanges::new(first.schema_ref(), |_| false);
     for batch in batches {
         ranges.add(batch)?;
     }

@@ -3,8 +3,9 @@
 //! Thousands of requests whose answers have to be decoded keep one thread busy and the others idle when a single task
 //! awaits them all. What is not yet taken from the stream is not yet started, and what is dropped is aborted.
 //!
-//! What is asked of each table of a project goes through [`read_tables`] and [`write_tables`]: a store that is far away is then
-//! asked for many tables at once. Requests of all tables together are bounded by [`turn`], what is held of their manifests by
+//! What is asked of each table of a project goes through [`read_tables`] and [`write_tables`]: a store that is far away
+//! is then asked for many tables at once. Requests of all tables together are bounded by [`turn`], what is held of
+//! their manifests by
 //! [`room`].
 
 use std::collections::BTreeMap;
@@ -34,9 +35,10 @@ pub(crate) fn spread<T: Send + 'static, F: Future<Output = Result<T>> + Send + '
 /// Tables of which something is asked at once.
 pub(crate) const TABLES_AT_ONCE: usize = 32;
 
-/// Does the jobs, each of which has a weight, as many at once as weigh no more than `capacity` together, or one that weighs more
-/// alone. Results are handed to `take` in the order of the jobs. After an error no further job is started, and those under way
-/// are finished; the error that is returned is that of the first job in order, and all results before it were handed out.
+/// Does the jobs, each of which has a weight, as many at once as weigh no more than `capacity` together, or one that
+/// weighs more alone. Results are handed to `take` in the order of the jobs. After an error no further job is started,
+/// and those under way are finished; the error that is returned is that of the first job in order, and all results
+/// before it were handed out.
 ///
 /// # Errors
 /// Those of the jobs.
@@ -103,8 +105,8 @@ pub(crate) async fn on_any_thread<T: Send + 'static>(
     joined.unwrap_or_else(|error| Err(Error::Engine(DataFusionError::ExecutionJoin(Box::new(error)))))
 }
 
-/// Small requests that a process sends at once, of all tables together: each has a connection, of which a process may have
-/// about a thousand.
+/// Small requests that a process sends at once, of all tables together: each has a connection, of which a process may
+/// have about a thousand.
 static REQUESTS: Semaphore = Semaphore::const_new(128);
 
 /// Waits for the turn to send a small request, until the permit is dropped. Who has one must not ask for another.
@@ -118,17 +120,17 @@ const MANIFESTS: u32 = 512;
 
 static ROOM: Semaphore = Semaphore::const_new(MANIFESTS as usize);
 
-/// Waits until there is room for what so many manifests of a table say. A table that has more than all the room has it alone.
-/// Who has room must not ask for more.
+/// Waits until there is room for what so many manifests of a table say. A table that has more than all the room has it
+/// alone. Who has room must not ask for more.
 pub(crate) async fn room(manifests: usize) -> Option<SemaphorePermit<'static>> {
     let manifests = u32::try_from(manifests).unwrap_or(MANIFESTS).clamp(1, MANIFESTS);
     // It is never closed.
     ROOM.acquire_many(manifests).await.ok()
 }
 
-/// Does work on a thread of its own that knows no runtime: there the client of the local file system does what it is asked for,
-/// instead of handing every single call to yet another thread, which takes as long as the call. Nothing stops the work: it should
-/// be short.
+/// Does work on a thread of its own that knows no runtime: there the client of the local file system does what it is
+/// asked for, instead of handing every single call to yet another thread, which takes as long as the call. Nothing
+/// stops the work: it should be short.
 ///
 /// # Errors
 /// Those of the work, [`Error::Panicked`], and [`Error::Io`] when there is no thread.

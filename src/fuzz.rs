@@ -5,7 +5,7 @@ use futures::StreamExt;
 
 use crate::error::Result;
 use crate::session::Engine;
-use crate::snapshot::{FileListTable, Size, TableFiles, register};
+use crate::snapshot::{FileListTable, ScanSize, TableFiles, register};
 
 /// Reads all rows of a snapshot table as a stage task does, and says how many there are.
 ///
@@ -13,7 +13,7 @@ use crate::snapshot::{FileListTable, Size, TableFiles, register};
 /// Those of stores and decoders.
 pub async fn read(engine: &Engine, table: &TableFiles) -> Result<u64> {
     let session = engine.task_session(&table.files).await?;
-    register(&session, "snapshot", &table.name, FileListTable::of_export(table.clone(), Size::Driving))?;
+    register(&session, "snapshot", &table.name, FileListTable::of_export(table.clone(), ScanSize::Driving))?;
     let name = TableReference::partial("snapshot", table.name.as_str());
     let mut batches = session.table(name).await?.execute_stream().await?;
     let mut rows = 0;

@@ -45,10 +45,10 @@
 //!
 //! # Invariants
 //!
-//! Each room uses only rooms below it in the code map; within a room no two files or folders use each other in a circle. Steps meet
-//! only in manifests: `staging` never uses `compaction`, nor the reverse. What calls itself pure does no I/O and is not async.
-//! Only `cli::print` prints, only `layout` joins storage paths, only `layout::partition` writes `key=value`. A test reads the
-//! sources and holds this.
+//! Each room uses only rooms below it in the code map; within a room no two files or folders use each other in a
+//! circle. Steps meet only in manifests: `staging` never uses `compaction`, nor the reverse. What calls itself pure
+//! does no I/O and is not async. Only `cli::print` prints, only `layout` joins storage paths, only `layout::partition`
+//! writes `key=value`. A test reads the sources and holds this.
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]

@@ -40,9 +40,9 @@ pub(crate) enum Stop {
     NotThrift,
 }
 
-type Step<T> = Result<T, Stop>;
+type ThriftResult<T> = Result<T, Stop>;
 
-/// Types of fields and elements that are told apart here.
+/// Types of fields and elements that are distinguished here.
 pub(crate) const I32: u8 = 5;
 pub(crate) const LIST: u8 = 9;
 pub(crate) const STRUCT: u8 = 12;
@@ -58,7 +58,7 @@ pub(crate) struct Rest<'a>(pub(crate) &'a [u8]);
 impl Rest<'_> {
     /// The next field of a struct: its number and type; None at the struct's end. `last` is the number before, at first
     /// 0.
-    pub(crate) fn field(&mut self, last: &mut i16) -> Step<Option<(i16, u8)>> {
+    pub(crate) fn field(&mut self, last: &mut i16) -> ThriftResult<Option<(i16, u8)>> {
         let head = self.byte()?;
         if head & 0x0f == 0 {
             return Ok(None);
@@ -71,36 +71,36 @@ impl Rest<'_> {
     }
 
     /// An integer of 16, 32 or 64 bits.
-    pub(crate) fn number(&mut self) -> Step<i64> {
+    pub(crate) fn number(&mut self) -> ThriftResult<i64> {
         let zigzag = self.varint()?;
         Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
     }
 
     /// The type and number of a list's elements.
-    pub(crate) fn list(&mut self) -> Step<(u8, u64)> {
+    pub(crate) fn list(&mut self) -> ThriftResult<(u8, u64)> {
         let head = self.byte()?;
         let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
         Ok((head & 0x0f, count))
     }
 
     /// Passes over a value.
-    pub(crate) fn pass(&mut self, kind: u8) -> Step<()> {
+    pub(crate) fn pass(&mut self, kind: u8) -> ThriftResult<()> {
         self.skip(kind, DEPTH)
     }
 
-    fn byte(&mut self) -> Step<u8> {
+    fn byte(&mut self) -> ThriftResult<u8> {
         let (first, rest) = self.0.split_first().ok_or(Stop::NotThrift)?;
         self.0 = rest;
         Ok(*first)
     }
 
-    fn bytes(&mut self, count: u64) -> Step<()> {
+    fn bytes(&mut self, count: u64) -> ThriftResult<()> {
         let count = usize::try_from(count).map_err(|_| Stop::NotThrift)?;
         self.0 = self.0.get(count..).ok_or(Stop::NotThrift)?;
         Ok(())
     }
 
-    fn varint(&mut self) -> Step<u64> {
+    fn varint(&mut self) -> ThriftResult<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -113,7 +113,7 @@ impl Rest<'_> {
     }
 
     /// Each element takes a byte or more: the loops end where the bytes end.
-    fn skip(&mut self, kind: u8, depth: u8) -> Step<()> {
+    fn skip(&mut self, kind: u8, depth: u8) -> ThriftResult<()> {
         let depth = depth.checked_sub(1).ok_or(Stop::Refused("things nested 64 deep"))?;
         match kind {
             1 | 2 => Ok(()),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn number_without_an_end_and_deep_nesting_are_refused_since_the_reader_goes_on() {
+    fn number_without_an_end_and_deep_nesting_are_refused_since_the_reader_is_resumable() {
         let booleans = [0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07];
         let number = [&[0xf6][..], &[0x80; 10], &[0], &booleans].concat();
         let deep = [&[0xf9][..], &[0x19; 70], &booleans[1..]].concat();
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn manifest_whose_footer_would_take_seconds_to_skip_is_refused_with_its_name() {
         let lists: Vec<u8> = (0..3).flat_map(|_| [0xf9, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07]).collect();
-        let said = crate::error::causes::describe(&decode_files(manifest(&lists).into(), "m.parquet").unwrap_err());
+        let said = crate::error::describe::describe(&decode_files(manifest(&lists).into(), "m.parquet").unwrap_err());
         assert!(said.contains("m.parquet") && said.contains("a list of booleans"), "{said}");
     }
 

@@ -1,4 +1,4 @@
-//! What can be typed: the subcommands and their arguments. Each line of help is a doc comment here.
+//! The subcommands and their arguments. The doc comments here are the help texts.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::print::{LogFormat, OutputFormat, PageFormat, RowFormat};
 use super::{help, values};
 
-/// Turns database snapshots into a partitioned, sorted, proven data lake, in SQL.
+/// Turns database snapshots into a query-ready data lake, in SQL.
 #[derive(Debug, Parser)]
 #[command(name = "snaplake", version, after_help = help::PROGRAM, max_term_width = 110)]
 pub(super) struct Cli {
@@ -18,123 +18,123 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Look at a folder, bucket or prefix, and write a config and one SQL file per table.
+    /// Inspect an export and write a config and one SQL file per table.
     #[command(after_help = help::INIT)]
     Init(InitArguments),
-    /// Show what would be done, what is done, how long the rest takes, and what will cost trouble. Writes nothing.
+    /// Show the plan, the progress, the estimated time and warnings. Writes nothing.
     Plan {
         #[command(flatten)]
         common: Common,
-        /// Also print the engine's plans of a stage task and of a publish task of each table.
+        /// Also print the query plans of a stage task and of a publish task of each table.
         #[arg(long)]
         explain: bool,
     },
-    /// First half: snapshot files become sorted, partitioned staging files.
+    /// First step: write snapshot files as sorted, partitioned staging files.
     Stage {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
-        task: Task,
+        task: TaskArguments,
     },
-    /// Run the audits over what is staged: each must return no rows.
+    /// Run the audits over the staging lake: each must return no rows.
     #[command(after_help = help::AUDIT)]
     Audit {
         #[command(flatten)]
         common: Common,
     },
-    /// Second half: audit what is staged, make it the lake, validate that and mark it with _SUCCESS.
+    /// Second step: audit the staging lake, compact it into the lake, validate the lake and write _SUCCESS.
     Publish {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
-        task: Task,
+        task: TaskArguments,
     },
-    /// Both halves with the audits between them. A rerun does only what is missing.
+    /// Run both steps, with the audits between them. A rerun does only the missing tasks.
     Run {
         #[command(flatten)]
         common: Common,
-        /// First plan anew, from the files and the config as they are now; refused for tables that are partly published.
+        /// Plan again first, from the current files and config; refused for tables with published files.
         #[arg(long)]
         replan: bool,
-        /// With --replan, also tables that are published: their files are removed from the lake first, _SUCCESS before
-        /// all.
+        /// With --replan, also plan published tables again: remove _SUCCESS and their lake files first.
         #[arg(long, requires = "replan")]
         withdraw: bool,
     },
-    /// Run tasks that `stage --print-tasks` or `publish --print-tasks` printed: they need no config, only the stores.
+    /// Run tasks printed by `stage --print-tasks` or `publish --print-tasks`, without the config file.
     #[command(after_help = help::TASK)]
-    Task(TaskArguments),
-    /// Show how far each table is: tasks done, running and failed, rows and bytes so far.
+    Task(SpecArguments),
+    /// Show the progress of each table: tasks done, running and failed, rows and bytes.
     #[command(after_help = help::STATUS)]
     Status {
         #[command(flatten)]
         common: Common,
-        /// Show it again every 2 seconds until all tables are complete: in place on a terminal, else what has changed.
+        /// Update every 2 seconds until all tables are complete; without a terminal, print only changed lines.
         #[arg(long)]
         watch: bool,
     },
-    /// Show what changed since another snapshot: files and rows by partition and, by a key, rows.
+    /// Show the changes since another snapshot: files and rows per partition, and single rows by a key.
     #[command(after_help = help::DIFF)]
     Diff {
         #[command(flatten)]
         common: Common,
-        /// Time of the other snapshot, which is published too, such as 2013-12-30T23:59:59Z.
+        /// Time of the other published snapshot, such as 2013-12-30T23:59:59Z.
         #[arg(long, value_name = "TIME", value_parser = values::against)]
         against: String,
-        /// Column that names a row, or several with commas between: rows are compared too.
+        /// Key columns, separated by commas, to compare single rows too.
         #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
         key: Vec<String>,
-        /// Rows of each kind that are shown.
+        /// Number of example rows of each kind.
         #[arg(long, value_name = "N", default_value_t = 5)]
         samples: usize,
     },
-    /// Prove the published lake: all manifests against each other and against the files' footers.
+    /// Prove the published lake: compare all manifests with each other and with the footers of the files.
     Validate {
         #[command(flatten)]
         common: Common,
-        /// Read every published file and compare every value; needs SET snaplake.verify = 'checksum' when staging.
+        /// Read every published file and compare every value; the table must be staged with SET snaplake.verify =
+        /// 'checksum'.
         #[arg(long)]
         deep: bool,
     },
-    /// List files that no manifest lists, such as what a killed run left; with --remove, remove them.
+    /// List files that no manifest lists, such as those of a killed run; with --remove, remove them.
     #[command(after_help = help::CLEAN)]
     Clean {
         #[command(flatten)]
         common: Common,
-        /// Remove what is listed, after a question on a terminal.
+        /// Remove the listed files, after a question on a terminal.
         #[arg(long)]
         remove: bool,
-        /// Remove without a question; needed where there is no terminal.
+        /// Remove without a question; required without a terminal.
         #[arg(short, long, requires = "remove")]
         yes: bool,
-        /// Also the staging files of tables whose lake is complete.
+        /// Also list the staging files of tables with a complete lake.
         #[arg(long)]
         staging: bool,
-        /// Only files of this age, such as 30m, 12h or 7d: younger ones may belong to a run that is under way.
+        /// Only files older than this, such as 30m, 12h or 7d: newer files may belong to an active run.
         #[arg(long, default_value = "1h", value_name = "AGE", value_parser = values::age)]
         older_than: Duration,
     },
-    /// Find manifests and staging files that a disk lost or changed, and make room for them to be made again by a run.
+    /// Find missing and damaged manifests and files, so that the next run makes them again.
     #[command(after_help = help::REPAIR)]
     Repair {
         #[command(flatten)]
         common: Common,
     },
-    /// Query snapshot.*, staging.*, lake.* and manifest.* with SQL, read-only; without SQL, a shell.
+    /// Query snapshot.*, staging.*, lake.* and manifest.* with read-only SQL; without SQL, start a shell.
     #[command(after_help = help::QUERY)]
     Query {
         #[command(flatten)]
         common: CommonOptions,
         #[command(flatten)]
-        query: Query,
+        query: QueryArguments,
     },
-    /// Write a page about what was done: rows per step, files, partitions, tasks, columns, audits, lineage.
+    /// Write a report as a web page: rows per step, files, partitions, tasks, columns, audits, lineage.
     #[command(after_help = help::REPORT)]
     Report {
         #[command(flatten)]
         common: CommonOptions,
         #[command(flatten)]
-        page: Page,
+        page: ReportArguments,
     },
     /// Print a completion script for a shell.
     #[command(
@@ -146,67 +146,67 @@ pub(super) enum Command {
     },
 }
 
-/// What all commands that work on a config take.
+/// Options of the commands that read a config and print one result.
 #[derive(Debug, Args)]
 pub(super) struct Common {
     #[command(flatten)]
     pub(super) options: CommonOptions,
-    /// Result on standard output: a table for people, or JSON.
+    /// Format of the result on stdout.
     #[arg(long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT")]
     pub(super) format: OutputFormat,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct CommonOptions {
-    /// The config: SQL statements.
+    /// The config file.
     pub(super) config: PathBuf,
     /// Only this lake table; can be repeated.
     #[arg(short, long = "table", value_name = "TABLE")]
     pub(super) tables: Vec<String>,
-    /// Value of ${NAME} in the config's string literals; can be repeated.
+    /// Value of ${NAME} in string literals of the config; can be repeated.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = values::variable)]
     pub(super) variables: Vec<(String, String)>,
     #[command(flatten)]
     pub(super) engine: EngineArguments,
     #[command(flatten)]
-    pub(super) talk: Talk,
+    pub(super) verbosity: LogArguments,
 }
 
-/// What limits the engine.
+/// Memory and threads of the engine.
 #[derive(Debug, Args)]
 pub(super) struct EngineArguments {
-    /// Memory to stay within, such as 512MB or 4GiB [default: 60 % of the machine or its cgroup].
+    /// Memory limit, such as 512MB or 4GiB [default: 60 % of the machine or its cgroup].
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     pub(super) memory_limit: Option<u64>,
-    /// Tasks at once, twice that while publishing to a remote store [default: one per core].
+    /// Number of parallel tasks, doubled while publishing to a remote store [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) threads: Option<u16>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct TaskArguments {
+pub(super) struct SpecArguments {
     /// File with one task per line, as JSON; - is standard input.
     #[arg(default_value = "-")]
     pub(super) file: PathBuf,
     #[command(flatten)]
     pub(super) engine: EngineArguments,
-    /// Result on standard output: text for people, or JSON.
+    /// Format of the result on standard output.
     #[arg(long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT")]
     pub(super) format: OutputFormat,
     #[command(flatten)]
-    pub(super) talk: Talk,
+    pub(super) verbosity: LogArguments,
 }
 
-/// How much is said.
+/// LogArguments and log format.
 #[derive(Debug, Args)]
-pub(super) struct Talk {
+pub(super) struct LogArguments {
     /// Print only the result and errors.
     #[arg(short, long)]
     pub(super) quiet: bool,
-    /// Log what is done; twice for more.
+    /// Print log lines; repeat for more.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
-    /// Form of log lines on standard error.
+    /// Format of log lines on stderr.
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub(super) log_format: LogFormat,
 }
@@ -215,76 +215,76 @@ pub(super) struct Talk {
 pub(super) struct InitArguments {
     /// Folder, file or URL of the export: a path, s3://, gs:// or az://.
     pub(super) location: String,
-    /// The config to write, such as configs/shop.sql.
+    /// Config file to write, such as configs/shop.sql.
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: PathBuf,
     /// Name of the database [default: from the export or the location].
     #[arg(long, value_name = "NAME", value_parser = values::name)]
     pub(super) database: Option<String>,
-    /// Its schema [default: from the export, else public].
+    /// Schema of the database [default: from the export, else public].
     #[arg(long, value_name = "NAME", value_parser = values::name)]
     pub(super) schema: Option<String>,
     /// Time of the snapshot, RFC 3339 [default: from the export, else of the newest file].
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     pub(super) snapshot_time: Option<String>,
-    /// Replace files that exist.
+    /// Replace existing files.
     #[arg(long)]
     pub(super) force: bool,
-    /// Result on standard output: a table for people, or JSON.
+    /// Format of the result on stdout.
     #[arg(long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT")]
     pub(super) format: OutputFormat,
     #[command(flatten)]
-    pub(super) talk: Talk,
+    pub(super) verbosity: LogArguments,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Query {
+pub(super) struct QueryArguments {
     /// Run this SQL and exit; can be repeated.
     #[arg(short = 'c', long = "command", value_name = "SQL", conflicts_with = "file")]
     pub(super) commands: Vec<String>,
-    /// Run the SQL of this file and exit; - is standard input.
+    /// Run the SQL of this file and exit; - is stdin.
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
-    /// Form of the rows [default: by the ending of -o FILE, else table].
+    /// Format of the rows [default: from the file extension of -o FILE, else table].
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(super) format: Option<RowFormat>,
-    /// Write the rows into this file, which appears when all is written.
+    /// Write the rows to this file; it appears when it is complete.
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-    /// Rows of a table to show, or inf for all [default: 40 on a terminal, otherwise all].
+    /// Maximum number of printed rows, or inf for all [default: 40 on a terminal, otherwise all].
     #[arg(long, value_name = "N", value_parser = values::max_rows)]
     pub(super) maxrows: Option<usize>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Page {
-    /// Form of the report.
+pub(super) struct ReportArguments {
+    /// Format of the report.
     #[arg(long, value_enum, default_value_t = PageFormat::Html, value_name = "FORMAT")]
     pub(super) format: PageFormat,
-    /// Write it into this file, which appears when all is written [default: standard output].
+    /// Write the report to this file; it appears when it is complete [default: stdout].
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-    /// Send OpenLineage events to this URL, or write them into this file, one a line; without -o nothing else is written.
+    /// Send OpenLineage events to this URL, or write them to this file, one per line; without -o write no report.
     #[arg(long, value_name = "URL|FILE")]
     pub(super) openlineage: Option<String>,
-    /// Leave out the estimates of distinct values, which read up to 64 MiB of each lake table.
+    /// Do not estimate distinct values; the estimates read up to 64 MiB of each lake table.
     #[arg(long)]
     pub(super) no_distinct: bool,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Task {
-    /// Run exactly this task of the table (a number from 1), for an outside scheduler; needs --table once.
+pub(super) struct TaskArguments {
+    /// Run only the task with this number (from 1), for an outside scheduler; requires one --table.
     #[arg(long, value_name = "N")]
     pub(super) group: Option<usize>,
-    /// Print the tasks that are not done instead of running them, one JSON document per line, for `snaplake task`.
+    /// Print the open tasks instead of running them: one JSON document per line, for `snaplake task`.
     #[arg(long, conflicts_with = "group")]
     pub(super) print_tasks: bool,
 }
 
 impl Command {
-    /// Whether a second run does what the first one did not.
-    pub(super) fn goes_on(&self) -> bool {
+    /// Whether the same command continues after a failure.
+    pub(super) fn is_resumable(&self) -> bool {
         matches!(self, Self::Stage { .. } | Self::Publish { .. } | Self::Run { .. } | Self::Task(_))
     }
 
@@ -305,11 +305,11 @@ impl Command {
         }
     }
 
-    pub(super) fn talk(&self) -> Option<&Talk> {
+    pub(super) fn verbosity(&self) -> Option<&LogArguments> {
         match self {
-            Self::Init(arguments) => Some(&arguments.talk),
-            Self::Task(arguments) => Some(&arguments.talk),
-            other => other.options().map(|options| &options.talk),
+            Self::Init(arguments) => Some(&arguments.verbosity),
+            Self::Task(arguments) => Some(&arguments.verbosity),
+            other => other.options().map(|options| &options.verbosity),
         }
     }
 

@@ -1,11 +1,14 @@
-//! One short function per subcommand: arguments become options, the library does the work, the report shows what came of it.
+//! One short function per subcommand: arguments become options, the library does the work, the report shows what came
+//! of it.
 
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::arguments::{Command, EngineArguments, InitArguments, Page, Query, Task, TaskArguments};
+use super::arguments::{
+    Command, EngineArguments, InitArguments, QueryArguments, ReportArguments, SpecArguments, TaskArguments,
+};
 use super::print::{PageOptions, Report, RowFormat, RowOptions};
 use crate::config::{Project, Variables, load};
 use crate::error::unwrap_engine;
@@ -43,12 +46,16 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
     let requests = || pipeline.engine().stores().requests();
     match command {
         Command::Plan { explain, .. } => plan(&pipeline, report, &options.config, *explain).await,
-        Command::Stage { task: Task { print_tasks: true, .. }, .. } => report.specs(&pipeline.stage_specs().await?),
-        Command::Publish { task: Task { print_tasks: true, .. }, .. } => report.specs(&pipeline.publish_specs().await?),
-        Command::Stage { task: Task { group: Some(group), .. }, .. } => {
+        Command::Stage { task: TaskArguments { print_tasks: true, .. }, .. } => {
+            report.specs(&pipeline.stage_specs().await?)
+        }
+        Command::Publish { task: TaskArguments { print_tasks: true, .. }, .. } => {
+            report.specs(&pipeline.publish_specs().await?)
+        }
+        Command::Stage { task: TaskArguments { group: Some(group), .. }, .. } => {
             one_task(&pipeline, report, Step::StagingFileGroups, *group).await
         }
-        Command::Publish { task: Task { group: Some(group), .. }, .. } => {
+        Command::Publish { task: TaskArguments { group: Some(group), .. }, .. } => {
             one_task(&pipeline, report, Step::DatalakeFileGroups, *group).await
         }
         Command::Stage { .. } => {
@@ -161,7 +168,7 @@ async fn one_task(pipeline: &Arc<Pipeline>, report: &Report, step: Step, group: 
 }
 
 /// Runs tasks that `--print-tasks` printed, one after the other.
-async fn specs(arguments: &TaskArguments, report: &Arc<Report>) -> Result<()> {
+async fn specs(arguments: &SpecArguments, report: &Arc<Report>) -> Result<()> {
     let text = match arguments.file.as_os_str() == "-" {
         true => read_text("standard input", || std::io::read_to_string(std::io::stdin()))?,
         false => read_text(&arguments.file.display().to_string(), || std::fs::read_to_string(&arguments.file))?,
@@ -186,7 +193,7 @@ fn engine(project: &Project, options: &EngineArguments) -> Engine {
     Engine::new(stores, EngineOptions { memory_limit: options.memory_limit, threads })
 }
 
-async fn query(pipeline: &Arc<Pipeline>, report: &Report, query: &Query) -> Result<()> {
+async fn query(pipeline: &Arc<Pipeline>, report: &Report, query: &QueryArguments) -> Result<()> {
     let by_ending = || query.output.as_deref().and_then(RowFormat::of_file).unwrap_or(RowFormat::Table);
     let format = query.format.unwrap_or_else(by_ending);
     let options = RowOptions { format, output: query.output.clone(), max_rows: query.maxrows };
@@ -201,17 +208,17 @@ async fn query(pipeline: &Arc<Pipeline>, report: &Report, query: &Query) -> Resu
         let session = QuerySession::open(pipeline).await?;
         return report.shell(&session, &options).await;
     };
-    // Mistakes are told before anything is looked up.
+    // Mistakes are reported before anything is looked up.
     let statements = QuerySession::parse(&sql).map_err(unwrap_engine)?;
     let session = QuerySession::open(pipeline).await?;
     report.query(&session, statements, &options).await
 }
 
-async fn page(pipeline: &Arc<Pipeline>, report: &Report, page: &Page) -> Result<()> {
+async fn page(pipeline: &Arc<Pipeline>, report: &Report, page: &ReportArguments) -> Result<()> {
     let options =
         PageOptions { format: page.format, output: page.output.clone(), openlineage: page.openlineage.clone() };
     options.check()?;
-    // No event tells of the estimates.
+    // No event has the estimates.
     let is_shown = options.output.is_some() || options.openlineage.is_none();
     let lineage = Box::pin(gather(pipeline, Options { distinct: is_shown && !page.no_distinct })).await?;
     report.lineage(&lineage, &options).await

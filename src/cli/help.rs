@@ -1,22 +1,22 @@
-//! Examples and notes at the foot of `--help`.
+//! Examples and notes at the end of `--help`.
 
 pub(super) const PROGRAM: &str = "\
 Examples:
-  snaplake init s3://bucket/export -o configs/shop.sql   look at an export and write a config for it
-  snaplake plan configs/shop.sql                     what would be done; writes nothing
-  snaplake run configs/shop.sql                      stage, publish, validate; again: only what is missing
+  snaplake init s3://bucket/export -o configs/shop.sql   inspect an export and write a config
+  snaplake plan configs/shop.sql                     show the plan; writes nothing
+  snaplake run configs/shop.sql                      stage, audit, publish, validate; a rerun does the rest
   snaplake run configs/shop.sql --table orders --memory-limit 2GB
-  snaplake stage configs/shop.sql                    the first half; then look at it:
+  snaplake stage configs/shop.sql                    only the first step; then query it:
   snaplake query configs/shop.sql -c 'SELECT count(*) FROM staging.orders'
-  snaplake audit configs/shop.sql                    what must return no rows; publish and run do it too
-  snaplake publish configs/shop.sql                  the second half
-  snaplake report configs/shop.sql -o report.html    what was done, as a page
-  snaplake plan configs/shop.sql --format json       the task list for an outside scheduler; its workers run
+  snaplake audit configs/shop.sql                    only the audits; run and publish also run them
+  snaplake publish configs/shop.sql                  only the second step
+  snaplake report configs/shop.sql -o report.html    write a report as a web page
+  snaplake plan configs/shop.sql --format json       list the tasks for an outside scheduler; a worker runs
   snaplake stage configs/shop.sql --table orders --group 7
 
-Options may stand before the command, too: snaplake --memory-limit 2GB run configs/shop.sql
+Options can also precede the command: snaplake --memory-limit 2GB run configs/shop.sql
 
-Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 4 an audit failed,
+Exit codes: 0 success, 1 failure, 2 usage or config, 3 validation failed, 4 an audit failed,
             130 interrupted (143 by SIGTERM)";
 
 pub(super) const TASK: &str = "\
@@ -33,27 +33,27 @@ After the last publish task, `snaplake publish CONFIG` validates the lake and ma
 pub(super) const AUDIT: &str = "\
 Examples:
   snaplake audit configs/shop.sql
-  snaplake audit configs/shop.sql --table orders          only the audits that hold back this table
+  snaplake audit configs/shop.sql --table orders          only the audits of this table
   snaplake query configs/shop.sql -c 'SELECT * FROM audit.orders_have_a_customer'
 
 An audit is CREATE VIEW audit.name AS SELECT ..., or a property in WITH, such as not_null = ARRAY['id'].
-The first 1,000 rows that one finds are kept as a Parquet file in the staging folder. One that passed does
-not run again until what is staged or its text has changed.";
+The first 1,000 rows of a failed audit are kept as a Parquet file in the staging folder. A passed audit runs
+again only when its query or the staging lake has changed.";
 
 pub(super) const INIT: &str = "\
 Examples:
-  snaplake init export -o configs/shop.sql                what it found, and what to type next
+  snaplake init export -o configs/shop.sql                prints the tables and the next commands
   snaplake init s3://bucket/exports/shop/ -o configs/shop.sql --database shop
   snaplake init gs://bucket/export -o configs/shop.sql --snapshot-time 2026-01-31T00:00:00Z --force
 
-The models go to sql/shop/ beside the folder configs, else beside the config. It reads file names, Parquet
-footers, and a bounded part of the files, some hundred MB at most, and tries each SELECT on that. It knows
-Parquet, CSV and NDJSON by content, plain or compressed, exports of RDS, Aurora and DynamoDB, and manifests of
-s3manifesto. Everything in the files is a proposal: change it.";
+The models are written to sql/shop/ next to the folder configs, else next to the config. init reads file
+names, Parquet footers and a sample of the files (a few hundred MB at most), and runs each SELECT over the
+sample. It detects Parquet, CSV and NDJSON, plain or compressed, exports of RDS, Aurora and DynamoDB, and
+s3manifesto manifests. The config is a proposal: review and change it.";
 
 pub(super) const QUERY: &str = "\
 Examples:
-  snaplake query configs/shop.sql                           a shell: \\d lists the tables, \\? all commands
+  snaplake query configs/shop.sql                           a shell: \\d lists the tables, \\? the commands
   snaplake query configs/shop.sql -c 'SELECT day, count(*) FROM staging.orders GROUP BY day' --format csv
   snaplake query configs/shop.sql -f report.sql -o report.parquet --format parquet
   echo 'SELECT * FROM lake.orders' | snaplake query configs/shop.sql --format ndjson | head
@@ -62,40 +62,40 @@ Examples:
   snaplake query configs/shop.sql -c 'EXPLAIN SELECT * FROM lake.orders WHERE day = 3'
 
 Tables of manifest: snapshot_files, snapshot_file_groups, staging_files, partition_file_groups,
-lake_files, tasks, column_statistics. EXPLAIN says how many files of a table are read.";
+lake_files, tasks, column_statistics. EXPLAIN shows how many files of a table are read.";
 
 pub(super) const STATUS: &str = "\
 Examples:
   snaplake status configs/shop.sql
-  snaplake status configs/shop.sql --watch                    beside a run in another terminal
-  snaplake status configs/shop.sql --watch --format json      one JSON document a line, at each change
+  snaplake status configs/shop.sql --watch                    during a run in another terminal
+  snaplake status configs/shop.sql --watch --format json      one JSON document per line, at each change
 
-What is done is what manifests say. Running and failed tasks are known from small files beside them, which
-their processes write: every 10 seconds while tasks run, and when one fails.";
+Finished tasks are those with a manifest. Running and failed tasks have small files next to the manifests:
+a run writes them every 10 seconds, and when a task fails.";
 
 pub(super) const DIFF: &str = "\
 Examples:
-  snaplake diff configs/shop.sql --against 2026-01-30T00:00:00Z                 partitions whose files differ
+  snaplake diff configs/shop.sql --against 2026-01-30T00:00:00Z                 changed partitions
   snaplake diff configs/shop.sql --against 2026-01-30T00:00:00Z --table orders --key id
 
-Partitions whose files are the same, byte for byte, are not read.";
+Partitions with identical files are not read.";
 
 pub(super) const CLEAN: &str = "\
 Examples:
-  snaplake clean configs/shop.sql                         what a killed run left behind
-  snaplake clean configs/shop.sql --remove                list it, ask, and remove it
-  snaplake clean configs/shop.sql --remove --yes --older-than 0s  remove it at once: nothing else is running
+  snaplake clean configs/shop.sql                         list the files of killed runs
+  snaplake clean configs/shop.sql --remove                list them, ask, and remove them
+  snaplake clean configs/shop.sql --remove --yes --older-than 0s  remove them at once; no other run may be active
   snaplake clean configs/shop.sql --remove --yes --staging  free the staging files of published tables
 
-Multipart uploads to S3 that a killed run began are listed and aborted, too, if the credentials may list them.";
+Unfinished multipart uploads to S3 are also listed and aborted, if the credentials may list them.";
 
 pub(super) const REPAIR: &str = "\
 Example:
   snaplake repair configs/shop.sql && snaplake run configs/shop.sql
 
-Manifests are read with their checks; lake files, and staging files that publish tasks still need, are
-compared with what was written: by content on a local disk, by etag in a store. What cannot be used is
-revoked, so that the next run makes it again, the same: from the snapshot or from the staging files.";
+repair checks all manifests, all lake files, and the staging files that publish tasks still need. It compares
+local files by content and objects in a store by etag. It revokes the manifests of damaged files, so that the
+next run makes the same files again from the snapshot or from the staging lake.";
 
 pub(super) const REPORT: &str = "\
 Examples:
@@ -104,6 +104,6 @@ Examples:
   snaplake report configs/shop.sql --openlineage http://127.0.0.1:5000/api/v1/lineage
   snaplake report configs/shop.sql --openlineage events.ndjson
 
-It can be written at any time: before anything is staged, half-way, after a failure, and when all is published.
-A page holds at most 100,000 files, 50,000 partitions and 5,000 tasks, some 20 MB; it says what it leaves out,
-and --format json has everything. OPENLINEAGE_API_KEY, if set, is sent to the URL as a bearer token.";
+A report can be written at any time: before, during and after a run. A page has at most 100,000 files, 50,000
+partitions and 5,000 tasks (about 20 MB) and shows what it leaves out; --format json has everything. If
+OPENLINEAGE_API_KEY is set, it is sent to the URL as a bearer token.";

@@ -1,7 +1,7 @@
-//! The command line: what can be typed (arguments, with their values and help), and one short function per subcommand
-//! (commands). Here is what is around them: threads, signals, the exit code.
+//! The command line: `arguments` with their `values` and `help`, and one short function per subcommand in `commands`.
+//! This file has the frame around them: threads, signals, the exit code.
 //!
-//! Exit codes: 0 done, 1 failed, 2 usage or config, 3 validation failed, 4 an audit failed, 130 interrupted (143 by
+//! Exit codes: 0 success, 1 failure, 2 usage or config, 3 validation failed, 4 an audit failed, 130 interrupted (143 by
 //! SIGTERM).
 
 mod arguments;
@@ -28,6 +28,12 @@ use crate::write::uploads_ended;
 /// How long a stopped run waits until the store has forgotten its unfinished uploads.
 const ABORT_TIME: Duration = Duration::from_secs(10);
 
+/// All subcommands with their arguments and help texts; the docs list them.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// The signal that asks the process to end, when it comes.
 async fn interrupted() -> &'static str {
     #[cfg(unix)]
@@ -41,8 +47,8 @@ async fn interrupted() -> &'static str {
     "SIGINT"
 }
 
-/// Threads that wait for local files. Each keeps memory of what it read: with eight instead of four on two cores, merges of
-/// hundreds of runs need a fifth more. More than a few per core do not make a disk faster.
+/// Threads that wait for local files. Each keeps memory of what it read: with eight instead of four on two cores,
+/// merges of hundreds of runs need a fifth more. More than a few per core do not make a disk faster.
 fn blocking_threads() -> usize {
     2 * std::thread::available_parallelism().map_or(2, NonZeroUsize::get)
 }
@@ -54,8 +60,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return Report::usage(&with_tip(error, &arguments)),
     };
-    let Some(talk) = cli.command.talk() else { return completions(&cli.command) };
-    let verbosity = Verbosity { quiet: talk.quiet, verbose: talk.verbose, log: talk.log_format };
+    let Some(logs) = cli.command.verbosity() else { return completions(&cli.command) };
+    let verbosity = Verbosity { quiet: logs.quiet, verbose: logs.verbose, log: logs.log_format };
     let report = Report::new(verbosity, cli.command.format());
     // Each panic becomes an error with a place; its own words are those of a defect, and are for logs.
     std::panic::set_hook(Box::new(|panic| tracing::debug!(%panic)));
@@ -68,7 +74,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
         };
     let result = runtime.block_on(async {
-        // A reader that goes away is an error of its pipe, and not the end of the process, however that was started.
+        // Ignores SIGPIPE, so that a closed pipe is an I/O error.
         #[cfg(unix)]
         let _pipe = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::pipe());
         tokio::select! {
@@ -83,7 +89,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report.failed(&error, cli.command.goes_on().then_some(&arguments)),
+        Err(error) => report.failed(&error, cli.command.is_resumable().then_some(&arguments)),
     }
 }
 

@@ -1,7 +1,8 @@
-//! Options before the subcommand: `snaplake --memory-limit 512MB run c.sql` is `snaplake run --memory-limit 512MB c.sql`.
+//! Options before the subcommand: `snaplake --memory-limit 512MB run c.sql` is `snaplake run --memory-limit 512MB
+//! c.sql`.
 //!
-//! Each subcommand has options of its own, and judges them; here they are only brought behind it. What is not understood stays
-//! where it is, for the parser to say so.
+//! Each subcommand has options of its own, and judges them; here they are only brought behind it. What is not
+//! understood stays where it is, for the parser to say so.
 
 use std::ffi::OsString;
 

@@ -7,10 +7,10 @@
 //! ```
 //!
 //! With an order asked for, all files of a partition are one group: a single merge gives files that do not overlap.
-//! Without one, a large partition is cut into groups of even size, so that several tasks share it. Partitions that share staging
-//! files ([`crate::layout::bundle`]) are one group, with the files that some of them have to themselves, unless these are large and need
-//! no merging. A table without rows
-//! has one group without files: the first manifest is the commit of the plan and must exist.
+//! Without one, a large partition is cut into groups of even size, so that several tasks share it. Partitions that
+//! share staging files ([`crate::layout::bundle`]) are one group, with the files that some of them have to themselves,
+//! unless these are large and need no merging. A table without rows has one group without files: the first manifest is
+//! the commit of the plan and must exist.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,13 +20,14 @@ use serde::{Deserialize, Serialize};
 use crate::layout::bundle::{is_bundle, label};
 use crate::manifest::FileEntry;
 
-/// Staging bytes per group, in target file sizes, when no order is asked for. Plain LZ4 is about 1.4 times the final size.
+/// Staging bytes per group, in target file sizes, when no order is asked for. Plain LZ4 is about 1.4 times the final
+/// size.
 const TARGETS_PER_GROUP: u64 = 8;
 
 /// What a partition file group's manifest says besides its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionDetails {
-    /// Lake table.
+    /// Name of the lake table, without `lake.`.
     pub table: String,
     /// Number of this group over the table, from 1.
     pub group: usize,
@@ -64,8 +65,8 @@ pub struct PartitionGroup {
     pub partition: String,
     /// Rows of the partition that earlier groups have.
     pub first_row: u64,
-    /// Number in the names of lake files: counts the parts of partitions, in the order of these. That of the group, unless
-    /// partitions share staging files, which memory decides: names of a table with an order do not tell.
+    /// Number in the names of lake files: counts the parts of partitions, in the order of these. That of the group,
+    /// unless partitions share staging files, which memory decides: names of a table with an order do not tell.
     pub number: usize,
     /// The partitions, if they share staging files.
     pub bundled: Vec<BundledPartition>,
@@ -89,7 +90,7 @@ pub struct BundledPartition {
 
 /// Where the rows of a partition are.
 #[derive(Default)]
-struct Place {
+struct RowsPlace {
     /// In files of its own.
     files: Vec<FileEntry>,
     /// The folder of its bundle, and its rows in the files there.
@@ -99,7 +100,7 @@ struct Place {
 /// The groups in order: group `n` is at `n - 1`.
 #[must_use]
 pub fn group(files: impl IntoIterator<Item = FileEntry>, is_sorted: bool, target_bytes: u64) -> Vec<PartitionGroup> {
-    let mut partitions: BTreeMap<Arc<str>, Place> = BTreeMap::new();
+    let mut partitions: BTreeMap<Arc<str>, RowsPlace> = BTreeMap::new();
     let mut bundles: BTreeMap<Arc<str>, PartitionGroup> = BTreeMap::new();
     for file in files {
         let text = file.partition.clone().unwrap_or_default();
@@ -116,7 +117,7 @@ pub fn group(files: impl IntoIterator<Item = FileEntry>, is_sorted: bool, target
     }
     let limit = target_bytes.saturating_mul(TARGETS_PER_GROUP).max(1);
     let (mut groups, mut number) = (Vec::new(), 0);
-    for (partition, Place { mut files, bundle }) in partitions {
+    for (partition, RowsPlace { mut files, bundle }) in partitions {
         let bytes: u64 = files.iter().map(|file| file.size).sum();
         let mut first_row = 0;
         // Without an order, what fills files of its own is not merged with the rest.
@@ -214,7 +215,8 @@ mod tests {
         assert_eq!(sizes, [8, 8, 8, 8, 8]);
     }
 
-    /// Staging files of tasks that each have rows of some partitions: one file for each, or one per bundle where the task shares.
+    /// Staging files of tasks that each have rows of some partitions: one file for each, or one per bundle where the
+    /// task shares.
     fn files_of(tasks: &[(bool, BTreeMap<usize, u64>)], may_share: bool) -> Vec<FileEntry> {
         let mut files = Vec::new();
         for (task, (shares, partitions)) in tasks.iter().enumerate() {
@@ -285,8 +287,8 @@ mod tests {
             prop_assert_eq!(numbers.len(), published(&groups).len());
         }
 
-        /// Whichever tasks share files, every file is in one group, every partition is published once with all of its rows,
-        /// and under the names that it would have if none did.
+        /// Whichever tasks share files, every file is in one group, every partition is published once with all of its
+        /// rows, and under the names that it would have if none did.
         #[test]
         fn names_and_rows_do_not_depend_on_who_shares_files(
             tasks in prop::collection::vec((any::<bool>(), prop::collection::btree_map(0usize..600, 1u64..9, 0..40)), 0..6),
@@ -303,7 +305,8 @@ mod tests {
             prop_assert_eq!(seen, all);
         }
 
-        /// Every file is in exactly one group, groups hold one partition each, and the order of the input does not matter.
+        /// Every file is in exactly one group, groups hold one partition each, and the order of the input does not
+        /// matter.
         #[test]
         fn files_are_conserved_and_order_does_not_matter(
             (sorted, shuffled) in prop::collection::btree_map((0usize..4, 0usize..20), 0u64..100, 0..40).prop_flat_map(|files| {

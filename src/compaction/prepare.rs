@@ -14,7 +14,7 @@ use crate::config::LakeTable;
 use crate::error::{Error, Position, Result, difference};
 use crate::lake::HiveLake;
 use crate::layout::{Step, lake_stem};
-use crate::manifest::ledger::Seen;
+use crate::manifest::ledger::SummaryListing;
 use crate::manifest::owner::FolderOwner;
 use crate::manifest::{FileEntry, Ledger, Manifest};
 use crate::session::Stores;
@@ -22,7 +22,7 @@ use crate::snapshot::ColumnPresence;
 
 /// What has to be known of the first step.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Staged<'a> {
+pub(crate) struct StagedTable<'a> {
     /// Id of the plan that it belongs to.
     pub(crate) plan: &'a str,
     /// [`PlanDetails::result`](crate::staging::plan::PlanDetails) of the plan.
@@ -59,8 +59,8 @@ pub(crate) struct Prepared {
     pub(crate) failed: BTreeSet<usize>,
 }
 
-/// Reads the second step's plan, or makes it if all stage tasks are done; `only` limits what is to do to one group. Where
-/// something is to do, the lake's folder is then that of the plan, and no mark stands in it.
+/// Reads the second step's plan, or makes it if all stage tasks are done; `only` limits what is to do to one group.
+/// Where something is to do, the lake's folder is then that of the plan, and it has no mark.
 ///
 /// # Errors
 /// [`Error::NotStaged`], [`Error::PlanChanged`], [`Error::NoSuchGroup`], [`Error::ForeignFiles`],
@@ -69,7 +69,7 @@ pub(crate) async fn prepare(
     stores: &Stores,
     ledger: &Ledger,
     lake: &LakeTable,
-    staged: Staged<'_>,
+    staged: StagedTable<'_>,
     only: Option<usize>,
 ) -> Result<Prepared> {
     let first = ledger.layout().manifest(Step::PartitionFileGroups, 1);
@@ -107,7 +107,7 @@ pub(crate) async fn prepare(
         }
         todo = BTreeSet::from([only]);
     }
-    let Seen { done, failed, .. } = ledger.look(Step::DatalakeFileGroups).await?;
+    let SummaryListing { done, failed, .. } = ledger.look(Step::DatalakeFileGroups).await?;
     todo.retain(|number| !done.contains(number));
     let folder = HiveLake::open(stores, ledger.layout()).await?;
     if todo.is_empty() && !is_new {
@@ -152,7 +152,7 @@ pub(crate) async fn prepare(
 }
 
 /// Staging files of all stage tasks, from their manifests.
-async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: Staged<'_>) -> Result<Vec<FileEntry>> {
+async fn staging_files(ledger: &Ledger, lake: &LakeTable, staged: StagedTable<'_>) -> Result<Vec<FileEntry>> {
     /// What must fit; the rest of a stage task's details is not this step's business.
     #[derive(Serialize, Deserialize)]
     struct StagedColumns {

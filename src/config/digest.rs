@@ -1,9 +1,9 @@
 //! Hashes of values that may be secrets: they tell that a value changed, and are no way to find it out.
 //!
-//! A fast hash of a password is the password to whoever has a list of words, and manifests are read by many. So each guess
-//! costs 100,000 rounds of HMAC-SHA-256 (PBKDF2, from `ring`, which TLS brings along), and a salt makes guesses for one
-//! plan worthless for another: no table of hashes can be made beforehand. A plan's own salt is random; where a hash has to come
-//! out the same again, as for names of files, the salt is what else is hashed there.
+//! A fast hash of a password is the password to whoever has a list of words, and manifests are read by many. So each
+//! guess costs 100,000 rounds of HMAC-SHA-256 (PBKDF2, from `ring`, which TLS brings along), and a salt makes guesses
+//! for one plan worthless for another: no table of hashes can be made beforehand. A plan's own salt is random; where a
+//! hash has to come out the same again, as for names of files, the salt is what else is hashed there.
 
 use std::num::NonZeroU32;
 

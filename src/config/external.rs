@@ -22,7 +22,7 @@ use super::tables::SnapshotTable;
 use super::timetype::TimeTypes;
 use super::values::{self, CsvOptions, FileFormat, ForceNull, TextOptions};
 use crate::config::text::parse::lower_first;
-use crate::config::text::statement::{ExternalTable, Placed, Property};
+use crate::config::text::statement::{ExternalTable, PlacedText, Property};
 use crate::error::{ConfigError, Position, Result};
 use crate::layout::Location;
 use crate::layout::partition;
@@ -75,7 +75,7 @@ struct LocationOptions {
     ignore_table_format: bool,
 }
 
-fn file_format(stored_as: &Placed, options: &[Property<Placed>]) -> Result<(FileFormat, LocationOptions)> {
+fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Result<(FileFormat, LocationOptions)> {
     let name = match stored_as.text.to_uppercase().as_str() {
         "PARQUET" => "PARQUET",
         "CSV" => "CSV",
@@ -128,7 +128,7 @@ fn file_format(stored_as: &Placed, options: &[Property<Placed>]) -> Result<(File
     Ok((format, of_location))
 }
 
-fn set_option(csv: &mut CsvOptions, name: &'static str, value: &Placed) -> Result<()> {
+fn set_option(csv: &mut CsvOptions, name: &'static str, value: &PlacedText) -> Result<()> {
     let bad = |expected| bad_value(name, value, expected);
     let byte = || values::byte(&value.text).ok_or_else(|| bad("one ASCII character, such as ';' or '\\t'"));
     let boolean = || values::boolean(&value.text).ok_or_else(|| bad("true or false"));
@@ -187,7 +187,7 @@ fn columns(statement: &ExternalTable, at: &Position) -> Result<DeclaredColumns> 
         })?;
         of_folders.push(column.clone());
     }
-    // Together, so that a name that stands in both is told.
+    // Together, so that a name that is in both is reported.
     declared(statement.columns.clone(), &at.file)?;
     let of_files = statement.columns.iter().filter(|column| !statement.partitions.contains(&written(column)));
     let partitioned_by = declared(of_folders, &at.file)?.map_or_else(Vec::new, |schema| schema.fields().to_vec());

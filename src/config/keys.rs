@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::options::OptionDoc;
-use crate::config::text::statement::{Name, Placed};
+use crate::config::text::statement::{Name, PlacedText};
 use crate::error::{ConfigError, Error, Position, Result, nearest};
 use crate::layout::Location;
 
@@ -20,7 +20,7 @@ pub(super) const CODEC: &str = "'zstd', 'snappy', 'gzip', 'lz4' or 'uncompressed
 pub(super) const EMPTY: &str = "'error', 'null' or 'keep'";
 
 /// Reads a LOCATION literal, a setting or a property that holds a path or URL.
-pub(super) fn location(written: &Placed, base: &Path) -> Result<Location> {
+pub(super) fn location(written: &PlacedText, base: &Path) -> Result<Location> {
     Location::parse(&written.text, base).map_err(|error| match error {
         Error::Location { location, reason } => {
             ConfigError::BadLocation { location: redacted(&location), reason }.at(&written.at)
@@ -30,7 +30,7 @@ pub(super) fn location(written: &Placed, base: &Path) -> Result<Location> {
 }
 
 /// The mistake of a value that its key does not take.
-pub(super) fn bad_value(key: &str, value: &Placed, expected: &'static str) -> Error {
+pub(super) fn bad_value(key: &str, value: &PlacedText, expected: &'static str) -> Error {
     ConfigError::BadValue { key: key.to_owned(), value: redacted(&value.text), expected }.at(&value.at)
 }
 
@@ -51,7 +51,7 @@ pub(super) fn known_key(
     kind: &'static str,
     table: &'static [OptionDoc],
     prefix: &str,
-    key: &Placed,
+    key: &PlacedText,
 ) -> Result<&'static OptionDoc> {
     let bare = |name: &'static str| name.strip_prefix(prefix).unwrap_or(name);
     let name = key.text.to_lowercase();
@@ -64,7 +64,7 @@ pub(super) fn known_key(
     })
 }
 
-/// The bare name of a table that must stand in `schema`.
+/// The bare name of a table that must be in `schema`.
 pub(super) fn bare_name(statement: &'static str, schema: &'static str, name: &Name) -> Result<String> {
     match name.parts.as_slice() {
         [written, table] if written == schema => path_name(table, &name.at),

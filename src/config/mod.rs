@@ -35,7 +35,7 @@ pub(crate) use self::query::planner_error::unknown_column;
 pub(crate) use self::query::select::{Select, StoredColumn, freeze_now, plan_select, plan_view};
 pub(crate) use self::query::star::whole_scan;
 pub use self::resolve::{Project, load, load_texts};
-pub(crate) use self::rules::Counts;
+pub(crate) use self::rules::StagedCounts;
 pub use self::rules::{Check, Rule};
 pub(crate) use self::settings::normalised as snapshot_time;
 pub use self::settings::{Durability, S3Settings, Settings, Verify};

@@ -1,19 +1,19 @@
 //! All keys of a config, with defaults and docs, as data.
 //!
-//! Help texts and "did you mean" answers come from these tables, so a key cannot exist without being documented. The
-//! types of the values come from `values`, which says what they mean.
+//! Help texts and "did you mean" suggestions use these tables, so every key is documented. The module `values` has the
+//! types of the values.
 
 pub use super::values::{
     ByteSize, Compression, CsvOptions, EmptyPartition, FileFormat, ForceNull, GroupSize, SortKey, TextOptions,
     WriteCompression,
 };
 
-/// One key: its name, what holds when it is not written, and what it does.
+/// One key: its name, its default and what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OptionDoc {
     /// As the user writes it.
     pub name: &'static str,
-    /// What holds otherwise; `required` when there is no default.
+    /// Default value; `required` when there is none.
     pub default: &'static str,
     /// One sentence.
     pub doc: &'static str,
@@ -23,23 +23,23 @@ const fn key(name: &'static str, default: &'static str, doc: &'static str) -> Op
     OptionDoc { name, default, doc }
 }
 
-/// What stands in front of every key of [`SETTINGS`].
+/// Prefix of every key of [`SETTINGS`].
 pub const PREFIX: &str = "snaplake.";
 
 /// `SET key = value;`
 pub const SETTINGS: &[OptionDoc] = &[
     key("snaplake.database", "required", "Name of the database that was exported; part of every path."),
-    key("snaplake.schema", "public", "Its schema; part of every path."),
+    key("snaplake.schema", "public", "Name of the database schema; part of every path."),
     key("snaplake.snapshot_time", "required", "Time of the snapshot, RFC 3339, such as '2013-12-31T23:59:59Z'."),
     key(
         "snaplake.snapshot_folder",
         "snapshot=%Y-%m-%dT%H:%M:%SZ",
-        "Name of a snapshot's folder in staging and datalake: the time in the letters of strftime. \
-         'snapshot=%Y%m%dT%H%M%SZ' has no colon, for Windows and for globs in Spark and Hadoop.",
+        "Name of a snapshot's folder in staging and datalake, as a strftime format of its time. \
+         'snapshot=%Y%m%dT%H%M%SZ' has no colon, which Windows and globs in Spark and Hadoop require.",
     ),
     key("snaplake.staging", "required", "Folder or URL for manifests and staging files."),
-    key("snaplake.datalake", "required", "Folder or URL below which the lake tables are published."),
-    key("snaplake.models", "none", "Glob of more SQL files, relative to this one, such as '../sql/*.sql'."),
+    key("snaplake.datalake", "required", "Folder or URL for the published lake tables."),
+    key("snaplake.models", "none", "Glob of more SQL files, relative to the config, such as '../sql/*.sql'."),
     key("snaplake.target_file_size", "128MB", "Default of the table property target_file_size."),
     key("snaplake.min_file_size", "75 % of target_file_size", "Default of the table property min_file_size."),
     key("snaplake.max_file_size", "180 % of target_file_size", "Default of the table property max_file_size."),
@@ -50,136 +50,146 @@ pub const SETTINGS: &[OptionDoc] = &[
     key(
         "snaplake.verify",
         "count",
-        "What proves a lake: 'count' compares rows; 'checksum' also compares every value, and reads the lake once \
-         more.",
+        "How a lake is proven: 'count' compares row counts; 'checksum' also compares every value, and reads the lake \
+         once more.",
     ),
     key(
         "snaplake.task_timeout",
         "none",
-        "Time that one task may take, such as '2h': one that takes longer ends the run, and the next run does it \
-         again.",
+        "Time limit of one task, such as '2h'. A task that exceeds it ends the run; the next run does the task again.",
     ),
     key(
         "snaplake.single_writer",
         "false",
-        "Whether stores without conditional PUT may be written to: no two runs of one table at once then.",
+        "Whether to allow stores without conditional PUT. Then only one run may write a table at a time.",
     ),
     key(
         "snaplake.durability",
         "fsync",
-        "What a power cut may take of local files: 'fsync' puts manifests and lake files on disk before anything is \
-         called complete, 'none' leaves that to the system.",
+        "Protection of local files against power loss: 'fsync' flushes manifests and lake files to disk before a \
+         commit, 'none' leaves that to the operating system.",
     ),
     key("snaplake.s3_endpoint", "AWS", "URL of an S3 endpoint that is not AWS, such as 'https://minio.example.com'."),
     key("snaplake.s3_region", "from the environment", "Region of the buckets, such as 'us-east-1'."),
-    key("snaplake.s3_allow_http", "false", "Whether the endpoint may be reached without TLS."),
+    key("snaplake.s3_allow_http", "false", "Whether to allow an endpoint without TLS."),
 ];
 
 /// `CREATE TABLE lake.t WITH (key = value) AS SELECT ...`
 pub const PROPERTIES: &[OptionDoc] = &[
     key("format", "PARQUET", "Format of the published files; PARQUET is the only one."),
-    key("external_location", "below snaplake.datalake", "Folder or URL that the table is published to."),
+    key("external_location", "below snaplake.datalake", "Folder or URL of the published table."),
     key("partitioned_by", "none", "Partition columns in path order, such as ARRAY['year', 'month']."),
     key(
         "empty_partition",
         "error",
-        "Rows whose partition column is the empty text, for which Spark cannot read a folder: 'error' refuses them, \
+        "What to do with an empty text in a partition column, because Spark cannot read its folder: 'error' refuses it, \
          'null' stores NULL, 'keep' writes the folder 'k='.",
     ),
-    key("sorted_by", "none", "Order of the rows of a partition, such as ARRAY['time_hour DESC NULLS LAST', 'id']."),
+    key(
+        "sorted_by",
+        "none",
+        "Sort order of the rows in a partition, such as ARRAY['time_hour DESC NULLS LAST', 'id'].",
+    ),
     key("write_compression", "zstd", "Codec of the published files: zstd, snappy, gzip, lz4 or uncompressed."),
     key("compression_level", "3 for zstd, 6 for gzip", "Level of the codec: 1 to 22 for zstd, 0 to 9 for gzip."),
-    key("target_file_size", "128MB", "Size that published files should have."),
-    key("min_file_size", "75 % of target_file_size", "A published file is only smaller when its partition is."),
-    key("max_file_size", "180 % of target_file_size", "No published file is larger, unless one row group is."),
+    key("target_file_size", "128MB", "Intended size of published files."),
     key(
-        "file_group_size",
-        "96MB",
-        "Snapshot bytes that one stage task reads; 'all' runs the SELECT once over all files.",
+        "min_file_size",
+        "75 % of target_file_size",
+        "Minimum size of published files, except for a smaller partition.",
     ),
-    key("not_null", "none", "Audit: columns that must not have a NULL, such as ARRAY['id', 'day']."),
+    key(
+        "max_file_size",
+        "180 % of target_file_size",
+        "Maximum size of published files, except for a single larger row group.",
+    ),
+    key("file_group_size", "96MB", "Snapshot bytes per stage task; 'all' runs the SELECT once over all files."),
+    key("not_null", "none", "Audit: columns without NULL, such as ARRAY['id', 'day']."),
     key(
         "unique_key",
         "none",
-        "Audit: columns whose values must together be unique, such as ARRAY['id']; rows with a NULL in one of them \
-         are left out.",
+        "Audit: columns that together are unique, such as ARRAY['id']; rows with a NULL in one of them are ignored.",
     ),
     key(
         "accepted_values",
         "none",
-        "Audit: all values that a column may have, as text, such as MAP {'origin': ['EWR', 'JFK', 'LGA']}; NULL may \
-         always stand.",
+        "Audit: the accepted values of a column, as text, such as MAP {'origin': ['EWR', 'JFK', 'LGA']}; NULL is \
+         always accepted.",
     ),
-    key("row_count_min", "none", "Audit: rows that the table must have, such as 1."),
+    key("row_count_min", "none", "Audit: minimum number of rows of the table, such as 1."),
     key(
         "max_filtered_fraction",
         "none",
-        "Audit: share of the rows read that the SELECT may leave out, from 0 to 1, such as 0.1.",
+        "Audit: maximum share of the rows that the SELECT filters, from 0 to 1, such as 0.1.",
     ),
 ];
 
 /// `CREATE EXTERNAL TABLE snapshot.t ... OPTIONS (key value)`; the prefix `format.`, of keys about decoding, may be
 /// left out.
 pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
-    key("format.has_header", "true", "CSV: whether the first line of each file holds the column names."),
+    key("format.has_header", "true", "CSV: whether the first line of each file has the column names."),
     key("format.delimiter", ",", "CSV: character between fields; '\\t' is a tab."),
     key(
         "format.quote",
         "\"",
-        "CSV: character around fields that hold delimiters or line ends, doubled inside of them; '' if no field is \
-         quoted.",
+        "CSV: quote character of fields with delimiters or line ends; doubled inside a field. '' turns quoting off.",
     ),
     key(
         "format.lax_quotes",
         "false",
-        "CSV: whether misplaced quotes are text: any in an unquoted field, and in a quoted field those that are not \
+        "CSV: whether misplaced quotes are text: all quotes in an unquoted field, and in a quoted field those not \
          followed by a delimiter, a line end or another quote. Otherwise they are an error.",
     ),
-    key("format.escape", "none", "CSV: character before a quote inside a quoted field; otherwise a quote is doubled."),
+    key(
+        "format.escape",
+        "none",
+        "CSV: escape character before a quote in a quoted field; without one a quote is doubled.",
+    ),
     key(
         "format.escape_sequences",
         "true if escape is '\\'",
-        "CSV: whether the escape also works outside quotes, as MySQL and PostgreSQL's text format write it: '\\t', \
-         '\\n', '\\0', ..., and before any character that is not a letter or digit. Otherwise it works only in quoted \
-         fields, before quotes and itself, as in PostgreSQL's CSV and Spark.",
+        "CSV: whether escape sequences also work outside quotes ('\\t', '\\n', '\\0', ..., and any character that is \
+         not a letter or digit), as in MySQL and PostgreSQL's text format. Otherwise the escape works only in quoted \
+         fields, before a quote or itself, as in PostgreSQL's CSV and Spark.",
     ),
-    key("format.terminator", "LF, CR or CRLF", "CSV: character that ends a line."),
-    key("format.comment", "none", "CSV: lines that start with this character are skipped."),
+    key("format.terminator", "LF, CR or CRLF", "CSV: line terminator."),
+    key("format.comment", "none", "CSV: character at the start of comment lines, which are skipped."),
     key(
         "format.null_regex",
         "the empty field",
-        "CSV: an unquoted field is NULL if its text as written matches this regular expression, such as '^(NA)?$'; no \
-         other field is.",
+        "CSV: regular expression for NULL, such as '^(NA)?$'. An unquoted field that matches is NULL; no other field is.",
     ),
     key(
         "format.force_null",
         "false",
-        "CSV: whether quoted fields may be NULL too: 'true', or the names of the columns where they may.",
+        "CSV: whether quoted fields can also be NULL: 'true', or the names of such columns.",
     ),
-    key("format.compression", "by file name", "CSV and JSON: gzip, zstd, bzip2, xz, uncompressed or auto."),
-    key("format.schema_infer_max_rec", "all", "CSV and JSON: records per table that schema inference reads."),
-    key("format.newlines_in_values", "true", "CSV: accepted and always on."),
+    key(
+        "format.compression",
+        "by file name",
+        "CSV and JSON: compression of the files: gzip, zstd, bzip2, xz, uncompressed or auto.",
+    ),
+    key("format.schema_infer_max_rec", "all", "CSV and JSON: number of records per table for schema inference."),
+    key("format.newlines_in_values", "true", "CSV: accepted for compatibility; always on."),
     key(
         "exclude",
         "none",
-        "All formats: globs of files below LOCATION that are left out, such as '*.bak, old/'; may be written several \
-         times.",
+        "All formats: globs of files in LOCATION to leave out, such as '*.bak, old/'; can be repeated.",
     ),
     key(
         "ignore_table_format",
         "false",
-        "All formats: whether the files of a Delta, Iceberg or Hudi table are read as plain files, deleted rows \
-         included.",
+        "All formats: whether to read the files of a Delta, Iceberg or Hudi table as plain files, including deleted rows.",
     ),
 ];
 
-/// What stands in front of every key of [`SNAPSHOT_OPTIONS`] and may be left out.
+/// Optional prefix of the keys of [`SNAPSHOT_OPTIONS`].
 pub const FORMAT_PREFIX: &str = "format.";
 
-/// Size of a published file when nothing else is said.
+/// Default size of a published file.
 pub const TARGET_FILE_SIZE: u64 = 128_000_000;
 
-/// Snapshot bytes per stage task when nothing else is said.
+/// Default number of snapshot bytes per stage task.
 pub const FILE_GROUP_SIZE: u64 = 96_000_000;
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use super::keys::{CODEC, EMPTY, GROUP, SIZE, bad_value, known_key};
 use super::options::{FILE_GROUP_SIZE, PREFIX, PROPERTIES, TARGET_FILE_SIZE};
 use super::values::{ByteSize, EmptyPartition, GroupSize, WriteCompression};
-use super::written::Written;
-use crate::config::text::statement::{Literal, Placed, Property};
+use super::written::WrittenSettings;
+use crate::config::text::statement::{Literal, PlacedText, Property};
 use crate::error::{ConfigError, Position, Result};
 
 /// Target, smallest and largest size of a published file.
@@ -19,12 +19,12 @@ pub(super) struct FileSizes {
 #[derive(Debug)]
 pub(super) struct Properties<'a> {
     written: &'a [Property<Literal>],
-    settings: &'a Written,
+    settings: &'a WrittenSettings,
 }
 
 impl<'a> Properties<'a> {
     /// Takes a WITH list whose keys are known and unique.
-    pub(super) fn new(written: &'a [Property<Literal>], settings: &'a Written) -> Result<Self> {
+    pub(super) fn new(written: &'a [Property<Literal>], settings: &'a WrittenSettings) -> Result<Self> {
         for (index, Property { key, .. }) in written.iter().enumerate() {
             if ["bucketed_by", "bucket_count"].contains(&key.text.as_str()) {
                 return Err(ConfigError::Bucketing { name: key.text.clone() }.at(&key.at));
@@ -43,7 +43,7 @@ impl<'a> Properties<'a> {
     }
 
     /// A property that WITH gives as one value.
-    pub(super) fn own(&self, name: &str) -> Result<Option<&'a Placed>> {
+    pub(super) fn own(&self, name: &str) -> Result<Option<&'a PlacedText>> {
         match self.literal(name) {
             Some(Property { value: Literal::One(value), .. }) => Ok(Some(value)),
             Some(Property { key, value }) => {
@@ -56,7 +56,7 @@ impl<'a> Properties<'a> {
     }
 
     /// A property from WITH or the settings, and the key under which it was found.
-    fn own_or_setting(&self, name: &str) -> Result<Option<(String, &'a Placed)>> {
+    fn own_or_setting(&self, name: &str) -> Result<Option<(String, &'a PlacedText)>> {
         if let Some(value) = self.own(name)? {
             return Ok(Some((name.to_owned(), value)));
         }
@@ -93,7 +93,7 @@ impl<'a> Properties<'a> {
     }
 
     /// A property that gives values for columns.
-    pub(super) fn map(&self, name: &str) -> Result<&'a [(Placed, Vec<Placed>)]> {
+    pub(super) fn map(&self, name: &str) -> Result<&'a [(PlacedText, Vec<PlacedText>)]> {
         match self.literal(name) {
             Some(Property { value: Literal::Map(entries), .. }) => Ok(entries),
             Some(Property { key, .. }) => {

@@ -1,6 +1,6 @@
 //! From files to a [`Project`]: reads the config and its model files, resolves each statement, compares them.
 //!
-//! What one statement means on its own is said in `settings`, `tables` and `external`. This module alone reads config
+//! What one statement means on its own is in `settings`, `tables` and `external`. This module alone reads config
 //! files, and alone sees that a name is taken twice or that two tables would write to one place. The first mistake ends
 //! it, as an [`Error::Config`](crate::error::Error::Config) at its place.
 
@@ -14,8 +14,8 @@ use super::settings::Settings;
 use super::tables::{self, LakeTable, SnapshotTable, View};
 use super::text::parse;
 use super::texts::{ConfigText, ConfigTexts};
-use super::written::Written;
-use crate::config::text::statement::{Kind, Placed, Statement};
+use super::written::WrittenSettings;
+use crate::config::text::statement::{PlacedText, Statement, StatementKind};
 use crate::config::text::variables::Variables;
 use crate::error::redact::REDACTOR;
 use crate::error::{ConfigError, Error, Position, Result, nearest};
@@ -41,13 +41,13 @@ pub struct Project {
 }
 
 /// One file of SQL, parsed.
-struct Source {
+struct SqlSource {
     base: PathBuf,
     statements: Vec<Statement>,
 }
 
-/// Reads a config file and the model files it names. Values of the environment in their queries are secrets from then on
-/// ([`crate::error::redact`]).
+/// Reads a config file and the model files it names. Values of the environment in their queries are secrets from then
+/// on ([`crate::error::redact`]).
 ///
 /// # Errors
 /// [`Error::ReadConfig`] and [`Error::NotUtf8`] for a file; [`Error::Config`] for everything that is wrong in one;
@@ -61,7 +61,7 @@ pub fn load(path: &Path, variables: &Variables) -> Result<Project> {
         let base = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
         let statements = parse::parse(&text.text, name, variables, &mut used)?;
         texts.files.push(text);
-        Ok::<_, Error>(Source { base, statements })
+        Ok::<_, Error>(SqlSource { base, statements })
     };
     let mut sources = vec![read(path, &name)?];
     if let Some(models) = models(&sources[0]) {
@@ -87,7 +87,7 @@ pub fn load_texts(texts: &Arc<ConfigTexts>) -> Result<Project> {
     let read = |file: &ConfigText| {
         let name: Arc<str> = file.name.as_str().into();
         let statements = parse::parse(&file.text, &name, &variables, &mut used)?;
-        Ok(Source { base: file.folder.clone(), statements })
+        Ok(SqlSource { base: file.folder.clone(), statements })
     };
     let sources = texts.files.iter().map(read).collect::<Result<Vec<_>>>()?;
     learn_secrets(&sources);
@@ -96,11 +96,11 @@ pub fn load_texts(texts: &Arc<ConfigTexts>) -> Result<Project> {
 }
 
 /// Whatever goes wrong from here on may quote values of the environment.
-fn learn_secrets(sources: &[Source]) {
+fn learn_secrets(sources: &[SqlSource]) {
     for statement in sources.iter().flat_map(|source| &source.statements) {
         match &statement.kind {
-            Kind::CreateLakeTable(table) => REDACTOR.learn(&table.query.secrets),
-            Kind::CreateView(view) => REDACTOR.learn(&view.query.secrets),
+            StatementKind::CreateLakeTable(table) => REDACTOR.learn(&table.query.secrets),
+            StatementKind::CreateView(view) => REDACTOR.learn(&view.query.secrets),
             _ => {}
         }
     }
@@ -115,15 +115,15 @@ fn read(path: &Path, name: &Arc<str>) -> Result<ConfigText> {
 }
 
 /// The glob of a config, if it has one.
-fn models(config: &Source) -> Option<&Placed> {
+fn models(config: &SqlSource) -> Option<&PlacedText> {
     config.statements.iter().find_map(|statement| match &statement.kind {
-        Kind::SetVariable(set) if set.key.text == "snaplake.models" => Some(&set.value),
+        StatementKind::SetVariable(set) if set.key.text == "snaplake.models" => Some(&set.value),
         _ => None,
     })
 }
 
 /// The files that a glob matches, by name, without the config itself.
-fn model_files(models: &Placed, base: &Path, config: &Path) -> Result<Vec<PathBuf>> {
+fn model_files(models: &PlacedText, base: &Path, config: &Path) -> Result<Vec<PathBuf>> {
     let bad = || bad_value("snaplake.models", models, "a glob of local files, such as '../sql/*.sql'");
     if models.text.contains("://") {
         return Err(bad());
@@ -167,15 +167,15 @@ fn tidy(path: &Path) -> PathBuf {
     tidy
 }
 
-fn resolve(sources: Vec<Source>, top: Position, texts: Arc<ConfigTexts>) -> Result<Project> {
+fn resolve(sources: Vec<SqlSource>, top: Position, texts: Arc<ConfigTexts>) -> Result<Project> {
     let start = sources.iter().flat_map(|source| &source.statements).map(|statement| statement.at.clone()).next();
     let start = start.unwrap_or(top);
-    let mut written = Written::default();
+    let mut written = WrittenSettings::default();
     let mut rest = Vec::new();
-    for Source { base, statements } in sources {
+    for SqlSource { base, statements } in sources {
         for Statement { at, kind } in statements {
             match kind {
-                Kind::SetVariable(set) => written.add(set, &base)?,
+                StatementKind::SetVariable(set) => written.add(set, &base)?,
                 kind => rest.push((at, kind, base.clone())),
             }
         }
@@ -193,26 +193,26 @@ fn resolve(sources: Vec<Source>, top: Position, texts: Arc<ConfigTexts>) -> Resu
     let mut names: Vec<(String, Position)> = Vec::new();
     for (at, kind, base) in rest {
         let (what, name) = match kind {
-            Kind::CreateExternalTable(statement) => {
+            StatementKind::CreateExternalTable(statement) => {
                 let table = external::snapshot_table(&at, *statement, &base)?;
                 let name = format!("snapshot.{}", table.name);
                 project.snapshots.push(table);
                 ("table", name)
             }
-            Kind::CreateLakeTable(statement) => {
+            StatementKind::CreateLakeTable(statement) => {
                 let table = tables::lake_table(&at, *statement, &base, &written)?;
                 let name = format!("lake.{}", table.name);
                 project.lakes.push(table);
                 ("table", name)
             }
-            Kind::CreateView(statement) => {
+            StatementKind::CreateView(statement) => {
                 let view = tables::view(&at, *statement)?;
                 let name = view.full_name();
                 project.views.push(view);
                 ("view", name)
             }
             // Settings were taken out above.
-            Kind::SetVariable(_) => continue,
+            StatementKind::SetVariable(_) => continue,
         };
         if let Some((_, first)) = names.iter().find(|(other, _)| *other == name) {
             return Err(ConfigError::Duplicate { kind: what, name, first: first.clone() }.at(&at));
@@ -312,6 +312,6 @@ impl Project {
 pub(super) fn from_text(text: &str) -> Result<Project> {
     let file: Arc<str> = "a.sql".into();
     let statements = parse::parse(text, &file, &Variables::default(), &mut BTreeSet::new())?;
-    let sources = vec![Source { base: "/repo/configs".into(), statements }];
+    let sources = vec![SqlSource { base: "/repo/configs".into(), statements }];
     resolve(sources, Position { file, line: 1, column: 1 }, Arc::default())
 }

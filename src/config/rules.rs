@@ -1,4 +1,5 @@
-//! Audits that stand in WITH, such as `not_null = ARRAY['id']`: what they demand, and the query that finds what offends.
+//! Audits that are properties in WITH, such as `not_null = ARRAY['id']`: what they demand, and the query that finds
+//! what offends.
 //!
 //! Whether their columns exist is seen once the SELECT is planned (`audits`). Counts of rows come from manifests, so
 //! the queries about them read no data.
@@ -6,17 +7,17 @@
 use super::keys::bad_value;
 use super::properties::Properties;
 use super::values;
-use crate::config::text::statement::Placed;
+use crate::config::text::statement::PlacedText;
 use crate::error::{ConfigError, Position, Result};
 
-/// One audit that stands in WITH.
+/// One audit that is a property in WITH.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     /// What it demands.
     pub check: Check,
     /// Of which columns; none for counts of rows.
     pub columns: Vec<(String, Position)>,
-    /// Where it stands.
+    /// Its position.
     pub at: Position,
 }
 
@@ -27,7 +28,7 @@ pub enum Check {
     NotNull,
     /// No two rows with the same values in all columns; a NULL is like nothing else.
     UniqueKey,
-    /// No other values than these, as text; NULL may stand.
+    /// No other values than these, as text; NULL is accepted.
     AcceptedValues(Vec<String>),
     /// At least so many rows.
     RowCountMin(u64),
@@ -37,7 +38,7 @@ pub enum Check {
 
 /// Rows of a table, as its stage tasks counted them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
+pub(crate) struct StagedCounts {
     /// Rows of the snapshot files.
     pub(crate) read: u64,
     /// Rows that the SELECT gave.
@@ -45,7 +46,7 @@ pub(crate) struct Counts {
 }
 
 impl Check {
-    /// The property that stands for it.
+    /// The property that defines it.
     #[must_use]
     pub fn property(&self) -> &'static str {
         match self {
@@ -68,7 +69,7 @@ impl Rule {
     }
 
     /// The query that finds what offends in `staging.table`.
-    pub(crate) fn query(&self, table: &str, Counts { read, written }: Counts) -> String {
+    pub(crate) fn query(&self, table: &str, StagedCounts { read, written }: StagedCounts) -> String {
         let table = format!("staging.{}", quoted(table));
         let columns: Vec<String> = self.columns.iter().map(|(column, _)| quoted(column)).collect();
         let list = columns.join(", ");
@@ -144,12 +145,12 @@ fn columns(properties: &Properties<'_>, name: &str) -> Result<Vec<(String, Posit
     properties.columns(name, column, String::as_str)
 }
 
-fn row_count_min(value: &Placed) -> Result<Check> {
+fn row_count_min(value: &PlacedText) -> Result<Check> {
     let rows = value.text.parse().map_err(|_| bad_value("row_count_min", value, "a number of rows, such as 1"))?;
     Ok(Check::RowCountMin(rows))
 }
 
-fn fraction(value: &Placed) -> Result<Check> {
+fn fraction(value: &PlacedText) -> Result<Check> {
     let fraction = value.text.parse::<f64>().ok().filter(|fraction| (0.0..=1.0).contains(fraction));
     let wrong = || bad_value("max_filtered_fraction", value, "a number from 0 to 1, such as 0.1");
     fraction.map(Check::MaxFilteredFraction).ok_or_else(wrong)
@@ -174,7 +175,8 @@ mod tests {
             "not_null = ARRAY['Id', '\"Tail \"\"Num\"'], unique_key = ARRAY['id', 'day'], \
              accepted_values = MAP {'state': ['o''k', 'new'], n: 1}, row_count_min = 10, max_filtered_fraction = 0.25",
         );
-        let text = |rule: &Rule| format!("{}\n  {}", rule.name("t"), rule.query("t", Counts { read: 8, written: 7 }));
+        let text =
+            |rule: &Rule| format!("{}\n  {}", rule.name("t"), rule.query("t", StagedCounts { read: 8, written: 7 }));
         let told: Vec<String> = rules.unwrap().iter().map(text).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
         t.not_null(id)
@@ -204,7 +206,7 @@ mod tests {
     #[test]
     fn more_rows_written_than_read_are_none_left_out() {
         let rule = table("max_filtered_fraction = 0").unwrap().remove(0);
-        assert!(rule.query("t", Counts { read: 5, written: 9 }).ends_with("WHERE 0 > 0 * 5"));
+        assert!(rule.query("t", StagedCounts { read: 5, written: 9 }).ends_with("WHERE 0 > 0 * 5"));
     }
 
     #[test]
@@ -225,19 +227,19 @@ mod tests {
             "unique_keys = ARRAY['a']",
         ];
         let told: Vec<String> = wrong.iter().map(|text| table(text).unwrap_err().to_string()).collect();
-        insta::assert_snapshot!(told.join("\n"), @r"
-        a.sql:2:44: 'lower(a)' is not a value of not_null: expected the name of a column that the SELECT yields
+        insta::assert_snapshot!(told.join("\n"), @"
+        a.sql:2:44: invalid value 'lower(a)' for not_null: expected the name of a column that the SELECT yields
         a.sql:2:49: column 'a' is defined twice; the first is at a.sql:2:44
         a.sql:2:27: not_null takes an array of columns, not a map
         a.sql:2:27: accepted_values takes a map, such as MAP {'column': ['a', 'b']}
         a.sql:2:62: column 'a' is defined twice; the first is at a.sql:2:50
-        a.sql:2:50: 'a' is not a value of accepted_values: expected a column with at least one value
+        a.sql:2:50: invalid value 'a' for accepted_values: expected a column with at least one value
         a.sql:2:27: expected a quoted value, found 1 + 1
-        a.sql:2:43: '1k' is not a value of row_count_min: expected a number of rows, such as 1
-        a.sql:2:44: '-1' is not a value of row_count_min: expected a number of rows, such as 1
+        a.sql:2:43: invalid value '1k' for row_count_min: expected a number of rows, such as 1
+        a.sql:2:44: invalid value '-1' for row_count_min: expected a number of rows, such as 1
         a.sql:2:27: row_count_min takes one value, not an array
-        a.sql:2:51: '1.5' is not a value of max_filtered_fraction: expected a number from 0 to 1, such as 0.1
-        a.sql:2:51: 'NaN' is not a value of max_filtered_fraction: expected a number from 0 to 1, such as 0.1
+        a.sql:2:51: invalid value '1.5' for max_filtered_fraction: expected a number from 0 to 1, such as 0.1
+        a.sql:2:51: invalid value 'NaN' for max_filtered_fraction: expected a number from 0 to 1, such as 0.1
         a.sql:2:27: unknown property 'unique_keys'; did you mean 'unique_key'?
         ");
     }

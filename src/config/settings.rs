@@ -11,8 +11,8 @@ use url::Url;
 use super::keys::{CODEC, EMPTY, GROUP, SIZE, bad_value, location, path_name};
 use super::properties::Properties;
 use super::values::{ByteSize, EmptyPartition, GroupSize, WriteCompression, boolean, duration};
-use super::written::Written;
-use crate::config::text::statement::Placed;
+use super::written::WrittenSettings;
+use crate::config::text::statement::PlacedText;
 use crate::error::{Position, Result};
 use crate::layout::{Location, SnapshotFolder, snapshot_time};
 
@@ -77,10 +77,10 @@ pub struct S3Settings {
     pub allow_http: bool,
 }
 
-impl Written {
+impl WrittenSettings {
     /// Checks all values; `start` is where a missing one is reported.
     pub(super) fn resolve(&self, start: &Position) -> Result<Settings> {
-        let name = |written: &Placed| path_name(&written.text, &written.at);
+        let name = |written: &PlacedText| path_name(&written.text, &written.at);
         let (database, _) = self.required("snaplake.database", "'shop'", start)?;
         let (time, _) = self.required("snaplake.snapshot_time", "'2013-12-31T23:59:59Z'", start)?;
         let (staging, staging_base) = self.required("snaplake.staging", "'s3://bucket/staging'", start)?;
@@ -187,7 +187,7 @@ impl Settings {
     /// The snapshot time as a point in time.
     #[must_use]
     pub fn time(&self) -> DateTime<Utc> {
-        // The text was written by `normalised`; the epoch stands for a text put here by hand that is no time.
+        // The text was written by `normalised`; the epoch replaces an invalid time that a caller has set.
         self.snapshot_time.parse().unwrap_or_default()
     }
 }

@@ -13,7 +13,7 @@ use super::keys::{bad_value, bare_name, location, path_name};
 use super::properties::Properties;
 use super::rules::{Rule, rules};
 use super::values::{self, EmptyPartition, FileFormat, GroupSize, SortKey, WriteCompression};
-use super::written::Written;
+use super::written::WrittenSettings;
 use crate::config::text::statement::{LakeStatement, PlacedQuery, ViewStatement};
 use crate::config::text::unnamed::unnamed;
 use crate::config::text::variables::Held;
@@ -66,7 +66,7 @@ pub struct LakeTable {
     pub file_group_size: GroupSize,
     /// Replaces the path below `snaplake.datalake`.
     pub external_location: Option<Location>,
-    /// Audits that stand in WITH.
+    /// Audits that are properties in WITH.
     pub rules: Vec<Rule>,
     /// The SELECT; its spans count in the file of `at`.
     pub query: Box<ast::Query>,
@@ -130,7 +130,7 @@ pub(super) fn lake_table(
     at: &Position,
     statement: LakeStatement,
     base: &Path,
-    settings: &Written,
+    settings: &WrittenSettings,
 ) -> Result<LakeTable> {
     let name = bare_name("CREATE TABLE ... AS SELECT", "lake", &statement.name)?;
     let properties = Properties::new(&statement.properties, settings)?;

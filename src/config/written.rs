@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use super::keys::known_key;
 use super::options::{PREFIX, SETTINGS};
-use crate::config::text::statement::{Placed, Property};
+use crate::config::text::statement::{PlacedText, Property};
 use crate::error::{ConfigError, Position, Result};
 
 /// All settings as written, each with the folder of its file.
 #[derive(Debug, Default)]
-pub(super) struct Written(BTreeMap<&'static str, (Property<Placed>, PathBuf)>);
+pub(super) struct WrittenSettings(BTreeMap<&'static str, (Property<PlacedText>, PathBuf)>);
 
-impl Written {
+impl WrittenSettings {
     /// Takes one SET of a file in folder `base`.
-    pub(super) fn add(&mut self, set: Property<Placed>, base: &Path) -> Result<()> {
+    pub(super) fn add(&mut self, set: Property<PlacedText>, base: &Path) -> Result<()> {
         let key = known_key("setting", SETTINGS, PREFIX, &set.key)?;
         if !set.key.text.starts_with(PREFIX) {
             let nearest = Some(key.name.to_owned());
@@ -29,7 +29,7 @@ impl Written {
     }
 
     /// The value of a key, if it is set.
-    pub(super) fn get(&self, key: &str) -> Option<&Placed> {
+    pub(super) fn get(&self, key: &str) -> Option<&PlacedText> {
         self.0.get(key).map(|(set, _)| &set.value)
     }
 
@@ -39,7 +39,7 @@ impl Written {
         key: &'static str,
         example: &'static str,
         start: &Position,
-    ) -> Result<(&Placed, &Path)> {
+    ) -> Result<(&PlacedText, &Path)> {
         let found = self.0.get(key).map(|(set, base)| (&set.value, base.as_path()));
         found.ok_or_else(|| ConfigError::Missing { key, example }.at(start))
     }

@@ -1,7 +1,7 @@
-//! What a user can do about a limit of the machine that an error has run into.
+//! What a user can do about a limit of the machine: disk space, open files, threads, memory.
 //!
-//! Looks at the operating system's error at the root of an error, which the engine, the Parquet writer and the stores
-//! pass on below words of their own. All other advice is [`Error::help`](super::Error::help).
+//! Looks for the operating system's error among the causes of an error; the engine, the Parquet writer and the stores
+//! wrap it in errors of their own. All other advice is [`Error::help`](super::Error::help).
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -18,14 +18,14 @@ pub(crate) fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(Failure::Store { action: "read" | "list", source, .. }) = error.downcast_ref()
         && is_denied(source)
     {
-        return Some("make that place readable for this user, or choose another one");
+        return Some("make it readable for this user, or choose another location");
     }
     let here = error.downcast_ref::<io::Error>().and_then(about_io);
     let here = here.or_else(|| error.downcast_ref::<DataFusionError>().and_then(about_engine));
     here.or_else(|| error.source().and_then(advice))
 }
 
-/// Whether the operating system said no.
+/// Whether the operating system denied the permission.
 fn is_denied(error: &(dyn Error + 'static)) -> bool {
     let here = error.downcast_ref::<io::Error>().map(io::Error::kind);
     here == Some(ErrorKind::PermissionDenied) || error.source().is_some_and(is_denied)
@@ -36,14 +36,14 @@ fn about_io(error: &io::Error) -> Option<&'static str> {
         return Some("raise the limit of open files (ulimit -n) or set --threads lower");
     }
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some("free space there (temporary files go to $TMPDIR)"),
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Some(
-            "make that place writable for this user, or choose another one (snaplake.staging, snaplake.datalake, $TMPDIR)",
-        ),
-        ErrorKind::WouldBlock => {
-            Some("the system refuses more threads: raise the limit (ulimit -u) or set --threads lower")
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Some("free disk space there (temporary files are in $TMPDIR)")
         }
-        // An error in an error, as the Parquet writer and the spill files make them.
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Some(
+            "make it writable for this user, or choose another location (snaplake.staging, snaplake.datalake, $TMPDIR)",
+        ),
+        ErrorKind::WouldBlock => Some("raise the limit of threads (ulimit -u) or set --threads lower"),
+        // The Parquet writer and the spill files wrap an error in an I/O error.
         _ => error.get_ref().and_then(|inner| advice(inner)),
     }
 }
@@ -57,13 +57,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_disk_is_found_below_the_words_of_store_and_engine() {
+    fn full_disk_is_found_below_errors_of_store_and_engine() {
         let full = io::Error::from(ErrorKind::StorageFull);
         let store = object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(full) };
         let engine = DataFusionError::External(Box::new(store));
-        assert!(advice(&engine).is_some_and(|advice| advice.starts_with("free space")));
+        assert!(advice(&engine).is_some_and(|advice| advice.starts_with("free disk space")));
         let in_io = io::Error::other(engine);
-        assert!(advice(&in_io).is_some_and(|advice| advice.starts_with("free space")));
+        assert!(advice(&in_io).is_some_and(|advice| advice.starts_with("free disk space")));
     }
 
     #[test]
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn open_files_are_told_from_other_errors() {
+    fn open_files_are_distinguished_from_other_errors() {
         assert!(advice(&io::Error::from_raw_os_error(24)).is_some_and(|advice| advice.contains("ulimit -n")));
         assert_eq!(advice(&io::Error::from(ErrorKind::NotFound)), None);
     }

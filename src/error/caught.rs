@@ -9,7 +9,7 @@ use futures::FutureExt;
 use super::{Error, Result};
 
 impl Error {
-    /// What a panic said.
+    /// Message of a panic.
     pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());

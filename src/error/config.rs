@@ -1,22 +1,20 @@
-//! Mistakes in the user's SQL, and where they stand.
+//! Mistakes in the user's SQL: what is wrong, and what to write instead.
 
+use super::message::did_you_mean;
 use super::position::Position;
-use super::words::did_you_mean;
 
 /// A mistake in the user's SQL; [`Error::Config`] adds where.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The parser's own words, without its position.
+    /// The SQL parser's message, without its position.
     #[error("{message}")]
     Syntax {
         /// sqlparser's message.
         message: String,
     },
-    /// A statement that is SQL but not ours.
-    #[error(
-        "{statement} is not a statement of a snaplake config; use SET, CREATE EXTERNAL TABLE snapshot.t, CREATE TABLE lake.t WITH (...) AS SELECT, or CREATE VIEW"
-    )]
+    /// An SQL statement that a config cannot contain.
+    #[error("{statement} is not a statement of a snaplake config")]
     UnsupportedStatement {
         /// Its first words.
         statement: String,
@@ -32,7 +30,7 @@ pub enum ConfigError {
         nearest: Option<String>,
     },
     /// A value that the key does not take.
-    #[error("'{value}' is not a value of {key}: expected {expected}")]
+    #[error("invalid value '{value}' for {key}: expected {expected}")]
     BadValue {
         /// Key or property.
         key: String,
@@ -46,47 +44,45 @@ pub enum ConfigError {
     Duplicate {
         /// `setting`, `table`, `property`, ...
         kind: &'static str,
-        /// Which.
+        /// Its name.
         name: String,
-        /// The other place.
+        /// Where it was defined first.
         first: Position,
     },
     /// A required key is missing.
-    #[error("{key} is not set; add: SET {key} = {example};")]
+    #[error("{key} is not set")]
     Missing {
         /// Key.
         key: &'static str,
-        /// A value that would do.
+        /// An example of a value.
         example: &'static str,
     },
     /// `${name}` without a value.
-    #[error("variable '{name}' has no value; pass --var {name}=... or write ${{{name}:-default}}")]
+    #[error("variable '{name}' has no value")]
     UndefinedVariable {
         /// Its name.
         name: String,
     },
     /// `${env:NAME}` without a value.
-    #[error("environment variable '{name}' is not set; export it or write ${{env:{name}:-default}}")]
+    #[error("environment variable '{name}' is not set")]
     UndefinedEnvironment {
         /// Its name.
         name: String,
     },
     /// `${...}` with something that is no name.
-    #[error(
-        "'{text}' is not a variable; write ${{name}}, ${{name:-default}} or ${{env:NAME}}, and $${{ for the text ${{ itself"
-    )]
+    #[error("'{text}' is not a variable")]
     BadVariable {
         /// As written.
         text: String,
     },
     /// `${name` without `}`.
-    #[error("'{text}' has no closing brace; write ${{name}}, or $${{ for the text ${{ itself")]
+    #[error("'{text}' has no closing brace")]
     OpenVariable {
         /// The rest of its line.
         text: String,
     },
     /// A table in a schema where it does not belong.
-    #[error("{statement} must name a table in schema {schema}, such as {schema}.{table}")]
+    #[error("{statement} must name a table in schema {schema}")]
     WrongSchema {
         /// CREATE EXTERNAL TABLE, CREATE TABLE, ...
         statement: &'static str,
@@ -118,9 +114,7 @@ pub enum ConfigError {
         nearest: Option<String>,
     },
     /// A partition column of a type that has no single text form.
-    #[error(
-        "partition column '{column}' has type {data_type}, which has no single text form; use an integer, text, boolean, date, timestamp or decimal (CAST it in the SELECT)"
-    )]
+    #[error("partition column '{column}' has type {data_type}, which cannot be written as a folder name")]
     PartitionType {
         /// Column.
         column: String,
@@ -128,13 +122,13 @@ pub enum ConfigError {
         data_type: String,
     },
     /// All selected columns are partition columns.
-    #[error("all columns of lake.{table} are partition columns; a file needs at least one other column")]
+    #[error("all columns of lake.{table} are partition columns, so its files would have no column")]
     OnlyPartitionColumns {
         /// Lake table.
         table: String,
     },
     /// Two selected columns of one name.
-    #[error("the SELECT of lake.{table} yields column '{column}' twice; give one another name with AS")]
+    #[error("the SELECT of lake.{table} has two columns named '{column}'")]
     DuplicateColumn {
         /// Lake table.
         table: String,
@@ -142,9 +136,7 @@ pub enum ConfigError {
         column: String,
     },
     /// The SELECT cannot run group by group.
-    #[error(
-        "the SELECT of lake.{table} is not row-wise: {clause}; a row-wise SELECT runs once per file group. To run it once over all files, write WITH (file_group_size = 'all')"
-    )]
+    #[error("the SELECT of lake.{table} is not row-wise: {clause}")]
     NotRowWise {
         /// Lake table.
         table: String,
@@ -152,39 +144,31 @@ pub enum ConfigError {
         clause: String,
     },
     /// The SELECT reads no snapshot table.
-    #[error("the SELECT of lake.{table} reads no snapshot table; select from snapshot.<table>")]
+    #[error("the SELECT of lake.{table} reads no snapshot table")]
     NoDrivingTable {
         /// Lake table.
         table: String,
     },
-    /// A function that gives other rows on a retry.
-    #[error(
-        "function {function}() gives another value on each run, so a retry would write other rows; compute it from the data instead"
-    )]
+    /// A function that returns different values on a retry.
+    #[error("function {function}() returns a different value on each run, so a retry would write different rows")]
     Volatile {
         /// Function.
         function: String,
     },
     /// A column or field is named after a value of the environment.
-    #[error(
-        "a column's name would hold the value of {variable}, and names are kept and shown; give the column a name of its own: ... AS name"
-    )]
+    #[error("the name of a column would contain the value of {variable}, and column names are not secret")]
     NamedByValue {
         /// As written.
         variable: String,
     },
     /// bucketed_by and bucket_count.
-    #[error(
-        "'{name}' is not supported: snaplake partitions and sorts, it does not bucket; use partitioned_by and sorted_by"
-    )]
+    #[error("'{name}' is not supported: snaplake does not bucket")]
     Bucketing {
         /// Property.
         name: String,
     },
-    /// Two lake tables write to places of which one holds the other.
-    #[error(
-        "lake.{table} would be published to {location}, which overlaps the location of lake.{other}; give one another external_location"
-    )]
+    /// The location of one lake table is inside that of another.
+    #[error("lake.{table} would be published to {location}, which overlaps the location of lake.{other}")]
     OverlappingLocation {
         /// Lake table.
         table: String,
@@ -201,8 +185,8 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A lake table would write where something else lies.
-    #[error("lake.{table} would be {action} {location}, which overlaps {holder}; choose another folder")]
+    /// A lake table would write into a folder that has another use.
+    #[error("lake.{table} would be {action} {location}, which overlaps {holder}")]
     LocationTaken {
         /// Lake table.
         table: String,
@@ -210,12 +194,12 @@ pub enum ConfigError {
         action: &'static str,
         /// Its location.
         location: String,
-        /// What lies there, with its location.
+        /// What has that folder, with its location.
         holder: String,
     },
     /// File sizes that contradict each other.
     #[error(
-        "min_file_size {min}, target_file_size {target} and max_file_size {max} of lake.{table} must not decrease in this order"
+        "lake.{table} needs min_file_size <= target_file_size <= max_file_size, but they are {min}, {target} and {max}"
     )]
     SizeOrder {
         /// Lake table.
@@ -227,7 +211,7 @@ pub enum ConfigError {
         /// Largest size.
         max: String,
     },
-    /// SQL that is right elsewhere.
+    /// SQL that is valid, but not here.
     #[error("{clause} is not supported here: {reason}")]
     UnsupportedClause {
         /// The clause.
@@ -236,7 +220,7 @@ pub enum ConfigError {
         reason: &'static str,
     },
     /// A column of a type that Parquet has no place for.
-    #[error("column '{column}' {why}; {advice}")]
+    #[error("column '{column}' {why}")]
     ColumnType {
         /// Column, dotted for nested fields.
         column: String,
@@ -254,17 +238,15 @@ pub enum ConfigError {
         format: &'static str,
     },
     /// A lake table that reads something else than snapshot tables.
-    #[error("the SELECT of lake.{table} reads {name}; it may read snapshot tables and views over them")]
+    #[error("the SELECT of lake.{table} reads {name}, which is not a snapshot table")]
     ForeignTable {
         /// Lake table.
         table: String,
         /// What it reads.
         name: String,
     },
-    /// An audit that waits for what waits for it.
-    #[error(
-        "audit.{audit} reads lake.{table} and holds back its publication, so it could never run; read staging.{table} instead"
-    )]
+    /// An audit of a published table, which would have to run before the publication.
+    #[error("audit.{audit} reads lake.{table}, which is published only after this audit has run")]
     AuditOfPublished {
         /// Audit.
         audit: String,
@@ -280,9 +262,7 @@ pub enum ConfigError {
         nearest: Option<String>,
     },
     /// A config without lake tables.
-    #[error(
-        "the config defines no lake table; add CREATE TABLE lake.t WITH (...) AS SELECT ..., or SET snaplake.models = 'sql/*.sql'"
-    )]
+    #[error("the config defines no lake table")]
     NoLakeTables,
     /// A models glob that matches no file.
     #[error("no model file matches '{pattern}'")]
@@ -290,10 +270,55 @@ pub enum ConfigError {
         /// As resolved.
         pattern: String,
     },
-    /// The planner's own words.
+    /// The planner's message.
     #[error("{message}")]
     Plan {
         /// DataFusion's message.
         message: String,
     },
+}
+
+impl ConfigError {
+    /// What to write instead; none if the message says enough.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::UnsupportedStatement { .. } => {
+                "use SET, CREATE EXTERNAL TABLE snapshot.t, CREATE TABLE lake.t WITH (...) AS SELECT, or CREATE VIEW"
+                    .to_owned()
+            }
+            Self::Missing { key, example } => format!("add SET {key} = {example};"),
+            Self::UndefinedVariable { name } => format!("pass --var {name}=... or write ${{{name}:-default}}"),
+            Self::UndefinedEnvironment { name } => format!("export it or write ${{env:{name}:-default}}"),
+            Self::BadVariable { .. } => {
+                "write ${name}, ${name:-default} or ${env:NAME}; write $${ for the text ${".to_owned()
+            }
+            Self::OpenVariable { .. } => "write ${name}; write $${ for the text ${".to_owned(),
+            Self::WrongSchema { schema, table, .. } => format!("write {schema}.{table}"),
+            Self::PartitionType { .. } => {
+                "CAST it to an integer, text, boolean, date, timestamp or decimal in the SELECT".to_owned()
+            }
+            Self::OnlyPartitionColumns { .. } => "select another column, or remove one from partitioned_by".to_owned(),
+            Self::DuplicateColumn { .. } => "rename one of them with AS".to_owned(),
+            Self::NotRowWise { .. } => {
+                "a row-wise SELECT runs once per file group; write WITH (file_group_size = 'all') to run it once over all \
+                 files"
+                    .to_owned()
+            }
+            Self::NoDrivingTable { .. } => "select from snapshot.<table>".to_owned(),
+            Self::Volatile { .. } => "compute the value from the data".to_owned(),
+            Self::NamedByValue { .. } => "name the column: ... AS name".to_owned(),
+            Self::Bucketing { .. } => "use partitioned_by and sorted_by".to_owned(),
+            Self::OverlappingLocation { .. } => "set another external_location for one of the two tables".to_owned(),
+            Self::LocationTaken { .. } => "choose another folder".to_owned(),
+            Self::ColumnType { advice, .. } => advice.clone(),
+            Self::ForeignTable { .. } => "read snapshot tables, or views over them".to_owned(),
+            Self::AuditOfPublished { table, .. } => format!("read staging.{table}"),
+            Self::NoLakeTables => {
+                "add CREATE TABLE lake.t WITH (...) AS SELECT ..., or SET snaplake.models = 'sql/*.sql'".to_owned()
+            }
+            _ => return None,
+        };
+        Some(help)
+    }
 }

@@ -1,4 +1,4 @@
-//! How what a config says differs from what it said, for messages. Pure.
+//! Differences between two versions of a config, for messages. Pure.
 
 /// Most characters of a difference that are shown on either side.
 const SHOWN: usize = 80;

@@ -1,8 +1,8 @@
-//! What a user can do about an error, and whether running the same command again is a part of that.
+//! What a user can do about an error, and whether the same command can succeed when it is run again.
 //!
-//! An error says what went wrong and where; this module says what to do. Advice that depends on the machine is in
-//! `advice`, and mistakes in a config name the solution themselves. An error without a known solution gets no advice:
-//! advice that fails is worse than none.
+//! An error message has the problem and its place; the help has the solution. Help about limits of the machine is in
+//! `advice`, and help about a config is [`ConfigError::help`](super::ConfigError::help). An error without a known
+//! solution has no help: wrong advice is worse than none.
 
 use std::error::Error as StdError;
 use std::io::{self, ErrorKind};
@@ -13,30 +13,45 @@ use datafusion::error::DataFusionError;
 use super::Error;
 
 impl Error {
-    /// What to do; none where nothing is known to help.
+    /// What to do; none if no solution is known.
     #[must_use]
     pub fn help(&self) -> Option<String> {
         let own = |text: &str| Some(text.to_owned());
         match self {
             Self::Task { source, .. } | Self::Audit { source, .. } => source.help(),
+            Self::Config { problem, .. } | Self::Query { problem } => problem.help(),
+            Self::RowOutput { help, .. } => own(help),
+            Self::UncertainFiles { exclude, .. } => Some(format!(
+                "leave such files out with OPTIONS ('exclude' '{exclude}'), or name the files to read in LOCATION"
+            )),
+            Self::TableFormat { .. } => {
+                own("export only the current rows; to read all rows, write OPTIONS ('ignore_table_format' 'true')")
+            }
+            Self::ColumnCase { found, .. } => Some(format!("declare it in double quotes: \"{found}\"")),
+            Self::NoFolder { other_case: Some(name), .. } => Some(format!("declare it in double quotes: \"{name}\"")),
+            Self::Misread { found, .. } => Some(format!("declare it {found} and convert it in the SELECT")),
+            Self::NoFields { .. } => own("declare the columns of the table without it, or export the table without it"),
+            Self::Contradiction { .. } => own("export it again"),
             Self::NotUtf8 { .. } => own("save it as UTF-8"),
             Self::OpenStore { .. } => own("check credentials, region and endpoint"),
-            Self::Store { source: object_store::Error::Precondition { .. }, .. } => Some(anew("")),
+            Self::Store { source: object_store::Error::Precondition { .. }, .. } => Some(plan_again("")),
             Self::Store { source: object_store::Error::PermissionDenied { .. }, .. } => {
-                own("let these credentials do it, or use others")
+                own("grant these credentials access, or use others")
             }
             Self::Store { source: object_store::Error::Unauthenticated { .. }, .. } => {
-                own("set credentials in the environment, a profile or a role")
+                own("set credentials in the environment, in a profile or by a role")
             }
-            Self::Store { source, .. } if is_circle(source) => own("remove the link that leads in a circle"),
+            Self::Store { source, .. } if is_link_loop(source) => {
+                own("remove the symbolic link that leads back to its own folder")
+            }
             Self::ReadSnapshotFile { source, .. } if is_of_value(source) => {
                 own("correct the value in its file, or declare a type that holds it and convert it in the SELECT")
             }
-            Self::ReadSnapshotFile { source, .. } if says_empty(source) => {
+            Self::ReadSnapshotFile { source, .. } if is_empty_file(source) => {
                 own("export it again, or move it out of the LOCATION")
             }
-            Self::ReadSnapshotFile { source, .. } if says_twice(source) => {
-                own("export it with a name of its own for each column, or move it out of the LOCATION")
+            Self::ReadSnapshotFile { source, .. } if has_duplicate_column(source) => {
+                own("export it with unique column names, or move it out of the LOCATION")
             }
             Self::ReadSnapshotFile { .. } => {
                 own("the file may be truncated or not of this format: export it again, or move it out of the LOCATION")
@@ -44,10 +59,12 @@ impl Error {
             Self::NoSource { help, .. } => own(help),
             Self::EmptyFiles { .. } => own("export it again, or declare its columns in CREATE EXTERNAL TABLE"),
             Self::InvalidValue { .. } => own(
-                "correct the value in its file, or declare a type that holds it and convert it in the SELECT; a word \
-                 that means NULL in CSV is named by OPTIONS ('null_regex' '^(NA)?$')",
+                "correct the value in its file, or declare a type that holds it and convert it in the SELECT; if it is \
+                 a word for NULL in CSV, write OPTIONS ('null_regex' '^(NA)?$')",
             ),
-            Self::Malformed { .. } => own("correct the file there, or change the OPTIONS that say how it is written"),
+            Self::Malformed { .. } => {
+                own("correct the file at this place, or change the OPTIONS that describe its format")
+            }
             Self::TooLarge { .. } => {
                 own("raise --memory-limit, or leave the column out of the SELECT and of CREATE EXTERNAL TABLE")
             }
@@ -56,83 +73,83 @@ impl Error {
                 Some(format!("write \"{nearest}\", or leave the column out of CREATE EXTERNAL TABLE"))
             }
             Self::ColumnInNoFile { .. } => own("leave it out of CREATE EXTERNAL TABLE"),
-            Self::TooManyFolders { .. } => own("name a folder below it"),
-            Self::OutputExists { .. } => own("add --force to replace it, or name another file with -o"),
-            Self::ForeignModel { .. } => own("move it, or name another file with -o"),
-            Self::OutputFile { .. } => own("name one that ends with .sql, such as configs/shop.sql"),
+            Self::TooManyFolders { .. } => own("choose a folder inside it"),
+            Self::OutputExists { .. } => own("add --force to replace it, or choose another file with -o"),
+            Self::ForeignModel { .. } => own("move it, or choose another file with -o"),
+            Self::OutputFile { .. } => own("choose a name that ends with .sql, such as configs/shop.sql"),
             Self::CommitConflict { .. } => own("use another snapshot_time or remove the old staging folder"),
-            Self::PlanChanged { table, published: 0, .. } => Some(format!("undo the change, or {}", anew(table))),
-            Self::PlanChanged { table, .. } => Some(taken_back("undo the change", table)),
+            Self::PlanChanged { table, published: 0, .. } => Some(format!("undo the change, or {}", plan_again(table))),
+            Self::PlanChanged { table, .. } => Some(withdraw("undo the change", table)),
             Self::PlanReplaced { table } => Some(format!(
-                "if the config of this run is the right one, run it again with `--replan --table {table}` once no \
-                 other run of the table goes on"
+                "if the config of this run is the right one, wait for the other run, then run again with \
+                 `--replan --table {table}`"
             )),
-            Self::RowsDiffer { of, .. } if of.starts_with("snapshot.") => Some(anew("")),
+            Self::RowsDiffer { of, .. } if of.starts_with("snapshot.") => Some(plan_again("")),
             Self::RowsDiffer { .. } | Self::Validation { .. } => own(
-                "`snaplake repair CONFIG` finds files and manifests that are gone or changed, and makes room for them to \
-                 be made again by a run; `snaplake clean` lists files that are not the lake's",
+                "use `snaplake repair CONFIG` to find missing and changed files, so that the next run makes them again; \
+                 use `snaplake clean CONFIG` to list files that no manifest lists",
             ),
-            Self::NotConfirmed => own("add --yes to remove what is listed without a question"),
+            Self::NotConfirmed => own("add --yes to remove the listed files without a question"),
             Self::RunGoesOn { .. } => own(
-                "wait until it ends, or stop it; a run on another machine is taken for dead 30 seconds after it was \
-                 last seen",
+                "wait until it ends, or stop it; a run on another machine counts as dead 30 seconds after it was last \
+                 seen",
             ),
             Self::LocationOwned { table, within: None, changed: Some(_), .. } => {
-                Some(taken_back("set staging and config to what they were", table))
+                Some(withdraw("restore the old staging folder and config", table))
             }
-            Self::LocationOwned { .. } | Self::LocationHolds { .. } => own(
-                "give each table of each snapshot a folder of its own: set another snaplake.staging, snaplake.datalake or \
-                 external_location",
-            ),
+            Self::LocationOwned { .. } | Self::LocationHolds { .. } => {
+                own("use a separate folder for each table of each snapshot: set another snaplake.staging, \
+                 snaplake.datalake or external_location")
+            }
             Self::OtherVersion { .. } => own(
-                "use the version that wrote it; or set another snaplake.staging and snaplake.datalake, and run again",
+                "use the version that wrote it, or set another snaplake.staging and snaplake.datalake and run again",
             ),
             Self::Damaged { .. } | Self::ContentChanged { .. } => {
-                own("`snaplake repair CONFIG` says what is damaged and makes it again from the staging files or the \
-                 snapshot")
+                own("use `snaplake repair CONFIG` to list the damaged files and to make them again from the staging \
+                 lake or the snapshot")
             }
             Self::AlreadyPublished { table, .. } => {
-                Some(taken_back("run without --replan and with the config as it was", table))
+                Some(withdraw("run without --replan and with the old config", table))
             }
-            Self::PublishedElsewhere { .. } => own(
-                "set snaplake.datalake, or the table's external_location, to what it was, and take the table back then",
-            ),
-            Self::BeingReplanned { .. } => own("ask again when that run is over"),
-            Self::UnusedVariable { .. } => own("leave it out, or write its name into the config"),
-            Self::GroupNeedsTable { .. } => own("name it with --table"),
+            Self::PublishedElsewhere { .. } => {
+                own("restore the old snaplake.datalake or external_location of the table, then withdraw it")
+            }
+            Self::BeingReplanned { .. } => own("try again after that run has ended"),
+            Self::UnusedVariable { .. } => own("remove it, or use it in the config"),
+            Self::GroupNeedsTable { .. } => own("choose one with --table"),
             Self::Endpoint { .. } => {
-                own("give the address that takes events, such as http://127.0.0.1:5000/api/v1/lineage, and send them \
-                 again: they stay the same")
+                own("check that the URL is an OpenLineage endpoint, such as http://127.0.0.1:5000/api/v1/lineage; it \
+                 is safe to send the events again")
             }
             Self::NotStaged { .. } => own("run `snaplake stage` first"),
             Self::NotPublished { .. } => own("run `snaplake publish` first"),
             Self::NotPlanned { .. } => own("run `snaplake stage` or `snaplake run` first"),
             Self::NotAudited { .. } => own("run `snaplake audit` first"),
             Self::ForeignFiles { table, .. } => {
-                Some(format!("publish lake.{table} to an empty location or remove them"))
+                Some(format!("publish lake.{table} to an empty location, or remove these files"))
             }
             Self::Unstorable { column, data_type, .. } => finer(column, data_type),
             Self::PartitionText { column, value: "", .. } => Some(format!(
-                "empty_partition = 'null' in WITH makes it NULL, 'keep' makes the folder all the same, 'error' is the \
-                 default; or replace it in the SELECT, as with CASE WHEN {column} = '' THEN 'none' ELSE {column} END"
+                "set empty_partition in WITH: 'null' writes NULL, 'keep' writes the folder, 'error' is the default; or \
+                 replace it in the SELECT: CASE WHEN {column} = '' THEN 'none' ELSE {column} END"
             )),
             Self::PartitionText { column, value, .. } => Some(format!(
-                "make it NULL in the SELECT with nullif({column}, '{value}'), or replace it by another text"
+                "write nullif({column}, '{value}') in the SELECT to get NULL, or replace it with another text"
             )),
             Self::PartitionValueTooLong { .. } => own("choose another partition column"),
             Self::Panicked { .. } => own("a file may be damaged: export it again, or move it out of the LOCATION"),
-            Self::Timeout { .. } => own("if no store hangs, set a longer time or smaller groups (file_group_size)"),
+            Self::Timeout { .. } => own("set a longer snaplake.task_timeout, or smaller groups with file_group_size"),
             Self::NoConditionalPut { .. } => {
-                own("if no two runs ever work on one table at once, SET snaplake.single_writer = true")
+                own("if only one run writes a table at a time, SET snaplake.single_writer = true")
             }
-            Self::NoChecksums { .. } => own("SET snaplake.verify = 'checksum' before a table is staged"),
-            Self::Engine(error) => about_engine(error),
+            Self::NoChecksums { .. } => own("SET snaplake.verify = 'checksum' before the table is staged"),
+            Self::Engine(error) => engine_help(error),
             _ => None,
         }
     }
 
-    /// Whether the same command may do now, or after the help was followed, what it could not do: stores, disks and
-    /// interruptions, never data or config.
+    /// Whether the same command can succeed when it is run again, perhaps after the help was followed. True for stores,
+    /// disks and interruptions, never for data or config.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
@@ -146,7 +163,7 @@ impl Error {
     }
 }
 
-/// How a value that its type in the lake cannot hold is stored all the same.
+/// The cast that stores a value which the type in the lake cannot hold.
 fn finer(column: &str, data_type: &str) -> Option<String> {
     if column.contains(['.', '[']) {
         return None;
@@ -161,19 +178,19 @@ fn finer(column: &str, data_type: &str) -> Option<String> {
 }
 
 /// How to replace a plan while nothing of it is published.
-fn anew(table: &str) -> String {
+fn plan_again(table: &str) -> String {
     let only = if table.is_empty() { String::new() } else { format!(" --table {table}") };
     format!(
-        "plan it anew with `snaplake run CONFIG --replan{only}` while nothing of it is published, or set a new \
+        "use `snaplake run CONFIG --replan{only}` to plan it again while nothing of it is published, or set a new \
          snaplake.snapshot_time"
     )
 }
 
-/// What can be done with a table that is published.
-fn taken_back(keep: &str, table: &str) -> String {
+/// How to keep or to replace a published table.
+fn withdraw(keep: &str, table: &str) -> String {
     format!(
-        "to keep it, {keep}, or set another snaplake.snapshot_time; to replace it, `snaplake run CONFIG --replan \
-         --withdraw --table {table}` takes the published table back and plans it anew"
+        "to keep the published table, {keep}, or set another snaplake.snapshot_time; to replace it, use \
+         `snaplake run CONFIG --replan --withdraw --table {table}`"
     )
 }
 
@@ -184,41 +201,41 @@ fn arrow(error: &DataFusionError) -> Option<&ArrowError> {
     }
 }
 
-/// Whether a file was read well, but for one value.
+/// Whether the file is readable except for one value.
 fn is_of_value(error: &DataFusionError) -> bool {
     matches!(arrow(error), Some(ArrowError::ParseError(_) | ArrowError::CastError(_) | ArrowError::ComputeError(_)))
 }
 
-/// Whether a listing went over links without an end.
-fn is_circle(error: &object_store::Error) -> bool {
-    let said = error.to_string();
-    ["File system loop found", "Too many levels of symbolic links"].iter().any(|words| said.contains(words))
+/// Whether a listing followed symbolic links in a circle.
+fn is_link_loop(error: &object_store::Error) -> bool {
+    let message = error.to_string();
+    ["File system loop found", "Too many levels of symbolic links"].iter().any(|words| message.contains(words))
 }
 
-fn says_empty(error: &DataFusionError) -> bool {
+fn is_empty_file(error: &DataFusionError) -> bool {
     matches!(error, DataFusionError::Execution(text) if text.starts_with("it is empty") || text.starts_with("it is too short"))
 }
 
-fn says_twice(error: &DataFusionError) -> bool {
+fn has_duplicate_column(error: &DataFusionError) -> bool {
     matches!(error, DataFusionError::Execution(text) if text.starts_with("the file has two columns named"))
 }
 
-fn about_engine(error: &DataFusionError) -> Option<String> {
+fn engine_help(error: &DataFusionError) -> Option<String> {
     let help = match (error.find_root(), arrow(error)) {
-        // Of the types of a function's arguments the engine complains so, too.
-        (DataFusionError::Internal(said), _) if said.starts_with("Function '") => return None,
+        // The engine reports wrong argument types of a function as an internal error, too.
+        (DataFusionError::Internal(message), _) if message.starts_with("Function '") => return None,
         (DataFusionError::Internal(_), _) => {
             "this is a bug in snaplake, not in your SQL: please report it with the statement"
         }
         (_, Some(ArrowError::CastError(text))) if text.starts_with("Casting from") => return None,
         (_, Some(ArrowError::InvalidArgumentError(text))) if text.contains("to store in a Decimal") => {
-            "CAST to a DECIMAL with more digits; TRY_CAST gives NULL for what does not fit"
+            "CAST to a DECIMAL with more digits, or use TRY_CAST to get NULL for values that do not fit"
         }
         (_, Some(ArrowError::CastError(_) | ArrowError::ParseError(_))) => {
-            "TRY_CAST gives NULL for what cannot be cast; or correct the values"
+            "correct the values, or use TRY_CAST to get NULL for values that cannot be cast"
         }
-        (_, Some(ArrowError::DivideByZero)) => "write NULLIF(divisor, 0) to get NULL there",
-        (_, Some(ArrowError::ArithmeticOverflow(_))) => "CAST to a wider type before it is computed",
+        (_, Some(ArrowError::DivideByZero)) => "write NULLIF(divisor, 0) to get NULL instead",
+        (_, Some(ArrowError::ArithmeticOverflow(_))) => "CAST to a wider type before the computation",
         _ => return None,
     };
     Some(help.to_owned())
@@ -231,7 +248,7 @@ fn may_pass(error: &(dyn StdError + 'static)) -> bool {
     }
     if let Some(error) = error.downcast_ref::<io::Error>() {
         let is_of_data = matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof);
-        // An error in an error, as the Parquet writer and the spill files make them.
+        // The Parquet writer and the spill files wrap an error in an I/O error.
         let inner = error.get_ref().map(|inner| inner as &(dyn StdError + 'static));
         return inner.filter(|inner| inner.source().is_some()).map_or(!is_of_data, may_pass);
     }

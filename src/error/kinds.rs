@@ -1,16 +1,16 @@
-//! Every way in which snaplake can fail, with the place that it failed at.
+//! All errors of snaplake, each with its place: a file, a table or a position in the config.
 
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 
 use super::config::ConfigError;
+use super::message::{
+    and_more, at_file, at_place, audits_failed, belongs, counted, did_you_mean, from_to, in_partition, other_folder,
+    partition_text, published_groups, store_hint, was_planned,
+};
 use super::position::Position;
 use super::value::InvalidValue;
 use super::verdict::Verdict;
-use super::words::{
-    and_more, at_file, at_place, audits_failed, belongs, did_you_mean, from_to, in_partition, other_folder,
-    partition_text, store_hint, was_planned,
-};
 
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -22,7 +22,7 @@ pub enum Error {
     /// A mistake in the user's SQL.
     #[error("{at}: {problem}")]
     Config {
-        /// Where it stands.
+        /// Position in the config.
         at: Position,
         /// What it is.
         problem: Box<ConfigError>,
@@ -30,16 +30,16 @@ pub enum Error {
     /// A config or model file could not be read.
     #[error("cannot read config file {path}")]
     ReadConfig {
-        /// The file.
+        /// Path of the file, as given.
         path: String,
+        /// Error of the operating system.
         #[source]
-        /// Why.
         source: std::io::Error,
     },
     /// A config or model file is not text.
     #[error("{path} is not UTF-8 text (byte {offset})")]
     NotUtf8 {
-        /// The file.
+        /// Path of the file, as given.
         path: String,
         /// First wrong byte, from 0.
         offset: usize,
@@ -57,8 +57,8 @@ pub enum Error {
     OpenStore {
         /// Scheme and bucket.
         url: String,
+        /// Error of the library.
         #[source]
-        /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A request to a store failed.
@@ -68,16 +68,16 @@ pub enum Error {
         action: &'static str,
         /// Object or prefix.
         uri: String,
+        /// Error of the store.
         #[source]
-        /// Why.
         source: object_store::Error,
     },
     /// A LOCATION matches nothing.
-    #[error("{at}: no file of {location} is read for snapshot.{table}, STORED AS {format}: {found}")]
+    #[error("{at}: {location} has no {format} file for snapshot.{table}: {found}")]
     NoFiles {
         /// The LOCATION.
         at: Position,
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
         /// As resolved.
         location: String,
@@ -88,14 +88,13 @@ pub enum Error {
     },
     /// Files that may hold rows of a table or not.
     #[error(
-        "{at}: {example}{} may hold rows of snapshot.{table} or not: {reason}; leave such files out with \
-         OPTIONS ('exclude' '{exclude}'), or name those to read in LOCATION",
+        "{at}: it is not clear whether snapshot.{table} has rows in {example}{}: {reason}",
         and_more(*more)
     )]
     UncertainFiles {
         /// The LOCATION.
         at: Position,
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
         /// The first of them.
         example: String,
@@ -107,11 +106,7 @@ pub enum Error {
         exclude: String,
     },
     /// A LOCATION in a table of Delta, Iceberg or Hudi.
-    #[error(
-        "{at}: {location} is {format} ({evidence}): its folder also holds files of deleted and replaced rows, which \
-         would come back; export the rows that are valid now, or, if all of them are wanted, write \
-         OPTIONS ('ignore_table_format' 'true')"
-    )]
+    #[error("{at}: {location} is {format} ({evidence}), and its folder also has files with deleted and replaced rows")]
     TableFormat {
         /// The LOCATION.
         at: Position,
@@ -127,7 +122,7 @@ pub enum Error {
     NoSource {
         /// The LOCATION.
         at: Position,
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
         /// As resolved.
         location: String,
@@ -138,13 +133,13 @@ pub enum Error {
     },
     /// A file that is in no folder of a partition column.
     #[error(
-        "{uri} is in no folder that gives column '{column}', which PARTITIONED BY of snapshot.{table} declares{}",
+        "{uri} is not in a folder {column}=..., but PARTITIONED BY of snapshot.{table} declares column '{column}'{}",
         other_folder(other_case)
     )]
     NoFolder {
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
-        /// The file.
+        /// URI of the file.
         uri: String,
         /// As declared.
         column: String,
@@ -157,7 +152,7 @@ pub enum Error {
          PARTITIONED BY of snapshot.{table}"
     )]
     FolderValue {
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
         /// A file in the folder.
         uri: String,
@@ -170,18 +165,17 @@ pub enum Error {
     },
     /// A declared column that a file has in other letters.
     #[error(
-        "{}column '{column}' is declared for snapshot.{table}, but {uri} has '{found}': names are compared exactly; \
-         declare it in double quotes, as \"{found}\"",
+        "{}column '{column}' is declared for snapshot.{table}, but {uri} has '{found}': names are case-sensitive",
         at_place(at)
     )]
     ColumnCase {
         /// CREATE EXTERNAL TABLE, if the config is at hand.
         at: Option<Position>,
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
         /// As declared, dotted for nested fields.
         column: String,
-        /// The file.
+        /// URI of the file.
         uri: String,
         /// The name that it has, without those of the fields around it.
         found: String,
@@ -189,37 +183,37 @@ pub enum Error {
     /// A snapshot file cannot be decoded.
     #[error("cannot read {uri} of snapshot.{table}")]
     ReadSnapshotFile {
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
-        /// The file.
+        /// URI of the file.
         uri: String,
+        /// Error of the reader.
         #[source]
-        /// Why.
         source: DataFusionError,
     },
     /// Files without a byte or a line, so that nothing says which columns there are.
     #[error("all files of snapshot.{table} are empty, so it has no columns")]
     EmptyFiles {
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
     },
     /// A value that its column cannot hold exactly.
     #[error("{uri}, {value}")]
     InvalidValue {
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
-        /// The file.
+        /// URI of the file.
         uri: String,
         #[source]
         /// Row, column, value and type.
         value: Box<InvalidValue>,
     },
     /// A file that gives other rows than its footer or its manifest states.
-    #[error("{uri} of {of} has {read} rows, but {statement} states {stated}; one of the two is damaged")]
+    #[error("{uri} of {of} has {read} rows, but {statement} states {stated}: one of the two is damaged")]
     RowsDiffer {
         /// Table with its schema, such as `snapshot.orders`.
         of: String,
-        /// The file.
+        /// URI of the file.
         uri: String,
         /// What states the number of rows.
         statement: &'static str,
@@ -229,9 +223,9 @@ pub enum Error {
         read: u64,
     },
     /// A task that wrote other rows than it was given.
-    #[error("lake.{table}: {given} rows were to be written, but {written} were; nothing was committed")]
+    #[error("lake.{table}: {written} of {given} rows were written, so nothing was committed")]
     RowsLost {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Rows of the SELECT, or of staging files.
         given: u64,
@@ -240,13 +234,12 @@ pub enum Error {
     },
     /// A file's column of a type that says something else than the table's.
     #[error(
-        "column '{column}' of snapshot.{table} is {wanted}, but {found} in {uri}, which cannot be read as that; \
-         declare it {found} and convert it in the SELECT"
+        "column '{column}' of snapshot.{table} is {wanted}, but {uri} has {found}, which cannot be read as {wanted}"
     )]
     Misread {
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
-        /// The file.
+        /// URI of the file.
         uri: String,
         /// Column, dotted for nested fields.
         column: String,
@@ -256,34 +249,31 @@ pub enum Error {
         wanted: String,
     },
     /// A column without values.
-    #[error(
-        "column '{column}' of snapshot.{table} is a group without fields in {uri}, which has no values to read; \
-         declare the table's columns without it, or export the table without it"
-    )]
+    #[error("column '{column}' of snapshot.{table} is a group without fields in {uri}, so it has no values")]
     NoFields {
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
-        /// The file.
+        /// URI of the file.
         uri: String,
         /// Column, dotted for nested fields.
         column: String,
     },
     /// A file whose statements about itself differ, or differ from what it holds.
-    #[error("{uri} of snapshot.{table} contradicts itself, so rows may be missing: {what}; export it again")]
+    #[error("{uri} of snapshot.{table} contradicts itself, so rows may be missing: {what}")]
     Contradiction {
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
-        /// The file.
+        /// URI of the file.
         uri: String,
         /// Both numbers, and of what they are.
         what: String,
     },
     /// Something in a snapshot file that needs more memory than there is.
-    #[error("{uri}, row {row}, column '{column}': {what} of {bytes} bytes, and --memory-limit leaves room for {most}")]
+    #[error("{uri}, row {row}, column '{column}': {what} of {bytes} bytes is too large: --memory-limit allows {most}")]
     TooLarge {
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
-        /// The file.
+        /// URI of the file.
         uri: String,
         /// First row of it, from 1.
         row: u64,
@@ -299,9 +289,9 @@ pub enum Error {
     /// Text that breaks the rules of its format.
     #[error("{uri}, line {line}, column {column}: {reason}")]
     Malformed {
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
-        /// The file.
+        /// URI of the file.
         uri: String,
         /// Line of the file, from 1.
         line: u64,
@@ -313,7 +303,7 @@ pub enum Error {
     /// Two files of one table have a column with types that do not merge.
     #[error("column '{column}' of snapshot.{table} is {first_type} in {first} but {second_type} in {second}")]
     SchemaConflict {
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
         /// Column, dotted for nested fields.
         column: String,
@@ -339,8 +329,8 @@ pub enum Error {
     DecodeManifest {
         /// Its summary or data file.
         uri: String,
+        /// Error of the library.
         #[source]
-        /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A manifest of ours that a disk lost or changed.
@@ -352,14 +342,14 @@ pub enum Error {
         reason: String,
     },
     /// A location in which `init` sees no table.
-    #[error("no table was found in {location}: {why}")]
+    #[error("found no table in {location}: {why}")]
     NothingFound {
         /// As resolved.
         location: String,
         /// What is there instead.
         why: String,
     },
-    /// A location with more groups of files than `init` tells apart.
+    /// A location with more groups of files than `init` can handle.
     #[error("{location} has more than {limit} folders and kinds of files")]
     TooManyFolders {
         /// As resolved.
@@ -368,27 +358,27 @@ pub enum Error {
         limit: usize,
     },
     /// `init` would replace a file.
-    #[error("{path} exists")]
+    #[error("{path} already exists")]
     OutputExists {
-        /// The file.
+        /// Path of the file, as given.
         path: String,
     },
     /// `init` would write beside models that its config would take in.
-    #[error("{path} lies where the models go, and the config would take it in")]
+    #[error("{path} is in the folder for models, so the config would read it")]
     ForeignModel {
-        /// The file.
+        /// Path of the file, as given.
         path: String,
     },
     /// `-o` names no file of SQL.
-    #[error("'{path}' is not a file to write a config to")]
+    #[error("'{path}' is not the name of an SQL file")]
     OutputFile {
         /// As given.
         path: String,
     },
-    /// Somebody committed something else under the same task.
+    /// Another run committed other content for the same task.
     #[error(
-        "{uri} exists with other content (fingerprint {theirs}, ours {ours}): another run wrote this task from other \
-         input"
+        "{uri} already exists with other content (fingerprint {theirs}, not {ours}): another run did this task with \
+         other input"
     )]
     CommitConflict {
         /// Manifest summary.
@@ -398,10 +388,10 @@ pub enum Error {
         /// Fingerprint of this run.
         ours: String,
     },
-    /// The config no longer says what the staged plan was made from.
+    /// The config changed after the plan was committed.
     #[error("lake.{table} {} {planned_at} with another {what}{}", was_planned(*published), from_to(change))]
     PlanChanged {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// When the plan was committed.
         planned_at: String,
@@ -412,25 +402,25 @@ pub enum Error {
         /// Publish groups with a manifest.
         published: usize,
     },
-    /// Another run has planned the table anew since this one began.
-    #[error("lake.{table}: its plan was replaced by that of another run while this one was going on; this one stops")]
+    /// Another run replaced the plan of the table during this run.
+    #[error("lake.{table}: another run replaced the plan during this run, so this run stops")]
     PlanReplaced {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
     },
-    /// A plan was to be given up that another process is at work on.
+    /// A plan cannot be replaced, because another run of it is active.
     #[error(
-        "lake.{table} cannot be planned anew: another run of its plan is going on ({tasks} {step} tasks, last seen at \
-         {at})"
+        "lake.{table} cannot be planned again: another run of its plan is active ({} of step {step}, last seen at {at})",
+        counted(*tasks, "task")
     )]
     RunGoesOn {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// `stage` or `publish`.
         step: &'static str,
         /// Tasks that it is running.
         tasks: usize,
-        /// When it last told so, RFC 3339.
+        /// When it was last seen, RFC 3339.
         at: String,
     },
     /// A document of ours that another version of the program wrote.
@@ -441,28 +431,28 @@ pub enum Error {
         uri: String,
         /// Version of its form.
         version: u32,
-        /// Program and version, where the document says so.
+        /// Program and version, if the document has them.
         written_by: Option<String>,
         /// The version of the form that this program reads.
         reads: u32,
     },
     /// A file of ours that a disk or somebody changed since it was written.
-    #[error("{uri} is not what was written: it has {found}, its manifest says {written}")]
+    #[error("{uri} changed after it was written: it has {found}, but its manifest has {written}")]
     ContentChanged {
-        /// The file.
+        /// URI of the file.
         uri: String,
         /// Bytes and hash now, or that it is gone.
         found: String,
         /// Bytes and hash when it was written.
         written: String,
     },
-    /// Files were to be removed, and nobody is there to be asked.
-    #[error("nothing was removed: there is no terminal to ask on")]
+    /// Files were not removed, because there is no terminal to confirm.
+    #[error("nothing was removed: stdin is not a terminal, so nobody can confirm")]
     NotConfirmed,
     /// A folder to write into is that of another table, snapshot, config or plan.
     #[error("lake.{table} cannot be written to {location}: {} {owner}{}", belongs(within), from_to(changed))]
     LocationOwned {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// The folder.
         location: String,
@@ -474,9 +464,9 @@ pub enum Error {
         changed: Option<(String, String)>,
     },
     /// A folder to write into holds one of another table, snapshot or config.
-    #[error("lake.{table} cannot be written to {location}: it holds {inner}, which is the folder of {owner}")]
+    #[error("lake.{table} cannot be written to {location}: it contains {inner}, which is the folder of {owner}")]
     LocationHolds {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// The folder.
         location: String,
@@ -486,9 +476,9 @@ pub enum Error {
         owner: String,
     },
     /// A new plan was asked for, but files of the old one are published.
-    #[error("lake.{table} cannot be planned anew: {done} of its publish groups are done in {location}")]
+    #[error("lake.{table} cannot be planned again: {} in {location}", published_groups(*done))]
     AlreadyPublished {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Publish groups with a manifest.
         done: usize,
@@ -496,9 +486,9 @@ pub enum Error {
         location: String,
     },
     /// A published table to take back is not where the config says.
-    #[error("lake.{table} cannot be taken back: it is published at {uri}, which is not in {location}")]
+    #[error("lake.{table} cannot be withdrawn: it is published at {uri}, which is not in {location}")]
     PublishedElsewhere {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// A published file.
         uri: String,
@@ -520,7 +510,7 @@ pub enum Error {
     ColumnInNoFile {
         /// CREATE EXTERNAL TABLE.
         at: Position,
-        /// Snapshot table.
+        /// Name of the snapshot table, without `snapshot.`.
         table: String,
         /// As declared.
         column: String,
@@ -528,9 +518,9 @@ pub enum Error {
         nearest: Option<String>,
     },
     /// A task number beyond the plan.
-    #[error("lake.{table} has no {step} group {number}; the plan has groups 1 to {count}")]
+    #[error("lake.{table} has no {step} group {number}: the plan has groups 1 to {count}")]
     NoSuchGroup {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// `stage` or `publish`.
         step: &'static str,
@@ -540,13 +530,13 @@ pub enum Error {
         count: usize,
     },
     /// `--group` without naming the table.
-    #[error("--group runs one task of one table, but the config has {count}")]
+    #[error("--group runs one task of one table, but the config has {count} tables")]
     GroupNeedsTable {
         /// Lake tables chosen.
         count: usize,
     },
     /// An OpenLineage endpoint that did not take an event.
-    #[error("{url} took {sent} of {total} events: {reason}")]
+    #[error("sent {sent} of {total} events to {url}: {reason}")]
     Endpoint {
         /// Its address, without secrets.
         url: String,
@@ -557,10 +547,10 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
-    /// A table whose plan is replaced again and again while it is read.
-    #[error("lake.{table}: another run is planning it anew")]
+    /// The plan of a table was replaced repeatedly while it was read.
+    #[error("lake.{table}: another run is planning it again")]
     BeingReplanned {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
     },
     /// A mistake in the SQL of a query.
@@ -572,13 +562,15 @@ pub enum Error {
     /// Rows of a query that cannot go where they are asked to go.
     #[error("{reason}")]
     RowOutput {
-        /// Why, and what to do.
+        /// Why the rows cannot go there.
         reason: &'static str,
+        /// What to do.
+        help: &'static str,
     },
     /// A step was asked for whose input is not complete.
-    #[error("lake.{table} is not staged: {missing} of {total} stage groups are not done")]
+    #[error("lake.{table} is not staged: {missing} of {total} stage groups are missing")]
     NotStaged {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Groups without a manifest.
         missing: usize,
@@ -588,7 +580,7 @@ pub enum Error {
     /// Validation was asked for before everything was published.
     #[error("lake.{table} is not published: {done} of {total} publish groups are done")]
     NotPublished {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Groups with a manifest.
         done: usize,
@@ -598,13 +590,13 @@ pub enum Error {
     /// Nothing was planned yet.
     #[error("lake.{table} is not planned yet")]
     NotPlanned {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
     },
     /// The lake location holds files of somebody else.
-    #[error("{location} holds files that this snapshot did not write ({count}, such as {example})")]
+    #[error("{location} has {} that this snapshot did not write, such as {example}", counted(*count, "file"))]
     ForeignFiles {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Lake location.
         location: String,
@@ -615,11 +607,11 @@ pub enum Error {
     },
     /// A partition value that no path can hold.
     #[error(
-        "lake.{table}: partition column '{column}' makes a folder name of {length} bytes (its value starts with \
-         '{start}'); file systems allow at most {limit}"
+        "lake.{table}: the folder name of partition column '{column}' has {length} bytes (its value starts with \
+         '{start}'): file systems allow at most {limit}"
     )]
     PartitionValueTooLong {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Partition column.
         column: String,
@@ -633,7 +625,7 @@ pub enum Error {
     /// A value of the SELECT that the type of its column in the lake cannot hold exactly.
     #[error("lake.{table}, column '{column}': '{value}' cannot be stored as {data_type} without loss")]
     Unstorable {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Column, dotted for nested fields.
         column: String,
@@ -645,21 +637,21 @@ pub enum Error {
     /// A text that partitions a table, and that no folder can hold apart.
     #[error("lake.{table}: {}", partition_text(column, value))]
     PartitionText {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Partition column.
         column: String,
         /// Empty, or Hive's word for NULL.
         value: &'static str,
     },
-    /// A partition value that cannot be told from NULL, or has no text.
-    #[error("lake.{table}: a value of the partition columns ({columns}) cannot stand in a path")]
+    /// A partition value without a text, or with the text of NULL.
+    #[error("lake.{table}: a value of the partition columns ({columns}) cannot be a folder name")]
     PartitionValue {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Its partition columns.
         columns: String,
-        /// Why.
+        /// Error of the conversion to text.
         #[source]
         source: datafusion::arrow::error::ArrowError,
     },
@@ -668,7 +660,7 @@ pub enum Error {
     Task {
         /// `stage` or `publish`.
         step: &'static str,
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Group number.
         group: usize,
@@ -676,18 +668,18 @@ pub enum Error {
         partition: Option<String>,
         /// The snapshot file that fails on its own, when one was found.
         file: Option<String>,
+        /// Error of the task.
         #[source]
-        /// Why.
         source: Box<Self>,
     },
     /// A library under us gave up in its own way, as decoders do over some damaged files.
     #[error("{message}: a decoder or encoder panicked")]
     Panicked {
-        /// What it said.
+        /// Message of the panic.
         message: String,
     },
     /// A task took longer than the user allows.
-    #[error("not done within snaplake.task_timeout, {seconds} s")]
+    #[error("the task took longer than snaplake.task_timeout ({seconds} s)")]
     Timeout {
         /// What the user allows.
         seconds: u64,
@@ -698,16 +690,16 @@ pub enum Error {
     /// Parquet could not be written or read.
     #[error("parquet {uri}")]
     Parquet {
-        /// The file.
+        /// URI of the file.
         uri: String,
+        /// Error of the Parquet library.
         #[source]
-        /// Why.
         source: ParquetError,
     },
     /// Rows in and rows out differ.
     #[error("validation of lake.{table} failed: {reason}")]
     Validation {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// What differs, with both numbers.
         reason: String,
@@ -715,7 +707,7 @@ pub enum Error {
     /// Audits found rows.
     #[error("{}", audits_failed(verdicts))]
     AuditsFailed {
-        /// What all audits came to, also those that passed.
+        /// Results of all audits, including those that passed.
         verdicts: Vec<Verdict>,
     },
     /// An audit could not be run to its end.
@@ -723,33 +715,31 @@ pub enum Error {
     Audit {
         /// Its name.
         audit: String,
+        /// Error of the task.
         #[source]
-        /// Why.
         source: Box<Self>,
     },
     /// A task was asked for whose table has not passed its audits.
     #[error(
-        "lake.{table} is not audited: {} did not run over what is staged now",
+        "lake.{table} is not audited: {} has not run over the current staging lake",
         audits.join(", ")
     )]
     NotAudited {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Audits that have to run.
         audits: Vec<String>,
     },
     /// A store that would let two runs commit one task.
-    #[error(
-        "{store} does not honour conditional PUT (If-None-Match), which keeps two runs from committing the same task"
-    )]
+    #[error("{store} does not support conditional PUT (If-None-Match), so two runs could commit the same task")]
     NoConditionalPut {
         /// Scheme and bucket.
         store: String,
     },
     /// A deep validation has nothing to compare with.
-    #[error("lake.{table} has no checksums of {tasks} tasks, so its values cannot be proven")]
+    #[error("lake.{table} has no checksums of {}, so its values cannot be proven", counted(*tasks, "task"))]
     NoChecksums {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Tasks that ran without.
         tasks: usize,
@@ -757,7 +747,7 @@ pub enum Error {
     /// Two snapshots of a table that cannot be compared.
     #[error("lake.{table} cannot be compared with its snapshot of {against}: {reason}")]
     NoDiff {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Time of the other snapshot.
         against: String,
@@ -782,8 +772,8 @@ pub enum Error {
     Io {
         /// What was tried, with the path.
         action: String,
+        /// Error of the operating system.
         #[source]
-        /// Why.
         source: std::io::Error,
     },
 }

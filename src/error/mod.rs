@@ -6,26 +6,26 @@
 
 pub(crate) mod advice;
 mod caught;
-pub(crate) mod causes;
 mod config;
+pub(crate) mod describe;
 mod difference;
 mod engine;
 mod help;
 mod kinds;
+mod message;
 mod position;
 pub(crate) mod redact;
 mod value;
 mod verdict;
 pub(crate) mod wording;
-mod words;
 
 pub(crate) use self::caught::{caught, within};
 pub use self::config::ConfigError;
 pub(crate) use self::difference::difference;
 pub(crate) use self::engine::unwrap_engine;
 pub use self::kinds::{Error, Result};
+pub use self::message::nearest;
 pub use self::position::Position;
 pub use self::value::InvalidValue;
 pub use self::verdict::Verdict;
 pub(crate) use self::wording::reworded;
-pub use self::words::nearest;

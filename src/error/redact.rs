@@ -1,4 +1,4 @@
-//! Takes secrets out of what is about to be said: errors and log lines, which quote servers, parsers and URLs.
+//! Takes secrets out of messages: errors and log lines, which quote servers, parsers and URLs.
 //!
 //! ```text
 //! https://user:pass@host/x             -> https://***@host/x           userinfo of a URL
@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Pure but for [`Redactor::of_environment`]. It is the last line of defence: configs are refused when they hold
-//! credentials, and clients keep theirs to themselves. It does not know secrets that stand in files, and leaves data alone.
+//! credentials, and clients keep theirs to themselves. It does not know secrets that are in files, and leaves data
+//! alone.
 
 use std::borrow::Cow;
 use std::sync::{LazyLock, PoisonError, RwLock};
@@ -20,7 +21,7 @@ use std::sync::{LazyLock, PoisonError, RwLock};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::{Captures, Regex};
 
-/// What stands where a secret stood.
+/// Replacement of a secret.
 const MASK: &str = "***";
 
 /// A shorter value is found by chance in texts that have nothing to do with it.
@@ -29,26 +30,26 @@ const MIN_SECRET_BYTES: usize = 8;
 /// Those of AWS have 16 characters or more.
 const MIN_KEY_ID_BYTES: usize = 16;
 
-/// Whatever is said to people, or kept for them beside the manifests, goes through it.
+/// All messages go through it, and so do the error texts that are stored next to manifests.
 pub(crate) static REDACTOR: LazyLock<Redactor> = LazyLock::new(Redactor::of_environment);
 
 /// Replaces secrets in texts.
 #[derive(Debug)]
 pub(crate) struct Redactor {
-    known: RwLock<Known>,
+    known: RwLock<KnownSecrets>,
 }
 
 /// Secrets that are known.
 #[derive(Debug, Default, Clone)]
-struct Known {
-    /// Masked wherever they stand; the longest first: one may be part of another.
+struct KnownSecrets {
+    /// Masked wherever they are; the longest first: one may be part of another.
     secrets: Vec<String>,
-    /// Too short for that: masked where one is all that stands in quotes.
+    /// Too short for that: masked where one is all that is in quotes.
     short: Vec<String>,
 }
 
-impl Known {
-    /// Adds secrets of enough bytes, also as they stand in URLs: encoded as RFC 3986 has it, or only where it must be.
+impl KnownSecrets {
+    /// Adds secrets of enough bytes, also as written in URLs: encoded as RFC 3986 has it, or only where it must be.
     fn add(&mut self, secrets: impl Iterator<Item = String>) {
         for secret in secrets {
             let usual = secret.replace('%', "%25").replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
@@ -85,7 +86,7 @@ impl Redactor {
             }
         }
         secrets.retain(|value| value.len() >= MIN_SECRET_BYTES);
-        let mut known = Known::default();
+        let mut known = KnownSecrets::default();
         known.add(secrets.into_iter());
         Self { known: RwLock::new(known) }
     }
@@ -167,8 +168,8 @@ pub(crate) fn is_secret(name: &str) -> bool {
     parts.iter().any(|part| name.contains(part)) && !["_FILE", "_URI", "_PATH"].iter().any(|end| name.ends_with(end))
 }
 
-/// Where the query of a URL begins. A question mark alone is a pattern for one character, and one that is percent-encoded is
-/// a part of many a folder's name: a name and a value have to follow.
+/// Where the query of a URL begins. A question mark alone is a pattern for one character, and one that is
+/// percent-encoded is a part of many a folder's name: a name and a value have to follow.
 fn query_start(url: &str) -> Option<usize> {
     static EQUALS: LazyLock<Regex> = LazyLock::new(|| pattern("(?i)=|%(?:25)*3D"));
     static ENCODED: LazyLock<Regex> =

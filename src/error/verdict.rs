@@ -1,8 +1,8 @@
-//! What an audit came to: how many rows it found, and the first of them.
+//! Result of an audit: how many rows it found, and the first of them.
 
 use datafusion::arrow::record_batch::RecordBatch;
 
-/// What an audit came to.
+/// Result of an audit.
 #[derive(Debug, Clone)]
 pub struct Verdict {
     /// Its name: `audit.name` of a view, `table.property(column)` of a property.

@@ -1,5 +1,5 @@
-//! The engine's messages in SQL's words: types as they are declared, operations as people write them, and nothing of
-//! how the engine is built. Pure.
+//! Rewords the messages of the engine in SQL terms: types as declared, operations as written in SQL, and no names of
+//! engine internals. Pure.
 //!
 //! The engine's messages are English sentences with its own names in them. Known sentences are replaced by ours. In all
 //! others only type names are replaced, and the advice to file bugs elsewhere is removed. Text in single quotes is a

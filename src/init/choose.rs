@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::init::survey::dated::{Kin, are_alike, compare, family};
 use crate::init::survey::dates::date_in_folders;
 use crate::init::survey::read::Read;
-use crate::init::survey::sample::{Source, sample};
+use crate::init::survey::sample::{SampleSource, sample};
 use crate::init::survey::tally::{Group, Key, Tally};
 
 /// Bytes that are read of each of the two groups that are compared.
@@ -31,7 +31,7 @@ struct DatedFiles {
 /// # Errors
 /// [`crate::error::Error::Store`].
 pub(crate) async fn choose(
-    source: &Source,
+    source: &SampleSource,
     tally: &mut Tally,
     read: &mut Read,
 ) -> Result<(Option<NaiveDateTime>, BTreeMap<Key, String>)> {
@@ -88,7 +88,7 @@ impl DatedFiles {
     }
 }
 
-async fn look(source: &Source, tally: &Tally, older: &Key, newer: &Key, read: &mut Read) -> Result<Kin> {
+async fn look(source: &SampleSource, tally: &Tally, older: &Key, newer: &Key, read: &mut Read) -> Result<Kin> {
     let (Some(older), Some(newer)) = (tally.groups.get(older), tally.groups.get(newer)) else {
         return Ok(Kin::Unknown);
     };

@@ -1,4 +1,5 @@
-//! `snaplake init`: looks at a folder, bucket or prefix, and writes a config and one model per table that run as they are.
+//! `snaplake init`: looks at a folder, bucket or prefix, and writes a config and one model per table that run as they
+//! are.
 //!
 //! ```text
 //! LOCATION -> survey   one listing (tally), metadata (exports), a bounded part of the files (sample, dialect)
@@ -35,10 +36,10 @@ use self::render::Frame;
 use self::search::{Survey, survey, telling};
 use self::survey::dates::{date_in, is_dated};
 use self::tables::exports::Described;
-use self::tables::facts::{Found, Named};
+use self::tables::found_table::{FoundTable, NamedTable};
 pub(crate) use crate::init::survey::read::Read;
 
-use self::tables::proposal::Partition;
+use self::tables::proposal::PartitionColumn;
 use crate::error::{Error, Result};
 use crate::layout::{Location, below, written_from};
 use crate::session::Engine;
@@ -183,10 +184,11 @@ pub(crate) async fn init(engine: &Arc<Engine>, options: &InitOptions) -> Result<
 }
 
 /// The tables with their names, in order of these.
-fn named(tables: Vec<Found>) -> Vec<Named> {
+fn named(tables: Vec<FoundTable>) -> Vec<NamedTable> {
     let wishes: Vec<Vec<String>> = tables.iter().map(|table| table.wishes.clone()).collect();
     let names = distinct(&wishes);
-    let mut named: Vec<Named> = names.into_iter().zip(tables).map(|(name, found)| Named { name, found }).collect();
+    let mut named: Vec<NamedTable> =
+        names.into_iter().zip(tables).map(|(name, found)| NamedTable { name, found }).collect();
     named.sort_by(|a, b| a.name.cmp(&b.name));
     named
 }
@@ -196,7 +198,7 @@ fn time(
     options: &InitOptions,
     described: &[Described],
     dated: Option<NaiveDateTime>,
-    tables: &[Named],
+    tables: &[NamedTable],
 ) -> (String, &'static str) {
     if let Some(time) = &options.snapshot_time {
         return (time.clone(), "as given");
@@ -206,7 +208,7 @@ fn time(
         _ => None,
     });
     if let Some(time) = exported {
-        return (time, "as the export says");
+        return (time, "from the export");
     }
     if let Some(date) = dated {
         return (tables::exports::seconds(date.and_utc()), "the date in the export's path");
@@ -215,7 +217,7 @@ fn time(
     (tables::exports::seconds(newest), "time of the newest file")
 }
 
-fn line(Named { name, found }: &Named) -> TableLine {
+fn line(NamedTable { name, found }: &NamedTable) -> TableLine {
     let proposal = &found.proposal;
     TableLine {
         table: name.clone(),
@@ -224,7 +226,7 @@ fn line(Named { name, found }: &Named) -> TableLine {
         bytes: found.bytes,
         rows: found.rows,
         columns: found.items.len(),
-        partitioned_by: proposal.partitions.iter().map(Partition::name).map(str::to_owned).collect(),
+        partitioned_by: proposal.partitions.iter().map(PartitionColumn::name).map(str::to_owned).collect(),
         sorted_by: proposal.sorted_by.clone(),
         locations: found.locations.clone(),
     }

@@ -6,8 +6,8 @@
 //!  table dir  volatile stem    counters          ending
 //! ```
 //!
-//! Folders at the end of a path that only count or date (`1`, `2024-01-31`, `dt=2024`, a UUID) belong to the table above
-//! them. Of a file's name, counters, dates and random parts are left out; what remains is its stem.
+//! Folders at the end of a path that only count or date (`1`, `2024-01-31`, `dt=2024`, a UUID) belong to the table
+//! above them. Of a file's name, counters, dates and random parts are left out; what remains is its stem.
 
 /// Words that say nothing about what is in a file.
 pub(super) const GENERIC: [&str; 22] = [
@@ -15,7 +15,7 @@ pub(super) const GENERIC: [&str; 22] = [
     "records", "rows", "dump", "block", "split", "shard", "snapshot", "full", "of",
 ];
 
-/// Codecs that stand before `.parquet` and say nothing about how the file is read.
+/// Codecs that are before `.parquet` and say nothing about how the file is read.
 const CODECS: [&str; 7] = ["gz", "snappy", "zstd", "lz4", "brotli", "lzo", "uncompressed"];
 
 /// Endings of compressed files, with the dot.
@@ -47,8 +47,8 @@ pub(super) fn is_packed(ending: &str) -> bool {
     PACKED.iter().any(|packed| ending.ends_with(packed))
 }
 
-/// Digits, a date, a UUID, a long hexadecimal or a long mixed text, or a letter and digits (`c000`): it only tells files
-/// apart.
+/// Digits, a date, a UUID, a long hexadecimal or a long mixed text, or a letter and digits (`c000`): it only
+/// distinguishes files apart.
 fn is_counter(token: &str) -> bool {
     let digits = token.bytes().filter(u8::is_ascii_digit).count();
     let is_hex = token.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -133,7 +133,7 @@ pub(super) fn escaped(text: &str) -> String {
     text.replace("${", "$${").replace('\'', "''")
 }
 
-/// Text that may stand in a comment of one line.
+/// Text that may be in a comment of one line.
 pub(super) fn comment(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

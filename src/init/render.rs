@@ -10,9 +10,9 @@ use super::names::{comment, escaped, literal};
 use crate::config::{Compression, CsvOptions, FileFormat, ForceNull, TextOptions};
 use crate::init::survey::locate::HERE;
 use crate::init::survey::read::Read;
-use crate::init::tables::facts::{Found, Item, Named};
+use crate::init::tables::found_table::{FoundTable, Item, NamedTable};
 use crate::init::tables::profile::Profile;
-use crate::init::tables::proposal::{Partition, Scheme};
+use crate::init::tables::proposal::{PartitionColumn, Scheme};
 use crate::layout::below;
 use crate::types::ident;
 use crate::types::{sql_type, type_name};
@@ -50,19 +50,19 @@ fn count(number: u64, noun: &str) -> String {
 }
 
 /// The config.
-pub(super) fn config(frame: &Frame, tables: &[Named]) -> String {
+pub(super) fn config(frame: &Frame, tables: &[NamedTable]) -> String {
     let mut text = String::new();
     let tables_found = count(tables.len() as u64, "table");
     let (files, bytes) = (count(frame.files, "file"), HumanBytes(frame.bytes));
     let config = comment(&frame.config);
     let lines = [
         format!("{tables_found} that `snaplake init` found in {}: {files}, {bytes}.", comment(&frame.location)),
-        format!("It read {} of them. All of this is a proposal, and yours to change.", HumanBytes(frame.read.bytes)),
+        format!("It read {} of them. The config is a proposal: review and change it.", HumanBytes(frame.read.bytes)),
         String::new(),
-        format!("    snaplake plan {config}     what would be done; writes nothing"),
-        format!("    snaplake run {config}      do it; again: only what is missing"),
+        format!("    snaplake plan {config}     show the plan; writes nothing"),
+        format!("    snaplake run {config}      stage, audit, publish, validate; a rerun does the rest"),
         String::new(),
-        "To read or write elsewhere:".to_owned(),
+        "To use other locations:".to_owned(),
         "    --var snapshot=s3://bucket/export  --var staging=s3://bucket/staging  --var datalake=s3://bucket/lake"
             .to_owned(),
     ];
@@ -94,7 +94,7 @@ fn push_comment(text: &mut String, line: &str) {
     push_line(text, format!("-- {line}").trim_end());
 }
 
-fn snapshot_table(text: &mut String, frame: &Frame, Named { name, found }: &Named) {
+fn snapshot_table(text: &mut String, frame: &Frame, NamedTable { name, found }: &NamedTable) {
     push_comment(text, &format!("{}.", about(found)));
     for note in &found.notes {
         push_comment(text, &comment(note));
@@ -149,7 +149,7 @@ fn declared(data_type: &DataType) -> String {
 }
 
 /// `13 files, 7.86 MiB, CSV: 336,776 rows`.
-fn about(found: &Found) -> String {
+fn about(found: &FoundTable) -> String {
     let rows = match found.rows {
         (rows, true) => count(rows, "row"),
         (rows, false) => format!("about {}", count(rows, "row")),
@@ -209,13 +209,13 @@ fn quoted(name: &str) -> String {
 }
 
 /// The model of one table.
-pub(super) fn model(Named { name, found }: &Named) -> String {
+pub(super) fn model(NamedTable { name, found }: &NamedTable) -> String {
     let mut text = String::new();
     let proposal = &found.proposal;
     push_comment(&mut text, &comment(&format!("{name}: {}.", about(found))));
     let sampled = found.read.rows;
     if sampled > 0 && (sampled, true) != found.rows {
-        push_comment(&mut text, &format!("Figures are those of {} that were looked at.", count(sampled, "row")));
+        push_comment(&mut text, &format!("The comments describe a sample of {}.", count(sampled, "row")));
     }
     push_comment(&mut text, &comment(&proposal.why_partitions));
     push_comment(&mut text, &comment(&proposal.why_sorted));
@@ -227,14 +227,14 @@ pub(super) fn model(Named { name, found }: &Named) -> String {
             &mut text,
             &format!(
                 "  -- partitioned_by = {},  -- {}",
-                array(scheme.columns.iter().map(Partition::name)),
+                array(scheme.columns.iter().map(PartitionColumn::name)),
                 comment(&scheme.why)
             ),
         );
     }
     let mut properties = vec![("format", "'PARQUET'".to_owned())];
     if !proposal.partitions.is_empty() {
-        properties.push(("partitioned_by", array(proposal.partitions.iter().map(Partition::name))));
+        properties.push(("partitioned_by", array(proposal.partitions.iter().map(PartitionColumn::name))));
     }
     if !proposal.sorted_by.is_empty() {
         properties.push(("sorted_by", array(proposal.sorted_by.iter().map(String::as_str))));
@@ -264,14 +264,14 @@ fn array<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// A part of a date as an item of the SELECT.
-fn part(partition: &Partition, items: &[Item]) -> Option<String> {
-    let Partition::Part { part, column, is_text, name } = partition else { return None };
+fn part(partition: &PartitionColumn, items: &[Item]) -> Option<String> {
+    let PartitionColumn::Part { part, column, is_text, name } = partition else { return None };
     let item = items.iter().find(|item| item.name == *column)?;
     let date = if *is_text { format!("try_cast({} AS TIMESTAMP)", item.expr) } else { item.expr.clone() };
     Some(format!("{part}({date}) AS {}", ident(name)))
 }
 
-fn select(text: &mut String, found: &Found) {
+fn select(text: &mut String, found: &FoundTable) {
     let parts = found.proposal.partitions.iter().filter_map(|column| part(column, &found.items));
     let parts: Vec<(String, String)> = parts.map(|part| (part, String::new())).collect();
     let columns = found.items.iter().map(|item| {
@@ -303,10 +303,10 @@ fn figures(item: &Item) -> String {
     let Profile { rows, nulls, distinct, is_capped, is_unique, .. } = item.profile;
     let mut text = type_name(&item.data_type);
     if rows > 0 && nulls == rows {
-        text.push_str(", NULL throughout");
+        text.push_str(", all NULL");
     } else if rows > 0 {
         if is_unique && rows > 1 {
-            text.push_str(", no value twice");
+            text.push_str(", unique");
         } else if !is_capped {
             let _ = write!(text, ", {}", count(distinct, "value"));
         } else if distinct > 0 {
@@ -334,7 +334,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Variables, load};
-    use crate::init::tables::facts::Size;
+    use crate::init::tables::found_table::TableSize;
     use crate::init::tables::propose::propose;
 
     fn frame() -> Frame {
@@ -355,7 +355,7 @@ mod tests {
         }
     }
 
-    fn table(name: &str, columns: &[&str], options: CsvOptions, locations: &[&str]) -> Named {
+    fn table(name: &str, columns: &[&str], options: CsvOptions, locations: &[&str]) -> NamedTable {
         let field = |name: &&str| Field::new(*name, DataType::Int64, true);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         let items: Vec<Item> = columns
@@ -368,8 +368,8 @@ mod tests {
                 ..Item::default()
             })
             .collect();
-        let proposal = propose(name, &items, Size { lake_bytes: 1_000, is_whole: true });
-        let found = Found {
+        let proposal = propose(name, &items, TableSize { lake_bytes: 1_000, is_whole: true });
+        let found = FoundTable {
             wishes: Vec::new(),
             folder: String::new(),
             locations: locations.iter().map(|location| (*location).to_owned()).collect(),
@@ -386,7 +386,7 @@ mod tests {
             notes: vec!["NULL is written NA.".into()],
             proposal,
         };
-        Named { name: name.to_owned(), found }
+        NamedTable { name: name.to_owned(), found }
     }
 
     #[test]

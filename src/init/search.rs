@@ -1,7 +1,7 @@
 //! Lists a location once, reads what describes exports, and looks into each folder of files.
 //!
-//! One pass over the listing, no listing per table; of contents a bounded part is read, see `sample`. Folders are looked
-//! into side by side, a bounded number at once, with results in order of their names.
+//! One pass over the listing, no listing per table; of contents a bounded part is read, see `sample`. Folders are
+//! looked into side by side, a bounded number at once, with results in order of their names.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,19 +12,19 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::choose::choose;
 use super::names::{GENERIC, plain, split_ending};
-use super::tables::facts::Named;
+use super::tables::found_table::NamedTable;
 use crate::concurrency::spread;
 use crate::config::FileFormat;
 use crate::error::{Error, Result};
 use crate::init::survey::dates::{date_in_folders, is_dated, without_date};
 use crate::init::survey::locate::locations;
 use crate::init::survey::read::Read;
-use crate::init::survey::sample::Source;
-use crate::init::survey::tally::{GROUPS, Group, Key, Listed, Tally, key_of};
+use crate::init::survey::sample::SampleSource;
+use crate::init::survey::tally::{GROUPS, Group, Key, ListedFile, Tally, key_of};
 use crate::init::tables::columns::{columns_as_they_are, improve};
 use crate::init::tables::exports::{Described, RdsTable, describe, rds_schema};
-use crate::init::tables::facts::{Found, Size};
-use crate::init::tables::folder::{Draft, Known, Looked, look_into};
+use crate::init::tables::folder::{Draft, FolderTables, KnownFolder, look_into};
+use crate::init::tables::found_table::{FoundTable, TableSize};
 use crate::init::tables::propose::propose;
 use crate::layout::store_error;
 use crate::layout::{Location, below, store_of};
@@ -48,7 +48,7 @@ const PLACES: [&str; 6] = ["manifests", "manifest", "manifest_summary", "snapsho
 /// All that was found below a location.
 #[derive(Debug)]
 pub(crate) struct Survey {
-    pub(crate) tables: Vec<Found>,
+    pub(crate) tables: Vec<FoundTable>,
     pub(crate) tally: Tally,
     pub(crate) described: Vec<Described>,
     pub(crate) read: Read,
@@ -65,7 +65,7 @@ pub(crate) struct Survey {
 pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str) -> Result<Survey> {
     let store = engine.stores().open(location).await?;
     let (root, mut tally) = list(&store, location).await?;
-    let source = Source { store, root: root.clone() };
+    let source = SampleSource { store, root: root.clone() };
     tally.refuse_table_formats();
     let mut read = Read::default();
     let described = described(&source, &mut tally, &mut read).await?;
@@ -85,7 +85,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
         let (source, engine, known) = (source.clone(), Arc::clone(engine), known(&described, folder));
         async move { Box::pin(look_into(&source, &engine, groups, &known, budget)).await }
     });
-    let looked: Vec<Looked> = spread(jobs.collect::<Vec<_>>(), engine.parallel_tasks()).try_collect().await?;
+    let looked: Vec<FolderTables> = spread(jobs.collect::<Vec<_>>(), engine.parallel_tasks()).try_collect().await?;
     for of_folder in looked {
         read.add(of_folder.read);
         for refused in of_folder.refused {
@@ -93,7 +93,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
         }
         drafts.extend(of_folder.drafts);
     }
-    let mut tables: Vec<Found> = Vec::new();
+    let mut tables: Vec<FoundTable> = Vec::new();
     let mut per_folder: BTreeMap<String, usize> = BTreeMap::new();
     for draft in &drafts {
         *per_folder.entry(draft.found.folder.clone()).or_default() += 1;
@@ -107,7 +107,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
             let Some(locations) = locations(&tally, &keys, &group, &found.format) else {
                 let example = group.sample().first().map(|file| file.path.clone()).unwrap_or_default();
                 let reason =
-                    "no pattern tells these files from others of their folder; move them to a folder of their own";
+                    "no pattern separates these files from the others in their folder; move them to a separate folder";
                 tally.ignore_all(reason, found.files, found.bytes, &example);
                 continue;
             };
@@ -138,7 +138,7 @@ fn nothing(location: &Location, tally: &Tally) -> Error {
 
 async fn list(store: &Arc<dyn ObjectStore>, location: &Location) -> Result<(Location, Tally)> {
     let mut tally = Tally::default();
-    let listed = |path: &str, meta: &object_store::ObjectMeta| Listed {
+    let listed = |path: &str, meta: &object_store::ObjectMeta| ListedFile {
         path: path.to_owned(),
         size: meta.size,
         etag: meta.e_tag.as_deref().unwrap_or_default().trim_matches('"').to_owned(),
@@ -172,7 +172,7 @@ async fn list(store: &Arc<dyn ObjectStore>, location: &Location) -> Result<(Loca
 }
 
 /// What the metadata files say; those that say nothing are files as any other.
-async fn described(source: &Source, tally: &mut Tally, read: &mut Read) -> Result<Vec<Described>> {
+async fn described(source: &SampleSource, tally: &mut Tally, read: &mut Read) -> Result<Vec<Described>> {
     let mut files = std::mem::take(&mut tally.control);
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let reads = files.into_iter().map(|file| async move {
@@ -215,7 +215,7 @@ pub(crate) fn rds_database(described: &[Described], folder: &str) -> Option<(Str
 }
 
 /// The schema of an RDS export, if all tables have the same one and it says more than the database.
-pub(crate) fn rds_schema_name(described: &[Described], tables: &[Named]) -> Option<String> {
+pub(crate) fn rds_schema_name(described: &[Described], tables: &[NamedTable]) -> Option<String> {
     let mut all = tables.iter().map(|table| rds_database(described, &table.found.folder));
     let (database, schema) = all.next()??;
     let is_same = all.all(|other| other.is_some_and(|(_, other)| other == schema));
@@ -239,15 +239,15 @@ fn dynamo_export<'a>(described: &'a [Described], folder: &str) -> Option<&'a Des
     )
 }
 
-fn known(described: &[Described], folder: &str) -> Known {
-    let mut known = Known { is_dynamo: dynamo_export(described, folder).is_some(), ..Known::default() };
+fn known(described: &[Described], folder: &str) -> KnownFolder {
+    let mut known = KnownFolder { is_dynamo: dynamo_export(described, folder).is_some(), ..KnownFolder::default() };
     if let Some((database, table)) = rds_export(described, folder) {
         let found = rds_table(described, database, table);
         if let Some(warning) = found.and_then(|table| table.warning.as_ref()) {
             known.notes.push(format!("The export warns: {warning}"));
         }
         if found.is_some_and(|table| !table.is_complete) {
-            known.notes.push("The export says that this table is not complete.".to_owned());
+            known.notes.push("According to the export, this table is not complete.".to_owned());
         }
         known.rds = Some(found.map(|table| table.columns.clone()).unwrap_or_default());
     }
@@ -265,7 +265,7 @@ fn wishes(
     described: &[Described],
     keys: &[Key],
     group: &Group,
-    found: &Found,
+    found: &FoundTable,
     is_only: bool,
     location: &str,
 ) -> Vec<String> {
@@ -310,7 +310,7 @@ fn wishes(
 }
 
 /// Tables of an RDS export that have no file: their mark is there.
-fn empty_tables(described: &[Described], tally: &mut Tally, tables: &mut Vec<Found>, location: &str) {
+fn empty_tables(described: &[Described], tally: &mut Tally, tables: &mut Vec<FoundTable>, location: &str) {
     for folder in std::mem::take(&mut tally.finished) {
         let is_known = tables.iter().any(|table| table.folder == folder)
             || tally.groups.keys().any(|key| key.folder == folder && tally.groups[key].files > 0);
@@ -323,12 +323,12 @@ fn empty_tables(described: &[Described], tally: &mut Tally, tables: &mut Vec<Fou
         };
         let mut items = columns_as_they_are(&schema);
         items.iter_mut().for_each(|item| improve(item, known.rds.as_deref()));
-        let proposal = propose(table, &items, Size { lake_bytes: 0, is_whole: true });
+        let proposal = propose(table, &items, TableSize { lake_bytes: 0, is_whole: true });
         let key = Key::of_folder(&folder);
         let newest = tally.newest.unwrap_or_default();
         let mut notes = known.notes;
         notes.push("The export of this table is empty: the columns are those that its metadata names.".to_owned());
-        let mut found = Found {
+        let mut found = FoundTable {
             wishes: Vec::new(),
             folder: folder.clone(),
             locations: vec![below(&folder, "")],
@@ -353,7 +353,7 @@ fn empty_tables(described: &[Described], tally: &mut Tally, tables: &mut Vec<Fou
 /// The table whose files a manifest lists. Its files are taken from what was listed.
 async fn of_manifest(
     engine: &Arc<Engine>,
-    source: &Source,
+    source: &SampleSource,
     tally: &mut Tally,
     path: &str,
     read: &mut Read,
@@ -385,8 +385,8 @@ async fn of_manifest(
     let group = Group::of(listed, tally.newest.unwrap_or_default());
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let key = Key::of_folder(folder);
-    let inner = Source { store: engine.stores().open(&store).await?, root: store };
-    let looked = Box::pin(look_into(&inner, engine, vec![(key, group)], &Known::default(), FOLDER.1)).await?;
+    let inner = SampleSource { store: engine.stores().open(&store).await?, root: store };
+    let looked = Box::pin(look_into(&inner, engine, vec![(key, group)], &KnownFolder::default(), FOLDER.1)).await?;
     read.add(looked.read);
     for refused in looked.refused {
         tally.ignore_all(&format!("a manifest's files: {}", refused.reason), refused.files, refused.bytes, path);
@@ -398,7 +398,7 @@ async fn of_manifest(
 }
 
 /// The files of a manifest by raw key, and how many of them are in each group below `root`.
-fn taken(files: &[FileEntry], root: &Location) -> Result<(Vec<Listed>, BTreeMap<Key, u64>)> {
+fn taken(files: &[FileEntry], root: &Location) -> Result<(Vec<ListedFile>, BTreeMap<Key, u64>)> {
     let mut covered: BTreeMap<Key, u64> = BTreeMap::new();
     let mut listed = Vec::with_capacity(files.len());
     for file in files {
@@ -407,7 +407,7 @@ fn taken(files: &[FileEntry], root: &Location) -> Result<(Vec<Listed>, BTreeMap<
             let path = location.raw_key()[root.raw_key().len()..].trim_start_matches('/');
             *covered.entry(key_of(path)).or_default() += 1;
         }
-        listed.push(Listed { path: location.raw_key().to_owned(), size: file.size, etag: file.etag.to_string() });
+        listed.push(ListedFile { path: location.raw_key().to_owned(), size: file.size, etag: file.etag.to_string() });
     }
     Ok((listed, covered))
 }

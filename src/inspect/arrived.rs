@@ -2,7 +2,7 @@
 
 use futures::StreamExt;
 
-use super::status::Looked;
+use super::status::InspectedTable;
 use crate::error::Result;
 use crate::pipeline::arrivals::{AT_ONCE, logged};
 use crate::pipeline::{Pipeline, Warning};
@@ -11,12 +11,12 @@ use crate::staging::plan::Planner;
 
 impl Pipeline {
     /// Of tables that were looked at, in their order.
-    pub(crate) async fn arrived(&self, all: &[&Looked]) -> Vec<Vec<Warning>> {
+    pub(crate) async fn arrived(&self, all: &[&InspectedTable]) -> Vec<Vec<Warning>> {
         let all = all.iter().map(|looked| async move { logged(&looked.status.table, self.of_look(looked).await) });
         futures::stream::iter(all).buffered(AT_ONCE).collect().await
     }
 
-    async fn of_look(&self, looked: &Looked) -> Result<Vec<Warning>> {
+    async fn of_look(&self, looked: &InspectedTable) -> Result<Vec<Warning>> {
         let Some((head, details)) = &looked.planned else { return Ok(Vec::new()) };
         let Some(driving) = self.project.snapshot(&details.driving.table) else { return Ok(Vec::new()) };
         // The list of the files is read only if something has changed.

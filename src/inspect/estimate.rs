@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Times are taken from this snapshot's own tasks, else from the latest other snapshot of the table in the same staging
-//! folder. Where neither has any, there is no estimate. Another machine, or another number of tasks at once, makes it wrong.
+//! folder. Where neither has any, there is no estimate. Another machine, or another number of tasks at once, makes it
+//! wrong.
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ const SAMPLE: usize = 64;
 
 /// How long the rest of a table will take.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Estimate {
+pub struct TimeEstimate {
     /// Seconds of stage tasks that are left.
     pub stage_seconds: f64,
     /// Seconds of publish tasks that are left; `None` if no publish task was ever done.
@@ -101,7 +102,7 @@ struct Left {
 
 impl Left {
     /// The estimate by the times of `stage` and `publish` tasks.
-    fn estimate(self, of_snapshot: String, stage: Timings, publish: Timings) -> Option<Estimate> {
+    fn estimate(self, of_snapshot: String, stage: Timings, publish: Timings) -> Option<TimeEstimate> {
         if stage.tasks == 0 {
             return None;
         }
@@ -110,7 +111,7 @@ impl Left {
         let (left, all) = self.publish_tasks;
         let publish_time =
             publish.time_for(scaled(staging_bytes, left as u64, all as u64)) / whole(self.publish_at_once);
-        Some(Estimate {
+        Some(TimeEstimate {
             stage_seconds: (stage.time_for(self.stage_bytes) / whole(self.tasks_at_once.min(self.stage_tasks)))
                 .as_secs_f64(),
             publish_seconds: (publish.tasks > 0).then_some(publish_time.as_secs_f64()),
@@ -129,7 +130,7 @@ impl Pipeline {
         groups: &[GroupView],
         publish: &PublishView,
         staged: Timings,
-    ) -> Result<Option<Estimate>> {
+    ) -> Result<Option<TimeEstimate>> {
         let todo = || groups.iter().filter(|group| !group.done);
         let published = publish.done.len();
         let left = Left {

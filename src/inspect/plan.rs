@@ -1,5 +1,5 @@
-//! What would be done, before anything is: the plans of all tables, what of them is done already, how long the rest will
-//! take as far as tasks that were done before tell, and what will cost trouble.
+//! What would be done, before anything is: the plans of all tables, what of them is done already, how long the rest
+//! will take as far as tasks that were done before tell, and what will cost trouble.
 //!
 //! Nothing is written. Partitions are known from the manifests of the stage tasks that are done.
 
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use futures::TryStreamExt;
 
-use super::estimate::{Estimate, Timings};
+use super::estimate::{TimeEstimate, Timings};
 use super::status::published;
 pub(crate) use super::views::{GroupView, PartitionView, PartitionsView, PublishView};
 use super::warnings::{Facts, warnings};
@@ -22,14 +22,14 @@ use crate::manifest::{FileEntry, TaskDetails};
 use crate::pipeline::audit::{self, AuditView};
 use crate::pipeline::{Pipeline, Warning, covered, not_planned};
 use crate::snapshot::Coverage;
-use crate::staging::plan::{Planner, Source, StagePlan};
+use crate::staging::plan::{PlannedSource, Planner, StagePlan};
 use crate::staging::run::StageTask;
 use crate::write::OnRows;
 
 /// What would be done for one table.
 #[derive(Debug, Clone)]
 pub struct PlanView {
-    /// Lake table.
+    /// Name of the lake table, without `lake.`.
     pub table: String,
     /// Snapshot table whose files are grouped.
     pub driving: String,
@@ -60,7 +60,7 @@ pub struct PlanView {
     /// The audits that hold it back, in the order of the config.
     pub audits: Vec<AuditView>,
     /// How long the rest will take, if tasks that were done tell.
-    pub estimate: Option<Estimate>,
+    pub estimate: Option<TimeEstimate>,
     /// What will cost time or trouble.
     pub warnings: Vec<Warning>,
     /// The files of each snapshot table that are left out, and the columns that some files lack.
@@ -84,7 +84,7 @@ pub struct Explain {
 
 /// What the manifests of the stage tasks that are done say.
 #[derive(Default)]
-struct Staged {
+struct StagedSums {
     /// Without their names: those are of no use here.
     partitions: BTreeMap<Arc<str>, PartitionView>,
     files: Vec<FileEntry>,
@@ -93,11 +93,11 @@ struct Staged {
 
 impl StagePlan {
     /// Snapshot tables that the SELECT reads, the one whose files are grouped first.
-    fn sources(&self) -> impl Iterator<Item = &Source> {
+    fn sources(&self) -> impl Iterator<Item = &PlannedSource> {
         std::iter::once(&self.details.driving).chain(self.details.whole.iter().map(|(source, _)| source))
     }
 
-    /// What is to be said of the files that it was made from, and of its columns.
+    /// Warnings about its snapshot files and its columns.
     pub(crate) fn warnings(&self) -> Vec<Warning> {
         let of_files = self.sources().flat_map(|source| covered::warnings(&source.table, &source.coverage));
         let columns = self.details.columns.iter().map(|(name, _)| name.as_str());
@@ -130,7 +130,7 @@ impl Pipeline {
     /// # Errors
     /// Those of the ledger, and of planning the SELECT.
     pub async fn plan_view(&self, plan: &StagePlan, explain: bool) -> Result<PlanView> {
-        let (mut done, mut staged, mut publish, mut complete) = (BTreeSet::new(), Staged::default(), None, false);
+        let (mut done, mut staged, mut publish, mut complete) = (BTreeSet::new(), StagedSums::default(), None, false);
         if plan.committed {
             done = plan.ledger.done(Step::StagingFileGroups).await?;
             staged = self.staged(plan, &done).await?;
@@ -198,8 +198,8 @@ impl Pipeline {
     }
 
     /// Reads the manifests of the stage tasks that are done.
-    async fn staged(&self, plan: &StagePlan, done: &BTreeSet<usize>) -> Result<Staged> {
-        let mut staged = Staged::default();
+    async fn staged(&self, plan: &StagePlan, done: &BTreeSet<usize>) -> Result<StagedSums> {
+        let mut staged = StagedSums::default();
         let mut manifests = plan.ledger.read_all::<TaskDetails>(Step::StagingFileGroups, done.iter().copied());
         while let Some((_, manifest)) = manifests.try_next().await? {
             let Some(manifest) = manifest else { continue };
@@ -226,7 +226,8 @@ impl Pipeline {
         let text = |plan: Arc<dyn ExecutionPlan>| displayable(plan.as_ref()).indent(false).to_string();
         let stage = match self.project.held().next() {
             None => text(self.stage_task(plan, 1, files).plan(on_rows(), None).await?.1),
-            // The engine would show what it makes of the values of the environment, and of the variables if they stand there.
+            // The engine would show what it makes of the values of the environment, and of the variables if they are
+            // there.
             Some(_) => {
                 let project = self.project.shown();
                 let lake = LakeTable { query: plan.lake.shown.clone(), ..plan.lake.clone() };

@@ -1,8 +1,8 @@
 //! How far tables are: what is done, from their manifests; what is running or failed, from the traces beside them.
 //!
-//! Manifests decide. A trace of a task that is done, or of another plan, is passed over; so a status is right about what
-//! is done even when every trace is lost. Sums over tasks are read from their summaries, each once: a second look costs as
-//! many requests as there are new ones. How audits stand is known from what is remembered of them.
+//! Manifests decide. A trace of a task that is done, or of another plan, is passed over; so a status is right about
+//! what is done even when every trace is lost. Sums over tasks are read from their summaries, each once: a second look
+//! costs as many requests as there are new ones. The state of audits is known from what is remembered of them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 use crate::lake::HiveLake;
 use crate::layout::Step;
 use crate::manifest::codec::SummaryHead;
-use crate::manifest::ledger::Seen;
-use crate::manifest::trace::{self, Failure, Running};
+use crate::manifest::ledger::SummaryListing;
+use crate::manifest::trace::{self, Failure, RunningTasks};
 use crate::manifest::{Ledger, TaskDetails};
 use crate::pipeline::audit::{self, AuditStatus};
 use crate::pipeline::validate::Validation;
@@ -33,7 +33,7 @@ const TRACES: usize = 100;
 /// How far a table is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableStatus {
-    /// Lake table.
+    /// Name of the lake table, without `lake.`.
     pub table: String,
     /// Lake location.
     pub location: String,
@@ -45,7 +45,7 @@ pub struct TableStatus {
     pub publish: StepStatus,
     /// The audits that hold it back, in the order of the config.
     pub audits: Vec<AuditStatus>,
-    /// Whether `_SUCCESS` stands.
+    /// Whether `_SUCCESS` exists.
     pub complete: bool,
     /// Files of each snapshot table that are not read.
     pub left_out: Vec<(String, Vec<LeftOut>)>,
@@ -72,7 +72,7 @@ pub struct StepStatus {
     pub sums: Option<Sums>,
 }
 
-/// A task that is under way, as its process last told.
+/// A task that is under way, as last reported by its process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningStatus {
     /// Group number.
@@ -132,8 +132,8 @@ impl StatusReader {
     pub async fn read(&mut self) -> Result<Vec<TableStatus>> {
         let pipeline = Arc::clone(&self.pipeline);
         let mut looked = read_tables(pipeline.project().lakes.iter().map(|lake| pipeline.look(lake))).await?;
-        let key = |looked: &Looked| Some((looked.status.table.clone(), looked.planned.as_ref()?.1.id.clone()));
-        let new: Vec<&Looked> =
+        let key = |looked: &InspectedTable| Some((looked.status.table.clone(), looked.planned.as_ref()?.1.id.clone()));
+        let new: Vec<&InspectedTable> =
             looked.iter().filter(|looked| key(looked).is_some_and(|key| !self.arrived.contains_key(&key))).collect();
         let arrived = pipeline.arrived(&new).await;
         self.arrived.extend(new.into_iter().filter_map(key).zip(arrived));
@@ -154,8 +154,8 @@ impl StatusReader {
 }
 
 /// Adds the sums of both steps; of tasks that were counted before, no summary is read.
-async fn summed(looked: Looked, [staged_before, published_before]: &mut [Counted; 2]) -> Result<TableStatus> {
-    let Looked { ledger, planned, staged, published, proof, mut status } = looked;
+async fn summed(looked: InspectedTable, [staged_before, published_before]: &mut [Counted; 2]) -> Result<TableStatus> {
+    let InspectedTable { ledger, planned, staged, published, proof, mut status } = looked;
     let Some((_, PlanDetails { id: plan, .. })) = planned else { return Ok(status) };
     if let Some(validation) = proof {
         (status.stage.sums, status.publish.sums) = of_validation(&validation);
@@ -213,7 +213,7 @@ fn of_validation(validation: &Validation) -> (Option<Sums>, Option<Sums>) {
 }
 
 /// A table's status without sums, and what they are made from.
-pub(crate) struct Looked {
+pub(crate) struct InspectedTable {
     pub(crate) ledger: Ledger,
     /// Its committed plan.
     pub(super) planned: Option<(SummaryHead, PlanDetails)>,
@@ -238,7 +238,7 @@ impl Pipeline {
         self.audited(all.map(|(looked, warnings)| TableStatus { warnings, ..looked.status }).collect()).await
     }
 
-    /// Adds how the audits stand.
+    /// Adds the state of the audits.
     async fn audited(&self, mut statuses: Vec<TableStatus>) -> Result<Vec<TableStatus>> {
         let mut audits = audit::statuses(&self.engine, &self.project).await?;
         for status in &mut statuses {
@@ -248,7 +248,7 @@ impl Pipeline {
     }
 
     /// How far a table is, with the numbers of the tasks that are done.
-    pub(crate) async fn look(&self, lake: &LakeTable) -> Result<Looked> {
+    pub(crate) async fn look(&self, lake: &LakeTable) -> Result<InspectedTable> {
         let ledger = plan::ledger(&self.engine, &self.project, lake).await?;
         let status = TableStatus {
             table: lake.name.clone(),
@@ -264,7 +264,8 @@ impl Pipeline {
         };
         let head = ledger.head::<PlanDetails>(&ledger.layout().snapshot_manifest()).await;
         let nothing = BTreeSet::new;
-        let mut looked = Looked { ledger, planned: None, staged: nothing(), published: nothing(), proof: None, status };
+        let mut looked =
+            InspectedTable { ledger, planned: None, staged: nothing(), published: nothing(), proof: None, status };
         let Some((head, details)) = looked.status.unless_damaged(head)?.flatten() else { return Ok(looked) };
         let ledger = &looked.ledger;
         let seen = ledger.look(Step::StagingFileGroups).await?;
@@ -289,7 +290,7 @@ impl Pipeline {
 }
 
 impl TableStatus {
-    /// Keeps word of a manifest or folder that cannot be used: the rest is told all the same.
+    /// Keeps word of a manifest or folder that cannot be used: the rest is reported all the same.
     fn unless_damaged<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
         unless_damaged(&mut self.problems, result)
     }
@@ -326,8 +327,8 @@ impl Pipeline {
         let proof = self.last_proof(&folder, ledger, &plan.id).await?;
         if proof.is_none() {
             problems.push(format!(
-                "_SUCCESS stands in {}, but the files there are not those that were proven; `snaplake validate` says \
-                 what differs",
+                "{} has _SUCCESS, but its files are not the validated files; run `snaplake validate` to see the \
+                 differences",
                 ledger.layout().lake()
             ));
         }
@@ -336,10 +337,10 @@ impl Pipeline {
 }
 
 /// A step without its total and sums.
-async fn step_status(ledger: &Ledger, step: Step, plan: &str, seen: &Seen) -> StepStatus {
+async fn step_status(ledger: &Ledger, step: Step, plan: &str, seen: &SummaryListing) -> StepStatus {
     let mut status = StepStatus { done: seen.done.len(), ..StepStatus::default() };
     for place in seen.running.iter().take(TRACES) {
-        let Some(told) = trace::read::<Running>(ledger, place).await else { continue };
+        let Some(told) = trace::read::<RunningTasks>(ledger, place).await else { continue };
         if told.plan != plan {
             continue;
         }
@@ -363,7 +364,7 @@ async fn step_status(ledger: &Ledger, step: Step, plan: &str, seen: &Seen) -> St
 }
 
 /// Publish tasks planned, and what is seen of them; `None` if they are not planned yet.
-pub(super) async fn published(ledger: &Ledger) -> Result<Option<(usize, Seen)>> {
+pub(super) async fn published(ledger: &Ledger) -> Result<Option<(usize, SummaryListing)>> {
     let first = ledger.layout().manifest(Step::PartitionFileGroups, 1);
     let Some((_, first)) = ledger.head::<PartitionDetails>(&first).await? else { return Ok(None) };
     Ok(Some((first.groups, ledger.look(Step::DatalakeFileGroups).await?)))

@@ -63,13 +63,10 @@ fn types(facts: Facts<'_>) -> Vec<Warning> {
     }
     vec![Warning {
         code: "nanoseconds",
-        problem: format!(
-            "{}: nanoseconds, as the snapshot files have them; Spark and Athena do not read them",
-            facts.nanoseconds.join(", ")
-        ),
+        problem: format!("nanoseconds in {}: Spark and Athena cannot read them", facts.nanoseconds.join(", ")),
         advice: Cow::Borrowed(
-            "CAST(t AS TIMESTAMP(6)) in the SELECT cuts them to microseconds, CAST(t AS TIMESTAMP(9)) says that they \
-             are meant",
+            "write CAST(t AS TIMESTAMP(6)) in the SELECT to cut them to microseconds, or CAST(t AS TIMESTAMP(9)) to \
+             keep them",
         ),
     }]
 }
@@ -82,14 +79,14 @@ fn snapshot(facts: Facts<'_>) -> Vec<Warning> {
         found.push(Warning {
             code: "tiny_files",
             problem: format!("{} snapshot files have {} on average", HumanCount(files), HumanBytes(bytes / files)),
-            advice: "let the export write fewer, larger files: opening one takes longer than reading it".into(),
+            advice: "export fewer, larger files: opening a small file takes longer than reading it".into(),
         });
     }
     match facts.group_size {
         GroupSize::All if bytes > LARGE_TASK => found.push(Warning {
             code: "one_task",
-            problem: format!("one task reads all {}, as file_group_size = 'all' says", HumanBytes(bytes)),
-            advice: "write a row-wise SELECT and leave file_group_size out, so that tasks share the work".into(),
+            problem: format!("one task reads all {}, because of file_group_size = 'all'", HumanBytes(bytes)),
+            advice: "write a row-wise SELECT and remove file_group_size, so that several tasks share the work".into(),
         }),
         GroupSize::Bytes(limit) => {
             // Only a file that is alone in its group can be larger than it.
@@ -104,8 +101,8 @@ fn snapshot(facts: Facts<'_>) -> Vec<Warning> {
                         "{count} snapshot {files} {have} larger than file_group_size ({limit}), up to {largest}"
                     ),
                     advice:
-                        "let the export write smaller files, or raise file_group_size: a file is never cut, so its \
-                             task takes longer than the others"
+                        "export smaller files, or raise file_group_size: one task reads a whole file and takes longer \
+                             than the others"
                             .into(),
                 });
             }
@@ -123,17 +120,18 @@ fn lake(partitions: &PartitionsView, target_file_size: u64) -> Vec<Warning> {
         found.push(Warning {
             code: "small_partitions",
             problem: format!("{} partitions have {} on average", HumanCount(*count), HumanBytes(average)),
-            advice: "partition by fewer columns or coarser values, such as month instead of day: each partition is at \
+            advice:
+                "partition by fewer columns or coarser values, such as month instead of day: each partition has at \
                      least one file"
-                .into(),
+                    .into(),
         });
     }
     if *count > MANY_PARTITIONS {
         found.push(Warning {
             code: "too_many_partitions",
             problem: format!("{} partitions", HumanCount(*count)),
-            advice: "partition by fewer columns or coarser values, and put the rest into sorted_by, whose statistics \
-                     readers skip by"
+            advice: "partition by fewer columns or coarser values, and move the rest to sorted_by: readers skip row \
+                     groups by statistics"
                 .into(),
         });
     }
@@ -141,13 +139,13 @@ fn lake(partitions: &PartitionsView, target_file_size: u64) -> Vec<Warning> {
         found.push(Warning {
             code: "skewed_partitions",
             problem: format!(
-                "{} has {}, the median partition {}",
+                "partition {} has {}, but the median partition has {}",
                 largest.partition,
                 HumanBytes(largest.bytes),
                 HumanBytes(*median_bytes)
             ),
-            advice: "add a partition column that divides it, or choose another one: one task merges it while others \
-                     have nothing left to do"
+            advice: "add a partition column that divides it, or choose another one: a single task merges it after the \
+                     others have ended"
                 .into(),
         });
     }
@@ -207,10 +205,10 @@ mod tests {
             .map(|warning| format!("{}; {}\n", warning.problem, warning.advice))
             .collect::<String>();
         insta::assert_snapshot!(told, @"
-        2,002 snapshot files have 148.29 KiB on average; let the export write fewer, larger files: opening one takes longer than reading it
-        2 snapshot files are larger than file_group_size (91.55 MiB), up to 190.73 MiB; let the export write smaller files, or raise file_group_size: a file is never cut, so its task takes longer than the others
-        k=3 has 40.00 MiB, the median partition 1.00 MiB; add a partition column that divides it, or choose another one: one task merges it while others have nothing left to do
-        t, u: nanoseconds, as the snapshot files have them; Spark and Athena do not read them; CAST(t AS TIMESTAMP(6)) in the SELECT cuts them to microseconds, CAST(t AS TIMESTAMP(9)) says that they are meant
+        2,002 snapshot files have 148.29 KiB on average; export fewer, larger files: opening a small file takes longer than reading it
+        2 snapshot files are larger than file_group_size (91.55 MiB), up to 190.73 MiB; export smaller files, or raise file_group_size: one task reads a whole file and takes longer than the others
+        partition k=3 has 40.00 MiB, but the median partition has 1.00 MiB; add a partition column that divides it, or choose another one: a single task merges it after the others have ended
+        nanoseconds in t, u: Spark and Athena cannot read them; write CAST(t AS TIMESTAMP(6)) in the SELECT to cut them to microseconds, or CAST(t AS TIMESTAMP(9)) to keep them
         ");
     }
 }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The check is made before the first task of a process, before each task and before each commit. It does not lock: two
-//! processes that claim a folder at once are told apart by the store's "create if absent".
+//! processes that claim a folder at once are distinguished by the store's "create if absent".
 
 use super::HiveLake;
 use crate::error::{Error, Result, difference};
@@ -65,8 +65,8 @@ impl HiveLake<'_> {
         owner::create(&self.store, &self.layout.lake_owner(), &ours).await.map(drop)
     }
 
-    /// Whether the folder is still that of a plan, given by its result, and its files are still cut and compressed so, if
-    /// that is known. A complete lake has no owner.
+    /// Whether the folder is still that of a plan, given by its result, and its files are still cut and compressed so,
+    /// if that is known. A complete lake has no owner.
     ///
     /// # Errors
     /// [`Error::LocationOwned`].

@@ -1,4 +1,4 @@
-//! A lake that is a folder: complete when `_SUCCESS` stands at its root.
+//! A lake that is a folder: complete when `_SUCCESS` is at its root.
 //!
 //! The mark is written last, after validation. Publishing into a folder with files of somebody else is refused: readers
 //! of the folder would see both. What a crashed run of ours left has names that this plan gives, and is overwritten.
@@ -108,7 +108,7 @@ impl<'a> HiveLake<'a> {
         LakeContent::of_folder(&self.store, self.layout.lake()).await
     }
 
-    /// What lies in the folder, of which `is_ours` tells by the key which data files are ours: one LIST. Names that begin with
+    /// Files in the folder; `is_ours` decides by the key which data files are ours: one LIST. Names that begin with
     /// a dot or `_` are passed over, as readers do.
     ///
     /// # Errors

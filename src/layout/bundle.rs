@@ -1,9 +1,9 @@
 //! Staging files that hold the rows of several small partitions of one run.
 //!
 //! A file per run and partition costs an open, a footer and a writer per column, and the same again to be read: with
-//! thousands of partitions more than their rows do. So small partitions that fall into the same bundle share a file; which
-//! bundle a partition falls into is decided by its Hive path alone, in every run of every task, so that one publish task
-//! finds all its rows in the files of that bundle.
+//! thousands of partitions more than their rows do. So small partitions that fall into the same bundle share a file;
+//! which bundle a partition falls into is decided by its Hive path alone, in every run of every task, so that one
+//! publish task finds all its rows in the files of that bundle.
 //!
 //! ```text
 //! run 0    day=2026-01-01  day=2026-01-07  day=2026-01-09      bundle-011/000001-ab-000000.parquet
@@ -12,9 +12,9 @@
 //! manifest, column partition    day=2026-01-01*857,day=2026-01-07*12,day=2026-01-09*790
 //! ```
 //!
-//! In a bundle's files partition columns stand beside the others; rows are sorted by them first. What a manifest says of such a
-//! file instead of one Hive path are the paths of its partitions and their rows: neither `*` nor `,` occurs in a path
-//! ([`super::partition::encode`]).
+//! In a bundle's files partition columns are next to the others; rows are sorted by them first. What a manifest says of
+//! such a file instead of one Hive path are the paths of its partitions and their rows: neither `*` nor `,` occurs in a
+//! path ([`super::partition::encode`]).
 
 use std::hash::Hasher;
 
@@ -62,7 +62,8 @@ pub(crate) fn members(partition: &str) -> impl Iterator<Item = (&str, Option<u64
     })
 }
 
-/// Whether what a manifest says of a file of several partitions holds together: each has its rows, which are those of the file.
+/// Whether what a manifest says of a file of several partitions holds together: each has its rows, which are those of
+/// the file.
 pub(crate) fn is_sound(partition: &str, rows: Option<u64>) -> bool {
     let sum = members(partition).try_fold(0u64, |sum, (_, rows)| sum.checked_add(rows?));
     sum.is_some() && sum == rows

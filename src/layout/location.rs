@@ -18,8 +18,8 @@ pub struct Location {
 /// URL schemes that [`Location::parse`] takes.
 const SCHEMES: [&str; 7] = ["s3", "s3a", "gs", "az", "abfs", "abfss", "file"];
 
-/// Whether a URL carries its permission in its query, as those of the AWS, Google and Azure consoles do, also where somebody
-/// encoded it, as often as tools do that.
+/// Whether a URL carries its permission in its query, as those of the AWS, Google and Azure consoles do, also where
+/// somebody encoded it, as often as tools do that.
 fn is_signed(url: &str) -> bool {
     let names = ["sig=", "Signature=", "X-Amz-", "X-Goog-"];
     let is_one = |url: &str| {

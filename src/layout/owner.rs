@@ -1,6 +1,7 @@
 //! Files that show who wrote a folder, by their names.
 
-/// The file at the root of a table's staging folder, and of a lake table's folder, that names the plan which writes there.
+/// The file at the root of a table's staging folder, and of a lake table's folder, that names the plan which writes
+/// there.
 pub const OWNER: &str = "_snaplake.json";
 
 /// The mark of a lake table that is complete.

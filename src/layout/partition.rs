@@ -10,7 +10,7 @@
 //! Every ASCII byte but `A-Z a-z 0-9 _ . -` is percent-encoded. Other characters stay as they are, since Spark decodes
 //! `%C3%A9` to two characters; all readers take UTF-8. Encoded like ASCII are the characters that the XML of a listing
 //! of S3 cannot hold or turns into line ends: U+0080 to U+009F, U+2028, U+2029, U+FFFE and U+FFFF. Texts that differ in
-//! case or normal form only have folders of their own, which stores and Linux tell apart; the usual file systems of
+//! case or normal form only have folders of their own, which stores and Linux keep apart; the usual file systems of
 //! macOS and Windows do not. The text `__HIVE_DEFAULT_PARTITION__` itself is refused: pyarrow and Polars decode a path
 //! before they compare it with that word, so no escaped form of it stays apart from NULL. Types that print in several
 //! ways (floats, binary, nested) are refused while planning, see [`is_allowed`].
@@ -31,7 +31,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 /// Hive's word for NULL in a path.
 pub const NULL_SEGMENT: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// Longest `key=value` in bytes: what local file systems allow for one name, and well below the 1,024 bytes of an S3 key.
+/// Longest `key=value` in bytes: what local file systems allow for one name, and well below the 1,024 bytes of an S3
+/// key.
 pub const SEGMENT_LIMIT: usize = 255;
 
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b'-');
@@ -123,7 +124,7 @@ pub fn is_allowed(data_type: &DataType) -> bool {
     }
 }
 
-/// The partitions of so many rows, which stand sorted by these columns: where each begins and ends, and its values.
+/// The partitions of so many rows, which are sorted by these columns: where each begins and ends, and its values.
 ///
 /// # Errors
 /// As [`values_at`].

@@ -2,7 +2,7 @@
 
 use super::Location;
 
-/// Scheme and bucket of a manifest `uri`, as they stand there; `file://` for local files.
+/// Scheme and bucket of a manifest `uri`, as written there; `file://` for local files.
 #[must_use]
 pub fn store_of(uri: &str) -> &str {
     let start = uri.find("://").map_or(0, |at| at + 3);
@@ -18,8 +18,8 @@ pub fn below(folder: &str, rest: &str) -> String {
     }
 }
 
-/// How to write `to` from `folder` on: a relative path where both are local and share a folder that is not the root, with
-/// at most `up` steps up; otherwise its absolute form. Without a slash at the end.
+/// How to write `to` from `folder` on: a relative path where both are local and share a folder that is not the root,
+/// with at most `up` steps up; otherwise its absolute form. Without a slash at the end.
 #[must_use]
 pub fn written_from(folder: &Location, to: &Location, up: usize) -> String {
     let absolute = || to.to_string().trim_end_matches('/').to_owned();

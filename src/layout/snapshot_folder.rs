@@ -73,8 +73,8 @@ impl SnapshotFolder {
     }
 }
 
-/// RFC 3339 in UTC, with `Z`, and a fraction only when it is not zero; `None` for leap seconds and years of five digits,
-/// which do not read back as themselves.
+/// RFC 3339 in UTC, with `Z`, and a fraction only when it is not zero; `None` for leap seconds and years of five
+/// digits, which do not read back as themselves.
 #[must_use]
 pub fn snapshot_time(time: DateTime<Utc>) -> Option<String> {
     if time.nanosecond() >= 1_000_000_000 || !(0..=9999).contains(&time.year()) {

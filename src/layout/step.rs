@@ -76,7 +76,7 @@ fn is_data_name(name: &str, digits: usize) -> bool {
         if is_number(group, 6) && is_hash(hash) && is_number(number, digits))
 }
 
-/// Whether this is the name of what a process tells of its running tasks.
+/// Whether this is the name of the file with the running tasks of a process.
 #[must_use]
 pub fn is_running(file_name: &str) -> bool {
     file_name.starts_with("running-") && file_name.ends_with(".json")

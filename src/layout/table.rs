@@ -28,8 +28,8 @@ pub struct ManifestFiles {
 }
 
 impl TableLayout {
-    /// Paths of `table` in `database`.`schema` at `time` (RFC 3339), whose folder `naming` names; `external` replaces the lake's
-    /// path.
+    /// Paths of `table` in `database`.`schema` at `time` (RFC 3339), whose folder `naming` names; `external` replaces
+    /// the lake's path.
     #[must_use]
     pub fn new(
         staging: &Location,
@@ -111,20 +111,20 @@ impl TableLayout {
         }
     }
 
-    /// Folder of a step's summaries: listing it tells what is done.
+    /// Folder of a step's summaries: its listing shows the finished tasks.
     #[must_use]
     pub fn summaries(&self, step: Step) -> Location {
         self.manifests().join(step.folder()).join("manifest-summary")
     }
 
-    /// What is told of a task that failed. It lies beside the summaries, so that the listing that tells what is done tells
-    /// what failed, too.
+    /// Record of a failed task. It is next to the summaries, so that the listing of finished tasks also shows
+    /// failed ones.
     #[must_use]
     pub fn failed(&self, step: Step, number: usize) -> Location {
         self.summaries(step).join(&format!("failed-{number}.json"))
     }
 
-    /// What a process tells of the tasks that it is running.
+    /// Running tasks of a process.
     #[must_use]
     pub fn running(&self, step: Step, process: &str) -> Location {
         self.summaries(step).join(&format!("running-{process}.json"))

@@ -7,10 +7,10 @@
 //! sum mod 2^64 = A       sum mod 2^64 = B         checksum = [A, B]
 //! ```
 //!
-//! Two sets of rows with the same checksum have, but for a chance of 2^-64 per column, the same values in each column, each
-//! as often. Every bit of a value counts: NULL, an empty text, `-0.0` and the payload of a NaN are told apart. How an
-//! array holds its values (views, dictionaries, slices) does not count. Not seen: values that changed places between rows
-//! of one column. Not meant against somebody who wants to deceive: the hash is fast, not cryptographic.
+//! Two sets of rows with the same checksum have, but for a chance of 2^-64 per column, the same values in each column,
+//! each as often. Every bit of a value counts: NULL, an empty text, `-0.0` and the payload of a NaN are distinguished.
+//! How an array holds its values (views, dictionaries, slices) does not count. Not seen: values that changed places
+//! between rows of one column. The hash is fast and not cryptographic.
 //!
 //! Pure. Fails for types that Parquet cannot hold, which are refused before.
 
@@ -24,7 +24,7 @@ use datafusion::arrow::datatypes::{ByteViewType, DataType, Schema};
 use datafusion::arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 
-type Result<T> = std::result::Result<T, ArrowError>;
+type ArrowResult<T> = Result<T, ArrowError>;
 
 /// Odd constants without structure: the first digits of pi, as in wyhash and its kin.
 const K: [u64; 3] = [0x243F_6A88_85A3_08D3, 0x1319_8A2E_0370_7345, 0xA409_3822_299F_31D1];
@@ -44,7 +44,7 @@ struct Sum(u64);
 impl TryFrom<String> for Sum {
     type Error = std::num::ParseIntError;
 
-    fn try_from(text: String) -> std::result::Result<Self, Self::Error> {
+    fn try_from(text: String) -> Result<Self, Self::Error> {
         u64::from_str_radix(&text, 16).map(Self)
     }
 }
@@ -95,7 +95,7 @@ impl Checksum {
     ///
     /// # Errors
     /// For types without a hash.
-    pub(crate) fn add(&self, batch: &RecordBatch) -> Result<()> {
+    pub(crate) fn add(&self, batch: &RecordBatch) -> ArrowResult<()> {
         for (index, (column, _)) in self.columns.iter().enumerate() {
             let sum = column_sum(batch.column(*column))?;
             let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +111,7 @@ impl Checksum {
     }
 }
 
-fn column_sum(array: &dyn Array) -> Result<u64> {
+fn column_sum(array: &dyn Array) -> ArrowResult<u64> {
     let mut hashes = Vec::with_capacity(array.len());
     hash(array, &mut hashes)?;
     Ok(hashes.iter().fold(0, |sum: u64, hash| sum.wrapping_add(*hash)))
@@ -124,8 +124,8 @@ fn mix(a: u64, b: u64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
-/// Of up to 12 bytes that a view holds itself, as [`hash_bytes`] has it. After its length a view has the bytes, then zeros
-/// (Arrow's columnar format, "Variable-size Binary View Layout").
+/// Of up to 12 bytes that a view holds itself, as [`hash_bytes`] has it. After its length a view has the bytes, then
+/// zeros (Arrow's columnar format, "Variable-size Binary View Layout").
 #[expect(clippy::cast_possible_truncation, reason = "parts of a view")]
 fn hash_inline(view: u128) -> u64 {
     let length = view as u32;
@@ -162,7 +162,7 @@ fn hash_bytes(bytes: &[u8]) -> u64 {
 }
 
 /// Appends a hash per row.
-fn hash(array: &dyn Array, hashes: &mut Vec<u64>) -> Result<()> {
+fn hash(array: &dyn Array, hashes: &mut Vec<u64>) -> ArrowResult<()> {
     let start = hashes.len();
     match array.data_type() {
         DataType::Null => hashes.extend(std::iter::repeat_n(NULL, array.len())),
@@ -266,12 +266,12 @@ fn hash_fixed(array: &dyn Array, width: usize, hashes: &mut Vec<u64>) {
     }
 }
 
-fn hash_list<O: OffsetSizeTrait>(list: &GenericListArray<O>, hashes: &mut Vec<u64>) -> Result<()> {
+fn hash_list<O: OffsetSizeTrait>(list: &GenericListArray<O>, hashes: &mut Vec<u64>) -> ArrowResult<()> {
     hash_ranges(list.values().as_ref(), list.value_offsets(), hashes)
 }
 
-/// Lists whose items stand in `values`, each from one offset to the next.
-fn hash_ranges<O: OffsetSizeTrait>(values: &dyn Array, offsets: &[O], hashes: &mut Vec<u64>) -> Result<()> {
+/// Lists whose items are in `values`, each from one offset to the next.
+fn hash_ranges<O: OffsetSizeTrait>(values: &dyn Array, offsets: &[O], hashes: &mut Vec<u64>) -> ArrowResult<()> {
     let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { return Ok(()) };
     let (first, last) = (first.as_usize(), last.as_usize());
     let mut items = Vec::with_capacity(last - first);

@@ -8,9 +8,10 @@
 //! manifest-data-7.parquet   uri | etag | size | n_record [| partition | column_statistics]     one row per file, sorted by uri
 //! ```
 //!
-//! The same files give the same bytes. `details` is ours and versioned: another version is an error that names its writer.
-//! `check` is a hash of all bytes of the summary before it, `data` one of the data file: what a disk lost or changed is
-//! seen. `roots` are the folders below which our own files lay when it was written ([`super::moved`]). This module does no I/O: [`super::ledger`] does. The data file's form is in
+//! The same files give the same bytes. `details` is ours and versioned: another version is an error that names its
+//! writer. `check` is a hash of all bytes of the summary before it, `data` one of the data file: what a disk lost or
+//! changed is seen. `roots` are the folders below which our own files lay when it was written ([`super::moved`]). This
+//! module does no I/O: [`super::ledger`] does. The data file's form is in
 //! [`super::data`].
 
 use bytes::Bytes;
@@ -27,7 +28,7 @@ use crate::error::{Error, Result};
 /// Version of `details`.
 pub(crate) const VERSION: u32 = 2;
 
-/// What stands between a summary and its own hash.
+/// The text between a summary and its own hash.
 const CHECK: &str = ",\n    \"check\": \"";
 
 /// What ends it.
@@ -38,8 +39,8 @@ const END: &str = "\"\n  }\n}\n";
 pub struct Manifest<D> {
     /// The files, sorted by uri.
     pub files: Vec<FileEntry>,
-    /// What is known of the columns of each file, in the same order and the form of [`super::statistics`]; empty where it is
-    /// not known or was not asked for.
+    /// What is known of the columns of each file, in the same order and the form of [`super::statistics`]; empty where
+    /// it is not known or was not asked for.
     pub statistics: Vec<String>,
     /// What is ours.
     pub details: D,
@@ -56,7 +57,7 @@ struct Summary<D> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Versioned<D> {
+struct VersionedManifest<D> {
     version: u32,
     written_by: String,
     roots: Roots,
@@ -127,7 +128,7 @@ impl<D: Serialize + DeserializeOwned> Manifest<D> {
             size: Some(self.size()),
             n_record: self.n_record(),
             fingerprint: Some(fingerprint.to_owned()),
-            details: Versioned {
+            details: VersionedManifest {
                 version: VERSION,
                 written_by: WRITER.to_owned(),
                 roots: roots.clone(),
@@ -156,7 +157,7 @@ impl<D: Serialize + DeserializeOwned> Manifest<D> {
         if !is_checked {
             return Err(damaged(uri, "its check is gone"));
         }
-        let summary: Summary<Versioned<D>> =
+        let summary: Summary<VersionedManifest<D>> =
             serde_json::from_slice(bytes).map_err(|source| undecodable(uri, source))?;
         let head = SummaryHead {
             manifest: summary.manifest,

@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::layout::Location;
 use crate::layout::store_error;
 
-/// A set of files by their paths below the folder and their sizes: equal for the same set in any order, and wherever the
-/// folder lies.
+/// A set of files by their paths below the folder and their sizes: equal for the same set in any order, and wherever
+/// the folder lies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LakeContent {
     pub(crate) files: u64,

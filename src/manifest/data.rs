@@ -206,7 +206,7 @@ fn decode_batch(batch: &RecordBatch, uri: &str, files: &mut Vec<FileEntry>) -> R
     if sizes.null_count() > 0 {
         return Err(missing("size"));
     }
-    // Files of one partition stand together and share its text.
+    // Files of one partition are together and share its text.
     let mut last: Option<Arc<str>> = None;
     for row in 0..batch.num_rows() {
         let partition = partitions.filter(|partitions| partitions.is_valid(row)).map(|partitions| {

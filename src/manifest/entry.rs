@@ -21,8 +21,8 @@ pub struct FileEntry {
     pub size: u64,
     /// Rows, where they are known without decoding the file.
     pub n_record: Option<u64>,
-    /// Hive path of its partition (`k1=v1/k2=v2`, empty for an unpartitioned table), or what a file of several partitions has
-    /// instead (`crate::layout::bundle`); `None` for snapshot files.
+    /// Hive path of its partition (`k1=v1/k2=v2`, empty for an unpartitioned table), or what a file of several
+    /// partitions has instead (`crate::layout::bundle`); `None` for snapshot files.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -73,7 +73,7 @@ pub fn fingerprint(files: &[FileEntry]) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Marks a hash of a file's content, which stands for an etag where a store has none that follows the content.
+/// Prefix of a content hash. It replaces the etag if the store's etag does not depend on the content.
 pub(crate) const CONTENT_TAG: &str = "xxh64-";
 
 /// Hash of bytes in the form of an etag.

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! A manifest says below which two folders our own files lay when it was written. Who reads it looks for them below the
-//! folders of the config: a folder that was moved, copied, mounted elsewhere or reached through a link is the same. Files
-//! elsewhere, such as those of the snapshot, stay where they are. Whether the folder of the config is the one that was
-//! meant is not decided here, but by what stands in it ([`super::owner`]).
+//! folders of the config: a folder that was moved, copied, mounted elsewhere or reached through a link is the same.
+//! Files elsewhere, such as those of the snapshot, stay where they are. Whether the folder of the config is the one
+//! that was meant is not decided here, but by what is in it ([`super::owner`]).
 
 use std::sync::Arc;
 

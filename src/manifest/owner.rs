@@ -1,13 +1,14 @@
-//! Whose a folder is: a small file at the root of each staging folder and each lake folder names plan, config and snapshot.
+//! Whose a folder is: a small file at the root of each staging folder and each lake folder names plan, config and
+//! snapshot.
 //!
 //! ```text
 //! {staging}/d/t/snapshot=../_snaplake.json                 written once, before the first plan
 //! {datalake}/d/t/snapshot=../d/public/t/_snaplake.json     from before the first byte is published until the lake is complete
 //! ```
 //!
-//! Two configs, snapshots or tables that would write into one folder, or into folders of which one holds the other, are seen
-//! by it, whatever paths lead there. It also tells that a folder was moved or copied whole. A file that cannot be read is
-//! passed over: it protects, it decides nothing about rows.
+//! Two configs, snapshots or tables that would write into one folder, or into folders of which one holds the other, are
+//! seen by it, whatever paths lead there. It also reports that a folder was moved or copied whole. A file that cannot
+//! be read is passed over: it protects, it decides nothing about rows.
 
 use std::io;
 use std::sync::Arc;
@@ -47,8 +48,8 @@ pub(crate) struct FolderOwner {
     pub(crate) table: String,
     /// Time of the snapshot.
     pub(crate) snapshot: String,
-    /// What the plan that publishes makes: [`PlanDetails::result`](crate::staging::plan::PlanDetails), so that the same lake
-    /// has the same file. A staging folder has its plan beside this file.
+    /// What the plan that publishes makes: [`PlanDetails::result`](crate::staging::plan::PlanDetails), so that the same
+    /// lake has the same file. A staging folder has its plan beside this file.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) plan: String,
     /// File sizes and compression of the lake.
@@ -147,7 +148,7 @@ async fn put(store: &Arc<dyn ObjectStore>, place: &Location, owner: &FolderOwner
     let is_create = options.mode == PutMode::Create;
     match store.put_opts(&place.key()?, PutPayload::from(Bytes::from(text)), options).await {
         Ok(_) => Ok(true),
-        // A store's client does not repeat a conditional write whose answer was lost: what is there then tells.
+        // A store's client does not repeat a conditional write whose answer was lost: so the file is read again.
         Err(object_store::Error::Generic { .. }) if is_create => Ok(false),
         Err(
             object_store::Error::AlreadyExists { .. }

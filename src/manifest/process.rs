@@ -1,7 +1,7 @@
 //! Which process wrote something, so that another one on the same machine can tell whether it is still there.
 //!
-//! A number alone is taken again by the next process; with the time at which it began it is not. The machine is named by
-//! a hash of its boot, so no host is told. Only Linux says all this: elsewhere nothing is known of a process.
+//! A number alone is taken again by the next process; with the time at which it began it is not. The machine is named
+//! by a hash of its boot, so no host is reported. Only Linux has all this: elsewhere nothing is known of a process.
 
 use std::path::Path;
 
@@ -35,8 +35,8 @@ impl Process {
     }
 }
 
-/// State of a process and when it began: fields 3 and 22 of `stat`, see proc_pid_stat(5). The name before them may have any
-/// letters, but ends with the last bracket.
+/// State of a process and when it began: fields 3 and 22 of `stat`, see proc_pid_stat(5). The name before them may have
+/// any letters, but ends with the last bracket.
 fn began(pid: u32) -> Option<(char, u64)> {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();

@@ -1,7 +1,8 @@
 //! What is known of the values of each column of a written file: how many are NULL, the smallest and the largest.
 //!
-//! In a manifest's data file this is one text per file, in the column `column_statistics`. Planning never reads it: a list
-//! of a million files stays as small as it is. Values are texts as in a partition path, so every reader understands them:
+//! In a manifest's data file this is one text per file, in the column `column_statistics`. Planning never reads it: a
+//! list of a million files stays as small as it is. Values are texts as in a partition path, so every reader
+//! understands them:
 //!
 //! ```text
 //! {"id": [0, "1", "4711", true], "note": [3, "aaa", "zzz", true], "tags": [0, null, null, false]}
@@ -30,7 +31,8 @@ pub struct ColumnRange {
     pub min: Option<String>,
     /// No value is larger.
     pub max: Option<String>,
-    /// Whether both are values of the column. If not they are only bounds, or not even that for floats: there may be NaN.
+    /// Whether both are values of the column. If not they are only bounds, or not even that for floats: there may be
+    /// NaN.
     pub is_exact: bool,
 }
 
@@ -80,7 +82,7 @@ fn next_prefix(prefix: &str) -> Option<String> {
     None
 }
 
-/// The text that stands in the manifest.
+/// The text that is in the manifest.
 #[must_use]
 pub fn encode_ranges(ranges: &ColumnRanges) -> String {
     // Texts and numbers under names of text: this always has a JSON form.

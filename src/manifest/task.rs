@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::checksum::ColumnSums;
 
-/// One finished task: what it read and wrote, and how long that took. The same fields for both steps; a stage task adds its
-/// own.
+/// One finished task: what it read and wrote, and how long that took. The same fields for both steps; a stage task adds
+/// its own.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskDetails {
-    /// Lake table.
+    /// Name of the lake table, without `lake.`.
     pub table: String,
     /// Number of the file group that it read, from 1.
     pub group: usize,
@@ -29,8 +29,8 @@ pub struct TaskDetails {
     pub seconds: f64,
     /// When it began, RFC 3339.
     pub started_at: String,
-    /// Sums over the values of each column, where `snaplake.verify` asks for them: as the SELECT gave them, or as they were
-    /// read again from the published files.
+    /// Sums over the values of each column, where `snaplake.verify` asks for them: as the SELECT gave them, or as they
+    /// were read again from the published files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksums: Option<ColumnSums>,
     /// What each operator measured, the writer first.

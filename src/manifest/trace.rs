@@ -6,10 +6,10 @@
 //!                  running-5f3a09c1.json      what one process is at, written anew every 10 seconds
 //! ```
 //!
-//! Nothing decides by a trace: a task is done when its summary exists, whatever stands here. So a trace that cannot be
-//! written or read is no error, one of a task that is done is passed over, and so is one of another plan. There are never
-//! more than one per task and one per process, and `clean` knows them. No trace names a host or holds a secret. Only who
-//! would give up a plan asks whether a process is at work on it.
+//! Nothing decides by a trace: a task is done when its summary exists, whatever is here. So a trace that cannot be
+//! written or read is no error, one of a task that is done is passed over, and so is one of another plan. There are
+//! never more than one per task and one per process, and `clean` knows them. No trace names a host or holds a secret.
+//! Only who would give up a plan asks whether a process is at work on it.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub struct Failure {
 
 /// What one process is running of one step of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Running {
+pub struct RunningTasks {
     /// Id of the plan that the tasks belong to.
     pub plan: String,
     /// When this was written, RFC 3339.
@@ -63,9 +63,9 @@ pub struct Running {
     pub tasks: Vec<RunningTask>,
 }
 
-impl Running {
-    /// Whether the process is taken to live: one of this machine if it is there and not stopped, one of another machine by
-    /// how long ago it wrote this. Clocks may differ by a little.
+impl RunningTasks {
+    /// Whether the process is taken to live: one of this machine if it is there and not stopped, one of another machine
+    /// by how long ago it wrote this. Clocks may differ by a little.
     #[must_use]
     pub fn is_alive(&self, now: DateTime<Utc>) -> bool {
         let silence = DateTime::parse_from_rfc3339(&self.at).map(|at| now.signed_duration_since(at));
@@ -75,7 +75,7 @@ impl Running {
     }
 }
 
-/// How often a process tells what it is running.
+/// How often a process reports its running tasks.
 pub const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
 /// A process that was silent for so long is taken for dead.
@@ -89,8 +89,8 @@ pub(crate) async fn refuse_running(ledger: &Ledger, table: &str) -> Result<()> {
     let now = Utc::now();
     for step in [Step::StagingFileGroups, Step::DatalakeFileGroups] {
         for place in ledger.look(step).await?.running {
-            let told = read::<Running>(ledger, &place).await.filter(|told| told.is_alive(now));
-            if let Some(Running { at, tasks, .. }) = told {
+            let told = read::<RunningTasks>(ledger, &place).await.filter(|told| told.is_alive(now));
+            if let Some(RunningTasks { at, tasks, .. }) = told {
                 let (table, step) = (table.to_owned(), step.task_name());
                 return Err(Error::RunGoesOn { table, step, tasks: tasks.len(), at });
             }
@@ -111,14 +111,14 @@ pub struct RunningTask {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Versioned<T> {
+struct VersionedTrace<T> {
     version: u32,
     #[serde(flatten)]
     trace: T,
 }
 
-/// Leaves word of a failed attempt, unless the task is done all the same: one HEAD, one GET and one PUT. `failure.attempt` is
-/// set to one more than what is there.
+/// Leaves word of a failed attempt, unless the task is done all the same: one HEAD, one GET and one PUT.
+/// `failure.attempt` is set to one more than what is there.
 pub async fn failed(ledger: &Ledger, step: Step, mut failure: Failure) {
     if ledger.is_committed(&ledger.layout().manifest(step, failure.group)).await.unwrap_or(true) {
         return;
@@ -131,7 +131,7 @@ pub async fn failed(ledger: &Ledger, step: Step, mut failure: Failure) {
 }
 
 /// Tells what a process is running: one PUT.
-pub async fn running(ledger: &Ledger, step: Step, process: &str, running: Running) {
+pub async fn running(ledger: &Ledger, step: Step, process: &str, running: RunningTasks) {
     write(ledger, &ledger.layout().running(step, process), running).await;
 }
 
@@ -145,12 +145,12 @@ pub async fn remove(ledger: &Ledger, place: &Location) {
 /// A trace, if it is there and can be read.
 pub async fn read<T: DeserializeOwned>(ledger: &Ledger, place: &Location) -> Option<T> {
     let bytes = ledger.read_file(place).await.ok()??;
-    let found: Versioned<T> = serde_json::from_slice(&bytes).ok()?;
+    let found: VersionedTrace<T> = serde_json::from_slice(&bytes).ok()?;
     (found.version == VERSION).then_some(found.trace)
 }
 
 async fn write(ledger: &Ledger, place: &Location, trace: impl Serialize) {
-    let Ok(bytes) = serde_json::to_vec_pretty(&Versioned { version: VERSION, trace }) else { return };
+    let Ok(bytes) = serde_json::to_vec_pretty(&VersionedTrace { version: VERSION, trace }) else { return };
     if let Err(error) = ledger.write_file(place, bytes.into()).await {
         tracing::debug!(%error, "a trace could not be written; nothing decides by it");
     }
@@ -214,7 +214,7 @@ mod tests {
         let place = ledger.layout().failed(STEP, 2);
         for text in ["", "{}", r#"{"version": 2, "plan": "a", "at": "", "tasks": []}"#] {
             ledger.write_file(&place, bytes::Bytes::from_static(text.as_bytes())).await.unwrap();
-            assert_eq!(read::<Running>(&ledger, &place).await, None, "{text}");
+            assert_eq!(read::<RunningTasks>(&ledger, &place).await, None, "{text}");
         }
         failed(&ledger, STEP, failure("a", "e")).await;
         assert_eq!(read::<Failure>(&ledger, &place).await.unwrap().attempt, 1);
@@ -225,19 +225,19 @@ mod tests {
         let ledger = ledger();
         failed(&ledger, STEP, failure("a", "e")).await;
         let at = "2013-01-01T00:00:00Z".into();
-        let now = Running { plan: "a".into(), at, process: None, tasks: Vec::new() };
+        let now = RunningTasks { plan: "a".into(), at, process: None, tasks: Vec::new() };
         running(&ledger, STEP, "5f", now.clone()).await;
         let seen = ledger.look(STEP).await.unwrap();
         assert!(seen.done.is_empty());
         assert_eq!(seen.running, [ledger.layout().running(STEP, "5f")]);
-        assert_eq!(read::<Running>(&ledger, &seen.running[0]).await, Some(now));
+        assert_eq!(read::<RunningTasks>(&ledger, &seen.running[0]).await, Some(now));
     }
 
     #[test]
     fn process_is_taken_to_live_until_it_misses_three_signs_or_is_gone() {
         let now = DateTime::parse_from_rfc3339("2026-01-31T00:01:00Z").unwrap().with_timezone(&Utc);
         let is_alive = |at: &str, process: Option<Process>| {
-            Running { plan: "a".into(), at: at.into(), process, tasks: Vec::new() }.is_alive(now)
+            RunningTasks { plan: "a".into(), at: at.into(), process, tasks: Vec::new() }.is_alive(now)
         };
         assert!(is_alive("2026-01-31T00:00:31Z", None));
         assert!(!is_alive("2026-01-31T00:00:29Z", None));
@@ -255,8 +255,12 @@ mod tests {
     async fn plan_with_a_living_process_is_not_given_up() {
         let ledger = ledger();
         refuse_running(&ledger, "t").await.unwrap();
-        let told =
-            |at: DateTime<Utc>| Running { plan: "a".into(), at: at.to_rfc3339(), process: None, tasks: Vec::new() };
+        let told = |at: DateTime<Utc>| RunningTasks {
+            plan: "a".into(),
+            at: at.to_rfc3339(),
+            process: None,
+            tasks: Vec::new(),
+        };
         running(&ledger, STEP, "5f", told(Utc::now() - TimeDelta::seconds(40))).await;
         refuse_running(&ledger, "t").await.unwrap();
         running(&ledger, STEP, "5e", told(Utc::now())).await;

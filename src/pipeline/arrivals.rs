@@ -15,8 +15,8 @@ use super::run::Pipeline;
 use super::warning::Warning;
 use crate::error::Result;
 use crate::manifest::FileEntry;
-use crate::snapshot::{Arrivals, AsPlanned, Present};
-use crate::staging::plan::{Source, StagePlan};
+use crate::snapshot::{AsPlanned, Present, SnapshotChanges};
+use crate::staging::plan::{PlannedSource, StagePlan};
 
 /// Tables that are looked at at once.
 pub(crate) const AT_ONCE: usize = 16;
@@ -50,7 +50,7 @@ impl Pipeline {
     pub(crate) async fn of_whole(
         &self,
         lake: &str,
-        whole: &[(Source, Vec<FileEntry>)],
+        whole: &[(PlannedSource, Vec<FileEntry>)],
         is_todo: bool,
     ) -> Result<Vec<Warning>> {
         let mut found = Vec::new();
@@ -63,7 +63,7 @@ impl Pipeline {
     async fn of_source(
         &self,
         lake: &str,
-        source: &Source,
+        source: &PlannedSource,
         files: &[FileEntry],
         present: Option<Present>,
         is_needed: impl Fn(&str) -> bool,
@@ -92,20 +92,20 @@ pub(super) fn is_urgent(warning: &Warning) -> bool {
     warning.code == "changed_files"
 }
 
-fn warnings(lake: &str, source: &str, Arrivals { arrived, changed }: &Arrivals) -> Vec<Warning> {
+fn warnings(lake: &str, source: &str, SnapshotChanges { arrived, changed }: &SnapshotChanges) -> Vec<Warning> {
     let count = |files: u64| if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
     let verb = |files: u64, one: &'static str, more: &'static str| if files == 1 { one } else { more };
-    let anew = format!("`snaplake run CONFIG --replan --table {lake}`");
+    let again = format!("`snaplake run CONFIG --replan --table {lake}`");
     let late = (arrived.files > 0).then(|| Warning {
         code: "late_files",
         problem: format!(
-            "{} below the LOCATION of snapshot.{source} arrived after planning ({}) and {} not read",
+            "{} in the LOCATION of snapshot.{source} arrived after planning ({}) and {} not read",
             count(arrived.files),
             arrived.told(),
             verb(arrived.files, "is", "are"),
         ),
         advice: format!(
-            "to read what is there now, plan it anew with {anew}, and --withdraw if it is published; or set a new \
+            "to read the current files, use {again}, with --withdraw if the table is published; or set a new \
              snaplake.snapshot_time"
         )
         .into(),
@@ -113,13 +113,13 @@ fn warnings(lake: &str, source: &str, Arrivals { arrived, changed }: &Arrivals) 
     let changed = (changed.files > 0).then(|| Warning {
         code: "changed_files",
         problem: format!(
-            "{} of snapshot.{source} that {} still to be staged {} gone or replaced since planning ({})",
+            "{} of snapshot.{source} {} missing or replaced since planning and {} not staged yet ({})",
             count(changed.files),
             verb(changed.files, "is", "are"),
             verb(changed.files, "is", "are"),
             changed.told(),
         ),
-        advice: format!("put back what was planned, or plan it anew with {anew}").into(),
+        advice: format!("restore the planned files, or plan again with {again}").into(),
     });
     changed.into_iter().chain(late).collect()
 }

@@ -24,11 +24,11 @@ use md5::{Digest, Md5};
 use super::event::Event;
 use super::run::Pipeline;
 use super::under_way::{Job, TaskUnderWay, lock};
-use crate::error::causes::describe;
+use crate::error::describe::describe;
 use crate::error::redact::REDACTOR;
 use crate::error::{Error, Result};
 use crate::manifest::Process;
-use crate::manifest::trace::{self, Failure, Running, RunningTask, SIGN_OF_LIFE};
+use crate::manifest::trace::{self, Failure, RunningTask, RunningTasks, SIGN_OF_LIFE};
 use crate::write::OnRows;
 
 /// When a process first tells that it is running.
@@ -135,7 +135,7 @@ impl Pipeline {
             let Job { ledger, step, plan, .. } = &now.job;
             let place = ledger.layout().running(*step, process);
             self.attempts.remember(ledger, place);
-            let running = Running { plan: plan.clone(), at: text(Utc::now()), process: Process::here(), tasks };
+            let running = RunningTasks { plan: plan.clone(), at: text(Utc::now()), process: Process::here(), tasks };
             trace::running(ledger, *step, process, running).await;
         }
     }

@@ -6,7 +6,7 @@
 //! | `undeclared_folders` | folders are named `k=v`, and `k` is no column |
 //! | `folder_replaces_column` | a column that PARTITIONED BY declares is in the files, too |
 //! | `lacking_column` | some files lack a column, so it is NULL for their rows |
-//! | `case_only` | two columns differ by case only, which readers of the lake do not tell apart |
+//! | `case_only` | two columns differ only in case, which readers of the lake ignore |
 
 use std::collections::HashMap;
 
@@ -35,8 +35,8 @@ fn left_out(table: &str, coverage: &Coverage) -> Option<Warning> {
     let (count, verb) = if files == 1 { ("1 file".to_owned(), "is") } else { (format!("{files} files"), "are") };
     (files > 0).then(|| Warning {
         code: "left_out_files",
-        problem: format!("{count} below the LOCATION of snapshot.{table} {verb} not read ({problem})"),
-        advice: "if that is right, name them in OPTIONS ('exclude' '...')".into(),
+        problem: format!("{count} in the LOCATION of snapshot.{table} {verb} not read ({problem})"),
+        advice: "to accept that, list them in OPTIONS ('exclude' '...')".into(),
     })
 }
 
@@ -47,7 +47,7 @@ fn folders(table: &str, coverage: &Coverage) -> Option<Warning> {
     (!keys.is_empty()).then(|| Warning {
         code: "undeclared_folders",
         problem: format!(
-            "values in the folder names {} below the LOCATION of snapshot.{table} are not read",
+            "values of the folder names {} in the LOCATION of snapshot.{table} are not read",
             names.join(", ")
         ),
         advice: format!("add PARTITIONED BY ({}) to CREATE EXTERNAL TABLE", columns.join(", ")).into(),
@@ -58,8 +58,9 @@ fn replaced(table: &str, coverage: &Coverage) -> Option<Warning> {
     let names = coverage.replaced.join(", ");
     (!names.is_empty()).then(|| Warning {
         code: "folder_replaces_column",
-        problem: format!("the files of snapshot.{table} have a column {names}, as PARTITIONED BY does"),
-        advice: "the folder's value is used; to read the file's value, leave the column out of PARTITIONED BY".into(),
+        problem: format!("column {names} of snapshot.{table} is in the files and in PARTITIONED BY"),
+        advice: "the value of the folder is used; to read the value of the file, remove the column from PARTITIONED BY"
+            .into(),
     })
 }
 
@@ -67,10 +68,9 @@ fn lacking(table: &str, coverage: &Coverage) -> Vec<Warning> {
     let one = |column: &str, files: u64, of_files: u64, example: &str| Warning {
         code: "lacking_column",
         problem: format!(
-            "{files} of {of_files} files of snapshot.{table} that were looked at lack column '{column}', such as \
-             {example}"
+            "{files} of {of_files} inspected files of snapshot.{table} do not have column '{column}', such as {example}"
         ),
-        advice: "it is NULL for their rows".into(),
+        advice: "it is NULL in their rows".into(),
     };
     let all = coverage.lacking.iter().take(TOLD);
     all.map(|lacking| one(&lacking.column, lacking.files, lacking.of_files, &lacking.example)).collect()
@@ -84,8 +84,8 @@ pub(crate) fn case_only<'a>(table: &str, columns: impl Iterator<Item = &'a str>)
         .find_map(|(name, other)| other.map(|other| (other, name)))?;
     Some(Warning {
         code: "case_only",
-        problem: format!("columns '{}' and '{}' of lake.{table} differ by case only", pair.0, pair.1),
-        advice: "DuckDB, Spark and Athena take them for one; give one another name with AS".into(),
+        problem: format!("columns '{}' and '{}' of lake.{table} differ only in case", pair.0, pair.1),
+        advice: "DuckDB, Spark and Athena ignore case; rename one of them with AS".into(),
     })
 }
 
@@ -118,10 +118,10 @@ mod tests {
             .map(|Warning { code, problem, advice }| format!("{code}: {problem}; {advice}"))
             .collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
-        left_out_files: 3 files below the LOCATION of snapshot.t are not read (1 file (a.csv): an empty file, 2 files (README.md, ...): a document); if that is right, name them in OPTIONS ('exclude' '...')
-        undeclared_folders: values in the folder names year=, Day= below the LOCATION of snapshot.t are not read; add PARTITIONED BY (year INT, "Day" DATE) to CREATE EXTERNAL TABLE
-        folder_replaces_column: the files of snapshot.t have a column month, as PARTITIONED BY does; the folder's value is used; to read the file's value, leave the column out of PARTITIONED BY
-        lacking_column: 1 of 3 files of snapshot.t that were looked at lack column 'o.x', such as s3://b/a.csv; it is NULL for their rows
+        left_out_files: 3 files in the LOCATION of snapshot.t are not read (1 file (a.csv): an empty file, 2 files (README.md, ...): a document); to accept that, list them in OPTIONS ('exclude' '...')
+        undeclared_folders: values of the folder names year=, Day= in the LOCATION of snapshot.t are not read; add PARTITIONED BY (year INT, "Day" DATE) to CREATE EXTERNAL TABLE
+        folder_replaces_column: column month of snapshot.t is in the files and in PARTITIONED BY; the value of the folder is used; to read the value of the file, remove the column from PARTITIONED BY
+        lacking_column: 1 of 3 inspected files of snapshot.t do not have column 'o.x', such as s3://b/a.csv; it is NULL in their rows
         "#);
         assert_eq!(warnings("t", &Coverage::default()), []);
         let marks = Coverage { left_out: coverage.left_out[..1].to_vec(), ..Coverage::default() };

@@ -1,21 +1,21 @@
-//! What a pipeline tells while it runs; it prints nothing itself.
+//! Events of a running pipeline; it prints nothing itself.
 
 use crate::error::Verdict;
 use crate::layout::Step;
 
-/// Is told what happens; called from many threads.
+/// Receives the events of a pipeline; called from many threads.
 pub trait Reporter: Send + Sync {
     /// Something happened.
     fn on(&self, event: &Event<'_>);
 }
 
-/// What a [`Reporter`] is told.
+/// An event for a [`Reporter`].
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A step of a table begins, with so much to do; `done` of `tasks` were done before.
     Step {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: &'a str,
         /// The step, by where its tasks commit.
         step: Step,
@@ -30,7 +30,7 @@ pub enum Event<'a> {
     },
     /// Something about the files of a table that will be staged.
     Warned {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: &'a str,
         /// What it is.
         problem: &'a str,
@@ -41,7 +41,7 @@ pub enum Event<'a> {
     Rows(u64),
     /// A task is committed.
     Task {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: &'a str,
         /// The step, by where its tasks commit.
         step: Step,
@@ -58,7 +58,7 @@ pub enum Event<'a> {
     },
     /// An attempt at a task failed.
     Failed {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: &'a str,
         /// The step, by where its tasks commit.
         step: Step,
@@ -69,12 +69,12 @@ pub enum Event<'a> {
     Audit {
         /// Its name.
         audit: &'a str,
-        /// What it came to; `None` when it begins.
+        /// Its result; `None` when it begins.
         verdict: Option<&'a Verdict>,
     },
     /// A table was validated and is complete.
     Complete {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: &'a str,
         /// Rows of its lake files.
         rows: u64,

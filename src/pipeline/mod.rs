@@ -1,5 +1,5 @@
-//! Runs a project: the steps in order (run), one task by its number (task), the audits and the proof between them, and what puts a
-//! table right again (repair, replan, clean).
+//! Runs a project: the steps in order (run), one task by its number (task), the audits and the proof between them, and
+//! what puts a table right again (repair, replan, clean).
 
 pub(crate) mod arrivals;
 mod attempt;

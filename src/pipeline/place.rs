@@ -1,7 +1,7 @@
 //! Whether the folders of a table are still those of its plan, and the lake still what was published.
 //!
-//! Configs are edited, folders are moved, linked, copied and emptied between two commands. What is found here is what is
-//! there now, never what a manifest says was there.
+//! Configs are edited, folders are moved, linked, copied and emptied between two commands. What is found here is what
+//! is there now, never what a manifest says was there.
 
 use super::run::Pipeline;
 use super::validate::{VERSION, Validation};
@@ -13,7 +13,7 @@ use crate::manifest::Ledger;
 use crate::staging::plan::{PlanDetails, Planner};
 
 impl Pipeline {
-    /// Whether staging and lake folder of the config are those of the plan that stands, if one does.
+    /// Whether staging and lake folder of the config are those of the current plan, if there is one.
     ///
     /// # Errors
     /// [`Error::PlanChanged`] when the plan is of another snapshot or lake, [`Error::LocationOwned`] when the lake's
@@ -26,7 +26,7 @@ impl Pipeline {
         }
     }
 
-    /// As [`Pipeline::check_place`], of the plan that stands.
+    /// As [`Pipeline::check_place`], of the current plan.
     ///
     /// # Errors
     /// As [`Pipeline::check_place`].
@@ -45,8 +45,8 @@ impl Pipeline {
         folder.check_owner(&lake.name, &plan.result, None).await
     }
 
-    /// The proof of a lake that is complete and holds the files that were proven, no more and no less: two small requests
-    /// and one LIST.
+    /// The proof of a lake that is complete and holds the files that were proven, no more and no less: two small
+    /// requests and one LIST.
     ///
     /// # Errors
     /// [`Error::Store`]; those of the ledger.

@@ -11,7 +11,7 @@ use super::table_report::TableReport;
 use super::task_spec::TaskSpec;
 use super::validate::{Proof, Validation, validate};
 use crate::compaction::plan::PartitionGroup;
-use crate::compaction::prepare::{Prepared, Staged, prepare};
+use crate::compaction::prepare::{Prepared, StagedTable, prepare};
 use crate::compaction::run::{CompactTask, properties_text};
 use crate::concurrency::{TABLES_AT_ONCE, in_order, write_tables};
 use crate::error::Result;
@@ -149,7 +149,7 @@ impl Pipeline {
         let driving = &plan.details.driving.table;
         let declared = self.project.snapshot(driving).ok_or_else(|| not_planned(&plan.lake.name))?;
         let owner = self.lake_owner(plan);
-        let staged = Staged {
+        let staged = StagedTable {
             plan: &plan.details.id,
             result: &plan.details.result,
             owner: &owner,

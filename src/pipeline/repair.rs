@@ -10,9 +10,9 @@
 //!   or a lake file
 //! ```
 //!
-//! Lake files, and staging files that publish tasks still need, are compared with their manifests: by their content on a local
-//! disk, by etag and size in a store. Nothing is removed but manifests that cannot be used. Refuses while another process
-//! works on the plan.
+//! Lake files, and staging files that publish tasks still need, are compared with their manifests: by their content on
+//! a local disk, by etag and size in a store. Nothing is removed but manifests that cannot be used. Refuses while
+//! another process works on the plan.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ const AT_ONCE: usize = 8;
 /// Something that was damaged, and what was done about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Repair {
-    /// Lake table.
+    /// Name of the lake table with the damage.
     pub table: String,
     /// What is damaged, with its file.
     pub problem: String,
@@ -57,7 +57,7 @@ pub struct Repair {
 pub async fn repair(pipeline: &Pipeline) -> Result<Vec<Repair>> {
     let repaired = write_tables(pipeline.project().lakes.iter().map(|lake| async move {
         let ledger = plan::ledger(pipeline.engine(), pipeline.project(), lake).await?;
-        Table { pipeline, lake, ledger, found: Vec::new() }.repair().await
+        RepairTable { pipeline, lake, ledger, found: Vec::new() }.repair().await
     }));
     let repaired = repaired.await?;
     pipeline.engine().stores().settle().await?;
@@ -65,16 +65,16 @@ pub async fn repair(pipeline: &Pipeline) -> Result<Vec<Repair>> {
 }
 
 /// Files that a manifest lists, or what is wrong with it; `None` if it is not committed.
-type Files = Result<Option<Vec<FileEntry>>, String>;
+type ListedFiles = Result<Option<Vec<FileEntry>>, String>;
 
-struct Table<'a> {
+struct RepairTable<'a> {
     pipeline: &'a Pipeline,
     lake: &'a LakeTable,
     ledger: Ledger,
     found: Vec<Repair>,
 }
 
-impl Table<'_> {
+impl RepairTable<'_> {
     async fn repair(mut self) -> Result<Vec<Repair>> {
         let read = self.ledger.read::<PlanDetails>(&self.ledger.layout().snapshot_manifest()).await;
         if !matches!(read, Ok(None)) {
@@ -145,8 +145,8 @@ impl Table<'_> {
         Ok(())
     }
 
-    /// Revokes tasks whose manifest cannot be used, or of which a file that matters is gone or changed; gives the numbers of
-    /// the others.
+    /// Revokes tasks whose manifest cannot be used, or of which a file that matters is gone or changed; gives the
+    /// numbers of the others.
     async fn tasks(&mut self, step: Step, plan: &str, matters: impl Fn(&FileEntry) -> bool) -> Result<BTreeSet<usize>> {
         let mut done = self.ledger.done(step).await?;
         let (mut damaged, mut lost_files) = (Vec::new(), false);
@@ -207,7 +207,7 @@ impl Table<'_> {
         step: Step,
         numbers: impl IntoIterator<Item = usize> + 'static,
         plan: &str,
-    ) -> impl Stream<Item = Result<(usize, Files)>> + 'static {
+    ) -> impl Stream<Item = Result<(usize, ListedFiles)>> + 'static {
         let (ledger, plan) = (self.ledger.clone(), plan.to_owned());
         let reads = numbers.into_iter().map(move |number| {
             let (ledger, plan) = (ledger.clone(), plan.clone());

@@ -13,10 +13,10 @@
 //! A crash in between leaves the old plan with less of it done, no plan, or the new plan: any run goes on from each of
 //! them, and given again this does the rest. From the removal of `_SUCCESS` on readers who wait for it see no lake. The
 //! files of the old plan in staging are garbage then, for `clean`. In the lake only files are removed that its publish
-//! manifests list or whose names the old plan gives; of an unfinished lake also those of other plans, if its owner is this
-//! table. A lake whose place another one has taken, or in which another one lies, is refused before anything is changed.
-//! Refused as well while another process says that it works on the old plan; one that sleeps meanwhile commits nothing when
-//! it wakes up.
+//! manifests list or whose names the old plan gives; of an unfinished lake also those of other plans, if its owner is
+//! this table. A lake whose place another one has taken, or in which another one lies, is refused before anything is
+//! changed. Refused as well while another process says that it works on the old plan; one that sleeps meanwhile commits
+//! nothing when it wakes up.
 
 use std::collections::{BTreeSet, HashSet};
 use std::pin::pin;
@@ -47,8 +47,8 @@ pub enum PublishedTables {
 /// Replaces the plans of all tables of the project by new ones.
 ///
 /// # Errors
-/// [`Error::AlreadyPublished`], [`Error::PublishedElsewhere`], [`Error::ForeignFiles`] and [`Error::LocationHolds`], before
-/// anything is changed; those of planning, also before; those of the ledger.
+/// [`Error::AlreadyPublished`], [`Error::PublishedElsewhere`], [`Error::ForeignFiles`] and [`Error::LocationHolds`],
+/// before anything is changed; those of planning, also before; those of the ledger.
 pub async fn replan(pipeline: &Pipeline, published: PublishedTables) -> Result<()> {
     let (engine, project) = (pipeline.engine(), pipeline.project());
     let withdrawn = read_tables(project.lakes.iter().map(|lake| async move {

@@ -14,7 +14,7 @@ use crate::concurrency::{read_tables, write_tables};
 use crate::error::Result;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
-use crate::manifest::ledger::Seen;
+use crate::manifest::ledger::SummaryListing;
 use crate::staging::plan::{self, PlanHead, StagePlan};
 use crate::staging::run::StageTask;
 
@@ -55,7 +55,7 @@ impl Pipeline {
         let mut all: Vec<(usize, usize, bool)> = Vec::new();
         let mut todos = Vec::new();
         let seen = read_tables(tables.iter().map(|plan| plan.ledger.look(Step::StagingFileGroups))).await?;
-        for (index, (plan, Seen { done, failed, .. })) in tables.iter().zip(seen).enumerate() {
+        for (index, (plan, SummaryListing { done, failed, .. })) in tables.iter().zip(seen).enumerate() {
             let todo: Vec<usize> = (1..=plan.groups.len()).filter(|number| !done.contains(number)).collect();
             let files = || todo.iter().flat_map(|number| plan.groups.of(number - 1));
             self.reporter.on(&Event::Step {

@@ -5,7 +5,7 @@ use super::validate::Validation;
 /// What a run did for one table.
 #[derive(Debug, Clone)]
 pub struct TableReport {
-    /// Lake table.
+    /// Name of the lake table, without `lake.`.
     pub table: String,
     /// Lake location.
     pub location: String,

@@ -1,7 +1,8 @@
-//! Counts what is sent to object stores over HTTP, and what of it failed: the client below repeats failed requests by itself,
-//! with backoff and jitter, and says nothing of it.
+//! Counts what is sent to object stores over HTTP, and what of it failed: the client below repeats failed requests by
+//! itself, with backoff and jitter, and says nothing of it.
 //!
-//! The first failures of a process are logged as warnings, so that a wrong endpoint is seen before the client has given up.
+//! The first failures of a process are logged as warnings, so that a wrong endpoint is seen before the client has given
+//! up.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,9 +27,9 @@ pub struct Requests {
 
 /// Requests of all clients of a process.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Attempts(Arc<Mutex<Requests>>);
+pub(crate) struct RequestAttempts(Arc<Mutex<Requests>>);
 
-impl Attempts {
+impl RequestAttempts {
     pub(crate) fn so_far(&self) -> Requests {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -44,21 +45,21 @@ impl Attempts {
     }
 }
 
-impl HttpConnector for Attempts {
+impl HttpConnector for RequestAttempts {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let inner = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(Counting { inner, attempts: self.clone() }))
+        Ok(HttpClient::new(CountingService { inner, attempts: self.clone() }))
     }
 }
 
 #[derive(Debug)]
-struct Counting {
+struct CountingService {
     inner: HttpClient,
-    attempts: Attempts,
+    attempts: RequestAttempts,
 }
 
 #[async_trait]
-impl HttpService for Counting {
+impl HttpService for CountingService {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         // Neither path nor query: a query may be signed.
         let host = request.uri().authority().map_or_else(String::new, |authority| authority.host().to_owned());

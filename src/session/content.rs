@@ -1,10 +1,10 @@
 //! Whether files on a local disk still have the content that was written: by the hash that their manifest has.
 //!
-//! Object stores answer with an etag that follows the content, which every read is pinned to ([`super::pinned`]); a disk says
-//! nothing of the kind. Each staging file is read by one task, so it is hashed once, right before; what was written lately is
-//! still in memory then. The etag that the disk gives right before the hash is what the task's reads are pinned to
-//! ([`pin_content`]), so a file that is swapped after its hash is not read. A query hashes what it opens, unless it has not
-//! changed since the lake was proven. Files whose manifest has no hash are passed over.
+//! Object stores answer with an etag that follows the content, which every read is pinned to ([`super::pinned`]); a
+//! disk says nothing of the kind. Each staging file is read by one task, so it is hashed once, right before; what was
+//! written lately is still in memory then. The etag that the disk gives right before the hash is what the task's reads
+//! are pinned to ([`pin_content`]), so a file that is swapped after its hash is not read. A query hashes what it opens,
+//! unless it has not changed since the lake was proven. Files whose manifest has no hash are passed over.
 
 use std::fs::File;
 use std::hash::Hasher;
@@ -48,8 +48,8 @@ pub(crate) async fn check_content(files: &[FileEntry]) -> Result<()> {
     .await
 }
 
-/// Compares as [`check_content`] does; the files that come back have the etags that the disk gave before that, so whoever reads
-/// them by these reads what was compared.
+/// Compares as [`check_content`] does; the files that come back have the etags that the disk gave before that, so
+/// whoever reads them by these reads what was compared.
 ///
 /// # Errors
 /// As [`check_content`], and [`Error::Store`].

@@ -46,8 +46,8 @@ pub struct Engine {
     threads: usize,
 }
 
-/// Larger runs are not sorted faster. Smaller ones mean more staging files, which cost more than the rows in them when there
-/// are thousands of partitions.
+/// Larger runs are not sorted faster. Smaller ones mean more staging files, which cost more than the rows in them when
+/// there are thousands of partitions.
 const MAX_RUN_BYTES: u64 = 640 << 20;
 
 /// See [`Engine::task_parts`].
@@ -98,8 +98,8 @@ impl Engine {
         self.threads.min(by_memory).max(1)
     }
 
-    /// Publish tasks that may run at once: each may hold a row group of a lake file, and its bytes once more. Of those that
-    /// wait for a `remote` store half of the time there are two per thread, where memory is no question.
+    /// Publish tasks that may run at once: each may hold a row group of a lake file, and its bytes once more. Of those
+    /// that wait for a `remote` store half of the time there are two per thread, where memory is no question.
     #[must_use]
     pub fn publish_tasks(&self, remote: bool) -> usize {
         let by_memory = |bytes: u64| usize::try_from(self.memory_bytes / bytes).unwrap_or(usize::MAX);
@@ -121,9 +121,9 @@ impl Engine {
         self.parallel_tasks().min(by_memory).max(1)
     }
 
-    /// How much of what an engine can do at once a task is, in [`PARTS`] of one of `at_once` tasks. One that waits for a `remote`
-    /// store most of its time, and reads so little that its memory is a small part of its share, is one part; all others are
-    /// whole.
+    /// How much of what an engine can do at once a task is, in [`PARTS`] of one of `at_once` tasks. One that waits for
+    /// a `remote` store most of its time, and reads so little that its memory is a small part of its share, is one
+    /// part; all others are whole.
     #[must_use]
     pub fn task_parts<'a>(
         &self,
@@ -138,8 +138,8 @@ impl Engine {
         if remote && files.into_iter().try_fold(TASK_BYTES, with).is_some() { 1 } else { PARTS }
     }
 
-    /// Bytes that the merge of a publish task may need for its runs: what the row group that it writes leaves of its share, no
-    /// less than a third and no more than half.
+    /// Bytes that the merge of a publish task may need for its runs: what the row group that it writes leaves of its
+    /// share, no less than a third and no more than half.
     #[must_use]
     pub fn merge_bytes(&self, remote: bool) -> u64 {
         let share = self.memory_bytes / self.publish_tasks(remote) as u64;
@@ -163,8 +163,8 @@ impl Engine {
         self.session(Pins::unchecked(files)?, 1, batch_rows).await
     }
 
-    /// A session for queries over all `files`, using all threads that the memory allows: what merges the sorted rows of several
-    /// threads cannot spill, nor what merges their runs.
+    /// A session for queries over all `files`, using all threads that the memory allows: what merges the sorted rows of
+    /// several threads cannot spill, nor what merges their runs.
     ///
     /// # Errors
     /// As [`Engine::task_session`].

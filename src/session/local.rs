@@ -1,11 +1,11 @@
-//! Local files: etags that follow every change the file system tells of, and files that survive a power cut.
+//! Local files: etags that follow every change that the file system reports, and files that survive a power cut.
 //!
-//! The client's own etag is made of inode, size and time of change, and that time anybody can set. The time of the last change
-//! of the inode (ctime) nobody can, so it is added: a file that was written in place is another one.
+//! The client's own etag is made of inode, size and time of change, and that time anybody can set. The time of the last
+//! change of the inode (ctime) nobody can, so it is added: a file that was written in place is another one.
 //!
-//! What is written is put on disk by threads in the background while the rest goes on, as soon as it is whole; [`Syncs::settle`]
-//! waits for that and then puts the names on disk. Nothing is called complete before. A power cut before it may leave
-//! damaged files, which their hashes show. Staging files are not synced: they can be staged again.
+//! What is written is put on disk by threads in the background while the rest goes on, as soon as it is whole;
+//! [`Syncs::settle`] waits for that and then puts the names on disk. Nothing is called complete before. A power cut
+//! before it may leave damaged files, which their hashes show. Staging files are not synced: they can be staged again.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -29,7 +29,7 @@ use object_store::{
 /// Threads that put files on disk: the disk does many at once in the time of one.
 const THREADS: usize = 8;
 
-/// See the module's head.
+/// Store of local files with stronger etags and fsync.
 #[derive(Debug, Clone)]
 pub(crate) struct LocalStore {
     inner: Arc<LocalFileSystem>,

@@ -1,12 +1,12 @@
 //! A store that refuses files which changed since they were planned.
 //!
-//! Every read of a pinned file carries `If-Match` with the planned etag, and the etag and size that come back must be the
-//! planned ones: some stores pass over conditions, and some refuse the very etag that they gave, in quotes or as a weak one.
-//! What is refused is therefore asked for once more without the condition, and its etag decides. Files that are not pinned
+//! Every read of a pinned file carries `If-Match` with the planned etag, and the etag and size that come back must be
+//! the planned ones: some stores ignore conditions, and some refuse their own etags in quotes or as weak etags. What is
+//! refused is therefore asked for once more without the condition, and its etag decides. Files that are not pinned
 //! cannot be read at all: a task reads what its manifest lists, nothing else. It writes and lists nothing.
 //!
-//! A disk gives no etag that follows the content. Local files of ours whose manifest has a hash can be compared with it once,
-//! before their first byte is read ([`ContentCheck`]): a query does so, a task has hashed its files before.
+//! A disk gives no etag that follows the content. Local files of ours whose manifest has a hash can be compared with it
+//! once, before their first byte is read ([`ContentCheck`]): a query does so, a task has hashed its files before.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,7 +29,7 @@ use super::pin::{ContentCheck, Pin};
 use crate::layout::Location;
 use crate::manifest::{CONTENT_TAG, FileEntry, bare_etag};
 
-/// See the module's head.
+/// Store that returns a file only if its etag is the planned one.
 #[derive(Debug)]
 pub(crate) struct PinnedStore {
     inner: Arc<dyn ObjectStore>,
@@ -256,7 +256,7 @@ mod tests {
         assert!(read(ContentCheck::IfChangedAfter(after)).await.is_ok());
         for check in [ContentCheck::Always, ContentCheck::IfChangedAfter(before)] {
             let error = read(check).await.unwrap_err().to_string();
-            assert!(error.contains("is not what was written"), "{error}");
+            assert!(error.contains("changed after it was written"), "{error}");
         }
     }
 }

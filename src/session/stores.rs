@@ -14,7 +14,7 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use url::Url;
 
-use super::attempts::{Attempts, Requests};
+use super::attempts::{RequestAttempts, Requests};
 use super::local::{LocalStore, Syncs};
 use super::unfinished::{Bucket, Keeping, Unfinished};
 use crate::config::{Durability, S3Settings};
@@ -27,7 +27,7 @@ use crate::manifest::FileEntry;
 #[derive(Debug, Default)]
 pub struct Stores {
     s3: S3Settings,
-    attempts: Attempts,
+    attempts: RequestAttempts,
     /// What puts local files on disk, if that is asked for.
     syncs: Option<Arc<Syncs>>,
     open: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
@@ -115,7 +115,7 @@ impl Stores {
     /// As [`Stores::open`].
     pub(crate) async fn open_all(&self, files: &[FileEntry]) -> Result<Arc<OpenStores>> {
         let mut opened = HashMap::new();
-        // Files of one store stand together, so most of a million need no look at the map.
+        // Files of one store are together, so most of a million need no look at the map.
         for of_store in files.chunk_by(|a, b| store_of(&a.uri) == store_of(&b.uri)) {
             let location = Location::from_uri(&of_store[0].uri)?;
             if !opened.contains_key(location.store()) {
@@ -164,7 +164,7 @@ impl Stores {
         bucket.unfinished(folder.raw_key()).await.map_err(|source| store_error("list uploads of", folder, source))
     }
 
-    /// Ends such an upload without a file.
+    /// Aborts the upload.
     ///
     /// # Errors
     /// [`Error::Store`].

@@ -1,8 +1,9 @@
-//! Multipart uploads to S3 that nobody ended, as a killed process leaves them: what is stored of them costs money, and shows
-//! in no listing of objects.
+//! Multipart uploads to S3 that nobody ended, as a killed process leaves them: what is stored of them costs money, and
+//! shows in no listing of objects.
 //!
-//! The client has a method to abort an upload but none to list them, so that one request is made and signed here. It is sent
-//! once: who cleans can do it again. Google and Azure have no such request in their clients; Azure forgets blocks after a week.
+//! The client has a method to abort an upload but none to list them, so that one request is made and signed here. It is
+//! sent once: who cleans can do it again. Google and Azure have no such request in their clients; Azure forgets blocks
+//! after a week.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use object_store::{ClientOptions, Result};
 use serde::Deserialize;
 use url::Url;
 
-use super::attempts::Attempts;
+use super::attempts::RequestAttempts;
 
 /// One upload that was begun and neither ended nor aborted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub(super) struct Bucket {
 /// Makes clients as `attempts` does, and keeps the last one.
 #[derive(Debug, Clone)]
 pub(super) struct Keeping {
-    pub(super) attempts: Attempts,
+    pub(super) attempts: RequestAttempts,
     pub(super) last: Arc<Mutex<Option<HttpClient>>>,
 }
 
@@ -57,7 +58,7 @@ impl HttpConnector for Keeping {
 /// What the server answers.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Page {
+struct UploadPage {
     #[serde(default)]
     is_truncated: bool,
     #[serde(default)]
@@ -65,12 +66,12 @@ struct Page {
     #[serde(default)]
     next_upload_id_marker: String,
     #[serde(default)]
-    upload: Vec<Upload>,
+    upload: Vec<UnfinishedUpload>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Upload {
+struct UnfinishedUpload {
     key: String,
     upload_id: String,
     initiated: DateTime<Utc>,
@@ -100,7 +101,7 @@ impl Bucket {
         }
     }
 
-    async fn page(&self, query: &[(&str, &String)]) -> Result<Page> {
+    async fn page(&self, query: &[(&str, &String)]) -> Result<UploadPage> {
         let mut url = self.url().await?;
         url.query_pairs_mut()
             .append_pair("uploads", "")
@@ -118,7 +119,7 @@ impl Bucket {
         quick_xml::de::from_reader(body.as_ref()).map_err(failed)
     }
 
-    /// The bucket's own URL, which the client knows and tells only as part of a signed one.
+    /// The bucket's own URL, which the client knows and reports only as part of a signed one.
     async fn url(&self) -> Result<Url> {
         let mut url = self.client.signed_url(Method::GET, &Path::from("x"), Duration::from_secs(1)).await?;
         url.set_query(None);
@@ -161,7 +162,7 @@ mod tests {
                 "<?xml version=\"1.0\"?><ListMultipartUploadsResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
                  <Bucket>b</Bucket><KeyMarker></KeyMarker><IsTruncated>false</IsTruncated>{uploads}</ListMultipartUploadsResult>"
             );
-            let page: Page = quick_xml::de::from_reader(text.as_bytes()).unwrap();
+            let page: UploadPage = quick_xml::de::from_reader(text.as_bytes()).unwrap();
             let found: Vec<_> = page.upload.iter().map(|upload| upload.key.replace('&', "&amp;")).collect();
             assert_eq!(found, keys);
             assert!(!page.is_truncated);

@@ -55,7 +55,7 @@ impl CountedRows {
     }
 }
 
-/// What stands before the name of a snapshot table.
+/// Prefix of the name of a snapshot table.
 const SNAPSHOT: &str = "snapshot.";
 
 /// The counts of all [`CountRowsExec`] nodes of a plan that was executed, from its root down.

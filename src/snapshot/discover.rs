@@ -42,13 +42,13 @@ const FOOTERS_AT_ONCE: usize = 32;
 
 /// How many files are looked into at once, of all tables that are discovered at the same time.
 #[derive(Debug, Clone)]
-pub(crate) struct Looks {
+pub(crate) struct PeekSlots {
     texts: Arc<Semaphore>,
     threads: usize,
     footers: Arc<Semaphore>,
 }
 
-impl Looks {
+impl PeekSlots {
     /// Of text files, which are read whole, one per thread.
     pub(crate) fn new(threads: usize) -> Self {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
@@ -92,7 +92,7 @@ pub(crate) async fn discover(
     stores: &Stores,
     own: &Arc<Own>,
     table: &SnapshotTable,
-    looks: &Looks,
+    looks: &PeekSlots,
 ) -> Result<Discovered> {
     let mut listing = Listing::default();
     for (location, at) in &table.locations {
@@ -163,7 +163,7 @@ async fn read_once(
 }
 
 /// What one file says of itself.
-struct Seen {
+struct InspectedFile {
     schema: Option<Schema>,
     rows: Option<u64>,
 }
@@ -175,7 +175,12 @@ struct Resolved {
     lacking: Vec<Lacking>,
 }
 
-async fn resolve(stores: &Stores, table: &SnapshotTable, mut files: Vec<FileEntry>, looks: &Looks) -> Result<Resolved> {
+async fn resolve(
+    stores: &Stores,
+    table: &SnapshotTable,
+    mut files: Vec<FileEntry>,
+    looks: &PeekSlots,
+) -> Result<Resolved> {
     let known = table.declared.is_some() && files.iter().all(|file| file.n_record.is_some());
     let is_text = !matches!(table.format, FileFormat::Parquet);
     if let Some(declared) = table.declared.as_ref().filter(|_| known || is_text) {
@@ -210,7 +215,7 @@ async fn resolve(stores: &Stores, table: &SnapshotTable, mut files: Vec<FileEntr
         if let Some(schema) = &seen.schema {
             names.add_schema(&file.uri, schema)?;
             match &table.declared {
-                // Declared types win, so those of the files need not go together; that a name stands twice still
+                // Declared types win, so those of the files need not go together; that a name is there twice still
                 // counts.
                 Some(_) => merger.add(&file.uri, &names_only(schema))?,
                 None => merger.add(&file.uri, schema)?,
@@ -238,7 +243,7 @@ async fn check_some(
     stores: &Stores,
     table: &SnapshotTable,
     files: &[FileEntry],
-    looks: &Looks,
+    looks: &PeekSlots,
 ) -> Result<Vec<Lacking>> {
     if matches!(&table.format, FileFormat::Csv(options) if !options.has_header) {
         return Ok(Vec::new());
@@ -273,14 +278,14 @@ fn names_only(schema: &Schema) -> Schema {
     Schema::new(schema.fields().iter().map(|field| Field::new(field.name(), DataType::Null, true)).collect::<Vec<_>>())
 }
 
-async fn look_into(opened: &OpenStores, table: &SnapshotTable, file: &FileEntry) -> Result<Seen> {
+async fn look_into(opened: &OpenStores, table: &SnapshotTable, file: &FileEntry) -> Result<InspectedFile> {
     let location = Location::from_uri(&file.uri)?;
     let unreadable = |source| Error::ReadSnapshotFile { table: table.name.clone(), uri: file.uri.to_string(), source };
     let store = opened.of(&location)?;
     if !matches!(table.format, FileFormat::Parquet) {
         let pinned = Arc::new(PinnedStore::of_file(store, &location, file)?);
         let inferred = infer(pinned, &location.key()?, &file.uri, &table.name, &table.format).await?;
-        return Ok(Seen { schema: Some(inferred.schema), rows: inferred.exact_rows.then_some(inferred.rows) });
+        return Ok(InspectedFile { schema: Some(inferred.schema), rows: inferred.exact_rows.then_some(inferred.rows) });
     }
     let footer = read_foreign_footer(store, &location, file, FooterBounds::Skipped).await.map_err(unreadable)?;
     let contradiction = |what| Error::Contradiction { table: table.name.clone(), uri: file.uri.to_string(), what };
@@ -303,5 +308,5 @@ async fn look_into(opened: &OpenStores, table: &SnapshotTable, file: &FileEntry)
             wanted: type_name(&misread.to),
         })?;
     }
-    Ok(Seen { schema: Some(schema), rows: Some(rows) })
+    Ok(InspectedFile { schema: Some(schema), rows: Some(rows) })
 }

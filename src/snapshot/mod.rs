@@ -18,8 +18,8 @@ pub(crate) use self::count::{CountRowsExec, CountedRows, CountedTable, counted_r
 pub(crate) use self::csv::fields::{CsvField, Splitter};
 pub(crate) use self::csv::head::distinct;
 pub use self::discover::Coverage;
-pub(crate) use self::discover::{Discovered, Looks, discover};
-pub(crate) use self::files::arrivals::{Arrivals, AsPlanned, Present};
+pub(crate) use self::discover::{Discovered, PeekSlots, discover};
+pub(crate) use self::files::arrivals::{AsPlanned, Present, SnapshotChanges};
 pub use self::files::left_out::{LeftOut, LeftOutReason};
 pub(crate) use self::files::named::read_manifest as manifest_files;
 pub(crate) use self::files::own::Own;
@@ -34,5 +34,5 @@ pub(crate) use self::scan::text::column_presence;
 pub(crate) use self::schema::inferred::Inferred;
 pub(crate) use self::schema::merge::SchemaMerger;
 pub use self::table::TableFiles;
-pub(crate) use self::table::{FileListTable, Size, parquet_scan, register, staged_scan};
+pub(crate) use self::table::{FileListTable, ScanSize, parquet_scan, register, staged_scan};
 pub(crate) use self::text::bytes::{BYTE_ORDER_MARK, compression_of};

@@ -36,7 +36,7 @@ use crate::layout::bundle::is_bundle;
 use crate::layout::partition;
 use crate::manifest::FileEntry;
 use crate::snapshot::parquet::adapt::ExactReading;
-use crate::snapshot::parquet::bounds::Bounds;
+use crate::snapshot::parquet::bounds::StatisticsBounds;
 use crate::snapshot::parquet::footer::FOOTER_BYTES;
 use crate::snapshot::parquet::guard::Export;
 use crate::snapshot::parquet::whole::WholeFiles;
@@ -59,9 +59,9 @@ pub struct TableFiles {
     pub files: Vec<FileEntry>,
 }
 
-/// What the optimizer is told about a table's size: it decides which side of a join is held in memory.
+/// What the optimizer knows about a table's size: it decides which side of a join is held in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Size {
+pub(crate) enum ScanSize {
     /// Larger than anything else: it streams, the others are held.
     Driving,
     /// As the manifest says.
@@ -71,13 +71,13 @@ pub(crate) enum Size {
 /// Files of one store, with their locations.
 type OfStore<'a> = (ObjectStoreUrl, Vec<(Location, &'a FileEntry)>);
 
-/// See the module's head.
+/// Table provider over an explicit list of files.
 #[derive(Debug)]
 pub(crate) struct FileListTable {
     table: TableFiles,
     /// With the columns of the partition.
     schema: SchemaRef,
-    size: Size,
+    size: ScanSize,
     known: Option<Statistics>,
     of_manifest: Option<Arc<str>>,
     may_be_nan: Arc<[String]>,
@@ -87,12 +87,12 @@ pub(crate) struct FileListTable {
 impl FileListTable {
     /// Files that somebody else wrote: what they say about themselves is checked, and no statistics of theirs are used.
     /// Their columns are read as the table's types exactly, or not at all. All else as in [`Self::new`].
-    pub(crate) fn of_export(table: TableFiles, size: Size) -> Self {
+    pub(crate) fn of_export(table: TableFiles, size: ScanSize) -> Self {
         Self { is_export: true, may_be_nan: Arc::default(), ..Self::new(table, size) }
     }
 
     /// Our own files.
-    pub(crate) fn new(mut table: TableFiles, size: Size) -> Self {
+    pub(crate) fn new(mut table: TableFiles, size: ScanSize) -> Self {
         if matches!(table.format, FileFormat::Parquet) {
             table.schema = with_views(&table.schema);
         }
@@ -108,8 +108,8 @@ impl FileListTable {
         Self { of_manifest: Some(said.into()), may_be_nan: may_be_nan.into(), ..self }
     }
 
-    /// Tells the optimizer what is known of Parquet files that lie in one store, column by column: the engine answers from
-    /// what is exact without reading a file.
+    /// Tells the optimizer what is known of Parquet files that lie in one store, column by column: the engine answers
+    /// from what is exact without reading a file.
     pub(crate) fn with_statistics(self, statistics: Statistics) -> Self {
         Self { known: Some(statistics), ..self }
     }
@@ -124,9 +124,9 @@ impl FileListTable {
         let rows = files.iter().map(|file| file.n_record).sum::<Option<u64>>();
         let whole = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let (rows, bytes) = match self.size {
-            Size::Driving => (usize::MAX / 1024, usize::MAX / 1024),
+            ScanSize::Driving => (usize::MAX / 1024, usize::MAX / 1024),
             // Without counts, an export has about this many bytes per row; only the comparison matters.
-            Size::AsListed => (rows.map_or_else(|| whole(bytes / 64), whole), whole(bytes)),
+            ScanSize::AsListed => (rows.map_or_else(|| whole(bytes / 64), whole), whole(bytes)),
         };
         statistics.num_rows = Precision::Inexact(rows);
         statistics.total_byte_size = Precision::Inexact(bytes);
@@ -177,7 +177,8 @@ impl FileListTable {
                 .build()
         };
         let export = presence.map(|presence| {
-            let bounds = Bounds::of(&state.runtime_env().memory_pool.memory_limit(), state.config().batch_size());
+            let bounds =
+                StatisticsBounds::of(&state.runtime_env().memory_pool.memory_limit(), state.config().batch_size());
             Arc::new(Export { bounds, ..self.export(&url, projection, presence.clone()) })
         });
         let adapter = export.as_ref().map(|export| Arc::new(ExactReading { table: Arc::clone(&export.table) }) as _);
@@ -316,8 +317,8 @@ pub(crate) fn parquet_scan(
     scan_groups(session, TableSchema::builder(with_views(schema)).build(), groups, &|_| Ok(Vec::new()))
 }
 
-/// A scan of staging files of one store, each as an own partition: these columns, then those of the partition, from the path of
-/// a file or, where it holds several partitions, from the file. Text comes as views.
+/// A scan of staging files of one store, each as an own partition: these columns, then those of the partition, from the
+/// path of a file or, where it holds several partitions, from the file. Text comes as views.
 pub(crate) fn staged_scan(
     session: &SessionContext,
     file: &Schema,

@@ -6,9 +6,9 @@
 //!     the SELECT     over the files of the group
 //! ```
 //!
-//! Two streams write, each with one file open. What a task writes is decided by its files and the committed plan alone, so
-//! a retry writes the same files. A task that fails commits nothing. When a value of one of several files cannot be cast,
-//! the SELECT is run once more file by file, to name it.
+//! Two streams write, each with one file open. What a task writes is decided by its files and the committed plan alone,
+//! so a retry writes the same files. A task that fails commits nothing. When a value of one of several files cannot be
+//! cast, the SELECT is run once more file by file, to name it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use futures::StreamExt;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-use super::plan::{PlanDetails, Source, bind, physical_plan};
+use super::plan::{PlanDetails, PlannedSource, bind, physical_plan};
 use crate::config::{LakeTable, Project, Verify};
 use crate::error::unwrap_engine;
 use crate::error::{Error, Result, caught, within};
@@ -36,7 +36,9 @@ use crate::manifest::fingerprint;
 use crate::manifest::{FileEntry, Ledger, Manifest, TaskDetails};
 use crate::session::Engine;
 use crate::session::{bytes_spilled, operators};
-use crate::snapshot::{ColumnPresence, CountRowsExec, CountedRows, FileListTable, Size, column_presence, counted_rows};
+use crate::snapshot::{
+    ColumnPresence, CountRowsExec, CountedRows, FileListTable, ScanSize, column_presence, counted_rows,
+};
 use crate::staging::sort::exec::SortRunsExec;
 use crate::staging::sort::order::RunOrder;
 use crate::write::{
@@ -106,7 +108,7 @@ impl StageTask<'_> {
         }
     }
 
-    /// A file that is gone or was changed since it was planned, by name: the engine tells only a key.
+    /// A file that is gone or was changed since it was planned, by name: the engine reports only a key.
     fn named(&self, error: Error) -> Error {
         let (path, reason) = match told_by_store(&error) {
             Some(object_store::Error::Precondition { path, source }) => (path.clone(), source.to_string()),
@@ -157,7 +159,7 @@ impl StageTask<'_> {
         Ok(Manifest::with_statistics(files, details))
     }
 
-    /// Of the columns that stand in files; those in the path are seen by their partition.
+    /// Of the columns that are in files; those in the path are seen by their partition.
     fn checksum(&self) -> Result<Option<Arc<Checksum>>> {
         if self.project.settings.verify != Verify::Checksum {
             return Ok(None);
@@ -210,8 +212,8 @@ impl StageTask<'_> {
         Ok((session, Arc::new(LakeWriteExec::new(input, Arc::new(spec)))))
     }
 
-    /// First part of the names of its files: its number, and a hash of all that decides their bytes. A process that still
-    /// works on another plan writes none of these, or the same.
+    /// First part of the names of its files: its number, and a hash of all that decides their bytes. A process that
+    /// still works on another plan writes none of these, or the same.
     fn file_stem(&self) -> String {
         let PlanDetails { result, run_bytes, bundles, .. } = self.details;
         let hash = Md5::digest(format!("{result} {run_bytes} {bundles} {}", fingerprint(self.files)));
@@ -282,7 +284,13 @@ impl StageTask<'_> {
     }
 
     /// The error for files that gave other rows than they state: each is read alone, to name the one.
-    async fn differing_file(&self, source: &Source, files: &[FileEntry], stated: u64, read: u64) -> Result<Error> {
+    async fn differing_file(
+        &self,
+        source: &PlannedSource,
+        files: &[FileEntry],
+        stated: u64,
+        read: u64,
+    ) -> Result<Error> {
         // That footers and pages agree is checked when a file is opened.
         let statement = "the manifest that lists it";
         let differs = |uri: &str, stated, read| Error::RowsDiffer {
@@ -294,7 +302,7 @@ impl StageTask<'_> {
         };
         for file in files {
             let session = self.engine.task_session([file]).await?;
-            let table = FileListTable::of_export(source.table_files(std::slice::from_ref(file))?, Size::AsListed);
+            let table = FileListTable::of_export(source.table_files(std::slice::from_ref(file))?, ScanSize::AsListed);
             let scan = table.scan(&session.state(), None, &[], None).await.map_err(unwrap_engine)?;
             let mut rows = 0;
             let mut batches = execute_stream(scan, session.task_ctx()).map_err(unwrap_engine)?;
@@ -338,7 +346,7 @@ impl StageTask<'_> {
     }
 }
 
-/// What a store said, if an error comes from one.
+/// Error of a store, if an error comes from one.
 fn told_by_store<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a object_store::Error> {
     error.downcast_ref().or_else(|| error.source().and_then(told_by_store))
 }

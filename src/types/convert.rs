@@ -19,7 +19,7 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 /// A value that the type of the files cannot hold.
 #[derive(Debug)]
 pub(crate) struct Unstorable {
-    /// Where it stands below its column: `.x`, `[]`.
+    /// Its path below the column: `.x`, `[]`.
     pub(crate) place: String,
     /// The value as text; what the engine says where there is none.
     pub(crate) value: String,

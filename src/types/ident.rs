@@ -12,7 +12,7 @@ pub(crate) fn ident(name: &str) -> String {
     if is_plain && !is_misread(name) { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
-/// Words that the parser would let pass where they stand here, but not everywhere.
+/// Words that the parser would let pass here, but not everywhere.
 const RESERVED: [&str; 48] = [
     "all", "and", "array", "as", "asc", "between", "by", "case", "cast", "check", "cross", "default", "desc",
     "distinct", "else", "end", "exists", "false", "from", "full", "group", "having", "in", "inner", "interval", "is",

@@ -32,7 +32,7 @@ const DECIMAL_DIGITS: u8 = 38;
 /// Why a column cannot be stored, and what can be done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NoLakeType {
-    /// Where it stands below its column: `.x`, `[]`; empty for the column itself.
+    /// Its path below the column: `.x`, `[]`; empty for the column itself.
     pub(crate) place: String,
     pub(crate) why: TypeProblem,
 }

@@ -1,5 +1,5 @@
-//! Types of columns, and what depends on nothing else: the type that a column has in files, how values become it, names of types
-//! and columns in SQL, and which tables are wide. Pure.
+//! Types of columns, and what depends on nothing else: the type that a column has in files, how values become it, names
+//! of types and columns in SQL, and which tables are wide. Pure.
 
 pub(crate) mod convert;
 pub(crate) mod ident;

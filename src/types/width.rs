@@ -19,8 +19,8 @@ const BATCH_BYTES: usize = 8 << 20;
 /// Fewer rows cost more than they save.
 const MIN_ROWS: usize = 64;
 
-/// What is a text, bytes or a record on its way from a file to the lake: it is there as it came, decoded, in order, encoded and
-/// compressed, beside those of other tasks and rows.
+/// What is a text, bytes or a record on its way from a file to the lake: it is there as it came, decoded, in order,
+/// encoded and compressed, beside those of other tasks and rows.
 const COPIES: u64 = 32;
 
 /// A value of so many bytes always fits.

@@ -1,5 +1,5 @@
-//! What both steps agree on about pages that are copied from staging files into lake files: which rows are staged so, and the
-//! mark of a file that says how.
+//! What both steps agree on about pages that are copied from staging files into lake files: which rows are staged so,
+//! and the mark of a file that says how.
 
 use datafusion::parquet::basic::{Compression, LogicalType};
 use datafusion::parquet::file::properties::WriterProperties;
@@ -24,7 +24,8 @@ pub(crate) fn pages_mark(published: &WriterProperties) -> String {
     }
 }
 
-/// Whether a column holds texts and is not nested: statistics of these are taken from the dictionary when pages are copied.
+/// Whether a column holds texts and is not nested: statistics of these are taken from the dictionary when pages are
+/// copied.
 pub(crate) fn is_plain_text(column: &ColumnDescriptor) -> bool {
     column.logical_type_ref() == Some(&LogicalType::String) && column.path().parts().len() == 1
 }

@@ -9,14 +9,16 @@
 //! | rows per page | 20,000; of bundles 2,048 | 20,000 |
 //!
 //! Differences are `DELTA_BINARY_PACKED`, lengths `DELTA_LENGTH_BYTE_ARRAY` of the Parquet format
-//! (<https://parquet.apache.org/docs/file-format/data-pages/encodings/>). The Parquet writer by itself tries a dictionary for every
-//! column and gives up when it has grown to 1 MiB: for keys, prices and comments that is most of the time of writing, and
-//! leaves a useless dictionary in the file. So whether values repeat is looked up first, in a sample of the rows that a
-//! file begins with; a wrong guess costs size, never a value. The guess depends on these rows alone.
+//! (<https://parquet.apache.org/docs/file-format/data-pages/encodings/>). The Parquet writer by itself tries a
+//! dictionary for every column and gives up when it has grown to 1 MiB: for keys, prices and comments that is most of
+//! the time of writing, and leaves a useless dictionary in the file. So whether values repeat is looked up first, in a
+//! sample of the rows that a file begins with; a wrong guess costs size, never a value. The guess depends on these rows
+//! alone.
 //!
 //! Many rows of a partition that came in order will probably not be merged with others. They are staged as they will be
-//! published, so that the second step copies their pages ([`crate::compaction::copy::assemble`]); only columns with a dictionary are not
-//! compressed yet, since their indices still change, and have no statistics if they are texts ([`crate::compaction::copy::texts`]).
+//! published, so that the second step copies their pages ([`crate::compaction::copy::assemble`]); only columns with a
+//! dictionary are not compressed yet, since their indices still change, and have no statistics if they are texts
+//! ([`crate::compaction::copy::texts`]).
 
 use std::collections::HashSet;
 
@@ -46,7 +48,8 @@ const MIN_SAMPLE_ROWS: usize = 64;
 /// Rows per page, at most: the Parquet writer's own default.
 pub(crate) const PAGE_ROWS: u64 = 20_000;
 
-/// Rows per page, about, of files of bundles and of passes: a merge holds a page of each column of each run, of hundreds.
+/// Rows per page, about, of files of bundles and of passes: a merge holds a page of each column of each run, of
+/// hundreds.
 pub(crate) const MERGED_PAGE_ROWS: u64 = 2048;
 
 /// Encoding of the files of one task.
@@ -55,7 +58,7 @@ pub(crate) struct FileEncoding {
     /// For rows that will be merged; `None` in lake files.
     merged: Option<WriterProperties>,
     /// For published rows; `None` in staging files of which none is copied.
-    published: Option<Published>,
+    published: Option<LakeEncoding>,
 }
 
 impl FileEncoding {
@@ -85,7 +88,7 @@ impl FileEncoding {
         if let Some(key) = &first_key {
             merged = merged.set_column_statistics_enabled(key.clone(), EnabledStatistics::Chunk);
         }
-        let published = copied.map(|properties| Published { properties, leaves, first_key });
+        let published = copied.map(|properties| LakeEncoding { properties, leaves, first_key });
         Ok(Self { merged: Some(merged.build()), published })
     }
 
@@ -95,7 +98,7 @@ impl FileEncoding {
     /// [`ParquetError`] for a type that Parquet does not have.
     pub(crate) fn lake(schema: &Schema, properties: WriterProperties) -> std::result::Result<Self, ParquetError> {
         let leaves = ArrowSchemaConverter::new().convert(schema)?;
-        Ok(Self { merged: None, published: Some(Published { properties, leaves, first_key: None }) })
+        Ok(Self { merged: None, published: Some(LakeEncoding { properties, leaves, first_key: None }) })
     }
 
     /// Whether pages of these files may be published as they are.
@@ -103,7 +106,8 @@ impl FileEncoding {
         self.merged.is_some() && self.published.is_some()
     }
 
-    /// Properties of a file that begins with these rows, of so many that are still to come, so many of which came in order.
+    /// Properties of a file that begins with these rows, of so many that are still to come, so many of which came in
+    /// order.
     pub(crate) fn properties(&self, first: &RecordBatch, rows: u64, in_order: u64) -> Result<WriterProperties> {
         match (&self.merged, &self.published) {
             (None, Some(published)) => published.properties(first, rows),
@@ -138,14 +142,14 @@ fn to_be_merged(leaves: &SchemaDescriptor) -> WriterPropertiesBuilder {
 
 /// The form of lake files.
 #[derive(Debug, Clone)]
-struct Published {
+struct LakeEncoding {
     properties: WriterProperties,
     leaves: SchemaDescriptor,
     /// The column whose statistics say in which order runs are.
     first_key: Option<ColumnPath>,
 }
 
-impl Published {
+impl LakeEncoding {
     fn properties(&self, first: &RecordBatch, rows: u64) -> Result<WriterProperties> {
         if first.num_rows() < MIN_SAMPLE_ROWS {
             return Ok(self.properties.clone());
@@ -159,7 +163,7 @@ impl Published {
             if column.data_type().is_nested() {
                 continue;
             }
-            let sample = Sample::of(column)?;
+            let sample = ValueSample::of(column)?;
             // A dictionary of texts is worth more than one of numbers, which are short as differences too.
             if sample.values_repeat() || (leaf.physical_type() == Type::BYTE_ARRAY && sample.distinct() <= rows / 4) {
                 continue;
@@ -209,12 +213,12 @@ pub(crate) fn builder() -> WriterPropertiesBuilder {
 
 /// What a few values from all over a column say of it.
 #[derive(Debug, Clone, Copy)]
-struct Sample {
+struct ValueSample {
     values: u64,
     distinct: u64,
 }
 
-impl Sample {
+impl ValueSample {
     fn of(column: &dyn Array) -> Result<Self> {
         let step = column.len().div_ceil(SAMPLE_ROWS);
         let rows = (0..column.len()).step_by(step).filter_map(|row| u32::try_from(row).ok());
@@ -231,8 +235,8 @@ impl Sample {
         self.distinct * 2 <= self.values
     }
 
-    /// Distinct values of the column by the number of coincidences: of `n` values out of `d`, about `n^2 / 2d` are not the
-    /// first of their kind (the birthday problem). Too few coincidences say nothing.
+    /// Distinct values of the column by the number of coincidences: of `n` values out of `d`, about `n^2 / 2d` are not
+    /// the first of their kind (the birthday problem). Too few coincidences say nothing.
     fn distinct(self) -> u64 {
         match self.values - self.distinct {
             0..8 => u64::MAX,

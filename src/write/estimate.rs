@@ -12,10 +12,10 @@ use datafusion::parquet::file::properties::WriterProperties;
 /// Rows from which on nearly all pages of a file are compressed: eight pages of the Parquet writer's 20,000 rows.
 pub(super) const SETTLED_ROWS: u64 = 160_000;
 
-/// What the bytes that a writer expects come to: pages that are still open are counted before compression, which is most
-/// of a short file.
+/// Estimate of the bytes of a file that is being written: pages that are still open are counted before compression,
+/// which is most of a short file.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Estimate {
+pub(crate) enum SizeEstimate {
     /// Nothing is known.
     AsExpected,
     /// Stored bytes per row, and per expected byte of a long file, in the last file or a sample.
@@ -24,7 +24,7 @@ pub(crate) enum Estimate {
     Share(f64),
 }
 
-impl Estimate {
+impl SizeEstimate {
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -43,9 +43,9 @@ impl Estimate {
 
 /// Encodes rows to learn their stored size.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-pub(super) fn sample(rows: &RecordBatch, schema: &SchemaRef, properties: WriterProperties) -> Result<Estimate> {
+pub(super) fn sample(rows: &RecordBatch, schema: &SchemaRef, properties: WriterProperties) -> Result<SizeEstimate> {
     let mut writer = ArrowWriter::try_new(std::io::sink(), Arc::clone(schema), Some(properties))?;
     writer.write(rows)?;
     let bytes: i64 = writer.close()?.row_groups().iter().map(RowGroupMetaData::compressed_size).sum();
-    Ok(Estimate::Learnt { per_row: bytes as f64 / rows.num_rows().max(1) as f64, per_expected: 1.0 })
+    Ok(SizeEstimate::Learnt { per_row: bytes as f64 / rows.num_rows().max(1) as f64, per_expected: 1.0 })
 }

@@ -4,8 +4,8 @@
 //! * one open file per stream, whatever the number of partitions: each stream is sorted by partition, so a file is
 //!   finished before the next one is opened;
 //! * file names depend on the task's input, the partition and a sequence number, never on time or chance;
-//! * partition columns stand in the path and not in the file, but in staging files of several partitions, where they are the last;
-//!   all other columns keep their order;
+//! * partition columns are in the path and not in the file, but in staging files of several partitions, where they are
+//!   the last; all other columns keep their order;
 //! * a failed write aborts its upload; finished files of a failed task are garbage until a retry writes them again.
 //!
 //! It does not commit anything: the caller puts the output rows into a manifest.
@@ -28,9 +28,9 @@ use datafusion::physical_plan::{
 
 use super::files::output_schema;
 use super::spec::{Numbering, WriteSpec};
-use super::writer::{Columns, Writer};
+use super::writer::{Writer, WriterColumns};
 
-/// See the module's head.
+/// Plan node that writes sorted rows to files and returns one manifest row per file.
 #[derive(Debug)]
 pub(crate) struct LakeWriteExec {
     input: Arc<dyn ExecutionPlan>,
@@ -40,8 +40,8 @@ pub(crate) struct LakeWriteExec {
 }
 
 impl LakeWriteExec {
-    /// Each stream of `input` is sorted by the partition columns. Only runs may come in several streams, of which one has all
-    /// rows of a run and partition.
+    /// Each stream of `input` is sorted by the partition columns. Only runs may come in several streams, of which one
+    /// has all rows of a run and partition.
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>, spec: Arc<WriteSpec>) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(output_schema()),
@@ -113,7 +113,7 @@ impl ExecutionPlan for LakeWriteExec {
         // On a task of its own: what makes the rows and what encodes them are two threads.
         let input = spawn_buffered(self.input.execute(stream, context)?, 1);
         let mut output = RecordBatchReceiverStream::builder(output_schema(), 2);
-        let columns = Columns::of(&input.schema(), &self.spec)?;
+        let columns = WriterColumns::of(&input.schema(), &self.spec)?;
         let rows = MetricBuilder::new(&self.metrics).counter("rows_written", stream);
         let bytes = MetricBuilder::new(&self.metrics).counter("bytes_written", stream);
         let writer = Writer::new(Arc::clone(&self.spec), columns, output.tx(), rows, bytes);

@@ -23,8 +23,8 @@ pub(crate) fn output_schema() -> SchemaRef {
     ]))
 }
 
-/// Runs a plan that ends in [`LakeWriteExec`] and gives its rows as manifest entries, each with its column statistics, in the
-/// order of their uris.
+/// Runs a plan that ends in [`LakeWriteExec`] and gives its rows as manifest entries, each with its column statistics,
+/// in the order of their uris.
 pub(crate) async fn collect_files(
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
@@ -37,8 +37,8 @@ pub(crate) async fn collect_files(
         let batch = match batch {
             Ok(batch) => batch,
             Err(error) => {
-                // The others end soon, and by themselves: none leaves half an upload behind. Which one is told, when several
-                // fail, is chance.
+                // The others end soon, and by themselves: none leaves half an upload behind. Which one is reported,
+                // when several fail, is chance.
                 failed.get_or_insert(error);
                 continue;
             }

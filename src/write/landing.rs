@@ -43,7 +43,7 @@ struct OnItsWay {
     upload: SpawnedTask<object_store::Result<Stored>>,
 }
 
-/// See the module's head.
+/// Ended files that are still being uploaded, in the order in which they ended.
 #[derive(Default)]
 pub(crate) struct Landings(VecDeque<OnItsWay>);
 

@@ -5,8 +5,8 @@
 //!   ...              rows sorted by partition, in an order that a retry repeats, so it writes the same bytes
 //! ```
 //!
-//! Where staged rows need no merging, lake files are made of their pages instead (`compaction::copy`); `copyable` is what both steps
-//! agree on about these.
+//! Where staged rows need no merging, lake files are made of their pages instead (`compaction::copy`); `copyable` is
+//! what both steps agree on about these.
 
 pub(crate) mod copyable;
 pub(crate) mod encoding;
@@ -36,7 +36,7 @@ pub(crate) use self::files::collect_files;
 pub(crate) use self::parts::uploads_ended;
 pub(crate) use self::published::{copied_properties, published_properties, sort_keys, staging_encoding};
 #[cfg(any(test, feature = "bench"))]
-pub(crate) use self::ranges::Ranges;
+pub(crate) use self::ranges::FileRanges;
 pub(crate) use self::roll::RollRule;
 pub(crate) use self::run_rows::RunRows;
 pub(crate) use self::size::used_bytes;

@@ -11,7 +11,7 @@ use datafusion::parquet::file::properties::WriterProperties;
 use super::upload::Upload;
 use super::wide::WideWriter;
 
-/// See the module's head.
+/// The Parquet writer of an open file.
 pub(crate) enum FileWriter {
     /// An encoder per column.
     Ordinary(Box<AsyncArrowWriter<Upload>>),

@@ -1,7 +1,8 @@
 //! A multipart upload that is ended or aborted, whatever becomes of the work that fills it.
 //!
-//! `object_store`'s own `WriteMultipart` leaves the parts behind when it is dropped, as all work is when the user stops the
-//! program, and when the last part fails. Stores keep such parts, and charge for them, until somebody aborts the upload.
+//! `object_store`'s own `WriteMultipart` leaves the parts behind when it is dropped, as all work is when the user stops
+//! the program, and when the last part fails. Stores keep such parts, and charge for them, until somebody aborts the
+//! upload.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -27,16 +28,16 @@ pub(crate) async fn uploads_ended(within: Duration) -> bool {
 }
 
 /// Counts one upload as open.
-struct Open;
+struct OpenUpload;
 
-impl Open {
+impl OpenUpload {
     fn new() -> Self {
         OPEN.send_modify(|open| *open += 1);
         Self
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenUpload {
     fn drop(&mut self) {
         OPEN.send_modify(|open| *open -= 1);
     }
@@ -46,16 +47,16 @@ impl Drop for Open {
 pub(crate) struct Parts {
     buffer: PutPayloadMut,
     /// Nothing once the upload is ended or aborted.
-    running: Option<Running>,
+    running: Option<RunningPart>,
 }
 
-struct Running {
+struct RunningPart {
     upload: Box<dyn MultipartUpload>,
     sent: JoinSet<Result<()>>,
-    _open: Open,
+    _open: OpenUpload,
 }
 
-impl Running {
+impl RunningPart {
     async fn wait(&mut self, in_flight: usize) -> Result<()> {
         while self.sent.len() > in_flight {
             if let Some(sent) = self.sent.join_next().await {
@@ -75,7 +76,7 @@ impl Running {
 
 impl Parts {
     pub(crate) fn new(upload: Box<dyn MultipartUpload>) -> Self {
-        let running = Running { upload, sent: JoinSet::new(), _open: Open::new() };
+        let running = RunningPart { upload, sent: JoinSet::new(), _open: OpenUpload::new() };
         Self { buffer: PutPayloadMut::new(), running: Some(running) }
     }
 

@@ -5,20 +5,20 @@
 //! out       [1 1 1 1]  [2 2 2]  [3 3 3]  ...        batches of each partition as if it were alone
 //! ```
 //!
-//! So what is written does not depend on what else is published with a partition. Fewer or more rows than were staged are an
-//! error before anything is committed.
+//! So what is written does not depend on what else is published with a partition. Fewer or more rows than were staged
+//! are an error before anything is committed.
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::BatchCoalescer;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 
-use super::spec::Owner;
+use super::spec::RowsOwner;
 use crate::types::width::batch_rows;
 
 /// A planned partition that is being written.
-pub(crate) struct Planned {
-    pub(super) owner: Owner,
+pub(crate) struct OpenPartition {
+    pub(super) owner: RowsOwner,
     /// Hive path.
     path: String,
     batches: BatchCoalescer,
@@ -26,9 +26,9 @@ pub(crate) struct Planned {
     left: u64,
 }
 
-impl Planned {
+impl OpenPartition {
     /// A partition of which so many rows must come.
-    pub(super) fn new(owner: Owner, path: String, schema: SchemaRef, rows: u64) -> Self {
+    pub(super) fn new(owner: RowsOwner, path: String, schema: SchemaRef, rows: u64) -> Self {
         let batch_rows = batch_rows(&schema);
         Self { owner, path, batches: BatchCoalescer::new(schema, batch_rows), left: rows }
     }

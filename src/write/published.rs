@@ -1,4 +1,5 @@
-//! What published files are like: codec, row groups, the order of their rows. Which encoding a column gets is said by
+//! What published files are like: codec, row groups, the order of their rows. Which encoding a column gets is decided
+//! by
 //! [`super::encoding`].
 
 use datafusion::arrow::datatypes::Schema;
@@ -58,8 +59,8 @@ pub(crate) fn published_properties(lake: &LakeTable, schema: &Schema) -> Result<
         .build())
 }
 
-/// Writer properties of lake files that are made of staged pages; `None` if a table's files are too small for that, or its rows
-/// too wide: pages of staged row groups are worth copying from 32 KiB on.
+/// Writer properties of lake files that are made of staged pages; `None` if a table's files are too small for that, or
+/// its rows too wide: pages of staged row groups are worth copying from 32 KiB on.
 ///
 /// # Errors
 /// [`Error::Parquet`] for a type that Parquet does not have.

@@ -1,11 +1,11 @@
 //! The smallest and largest value and the NULLs of each column of one file, for its manifest.
 //!
-//! A file that has statistics in its footer is not looked at twice: they are read off the footer with which the writer ends.
-//! Where the footer has none (columns of staging files), and for floats, whose footers pass over NaN, each batch is looked at
-//! as it is written. Types that do not print in one way (binary, nested) are counted for NULLs only.
+//! A file that has statistics in its footer is not looked at twice: they are read off the footer with which the writer
+//! ends. Where the footer has none (columns of staging files), and for floats, whose footers pass over NaN, each batch
+//! is looked at as it is written. Types that do not print in one way (binary, nested) are counted for NULLs only.
 //!
-//! Nobody looks at rows whose pages are copied. So a staging file says which of its float columns are plain, that is have
-//! neither NaN nor a negative zero: of these the footer says all.
+//! Nobody looks at rows whose pages are copied. So a staging file says which of its float columns are plain, that is
+//! have neither NaN nor a negative zero: of these the footer says all.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -26,12 +26,12 @@ use crate::manifest::{ColumnRange, ColumnRanges};
 const PLAIN_KEY: &str = "snaplake.plain_floats";
 
 /// Looks at the rows of one file.
-pub(crate) struct Ranges {
-    columns: Vec<Column>,
+pub(crate) struct FileRanges {
+    columns: Vec<RangeColumn>,
 }
 
 /// What was seen of one column.
-struct Column {
+struct RangeColumn {
     name: String,
     /// Whether the footer will say it.
     in_footer: bool,
@@ -43,10 +43,10 @@ struct Column {
     extremes: Option<(MinAccumulator, MaxAccumulator)>,
 }
 
-impl Ranges {
+impl FileRanges {
     /// For a file of these columns, of which its footer will have statistics, or will not.
     pub(crate) fn new(schema: &Schema, in_footer: impl Fn(&str) -> bool) -> Self {
-        let column = |name: &str, data_type: &DataType| Column {
+        let column = |name: &str, data_type: &DataType| RangeColumn {
             name: name.to_owned(),
             in_footer: in_footer(name) && has_order(data_type) && !data_type.is_floating(),
             has_order: has_order(data_type),
@@ -97,8 +97,8 @@ impl Ranges {
         Ok(any.then(|| KeyValue::new(PLAIN_KEY.to_owned(), serde_json::json!(plain).to_string())))
     }
 
-    /// What the footer says of a file whose pages were copied, of whose float columns these are plain in all of its parts.
-    /// Nobody has looked at the values of others, which may be NaN.
+    /// What the footer says of a file whose pages were copied, of whose float columns these are plain in all of its
+    /// parts. Nobody has looked at the values of others, which may be NaN.
     pub(crate) fn of_copy(schema: &Schema, footer: &ParquetMetaData, plain: &BTreeSet<String>) -> Result<ColumnRanges> {
         let mut ranges = ColumnRanges::new();
         let leaves = leaves(footer);
@@ -124,7 +124,7 @@ pub(crate) fn plain_floats(footer: &ParquetMetaData) -> BTreeSet<String> {
     names.and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default()
 }
 
-impl Column {
+impl RangeColumn {
     fn add(&mut self, values: &ArrayRef) -> Result<()> {
         let data_type = values.data_type();
         if self.extremes.is_none() {
@@ -156,7 +156,8 @@ impl Column {
     }
 }
 
-/// Rows of a smallest and a largest text. Its first four bytes, which stand in the view, tell nearly every one apart from both.
+/// Rows of a smallest and a largest text. Its first four bytes, which are in the view, distinguish nearly every one
+/// from both.
 fn extremes(texts: &StringViewArray) -> Option<(usize, usize)> {
     let start = |view: u128| {
         let [_, _, _, _, a, b, c, d, ..] = view.to_le_bytes();
@@ -284,7 +285,7 @@ mod tests {
         [false, true].map(|has_footer| {
             let properties = WriterProperties::builder().set_max_row_group_row_count(Some(2)).build();
             let mut writer = ArrowWriter::try_new(std::io::sink(), batch.schema(), Some(properties)).unwrap();
-            let mut ranges = Ranges::new(&batch.schema(), |_| has_footer);
+            let mut ranges = FileRanges::new(&batch.schema(), |_| has_footer);
             for row in 0..batch.num_rows() {
                 writer.write(&batch.slice(row, 1)).unwrap();
                 ranges.add(&batch.slice(row, 1)).unwrap();
@@ -357,7 +358,7 @@ mod tests {
             let columns: [(&str, ArrayRef); 2] =
                 [("wide", Arc::new(Float64Array::from(values))), ("narrow", Arc::new(narrow))];
             let batch = RecordBatch::try_from_iter(columns).unwrap();
-            let mut ranges = Ranges::new(&batch.schema(), |_| true);
+            let mut ranges = FileRanges::new(&batch.schema(), |_| true);
             (0..batch.num_rows()).for_each(|row| ranges.add(&batch.slice(row, 1)).unwrap());
             ranges.plain_floats(&batch.schema()).unwrap().unwrap().value.unwrap()
         };
@@ -369,7 +370,7 @@ mod tests {
             assert_eq!(is_plain(vec![Some(-1.0), Some(odd), None, Some(2.0)]), none, "{odd}");
         }
         let whole = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
-        assert!(Ranges::new(&whole.schema(), |_| false).plain_floats(&whole.schema()).unwrap().is_none());
+        assert!(FileRanges::new(&whole.schema(), |_| false).plain_floats(&whole.schema()).unwrap().is_none());
     }
 
     proptest! {

@@ -8,8 +8,9 @@
 //! target 100, written 70 with 70 rows,  60 rows left:  whole = 130 = 1 file  of 130  -> never roll
 //! ```
 //!
-//! With exact predictions every file has 75 % to 150 % of the target, the last one too, unless the partition is smaller. Row
-//! groups end where that leaves enough for another one: a file has one, or all of its row groups are large.
+//! With exact predictions every file has 75 % to 150 % of the target, the last one too, unless the partition is
+//! smaller. Row groups end where that leaves enough for another one: a file has one, or all of its row groups are
+//! large.
 
 /// Row groups of lake files: what readers skip and decode at once.
 const ROW_GROUP_BYTES: u64 = 64_000_000;
@@ -108,8 +109,8 @@ mod tests {
     }
 
     proptest! {
-        /// With rows of one size, every file of a partition of at least 75 % of the target has 75 % to 180 % of it, up to
-        /// the one row at which a file is cut.
+        /// With rows of one size, every file of a partition of at least 75 % of the target has 75 % to 180 % of it, up
+        /// to the one row at which a file is cut.
         #[test]
         fn files_of_equal_rows_stay_in_the_band(row_bytes in 1u64..4, rows in 1u64..3000) {
             let (mut files, mut in_file) = (Vec::new(), 0u64);

@@ -17,7 +17,7 @@ pub(crate) struct RunRows {
 }
 
 impl RunRows {
-    /// Names of the columns. They stand last and are found by their index, so a user's column may have such a name too.
+    /// Names of the columns. They are last and are found by their index, so a user's column may have such a name too.
     pub(crate) const COLUMNS: [&'static str; 3] = ["__run", "__in_order", "__bundle"];
 
     /// Rows without an order are in order, all of them; how many is not known.

@@ -109,7 +109,7 @@ impl WriteSpec {
 
 /// Whose rows a file has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Owner {
+pub(crate) enum RowsOwner {
     Partition(Values),
     /// By its number.
     Bundle(u32),

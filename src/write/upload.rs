@@ -1,11 +1,11 @@
 //! One file on its way into a store: small ones as a single PUT, large ones as a multipart upload.
 //!
 //! Keeps what the store answers (its etag), the bytes and a hash of the content, which is what a manifest row needs and
-//! what `object_store`'s own buffered writer throws away. The end of an upload is a step of its own, so the next file can be
-//! encoded while this one lands. A failed upload is aborted (`parts`), so no parts stay behind; a file becomes visible only when it is
-//! whole. Object stores do that by themselves. A killed process leaves half a local file
-//! beside the place where it belongs, so in a folder that others read a local file has a name with a dot until then,
-//! which readers of data folders pass over.
+//! what `object_store`'s own buffered writer throws away. The end of an upload is a step of its own, so the next file
+//! can be encoded while this one lands. A failed upload is aborted (`parts`), so no parts stay behind; a file becomes
+//! visible only when it is whole. Object stores do that by themselves. A killed process leaves half a local file beside
+//! the place where it belongs, so in a folder that others read a local file has a name with a dot until then, which
+//! readers of data folders pass over.
 
 use std::hash::Hasher;
 use std::sync::Arc;
@@ -35,7 +35,8 @@ pub(crate) struct Upload {
     path: Path,
     /// Where the bytes go first, if not to `path`.
     hidden: Option<Path>,
-    /// Etags of local files follow inode and time instead of the content, so two writers of the same bytes would differ.
+    /// Etags of local files follow inode and time instead of the content, so two writers of the same bytes would
+    /// differ.
     content_etag: bool,
     buffer: BytesMut,
     multipart: Option<Parts>,

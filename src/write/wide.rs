@@ -46,7 +46,7 @@ pub(crate) const LAKE_GROUP_BYTES: usize = 64 << 20;
 /// Bytes that an array may hold on to besides its rows.
 const SLACK_BYTES: usize = 4096;
 
-/// See the module's head.
+/// Parquet writer for wide tables that encodes one column after the other.
 pub(crate) struct WideWriter {
     upload: Upload,
     groups: RowGroups,

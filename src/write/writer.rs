@@ -1,10 +1,10 @@
 //! The loop that writes: batches in, files out, one open at a time.
 //!
-//! A batch that holds several partitions is cut where they change, unless they share a file. The open file is ended when the
-//! partition, the bundle or the run changes, or when the roll rule says so; each file that was ended becomes one row for the manifest. Rows go to the encoder in
-//! slices of about [`SLICE_BYTES`], or a 16th of a small target, between which the file's size is looked at; where slices end
-//! depends on the rows alone.
-//! A file that was ended lands in the background (`landing`), while the next is encoded. A failed write aborts its upload.
+//! A batch that holds several partitions is cut where they change, unless they share a file. The open file is ended
+//! when the partition, the bundle or the run changes, or when the roll rule says so; each file that was ended becomes
+//! one row for the manifest. Rows go to the encoder in slices of about [`SLICE_BYTES`], or a 16th of a small target,
+//! between which the file's size is looked at; where slices end depends on the rows alone. A file that was ended lands
+//! in the background (`landing`), while the next is encoded. A failed write aborts its upload.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,15 +20,15 @@ use datafusion::physical_plan::metrics::Count;
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 
-use super::estimate::{Estimate, SETTLED_ROWS, sample};
+use super::estimate::{SETTLED_ROWS, SizeEstimate, sample};
 use super::files::output_schema;
 use super::landing::{Landed, Landing, Landings};
 use super::open::FileWriter;
-use super::planned::Planned;
-use super::ranges::Ranges;
+use super::planned::OpenPartition;
+use super::ranges::FileRanges;
 use super::run_rows::RunRows;
 use super::size::used_bytes;
-use super::spec::{Numbering, Owner, WriteSpec};
+use super::spec::{Numbering, RowsOwner, WriteSpec};
 use super::wide::{LAKE_GROUP_BYTES, STAGING_GROUP_BYTES, WideWriter, share_of};
 use crate::error::Error;
 use crate::layout::Location;
@@ -45,14 +45,14 @@ const WIDE_SLICE_BYTES: usize = 8 << 20;
 
 /// Indices into the input.
 #[derive(Debug)]
-pub(crate) struct Columns {
+pub(crate) struct WriterColumns {
     partition: Vec<usize>,
     file: Vec<usize>,
     /// Of files that hold several partitions.
     bundled: Vec<usize>,
 }
 
-impl Columns {
+impl WriterColumns {
     pub(crate) fn of(input: &Schema, spec: &WriteSpec) -> Result<Self> {
         // By name in one go: a wide table is searched for thousands of them.
         let mut by_name = HashMap::new();
@@ -72,7 +72,7 @@ impl Columns {
 }
 
 struct OpenFile {
-    owner: Owner,
+    owner: RowsOwner,
     run: u32,
     /// What its manifest says: Hive paths, of a bundle with their rows.
     partitions: Vec<(String, u64)>,
@@ -81,7 +81,7 @@ struct OpenFile {
     location: Location,
     writer: FileWriter,
     rows: u64,
-    ranges: Ranges,
+    ranges: FileRanges,
     /// Rows per slice.
     step: usize,
 }
@@ -95,16 +95,16 @@ impl OpenFile {
 /// State of one stream that is being written.
 pub(crate) struct Writer {
     spec: Arc<WriteSpec>,
-    columns: Columns,
+    columns: WriterColumns,
     open: Option<OpenFile>,
     landings: Landings,
     /// Partition and number of the file that was opened last: one partition never uses a number twice.
-    last: Option<(Owner, u32)>,
-    planned: Option<Planned>,
+    last: Option<(RowsOwner, u32)>,
+    planned: Option<OpenPartition>,
     /// Planned partitions that have all their rows.
     planned_ended: usize,
     rows_left: Option<u64>,
-    estimate: Estimate,
+    estimate: SizeEstimate,
     output: Sender<Result<RecordBatch>>,
     rows_written: Count,
     bytes_written: Count,
@@ -113,13 +113,13 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(
         spec: Arc<WriteSpec>,
-        columns: Columns,
+        columns: WriterColumns,
         output: Sender<Result<RecordBatch>>,
         rows_written: Count,
         bytes_written: Count,
     ) -> Self {
         let rows_left = spec.total_rows;
-        let estimate = Estimate::AsExpected;
+        let estimate = SizeEstimate::AsExpected;
         Self {
             spec,
             columns,
@@ -155,7 +155,7 @@ impl Writer {
         self.end_all_planned().await?;
         if self.open.is_none() && self.spec.write_empty && self.rows_written.value() == 0 {
             let empty = RecordBatch::new_empty(Arc::clone(&self.spec.file_schema));
-            self.open(Owner::Partition(Vec::new()), RunRows::ALWAYS_IN_ORDER, &empty)?;
+            self.open(RowsOwner::Partition(Vec::new()), RunRows::ALWAYS_IN_ORDER, &empty)?;
         }
         self.finish().await?;
         while let Some(landed) = self.landings.next().await? {
@@ -183,7 +183,7 @@ impl Writer {
         })?;
         if let Some(number) = of.bundle {
             let rows = batch.project(&self.columns.bundled)?;
-            self.write_rows(&rows, &Owner::Bundle(number), of).await?;
+            self.write_rows(&rows, &RowsOwner::Bundle(number), of).await?;
             for (range, values) in parts {
                 let path = self.path(&values)?;
                 self.open.iter_mut().for_each(|open| open.partitions.push((path.clone(), range.len() as u64)));
@@ -191,7 +191,7 @@ impl Writer {
         } else {
             let rows = batch.project(&self.columns.file)?;
             for (range, values) in parts {
-                let (rows, owner) = (rows.slice(range.start, range.len()), Owner::Partition(values));
+                let (rows, owner) = (rows.slice(range.start, range.len()), RowsOwner::Partition(values));
                 if self.spec.planned.is_empty() {
                     self.write_rows(&rows, &owner, of).await?;
                 } else {
@@ -203,14 +203,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Rows of a planned partition. They are cut into batches as if it were alone, so that what is written does not depend on
-    /// what else is published with it.
-    async fn write_planned(&mut self, rows: RecordBatch, owner: Owner) -> Result<()> {
+    /// Rows of a planned partition. They are cut into batches as if it were alone, so that what is written does not
+    /// depend on what else is published with it.
+    async fn write_planned(&mut self, rows: RecordBatch, owner: RowsOwner) -> Result<()> {
         if self.planned.as_ref().is_some_and(|planned| planned.owner != owner) {
             self.end_planned().await?;
         }
         if self.planned.is_none() {
-            let Owner::Partition(values) = &owner else {
+            let RowsOwner::Partition(values) = &owner else {
                 return Err(DataFusionError::Internal("a bundle within a bundle".to_owned()));
             };
             let path = self.path(values)?;
@@ -218,8 +218,8 @@ impl Writer {
                 return Err(DataFusionError::Internal(format!("rows of partition {path}, which is not planned")));
             };
             self.rows_left = Some(of.rows);
-            self.estimate = Estimate::AsExpected;
-            self.planned = Some(Planned::new(owner, path, rows.schema(), of.rows));
+            self.estimate = SizeEstimate::AsExpected;
+            self.planned = Some(OpenPartition::new(owner, path, rows.schema(), of.rows));
         }
         if let Some(planned) = &mut self.planned {
             planned.push(rows)?;
@@ -259,7 +259,7 @@ impl Writer {
     }
 
     /// Rows of one owner.
-    async fn write_rows(&mut self, rows: &RecordBatch, owner: &Owner, of: RunRows) -> Result<()> {
+    async fn write_rows(&mut self, rows: &RecordBatch, owner: &RowsOwner, of: RunRows) -> Result<()> {
         if self.open.as_ref().is_some_and(|open| open.owner != *owner || open.run != of.run) {
             self.finish().await?;
         }
@@ -302,7 +302,7 @@ impl Writer {
     }
 
     /// Opens the next file; `first` are rows that it will begin with.
-    fn open(&mut self, owner: Owner, of: RunRows, first: &RecordBatch) -> Result<()> {
+    fn open(&mut self, owner: RowsOwner, of: RunRows, first: &RecordBatch) -> Result<()> {
         let spec = Arc::clone(&self.spec);
         let number = match (&spec.numbering, &self.last) {
             (Numbering::Runs, _) => of.run,
@@ -310,35 +310,35 @@ impl Writer {
             _ => 0,
         };
         let (folder, partitions, schema, encoding) = match (&owner, &spec.bundled) {
-            (Owner::Partition(values), _) => {
+            (RowsOwner::Partition(values), _) => {
                 let path = self.path(values)?;
                 (path.clone(), vec![(path, 0)], &spec.file_schema, &spec.encoding)
             }
-            (Owner::Bundle(number), Some(bundled)) => {
+            (RowsOwner::Bundle(number), Some(bundled)) => {
                 (bundle::folder(*number), Vec::new(), &bundled.schema, &bundled.encoding)
             }
-            (Owner::Bundle(_), None) => {
+            (RowsOwner::Bundle(_), None) => {
                 return Err(DataFusionError::Internal("a bundle in a table that has none".to_owned()));
             }
         };
         let (location, upload) = spec.create(&folder, number).map_err(external)?;
         let properties = encoding.properties(first, self.rows_left.unwrap_or(0), of.in_order.into())?;
         let row_bytes = used_bytes(first) / first.num_rows().max(1);
-        if let (Estimate::AsExpected, Numbering::Rolling(rule), Some(rows)) =
+        if let (SizeEstimate::AsExpected, Numbering::Rolling(rule), Some(rows)) =
             (self.estimate, spec.numbering, self.rows_left)
             && rows.saturating_mul(row_bytes as u64) > rule.target_bytes
         {
             self.estimate = if is_wide(schema) {
-                Estimate::Share(share_of(first, properties.clone())?)
+                SizeEstimate::Share(share_of(first, properties.clone())?)
             } else {
                 sample(first, schema, properties.clone())?
             };
         }
         let has_statistics =
             |column: &str| properties.statistics_enabled(&ColumnPath::from(column)) != EnabledStatistics::None;
-        let ranges = Ranges::new(schema, has_statistics);
+        let ranges = FileRanges::new(schema, has_statistics);
         let (writer, most) = if is_wide(schema) {
-            let share = if let Estimate::Share(share) = self.estimate { share } else { 1.0 };
+            let share = if let SizeEstimate::Share(share) = self.estimate { share } else { 1.0 };
             let bytes = if spec.is_published { LAKE_GROUP_BYTES } else { STAGING_GROUP_BYTES };
             let writer = WideWriter::new(upload, schema, properties, bytes, share)?;
             (FileWriter::Wide(Box::new(writer)), WIDE_SLICE_BYTES)
@@ -421,13 +421,13 @@ impl Writer {
         let ratio = |of: u64| bytes as f64 / of.max(1) as f64;
         let per_expected = if open.rows >= SETTLED_ROWS { ratio(expected) } else { 1.0 };
         self.estimate = match share {
-            Some(share) => Estimate::Share(share),
-            None => Estimate::Learnt { per_row: ratio(open.rows), per_expected },
+            Some(share) => SizeEstimate::Share(share),
+            None => SizeEstimate::Learnt { per_row: ratio(open.rows), per_expected },
         };
         let OpenFile { location, partitions, rows, .. } = open;
         let partition = match open.owner {
-            Owner::Partition(_) => partitions.into_iter().next().map_or_else(String::new, |(path, _)| path),
-            Owner::Bundle(_) => bundle::text(partitions.iter().map(|(path, rows)| (path.as_str(), *rows))),
+            RowsOwner::Partition(_) => partitions.into_iter().next().map_or_else(String::new, |(path, _)| path),
+            RowsOwner::Bundle(_) => bundle::text(partitions.iter().map(|(path, rows)| (path.as_str(), *rows))),
         };
         self.landings.add(Landing { location, partition, rows, statistics }, upload);
         while let Some(landed) = self.landings.next_if_many().await? {

@@ -24,7 +24,7 @@ use datafusion::arrow::csv::{QuoteStyle, WriterBuilder};
 use datafusion::datasource::memory::MemorySourceConfig;
 use futures::StreamExt;
 use snaplake::bench::pack;
-use snaplake::bench::{Files, SortKeys, decode_csv, encode, merge_runs, order_run, ranges};
+use snaplake::bench::{EncodedFiles, SortKeys, decode_csv, encode, merge_runs, order_run, ranges};
 use snaplake::layout::partition::split;
 
 #[global_allocator]
@@ -90,7 +90,9 @@ fn main() -> Result<()> {
     }
 
     // About what one run and one of 84 partitions of scale factor 5 have.
-    for (kind, files, rows) in [("staging", Files::Staging, 50_000), ("lake, zstd 3", Files::Lake, 350_000)] {
+    for (kind, files, rows) in
+        [("staging", EncodedFiles::Staging, 50_000), ("lake, zstd 3", EncodedFiles::Lake, 350_000)]
+    {
         let name = format!("encode: {kind}");
         let batches = batches(&lake_row.slice(0, rows));
         table.add(&name, rows, || Ok(encode(files, &batches)?))?;

@@ -218,7 +218,7 @@ fn audit_whose_text_is_mended_runs_again_without_staging_anew_and_the_others_do_
     assert_eq!(kept_rows(&project).len(), 2, "those of audits that are no more stay");
     let run = project.snaplake(&["run", "config.sql"]);
     assert_eq!(run.code, 0, "{run:?}");
-    assert!(run.err.contains("audit   audit.states: passed before"), "{run:?}");
+    assert!(run.err.contains("audit   audit.states: passed earlier"), "{run:?}");
     assert!(run.err.contains("stage   orders: 0 of 3 tasks"), "{run:?}");
     assert_eq!(ran(&project, &["audit", "config.sql"]), []);
 }
@@ -425,7 +425,7 @@ fn task_that_is_staged_anew_is_audited_anew() {
         .find(|file| file.ends_with("manifest-summary-2.json") && file.contains("staging-file-groups"));
     std::fs::remove_file(project.path(&summary.unwrap())).unwrap();
     let early = project.snaplake(&["audit", "config.sql"]);
-    assert!(early.code == 1 && early.err.contains("1 of 3 stage groups are not done"), "{early:?}");
+    assert!(early.code == 1 && early.err.contains("1 of 3 stage groups are missing"), "{early:?}");
     assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
     assert_eq!(ran(&project, &["audit", "config.sql"]).len(), 1);
 }
@@ -437,17 +437,19 @@ fn publish_task_needs_audits_that_passed_over_what_is_staged() {
     assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
     let early = publish(&project);
     assert_eq!(early.code, 1);
-    assert_snapshot!(early.err, @"error: lake.orders is not audited: orders.unique_key(id) did not run over what is staged now
-  help: run `snaplake audit` first");
+    assert_snapshot!(early.err, @"
+    error: lake.orders is not audited: orders.unique_key(id) has not run over the current staging lake
+      help: run `snaplake audit` first
+    ");
     assert_eq!(project.snaplake(&["audit", "config.sql"]).code, 4);
-    assert_snapshot!(shown(&project, &["publish", "config.sql", "--group", "1"]), @r"
+    assert_snapshot!(shown(&project, &["publish", "config.sql", "--group", "1"]), @"
     exit 4
     audit                  holds back  rows  outcome  seconds
     orders.unique_key(id)      orders     1   failed  [s]
     --- standard error
     orders.unique_key(id) found 1 row
     in [dir]/staging/shop/orders/[snapshot]/audits/orders.unique_key%28id%29.parquet
-    error: 1 of 1 audits failed, so nothing was published: orders.unique_key(id) found 1 row
+    error: 1 of 1 audit failed, so nothing was published: orders.unique_key(id) found 1 row
     ");
     assert_eq!(published(&project), 0);
     let project = changed(project, "unique_key = ARRAY['id', 'day']", "");
@@ -459,7 +461,7 @@ fn publish_task_needs_audits_that_passed_over_what_is_staged() {
     // And whose the folder is.
     assert_eq!(published(&project), 5);
     let end = project.snaplake(&["publish", "config.sql"]);
-    assert!(end.code == 0 && end.err.contains("passed before"), "{end:?}");
+    assert!(end.code == 0 && end.err.contains("passed earlier"), "{end:?}");
     assert_eq!(published(&project), 5);
 }
 
@@ -588,12 +590,16 @@ fn mistakes_are_told_at_their_place_before_anything_is_written() {
     error: config.sql:13:8: column 'idd' does not exist; did you mean 'id'?
     error: config.sql:13:8: function 'sqroot' does not exist; did you mean 'sqrt'?
     error: config.sql:13:1: these types cannot be combined: BIGINT = BIGINT[]
-    error: config.sql:13:1: audit.a reads lake.orders and holds back its publication, so it could never run; read staging.orders instead
-    error: config.sql:13:1: audit.a reads lake.orders and holds back its publication, so it could never run; read staging.orders instead
+    error: config.sql:13:1: audit.a reads lake.orders, which is published only after this audit has run
+      help: read staging.orders
+    error: config.sql:13:1: audit.a reads lake.orders, which is published only after this audit has run
+      help: read staging.orders
     error: config.sql:13:1: a statement that writes is not supported here: an audit is a SELECT that must return no rows
-    error: config.sql:13:11: DELETE FROM is not a statement of a snaplake config; use SET, CREATE EXTERNAL TABLE snapshot.t, CREATE TABLE lake.t WITH (...) AS SELECT, or CREATE VIEW
+    error: config.sql:13:11: DELETE FROM is not a statement of a snaplake config
+      help: use SET, CREATE EXTERNAL TABLE snapshot.t, CREATE TABLE lake.t WITH (...) AS SELECT, or CREATE VIEW
     error: config.sql:13:11: view 'audit.a' is defined twice; the first is at config.sql:12:1
-    error: config.sql:13:1: column 'i' is of type INTERVAL; what an audit finds is written as Parquet, so CAST it or leave it out
+    error: config.sql:13:1: column 'i' is of type INTERVAL
+      help: what an audit finds is written as Parquet, so CAST it or leave it out
     error: config.sql:13:15: table 'audit.b' does not exist
     error: config.sql:13:15: table 'manifest.tasks' does not exist
     error: config.sql:7:107: not_null column 'custommer' is not in the SELECT of lake.orders; did you mean 'customer'?
@@ -640,9 +646,9 @@ fn query_shows_what_an_audit_finds() {
 fn config_without_audits_says_so_and_keeps_no_record() {
     let project = orders("", "");
     assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
-    assert_snapshot!(shown(&project, &["audit", "config.sql"]), @r"
+    assert_snapshot!(shown(&project, &["audit", "config.sql"]), @"
     exit 0
-    the config has no audits of these tables
+    these tables have no audits
     --- standard error
     ");
     assert!(!project.files("staging").iter().any(|file| file.ends_with("audits.json")));

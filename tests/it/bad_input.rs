@@ -42,26 +42,26 @@ fn refused_at_staging(project: &Project) -> String {
 #[test]
 fn missing_folder_is_named() {
     let project = Project::new(&format!("{ORDERS}{LAKE}"));
-    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: no file of [dir]/export/ is read for snapshot.orders, STORED AS CSV: nothing is there; check the path");
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: [dir]/export/ has no CSV file for snapshot.orders: nothing is there; check the path");
 }
 
 #[test]
 fn missing_file_is_named() {
     let project = Project::new(&format!("{}{LAKE}", ORDERS.replace("export/", "export/orders.csv")));
-    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: no file of [dir]/export/orders.csv is read for snapshot.orders, STORED AS CSV: nothing is there; check the path");
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: [dir]/export/orders.csv has no CSV file for snapshot.orders: nothing is there; check the path");
 }
 
 #[test]
 fn folder_without_a_file_of_the_format_is_named() {
     let project = Project::new(&format!("{ORDERS}{LAKE}")).file("export/a.parquet", "x").file("export/_b.csv", "x");
-    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: no file of [dir]/export/ is read for snapshot.orders, STORED AS CSV: 1 file *.parquet and 1 hidden file are there");
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: [dir]/export/ has no CSV file for snapshot.orders: 1 file *.parquet and 1 hidden file are there");
 }
 
 #[test]
 fn glob_that_matches_nothing_is_named() {
     let project = Project::new(&format!("{}{LAKE}", ORDERS.replace("export/", "export/2024-*.csv")))
         .file("export/2023-01.csv", "id\n1\n");
-    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: no file of [dir]/export/2024-*.csv is read for snapshot.orders, STORED AS CSV: 1 file *.csv is there");
+    insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: [dir]/export/2024-*.csv has no CSV file for snapshot.orders: 1 file *.csv is there");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn value_that_cannot_be_cast_is_told_with_its_file_among_several() {
     insta::assert_snapshot!(refused_at_staging(&project), @"
     exit 1: error: stage of lake.orders group 1 failed at file://[dir]/export/b.csv
       because 'n/a' cannot be cast to INT
-      help: TRY_CAST gives NULL for what cannot be cast; or correct the values
+      help: correct the values, or use TRY_CAST to get NULL for values that cannot be cast
     ");
 }
 
@@ -145,7 +145,7 @@ fn text_that_is_not_of_its_declared_type_is_told_with_its_line() {
     insta::assert_snapshot!(refused_at_staging(&project), @"
     exit 1: error: stage of lake.orders group 1 failed
       because file://[dir]/export/b.csv, row 2, column 'day': '2024-02-31' cannot be read as DATE
-      help: correct the value in its file, or declare a type that holds it and convert it in the SELECT; a word that means NULL in CSV is named by OPTIONS ('null_regex' '^(NA)?$')
+      help: correct the value in its file, or declare a type that holds it and convert it in the SELECT; if it is a word for NULL in CSV, write OPTIONS ('null_regex' '^(NA)?$')
     ");
 }
 
@@ -166,7 +166,7 @@ fn partition_value_that_no_key_can_hold_is_told() {
     let project = shop("WITH (partitioned_by = ARRAY['day'])", select);
     insta::assert_snapshot!(refused_at_staging(&project), @"
     exit 1: error: stage of lake.orders group 1 failed
-      because lake.orders: partition column 'day' makes a folder name of 304 bytes (its value starts with 'monmonmonmonmonmonmonmonmonmonmonmonmonm'); file systems allow at most 255
+      because lake.orders: the folder name of partition column 'day' has 304 bytes (its value starts with 'monmonmonmonmonmonmonmonmonmonmonmonmonm'): file systems allow at most 255
       help: choose another partition column
     ");
 }
@@ -177,8 +177,8 @@ fn text_that_hive_takes_for_null_is_refused_as_a_partition_value() {
         .file("export/a.csv", "id,day\n1,__HIVE_DEFAULT_PARTITION__\n");
     insta::assert_snapshot!(refused_at_staging(&project), @"
     exit 1: error: stage of lake.orders group 1 failed at file://[dir]/export/a.csv
-      because lake.orders: partition column 'day' has the text __HIVE_DEFAULT_PARTITION__, which readers take for NULL
-      help: make it NULL in the SELECT with nullif(day, '__HIVE_DEFAULT_PARTITION__'), or replace it by another text
+      because lake.orders: partition column 'day' has the text __HIVE_DEFAULT_PARTITION__, which query engines read as NULL
+      help: write nullif(day, '__HIVE_DEFAULT_PARTITION__') in the SELECT to get NULL, or replace it with another text
     ");
 }
 
@@ -187,8 +187,8 @@ fn lake_with_files_of_somebody_else_is_refused_and_left_alone() {
     let project = shop("WITH (external_location = 'mine')", "SELECT * FROM snapshot.orders")
         .file("mine/other.parquet", "not ours");
     insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"
-    exit 1: error: [dir]/mine holds files that this snapshot did not write (1, such as other.parquet)
-      help: publish lake.orders to an empty location or remove them
+    exit 1: error: [dir]/mine has 1 file that this snapshot did not write, such as other.parquet
+      help: publish lake.orders to an empty location, or remove these files
     ");
     assert_eq!(project.files("mine"), ["mine/other.parquet"]);
 }
@@ -199,7 +199,10 @@ fn two_tables_with_one_location_are_refused() {
         "{ORDERS}CREATE TABLE lake.a WITH (external_location = 'out') AS SELECT * FROM snapshot.orders;
 CREATE TABLE lake.b WITH (external_location = 'out/b') AS SELECT * FROM snapshot.orders;"
     ));
-    insta::assert_snapshot!(refused_at_planning(&project), @"exit 2: error: config.sql:7:1: lake.b would be published to [dir]/out/b, which overlaps the location of lake.a; give one another external_location");
+    insta::assert_snapshot!(refused_at_planning(&project), @"
+    exit 2: error: config.sql:7:1: lake.b would be published to [dir]/out/b, which overlaps the location of lake.a
+      help: set another external_location for one of the two tables
+    ");
 }
 
 // A file stands where a folder should be: permissions would not stop root.
@@ -209,7 +212,7 @@ fn staging_folder_that_cannot_be_written_is_named() {
     insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"
     exit 1: error: read [dir]/staging/shop/orders/snapshot=2024-01-01T00:00:00Z/manifests/manifest-summary.json failed
       because Unable to open file [dir]/staging/shop/orders/snapshot=2024-01-01T00:00:00Z/manifests/manifest-summary.json: Not a directory (os error 20)
-      help: what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
+      help: to continue, run the same command again (finished tasks are kept): snaplake run config.sql --quiet
     ");
     assert_eq!(project.files("lake"), [""; 0]);
 }
@@ -220,7 +223,7 @@ fn lake_folder_that_cannot_be_written_is_named_and_staging_is_kept() {
     insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"
     exit 1: error: read [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders/_snaplake.json failed
       because Unable to open file [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders/_snaplake.json: Not a directory (os error 20)
-      help: what is done stays done; to go on, run the same command again: snaplake run config.sql --quiet
+      help: to continue, run the same command again (finished tasks are kept): snaplake run config.sql --quiet
     ");
     fs::remove_file(project.path("lake")).unwrap();
     assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0, "a rerun goes on where the run stopped");
@@ -247,7 +250,7 @@ fn config_that_changed_after_staging_is_refused() {
     let project = project.file("config.sql", config.replace("SELECT *", "SELECT id"));
     insta::assert_snapshot!(masked(&refused(&project, &["publish", "config.sql"])), @"
     exit 1: error: lake.orders was planned [time] with another SELECT: * -> id
-      help: undo the change, or plan it anew with `snaplake run CONFIG --replan --table orders` while nothing of it is published, or set a new snaplake.snapshot_time
+      help: undo the change, or use `snaplake run CONFIG --replan --table orders` to plan it again while nothing of it is published, or set a new snaplake.snapshot_time
     ");
     assert_eq!(project.files("lake"), [""; 0]);
 }
@@ -260,9 +263,9 @@ fn snapshot_file_that_changed_after_planning_is_named() {
     let project = project.file("export/a.csv", "id,day\n9,sun\n").file("export/b.csv", "id,day\n8,sat,sun\n");
     insta::assert_snapshot!(masked(&refused(&project, &["run", "config.sql", "--quiet"])), @"
     exit 1: error: stage of lake.orders group 2 failed
-      because read [dir]/export/b.csv failed: it was changed after it was planned
+      because read [dir]/export/b.csv failed: it changed after it was planned
       because Request precondition failure for path [dir]/export/b.csv: it has 17 bytes, planned were 13
-      help: plan it anew with `snaplake run CONFIG --replan` while nothing of it is published, or set a new snaplake.snapshot_time
+      help: use `snaplake run CONFIG --replan` to plan it again while nothing of it is published, or set a new snaplake.snapshot_time
     ");
     assert_eq!(project.files("lake"), [""; 0]);
 }
@@ -271,14 +274,14 @@ fn snapshot_file_that_changed_after_planning_is_named() {
 fn unknown_table_and_group_out_of_range_are_usage_errors() {
     let project = shop("", "SELECT * FROM snapshot.orders");
     insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--table", "order"]), @"exit 2: error: config.sql:1:1: the config has no table lake.order; did you mean 'orders'?");
-    insta::assert_snapshot!(refused(&project, &["stage", "config.sql", "--group", "2", "--table", "orders"]), @"exit 2: error: lake.orders has no stage group 2; the plan has groups 1 to 1");
-    insta::assert_snapshot!(refused(&project, &["stage", "config.sql", "--group", "0", "--table", "orders"]), @"exit 2: error: lake.orders has no stage group 0; the plan has groups 1 to 1");
+    insta::assert_snapshot!(refused(&project, &["stage", "config.sql", "--group", "2", "--table", "orders"]), @"exit 2: error: lake.orders has no stage group 2: the plan has groups 1 to 1");
+    insta::assert_snapshot!(refused(&project, &["stage", "config.sql", "--group", "0", "--table", "orders"]), @"exit 2: error: lake.orders has no stage group 0: the plan has groups 1 to 1");
     insta::assert_snapshot!(refused(&project, &["publish", "config.sql", "--quiet"]), @"
-    exit 1: error: lake.orders is not staged: 1 of 1 stage groups are not done
+    exit 1: error: lake.orders is not staged: 1 of 1 stage groups are missing
       help: run `snaplake stage` first
     ");
     insta::assert_snapshot!(refused(&project, &["validate", "config.sql", "--quiet"]), @"
-    exit 1: error: lake.orders is not staged: 1 of 1 stage groups are not done
+    exit 1: error: lake.orders is not staged: 1 of 1 stage groups are missing
       help: run `snaplake stage` first
     ");
 }
@@ -286,15 +289,24 @@ fn unknown_table_and_group_out_of_range_are_usage_errors() {
 #[test]
 fn select_that_is_not_row_wise_or_not_repeatable_is_refused() {
     let told = |select: &str| refused_at_planning(&shop("", select));
-    insta::assert_snapshot!(told("SELECT day, count(*) AS n FROM snapshot.orders GROUP BY day"), @"exit 2: error: config.sql:7:1: the SELECT of lake.orders is not row-wise: GROUP BY; a row-wise SELECT runs once per file group. To run it once over all files, write WITH (file_group_size = 'all')");
-    insta::assert_snapshot!(told("SELECT id, random() AS r FROM snapshot.orders"), @"exit 2: error: config.sql:7:12: function random() gives another value on each run, so a retry would write other rows; compute it from the data instead");
-    insta::assert_snapshot!(told("SELECT DISTINCT day FROM snapshot.orders"), @"exit 2: error: config.sql:7:1: the SELECT of lake.orders is not row-wise: DISTINCT; a row-wise SELECT runs once per file group. To run it once over all files, write WITH (file_group_size = 'all')");
+    insta::assert_snapshot!(told("SELECT day, count(*) AS n FROM snapshot.orders GROUP BY day"), @"
+    exit 2: error: config.sql:7:1: the SELECT of lake.orders is not row-wise: GROUP BY
+      help: write WITH (file_group_size = 'all') to run the SELECT once over all files
+    ");
+    insta::assert_snapshot!(told("SELECT id, random() AS r FROM snapshot.orders"), @"
+    exit 2: error: config.sql:7:12: function random() returns a different value on each run, so a retry would write different rows
+      help: compute the value from the data
+    ");
+    insta::assert_snapshot!(told("SELECT DISTINCT day FROM snapshot.orders"), @"
+    exit 2: error: config.sql:7:1: the SELECT of lake.orders is not row-wise: DISTINCT
+      help: write WITH (file_group_size = 'all') to run the SELECT once over all files
+    ");
 }
 
 #[test]
 fn wrong_property_size_and_partition_column_are_told_at_their_place() {
     let told = |with: &str| refused_at_planning(&shop(with, "SELECT * FROM snapshot.orders"));
-    insta::assert_snapshot!(told("WITH (target_file_size = '12 parsecs')"), @"exit 2: error: config.sql:6:51: '12 parsecs' is not a value of target_file_size: expected a size such as '128MB', '128MiB' or a number of bytes");
+    insta::assert_snapshot!(told("WITH (target_file_size = '12 parsecs')"), @"exit 2: error: config.sql:6:51: invalid value '12 parsecs' for target_file_size: expected a size such as '128MB', '128MiB' or a number of bytes");
     insta::assert_snapshot!(told("WITH (sort_by = ARRAY['id'])"), @"exit 2: error: config.sql:6:32: unknown property 'sort_by'; did you mean 'sorted_by'?");
     insta::assert_snapshot!(told("WITH (partitioned_by = ARRAY['dya'])"), @"exit 2: error: config.sql:6:55: partitioned_by column 'dya' is not in the SELECT of lake.orders; did you mean 'day'?");
     insta::assert_snapshot!(told("WITH (sorted_by = ARRAY['idd'])"), @"exit 2: error: config.sql:6:50: sorted_by column 'idd' is not in the SELECT of lake.orders; did you mean 'id'?");
@@ -339,7 +351,10 @@ fn what_does_not_fit_into_the_memory_is_told_with_file_row_size_and_the_setting(
     let value = copy("SELECT 1 AS id, 'a' AS v UNION ALL SELECT 2, repeat('y', 10000000)");
     let batch = copy("SELECT value AS id, repeat('y', 6000) AS v FROM generate_series(1, 9000)");
     for (project, words) in [
-        (value, ["column 'v': a value of 10000000 bytes", "leaves room for 8388608", "help: raise --memory-limit"]),
+        (
+            value,
+            ["column 'v': a value of 10000000 bytes", "--memory-limit allows 8388608", "help: raise --memory-limit"],
+        ),
         (batch, ["column 'v': rows that are read together", "row 1,", "help: raise --memory-limit"]),
     ] {
         let outcome = run(&project, "128MB");

@@ -11,7 +11,7 @@ const ROOT: &str = "out/staging/shop/events/snapshot=2026-01-31T00:00:00Z";
 
 fn listed(work: &Work, arguments: &[&str]) -> Vec<String> {
     let run = work.snaplake(&[&["clean", "--older-than", "0s"], arguments].concat()).ok();
-    let lines = run.stdout.lines().filter(|line| *line != "no garbage");
+    let lines = run.stdout.lines().filter(|line| *line != "no files to remove");
     let mut names: Vec<String> = lines.map(|line| line.rsplit('/').next().unwrap().to_owned()).collect();
     names.sort();
     names
@@ -47,7 +47,7 @@ fn only_what_no_manifest_lists_is_found_and_removed() {
     names.sort_unstable();
 
     let young = work.snaplake(&["clean"]).ok();
-    assert_eq!(young.stdout, "no garbage\n");
+    assert_eq!(young.stdout, "no files to remove\n");
     assert_eq!(listed(&work, &[]), names);
     assert_eq!(work.files("out").len(), before.len() + garbage.len() + strangers.len());
     assert_eq!(listed(&work, &["--remove", "--yes"]), names);
@@ -117,7 +117,7 @@ async fn multipart_uploads_that_nobody_ended_are_listed_and_aborted() {
         upload.put_part(vec![0; 100].into()).await.unwrap();
     }
     let young = snaplake(&["clean"]);
-    assert_eq!(young.stdout, "no garbage\n");
+    assert_eq!(young.stdout, "no files to remove\n");
     let found = snaplake(&["clean", "--older-than", "0s"]).stdout;
     for key in &ours {
         let uri = format!("{}/{key} (upload ", server.url());
@@ -125,7 +125,7 @@ async fn multipart_uploads_that_nobody_ended_are_listed_and_aborted() {
     }
     assert_eq!(found.lines().count(), ours.len(), "{found}");
     assert_eq!(snaplake(&["clean", "--older-than", "0s", "--remove", "--yes"]).stdout, found);
-    assert_eq!(snaplake(&["clean", "--older-than", "0s"]).stdout, "no garbage\n");
+    assert_eq!(snaplake(&["clean", "--older-than", "0s"]).stdout, "no files to remove\n");
     // A file that is listed stays, though another upload to it was aborted.
     snaplake(&["validate"]);
 }

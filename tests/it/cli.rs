@@ -95,7 +95,7 @@ fn wrong_arguments_exit_with_2_and_say_why() {
     error: invalid value 'x' for '--var <NAME=VALUE>': write NAME=VALUE
     error: invalid value 'much' for '--memory-limit <SIZE>': write a size such as 512MB, 4GiB or 1000000
     error: invalid value '0' for '--threads <N>': 0 is not in 1..=65535
-    error: --group runs one task of one table, but the config has 2
+    error: --group runs one task of one table, but the config has 2 tables
     error: invalid value 'xml' for '--format <FORMAT>'
     ");
     assert_eq!(project.files("staging"), [""; 0]);
@@ -106,11 +106,11 @@ fn plan_shows_what_would_be_done_and_writes_nothing() {
     let project = shop();
     insta::assert_snapshot!(shown(&project, &["plan", "config.sql"]), @"
     table  from  files  bytes  rows  stage tasks  publish tasks  partitions  time left
-    orders  orders  2  35 B  4  2 (0 done)  known after stage  ?  ?
-    none  days  1  20 B  1  1 (0 done)  known after stage  -  ?
+    orders  orders  2  35 B  4  2 (0 done)  not yet known  ?  ?
+    none  days  1  20 B  1  1 (0 done)  not yet known  -  ?
     lake.orders -> [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders (new)
     lake.none -> [dir]/lake/shop/none/snapshot=2024-01-01T00:00:00Z/shop/public/none (new)
-    warning: lake.orders: 2 snapshot files are larger than file_group_size (1 B), up to 19 B; let the export write smaller files, or raise file_group_size: a file is never cut, so its task takes longer than the others
+    warning: lake.orders: 2 snapshot files are larger than file_group_size (1 B), up to 19 B; export smaller files, or raise file_group_size: one task reads a whole file and takes longer than the others
     ");
     insta::assert_snapshot!("plan_json", shown(&project, &["plan", "config.sql", "--format", "json"]));
     insta::assert_snapshot!("plan_explain", shown(&project, &["plan", "config.sql", "--table", "orders", "--explain"]));
@@ -142,7 +142,7 @@ fn stage_and_publish_are_the_two_halves_and_status_tells_how_far_they_are() {
     none  days  1  20 B  1  1 (1 done)  1 (0 done)  -  ?
     lake.orders -> [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders (planned [time]; staged, 0 of 3 groups published)
     lake.none -> [dir]/lake/shop/none/snapshot=2024-01-01T00:00:00Z/shop/public/none (planned [time]; staged, 0 of 1 group published)
-    warning: lake.orders: 2 snapshot files are larger than file_group_size (1 B), up to 19 B; let the export write smaller files, or raise file_group_size: a file is never cut, so its task takes longer than the others
+    warning: lake.orders: 2 snapshot files are larger than file_group_size (1 B), up to 19 B; export smaller files, or raise file_group_size: one task reads a whole file and takes longer than the others
     ");
     insta::assert_snapshot!(shown(&project, &["publish", "config.sql"]), @r"
     table  rows in  rows out  files  bytes  partitions  seconds
@@ -212,11 +212,11 @@ fn validate_fails_with_3_when_a_published_file_is_gone() {
     assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0);
     let file = project.files("lake").into_iter().find(|file| file.contains("day=tue")).unwrap();
     std::fs::remove_file(project.path(&file)).unwrap();
-    insta::assert_snapshot!(hidden(&shown(&project, &["validate", "config.sql", "--table", "orders"])), @r"
+    insta::assert_snapshot!(hidden(&shown(&project, &["validate", "config.sql", "--table", "orders"])), @"
     exit 3
     --- standard error
     error: validation of lake.orders failed: [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders/day=tue/[name].parquet is gone, changed or unreadable: Object Store error: Object at location [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders/day=tue/[name].parquet not found: No such file or directory (os error 2); rows of lake files: 4, rows in their footers: 3
-      help: `snaplake repair CONFIG` finds files and manifests that are gone or changed, and makes room for them to be made again by a run; `snaplake clean` lists files that are not the lake's
+      help: use `snaplake repair CONFIG` to find missing and changed files, so that the next run makes them again; use `snaplake clean CONFIG` to list files that no manifest lists
     ");
 }
 

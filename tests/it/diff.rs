@@ -95,7 +95,7 @@ fn known_changes_are_counted_by_partition_and_shown() {
     day=2026-01-02  18 -> 19  1  [bytes]  0  0  1
     day=__HIVE_DEFAULT_PARTITION__  6  1  [bytes]  1  1  0
 
-    lake.orders, some rows:
+    lake.orders, example rows:
     + id 60: amount NULL, day 2026-01-01, note NULL, tags [0, 0]
     + id 69: amount 17.25, day NULL, note note 69, tags [1, 0]
     - id 19: amount 4.75, day NULL, note note 19, tags [1, 1]
@@ -125,7 +125,7 @@ fn same_rows_in_other_files_and_order_are_no_change_and_are_not_read() {
     files.for_each(|file| std::fs::remove_file(work.path("out/lake").join(file)).unwrap());
     let found = diff_json(&work, &["--key", "id"]);
     assert_eq!(found["rows"], json!({"added": 0, "removed": 0, "changed": 0}), "{found:#}");
-    assert!(masked(&diff(&work, &[]).ok().stdout).contains("all the same"));
+    assert!(masked(&diff(&work, &[]).ok().stdout).contains("identical"));
 }
 
 #[test]

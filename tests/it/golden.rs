@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use snaplake::compaction::plan::PartitionDetails;
-use snaplake::manifest::trace::{Failure, Running};
+use snaplake::manifest::trace::{Failure, RunningTasks};
 use snaplake::manifest::{Manifest, TaskDetails};
 use snaplake::pipeline::validate::Validation;
 use snaplake::staging::plan::{GroupDetails, PlanDetails};
@@ -165,7 +165,7 @@ fn golden_documents_are_read_and_written_again_as_they_are() {
     manifest_reads_back::<TaskDetails>("publish-task");
     document_reads_back::<Validation>("validation", &["content"]);
     document_reads_back::<Failure>("failed-task", &["version"]);
-    document_reads_back::<Running>("running-tasks", &["version"]);
+    document_reads_back::<RunningTasks>("running-tasks", &["version"]);
 }
 
 #[test]

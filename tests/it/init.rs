@@ -160,7 +160,7 @@ fn rds_export_is_known_by_its_metadata_and_empty_tables_have_columns() {
     let config = &written["configs/x.sql"];
     for text in [
         "SET snaplake.database      = 'shop';",
-        "'2024-01-31T05:06:07Z';  -- as the export says",
+        "'2024-01-31T05:06:07Z';  -- from the export",
         "LOCATION '${snapshot:-../rds}/exp-1/shop/public.orders/'",
         "-- The export warns: a row was too large",
     ] {
@@ -206,7 +206,7 @@ fn dynamodb_export_is_unwrapped() {
     let sql = "SELECT count(*), sum(price), sum(count), min(mixed), max(mixed), max(\"at\"['zip code']), min(tags[2]) FROM lake.shop_orders";
     assert_eq!(rows(&project, sql), "20,195.0000000000,190,0,s9,09,b");
     let written = written(&project);
-    assert!(written["configs/x.sql"].contains("'2024-01-31T00:00:00Z';  -- as the export says"));
+    assert!(written["configs/x.sql"].contains("'2024-01-31T00:00:00Z';  -- from the export"));
     insta::assert_snapshot!("dynamo_orders", written["sql/x/shop_orders.sql"]);
 }
 
@@ -391,7 +391,7 @@ fn mistakes_are_told_with_what_to_do_and_nothing_is_written() {
     ok(project.snaplake(&["init", "in", "-o", "x.sql"]));
     let before = fs::read(project.path("x.sql")).unwrap();
     let outcome = project.snaplake(&["init", "in", "-o", "x.sql"]);
-    assert!(outcome.code == 2 && outcome.err.contains("x.sql exists\n  help: add --force"), "{}", outcome.err);
+    assert!(outcome.code == 2 && outcome.err.contains("x.sql already exists\n  help: add --force"), "{}", outcome.err);
     assert_eq!(fs::read(project.path("x.sql")).unwrap(), before);
 }
 

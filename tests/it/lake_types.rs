@@ -158,7 +158,11 @@ fn types_without_one_in_parquet_are_refused_at_their_place_with_a_cast_that_work
     refused("id, arrow_cast(id, 'Interval(YearMonth)') AS v", &["column 'v' is an INTERVAL"]);
     refused(
         "id, CAST(id AS DECIMAL(40,2)) AS v",
-        &["column 'v' is a DECIMAL(40,2)", "read at most 38 digits; write CAST(v AS DECIMAL(38,2)) AS v, which fails"],
+        &[
+            "column 'v' is a DECIMAL(40,2)",
+            "read at most 38 digits",
+            "write CAST(v AS DECIMAL(38,2)) AS v, which fails",
+        ],
     );
     let work = job(&format!("id, CAST({duration} AS BIGINT) AS v, CAST(INTERVAL '1' MONTH AS VARCHAR) AS w"));
     work.snaplake(&["run"]).ok();
@@ -250,7 +254,7 @@ fn deep_columns_are_carried_to_a_limit_and_then_refused_by_name_but_need_not_be_
         deep(levels, "*").snaplake(&["run"]).ok();
     }
     for levels in [51, 60, 61, 62, 64, 100, 120] {
-        let told = format!("column 'a' is nested {levels} levels deep; a lake column can have 50; leave it out");
+        let told = format!("column 'a' is nested {levels} levels deep; a lake column can have 50");
         deep(levels, "*").snaplake(&["run"]).failed(2, &[&told]);
         let work = deep(levels, "id");
         work.snaplake(&["run"]).ok();
@@ -274,7 +278,7 @@ fn partitioned(texts: &[&str], with: &str) -> Work {
 fn empty_partition_says_what_becomes_of_empty_texts() {
     let texts = ["a", "", "b"];
     let told =
-        ["lake.t: partition column 'k' has an empty text", "empty_partition = 'null'", "'keep'", "export/a.json"];
+        ["lake.t: partition column 'k' has an empty text", "set empty_partition in WITH", "'keep'", "export/a.json"];
     partitioned(&texts, "").snaplake(&["run"]).failed(1, &told);
     partitioned(&texts, ", empty_partition = 'error'").snaplake(&["run"]).failed(1, &told);
     for (choice, shown) in [("null", "0,[a]\n1,\n2,[b]\n"), ("keep", "0,[a]\n1,[]\n2,[b]\n")] {
@@ -349,5 +353,5 @@ fn folder_names_are_limited_in_bytes() {
     let fits = "é".repeat(126);
     partitioned(&[&fits], "").snaplake(&["run"]).ok();
     let long = "é".repeat(127);
-    partitioned(&[&long], "").snaplake(&["run"]).failed(1, &["makes a folder name of 256 bytes"]);
+    partitioned(&[&long], "").snaplake(&["run"]).failed(1, &["has 256 bytes"]);
 }

@@ -53,13 +53,13 @@ fn fails_then_ends(disk: &str, options: &str, before: &str, after: &str, words: 
 
 #[test]
 fn full_disk_while_staging_is_named_and_a_rerun_ends() {
-    let words = ["stage of lake.events group", "No space left on device", "out/staging", "help: free space there"];
+    let words = ["stage of lake.events group", "No space left on device", "out/staging", "help: free disk space there"];
     fails_then_ends("out/staging", "", "size=1m", "size=64m", &words);
 }
 
 #[test]
 fn full_disk_while_publishing_is_named_and_a_rerun_ends() {
-    let words = ["publish of lake.events group", "No space left on device", "out/lake", "help: free space there"];
+    let words = ["publish of lake.events group", "No space left on device", "out/lake", "help: free disk space there"];
     fails_then_ends("out/lake", "", "size=1m", "size=64m", &words);
 }
 
@@ -71,13 +71,13 @@ fn full_disk_while_spilling_is_named_and_a_rerun_ends() {
 
 #[test]
 fn read_only_staging_is_named_and_a_rerun_ends() {
-    let words = ["Read-only file system", "out/staging", "help: make that place writable"];
+    let words = ["Read-only file system", "out/staging", "help: make it writable"];
     fails_then_ends("out/staging", "", "size=64m,ro", "rw,size=64m", &words);
 }
 
 #[test]
 fn read_only_lake_is_named_and_a_rerun_ends() {
-    let words = ["_snaplake.json failed", "Read-only file system", "out/lake", "help: make that place writable"];
+    let words = ["_snaplake.json failed", "Read-only file system", "out/lake", "help: make it writable"];
     fails_then_ends("out/lake", "", "size=64m,ro", "rw,size=64m", &words);
 }
 
@@ -125,14 +125,14 @@ fn folder_without_files_is_named_with_what_to_check() {
     let work = Work::events(0, 0);
     std::fs::create_dir(work.path("export")).unwrap();
     work.snaplake(&["run"])
-        .failed(1, &["job.sql:8:28: no file of", "export/", "snapshot.events", "STORED AS CSV", "nothing is there"]);
+        .failed(1, &["job.sql:8:28: ", "export/ has no CSV file for snapshot.events", "nothing is there"]);
 }
 
 #[test]
 fn partition_value_longer_than_a_key_allows_is_named() {
     let work = Work::events(1, 3);
     work.write("export/long.csv", &format!("id,day,note\n9,{},x\n", "d".repeat(300)));
-    work.snaplake(&["run"]).failed(1, &["'day' makes a folder name of 304 bytes", "at most 255", "choose another"]);
+    work.snaplake(&["run"]).failed(1, &["'day' has 304 bytes", "at most 255", "choose another"]);
     assert!(work.files("out/lake").is_empty());
 }
 

@@ -20,6 +20,7 @@ mod foreign;
 mod golden;
 mod hostile;
 mod init;
+mod json_page;
 mod lake_types;
 mod limits;
 mod mistakes;

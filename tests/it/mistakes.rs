@@ -31,7 +31,11 @@ fn told(project: &Project, arguments: &[&str]) -> String {
         r"DataFusion|[Ff]ile a bug|bug report|Internal error|\b(U?Int(8|16|32|64)|Float(32|64)|Utf8(View)?|LargeUtf8|Date32|Decimal128|List\(|Struct\(|Timestamp\(|TypeSignature|Coercion|caused by)\b",
     );
     assert!(!foreign.unwrap().is_match(&text), "{text}");
-    assert_eq!(text.matches("\n  help: what is done stays done").count(), 0, "offered to run again: {text}");
+    assert_eq!(
+        text.matches("\n  help: to continue, run the same command again").count(),
+        0,
+        "offered to run again: {text}"
+    );
     text
 }
 
@@ -198,7 +202,7 @@ fn variable_that_nobody_uses_is_an_error_with_the_nearest_name() {
     assert_eq!((outcome.code, outcome.out.as_str()), (2, ""));
     insta::assert_snapshot!(outcome.err, @"
     error: --var exprot: config.sql and its models have no ${exprot}; did you mean 'export'?
-      help: leave it out, or write its name into the config
+      help: remove it, or use it in the config
     ");
 }
 

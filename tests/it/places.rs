@@ -56,7 +56,7 @@ fn other_lake_location_is_refused_with_the_difference_and_gets_no_mark() {
     let status = work.snaplake(&["status"]).ok();
     assert!(status.stdout.contains("another lake location"), "{}", status.stdout);
     let warned = clean(&work, &["--staging"]).ok();
-    assert!(warned.stderr.contains("nothing of the table is taken for garbage"), "{}", warned.stderr);
+    assert!(warned.stderr.contains("no file of the table is listed as garbage"), "{}", warned.stderr);
     assert!(work.files("prod").is_empty() && work.files("lake") == before);
     config(&work, "staging", "lake");
     assert!(work.snaplake(&["run"]).ok().stdout.contains("nothing to do"));
@@ -94,7 +94,7 @@ fn staging_and_lake_that_were_moved_or_copied_whole_go_on() {
     work.snaplake(&["validate"]).ok();
     let read = work.snaplake(&["query", "--format", "csv", "-c", "SELECT count(*) FROM lake.events"]).ok();
     assert!(read.stdout.contains("160"), "{}", read.stdout);
-    assert_eq!(clean(&work, &[]).ok().stdout, "no garbage\n");
+    assert_eq!(clean(&work, &[]).ok().stdout, "no files to remove\n");
     assert_eq!(work.files(&format!("lake2/{}", &LAKE[5..])), expected);
 }
 
@@ -108,7 +108,7 @@ fn clean_by_another_path_to_the_same_folders_removes_nothing_of_the_lake() {
     std::os::unix::fs::symlink(work.path("disk"), work.path("mnt")).unwrap();
     config(&work, "mnt/staging", "mnt/lake");
     work.snaplake(&["run"]).ok();
-    assert_eq!(clean(&work, &[]).ok().stdout, "no garbage\n");
+    assert_eq!(clean(&work, &[]).ok().stdout, "no files to remove\n");
     clean(&work, &["--staging"]).ok();
     assert!(work.files("disk/lake") == before);
     work.snaplake(&["validate"]).ok();
@@ -133,7 +133,7 @@ fn clean_without_a_terminal_lists_and_needs_yes() {
     work.snaplake(&["run"]).ok();
     let garbage = format!("{ROOT}/manifests/staging-file-groups/manifest-data/manifest-data-99.parquet");
     work.write(&garbage, "x");
-    let asked = work.snaplake(&["clean", "--remove", "--older-than", "0s"]).failed(1, &["no terminal", "--yes"]);
+    let asked = work.snaplake(&["clean", "--remove", "--older-than", "0s"]).failed(1, &["not a terminal", "--yes"]);
     assert!(asked.stdout.contains("manifest-data-99.parquet") && work.path(&garbage).exists());
     clean(&work, &[]).ok();
     assert!(!work.path(&garbage).exists());
@@ -168,11 +168,11 @@ fn folder_of_another_table_snapshot_or_around_one_is_refused() {
     let owner = "the folder of shop.public.events of snapshot 2026-01-31T00:00:00Z";
     refused(LAKE, &["did not write"]);
     let inner = format!("{LAKE}/inner");
-    refused(&inner, &["it lies in", "a complete lake"]);
+    refused(&inner, &["it is in", "a complete lake"]);
     let outer = LAKE.rsplit_once('/').unwrap().0;
-    refused(outer, &["it holds", "a complete lake"]);
+    refused(outer, &["it contains", "a complete lake"]);
     let staged = format!("{ROOT}/datalake/shop/public/events");
-    refused(&staged, &["it lies in", owner]);
+    refused(&staged, &["it is in", owner]);
     assert!(work.files("lake") == before);
 }
 
@@ -203,7 +203,7 @@ fn complete_lake_of_another_config_in_our_folder_is_left_as_it_is() {
     for folder in [LAKE.to_owned(), format!("{LAKE}/sub"), format!("{LAKE}/day=2026-01-01")] {
         let work = placed(3);
         other_snapshot(&work, &folder);
-        let word = if folder == LAKE { "did not write" } else { "it holds" };
+        let word = if folder == LAKE { "did not write" } else { "it contains" };
         work.snaplake(&["stage"]).ok();
         nothing_of_it_is_touched(&work, word);
     }
@@ -327,8 +327,8 @@ fn staging_file_with_one_bit_changed_is_named_and_never_published() {
         work.snaplake(&["stage"]).ok();
         flip_a_bit(&work, &format!("{data}/{file}"));
         let look = work.snaplake(&["query", "-c", "SELECT * FROM staging.events"]);
-        look.failed(1, &["is not what was written", &file, "`snaplake repair CONFIG`"]);
-        work.snaplake(&["publish"]).failed(1, &["is not what was written", &file, "`snaplake repair CONFIG`"]);
+        look.failed(1, &["changed after it was written", &file, "`snaplake repair CONFIG`"]);
+        work.snaplake(&["publish"]).failed(1, &["changed after it was written", &file, "`snaplake repair CONFIG`"]);
         assert!(!work.path(&format!("{LAKE}/_SUCCESS")).exists());
         let repair = work.snaplake(&["repair"]).ok();
         assert!(repair.stdout.contains(&file) && repair.stdout.contains("stage group"), "{}", repair.stdout);
@@ -373,8 +373,8 @@ fn lake_file_with_one_bit_changed_is_named_by_query_and_validate_and_made_again(
     let look = || work.snaplake(&["query", "-c", "SELECT * FROM lake.events"]);
     look().ok();
     flip_a_bit(&work, &format!("{LAKE}/{file}"));
-    look().failed(1, &["is not what was written", file, "`snaplake repair CONFIG`"]);
-    work.snaplake(&["validate"]).failed(3, &["is not what was written", file]);
+    look().failed(1, &["changed after it was written", file, "`snaplake repair CONFIG`"]);
+    work.snaplake(&["validate"]).failed(3, &["changed after it was written", file]);
     assert!(!work.path(&format!("{LAKE}/_SUCCESS")).exists());
     work.snaplake(&["repair"]).ok();
     work.snaplake(&["run"]).ok();
@@ -386,7 +386,7 @@ fn lake_file_with_one_bit_changed_is_named_by_query_and_validate_and_made_again(
     flip_a_bit(&work, &format!("{data}/{file}"));
     work.snaplake(&["validate"]).ok();
     let look = work.snaplake(&["query", "-c", "SELECT * FROM staging.events"]);
-    look.failed(1, &["is not what was written", &file]);
+    look.failed(1, &["changed after it was written", &file]);
 }
 
 #[test]
@@ -399,7 +399,7 @@ fn lake_file_that_is_gone_is_told_by_status_and_run_and_made_again() {
         clean(&work, staging).ok();
         fs::remove_file(work.path(LAKE).join(file)).unwrap();
         let status = work.snaplake(&["status", "--format", "json"]).ok();
-        assert!(status.stdout.contains("\"complete\": false") && status.stdout.contains("not those that were proven"));
+        assert!(status.stdout.contains("\"complete\": false") && status.stdout.contains("not the validated files"));
         work.snaplake(&["run"]).failed(3, &["gone", "`snaplake repair CONFIG`"]);
         assert!(!work.path(&format!("{LAKE}/_SUCCESS")).exists());
         let repair = work.snaplake(&["repair"]).ok();

@@ -285,7 +285,10 @@ fn parquet_rows_are_read_back_with_their_types() {
         "SELECT arrow_typeof(day) AS day, arrow_typeof(price) AS price, count(*) AS n FROM snapshot.t GROUP BY 1, 2";
     assert_eq!(answer(&back, types), "day,price,n\nDate32,\"Decimal128(9, 2)\",36\n");
     let two = project.snaplake(&[arguments.as_slice(), &["-c", "SELECT 1"]].concat());
-    assert_eq!((two.code, two.err.as_str()), (2, "error: a Parquet file holds the rows of one statement; give one\n"));
+    assert_eq!(
+        (two.code, two.err.as_str()),
+        (2, "error: a Parquet file has the rows of one statement\n  help: give one statement\n")
+    );
 }
 
 #[test]

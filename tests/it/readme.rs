@@ -1,5 +1,5 @@
-//! The README and the pages in `docs`: the reference of keys is the one in the code, the README is short, text lines are
-//! short, and links lead to something.
+//! The README and the pages in `docs`: the references of keys and options are those in the code, the README is short,
+//! text lines are short, and links lead to something.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,14 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use snaplake::config::options::{OptionDoc, PROPERTIES, SETTINGS, SNAPSHOT_OPTIONS};
 
-const START: &str = "<!-- options -->\n";
-
 /// Lines of the README.
 const MAX_LINES: usize = 100;
 
 /// Characters of a line outside of tables and code blocks.
 const MAX_WIDTH: usize = 120;
 
-/// The text between the two marks.
-fn reference() -> String {
+/// The tables of docs/config.md.
+fn keys() -> String {
     let tables = [
         ("`SET key = value;`", SETTINGS),
         ("`CREATE TABLE lake.t WITH (key = value) AS SELECT ...`", PROPERTIES),
@@ -36,14 +34,100 @@ fn table(title: &str, options: &[OptionDoc]) -> String {
     format!("{title}\n\n| key | default | meaning |\n| --- | --- | --- |\n{}", rows.collect::<String>())
 }
 
+/// The tables of docs/cli.md: the options of most commands, then those of each command.
+fn commands() -> String {
+    let mut program = snaplake::cli::command();
+    program.build();
+    let commands: Vec<&clap::Command> = program.get_subcommands().filter(|of| of.get_name() != "help").collect();
+    let of = |command: &clap::Command| -> Vec<(String, String)> {
+        let shown =
+            command.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()));
+        shown.map(option).collect()
+    };
+    let users = |row: &(String, String)| commands.iter().filter(|command| of(command).contains(row)).count();
+    let mut common: Vec<(String, String)> = Vec::new();
+    for row in commands.iter().flat_map(|command| of(command)) {
+        if users(&row) > 2 && !common.contains(&row) {
+            common.push(row);
+        }
+    }
+    let lacking = |row: &(String, String)| -> String {
+        let lacking = commands.iter().filter(|command| !of(command).contains(row));
+        let names: Vec<String> = lacking.map(|command| format!("`{}`", command.get_name())).collect();
+        if names.is_empty() { "all".to_owned() } else { format!("all but {}", names.join(", ")) }
+    };
+    let cell = |text: &str| text.replace('|', "\\|");
+    let mut text = "| option | meaning | commands |\n| --- | --- | --- |\n".to_owned();
+    for row in &common {
+        text += &format!("| `{}` | {} | {} |\n", cell(&row.0), cell(&row.1), lacking(row));
+    }
+    for command in commands {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        text += &format!("\n### `snaplake {}`\n\n{about}\n", command.get_name());
+        let own: Vec<(String, String)> = of(command).into_iter().filter(|row| !common.contains(row)).collect();
+        if !own.is_empty() {
+            text += "\n| option | meaning |\n| --- | --- |\n";
+        }
+        for (option, meaning) in own {
+            text += &format!("| `{}` | {} |\n", cell(&option), cell(&meaning));
+        }
+    }
+    text
+}
+
+/// An argument as it is typed, and its help with the default.
+fn option(argument: &clap::Arg) -> (String, String) {
+    let value = argument.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
+    let takes_value = argument.get_action().takes_values();
+    let value = value.filter(|_| takes_value).unwrap_or_default();
+    let mut typed: Vec<String> = argument.get_short().iter().map(|short| format!("-{short}")).collect();
+    typed.extend(argument.get_long().map(|long| format!("--{long}")));
+    let typed = match typed.as_slice() {
+        [] => value,
+        names if value.is_empty() => names.join(", "),
+        names => format!("{} {value}", names.join(", ")),
+    };
+    let mut meaning = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    let values: Vec<String> =
+        argument.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
+    if takes_value && !values.is_empty() {
+        meaning += &format!(": {}", values.join(", "));
+    }
+    let defaults: Vec<String> =
+        argument.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
+    if takes_value && !defaults.is_empty() {
+        meaning += &format!(" [default: {}]", defaults.join(", "));
+    }
+    (typed, meaning)
+}
+
 /// The text between the mark and the next one, which may be written `<!-- /options -->` too.
-fn block(page: &str) -> Option<&str> {
-    let (_, rest) = page.split_once(START)?;
-    let end = rest
-        .match_indices("<!--")
-        .map(|(at, _)| at)
-        .find(|&at| rest[at..].starts_with("<!-- options -->") || rest[at..].starts_with("<!-- /options -->"))?;
+fn block<'a>(page: &'a str, mark: &str) -> Option<&'a str> {
+    let (start, end) = (format!("<!-- {mark} -->"), format!("<!-- /{mark} -->"));
+    let (_, rest) = page.split_once(&format!("{start}\n"))?;
+    let at = rest.match_indices("<!--").map(|(at, _)| at);
+    let end = at.into_iter().find(|&at| rest[at..].starts_with(&start) || rest[at..].starts_with(&end))?;
     Some(&rest[..end])
+}
+
+/// Compares a block of a page with what the code has, or writes it there if `UPDATE_README` is set.
+#[track_caller]
+fn check(page: &str, mark: &str, source: &str, expected: &str) {
+    let path = repo().join(page);
+    let text = fs::read_to_string(&path).unwrap();
+    let found = block(&text, mark).unwrap_or_else(|| panic!("{page} has no block <!-- {mark} --> <!-- /{mark} -->"));
+    if found == expected {
+        return;
+    }
+    if std::env::var_os("UPDATE_README").is_some() {
+        let start = text.find(&format!("<!-- {mark} -->\n")).unwrap() + format!("<!-- {mark} -->\n").len();
+        fs::write(&path, [&text[..start], expected, &text[start + found.len()..]].concat()).unwrap();
+        return;
+    }
+    panic!(
+        "{page} differs from {source}. Run\n\n    UPDATE_README=1 cargo test --release readme\n\n\
+         or put this between the marks:\n\n{expected}"
+    );
 }
 
 fn repo() -> &'static Path {
@@ -108,29 +192,19 @@ fn problems(path: &Path, page: &str) -> Vec<String> {
 
 #[test]
 fn config_page_has_the_reference_of_all_keys() {
-    let path = repo().join("docs/config.md");
-    let page = fs::read_to_string(&path).unwrap();
-    let found = block(&page).expect("docs/config.md has a block between <!-- options --> and <!-- /options -->");
-    let expected = reference();
-    if found == expected {
-        return;
-    }
-    if std::env::var_os("UPDATE_README").is_some() {
-        let start = page.find(START).unwrap() + START.len();
-        fs::write(&path, [&page[..start], &expected, &page[start + found.len()..]].concat()).unwrap();
-        return;
-    }
-    panic!(
-        "docs/config.md differs from src/config/options.rs. Run\n\n    UPDATE_README=1 cargo test --release readme\n\n\
-         or put this between the marks:\n\n{expected}"
-    );
+    check("docs/config.md", "options", "src/config/options.rs", &keys());
+}
+
+#[test]
+fn cli_page_has_the_reference_of_all_options() {
+    check("docs/cli.md", "commands", "src/cli/arguments.rs", &commands());
 }
 
 #[test]
 fn block_is_the_text_between_the_marks() {
-    assert_eq!(block("a\n<!-- options -->\nx\n<!-- /options -->\nb"), Some("x\n"));
-    assert_eq!(block("a\n<!-- options -->\n<!-- options -->\n"), Some(""));
-    assert_eq!(block("a\n<!-- options -->\nx\n"), None);
+    assert_eq!(block("a\n<!-- options -->\nx\n<!-- /options -->\nb", "options"), Some("x\n"));
+    assert_eq!(block("a\n<!-- options -->\n<!-- options -->\n", "options"), Some(""));
+    assert_eq!(block("a\n<!-- options -->\nx\n", "options"), None);
 }
 
 #[test]

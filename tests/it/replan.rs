@@ -91,7 +91,7 @@ fn table_that_is_published_or_partly_so_is_not_planned_anew() {
     work.snaplake(&["stage"]).ok();
     work.snaplake(&["publish", "--table", "events", "--group", "2"]).ok();
     let before = work.files("out");
-    let refused = ["lake.events cannot be planned anew: 1 of its publish groups are done", "without --replan"];
+    let refused = ["lake.events cannot be planned again: 1 publish group is already published", "without --replan"];
     work.snaplake(&["run", "--replan"]).failed(1, &refused);
     assert!(work.files("out") == before);
     work.snaplake(&["run"]).ok();
@@ -188,8 +188,7 @@ fn published_table_is_taken_back_as_the_message_says_and_done_anew() {
     let before = work.files("out");
     let run =
         work.snaplake(&["run"]).failed(1, &["lake.events is already published for this snapshot", "another SELECT"]);
-    let help =
-        "set another snaplake.snapshot_time; to replace it, `snaplake run CONFIG --replan --withdraw --table events`";
+    let help = "set another snaplake.snapshot_time; to replace it, use `snaplake run CONFIG --replan --withdraw --table events`";
     assert!(run.stderr.contains(help) && !run.stderr.contains("run the same command again"), "{}", run.stderr);
     let refused = work.snaplake(&["run", "--replan"]).failed(1, &[help]);
     assert!(!refused.stderr.contains("run the same command again"), "{}", refused.stderr);
@@ -220,7 +219,8 @@ fn only_files_of_the_table_are_taken_back_and_only_from_where_they_are() {
     let elsewhere = format!("{SETTINGS}{EVENTS}").replace("out}/lake'", "out}/other'");
     work.write("job.sql", &elsewhere);
     let before = work.files("out");
-    work.snaplake(&["run", "--replan", "--withdraw"]).failed(1, &["it is published at", "set snaplake.datalake"]);
+    work.snaplake(&["run", "--replan", "--withdraw"])
+        .failed(1, &["it is published at", "restore the old snaplake.datalake"]);
     assert!(work.files("out") == before);
     work.write("job.sql", &format!("{SETTINGS}{EVENTS}"));
     // A file of somebody else keeps a table from being published, and stays.

@@ -255,7 +255,7 @@ fn openlineage_events_are_the_same_in_a_file_and_at_an_endpoint_and_again() {
 
     let (url, taken) = endpoint(2);
     let told = project.snaplake(&["report", "config.sql", "--openlineage", &url]);
-    assert_eq!((told.code, told.err.as_str()), (0, "the endpoint took 2 events\n"));
+    assert_eq!((told.code, told.err.as_str()), (0, "sent 2 events\n"));
     let sent: Vec<String> = taken.try_iter().map(|(_, body)| body + "\n").collect();
     assert_eq!(sent.concat(), file);
 }
@@ -282,13 +282,18 @@ fn endpoint_that_refuses_is_an_error_without_secrets_that_says_what_to_do() {
     let mut command: Command = project.command(&["report", "config.sql", "--openlineage", &url]);
     let run = project.outcome(&command.env("OPENLINEAGE_API_KEY", "sesame-open-sesame").output().unwrap());
     assert_eq!((run.code, run.out.as_str()), (1, ""));
-    assert!(run.err.contains("took 1 of 2 events: it answered 422 Unprocessable Entity no such job"), "{}", run.err);
+    assert!(
+        run.err.contains("sent 1 of 2 events to ")
+            && run.err.contains("it answered 422 Unprocessable Entity no such job"),
+        "{}",
+        run.err
+    );
     assert!(!run.err.contains("hunter22") && !run.err.contains("sesame"), "{}", run.err);
     assert!(taken.recv().unwrap().0.to_lowercase().contains("authorization: bearer sesame-open-sesame"));
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let run = project.snaplake(&["report", "config.sql", "--openlineage", &format!("http://{closed}/x")]);
     assert_eq!(run.code, 1);
-    assert!(run.err.contains("took 0 of 2 events") && run.err.contains("refused"), "{}", run.err);
+    assert!(run.err.contains("sent 0 of 2 events") && run.err.contains("refused"), "{}", run.err);
 }
 
 /// Sends events to an endpoint, with a token; what the program says of it.
@@ -330,7 +335,7 @@ fn redirect_is_an_error_that_names_the_other_address_and_loses_no_event() {
         let (url, sent) = endpoint_that(move |number, _| if number == 0 { moved.clone() } else { TAKEN.to_owned() });
         let run = sent_to(&url);
         assert_eq!((run.code, sent.try_iter().count()), (1, 1), "{status}: {}", run.err);
-        let says = format!("took 0 of 2 events: it answered {status}, that they belong to ");
+        let says = format!("lineage: it answered {status}, that they belong to ");
         assert!(run.err.contains(&says) && run.err.contains(told), "{}", run.err);
         assert!(!run.err.contains("hunter22"), "{}", run.err);
     }

@@ -10,7 +10,7 @@ use snaplake::Pipeline;
 use snaplake::config::S3Settings;
 use snaplake::inspect::{StatusReader, TableStatus};
 use snaplake::layout::Step;
-use snaplake::manifest::trace::{self, Running, RunningTask};
+use snaplake::manifest::trace::{self, RunningTask, RunningTasks};
 use snaplake::pipeline::TaskSpec;
 use snaplake::pipeline::replan::{PublishedTables, replan};
 use snaplake::session::Stores;
@@ -54,7 +54,7 @@ fn failed_task_is_named_by_run_and_status_with_its_file_attempt_and_what_to_do()
     assert_snapshot!(run(&["run", "--quiet", "--var", "export=export", "--var", "api_token=abc"]), @"
     error: stage of lake.events group 2 failed
       because [dir]/export/part-1.csv, row 31, column 'id': 'none' cannot be read as BIGINT
-      help: correct the value in its file, or declare a type that holds it and convert it in the SELECT; a word that means NULL in CSV is named by OPTIONS ('null_regex' '^(NA)?$')
+      help: correct the value in its file, or declare a type that holds it and convert it in the SELECT; if it is a word for NULL in CSV, write OPTIONS ('null_regex' '^(NA)?$')
     ");
     run(&["stage", "--quiet"]);
     assert_snapshot!(run(&["status"]), @"
@@ -153,7 +153,7 @@ async fn traces_never_decide_what_is_done() {
     let task = |group| RunningTask { group, started_at: now.clone(), rows: 5 };
     // One process tells of a task that is done and of one that is not; another one of another plan; and there is rubbish.
     let (at, tasks) = (|| now.clone(), || vec![task(1), task(9)]);
-    let running = |plan: &str| Running { plan: plan.to_owned(), at: at(), process: None, tasks: tasks() };
+    let running = |plan: &str| RunningTasks { plan: plan.to_owned(), at: at(), process: None, tasks: tasks() };
     trace::running(&plan.ledger, Step::StagingFileGroups, "a", running(&plan.details.id)).await;
     trace::running(&plan.ledger, Step::StagingFileGroups, "b", running("another")).await;
     let folder = plan.ledger.layout().summaries(Step::StagingFileGroups);

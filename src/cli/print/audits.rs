@@ -1,4 +1,4 @@
-//! What audits came to, as text and as JSON.
+//! Results of audits, as text and as JSON.
 
 use datafusion::arrow::json::writer::{JsonArray, WriterBuilder};
 use datafusion::arrow::util::pretty::pretty_format_batches;
@@ -10,12 +10,12 @@ use super::text::{count_u64, pretty, print, say, table};
 use crate::error::Verdict;
 
 impl Report {
-    /// What audits came to.
+    /// Results of audits.
     pub(crate) fn audits(&self, verdicts: &[Verdict]) {
         self.board.clear();
         match self.format {
             OutputFormat::Json => print(&pretty(&document(verdicts))),
-            OutputFormat::Human if verdicts.is_empty() => print("the config has no audits of these tables"),
+            OutputFormat::Human if verdicts.is_empty() => print("these tables have no audits"),
             OutputFormat::Human => print(&table(&rows(verdicts))),
         }
     }
@@ -33,7 +33,7 @@ impl Report {
 pub(super) fn outcome(verdict: &Verdict) -> String {
     match (verdict.passed(), verdict.ran) {
         (true, true) => "passed".to_owned(),
-        (true, false) => "passed before".to_owned(),
+        (true, false) => "passed earlier".to_owned(),
         (false, _) => format!("failed, {} found", count_u64(verdict.rows, "row")),
     }
 }
@@ -44,7 +44,7 @@ fn rows(verdicts: &[Verdict]) -> Vec<Vec<String>> {
     rows.extend(verdicts.iter().map(|verdict| {
         let outcome = match (verdict.passed(), verdict.ran) {
             (true, true) => "passed",
-            (true, false) => "passed before",
+            (true, false) => "passed earlier",
             (false, _) => "failed",
         };
         vec![

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::report::{OutputFormat, Report};
 use super::text::{count, pretty, print, table};
-use crate::inspect::diff::{Change, Content, RowChanges, Sample, TableDiff};
+use crate::inspect::diff::{Change, DataSize, RowChanges, RowSample, TableDiff};
 
-/// Partitions that are told to people; all are in the JSON.
+/// Partitions that are shown; all are in the JSON.
 const PARTITIONS: usize = 40;
 
 impl Report {
@@ -26,7 +26,7 @@ impl Report {
             let mut row = vec![diff.table.clone()];
             row.extend(contents(&diff.before, &diff.after));
             row.push(match diff.partitions.len() {
-                0 => "all the same".to_owned(),
+                0 => "identical".to_owned(),
                 differ => format!("{differ} of {} differ", differ + diff.same_partitions),
             });
             row.extend(changes(diff.rows));
@@ -46,7 +46,7 @@ fn details(diff: &TableDiff) {
         }
     }
     for (column, before, after) in &diff.columns.retyped {
-        print(&format!("lake.{name}: {column} was {before} and is {after}"));
+        print(&format!("lake.{name}: the type of {column} changed from {before} to {after}"));
     }
     let is_partitioned = diff.partitions.iter().any(|partition| !partition.partition.is_empty());
     if is_partitioned {
@@ -61,16 +61,16 @@ fn details(diff: &TableDiff) {
         print(&format!("\nlake.{name}:\n{}", table(&rows)));
         if diff.partitions.len() > PARTITIONS {
             let more = count(diff.partitions.len() - PARTITIONS, "more partition");
-            print(&format!("and {more}; --format json has all"));
+            print(&format!("and {more}; --format json shows all"));
         }
     }
     if !diff.samples.is_empty() {
-        print(&format!("\nlake.{name}, some rows:"));
+        print(&format!("\nlake.{name}, example rows:"));
         diff.samples.iter().for_each(|row| print(&sample(row)));
     }
 }
 
-fn contents(before: &Content, after: &Content) -> [String; 3] {
+fn contents(before: &DataSize, after: &DataSize) -> [String; 3] {
     let arrow = |before: String, after: String| if before == after { after } else { format!("{before} -> {after}") };
     [
         arrow(HumanCount(before.rows).to_string(), HumanCount(after.rows).to_string()),
@@ -84,7 +84,7 @@ fn changes(rows: Option<RowChanges>) -> [String; 3] {
     rows.map_or_else(unknown, |rows| [rows.added, rows.removed, rows.changed].map(|rows| HumanCount(rows).to_string()))
 }
 
-fn sample(sample: &Sample) -> String {
+fn sample(sample: &RowSample) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| "NULL".to_owned(), str::to_owned);
     let all = |columns: &std::collections::BTreeMap<String, Value>| {
         columns.iter().map(|(name, value)| format!("{name} {}", text(value))).collect::<Vec<_>>().join(", ")

@@ -1,4 +1,4 @@
-//! What went wrong, with its causes, what can be done about it, and the exit code.
+//! Prints an error with its causes and its help, and maps it to an exit code.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -7,13 +7,13 @@ use super::report::Report;
 use super::text::say;
 use crate::error::Error;
 use crate::error::advice::advice;
-use crate::error::causes::describe;
+use crate::error::describe::describe;
 use crate::error::redact::is_secret;
 
 impl Report {
-    /// Prints an error with its causes, what can be done about it, and gives the program's exit code.
+    /// Prints an error with its causes and its help, and returns the exit code.
     ///
-    /// `arguments` are those of the command if it goes on where it stopped when it is run again.
+    /// `arguments` are those of a command that continues where it stopped when it is run again.
     #[must_use]
     pub(crate) fn failed(&self, error: &Error, arguments: Option<&[OsString]>) -> ExitCode {
         self.board.clear();
@@ -23,7 +23,7 @@ impl Report {
         let mut text = format!("error: {}", describe(error));
         let help = advice(error).map(str::to_owned).or_else(|| error.help());
         let again = arguments.filter(|_| error.may_pass()).map(|arguments| {
-            format!("what is done stays done; to go on, run the same command again: {}", command(arguments))
+            format!("to continue, run the same command again (finished tasks are kept): {}", command(arguments))
         });
         for help in help.into_iter().chain(again) {
             text.push_str("\n  help: ");
@@ -34,7 +34,7 @@ impl Report {
     }
 }
 
-/// The command as one would type it, without the values of variables that are secret by their names.
+/// The command line, without the values of variables with a secret name.
 fn command(arguments: &[OsString]) -> String {
     let mut words = vec!["snaplake".to_owned()];
     let mut is_variable = false;
@@ -54,7 +54,7 @@ fn command(arguments: &[OsString]) -> String {
     words.join(" ")
 }
 
-/// A word of a shell's command line.
+/// A word, quoted for a shell if needed.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_-+=.,:/@%*".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn command_is_quoted_and_tells_no_secret() {
+    fn command_is_quoted_and_has_no_secret() {
         let words =
             ["/bin/x", "run", "a b.sql", "--var", "out=s3://b/x", "--var", "api_token=abc", "--var=password=x y"];
         let words = words.map(OsString::from);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn exit_codes_tell_config_from_failure_and_from_validation() {
+    fn exit_codes_differ_for_config_failure_and_validation() {
         let validation = Error::Validation { table: "t".into(), reason: "r".into() };
         let config = Error::NotUtf8 { path: "p".into(), offset: 1 };
         let interrupted = |signal| exit_code(&Error::Interrupted { signal });

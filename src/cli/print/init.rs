@@ -46,7 +46,7 @@ impl Report {
         self.line(&read);
         let config = found.config.display();
         self.line(&format!("wrote {config} and {}", count(found.written.len().saturating_sub(1), "model")));
-        self.line(&format!("next: look at them, then\n  snaplake plan {config}\n  snaplake run {config}"));
+        self.line(&format!("next: review them, then run\n  snaplake plan {config}\n  snaplake run {config}"));
     }
 }
 

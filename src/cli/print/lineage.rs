@@ -1,4 +1,4 @@
-//! What is known of how the lakes came to be: as a page for people, as JSON, and as events for a lineage service.
+//! Prints reports as a web page or as JSON, and sends OpenLineage events.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -39,7 +39,10 @@ impl PageOptions {
     pub(crate) fn check(&self) -> Result<()> {
         let is_shown = self.output.is_none() && self.openlineage.is_none() && self.format == PageFormat::Html;
         if is_shown && std::io::stdout().is_terminal() {
-            return Err(Error::RowOutput { reason: "HTML is not for a terminal; add -o report.html or --format json" });
+            return Err(Error::RowOutput {
+                reason: "HTML cannot be printed to a terminal",
+                help: "add -o report.html or --format json",
+            });
         }
         Ok(())
     }
@@ -66,7 +69,7 @@ impl Report {
         let events = events(lineage);
         if target.starts_with("http://") || target.starts_with("https://") {
             let sent = send(target, &events).await?;
-            self.told(&format!("the endpoint took {}", count(sent, "event")));
+            self.told(&format!("sent {}", count(sent, "event")));
             return Ok(());
         }
         let lines: String = events.iter().map(|event| format!("{event}\n")).collect();

@@ -1,7 +1,7 @@
 //! The only place that prints: results to standard output, talk to standard error.
 //!
-//! On a terminal bars show all tables, rows per second and the time left; otherwise there are only lines. `--format json`
-//! turns each result into one JSON document. Errors are printed with their causes, each once.
+//! On a terminal bars show all tables, rows per second and the time left; otherwise there are only lines. `--format
+//! json` turns each result into one JSON document. Errors are printed with their causes, each once.
 
 pub(crate) mod audits;
 pub(crate) mod diff;

@@ -1,4 +1,4 @@
-//! What a command came to: published tables, one task, garbage.
+//! Result of a command: published tables, one task, garbage.
 
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::pipeline::{TableReport, TaskReport, TaskSpec};
 use crate::session::Requests;
 
 impl Report {
-    /// What `run` or `publish` came to.
+    /// Result of `run` or `publish`.
     pub(crate) fn tables(&self, reports: &[TableReport], requests: &Requests) {
         self.validations(reports, requests);
         if self.format == OutputFormat::Human && reports.iter().all(|report| report.tasks == 0) {
@@ -20,7 +20,7 @@ impl Report {
         }
     }
 
-    /// What `validate` came to.
+    /// Result of `validate`.
     pub(crate) fn validations(&self, reports: &[TableReport], requests: &Requests) {
         self.board.clear();
         let failed: u64 = requests.failed.values().sum();
@@ -32,7 +32,7 @@ impl Report {
         if failed > 0 {
             let kinds: Vec<String> = requests.failed.iter().map(|(kind, times)| format!("{kind}: {times}")).collect();
             self.line(&format!(
-                "{} of {} failed and were sent again ({})",
+                "{} of {} failed and were retried ({})",
                 HumanCount(failed),
                 count_u64(requests.sent, "request"),
                 kinds.join(", ")
@@ -59,7 +59,7 @@ impl Report {
         }
     }
 
-    /// A single task; as JSON one line, since several may follow each other.
+    /// Result of a single task; JSON is one line, since several tasks may follow each other.
     pub(crate) fn task(&self, TaskReport { table, step, group, ran, rows, seconds, .. }: &TaskReport) {
         self.board.clear();
         match self.format {
@@ -69,7 +69,7 @@ impl Report {
                 .to_string(),
             ),
             OutputFormat::Human => {
-                let what = if *ran { "done" } else { "nothing to do, it was done before" };
+                let what = if *ran { "done" } else { "nothing to do: it is already done" };
                 print(&format!("lake.{table} {step} group {group}: {what}"));
             }
         }
@@ -103,10 +103,10 @@ impl Report {
             print(&format!("{why:11}  {bytes:>10}  {}{upload}", file.uri));
         }
         match garbage {
-            [] => print("no garbage"),
+            [] => print("no files to remove"),
             _ if removed => self.removed(garbage),
             _ if self.quiet => {}
-            _ => say(&format!("{}: nothing removed, add --remove", total(garbage))),
+            _ => say(&format!("{}: nothing removed; add --remove to remove them", total(garbage))),
         }
     }
 
@@ -122,7 +122,7 @@ impl Report {
         if repairs.is_empty() {
             print("nothing is damaged");
         } else if !self.quiet && repairs.iter().any(|repair| repair.done) {
-            say("`snaplake run` does again what was revoked");
+            say("run `snaplake run` to make the revoked files again");
         }
     }
 

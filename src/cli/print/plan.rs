@@ -88,7 +88,7 @@ fn row(plan: &PlanView) -> Vec<String> {
         let count = HumanCount(partitions.count);
         if partitions.is_whole { count.to_string() } else { format!("at least {count}") }
     });
-    let nobody_knows = || "known after stage".to_owned();
+    let unknown = || "not yet known".to_owned();
     let no_partitions = || if plan.partitioned_by.is_empty() { "-" } else { "?" }.to_owned();
     vec![
         plan.table.clone(),
@@ -97,7 +97,7 @@ fn row(plan: &PlanView) -> Vec<String> {
         HumanBytes(plan.bytes).to_string(),
         plan.rows.map_or_else(|| "?".to_owned(), |rows| HumanCount(rows).to_string()),
         tasks(plan.groups.iter().filter(|group| group.done).count(), plan.groups.len()),
-        plan.publish.total.map_or_else(nobody_knows, |total| tasks(plan.publish.done.len(), total)),
+        plan.publish.total.map_or_else(unknown, |total| tasks(plan.publish.done.len(), total)),
         partitions.unwrap_or_else(no_partitions),
         time_left(plan),
     ]
@@ -108,7 +108,7 @@ fn time_left(plan: &PlanView) -> String {
     let Some(estimate) = &plan.estimate else {
         return if plan.complete { "none" } else { "?" }.to_owned();
     };
-    // Below a second nobody plans.
+    // Round up to one second.
     let text = |seconds: f64| {
         let time = Duration::try_from_secs_f64(seconds.ceil().max(1.0)).unwrap_or_default();
         indicatif::HumanDuration(time).to_string()
@@ -124,7 +124,7 @@ fn state(plan: &PlanView) -> String {
     let done = plan.groups.iter().filter(|group| group.done).count();
     match &plan.planned_at {
         _ if plan.complete => "complete, nothing to do".to_owned(),
-        None if plan.replaces => "new; replaces a plan of another config, of which nothing is staged".to_owned(),
+        None if plan.replaces => "new; replaces the plan of another config without staged files".to_owned(),
         None => "new".to_owned(),
         Some(at) if done < plan.groups.len() => {
             format!("planned {at}; {done} of {} staged", count(plan.groups.len(), "group"))

@@ -29,11 +29,11 @@ pub(super) struct Board {
     /// Bytes of the step that is under way.
     pub(super) total: ProgressBar,
     pub(super) is_shown: bool,
-    state: Mutex<State>,
+    state: Mutex<ProgressState>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct ProgressState {
     tables: Vec<Line>,
     /// Lines on the terminal.
     shown: Vec<ProgressBar>,
@@ -94,7 +94,7 @@ impl Board {
         let _ = self.bars.clear();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ProgressState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -115,7 +115,7 @@ impl Board {
     }
 
     /// So many more bytes are done, and something has changed.
-    pub(crate) fn change(&self, bytes: u64, change: impl FnOnce(&mut State)) {
+    pub(crate) fn change(&self, bytes: u64, change: impl FnOnce(&mut ProgressState)) {
         let mut state = self.state();
         if state.is_over {
             return;
@@ -125,7 +125,7 @@ impl Board {
         self.draw(&mut state);
     }
 
-    fn draw(&self, state: &mut State) {
+    fn draw(&self, state: &mut ProgressState) {
         if !self.is_shown {
             return;
         }
@@ -157,7 +157,7 @@ impl Board {
     }
 }
 
-impl State {
+impl ProgressState {
     pub(crate) fn line(&mut self, table: &str) -> &mut Line {
         let at = self.tables.iter().position(|line| line.table == table).unwrap_or_else(|| {
             self.tables.push(Line { table: table.to_owned(), ..Line::default() });

@@ -54,11 +54,17 @@ impl Report {
             RowFormat::Json => PrintFormat::Json,
             RowFormat::Ndjson => PrintFormat::NdJson,
             RowFormat::Parquet => {
-                return Err(Error::RowOutput { reason: "Parquet is not for a terminal; add -c SQL and -o FILE" });
+                return Err(Error::RowOutput {
+                    reason: "Parquet cannot be printed to a terminal",
+                    help: "add -c SQL and -o FILE",
+                });
             }
         };
         if options.output.is_some() {
-            return Err(Error::RowOutput { reason: "-o is not for the shell; add -c SQL or -f FILE" });
+            return Err(Error::RowOutput {
+                reason: "-o cannot be used with the interactive shell",
+                help: "add -c SQL or -f FILE",
+            });
         }
         let mut options = PrintOptions {
             format,

@@ -26,7 +26,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// How much is said.
+/// Verbosity.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Verbosity {
     /// Only results and errors.
@@ -41,7 +41,7 @@ pub(crate) struct Verbosity {
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(super) quiet: bool,
-    /// Whether what happens is told in lines of text: not between log lines in JSON, which somebody parses.
+    /// Whether what happens is reported in lines of text: not between log lines in JSON, which somebody parses.
     pub(super) lines: bool,
     pub(super) format: OutputFormat,
     pub(super) board: Board,
@@ -59,7 +59,7 @@ impl Report {
             (false, 0) => "warn,aws_config=error",
             (false, 1) => "warn,snaplake=info",
             (false, 2) => "info,snaplake=debug",
-            // The parser tells each token of a config.
+            // The parser logs each token of a config.
             (false, _) => "debug,sqlparser=info",
         };
         let above = board.above();

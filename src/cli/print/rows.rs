@@ -1,6 +1,7 @@
 //! Rows of a query, to standard output or into a file, as they come: only a table for people is held, to align it.
 //!
-//! A file appears under its name when it is whole. A closed pipe is the reader's choice: the query ends, and that is no error.
+//! A file appears under its name when it is whole. A closed pipe is the reader's choice: the query ends, and that is no
+//! error.
 
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, IsTerminal, Write};
@@ -139,7 +140,10 @@ impl Rows {
     pub(super) fn open(options: &RowOptions) -> Result<Self> {
         let is_terminal = options.output.is_none() && std::io::stdout().is_terminal();
         if options.format == RowFormat::Parquet && is_terminal {
-            return Err(Error::RowOutput { reason: "Parquet is not for a terminal; add -o FILE or a pipe" });
+            return Err(Error::RowOutput {
+                reason: "Parquet cannot be printed to a terminal",
+                help: "add -o FILE or a pipe",
+            });
         }
         let name = options.output.as_deref().map_or("standard output".to_owned(), |path| path.display().to_string());
         let (out, temporary) = match &options.output {
@@ -212,8 +216,8 @@ impl Rows {
             }
             RowFormat::Parquet => {
                 if self.results > 1 {
-                    let reason = "a Parquet file holds the rows of one statement; give one";
-                    return Err(DataFusionError::External(Box::new(Error::RowOutput { reason })));
+                    let (reason, help) = ("a Parquet file has the rows of one statement", "give one statement");
+                    return Err(DataFusionError::External(Box::new(Error::RowOutput { reason, help })));
                 }
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))

@@ -19,7 +19,7 @@ use super::text::{count_u64, cut, is_printed, pretty, print, table};
 use crate::inspect::{StepStatus, TableStatus};
 use crate::pipeline::{AuditState, AuditStatus, Warning};
 
-/// Failures and running tasks that are told to people; all are in the JSON.
+/// Failures and running tasks that are shown; all are in the JSON.
 const TOLD: usize = 10;
 
 /// What a watch has shown last.
@@ -31,7 +31,7 @@ pub(crate) struct Watch {
 }
 
 impl Report {
-    /// What `status` and `stage` came to.
+    /// Result of `status` and `stage`.
     pub(crate) fn statuses(&self, statuses: &[TableStatus]) {
         self.board.clear();
         match self.format {
@@ -138,7 +138,7 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
             if task.is_alive {
                 format!("{begin} runs for {seconds} s, {} rows so far", HumanCount(task.rows))
             } else {
-                format!("{begin} was running; its process gave no sign of life since {}", task.seen_at)
+                format!("{begin} was running; last seen at {}", task.seen_at)
             }
         })
     });
@@ -174,13 +174,13 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
         let more = told.len().saturating_sub(TOLD);
         lines.extend(told.into_iter().take(TOLD).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()));
         if more > 0 {
-            lines.push(format!("and {more} more; --format json has all"));
+            lines.push(format!("and {more} more; --format json shows all"));
         }
     }
     lines
 }
 
-/// How many audits stand how, the worst first; `None` if there are none.
+/// Number of audits per state, the worst first; `None` if there are none.
 fn audits(audits: &[AuditStatus]) -> Option<String> {
     let states = [
         (AuditState::Failed, "failed"),
@@ -193,7 +193,7 @@ fn audits(audits: &[AuditStatus]) -> Option<String> {
     (!audits.is_empty()).then(|| told.collect::<Vec<_>>().join(", "))
 }
 
-/// What is to be said of an audit that did not pass.
+/// Message about an audit that did not pass.
 fn concern(table: &str, status: &AuditStatus) -> Option<String> {
     let audit = &status.view.audit;
     match status.state {
@@ -201,9 +201,7 @@ fn concern(table: &str, status: &AuditStatus) -> Option<String> {
             let rows = count_u64(status.rows.unwrap_or_default(), "row");
             Some(format!("{table}: {audit} failed, {rows} found"))
         }
-        AuditState::Stale => {
-            Some(format!("{table}: {audit} is stale: what it reads or its text has changed since it ran"))
-        }
+        AuditState::Stale => Some(format!("{table}: {audit} is stale: its query or its input changed after it ran")),
         AuditState::NotRun | AuditState::Passed => None,
     }
 }
@@ -347,7 +345,7 @@ mod tests {
         table   staged  published  running  failed  complete  rows staged      bytes  rows published  bytes
         orders  2 of 5          -        1       1        no      201,024  12.00 MiB               -      -
         orders: stage group 4 runs for 12 s, 1,024 rows so far
-        orders: stage group 5 was running; its process gave no sign of life since 2026-01-30T00:00:00Z
+        orders: stage group 5 was running; last seen at 2026-01-30T00:00:00Z
         orders: stage group 3 failed, attempt 2, 2026-01-31T00:00:05Z: stage of lake.orders group 3 failed at a.csv
           because no
         ");
@@ -385,7 +383,7 @@ mod tests {
         table   staged  published  running  failed  complete                                  audits
         orders  1 of 1          -        0       0        no                                       -
         orders  1 of 1          -        0       0        no  1 failed, 1 stale, 1 not run, 2 passed
-        orders: audit.b is stale: what it reads or its text has changed since it ran
+        orders: audit.b is stale: its query or its input changed after it ran
         orders: audit.c failed, 1 row found
         ");
         assert_eq!(sentence(&some), "orders: staged 1 of 1; audits: 1 failed, 1 stale, 1 not run, 2 passed");

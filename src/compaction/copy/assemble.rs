@@ -1,13 +1,13 @@
-//! Lake files made of staged pages: nothing is decoded, sorted or encoded again.
+//! Assembles lake files from staged pages without decoding, sorting or encoding.
 //!
 //! ```text
 //! staging files    [row group] [row group]   [row group]        in their order, which the caller has found
 //! lake file        [row group of 64 MiB or more         ] ...   each column's pages one after another (`chunk`)
 //! ```
 //!
-//! A row group that was not staged for this (`encoding` says which are) is encoded first, by itself, and then taken like the
-//! others. A row group of the lake ends when it is large enough, or a dictionary is; a file ends where the roll rule says so, always
-//! between two staged row groups. What is written depends on the staging files alone.
+//! A row group that was not staged for this (`encoding` says which are) is encoded first, by itself, and then taken
+//! like the others. A row group of the lake ends when it is large enough, or a dictionary is; a file ends where the
+//! roll rule says so, always between two staged row groups. What is written depends on the staging files alone.
 //!
 //! Memory: the bytes of one lake row group, twice. It does not commit anything; a failed write aborts its upload.
 
@@ -24,18 +24,18 @@ use datafusion::parquet::file::properties::{WriterProperties, WriterPropertiesPt
 use datafusion::parquet::file::writer::SerializedFileWriter;
 use datafusion::parquet::schema::types::ColumnPath;
 
-use super::chunk::{Chunk, Staged};
+use super::chunk::{Chunk, StagedChunk};
 use super::codec::Codec;
 use crate::error::unwrap_engine;
 use crate::error::{Error, Result};
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::manifest::statistics::encode_ranges;
-use crate::snapshot::parquet::part::Part;
+use crate::snapshot::parquet::part::FileTail;
 use crate::write::copyable::{COPIED_ROWS, PAGES_KEY, pages_mark};
 use crate::write::encoding::FileEncoding;
 use crate::write::landing::{Landed, Landing, Landings};
-use crate::write::ranges::{Ranges, plain_floats};
+use crate::write::ranges::{FileRanges, plain_floats};
 use crate::write::upload::Upload;
 use crate::write::{Numbering, WriteSpec};
 
@@ -47,24 +47,24 @@ const DICTIONARY_BYTES: usize = 8 << 20;
 pub(crate) struct StagedRowGroup {
     pub(crate) file: Arc<ParquetMetaData>,
     pub(crate) number: usize,
-    pub(crate) part: Part,
+    pub(crate) part: FileTail,
 }
 
-struct OpenFile {
+struct OpenCopy {
     location: Location,
     writer: SerializedFileWriter<Vec<u8>>,
     upload: Upload,
     rows: u64,
 }
 
-/// See the module's head.
+/// Writes lake files from staged pages without decoding them.
 pub(crate) struct Assembler<'a> {
     spec: &'a WriteSpec,
     /// For rows that are encoded here.
     encoding: FileEncoding,
     properties: WriterPropertiesPtr,
     mark: String,
-    open: Option<OpenFile>,
+    open: Option<OpenCopy>,
     /// Columns of the row group that is being collected.
     chunks: Vec<Chunk>,
     rows: u64,
@@ -110,7 +110,7 @@ impl<'a> Assembler<'a> {
         }
         let (file, bytes) = self.encode(staged).map_err(failed)?;
         for number in 0..file.num_row_groups() {
-            let part = Part { start: 0, bytes: bytes.clone() };
+            let part = FileTail { start: 0, bytes: bytes.clone() };
             self.take(&StagedRowGroup { file: Arc::clone(&file), number, part }, &plain, uri).await?;
         }
         Ok(())
@@ -221,7 +221,7 @@ impl<'a> Assembler<'a> {
         let rows = group.num_rows();
         let columns = group.columns().iter().zip(pages).zip(index);
         for (chunk, ((metadata, pages), index)) in self.chunks.iter_mut().zip(columns) {
-            chunk.add(Staged { part: &staged.part, metadata, pages, index, rows })?;
+            chunk.add(StagedChunk { part: &staged.part, metadata, pages, index, rows })?;
         }
         Ok(())
     }
@@ -244,14 +244,14 @@ impl<'a> Assembler<'a> {
         pushed.map_err(|source| Error::Store { action: "write", uri: location, source })
     }
 
-    fn open_file(&mut self) -> Result<OpenFile> {
+    fn open_file(&mut self) -> Result<OpenCopy> {
         let (location, upload) = self.spec.create(&self.spec.fixed_partition, self.files)?;
         self.files += 1;
         let failed = |source| Error::Parquet { uri: location.to_string(), source };
         let leaves = ArrowSchemaConverter::new().convert(&self.spec.file_schema).map_err(failed)?;
         let properties = Arc::clone(&self.properties);
         let writer = SerializedFileWriter::new(Vec::new(), leaves.root_schema_ptr(), properties).map_err(failed)?;
-        Ok(OpenFile { location, writer, upload, rows: 0 })
+        Ok(OpenCopy { location, writer, upload, rows: 0 })
     }
 
     async fn end_file(&mut self) -> Result<()> {
@@ -262,7 +262,7 @@ impl<'a> Assembler<'a> {
         let footer = open.writer.finish().map(|footer| (footer, std::mem::take(open.writer.inner_mut())));
         let ended = match footer {
             Ok((footer, bytes)) => match open.upload.push(bytes.into()).await {
-                Ok(()) => Ranges::of_copy(&self.spec.file_schema, &footer, &plain).map_err(unwrap_engine),
+                Ok(()) => FileRanges::of_copy(&self.spec.file_schema, &footer, &plain).map_err(unwrap_engine),
                 Err(source) => Err(Error::Store { action: "write", uri, source }),
             },
             Err(source) => Err(Error::Parquet { uri, source }),
@@ -374,8 +374,11 @@ mod tests {
         let bytes: Bytes = writer.into_inner().unwrap().into();
         let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
         let file = Arc::new(reader.parse_and_finish(&bytes).unwrap());
-        let group =
-            |number| StagedRowGroup { file: Arc::clone(&file), number, part: Part { start: 0, bytes: bytes.clone() } };
+        let group = |number| StagedRowGroup {
+            file: Arc::clone(&file),
+            number,
+            part: FileTail { start: 0, bytes: bytes.clone() },
+        };
         (0..file.num_row_groups()).map(group).collect()
     }
 
@@ -446,8 +449,8 @@ mod tests {
 
     #[tokio::test]
     async fn pages_of_all_kinds_are_copied_and_statistics_are_those_of_all_rows() {
-        // The second part has other entries in its dictionaries, the third is encoded here, the fourth has no dictionary.
-        // It has several pages in a row group.
+        // The second part has other entries in its dictionaries, the third is encoded here, the fourth has no
+        // dictionary. It has several pages in a row group.
         let parts = [batch(0, 900, 40), batch(900, 2000, 300), batch(2900, 700, 40), batch(3600, 40_000, 1 << 20)];
         let all = concat_batches(&parts[0].schema(), &parts).unwrap();
         let groups = [
@@ -523,8 +526,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
-        /// However rows are cut into staging files, and whatever these files' form, the lake has the same rows in the same
-        /// order, and page bounds that hold for the rows of each page.
+        /// However rows are cut into staging files, and whatever these files' form, the lake has the same rows in the
+        /// same order, and page bounds that hold for the rows of each page.
         #[test]
         fn rows_are_conserved_in_order(parts in prop::collection::vec((1i64..1500, 1i64..400, any::<bool>()), 1..6)) {
             let (mut from, mut batches, mut groups) = (0, Vec::new(), Vec::new());

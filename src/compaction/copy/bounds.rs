@@ -1,7 +1,8 @@
 //! Smallest and largest value of a column chunk that is made of several, from what each of them says.
 //!
-//! Values are compared in the order of their Parquet type (<https://github.com/apache/parquet-format>, `ColumnOrder`). For types
-//! without one (INT96, intervals), and where a part says nothing of its values, nothing is said of the whole.
+//! Values are compared in the order of their Parquet type (<https://github.com/apache/parquet-format>, `ColumnOrder`).
+//! For types without one (INT96, intervals), and where a part says nothing of its values, nothing is known about the
+//! whole.
 
 use std::cmp::Ordering;
 
@@ -46,21 +47,21 @@ fn exact<const N: usize>(value: &[u8]) -> Option<&[u8; N]> {
 
 /// What is known of a chunk's values so far.
 #[derive(Debug)]
-pub(crate) struct Bounds {
+pub(crate) struct ChunkBounds {
     /// Smallest and largest value, and whether each is a value and not only a bound.
-    range: Option<(Bound, Bound)>,
+    range: Option<(ValueBound, ValueBound)>,
     nulls: Option<u64>,
     /// Whether each part had a range or no value.
     known: bool,
 }
 
 #[derive(Debug, Clone)]
-struct Bound {
+struct ValueBound {
     value: Vec<u8>,
     exact: bool,
 }
 
-impl Bounds {
+impl ChunkBounds {
     pub(crate) fn new() -> Self {
         Self { range: None, nulls: Some(0), known: true }
     }
@@ -73,7 +74,7 @@ impl Bounds {
             return;
         }
         let range = part.and_then(|part| {
-            let bound = |value: &[u8], exact| Bound { value: value.to_vec(), exact };
+            let bound = |value: &[u8], exact| ValueBound { value: value.to_vec(), exact };
             Some((bound(part.min_bytes_opt()?, part.min_is_exact()), bound(part.max_bytes_opt()?, part.max_is_exact())))
         });
         let merged = range.and_then(|(low, high)| match self.range.take() {
@@ -114,15 +115,15 @@ impl Bounds {
 }
 
 fn of<T>(
-    min: Option<Bound>,
-    max: Option<Bound>,
+    min: Option<ValueBound>,
+    max: Option<ValueBound>,
     nulls: Option<u64>,
     signed: bool,
     value: impl Fn(&[u8]) -> Option<T>,
 ) -> ValueStatistics<T> {
-    let exact = |bound: &Option<Bound>| bound.as_ref().is_some_and(|bound| bound.exact);
+    let exact = |bound: &Option<ValueBound>| bound.as_ref().is_some_and(|bound| bound.exact);
     let (min_is_exact, max_is_exact) = (exact(&min), exact(&max));
-    let value = |bound: Option<Bound>| bound.and_then(|bound| value(&bound.value));
+    let value = |bound: Option<ValueBound>| bound.and_then(|bound| value(&bound.value));
     ValueStatistics::new(value(min), value(max), None, nulls, false)
         .with_min_is_exact(min_is_exact)
         .with_max_is_exact(max_is_exact)

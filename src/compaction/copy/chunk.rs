@@ -6,9 +6,9 @@
 //! published    [dictionary page page page]           one dictionary, indices numbered anew
 //! ```
 //!
-//! Pages without a dictionary are not even looked at: their bytes go on, and what the page index says of them is shifted.
-//! No value is decoded in either case; what the page index says of texts with a dictionary is found here ([`Texts`]). Pages
-//! of the format's second version are refused: nobody here writes them.
+//! Pages without a dictionary are not even looked at: their bytes go on, and what the page index says of them is
+//! shifted. No value is decoded in either case; what the page index says of texts with a dictionary is found here
+//! ([`Texts`]). Pages of the format's second version are refused: nobody here writes them.
 
 use std::sync::Arc;
 
@@ -27,17 +27,17 @@ use datafusion::parquet::file::serialized_reader::SerializedPageReader;
 use datafusion::parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use datafusion::parquet::schema::types::ColumnDescPtr;
 
-use super::bounds::{Bounds, PageBounds, compare, of_pages};
+use super::bounds::{ChunkBounds, PageBounds, compare, of_pages};
 use super::codec::Codec;
 use super::dictionary::Dictionary;
 use super::indices;
 use super::texts::Texts;
-use crate::snapshot::parquet::part::Part;
+use crate::snapshot::parquet::part::FileTail;
 
 /// A staged column chunk.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Staged<'a> {
-    pub(crate) part: &'a Part,
+pub(crate) struct StagedChunk<'a> {
+    pub(crate) part: &'a FileTail,
     pub(crate) metadata: &'a ColumnChunkMetaData,
     pub(crate) pages: &'a OffsetIndexMetaData,
     pub(crate) index: &'a ColumnIndexMetaData,
@@ -47,18 +47,18 @@ pub(crate) struct Staged<'a> {
 
 /// A page of the chunk that is being made.
 #[derive(Debug)]
-struct Placed {
+struct PlacedPage {
     bytes: i64,
     rows: i64,
 }
 
-/// See the module's head.
+/// A lake column chunk made of the pages of staged chunks.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     column: ColumnDescPtr,
     codec: Codec,
     pieces: Vec<Bytes>,
-    placed: Vec<Placed>,
+    placed: Vec<PlacedPage>,
     /// Bytes of all data pages, as stored.
     bytes: i64,
     uncompressed_bytes: i64,
@@ -67,7 +67,7 @@ pub(crate) struct Chunk {
     encodings: Vec<Encoding>,
     /// Data pages by encoding.
     counts: Vec<(Encoding, i32)>,
-    bounds: Bounds,
+    bounds: ChunkBounds,
     /// `None` once a part had none.
     page_bounds: Option<Vec<PageBounds>>,
     dictionary: Option<Dictionary>,
@@ -86,7 +86,7 @@ impl Chunk {
             rows: 0,
             encodings: Vec::new(),
             counts: Vec::new(),
-            bounds: Bounds::new(),
+            bounds: ChunkBounds::new(),
             page_bounds: Some(Vec::new()),
             dictionary: None,
         }
@@ -106,7 +106,7 @@ impl Chunk {
     ///
     /// # Errors
     /// For damaged chunks.
-    pub(crate) fn add(&mut self, staged: Staged<'_>) -> Result<()> {
+    pub(crate) fn add(&mut self, staged: StagedChunk<'_>) -> Result<()> {
         let metadata = staged.metadata;
         if *metadata.column_descr() != *self.column {
             return Err(ParquetError::General(format!("a staging file has another column '{}'", self.column.path())));
@@ -138,7 +138,7 @@ impl Chunk {
         Ok(())
     }
 
-    fn copy(&mut self, staged: Staged<'_>) -> Result<()> {
+    fn copy(&mut self, staged: StagedChunk<'_>) -> Result<()> {
         let metadata = staged.metadata;
         let (start, length) = metadata.byte_range();
         let length = usize::try_from(length).map_err(|error| ParquetError::External(error.into()))?;
@@ -162,7 +162,7 @@ impl Chunk {
         Ok(())
     }
 
-    fn rewrite(&mut self, staged: Staged<'_>, mut texts: Option<&mut Texts>) -> Result<()> {
+    fn rewrite(&mut self, staged: StagedChunk<'_>, mut texts: Option<&mut Texts>) -> Result<()> {
         let reader = Arc::new(staged.part.clone());
         let rows = usize::try_from(staged.rows).unwrap_or(0);
         let locations = staged.pages.page_locations().clone();
@@ -255,7 +255,7 @@ impl Chunk {
 
     fn place(&mut self, bytes: i64, rows: i64) {
         self.bytes += bytes;
-        self.placed.push(Placed { bytes, rows });
+        self.placed.push(PlacedPage { bytes, rows });
     }
 
     fn count(&mut self, encoding: Encoding, pages: usize) {
@@ -326,7 +326,7 @@ fn cut() -> ParquetError {
 }
 
 /// Rows of a page: up to where the next begins.
-fn rows_of(staged: Staged<'_>, page: usize) -> i64 {
+fn rows_of(staged: StagedChunk<'_>, page: usize) -> i64 {
     let locations = staged.pages.page_locations();
     let begins = |page: usize| locations.get(page).map_or(staged.rows, |location| location.first_row_index);
     begins(page + 1) - begins(page)

@@ -6,8 +6,8 @@
 //!            varint  3 = 1 << 1 | 1   two bytes    eight values of two bits
 //! ```
 //!
-//! Eight values of up to 16 bits are packed and unpacked as one number. Values that fill up the last group are kept: a page
-//! says itself how many of its values count.
+//! Eight values of up to 16 bits are packed and unpacked as one number. Values that fill up the last group are kept: a
+//! page says itself how many of its values count.
 
 use datafusion::parquet::errors::{ParquetError, Result};
 

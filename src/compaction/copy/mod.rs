@@ -1,5 +1,5 @@
-//! Sorted runs that do not interleave become lake files without decoding a value: which ones, in which order (runs), and lake files
-//! made of their pages (assemble, chunk).
+//! Sorted runs that do not interleave become lake files without decoding a value: which ones, in which order (runs),
+//! and lake files made of their pages (assemble, chunk).
 
 pub(crate) mod assemble;
 pub(crate) mod bounds;

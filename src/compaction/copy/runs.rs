@@ -5,12 +5,12 @@
 //! run 0   keys 1..50    run 1   keys 40..90                              merged
 //! ```
 //!
-//! Exports are mostly in the order of a key, and without an order asked for no runs interleave. What the runs' keys are is
-//! read from the footers of the staging files: smallest and largest value of the first sort key. Keys that may be NULL
-//! or NaN are not in these, so such runs are merged; so are runs of few rows, whose pages are not worth copying.
+//! Exports are mostly in the order of a key, and without an order asked for no runs interleave. What the runs' keys are
+//! is read from the footers of the staging files: smallest and largest value of the first sort key. Keys that may be
+//! NULL or NaN are not in these, so such runs are merged; so are runs of few rows, whose pages are not worth copying.
 //!
-//! Read are small files whole (and few of them only once, for their keys too), large ones row group by row group, one ahead
-//! of what is being written.
+//! Read are small files whole (and few of them only once, for their keys too), large ones row group by row group, one
+//! ahead of what is being written.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::layout::Location;
 use crate::manifest::{FileEntry, Operator};
 use crate::session::Engine;
-use crate::snapshot::parquet::part::Part;
+use crate::snapshot::parquet::part::FileTail;
 use crate::snapshot::read_footer;
 use crate::thrift::check_footer;
 use crate::write::COPIED_ROWS;
@@ -52,7 +52,7 @@ const KEPT_BYTES: u64 = 16 << 20;
 /// Runs that can be copied, in this order.
 pub(crate) struct InOrder<'a> {
     session: SessionContext,
-    runs: Vec<(&'a FileEntry, Option<Run<'a>>)>,
+    runs: Vec<(&'a FileEntry, Option<CopyRun<'a>>)>,
 }
 
 impl InOrder<'_> {
@@ -62,8 +62,8 @@ impl InOrder<'_> {
     }
 }
 
-/// The order in which the runs can be copied; `None` when they must be merged. `key` is the first sort key, and whether it is
-/// the only one.
+/// The order in which the runs can be copied; `None` when they must be merged. `key` is the first sort key, and whether
+/// it is the only one.
 ///
 /// # Errors
 /// Those of reading footers or small runs, and of opening a session.
@@ -116,9 +116,9 @@ impl KeyRange {
         run: &'a FileEntry,
         name: &str,
         is_kept: bool,
-    ) -> Result<(Option<Self>, Option<Run<'a>>)> {
+    ) -> Result<(Option<Self>, Option<CopyRun<'a>>)> {
         if is_kept {
-            let run = Run::open(runtime, run).await?;
+            let run = CopyRun::open(runtime, run).await?;
             return Ok((Self::of(&run.file, name), Some(run)));
         }
         let (store, location) = located(runtime, run)?;
@@ -202,7 +202,7 @@ async fn add_all(runs: InOrder<'_>, lake: &mut Assembler<'_>, operator: &mut Ope
     let runtime = &runs.session.runtime_env();
     let open = async |(entry, run)| match run {
         Some(run) => Ok(run),
-        None => Run::open(runtime, entry).await,
+        None => CopyRun::open(runtime, entry).await,
     };
     let opened: Vec<_> = runs.runs.into_iter().map(open).collect();
     let mut opened = stream::iter(opened).buffered(READ_AHEAD);
@@ -224,16 +224,16 @@ async fn add_all(runs: InOrder<'_>, lake: &mut Assembler<'_>, operator: &mut Ope
 }
 
 /// A staging file whose footer has been read.
-struct Run<'a> {
+struct CopyRun<'a> {
     store: Arc<dyn ObjectStore>,
     location: Location,
     entry: &'a FileEntry,
     file: Arc<ParquetMetaData>,
     /// All bytes of a small file.
-    whole: Option<Part>,
+    whole: Option<FileTail>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> CopyRun<'a> {
     async fn open(runtime: &RuntimeEnv, entry: &'a FileEntry) -> Result<Self> {
         let (store, location) = located(runtime, entry)?;
         let policy = PageIndexPolicy::Optional;
@@ -250,11 +250,11 @@ impl<'a> Run<'a> {
         let file = check_footer(&bytes)
             .and_then(|()| ParquetMetaDataReader::new().with_page_index_policy(policy).parse_and_finish(&bytes));
         let file = Arc::new(file.map_err(|source| Error::Parquet { uri: entry.uri.to_string(), source })?);
-        Ok(Self { store, location, entry, file, whole: Some(Part { start: 0, bytes }) })
+        Ok(Self { store, location, entry, file, whole: Some(FileTail { start: 0, bytes }) })
     }
 
     /// The bytes that hold a row group.
-    async fn part(&self, number: usize) -> Result<Part> {
+    async fn part(&self, number: usize) -> Result<FileTail> {
         if let Some(whole) = &self.whole {
             return Ok(whole.clone());
         }
@@ -265,7 +265,7 @@ impl<'a> Run<'a> {
         let all = ranges.reduce(|one, other| Range { start: one.start.min(other.start), end: one.end.max(other.end) });
         let all = all.unwrap_or(0..0);
         let bytes = self.store.get_range(&self.location.key()?, all.clone()).await;
-        Ok(Part { start: all.start, bytes: bytes.map_err(|source| unread(self.entry, source))? })
+        Ok(FileTail { start: all.start, bytes: bytes.map_err(|source| unread(self.entry, source))? })
     }
 }
 

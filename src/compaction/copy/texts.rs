@@ -5,9 +5,10 @@
 //! page       0 2 2 0 0 2                     has entries 0 and 2: from MAIL to RAIL
 //! ```
 //!
-//! The Parquet writer compares each text of a page with two others to find the same. So staging files say nothing of such
-//! columns but the first sort key ([`crate::write::encoding`]), and it is found here, while indices are numbered anew. Long texts
-//! are cut to bounds, as the Parquet writer does. Fails for damaged pages, and for texts that are not UTF-8.
+//! The Parquet writer compares each text of a page with two others to find the same. So staging files say nothing of
+//! such columns but the first sort key ([`crate::write::encoding`]), and it is found here, while indices are numbered
+//! anew. Long texts are cut to bounds, as the Parquet writer does. Fails for damaged pages, and for texts that are not
+//! UTF-8.
 
 use bytes::Bytes;
 use datafusion::parquet::basic::Type;
@@ -47,8 +48,8 @@ impl Texts {
         Ok(())
     }
 
-    /// Adds a page of indices. `levels` are its definition levels, of so many values, NULLs counted; nothing where there are no
-    /// NULLs.
+    /// Adds a page of indices. `levels` are its definition levels, of so many values, NULLs counted; nothing where
+    /// there are no NULLs.
     ///
     /// # Errors
     /// For damaged pages.
@@ -137,9 +138,9 @@ fn extremes(texts: impl Iterator<Item = Bytes>) -> Option<(Bytes, Bytes)> {
 }
 
 /// A bound, and whether it is a value.
-type Bound = (Vec<u8>, bool);
+type TextBound = (Vec<u8>, bool);
 
-fn bounded((min, max): &(Bytes, Bytes)) -> Result<(Bound, Bound)> {
+fn bounded((min, max): &(Bytes, Bytes)) -> Result<(TextBound, TextBound)> {
     let text =
         |bytes: &Bytes| String::from_utf8(bytes.to_vec()).map_err(|error| ParquetError::External(Box::new(error)));
     let range = ColumnRange { nulls: 0, min: Some(text(min)?), max: Some(text(max)?), is_exact: true }.bounded();
@@ -169,10 +170,10 @@ mod tests {
     use datafusion::parquet::schema::types::ColumnPath;
     use proptest::prelude::*;
 
-    use super::super::chunk::{Chunk, Staged};
+    use super::super::chunk::{Chunk, StagedChunk};
     use super::super::codec::Codec;
     use super::*;
-    use crate::snapshot::parquet::part::Part;
+    use crate::snapshot::parquet::part::FileTail;
 
     fn plain(texts: &[&str]) -> Bytes {
         let entry = |text: &&str| [&u32::try_from(text.len()).unwrap().to_le_bytes(), text.as_bytes()].concat();
@@ -202,9 +203,9 @@ mod tests {
         let bytes: Bytes = writer.into_inner().unwrap().into();
         let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Required);
         let file = reader.parse_and_finish(&bytes).unwrap();
-        let part = Part { start: 0, bytes };
+        let part = FileTail { start: 0, bytes };
         let pages = &file.offset_index().unwrap()[0][0];
-        let staged = Staged {
+        let staged = StagedChunk {
             part: &part,
             metadata: file.row_group(0).column(0),
             pages,
@@ -247,8 +248,8 @@ mod tests {
     }
 
     proptest! {
-        /// What is found is what the Parquet writer says: of texts with and without a dictionary or with both, of NULLs, of
-        /// pages of nothing else, and of texts that are too long for an index.
+        /// What is found is what the Parquet writer says: of texts with and without a dictionary or with both, of
+        /// NULLs, of pages of nothing else, and of texts that are too long for an index.
         #[test]
         fn same_is_found_as_the_parquet_writer_says(
             texts in prop::collection::vec(

@@ -5,15 +5,15 @@
 //! run 1   4 5 6 | 9
 //! ```
 //!
-//! The run with the smallest row gives all its rows up to the next run's smallest at once, found by doubling steps and then
-//! halving them. Where runs do not interleave (an export in key order), that is a comparison per batch instead of per row,
-//! and rows are copied as slices. Equal keys come in the order of the runs. Keys are compared in the row format of `arrow_row`,
-//! as the runs were sorted.
+//! The run with the smallest row gives all its rows up to the next run's smallest at once, found by doubling steps and
+//! then halving them. Where runs do not interleave (an export in key order), that is a comparison per batch instead of
+//! per row, and rows are copied as slices. Equal keys come in the order of the runs. Keys are compared in the row
+//! format of `arrow_row`, as the runs were sorted.
 //!
 //! Output batches have exactly [`batch_rows`], the last one fewer: what is written does not depend on how the runs were
-//! cut into batches. Memory: the batches of each run that [`Reading`] says, and two batches of output; see [`super::passes`]
-//! for how many runs are merged at once. A batch that is used up stays until its last rows are given out, with the next ones:
-//! where runs come to the ends of their batches together, two of each for a moment.
+//! cut into batches. Memory: the batches of each run that [`Reading`] says, and two batches of output; see
+//! [`super::passes`] for how many runs are merged at once. A batch that is used up stays until its last rows are given
+//! out, with the next ones: where runs come to the ends of their batches together, two of each for a moment.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -57,7 +57,7 @@ pub(crate) enum Reading {
 /// Batches of each run in memory: one being merged, one that waits or is being decoded, one that is used up.
 pub(crate) const BATCHES_AHEAD: u64 = 3;
 
-/// See the module's head.
+/// Plan node that merges sorted runs into one sorted stream.
 #[derive(Debug)]
 pub(crate) struct MergeRunsExec {
     input: Arc<dyn ExecutionPlan>,
@@ -138,7 +138,7 @@ impl ExecutionPlan for MergeRunsExec {
         let runs = (0..self.input.output_partitioning().partition_count())
             .map(|run| {
                 let rows = self.input.execute(run, Arc::clone(&context))?;
-                Ok(Run::new(match self.reading {
+                Ok(MergeRun::new(match self.reading {
                     Reading::Ahead => spawn_buffered(rows, 1),
                     Reading::WhenNeeded => rows,
                 }))
@@ -162,7 +162,7 @@ impl ExecutionPlan for MergeRunsExec {
 }
 
 /// A run and its next row.
-struct Run {
+struct MergeRun {
     stream: SendableRecordBatchStream,
     keys: Option<Rows>,
     /// Index in [`Pending::batches`] of the batch that `keys` belong to.
@@ -170,7 +170,7 @@ struct Run {
     next: usize,
 }
 
-impl Run {
+impl MergeRun {
     fn new(stream: SendableRecordBatchStream) -> Self {
         Self { stream, keys: None, batch: 0, next: 0 }
     }
@@ -276,7 +276,7 @@ impl Pending {
 struct Merger {
     keys: Vec<usize>,
     converter: RowConverter,
-    runs: Vec<Run>,
+    runs: Vec<MergeRun>,
     /// Runs that have a next row, as a binary heap with the smallest first.
     heap: Vec<usize>,
     /// Of the output.
@@ -289,7 +289,7 @@ struct Merger {
 
 impl Merger {
     async fn run(mut self) -> Result<()> {
-        let first = try_join_all(self.runs.iter_mut().map(Run::read)).await?;
+        let first = try_join_all(self.runs.iter_mut().map(MergeRun::read)).await?;
         for (run, batch) in first.into_iter().enumerate() {
             if self.accept(run, batch)? {
                 self.heap.push(run);

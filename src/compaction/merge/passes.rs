@@ -6,11 +6,10 @@
 //! last pass               all four           read by the merge that writes the lake
 //! ```
 //!
-//! A pass writes only as many rows once more as it must, for one merge to hold what is left.
-//! Neighbours stay neighbours, so equal keys keep their order and the result is that of one merge. Before a pass is
-//! made, runs are not read ahead any more and batches are made smaller: that costs less than writing rows once more.
-//! What it does not do: keep the temporary files for a retry, which makes them anew. They are removed with the [`Merged`]
-//! that names them.
+//! A pass writes only as many rows once more as it must, for one merge to hold what is left. Neighbours stay
+//! neighbours, so equal keys keep their order and the result is that of one merge. Before a pass is made, runs are not
+//! read ahead any more and batches are made smaller: that costs less than writing rows once more. What it does not do:
+//! keep the temporary files for a retry, which makes them anew. They are removed with the [`Merged`] that names them.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -114,7 +113,8 @@ impl RunMemory {
         (MIN_BATCH_ROWS.min(self.batch_rows), MAX_ROWS_WHEN_NEEDED.min(self.batch_rows))
     }
 
-    /// With one of the smallest batches. No more than a terabyte, whatever a manifest says: sums of many must have room.
+    /// With one of the smallest batches. No more than a terabyte, whatever a manifest says: sums of many must have
+    /// room.
     fn least(&self) -> u64 {
         let batch = self.row_bytes.saturating_mul(self.rows.min(self.small_batches().0 as u64));
         self.read_bytes().saturating_add(batch).min(1 << 40)
@@ -123,13 +123,14 @@ impl RunMemory {
 
 /// How runs are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Batches {
+pub(crate) struct MergeBatches {
     pub(crate) reading: Reading,
     pub(crate) rows: usize,
 }
 
-impl Batches {
-    /// The largest ones with which these runs fit in so many bytes. Read ahead where that is wanted and they are not small then.
+impl MergeBatches {
+    /// The largest ones with which these runs fit in so many bytes. Read ahead where that is wanted and they are not
+    /// small then.
     fn of(runs: &[RunMemory], bytes: u64, ahead: bool) -> Self {
         let sum = |of: fn(RunMemory) -> u64| runs.iter().fold(0u64, |sum, run| sum.saturating_add(of(*run)));
         let (read, row) = (sum(RunMemory::read_bytes), sum(|run| run.row_bytes));
@@ -147,8 +148,9 @@ impl Batches {
     }
 }
 
-/// Neighbouring runs to be merged so that all fit in so many bytes; nothing when they do. Each merge has as many as fit, the
-/// last one no more than must be. Where a pass is needed, an eighth is left free: merged rows need other bytes.
+/// Neighbouring runs to be merged so that all fit in so many bytes; nothing when they do. Each merge has as many as
+/// fit, the last one no more than must be. Where a pass is needed, an eighth is left free: merged rows need other
+/// bytes.
 fn to_be_merged(runs: &[RunMemory], bytes: u64) -> Vec<Range<usize>> {
     let mut needed: u64 = runs.iter().map(RunMemory::least).sum();
     let (mut merges, mut start) = (Vec::new(), 0);
@@ -183,7 +185,7 @@ pub(crate) struct Merged {
     /// One file per run, in the order that equal keys keep.
     pub(crate) files: Vec<FileEntry>,
     /// With which they fit.
-    pub(crate) batches: Batches,
+    pub(crate) batches: MergeBatches,
     /// Bytes that passes wrote.
     pub(crate) bytes_spilled: u64,
     /// Where those are that passes made; removed when this is dropped.
@@ -193,7 +195,7 @@ pub(crate) struct Merged {
 impl Merged {
     /// Files that are read one after the other.
     pub(crate) fn all(files: &[FileEntry], schema: &SchemaRef) -> Self {
-        let batches = Batches { reading: Reading::Ahead, rows: batch_rows(schema) };
+        let batches = MergeBatches { reading: Reading::Ahead, rows: batch_rows(schema) };
         Self { files: files.to_vec(), batches, bytes_spilled: 0, folder: None }
     }
 }
@@ -272,8 +274,8 @@ impl Passes<'_> {
     }
 
     /// Bundles are many: where memory lets each thread have one, nothing is gained by reading ahead.
-    fn batches(&self, runs: &[RunMemory]) -> Batches {
-        Batches::of(runs, self.budget, !self.scan.with_partition)
+    fn batches(&self, runs: &[RunMemory]) -> MergeBatches {
+        MergeBatches::of(runs, self.budget, !self.scan.with_partition)
     }
 
     /// Removes a file that a pass made and another one merged.
@@ -284,7 +286,7 @@ impl Passes<'_> {
     }
 
     /// Some runs, merged into one file.
-    async fn pass(&self, runs: &[FileEntry], batches: Batches, folder: &Path, number: usize) -> Result<FileEntry> {
+    async fn pass(&self, runs: &[FileEntry], batches: MergeBatches, folder: &Path, number: usize) -> Result<FileEntry> {
         let session = self.engine.batch_session(runs, batches.rows).await?;
         let scan = self.scan.of(&session, runs)?;
         let schema = self.scan.schema();
@@ -350,7 +352,7 @@ mod tests {
         let runs = memory(60, 500_000, 7_000);
         assert_eq!(runs[0].row_bytes, 8 + 16 + 16 + 4 * 71);
         let batches = |bytes, ahead| {
-            let Batches { reading, rows } = Batches::of(&runs, bytes, ahead);
+            let MergeBatches { reading, rows } = MergeBatches::of(&runs, bytes, ahead);
             (reading, rows)
         };
         assert_eq!(batches(4 << 30, true), (Reading::Ahead, BATCH_ROWS));
@@ -402,8 +404,8 @@ mod tests {
     }
 
     proptest! {
-        /// Neighbours are merged with neighbours, each run at most once and from the first on, no more at once than fit; and if
-        /// it is not the first run that is left over, the rest fits.
+        /// Neighbours are merged with neighbours, each run at most once and from the first on, no more at once than
+        /// fit; and if it is not the first run that is left over, the rest fits.
         #[test]
         fn merges_fit_and_so_does_what_is_left(
             sizes in prop::collection::vec((1u64..9_000_000, 1u64..60_000), 1..400), bytes in 1u64 << 20..256 << 20,

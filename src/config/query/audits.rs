@@ -15,7 +15,7 @@ use super::planner_error::explain;
 use super::select::{not_selected, plan_query};
 use super::withheld::check_names;
 use crate::config::resolve::Project;
-use crate::config::rules::{Counts, Rule};
+use crate::config::rules::{Rule, StagedCounts};
 use crate::config::tables::{LakeTable, View};
 use crate::error::{ConfigError, Result};
 use crate::types::lake::has;
@@ -53,7 +53,7 @@ fn has_parquet_type(field: &FieldRef) -> bool {
         && ArrowSchemaConverter::new().convert(&Schema::new(vec![Arc::clone(field)])).is_ok()
 }
 
-/// Plans an audit that stands in WITH.
+/// Plans an audit that is a property in WITH.
 ///
 /// # Errors
 /// [`Error::Config`](crate::error::Error::Config) at its place when the type of a column does not go with it.
@@ -61,7 +61,7 @@ pub(crate) async fn plan_rule(
     state: &SessionState,
     lake: &LakeTable,
     rule: &Rule,
-    counts: Counts,
+    counts: StagedCounts,
 ) -> Result<LogicalPlan> {
     let failed = |error: datafusion::error::DataFusionError| {
         ConfigError::Plan { message: format!("{}: {}", rule.name(&lake.name), error.find_root().message()) }

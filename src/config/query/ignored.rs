@@ -1,4 +1,5 @@
-//! Clauses after a table that the grammar takes and the engine does not look at: a query with one would quietly be another query.
+//! Clauses after a table that the grammar takes and the engine does not look at: a query with one would quietly be
+//! another query.
 //!
 //! Each is refused at its table, in SELECTs and views of configs and in `query`, with what to write instead.
 

@@ -1,5 +1,5 @@
-//! The SELECT of a lake table, audits and views, planned by DataFusion and checked: what it may use, the types it gives, and the
-//! errors of the planner in the words of the config.
+//! The SELECT of a lake table, audits and views, planned by DataFusion and checked: what it may use, the types it
+//! gives, and the errors of the planner in the words of the config.
 
 pub(crate) mod audits;
 pub(crate) mod ignored;

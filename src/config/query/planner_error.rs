@@ -1,7 +1,7 @@
 //! DataFusion's planning errors as mistakes at a place in the user's file.
 //!
 //! A diagnostic of the planner says where; an error without one is put at the start of the query. Unknown columns,
-//! tables and functions get the nearest known name; everything else is said in SQL's words.
+//! tables and functions get the nearest known name; everything else is reworded in SQL terms.
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ pub(crate) fn unknown_column(field: &Column, valid: &[Column]) -> ConfigError {
 
 fn unknown_table(name: &str, project: &Project) -> ConfigError {
     let bare = name.rsplit('.').next().unwrap_or(name);
-    // Only audits read these, so nothing else is told of them.
+    // Only audits read these schemas, so the message needs no other details.
     for schema in ["staging.", "lake."] {
         if name.contains(schema) {
             let nearest = nearest(bare, project.all_lakes().map(|lake| lake.name.as_str()));

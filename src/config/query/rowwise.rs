@@ -24,7 +24,7 @@ pub(super) struct Reads {
 }
 
 /// One scan of a snapshot table, and the clause that keeps it from driving.
-struct Scan {
+struct SnapshotScan {
     table: String,
     blocked: Option<String>,
 }
@@ -36,7 +36,7 @@ pub(super) fn reads(plan: &LogicalPlan, lake: &str, all: bool) -> Result<Reads, 
     walk(plan, &mut scans);
     let everywhere = tables(plan, lake)?;
     let twice = |table: &str| everywhere.iter().filter(|other| *other == table).count() > 1;
-    let may_drive = |scan: &&Scan| all || (scan.blocked.is_none() && !twice(&scan.table));
+    let may_drive = |scan: &&SnapshotScan| all || (scan.blocked.is_none() && !twice(&scan.table));
 
     let named = scans.iter().find(|scan| scan.table == lake && may_drive(scan));
     let driving = match named.or_else(|| scans.iter().find(may_drive)) {
@@ -83,12 +83,12 @@ fn tables(plan: &LogicalPlan, lake: &str) -> Result<Vec<String>, ConfigError> {
 }
 
 /// Collects the scans below `plan`, subquery expressions left out: what those read is read whole.
-fn walk(plan: &LogicalPlan, scans: &mut Vec<Scan>) {
+fn walk(plan: &LogicalPlan, scans: &mut Vec<SnapshotScan>) {
     let start = scans.len();
     match plan {
         LogicalPlan::TableScan(scan) => {
             if scan.table_name.schema() == Some(SNAPSHOT) {
-                scans.push(Scan { table: scan.table_name.table().to_owned(), blocked: None });
+                scans.push(SnapshotScan { table: scan.table_name.table().to_owned(), blocked: None });
             }
         }
         LogicalPlan::Join(join) => walk_join(join, scans),
@@ -107,7 +107,7 @@ fn walk(plan: &LogicalPlan, scans: &mut Vec<Scan>) {
     }
 }
 
-/// The clause that a node stands for, if it looks at several rows at once.
+/// The clause that a node represents, if it looks at several rows at once.
 fn clause(plan: &LogicalPlan) -> Option<String> {
     Some(match plan {
         LogicalPlan::Projection(_)
@@ -148,7 +148,7 @@ fn window_clause(window: &Window) -> String {
     name.map_or_else(|| "a window function".to_owned(), |name| format!("window function {name}()"))
 }
 
-fn walk_join(join: &Join, scans: &mut Vec<Scan>) {
+fn walk_join(join: &Join, scans: &mut Vec<SnapshotScan>) {
     let start = scans.len();
     walk(&join.left, scans);
     let middle = scans.len();

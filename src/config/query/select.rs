@@ -1,8 +1,8 @@
 //! The SELECT of a lake table as a checked logical plan.
 //!
-//! DataFusion plans it over the schemas that the caller registered; this module asks what snaplake must know before
-//! any task runs: that the SELECT is row-wise (see `rowwise`), that a retry gives the same rows, and that partition and sort
-//! columns come out of it. It reads no data.
+//! DataFusion plans it over the schemas that the caller registered; this module asks what snaplake must know before any
+//! task runs: that the SELECT is row-wise (see `rowwise`), that a retry gives the same rows, and that partition and
+//! sort columns come out of it. It reads no data.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;

@@ -1,8 +1,8 @@
 //! Values of the environment in queries are never kept or shown, so that no column may be named by one.
 //!
-//! The engine names a column without AS after its expression, literals included, and a struct's fields after the literals
-//! that say so; names stand in manifests, files and messages. Both are refused at their place. What a column *holds* is data,
-//! which goes where the SELECT puts it.
+//! The engine names a column without AS after its expression, literals included, and a struct's fields after the
+//! literals that say so; names are in manifests, files and messages. Both are refused at their place. What a column
+//! *holds* is data, which goes where the SELECT puts it.
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 
@@ -70,14 +70,14 @@ mod tests {
 
     use super::*;
     use crate::config::text::parse::parse;
-    use crate::config::text::statement::Kind;
+    use crate::config::text::statement::StatementKind;
     use crate::config::text::variables::Variables;
 
     fn refused(select: &str) -> Option<String> {
         let variables = Variables { environment: |_| Some("hunter2hunter2".to_owned()), ..Variables::default() };
         let text = format!("CREATE VIEW v AS\n{select}");
         let found = parse(&text, &"a.sql".into(), &variables, &mut BTreeSet::new()).unwrap().remove(0);
-        let Kind::CreateView(view) = found.kind else { panic!("not a view") };
+        let StatementKind::CreateView(view) = found.kind else { panic!("not a view") };
         unnamed(&view.query.shown, &view.query.held, &view.query.at).err().map(|error| error.to_string())
     }
 

@@ -1,4 +1,4 @@
-//! Whole configs: what right ones mean, and where wrong ones are told to be wrong.
+//! Whole configs: the result of valid ones, and the positions of errors in the others.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -128,23 +128,23 @@ fn wrong_settings_are_told_at_their_place() {
     ]
     .map(refused)
     .join("\n");
-    insta::assert_snapshot!(told, @r#"
-    a.sql:1:1: snaplake.database is not set; add: SET snaplake.database = 'shop';
+    insta::assert_snapshot!(told, @"
+    a.sql:1:1: snaplake.database is not set
     a.sql:1:5: unknown setting 'snaplake.databse'; did you mean 'snaplake.database'?
     a.sql:1:5: unknown setting 'datafusion.execution.batch_size'
     a.sql:1:5: unknown setting 'database'; did you mean 'snaplake.database'?
     a.sql:2:5: setting 'snaplake.database' is defined twice; the first is at a.sql:1:5
-    a.sql:1:59: '2013-12-31' is not a value of snaplake.snapshot_time: expected RFC 3339 with a zone, such as '2013-12-31T23:59:59Z'
+    a.sql:1:59: invalid value '2013-12-31' for snaplake.snapshot_time: expected RFC 3339 with a zone, such as '2013-12-31T23:59:59Z'
     a.sql:1:25: expected a name, found '..'
     a.sql:1:106: 'ftp://x/y' is not a location: its scheme is not one of s3://, gs://, az://, file://
-    a.sql:4:30: 'big' is not a value of snaplake.min_file_size: expected a size such as '128MB', '128MiB' or a number of bytes
-    a.sql:4:34: '23' is not a value of snaplake.compression_level: expected a level of zstd from 1 to 22
-    a.sql:4:29: '5' is not a value of snaplake.task_timeout: expected a time such as '90s', '30m', '2h' or '1d'
-    a.sql:4:29: '0s' is not a value of snaplake.task_timeout: expected a time such as '90s', '30m', '2h' or '1d'
-    a.sql:4:28: 'http://localhost:9000' is not a value of snaplake.s3_endpoint: expected an https:// URL, or an http:// URL together with SET snaplake.s3_allow_http = true
-    a.sql:4:28: 'https://***@minio/x' is not a value of snaplake.s3_endpoint: expected a URL without credentials, which come from the environment
-    a.sql:1:1: the config defines no lake table; add CREATE TABLE lake.t WITH (...) AS SELECT ..., or SET snaplake.models = 'sql/*.sql'
-    "#);
+    a.sql:4:30: invalid value 'big' for snaplake.min_file_size: expected a size such as '128MB', '128MiB' or a number of bytes
+    a.sql:4:34: invalid value '23' for snaplake.compression_level: expected a level of zstd from 1 to 22
+    a.sql:4:29: invalid value '5' for snaplake.task_timeout: expected a time such as '90s', '30m', '2h' or '1d'
+    a.sql:4:29: invalid value '0s' for snaplake.task_timeout: expected a time such as '90s', '30m', '2h' or '1d'
+    a.sql:4:28: invalid value 'http://localhost:9000' for snaplake.s3_endpoint: expected an https:// URL, or an http:// URL together with SET snaplake.s3_allow_http = true
+    a.sql:4:28: invalid value 'https://***@minio/x' for snaplake.s3_endpoint: expected a URL without credentials, which come from the environment
+    a.sql:1:1: the config defines no lake table
+    ");
 }
 
 #[test]
@@ -179,33 +179,33 @@ fn wrong_tables_are_told_at_their_place() {
     ]
     .map(|text| refused(text))
     .join("\n");
-    insta::assert_snapshot!(told, @r#"
+    insta::assert_snapshot!(told, @"
     a.sql:5:3: unknown property 'partiitoned_by'; did you mean 'partitioned_by'?
-    a.sql:5:12: 'ORC' is not a value of format: expected 'PARQUET', the one format that snaplake publishes
+    a.sql:5:12: invalid value 'ORC' for format: expected 'PARQUET', the one format that snaplake publishes
     a.sql:5:3: format takes one value, not an array
     a.sql:5:23: property 'format' is defined twice; the first is at a.sql:5:3
-    a.sql:5:3: 'bucketed_by' is not supported: snaplake partitions and sorts, it does not bucket; use partitioned_by and sorted_by
+    a.sql:5:3: 'bucketed_by' is not supported: snaplake does not bucket
     a.sql:5:36: column 'a' is defined twice; the first is at a.sql:5:26
-    a.sql:5:26: 'month(ts)' is not a value of partitioned_by: expected a column name; compute it in the SELECT, such as month(d) AS month
-    a.sql:5:21: 'a DSC' is not a value of sorted_by: expected a column with ASC or DESC and NULLS FIRST or LAST, such as 'time_hour DESC'
-    a.sql:5:22: '12 parsecs' is not a value of target_file_size: expected a size such as '128MB', '128MiB' or a number of bytes
-    a.sql:5:47: min_file_size 200MB, target_file_size 100MB and max_file_size 180MB of lake.f must not decrease in this order
-    a.sql:5:19: min_file_size 96MB, target_file_size 128MB and max_file_size 1MB of lake.f must not decrease in this order
-    a.sql:5:21: 'none' is not a value of file_group_size: expected a size such as '128MB' or '1GiB', or 'all'
-    a.sql:5:23: 'brotli' is not a value of write_compression: expected 'zstd', 'snappy', 'gzip', 'lz4' or 'uncompressed'
-    a.sql:5:53: '3' is not a value of compression_level: expected no level, since only zstd and gzip have levels
+    a.sql:5:26: invalid value 'month(ts)' for partitioned_by: expected a column name; compute it in the SELECT, such as month(d) AS month
+    a.sql:5:21: invalid value 'a DSC' for sorted_by: expected a column with ASC or DESC and NULLS FIRST or LAST, such as 'time_hour DESC'
+    a.sql:5:22: invalid value '12 parsecs' for target_file_size: expected a size such as '128MB', '128MiB' or a number of bytes
+    a.sql:5:47: lake.f needs min_file_size <= target_file_size <= max_file_size, but they are 200MB, 100MB and 180MB
+    a.sql:5:19: lake.f needs min_file_size <= target_file_size <= max_file_size, but they are 96MB, 128MB and 1MB
+    a.sql:5:21: invalid value 'none' for file_group_size: expected a size such as '128MB' or '1GiB', or 'all'
+    a.sql:5:23: invalid value 'brotli' for write_compression: expected 'zstd', 'snappy', 'gzip', 'lz4' or 'uncompressed'
+    a.sql:5:53: invalid value '3' for compression_level: expected no level, since only zstd and gzip have levels
     a.sql:5:23: 's3:///x' is not a location: it names no bucket
-    a.sql:4:1: lake.f would be published to /repo/target/staging/nyc, which overlaps the staging folder /repo/target/staging/nyc/f/snapshot=2013-12-31T23:59:59Z; choose another folder
-    a.sql:4:1: lake.f would be published to /repo/data, which overlaps snapshot.flights at /repo/data/flights/; choose another folder
+    a.sql:4:1: lake.f would be published to /repo/target/staging/nyc, which overlaps the staging folder /repo/target/staging/nyc/f/snapshot=2013-12-31T23:59:59Z
+    a.sql:4:1: lake.f would be published to /repo/data, which overlaps snapshot.flights at /repo/data/flights/
     a.sql:5:23: 's3://***@bucket/x' is not a location: write credentials into the environment, not into a URL
-    a.sql:4:70: lake.flights would be staged in /repo/target/staging/nyc/flights/snapshot=2013-12-31T23:59:59Z, which overlaps snapshot.x at /repo/target; choose another folder
-    a.sql:4:14: CREATE TABLE ... AS SELECT must name a table in schema lake, such as lake.f
-    a.sql:4:14: CREATE TABLE ... AS SELECT must name a table in schema lake, such as lake.f
+    a.sql:4:70: lake.flights would be staged in /repo/target/staging/nyc/flights/snapshot=2013-12-31T23:59:59Z, which overlaps snapshot.x at /repo/target
+    a.sql:4:14: CREATE TABLE ... AS SELECT must name a table in schema lake
+    a.sql:4:14: CREATE TABLE ... AS SELECT must name a table in schema lake
     a.sql:5:1: table 'lake.flights' is defined twice; the first is at a.sql:4:1
-    a.sql:5:1: lake.g would be published to s3://bucket/lake, which overlaps the location of lake.flights; give one another external_location
+    a.sql:5:1: lake.g would be published to s3://bucket/lake, which overlaps the location of lake.flights
     a.sql:5:13: a view in another schema than audit is not supported here: write CREATE VIEW audit.name for an audit, or CREATE VIEW name for a helper
     a.sql:5:28: view 'v' is defined twice; the first is at a.sql:5:1
-    "#);
+    ");
 }
 
 #[test]
@@ -256,21 +256,21 @@ fn wrong_snapshot_tables_are_told_at_their_place() {
     ]
     .join("\n");
     insta::assert_snapshot!(told, @r#"
-    a.sql:1:23: CREATE EXTERNAL TABLE must name a table in schema snapshot, such as snapshot.flights
-    a.sql:1:23: CREATE EXTERNAL TABLE must name a table in schema snapshot, such as snapshot.x
-    a.sql:1:44: 'AVRO' is not a value of STORED AS: expected PARQUET, CSV or JSON
+    a.sql:1:23: CREATE EXTERNAL TABLE must name a table in schema snapshot
+    a.sql:1:23: CREATE EXTERNAL TABLE must name a table in schema snapshot
+    a.sql:1:44: invalid value 'AVRO' for STORED AS: expected PARQUET, CSV or JSON
     a.sql:1:57: '' is not a location: it is empty
     a.sql:1:63: location './a' is defined twice; the first is at a.sql:1:58
     a.sql:1:48: PARTITIONED BY column a has no type; write PARTITIONED BY (a INT)
     a.sql:1:48: WITH ORDER is not supported here: a snapshot has no order; sort the lake with WITH (sorted_by = ARRAY[...])
     a.sql:1:70: unknown option 'has_heder'; did you mean 'has_header'?
     a.sql:1:70: unknown option 'format.delimter'; did you mean 'format.delimiter'?
-    a.sql:1:80: ';;' is not a value of format.delimiter: expected one ASCII character, such as ';' or '\t'
-    a.sql:1:81: '(' is not a value of format.null_regex: expected a regular expression, such as '^(NA)?$'
+    a.sql:1:80: invalid value ';;' for format.delimiter: expected one ASCII character, such as ';' or '\t'
+    a.sql:1:81: invalid value '(' for format.null_regex: expected a regular expression, such as '^(NA)?$'
     a.sql:1:85: option 'format.delimiter' is defined twice; the first is at a.sql:1:70
-    a.sql:1:80: '"' is not a value of format.quote: expected a character of its own: delimiter, quote, escape, comment and line ends must differ
-    a.sql:1:89: '~' is not a value of format.comment: expected a character of its own: delimiter, quote, escape, comment and line ends must differ
-    a.sql:1:89: 'a b' is not a value of format.force_null: expected true, false, or names of columns, such as 'id, day'
+    a.sql:1:80: invalid value '"' for format.quote: expected a character of its own: delimiter, quote, escape, comment and line ends must differ
+    a.sql:1:89: invalid value '~' for format.comment: expected a character of its own: delimiter, quote, escape, comment and line ends must differ
+    a.sql:1:89: invalid value 'a b' for format.force_null: expected true, false, or names of columns, such as 'id, day'
     a.sql:1:1: force_null names the column b, which is not declared
     a.sql:1:74: option 'format.compression' does not apply to STORED AS PARQUET
     a.sql:1:71: option 'format.delimiter' does not apply to STORED AS JSON

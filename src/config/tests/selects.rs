@@ -1,4 +1,4 @@
-//! SELECTs over snapshot tables: which may run group by group, and where the others are told to be wrong.
+//! SELECTs over snapshot tables: which of them can run group by group, and the positions of the errors of the others.
 
 use std::sync::Arc;
 
@@ -145,27 +145,27 @@ async fn selects_over_several_rows_are_refused_with_their_clause() {
     let way_out = "; a row-wise SELECT runs once per file group. To run it once over all files, \
                    write WITH (file_group_size = 'all')";
     let told = told.replace(way_out, "; ...");
-    insta::assert_snapshot!(told, @r#"
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: GROUP BY; ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: aggregate function max(); ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: DISTINCT; ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: DISTINCT ON; ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: LIMIT; ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: LIMIT; ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: OFFSET; ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: ORDER BY (use sorted_by instead); ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: window function row_number(); ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: UNION; ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: UNION; ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: INTERSECT; ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: EXCEPT; ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: FULL JOIN; ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: snapshot.flights is on the right side of a LEFT JOIN; ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: snapshot.flights is read twice; ...
-    a.sql:6:1: the SELECT of lake.flights is not row-wise: snapshot.flights is read twice; ...
-    a.sql:6:1: the SELECT of lake.flights reads no snapshot table; select from snapshot.<table>
-    a.sql:6:1: the SELECT of lake.flights reads staging.flights; it may read snapshot tables and views over them
-    "#);
+    insta::assert_snapshot!(told, @"
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: GROUP BY
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: aggregate function max()
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: DISTINCT
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: DISTINCT ON
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: LIMIT
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: LIMIT
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: OFFSET
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: ORDER BY (use sorted_by instead)
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: window function row_number()
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: UNION
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: UNION
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: INTERSECT
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: EXCEPT
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: FULL JOIN
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: snapshot.flights is on the right side of a LEFT JOIN
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: snapshot.flights is read twice
+    a.sql:6:1: the SELECT of lake.flights is not row-wise: snapshot.flights is read twice
+    a.sql:6:1: the SELECT of lake.flights reads no snapshot table
+    a.sql:6:1: the SELECT of lake.flights reads staging.flights, which is not a snapshot table
+    ");
 }
 
 #[tokio::test]
@@ -221,8 +221,8 @@ async fn planner_errors_stand_at_the_word_at_fault() {
     a.sql:6:17: 'snapshot.flights.flight' must appear in GROUP BY clause because it's not an aggregate expression; either add 'snapshot.flights.flight' to GROUP BY clause, or use an aggregate function like ANY_VALUE(snapshot.flights.flight)
     a.sql:6:1: there is no function sqrt(VARCHAR[]); check the types of its arguments
     a.sql:6:1: these types cannot be combined: VARCHAR[] > BIGINT
-    a.sql:7:2: function random() gives another value on each run, so a retry would write other rows; compute it from the data instead
-    a.sql:6:99: function uuid() gives another value on each run, so a retry would write other rows; compute it from the data instead
+    a.sql:7:2: function random() returns a different value on each run, so a retry would write different rows
+    a.sql:6:99: function uuid() returns a different value on each run, so a retry would write different rows
     "#);
 }
 
@@ -246,11 +246,11 @@ async fn properties_must_fit_the_columns_of_the_select() {
     a.sql:5:56: partitioned_by column 'carier' is not in the SELECT of lake.flights; did you mean 'carrier'?
     a.sql:5:67: partitioned_by column 'year' is not in the SELECT of lake.flights; did you mean '"Year"'?
     a.sql:5:45: sorted_by column 'dep_dely' is not in the SELECT of lake.flights; did you mean 'dep_delay'?
-    a.sql:5:50: partition column 'dep_delay' has type DOUBLE, which has no single text form; use an integer, text, boolean, date, timestamp or decimal (CAST it in the SELECT)
-    a.sql:5:50: partition column 'tags' has type VARCHAR[], which has no single text form; use an integer, text, boolean, date, timestamp or decimal (CAST it in the SELECT)
-    a.sql:5:56: all columns of lake.flights are partition columns; a file needs at least one other column
-    a.sql:6:1: the SELECT of lake.flights yields column 'carrier' twice; give one another name with AS
-    a.sql:6:25: column 'i' is an INTERVAL, for which Parquet has no type; write CAST(i AS VARCHAR) AS i, its text
+    a.sql:5:50: partition column 'dep_delay' has type DOUBLE, which cannot be written as a folder name
+    a.sql:5:50: partition column 'tags' has type VARCHAR[], which cannot be written as a folder name
+    a.sql:5:56: all columns of lake.flights are partition columns, so its files would have no column
+    a.sql:6:1: the SELECT of lake.flights has two columns named 'carrier'
+    a.sql:6:25: column 'i' is an INTERVAL, for which Parquet has no type
     driven by flights, reads whole []
     "#);
 }
@@ -263,7 +263,7 @@ async fn helper_views_are_seen_through() {
     let found = plan_text(&text("SELECT * FROM snapshot.flights")).await.unwrap();
     assert_eq!((found.driving.as_str(), found.plan.schema().fields().len()), ("flights", 5));
     let error = plan_text(&text("SELECT DISTINCT flight FROM snapshot.flights")).await.unwrap_err().to_string();
-    assert!(error.starts_with("a.sql:6:30: the SELECT of lake.flights is not row-wise: DISTINCT;"), "{error}");
+    assert!(error.starts_with("a.sql:6:30: the SELECT of lake.flights is not row-wise: DISTINCT"), "{error}");
     let error = plan_text(&text("SELECT flihgt FROM snapshot.flights")).await.unwrap_err().to_string();
     assert_eq!(error, "a.sql:5:25: column 'flihgt' does not exist; did you mean 'flight'?");
 }

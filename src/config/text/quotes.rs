@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    /// What is said, and `line:column`.
+    /// Message, and `line:column`.
     fn told(text: &str) -> String {
         let mut tokens = Vec::new();
         let error = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location_into_buf(&mut tokens).unwrap_err();

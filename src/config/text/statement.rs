@@ -8,9 +8,9 @@ use datafusion::sql::sqlparser::ast;
 use super::variables::Held;
 use crate::error::Position;
 
-/// Text and where it stands.
+/// Text and where it is.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Placed {
+pub(crate) struct PlacedText {
     pub(crate) text: String,
     pub(crate) at: Position,
 }
@@ -26,17 +26,17 @@ pub(crate) struct Name {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Literal {
     /// A string, number, boolean or bare word.
-    One(Placed),
+    One(PlacedText),
     /// `ARRAY[...]`.
-    Many(Vec<Placed>),
+    Many(Vec<PlacedText>),
     /// `MAP {'key': [...]}`.
-    Map(Vec<(Placed, Vec<Placed>)>),
+    Map(Vec<(PlacedText, Vec<PlacedText>)>),
 }
 
 /// `key = value`, or `key value` in OPTIONS.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Property<V> {
-    pub(crate) key: Placed,
+    pub(crate) key: PlacedText,
     pub(crate) value: V,
 }
 
@@ -44,14 +44,14 @@ pub(crate) struct Property<V> {
 #[derive(Debug, Clone)]
 pub(crate) struct Statement {
     pub(crate) at: Position,
-    pub(crate) kind: Kind,
+    pub(crate) kind: StatementKind,
 }
 
 /// The four statements of a config.
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
+pub(crate) enum StatementKind {
     /// `SET key = value`
-    SetVariable(Property<Placed>),
+    SetVariable(Property<PlacedText>),
     /// `CREATE EXTERNAL TABLE name (columns) STORED AS format LOCATION ... OPTIONS (...)`
     CreateExternalTable(Box<ExternalTable>),
     /// `CREATE TABLE name WITH (properties) AS query`
@@ -69,9 +69,9 @@ pub(crate) struct ExternalTable {
     pub(crate) partitions: Vec<String>,
     /// The place of PARTITIONED BY.
     pub(crate) partitions_at: Option<Position>,
-    pub(crate) format: Placed,
-    pub(crate) locations: Vec<Placed>,
-    pub(crate) options: Vec<Property<Placed>>,
+    pub(crate) format: PlacedText,
+    pub(crate) locations: Vec<PlacedText>,
+    pub(crate) options: Vec<Property<PlacedText>>,
     /// Clauses of DataFusion's DDL that a snapshot has no use for.
     pub(crate) other_clauses: Vec<(&'static str, Position)>,
 }

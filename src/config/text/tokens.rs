@@ -52,7 +52,7 @@ pub(super) fn is_known_head(head: &[String]) -> bool {
     matches!(rest.as_slice(), ["SET"] | ["CREATE", "EXTERNAL", "TABLE"] | ["CREATE", "TABLE" | "VIEW"])
 }
 
-/// A clause where a table should stand: the parser would take `FROM WHERE` for a table called `where`.
+/// A clause where a table should be: the parser would take `FROM WHERE` for a table called `where`.
 pub(super) fn missing_table(tokens: &[TokenWithSpan]) -> Option<(String, Location)> {
     const CLAUSES: [Keyword; 12] = [
         Keyword::WHERE,

@@ -1,4 +1,5 @@
-//! A column without AS is named after its expression. No column may be named by a value of the environment, which is never kept.
+//! A column without AS is named after its expression. No column may be named by a value of the environment, which is
+//! never kept.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -17,17 +18,17 @@ pub(crate) fn unnamed(shown: &ast::Query, held: &[Held], at: &Position) -> Resul
     if held.is_empty() {
         return Ok(());
     }
-    let mut columns = Columns { held };
+    let mut columns = UnnamedColumns { held };
     let ControlFlow::Break((variable, start)) = shown.visit(&mut columns) else { return Ok(()) };
     let (line, column) = if start.line > 0 { (start.line, start.column) } else { (at.line, at.column) };
     Err(ConfigError::NamedByValue { variable }.at(&Position { file: Arc::clone(&at.file), line, column }))
 }
 
-struct Columns<'a> {
+struct UnnamedColumns<'a> {
     held: &'a [Held],
 }
 
-impl Columns<'_> {
+impl UnnamedColumns<'_> {
     fn find(&self, body: &SetExpr) -> ControlFlow<(String, Location)> {
         match body {
             SetExpr::Select(select) => {
@@ -50,7 +51,7 @@ impl Columns<'_> {
     }
 }
 
-impl Visitor for Columns<'_> {
+impl Visitor for UnnamedColumns<'_> {
     type Break = (String, Location);
 
     fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<Self::Break> {

@@ -8,10 +8,10 @@
 //! $${                the text ${ itself
 //! ```
 //!
-//! A value is not searched for variables again. What the environment gave may be a secret, so that each text is also known as
-//! it may be shown and kept ([`Replaced::shown`]): with `${env:NAME}` itself in place of the value. A variable without a value, one without its `}`, or `${` that is no
-//! variable, is an error at its own place in the literal. Which names a text uses is noted, so that a `--var` that
-//! nobody uses can be told.
+//! A value is not searched for variables again. What the environment gave may be a secret, so that each text is also
+//! known as it may be shown and kept ([`Replaced::shown`]): with `${env:NAME}` itself in place of the value. A variable
+//! without a value, one without its `}`, or `${` that is no variable, is an error at its own place in the literal.
+//! Which names a text uses is noted, so that a `--var` that nobody uses can be reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,7 +50,7 @@ pub(crate) struct Replaced {
     pub(crate) secrets: Vec<String>,
 }
 
-/// A `${env:NAME}` or `${env:NAME:-default}` as it is written, and what it stands for.
+/// A `${env:NAME}` or `${env:NAME:-default}` as it is written, and what it represents.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Held {
     /// As written.

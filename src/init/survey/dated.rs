@@ -18,7 +18,7 @@ use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::parquet::file::statistics::Statistics;
 
 use super::dates::without_date;
-use super::sample::{Sampled, Text};
+use super::sample::{Sampled, SampledText};
 use super::tally::{Group, Key};
 
 /// Lines that are compared of each side, at most.
@@ -58,18 +58,18 @@ pub(crate) fn compare(older: &Sampled, newer: &Sampled) -> Kin {
 }
 
 /// The lines of texts after their first one, which may be a header.
-fn lines(texts: &[Text]) -> Vec<&[u8]> {
+fn lines(texts: &[SampledText]) -> Vec<&[u8]> {
     let first = texts.iter().find_map(|text| of_text(text).next());
     texts.iter().flat_map(of_text).filter(|line| Some(*line) != first).take(LINES).collect()
 }
 
 /// The lines of a text, without the last one if it is cut.
-fn of_text(text: &Text) -> impl Iterator<Item = &[u8]> {
+fn of_text(text: &SampledText) -> impl Iterator<Item = &[u8]> {
     let end = if text.is_cut { text.bytes.iter().rposition(|b| *b == b'\n').unwrap_or(0) } else { text.bytes.len() };
     text.bytes[..end].split(|b| *b == b'\n').map(<[u8]>::trim_ascii_end).filter(|line| !line.is_empty())
 }
 
-fn compare_lines(older: &[Text], newer: &[Text]) -> Kin {
+fn compare_lines(older: &[SampledText], newer: &[SampledText]) -> Kin {
     let (older, newer) = (lines(older), lines(newer));
     let field = |line: &&'_ [u8]| {
         let end = line.iter().position(|b| b",;|\t".contains(b)).unwrap_or(line.len());
@@ -168,8 +168,8 @@ mod tests {
 
     use super::*;
 
-    fn texts(text: String) -> Vec<Text> {
-        vec![Text { path: "a".to_owned(), bytes: text.into_bytes(), is_cut: false }]
+    fn texts(text: String) -> Vec<SampledText> {
+        vec![SampledText { path: "a".to_owned(), bytes: text.into_bytes(), is_cut: false }]
     }
 
     #[test]

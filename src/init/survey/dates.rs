@@ -58,7 +58,7 @@ pub(crate) fn is_dated(folder: &str) -> bool {
         && words.into_iter().all(|word| of_date(word) || !says(word))
 }
 
-/// The first date that folders are named by, and where it stands: in one name, or as `2026/01/31`.
+/// The first date that folders are named by, and where it is: in one name, or as `2026/01/31`.
 pub(crate) fn date_in_folders(folder: &str) -> Option<(NaiveDateTime, Range<usize>)> {
     let mut start = 0;
     for part in folder.split('/') {

@@ -1,8 +1,8 @@
 //! The LOCATION of a table: a literal that names its files and no others. Pure.
 //!
 //! A folder is best, since a person reads it at once; it means all files of the table's format below it. Where other
-//! files are there too, a glob is made of what the names have in common, or the files are listed. What none of these
-//! can tell apart is no table.
+//! files are there too, a glob is made of what the names have in common, or the files are listed. Files that
+//! none of these can separate from others are not a table.
 
 use glob::Pattern;
 
@@ -110,14 +110,14 @@ mod tests {
     use chrono::DateTime;
     use proptest::prelude::*;
 
-    use super::super::tally::Listed;
+    use super::super::tally::ListedFile;
     use super::*;
     use crate::config::{CsvOptions, TextOptions};
 
     fn tally(paths: &[&str]) -> Tally {
         let mut tally = Tally::default();
         for path in paths {
-            let file = Listed { path: (*path).to_owned(), size: 1, etag: String::new() };
+            let file = ListedFile { path: (*path).to_owned(), size: 1, etag: String::new() };
             tally.add(file, DateTime::UNIX_EPOCH);
         }
         tally

@@ -1,8 +1,8 @@
 //! Reads a bounded part of the files of one group: all of them when they are few and small, else footers, or the first
 //! bytes of some.
 //!
-//! Text is given unpacked, up to a bound. Nothing here knows a table or a column. A store that fails is an error; a file
-//! that cannot be used is a reason.
+//! Text is given unpacked, up to a bound. Nothing here knows a table or a column. A store that fails is an error; a
+//! file that cannot be used is a reason.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::read::Read;
-use super::tally::{Group, Listed};
+use super::tally::{Group, ListedFile};
 use crate::config::Compression;
 use crate::error::Result;
 
@@ -42,7 +42,7 @@ pub(crate) const FOOTER: u64 = 64 << 10;
 
 /// The text of a file, or its beginning.
 #[derive(Debug)]
-pub(crate) struct Text {
+pub(crate) struct SampledText {
     /// From the location on.
     pub(crate) path: String,
     pub(crate) bytes: Vec<u8>,
@@ -56,7 +56,7 @@ pub(crate) enum Sampled {
     Parquet(Vec<(FileEntry, Arc<ParquetMetaData>)>),
     /// With the option `compression`, if the file names lie.
     Text {
-        texts: Vec<Text>,
+        texts: Vec<SampledText>,
         compression: Option<Compression>,
     },
     /// They cannot be used, for this reason.
@@ -65,7 +65,7 @@ pub(crate) enum Sampled {
 
 /// A part of a group's files, read.
 #[derive(Debug)]
-pub(crate) struct Sample {
+pub(crate) struct GroupSample {
     pub(crate) what: Sampled,
     pub(crate) read: Read,
     /// Whether this is all that the files hold.
@@ -74,18 +74,18 @@ pub(crate) struct Sample {
 
 /// Where files are read from.
 #[derive(Debug, Clone)]
-pub(crate) struct Source {
+pub(crate) struct SampleSource {
     pub(crate) store: Arc<dyn ObjectStore>,
     /// What paths are below.
     pub(crate) root: Location,
 }
 
-impl Source {
-    fn location(&self, file: &Listed) -> Location {
+impl SampleSource {
+    fn location(&self, file: &ListedFile) -> Location {
         self.root.join(&file.path)
     }
 
-    fn entry(&self, file: &Listed) -> FileEntry {
+    fn entry(&self, file: &ListedFile) -> FileEntry {
         FileEntry {
             uri: self.location(file).uri().into(),
             etag: file.etag.as_str().into(),
@@ -96,7 +96,7 @@ impl Source {
     }
 
     /// The first bytes of a file.
-    pub(crate) async fn head(&self, file: &Listed, bytes: u64) -> Result<bytes::Bytes> {
+    pub(crate) async fn head(&self, file: &ListedFile, bytes: u64) -> Result<bytes::Bytes> {
         let location = self.location(file);
         let range = 0..file.size.min(bytes);
         let got = self.store.get_range(&location.key()?, range).await;
@@ -108,7 +108,7 @@ impl Source {
 ///
 /// # Errors
 /// [`crate::error::Error::Store`].
-pub(crate) async fn sample(source: &Source, group: &Group, budget: u64) -> Result<Sample> {
+pub(crate) async fn sample(source: &SampleSource, group: &Group, budget: u64) -> Result<GroupSample> {
     let files = group.sample();
     let has_all = files.len() as u64 == group.files;
     if files.first().is_some_and(|file| is_parquet_name(&file.path)) {
@@ -119,7 +119,7 @@ pub(crate) async fn sample(source: &Source, group: &Group, budget: u64) -> Resul
         (files, u64::MAX)
     } else {
         let count = files.len().min(HEADS);
-        let spread: Vec<&Listed> = (0..count).map(|n| files[n * files.len() / count]).collect();
+        let spread: Vec<&ListedFile> = (0..count).map(|n| files[n * files.len() / count]).collect();
         (spread, (budget / count.max(1) as u64).max(HEAD))
     };
     let Some(first) = files.first() else { return Ok(unusable("it is empty", Read::default())) };
@@ -135,11 +135,11 @@ fn is_parquet_name(path: &str) -> bool {
     [".parquet", ".parq", ".pq"].iter().any(|ending| lower.ends_with(ending))
 }
 
-fn unusable(reason: impl Into<String>, read: Read) -> Sample {
-    Sample { what: Sampled::Unusable(reason.into()), read, is_whole: false }
+fn unusable(reason: impl Into<String>, read: Read) -> GroupSample {
+    GroupSample { what: Sampled::Unusable(reason.into()), read, is_whole: false }
 }
 
-async fn parquet(source: &Source, files: &[&Listed], has_all: bool) -> Result<Sample> {
+async fn parquet(source: &SampleSource, files: &[&ListedFile], has_all: bool) -> Result<GroupSample> {
     let footers: Vec<BoxFuture<'_, _>> = files
         .iter()
         .map(|file| {
@@ -174,13 +174,13 @@ async fn parquet(source: &Source, files: &[&Listed], has_all: bool) -> Result<Sa
         }
     }
     read.files = found.len() as u64;
-    Ok(Sample { what: Sampled::Parquet(found), read, is_whole: has_all })
+    Ok(GroupSample { what: Sampled::Parquet(found), read, is_whole: has_all })
 }
 
 /// A file's text or why there is none, what its first bytes are, and what was read.
-type TextOf<'a> = (&'a Listed, Content, Unpacked, Read);
+type TextOf<'a> = (&'a ListedFile, Content, Unpacked, Read);
 
-async fn text_of<'a>(source: &Source, file: &'a Listed, head: u64, limit: usize) -> Result<TextOf<'a>> {
+async fn text_of<'a>(source: &SampleSource, file: &'a ListedFile, head: u64, limit: usize) -> Result<TextOf<'a>> {
     let bytes = source.head(file, head).await?;
     let mut read = Read { files: 1, bytes: bytes.len() as u64, rows: 0, requests: 1 };
     let is_cut = file.size > bytes.len() as u64;
@@ -197,7 +197,7 @@ async fn text_of<'a>(source: &Source, file: &'a Listed, head: u64, limit: usize)
     Ok((file, content, text, read))
 }
 
-async fn text(source: &Source, files: &[&Listed], head: u64, is_whole: bool) -> Result<Sample> {
+async fn text(source: &SampleSource, files: &[&ListedFile], head: u64, is_whole: bool) -> Result<GroupSample> {
     let limit = TEXT / files.len().max(1);
     let reads: Vec<BoxFuture<'_, Result<_>>> =
         files.iter().map(|file| text_of(source, file, head, limit).boxed()).collect();
@@ -227,7 +227,7 @@ async fn text(source: &Source, files: &[&Listed], head: u64, is_whole: bool) -> 
             Content::Foreign(what) | Content::Other(what) => return Ok(unusable(what, read)),
         }
         is_whole &= !is_cut;
-        texts.push(Text { path: file.path.clone(), bytes, is_cut });
+        texts.push(SampledText { path: file.path.clone(), bytes, is_cut });
     }
     let actual = packed.flatten().unwrap_or(Compression::None);
     let names_agree = files.iter().all(|file| {
@@ -236,7 +236,7 @@ async fn text(source: &Source, files: &[&Listed], head: u64, is_whole: bool) -> 
         compression_of(&key) == actual
     });
     let compression = (!names_agree).then_some(actual);
-    Ok(Sample { what: Sampled::Text { texts, compression }, read, is_whole })
+    Ok(GroupSample { what: Sampled::Text { texts, compression }, read, is_whole })
 }
 
 #[cfg(test)]
@@ -255,17 +255,17 @@ mod tests {
         gzip.finish().unwrap()
     }
 
-    async fn sampled(files: &[(&str, Vec<u8>)], budget: u64) -> Sample {
+    async fn sampled(files: &[(&str, Vec<u8>)], budget: u64) -> GroupSample {
         let store = Arc::new(InMemory::new());
         let mut tally = Tally::default();
         for (path, bytes) in files {
             store.put(&format!("x/{path}").into(), bytes.clone().into()).await.unwrap();
-            let file = Listed { path: (*path).to_owned(), size: bytes.len() as u64, etag: String::new() };
+            let file = ListedFile { path: (*path).to_owned(), size: bytes.len() as u64, etag: String::new() };
             tally.add(file, DateTime::UNIX_EPOCH);
         }
         let root = Location::from_uri("s3://b/x").unwrap();
         let group = tally.groups.into_values().next().unwrap();
-        sample(&Source { store, root }, &group, budget).await.unwrap()
+        sample(&SampleSource { store, root }, &group, budget).await.unwrap()
     }
 
     fn lines(bytes: usize) -> Vec<u8> {

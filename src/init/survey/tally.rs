@@ -1,4 +1,4 @@
-//! What one listing comes to: groups of files that may be a table, within bounds. Pure.
+//! Result of one listing: groups of files that may be a table, within bounds. Pure.
 //!
 //! A listing may have millions of files. Of each group are kept a few sums, what all of its names have in common, and
 //! [`SAMPLE`] files; which ones depends on their names alone, so the order of the listing does not matter.
@@ -49,7 +49,7 @@ const KEYS: usize = 8;
 
 /// A file below the location.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct ListedFile {
     /// From the location on, without a leading slash; empty if the location is the file.
     pub(crate) path: String,
     pub(crate) size: u64,
@@ -98,7 +98,7 @@ pub(crate) struct Group {
     pub(crate) prefix: String,
     pub(crate) suffix: String,
     /// At most [`SAMPLE`] files, by a hash of their path.
-    sample: BTreeMap<(u64, String), Listed>,
+    sample: BTreeMap<(u64, String), ListedFile>,
 }
 
 impl Group {
@@ -108,7 +108,7 @@ impl Group {
     }
 
     /// These files, whatever they are called.
-    pub(crate) fn of(files: Vec<Listed>, newest: DateTime<Utc>) -> Self {
+    pub(crate) fn of(files: Vec<ListedFile>, newest: DateTime<Utc>) -> Self {
         let mut group = Self::none(newest);
         for file in files.into_iter().filter(|file| file.size > 0) {
             group.files += 1;
@@ -133,13 +133,13 @@ impl Group {
     }
 
     /// The files that were kept, by path; all of them if there are no more than [`SAMPLE`].
-    pub(crate) fn sample(&self) -> Vec<&Listed> {
+    pub(crate) fn sample(&self) -> Vec<&ListedFile> {
         let mut files: Vec<_> = self.sample.values().collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files
     }
 
-    fn keep(&mut self, file: Listed) {
+    fn keep(&mut self, file: ListedFile) {
         let mut hasher = XxHash64::with_seed(0);
         hasher.write(file.path.as_bytes());
         self.sample.insert((hasher.finish(), file.path.clone()), file);
@@ -190,7 +190,7 @@ pub(crate) struct Tally {
     pub(crate) groups: BTreeMap<Key, Group>,
     pub(crate) ignored: BTreeMap<String, Ignored>,
     /// Metadata of exports and manifests, to be read.
-    pub(crate) control: Vec<Listed>,
+    pub(crate) control: Vec<ListedFile>,
     /// Where files lie that belong to no table and might be taken for a table's.
     pub(crate) strays: Strays,
     /// Folders of tables that have a log.
@@ -208,7 +208,7 @@ pub(crate) struct Tally {
     pub(crate) newest: Option<DateTime<Utc>>,
 }
 
-/// The folder that counts for a file: what stands before the folders at the end that only count.
+/// The folder that counts for a file: the text before the folders at the end that only count.
 fn table_folder(folder: &str) -> &str {
     let mut kept = folder;
     while !kept.is_empty() {
@@ -234,7 +234,7 @@ pub(crate) fn key_of(path: &str) -> Key {
 
 /// Why a file is no table's, as its name says; and whether a LOCATION of its folder leaves it out, too.
 fn reason(path: &str, name: &str, ending: &str) -> Option<(&'static str, bool)> {
-    // Whatever the format is: other data is told apart by its ending, and a copy of data is one for its own format.
+    // Whatever the format is: other data is distinguished by its ending, and a copy of data is one for its own format.
     let meant = match by_name(&FileFormat::Parquet, path) {
         Meant::Left(LeftOutReason::OtherFormat) if !name.ends_with(".log") => {
             match by_name(&FileFormat::Csv(CsvOptions::default()), path) {
@@ -266,7 +266,7 @@ fn is_control(name: &str) -> bool {
 
 impl Tally {
     /// Takes in one file.
-    pub(crate) fn add(&mut self, file: Listed, modified: DateTime<Utc>) {
+    pub(crate) fn add(&mut self, file: ListedFile, modified: DateTime<Utc>) {
         self.files += 1;
         self.bytes += file.size;
         self.newest = self.newest.max(Some(modified));
@@ -435,7 +435,7 @@ mod tests {
         let mut tally = Tally::default();
         for path in paths {
             let size = if path.ends_with('0') { 0 } else { path.len() as u64 };
-            tally.add(Listed { path: path.to_owned(), size, etag: String::new() }, DateTime::UNIX_EPOCH);
+            tally.add(ListedFile { path: path.to_owned(), size, etag: String::new() }, DateTime::UNIX_EPOCH);
         }
         tally
     }

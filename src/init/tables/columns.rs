@@ -3,7 +3,7 @@
 use datafusion::arrow::datatypes::{DataType, Schema};
 
 use super::exports::{RdsColumn, better};
-use super::facts::Item;
+use super::found_table::Item;
 use super::profile::Profile;
 use crate::types::ident;
 
@@ -34,7 +34,7 @@ pub(crate) fn improve(item: &mut Item, rds: Option<&[RdsColumn]>) {
     let Profile { dates, .. } = &item.profile;
     if item.alternative.is_none() && is_text && dates.as_ref().is_some_and(|dates| dates.is_text) {
         let cast = format!("try_cast({} AS TIMESTAMP)", item.expr);
-        item.alternative = Some((cast, "all values are times; another one would become NULL".to_owned()));
+        item.alternative = Some((cast, "all sampled values are times; others become NULL".to_owned()));
     }
     if item.alternative.is_none() && is_bytes {
         let cast = format!("CAST({} AS VARCHAR)", item.expr);

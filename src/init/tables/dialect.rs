@@ -2,7 +2,7 @@
 //!
 //! Of all dialects that break no rule and give every record the same number of fields, the one with the most fields is
 //! taken; one without quotes only if all with quotes break a rule, or have a quoted field of suspiciously many lines. A
-//! word such as `NA` stands for NULL if it is all that keeps a column from being numbers or dates. Records are split as
+//! word such as `NA` means NULL if it is all that keeps a column from being numbers or dates. Records are split as
 //! when a snapshot is read.
 
 use crate::config::{CsvOptions, ForceNull};
@@ -11,7 +11,7 @@ use crate::snapshot::{BYTE_ORDER_MARK, CsvField, Splitter, distinct};
 /// Words that exports write for NULL.
 const NULL_WORDS: [&str; 9] = ["NA", "N/A", "NULL", "null", "Null", r"\N", "None", "-", "?"];
 
-/// Words that stand for NULL wherever they occur: nobody writes them as a value.
+/// Words that mean NULL wherever they occur: nobody writes them as a value.
 const ALWAYS_NULL: [&str; 1] = [r"\N"];
 
 /// Bytes and records that decide a dialect.
@@ -20,7 +20,7 @@ const RECORDS: usize = 1_000;
 
 /// A text and what is known of it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Text<'a> {
+pub(crate) struct DialectText<'a> {
     pub(crate) bytes: &'a [u8],
     /// Whether the file goes on.
     pub(crate) is_cut: bool,
@@ -49,7 +49,7 @@ pub(crate) struct Walk {
 }
 
 /// Walks the complete records, in order, until `each` says false or a rule is broken.
-pub(crate) fn walk(text: Text<'_>, options: &CsvOptions, mut each: impl FnMut(&[CsvField<'_>]) -> bool) -> Walk {
+pub(crate) fn walk(text: DialectText<'_>, options: &CsvOptions, mut each: impl FnMut(&[CsvField<'_>]) -> bool) -> Walk {
     let bytes = text.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text.bytes);
     let skipped = text.bytes.len() - bytes.len();
     let mut splitter = Splitter::new(options, None);
@@ -87,12 +87,12 @@ pub(crate) fn walk(text: Text<'_>, options: &CsvOptions, mut each: impl FnMut(&[
 }
 
 /// The dialect of a table's files, all but NULL; `one_field` says whether lines of one field are a table.
-pub(crate) fn detect(texts: &[Text<'_>], one_field: bool) -> Result<CsvOptions, NoTable> {
-    let heads: Vec<Text<'_>> = texts
+pub(crate) fn detect(texts: &[DialectText<'_>], one_field: bool) -> Result<CsvOptions, NoTable> {
+    let heads: Vec<DialectText<'_>> = texts
         .iter()
         .map(|text| {
             let length = text.bytes.len().min(HEAD);
-            Text { bytes: &text.bytes[..length], is_cut: text.is_cut || length < text.bytes.len() }
+            DialectText { bytes: &text.bytes[..length], is_cut: text.is_cut || length < text.bytes.len() }
         })
         .collect();
     let mut first_problem = None;
@@ -130,7 +130,7 @@ pub(crate) fn detect(texts: &[Text<'_>], one_field: bool) -> Result<CsvOptions, 
 }
 
 /// All dialects that are tried, the usual ones first.
-fn variants(heads: &[Text<'_>]) -> Vec<CsvOptions> {
+fn variants(heads: &[DialectText<'_>]) -> Vec<CsvOptions> {
     let all = || heads.iter().flat_map(|head| head.bytes.split(|byte| *byte == b'\n'));
     let has = |needle: &[u8]| heads.iter().any(|head| head.bytes.windows(needle.len()).any(|found| found == needle));
     let escape = (has(b"\\\"")).then_some(b'\\');
@@ -154,7 +154,7 @@ fn variants(heads: &[Text<'_>]) -> Vec<CsvOptions> {
 }
 
 /// The dialect with quotes as text, if only then all of the texts keep to the rules.
-fn without_quotes(texts: &[Text<'_>], options: &CsvOptions) -> Option<CsvOptions> {
+fn without_quotes(texts: &[DialectText<'_>], options: &CsvOptions) -> Option<CsvOptions> {
     let is_broken = texts.iter().any(|text| walk(*text, options, |_| true).broken.is_some());
     let plain = CsvOptions { quote: None, escape: None, ..options.clone() };
     (is_broken && options.quote.is_some() && fields(texts, &plain, usize::MAX).is_ok()).then_some(plain)
@@ -170,7 +170,7 @@ struct Fields {
 }
 
 /// Looks at so many records of each text.
-fn fields(texts: &[Text<'_>], options: &CsvOptions, limit: usize) -> Result<Fields, NoTable> {
+fn fields(texts: &[DialectText<'_>], options: &CsvOptions, limit: usize) -> Result<Fields, NoTable> {
     let (mut expected, mut problem, mut records) = (0, None, 0);
     let (mut single, mut records_with_single, mut is_suspicious) = (0_usize, 0_usize, false);
     for text in texts {
@@ -211,11 +211,11 @@ fn fields(texts: &[Text<'_>], options: &CsvOptions, limit: usize) -> Result<Fiel
     }
 }
 
-/// Whether the first record holds names: none of them is numeric, and it says the same in every file, or stands over a
+/// Whether the first record holds names: none of them is numeric, and it says the same in every file, or is above a
 /// column of other things. If a name is empty, or there twice, a column with a name must hold nothing but other things.
-fn has_header(heads: &[Text<'_>], options: &CsvOptions) -> bool {
+fn has_header(heads: &[DialectText<'_>], options: &CsvOptions) -> bool {
     let mut firsts: Vec<Vec<String>> = Vec::new();
-    let (mut below, mut again): (Vec<Column>, _) = (Vec::new(), false);
+    let (mut below, mut again): (Vec<FieldColumn>, _) = (Vec::new(), false);
     for head in heads {
         let mut first: Option<Vec<String>> = None;
         let mut seen = 0;
@@ -224,7 +224,7 @@ fn has_header(heads: &[Text<'_>], options: &CsvOptions) -> bool {
             match &first {
                 None => first = Some(record.iter().map(|field| field.text.to_owned()).collect()),
                 Some(first) => {
-                    below.resize_with(below.len().max(record.len()), Column::default);
+                    below.resize_with(below.len().max(record.len()), FieldColumn::default);
                     record.iter().zip(&mut below).for_each(|(field, column)| column.count(*field));
                     again |= first.len() > 1 && record.iter().zip(first).all(|(field, name)| field.text == name);
                 }
@@ -234,7 +234,7 @@ fn has_header(heads: &[Text<'_>], options: &CsvOptions) -> bool {
         firsts.extend(first);
     }
     let Some(first) = firsts.first() else { return true };
-    let is_name = |field: &String| kind(field) == Kind::Other && field.len() <= 128 && !field.contains('\n');
+    let is_name = |field: &String| kind(field) == FieldKind::Other && field.len() <= 128 && !field.contains('\n');
     let is_usual = distinct(first.clone()) == *first && !first.contains(&String::new());
     let are_names = firsts.iter().flatten().all(|field| is_name(field) || (!is_usual && field.is_empty()));
     if again || !are_names || first.iter().all(String::is_empty) {
@@ -246,13 +246,14 @@ fn has_header(heads: &[Text<'_>], options: &CsvOptions) -> bool {
         let identifiers = || firsts.len() == 1 && first.iter().all(is_identifier);
         return same || below.iter().any(|column| column.typed > 0) || identifiers();
     }
-    let stands_over = |(name, column): (&String, &Column)| !name.is_empty() && column.typed > 0 && column.is_typed();
+    let stands_over =
+        |(name, column): (&String, &FieldColumn)| !name.is_empty() && column.typed > 0 && column.is_typed();
     same || first.iter().zip(&below).any(stands_over)
 }
 
 /// What a field looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum FieldKind {
     Empty,
     Number,
     /// A number that is none to those who wrote it: `007`.
@@ -262,29 +263,29 @@ enum Kind {
     Other,
 }
 
-fn kind(text: &str) -> Kind {
+fn kind(text: &str) -> FieldKind {
     let field = text.as_bytes();
     if field.is_empty() {
-        return Kind::Empty;
+        return FieldKind::Empty;
     }
     if field.eq_ignore_ascii_case(b"true") || field.eq_ignore_ascii_case(b"false") {
-        return Kind::Boolean;
+        return FieldKind::Boolean;
     }
     let digits = field.strip_prefix(b"-").unwrap_or(field);
     if digits.iter().all(u8::is_ascii_digit) && !digits.is_empty() {
-        return if digits.len() > 1 && digits[0] == b'0' { Kind::Code } else { Kind::Number };
+        return if digits.len() > 1 && digits[0] == b'0' { FieldKind::Code } else { FieldKind::Number };
     }
     let is_date = |at: usize| field.get(at) == Some(&b'-');
     if field.len() >= 10 && is_date(4) && is_date(7) && field[..4].iter().all(u8::is_ascii_digit) {
-        return Kind::Date;
+        return FieldKind::Date;
     }
     let numeric = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    if numeric && text.parse::<f64>().is_ok() { Kind::Number } else { Kind::Other }
+    if numeric && text.parse::<f64>().is_ok() { FieldKind::Number } else { FieldKind::Other }
 }
 
 /// What the fields of one column are.
 #[derive(Debug, Clone, Default)]
-struct Column {
+struct FieldColumn {
     typed: usize,
     codes: usize,
     /// Without quotes, and with.
@@ -297,10 +298,10 @@ struct Column {
 
 /// What values say of a dialect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Values {
+pub(crate) struct DialectValues {
     /// The option `null_regex`.
     pub(crate) null_regex: Option<String>,
-    /// The words that it stands for.
+    /// The words that it represents.
     pub(crate) null_words: Vec<&'static str>,
     /// The option `force_null`: columns of numbers and the like in which quotes are around nothing.
     pub(crate) force_null: ForceNull,
@@ -309,8 +310,8 @@ pub(crate) struct Values {
 }
 
 /// Looks at all values of the texts. `is_whole` says that there are no others.
-pub(crate) fn values(texts: &[Text<'_>], options: &CsvOptions, is_whole: bool) -> Values {
-    let mut columns: Vec<(String, Column)> = Vec::new();
+pub(crate) fn values(texts: &[DialectText<'_>], options: &CsvOptions, is_whole: bool) -> DialectValues {
+    let mut columns: Vec<(String, FieldColumn)> = Vec::new();
     for text in texts {
         let mut places: Vec<usize> = Vec::new();
         let mut is_header = options.has_header;
@@ -324,7 +325,7 @@ pub(crate) fn values(texts: &[Text<'_>], options: &CsvOptions, is_whole: bool) -
                     let known = columns.iter().position(|(known, _)| *known == name);
                     places.push(known.unwrap_or(columns.len()));
                     if known.is_none() {
-                        columns.push((name, Column::default()));
+                        columns.push((name, FieldColumn::default()));
                     }
                 }
             }
@@ -336,7 +337,7 @@ pub(crate) fn values(texts: &[Text<'_>], options: &CsvOptions, is_whole: bool) -
         });
     }
     let stands_for_null = |word: usize| {
-        let only_that = |column: &Column| {
+        let only_that = |column: &FieldColumn| {
             let others: usize = column.words.iter().sum();
             column.words[word] > 0 && column.typed > 0 && column.other == others && column.codes == 0
         };
@@ -362,16 +363,16 @@ pub(crate) fn values(texts: &[Text<'_>], options: &CsvOptions, is_whole: bool) -
             })
         }
     };
-    let named = |is: fn(&Column) -> bool| {
+    let named = |is: fn(&FieldColumn) -> bool| {
         columns.iter().filter(|(_, column)| is(column)).map(|(name, _)| name.clone()).collect::<Vec<_>>()
     };
     let codes = named(|column| column.codes > 0 && column.is_typed());
     let forced = named(|column| column.quoted_empty > 0 && column.typed > 0 && column.codes == 0 && column.is_typed());
     let force_null = if forced.is_empty() { ForceNull::None } else { ForceNull::Columns(forced) };
-    Values { null_regex, null_words, force_null, codes }
+    DialectValues { null_regex, null_words, force_null, codes }
 }
 
-impl Column {
+impl FieldColumn {
     /// Whether all its values but words for NULL are numbers, dates or booleans.
     fn is_typed(&self) -> bool {
         self.other == self.words.iter().sum::<usize>()
@@ -379,11 +380,11 @@ impl Column {
 
     fn count(&mut self, field: CsvField<'_>) {
         match kind(field.text) {
-            Kind::Empty if field.is_quoted() => self.quoted_empty += 1,
-            Kind::Empty => self.empty += 1,
-            Kind::Code => self.codes += 1,
-            Kind::Number | Kind::Date | Kind::Boolean => self.typed += 1,
-            Kind::Other => {
+            FieldKind::Empty if field.is_quoted() => self.quoted_empty += 1,
+            FieldKind::Empty => self.empty += 1,
+            FieldKind::Code => self.codes += 1,
+            FieldKind::Number | FieldKind::Date | FieldKind::Boolean => self.typed += 1,
+            FieldKind::Other => {
                 self.other += 1;
                 let word = NULL_WORDS.iter().position(|word| *word == field.text);
                 if let Some(word) = word.filter(|_| field.is_bare()) {
@@ -400,8 +401,8 @@ mod tests {
 
     use super::*;
 
-    fn text(text: &str) -> Text<'_> {
-        Text { bytes: text.as_bytes(), is_cut: false }
+    fn text(text: &str) -> DialectText<'_> {
+        DialectText { bytes: text.as_bytes(), is_cut: false }
     }
 
     fn detected(lines: &str) -> Result<CsvOptions, NoTable> {
@@ -461,7 +462,7 @@ mod tests {
         assert_eq!(detected(&late).unwrap().quote, None);
         // One quote that swallows all that follows.
         let lines = format!("a\tb\n1\t\"x\n{}", "2\ty\n".repeat(2 * RECORDS));
-        let cut = Text { bytes: lines.as_bytes(), is_cut: true };
+        let cut = DialectText { bytes: lines.as_bytes(), is_cut: true };
         assert_eq!(detect(&[cut], false).unwrap().quote, None);
         let long = format!("a,b\n1,\"{}\"\n", "some text, and more\n".repeat(200));
         assert_eq!(detected(&long).unwrap().quote, Some(b'"'));
@@ -475,7 +476,7 @@ mod tests {
         assert_eq!(ragged, NoTable::Ragged { record: 3, fields: 3, expected: 2 });
     }
 
-    fn of(lines: &str, is_whole: bool) -> Values {
+    fn of(lines: &str, is_whole: bool) -> DialectValues {
         let options = detected(lines).unwrap();
         values(&[text(lines)], &options, is_whole)
     }
@@ -505,7 +506,7 @@ mod tests {
 
     #[test]
     fn a_cut_text_ends_with_its_last_complete_record() {
-        let cut = Text { bytes: b"a,b\r\n1,\"x\ny\"\r\n2,\"z\n", is_cut: true };
+        let cut = DialectText { bytes: b"a,b\r\n1,\"x\ny\"\r\n2,\"z\n", is_cut: true };
         let mut records = 0;
         let complete = walk(cut, &CsvOptions::default(), |_| {
             records += 1;

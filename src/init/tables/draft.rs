@@ -10,26 +10,32 @@ use indicatif::HumanCount;
 use super::columns::{columns_as_they_are, improve};
 use super::dialect;
 use super::dynamo::Attributes;
-use super::facts::{Found, Item, Size};
 use super::form::view;
-use super::part::{Data, Known, Part};
+use super::found_table::{FoundTable, Item, TableSize};
+use super::part::{Data, KnownFolder, SampledGroup};
 use super::propose::propose;
-use super::schema::{self, Columns};
+use super::schema::{self, ProposedColumns};
 use super::trial::{Outcome, over_parquet, over_texts};
 use crate::config::{Compression, CsvOptions, FileFormat, TextOptions};
 use crate::error::Result;
 use crate::init::names::is_packed;
 use crate::init::survey::read::Read;
-use crate::init::survey::sample::Text;
+use crate::init::survey::sample::SampledText;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
 use crate::snapshot::rows_of_groups;
 use crate::types::{ident, sql_type};
 
-type Drafted = std::result::Result<Found, String>;
+type Drafted = std::result::Result<FoundTable, String>;
 
-pub(crate) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u64, read: &mut Read) -> Result<Drafted> {
-    let Part { keys, group, data, read: sampled, is_whole, columns } = part;
+pub(crate) async fn draft(
+    engine: &Engine,
+    part: SampledGroup,
+    known: &KnownFolder,
+    budget: u64,
+    read: &mut Read,
+) -> Result<Drafted> {
+    let SampledGroup { keys, group, data, read: sampled, is_whole, columns } = part;
     let mut notes = known.notes.clone();
     let seen_columns = columns;
     let mut drafted = match data {
@@ -67,7 +73,7 @@ pub(crate) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u6
     };
     let stems = keys.iter().map(|key| &key.stem).collect::<BTreeSet<_>>().len();
     if stems > 1 {
-        notes.push(format!("{stems} kinds of file names with the same columns are taken as one table."));
+        notes.push(format!("{stems} kinds of file names have the same columns and are read as one table."));
     }
     let mut of_folders: Vec<_> = group.keys.iter().filter(|(key, _)| !seen_columns.contains(key)).collect();
     of_folders.sort_by_key(|(_, (place, _))| *place);
@@ -75,18 +81,18 @@ pub(crate) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u6
         of_folders.into_iter().map(|(key, (_, seen))| (key.clone(), seen.data_type())).collect();
     if !partitioned_by.is_empty() {
         let names: Vec<String> = partitioned_by.iter().map(|(name, _)| ident(name)).collect();
-        let (column, come) = if names.len() == 1 { ("Column", "comes") } else { ("Columns", "come") };
-        notes.push(format!("{column} {} {come} from folder names, not from the files.", names.join(", ")));
+        let (column, are) = if names.len() == 1 { ("Column", "is") } else { ("Columns", "are") };
+        notes.push(format!("{column} {} {are} read from folder names, not from the files.", names.join(", ")));
     }
     notes.append(&mut table.notes);
     if !is_whole && !matches!(table.format, FileFormat::Parquet) {
         let (rows, files) = (HumanCount(table.outcome.rows), HumanCount(total.files));
         notes.push(format!(
-            "Types come from {rows} rows at the beginning of {files} files; a value further on that does not"
+            "The types are from the first {rows} rows of {files} files. A later value that does not fit is an"
         ));
-        notes.push("fit is an error that names it: declare that column VARCHAR then.".to_owned());
+        notes.push("error that names the column: declare it as VARCHAR.".to_owned());
     }
-    let size = Size { lake_bytes, is_whole: is_whole && table.outcome.is_whole };
+    let size = TableSize { lake_bytes, is_whole: is_whole && table.outcome.is_whole };
     let stem = keys[0].stem.clone();
     let name = if stem.is_empty() { keys[0].folder.rsplit('/').next().unwrap_or_default().to_owned() } else { stem };
     let proposal = propose(&name, &items, size);
@@ -98,7 +104,7 @@ pub(crate) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u6
     }));
     let mut read = total;
     read.rows = table.outcome.rows;
-    Ok(Ok(Found {
+    Ok(Ok(FoundTable {
         wishes: Vec::new(),
         folder: keys[0].folder.clone(),
         locations: Vec::new(),
@@ -118,7 +124,7 @@ pub(crate) async fn draft(engine: &Engine, part: Part, known: &Known, budget: u6
 }
 
 /// What one form of files gives.
-struct Table {
+struct DraftTable {
     format: FileFormat,
     declared: Option<SchemaRef>,
     items: Vec<Item>,
@@ -129,7 +135,7 @@ struct Table {
     estimated_rows: Option<u64>,
 }
 
-impl Table {
+impl DraftTable {
     fn is_packed(&self) -> bool {
         let text = match &self.format {
             FileFormat::Csv(options) => &options.text,
@@ -140,7 +146,7 @@ impl Table {
     }
 }
 
-type Tabled = std::result::Result<Table, String>;
+type Tabled = std::result::Result<DraftTable, String>;
 
 async fn of_parquet(
     engine: &Engine,
@@ -159,10 +165,10 @@ async fn of_parquet(
     let mut notes = Vec::new();
     if !is_declarable {
         let why = if has_all { "some types have no SQL name" } else { "only some footers were read" };
-        notes.push(format!("Columns and types come from the files when the snapshot is planned ({why})."));
+        notes.push(format!("Columns and types are read from the files when the snapshot is planned ({why})."));
     }
     let estimated = (!has_all).then_some(rows);
-    Ok(Ok(Table {
+    Ok(Ok(DraftTable {
         format: FileFormat::Parquet,
         declared: is_declarable.then_some(schema),
         items,
@@ -174,8 +180,8 @@ async fn of_parquet(
     }))
 }
 
-async fn of_csv(texts: &[Text], mut options: CsvOptions, is_whole: bool) -> Result<Tabled> {
-    let views: Vec<_> = texts.iter().map(|text| dialect::Text { is_cut: false, ..view(text) }).collect();
+async fn of_csv(texts: &[SampledText], mut options: CsvOptions, is_whole: bool) -> Result<Tabled> {
+    let views: Vec<_> = texts.iter().map(|text| dialect::DialectText { is_cut: false, ..view(text) }).collect();
     let values = dialect::values(&views, &options, is_whole);
     (options.null_regex, options.force_null) = (values.null_regex, values.force_null);
     let columns = match schema::csv(texts, &options, &values.codes).await {
@@ -187,23 +193,23 @@ async fn of_csv(texts: &[Text], mut options: CsvOptions, is_whole: bool) -> Resu
         notes.push(format!("NULL is written {}.", values.null_words.join(" or ")));
     }
     if options.quote.is_none() {
-        notes.push("Quotes are text in it: as quotes they would break the rules of CSV.".to_owned());
+        notes.push("Quotes are text here, because they do not follow the rules of CSV.".to_owned());
     }
     if !options.has_header {
-        notes.push("The first line holds values, not names: give the columns names here.".to_owned());
+        notes.push("The first line has values, not column names: name the columns here.".to_owned());
     }
     let format = FileFormat::Csv(options);
     of_text(texts, format, columns, notes).await
 }
 
-async fn of_json(texts: &[Text], options: TextOptions) -> Result<Tabled> {
+async fn of_json(texts: &[SampledText], options: TextOptions) -> Result<Tabled> {
     match schema::json(texts).await {
         Ok(columns) => of_text(texts, FileFormat::Json(options), columns, Vec::new()).await,
         Err(reason) => Ok(Err(reason)),
     }
 }
 
-async fn of_dynamo(texts: &[Text], options: TextOptions) -> Result<Tabled> {
+async fn of_dynamo(texts: &[SampledText], options: TextOptions) -> Result<Tabled> {
     let mut attributes = Attributes::default();
     for text in texts {
         for line in serde_json::Deserializer::from_slice(&text.bytes).into_iter() {
@@ -227,7 +233,7 @@ async fn of_dynamo(texts: &[Text], options: TextOptions) -> Result<Tabled> {
         "type that its items say (S, N, BOOL, M, L, ...), and select it as the others here.".to_owned(),
     ];
     if attributes.is_full() {
-        notes.push("There are more attributes than are listed here.".to_owned());
+        notes.push("The table has more attributes than listed here.".to_owned());
     }
     let expressions: Vec<String> = items.iter().map(|item| item.expr.clone()).collect();
     let format = FileFormat::Json(options);
@@ -235,7 +241,7 @@ async fn of_dynamo(texts: &[Text], options: TextOptions) -> Result<Tabled> {
         Ok(outcome) => outcome,
         Err(reason) => return Ok(Err(reason)),
     };
-    Ok(Ok(Table {
+    Ok(Ok(DraftTable {
         format,
         declared: Some(schema),
         items,
@@ -247,7 +253,12 @@ async fn of_dynamo(texts: &[Text], options: TextOptions) -> Result<Tabled> {
     }))
 }
 
-async fn of_text(texts: &[Text], format: FileFormat, columns: Columns, notes: Vec<String>) -> Result<Tabled> {
+async fn of_text(
+    texts: &[SampledText],
+    format: FileFormat,
+    columns: ProposedColumns,
+    notes: Vec<String>,
+) -> Result<Tabled> {
     let schema = Arc::new(schema::schema(&columns));
     if schema.fields().is_empty() {
         return Ok(Err("no column was found in it".to_owned()));
@@ -262,7 +273,7 @@ async fn of_text(texts: &[Text], format: FileFormat, columns: Columns, notes: Ve
         Err(reason) => return Ok(Err(reason)),
     };
     let left_out = columns.left_out;
-    Ok(Ok(Table {
+    Ok(Ok(DraftTable {
         format,
         declared: Some(schema),
         items,

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::init::names::literal;
 use crate::types::ident;
 
-/// Attributes of an object that are told apart; more of them are rather data than names.
+/// Attributes of an object that are distinguished; more of them are rather data than names.
 const ATTRIBUTES: usize = 500;
 
 /// Digits after the point of a number that has some.
@@ -26,10 +26,10 @@ const SCALE: usize = 10;
 struct Shape {
     /// S, B and BOOL, in the order of [`SCALARS`].
     scalars: [u64; SCALARS.len()],
-    number: Option<Number>,
+    number: Option<NumberSize>,
     /// SS, NS and BS, in the order of [`SETS`].
     sets: [u64; SETS.len()],
-    map: Option<Members>,
+    map: Option<DynamoMembers>,
     list: Option<Box<Self>>,
 }
 
@@ -38,19 +38,19 @@ const SETS: [&str; 3] = ["SS", "NS", "BS"];
 
 /// How large the numbers of an attribute are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Number {
+struct NumberSize {
     whole_digits: usize,
     scale: usize,
     has_exponent: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Members(Vec<(String, Shape)>);
+struct DynamoMembers(Vec<(String, Shape)>);
 
 /// The attributes of sampled items.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Attributes {
-    members: Members,
+    members: DynamoMembers,
     items: u64,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Unwrapped {
     pub(crate) note: Option<String>,
 }
 
-impl Members {
+impl DynamoMembers {
     fn take(&mut self, object: &serde_json::Map<String, Value>) {
         for (name, value) in object {
             let known = self.0.iter().position(|(known, _)| known == name);
@@ -117,7 +117,7 @@ impl Shape {
         for (tag, times) in SETS.iter().zip(self.sets) {
             fields.extend((times > 0).then(|| Field::new(*tag, text(), true)));
         }
-        let map = self.map.as_ref().and_then(Members::data_type);
+        let map = self.map.as_ref().and_then(DynamoMembers::data_type);
         fields.extend(map.map(|data_type| Field::new("M", data_type, true)));
         let list = self.list.as_ref().map(|item| DataType::new_list(item.data_type(), true));
         fields.extend(list.map(|data_type| Field::new("L", data_type, true)));
@@ -127,7 +127,7 @@ impl Shape {
         DataType::Struct(Fields::from(fields))
     }
 
-    /// The value of an attribute that stands at `at`, without its type.
+    /// The value of an attribute that is at `at`, without its type.
     fn unwrapped(&self, at: &str) -> (String, Option<String>) {
         let member = |tag: &str| format!("{at}[{}]", literal(tag));
         let [text, bytes, boolean] = self.scalars.map(|times| times > 0);
@@ -176,7 +176,7 @@ impl Shape {
     }
 }
 
-impl Number {
+impl NumberSize {
     fn take(&mut self, text: &str) {
         let digits = text.trim_start_matches(['-', '+']);
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -223,7 +223,7 @@ impl Attributes {
         self.members.0.iter().map(column).collect()
     }
 
-    /// Whether there are more attributes than are told apart.
+    /// Whether there are more attributes than are distinguished.
     pub(crate) fn is_full(&self) -> bool {
         self.members.0.len() >= ATTRIBUTES
     }

@@ -127,7 +127,7 @@ pub(crate) fn better(original: &str, is_text: bool) -> Option<(&'static str, &'s
     match is_text {
         true if starts(&["numeric", "decimal"]) => Some(("try_cast({} AS DECIMAL(38,10))", "NaN becomes NULL")),
         true if starts(&["date"]) && !starts(&["datetime"]) => {
-            Some(("try_cast({} AS DATE)", "what is no day, such as 0000-00-00, becomes NULL"))
+            Some(("try_cast({} AS DATE)", "invalid dates, such as 0000-00-00, become NULL"))
         }
         true if starts(&["timestamp", "datetime"]) => Some(("try_cast({} AS TIMESTAMP)", "'infinity' becomes NULL")),
         true if original == "money" => Some(("try_cast(replace(replace({}, '$', ''), ',', '') AS DECIMAL(38,2))", "")),

@@ -6,12 +6,12 @@
 use datafusion::arrow::datatypes::Schema;
 
 use super::draft::draft;
-use super::facts::Found;
 use super::form::{parquet, text};
-pub(crate) use super::part::{Data, Known, Part};
+use super::found_table::FoundTable;
+pub(crate) use super::part::{Data, KnownFolder, SampledGroup};
 use crate::error::Result;
 use crate::init::survey::read::Read;
-use crate::init::survey::sample::{Sampled, Source, sample};
+use crate::init::survey::sample::{SampleSource, Sampled, sample};
 use crate::init::survey::tally::{Group, Key};
 use crate::layout::below;
 use crate::session::Engine;
@@ -25,7 +25,7 @@ const SAME_COLUMNS: usize = 4;
 pub(crate) struct Draft {
     pub(crate) keys: Vec<Key>,
     pub(crate) group: Group,
-    pub(crate) found: Found,
+    pub(crate) found: FoundTable,
 }
 
 /// A group that is no table.
@@ -37,9 +37,9 @@ pub(crate) struct Refused {
     pub(crate) example: String,
 }
 
-/// What a folder came to.
+/// Tables found in a folder.
 #[derive(Debug, Default)]
-pub(crate) struct Looked {
+pub(crate) struct FolderTables {
     pub(crate) drafts: Vec<Draft>,
     pub(crate) refused: Vec<Refused>,
     pub(crate) read: Read,
@@ -50,14 +50,14 @@ pub(crate) struct Looked {
 /// # Errors
 /// [`crate::error::Error::Store`].
 pub(crate) async fn look_into(
-    source: &Source,
+    source: &SampleSource,
     engine: &Engine,
     groups: Vec<(Key, Group)>,
-    known: &Known,
+    known: &KnownFolder,
     budget: u64,
-) -> Result<Looked> {
-    let mut looked = Looked::default();
-    let mut parts: Vec<Part> = Vec::new();
+) -> Result<FolderTables> {
+    let mut looked = FolderTables::default();
+    let mut parts: Vec<SampledGroup> = Vec::new();
     let share = budget / groups.len().max(1) as u64;
     for (key, group) in groups {
         if group.files == 0 {
@@ -75,7 +75,7 @@ pub(crate) async fn look_into(
             Err(reason) => looked.refused.push(refused(&group, &key, reason)),
             Ok((data, columns)) => {
                 let (read, is_whole) = (sampled.read, sampled.is_whole);
-                let part = Part { keys: vec![key], group, data, columns, read, is_whole };
+                let part = SampledGroup { keys: vec![key], group, data, columns, read, is_whole };
                 match parts.iter_mut().find(|other| other.is_same_table(&part)) {
                     Some(other) => other.merge(part),
                     None => parts.push(part),
@@ -100,7 +100,7 @@ fn refused(group: &Group, key: &Key, reason: String) -> Refused {
     Refused { reason, files, bytes: group.bytes, example: first }
 }
 
-impl Part {
+impl SampledGroup {
     /// Whether the files of both are rows of one table.
     fn is_same_table(&self, other: &Self) -> bool {
         let stems = || self.keys.iter().flat_map(|key| other.keys.iter().map(move |other| (&key.stem, &other.stem)));

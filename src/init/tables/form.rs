@@ -5,17 +5,17 @@ use std::sync::Arc;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 
 use super::dialect::{self, NoTable};
-use super::part::{Data, Known};
+use super::part::{Data, KnownFolder};
 use crate::config::{Compression, CsvOptions, TextOptions};
-use crate::init::survey::sample::Text;
+use crate::init::survey::sample::SampledText;
 use crate::init::survey::tally::Key;
 use crate::manifest::FileEntry;
 use crate::snapshot::files::content::{TextKind, text_kind};
 use crate::snapshot::{SchemaMerger, arrow_schema, distinct};
 
-pub(crate) type Looks = Result<(Data, Vec<String>), String>;
+pub(crate) type FormResult = Result<(Data, Vec<String>), String>;
 
-pub(crate) fn parquet(files: Vec<(FileEntry, Arc<ParquetMetaData>)>) -> Looks {
+pub(crate) fn parquet(files: Vec<(FileEntry, Arc<ParquetMetaData>)>) -> FormResult {
     let mut merger = SchemaMerger::typed("t");
     for (file, footer) in &files {
         let schema = arrow_schema(footer.file_metadata(), None);
@@ -32,7 +32,12 @@ pub(crate) fn parquet(files: Vec<(FileEntry, Arc<ParquetMetaData>)>) -> Looks {
     Ok((Data::Parquet(files, schema), columns))
 }
 
-pub(crate) fn text(mut texts: Vec<Text>, compression: Option<Compression>, key: &Key, known: &Known) -> Looks {
+pub(crate) fn text(
+    mut texts: Vec<SampledText>,
+    compression: Option<Compression>,
+    key: &Key,
+    known: &KnownFolder,
+) -> FormResult {
     texts.retain(|text| !text.bytes.iter().all(u8::is_ascii_whitespace));
     let Some(first) = texts.first() else { return Err("files without a line".to_owned()) };
     let kind = text_kind(&String::from_utf8_lossy(&first.bytes), first.is_cut);
@@ -68,7 +73,7 @@ pub(crate) fn text(mut texts: Vec<Text>, compression: Option<Compression>, key: 
             });
             for text in texts.iter_mut().filter(|text| text.is_cut) {
                 let walked = dialect::walk(view(text), &csv, |_| true);
-                // What is wrong stays, to be told.
+                // What is wrong stays, to be reported.
                 if walked.broken.is_none() {
                     text.bytes.truncate(walked.complete);
                 }
@@ -78,11 +83,11 @@ pub(crate) fn text(mut texts: Vec<Text>, compression: Option<Compression>, key: 
     }
 }
 
-pub(crate) fn view(text: &Text) -> dialect::Text<'_> {
-    dialect::Text { bytes: &text.bytes, is_cut: text.is_cut }
+pub(crate) fn view(text: &SampledText) -> dialect::DialectText<'_> {
+    dialect::DialectText { bytes: &text.bytes, is_cut: text.is_cut }
 }
 
-fn cut_after_line(text: &mut Text) {
+fn cut_after_line(text: &mut SampledText) {
     if text.is_cut {
         let end = text.bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         text.bytes.truncate(end);
@@ -101,7 +106,7 @@ mod tests {
     #[test]
     fn line_that_was_cut_is_left_out_and_the_end_of_a_file_is_not() {
         let cut = |bytes: &[u8], is_cut| {
-            let mut text = Text { path: "a".to_owned(), bytes: bytes.to_vec(), is_cut };
+            let mut text = SampledText { path: "a".to_owned(), bytes: bytes.to_vec(), is_cut };
             cut_after_line(&mut text);
             String::from_utf8(text.bytes).unwrap()
         };

@@ -1,13 +1,14 @@
-//! What the files of one folder say of a table: form, columns, values, and the exports that are known by their metadata.
+//! What the files of one folder say of a table: form, columns, values, and the exports that are known by their
+//! metadata.
 
 pub(crate) mod columns;
 pub(crate) mod dialect;
 pub(crate) mod draft;
 pub(crate) mod dynamo;
 pub(crate) mod exports;
-pub(crate) mod facts;
 pub(crate) mod folder;
 pub(crate) mod form;
+pub(crate) mod found_table;
 pub(crate) mod part;
 pub(crate) mod profile;
 pub(crate) mod proposal;

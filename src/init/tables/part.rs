@@ -8,13 +8,13 @@ use datafusion::parquet::file::metadata::ParquetMetaData;
 use super::exports::RdsColumn;
 use crate::config::{CsvOptions, TextOptions};
 use crate::init::survey::read::Read;
-use crate::init::survey::sample::Text;
+use crate::init::survey::sample::SampledText;
 use crate::init::survey::tally::{Group, Key};
 use crate::manifest::FileEntry;
 
 /// What is known of a folder before its files are read.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Known {
+pub(crate) struct KnownFolder {
     /// The columns as the database had them.
     pub(crate) rds: Option<Vec<RdsColumn>>,
     /// Whether the files are DynamoDB's typed JSON.
@@ -23,7 +23,7 @@ pub(crate) struct Known {
 }
 
 /// A group and what was read of it.
-pub(crate) struct Part {
+pub(crate) struct SampledGroup {
     pub(crate) keys: Vec<Key>,
     pub(crate) group: Group,
     pub(crate) data: Data,
@@ -35,6 +35,6 @@ pub(crate) struct Part {
 /// Sampled files of one form.
 pub(crate) enum Data {
     Parquet(Vec<(FileEntry, Arc<ParquetMetaData>)>, SchemaRef),
-    Csv(Vec<Text>, CsvOptions),
-    Json(Vec<Text>, TextOptions),
+    Csv(Vec<SampledText>, CsvOptions),
+    Json(Vec<SampledText>, TextOptions),
 }

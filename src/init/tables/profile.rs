@@ -12,16 +12,16 @@ use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Date32Type, Schema, TimeUnit};
 use datafusion::common::hash_utils::{RandomState, create_hashes};
 
-/// Different values of a table's columns together that are told apart.
+/// Limit of the distinct values that are counted over all columns of a table.
 const DISTINCT: usize = 1 << 20;
 
-/// Different values of one column that are told apart.
+/// Limit of the distinct values that are counted per column.
 const DISTINCT_OF_COLUMN: usize = 1 << 16;
 
 /// Different days that are counted.
 const DAYS: usize = 1 << 15;
 
-/// Days that stand for a part of which only the ends are known.
+/// Days that represent a part of which only the ends are known.
 const POINTS: i64 = 400;
 
 /// What the sampled values of a column are.
@@ -32,7 +32,7 @@ pub(crate) struct Profile {
     /// Different values; at least so many if `is_capped`.
     pub(crate) distinct: u64,
     pub(crate) is_capped: bool,
-    /// Whether no two rows have the same value, as far as they were told apart.
+    /// Whether no two rows have the same value, as far as they were distinguished.
     pub(crate) is_unique: bool,
     /// Rows of the most frequent value.
     pub(crate) top: u64,
@@ -59,12 +59,12 @@ pub(crate) struct Dates {
 /// Takes in batches of one table.
 #[derive(Debug)]
 pub(crate) struct Profiler {
-    columns: Vec<Counts>,
+    columns: Vec<ValueCounts>,
     limit: usize,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct ValueCounts {
     rows: u64,
     nulls: u64,
     values: HashMap<u64, u64>,
@@ -78,7 +78,7 @@ struct Counts {
 
 impl Profiler {
     pub(crate) fn new(schema: &Schema) -> Self {
-        let columns = schema.fields().iter().map(|_| Counts::default()).collect::<Vec<_>>();
+        let columns = schema.fields().iter().map(|_| ValueCounts::default()).collect::<Vec<_>>();
         let limit = (DISTINCT / columns.len().max(1)).clamp(1 << 10, DISTINCT_OF_COLUMN);
         Self { columns, limit }
     }
@@ -90,11 +90,11 @@ impl Profiler {
     }
 
     pub(crate) fn finish(self) -> Vec<Profile> {
-        self.columns.into_iter().map(Counts::finish).collect()
+        self.columns.into_iter().map(ValueCounts::finish).collect()
     }
 }
 
-impl Counts {
+impl ValueCounts {
     fn add(&mut self, column: &ArrayRef, limit: usize) {
         self.rows += column.len() as u64;
         self.nulls += column.logical_null_count() as u64;
@@ -193,7 +193,7 @@ pub(crate) fn between(parts: &[(i32, i32, u64)]) -> Option<Dates> {
     dates(&days, false)
 }
 
-/// Half a percent of the rows at each end is left out: there stand 1970-01-01 and 9999-12-31.
+/// Half a percent of the rows at each end is ignored, because of values such as 1970-01-01 and 9999-12-31.
 fn dates(days: &BTreeMap<i32, u64>, is_text: bool) -> Option<Dates> {
     let rows: u64 = days.values().sum();
     let date = |day: i32| NaiveDate::default().checked_add_signed(TimeDelta::try_days(i64::from(day))?);

@@ -2,14 +2,14 @@
 
 /// One partition column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Partition {
+pub(crate) enum PartitionColumn {
     /// A column of the SELECT.
     Column(String),
     /// Year, month or day of a column, under a name of its own.
     Part { part: &'static str, column: String, is_text: bool, name: String },
 }
 
-impl Partition {
+impl PartitionColumn {
     /// Name of the partition column.
     pub(crate) fn name(&self) -> &str {
         match self {
@@ -21,7 +21,7 @@ impl Partition {
 /// A way to partition, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scheme {
-    pub(crate) columns: Vec<Partition>,
+    pub(crate) columns: Vec<PartitionColumn>,
     pub(crate) why: String,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Scheme {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Proposal {
     /// Empty: none.
-    pub(crate) partitions: Vec<Partition>,
+    pub(crate) partitions: Vec<PartitionColumn>,
     pub(crate) why_partitions: String,
     pub(crate) sorted_by: Vec<String>,
     pub(crate) why_sorted: String,

@@ -4,11 +4,11 @@
 //! first, by month, or by year where months are too small; then a column of few values whose name says that people ask
 //! for it. A partition that holds nearly all rows is no help. Rows are sorted by time and key, where there are such.
 
-use super::proposal::{Partition, Proposal, Scheme};
+use super::proposal::{PartitionColumn, Proposal, Scheme};
 use datafusion::arrow::datatypes::DataType;
 use indicatif::{HumanBytes, HumanCount};
 
-use super::facts::{Item, Size};
+use super::found_table::{Item, TableSize};
 use super::profile::Dates;
 
 /// Bytes that a partition should have on average.
@@ -31,7 +31,7 @@ const ALTERNATIVES: usize = 2;
 
 /// A scheme that might do, before it is judged.
 struct Candidate {
-    columns: Vec<Partition>,
+    columns: Vec<PartitionColumn>,
     /// What the partitions are, such as `month of created_at`.
     what: String,
     partitions: u64,
@@ -42,7 +42,7 @@ struct Candidate {
 }
 
 /// Proposes partitions and order for a table of these columns.
-pub(crate) fn propose(table: &str, items: &[Item], size: Size) -> Proposal {
+pub(crate) fn propose(table: &str, items: &[Item], size: TableSize) -> Proposal {
     let mut dates = dates(items);
     dates.sort_by_key(|(score, _, _)| std::cmp::Reverse(*score));
     let mut candidates: Vec<Candidate> = own_parts(items).into_iter().collect();
@@ -52,7 +52,7 @@ pub(crate) fn propose(table: &str, items: &[Item], size: Size) -> Proposal {
     candidates.extend(by_value(items));
     // A table of partition columns alone has nothing to hold.
     candidates.retain(|candidate| {
-        candidate.columns.iter().filter(|column| matches!(column, Partition::Column(_))).count() < items.len()
+        candidate.columns.iter().filter(|column| matches!(column, PartitionColumn::Column(_))).count() < items.len()
     });
     let bytes = |candidate: &Candidate| size.lake_bytes / candidate.partitions.max(1);
     let is_fit = |candidate: &Candidate| candidate.partitions > 1 && candidate.share <= MAX_SHARE;
@@ -174,7 +174,7 @@ fn percent(part: u64, whole: u64) -> u64 {
 }
 
 /// By month, by year and by day of a column.
-fn by_date(score: i32, item: &Item, dates: &Dates, size: Size, items: &[Item]) -> [Candidate; 3] {
+fn by_date(score: i32, item: &Item, dates: &Dates, size: TableSize, items: &[Item]) -> [Candidate; 3] {
     // Where only a part was read, what lies between was only not seen.
     let span = |seen: u64, between: u64| if size.is_whole { seen } else { between };
     let years_between = u64::from(dates.last.years_since(dates.first).unwrap_or(0)) + 1;
@@ -197,14 +197,14 @@ fn by_date(score: i32, item: &Item, dates: &Dates, size: Size, items: &[Item]) -
 }
 
 /// The name of a part is its own, or with the column's in front where the table has one of that name.
-fn part_of(part: &'static str, item: &Item, dates: &Dates, items: &[Item]) -> Partition {
+fn part_of(part: &'static str, item: &Item, dates: &Dates, items: &[Item]) -> PartitionColumn {
     let is_taken = |name: &str| items.iter().any(|other| other.name.eq_ignore_ascii_case(name));
     let names = std::iter::once(part.to_owned()).chain((1..).map(|n| match n {
         1 => format!("{}_{part}", item.name.to_lowercase()),
         n => format!("{}_{part}_{n}", item.name.to_lowercase()),
     }));
     let name = names.into_iter().find(|name| !is_taken(name)).unwrap_or_default();
-    Partition::Part { part, column: item.name.clone(), is_text: dates.is_text, name }
+    PartitionColumn::Part { part, column: item.name.clone(), is_text: dates.is_text, name }
 }
 
 /// Columns `year` and `month` of numbers, as they are.
@@ -217,7 +217,7 @@ fn own_parts(items: &[Item]) -> Option<Candidate> {
     let (year, month) = (find("year")?, find("month")?);
     let partitions = year.profile.distinct * month.profile.distinct;
     (month.profile.distinct <= 12 && year.profile.distinct <= 200 && partitions > 0).then(|| Candidate {
-        columns: vec![Partition::Column(year.name.clone()), Partition::Column(month.name.clone())],
+        columns: vec![PartitionColumn::Column(year.name.clone()), PartitionColumn::Column(month.name.clone())],
         what: format!("{} and {}", year.name, month.name),
         partitions,
         share: percent(year.profile.top, year.profile.rows).min(percent(month.profile.top, month.profile.rows)),
@@ -245,7 +245,7 @@ fn by_value(items: &[Item]) -> Vec<Candidate> {
             let is_good = words(&item.name).iter().any(|word| GOOD.contains(&&**word));
             let null = u64::from(item.profile.nulls > 0);
             Candidate {
-                columns: vec![Partition::Column(item.name.clone())],
+                columns: vec![PartitionColumn::Column(item.name.clone())],
                 what: item.name.clone(),
                 partitions: item.profile.distinct + null,
                 share: percent(item.profile.top, item.profile.rows),
@@ -266,7 +266,7 @@ fn order(table: &str, items: &[Item], time: Option<&Item>) -> (Vec<String>, Stri
     }
     if let Some(item) = key {
         let rows = HumanCount(item.profile.rows);
-        why.push(format!("{}, which has no value twice in {rows} rows, so it looks like the key", item.name));
+        why.push(format!("{}, which is unique in {rows} rows, so it looks like the key", item.name));
     }
     let sorted_by: Vec<String> = time.into_iter().chain(key).map(|item| item.name.clone()).collect();
     let why = match why.as_slice() {
@@ -347,12 +347,12 @@ mod tests {
         item
     }
 
-    fn size(lake_bytes: u64) -> Size {
-        Size { lake_bytes, is_whole: true }
+    fn size(lake_bytes: u64) -> TableSize {
+        TableSize { lake_bytes, is_whole: true }
     }
 
     fn names(proposal: &Proposal) -> Vec<&str> {
-        proposal.partitions.iter().map(Partition::name).collect()
+        proposal.partitions.iter().map(PartitionColumn::name).collect()
     }
 
     #[test]
@@ -372,7 +372,7 @@ mod tests {
         let items =
             [date("updated_at", 36), date("birth_date", 600), date("created_at", 36), item("x", DataType::Int64, 9)];
         let proposal = propose("t", &items, size(1 << 30));
-        assert!(matches!(&proposal.partitions[0], Partition::Part { column, .. } if column == "created_at"));
+        assert!(matches!(&proposal.partitions[0], PartitionColumn::Part { column, .. } if column == "created_at"));
         let proposal = propose("t", &items[..2], size(1 << 30));
         assert!(proposal.partitions.is_empty() && !proposal.alternatives.is_empty(), "{proposal:?}");
     }
@@ -428,7 +428,7 @@ mod tests {
                     _ => item(&name, DataType::Int64, number),
                 });
             }
-            let proposal = propose("t", &items, Size { lake_bytes: bytes, is_whole });
+            let proposal = propose("t", &items, TableSize { lake_bytes: bytes, is_whole });
             let partitions = &proposal.partitions;
             if !partitions.is_empty() {
                 prop_assert!(bytes >= 2 * MIN_PARTITION);
@@ -438,7 +438,7 @@ mod tests {
                 for (index, column) in scheme.iter().enumerate() {
                     prop_assert!(scheme[..index].iter().all(|other| other.name() != column.name()));
                     let exists = items.iter().any(|item| item.name == column.name());
-                    let is_own = matches!(column, Partition::Column(_));
+                    let is_own = matches!(column, PartitionColumn::Column(_));
                     prop_assert_eq!(exists, is_own);
                     own += usize::from(is_own);
                 }

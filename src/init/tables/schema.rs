@@ -13,14 +13,14 @@ use serde_json::Value;
 
 use crate::config::{CsvOptions, FileFormat, TextOptions};
 use crate::error::Error;
-use crate::init::survey::sample::Text;
+use crate::init::survey::sample::SampledText;
 use crate::snapshot::scan::infer::infer;
 use crate::snapshot::{BYTE_ORDER_MARK, Inferred};
 use crate::types::sql_type;
 
 /// Columns as they are to be declared.
 #[derive(Debug, Default)]
-pub(crate) struct Columns {
+pub(crate) struct ProposedColumns {
     pub(crate) fields: Vec<Field>,
     /// Columns with a word about their type.
     pub(crate) notes: Vec<(String, String)>,
@@ -45,7 +45,11 @@ pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
 }
 
 /// The columns of CSV texts, by name in order of appearance; `codes` are text whatever they look like.
-pub(crate) async fn csv(texts: &[Text], options: &CsvOptions, codes: &[String]) -> Result<Columns, String> {
+pub(crate) async fn csv(
+    texts: &[SampledText],
+    options: &CsvOptions,
+    codes: &[String],
+) -> Result<ProposedColumns, String> {
     let text = TextOptions { compression: None, infer_records: None };
     let format = FileFormat::Csv(CsvOptions { text, ..options.clone() });
     let mut types: Vec<(String, Vec<DataType>)> = Vec::new();
@@ -61,12 +65,12 @@ pub(crate) async fn csv(texts: &[Text], options: &CsvOptions, codes: &[String]) 
             }
         }
     }
-    let mut columns = Columns::default();
+    let mut columns = ProposedColumns::default();
     for (name, types) in types {
         let is_code = codes.contains(&name);
         let data_type = match types.as_slice() {
             _ if is_code => {
-                columns.notes.push((name.clone(), "text, since it has leading zeros".to_owned()));
+                columns.notes.push((name.clone(), "text, because values have leading zeros".to_owned()));
                 DataType::Utf8
             }
             [] => DataType::Utf8,
@@ -80,14 +84,14 @@ pub(crate) async fn csv(texts: &[Text], options: &CsvOptions, codes: &[String]) 
 }
 
 /// The columns of NDJSON texts.
-pub(crate) async fn json(texts: &[Text]) -> Result<Columns, String> {
+pub(crate) async fn json(texts: &[SampledText]) -> Result<ProposedColumns, String> {
     let mut all = Vec::new();
     for text in texts {
         all.extend_from_slice(text.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text.bytes));
         all.push(b'\n');
     }
     let format = FileFormat::Json(TextOptions::default());
-    let mut columns = Columns::default();
+    let mut columns = ProposedColumns::default();
     let mut mixed: Vec<(String, bool)> = Vec::new();
     let schema = loop {
         let error = match inferred(&all, &format).await {
@@ -108,7 +112,7 @@ pub(crate) async fn json(texts: &[Text]) -> Result<Columns, String> {
     }
     for (name, is_scalar) in mixed {
         if is_scalar {
-            columns.notes.push((name.clone(), "values of several types, as text".to_owned()));
+            columns.notes.push((name.clone(), "text, because values have several types".to_owned()));
             columns.fields.push(Field::new(name, DataType::Utf8, true));
         } else {
             columns.left_out.push((name, "its values are of several kinds (plain, lists, objects)".to_owned()));
@@ -155,7 +159,7 @@ fn without(records: &[u8], column: &str) -> Option<(String, bool, Vec<u8>)> {
 }
 
 /// A schema of these columns.
-pub(crate) fn schema(columns: &Columns) -> Schema {
+pub(crate) fn schema(columns: &ProposedColumns) -> Schema {
     Schema::new(columns.fields.clone())
 }
 
@@ -163,12 +167,12 @@ pub(crate) fn schema(columns: &Columns) -> Schema {
 mod tests {
     use super::*;
 
-    fn texts(texts: &[&str]) -> Vec<Text> {
-        let text = |text: &&str| Text { path: String::new(), bytes: text.as_bytes().to_vec(), is_cut: false };
+    fn texts(texts: &[&str]) -> Vec<SampledText> {
+        let text = |text: &&str| SampledText { path: String::new(), bytes: text.as_bytes().to_vec(), is_cut: false };
         texts.iter().map(text).collect()
     }
 
-    fn shown(columns: &Columns) -> String {
+    fn shown(columns: &ProposedColumns) -> String {
         let fields = columns.fields.iter().map(|field| format!("{} {}", field.name(), field.data_type()));
         fields.collect::<Vec<_>>().join(", ")
     }

@@ -19,14 +19,14 @@ use super::profile::{Dates, Profile, Profiler, between};
 use super::schema::root_cause;
 use crate::config::{Compression, FileFormat};
 use crate::error::Result;
-use crate::init::survey::sample::{FOOTER, Text};
+use crate::init::survey::sample::{FOOTER, SampledText};
 use crate::layout::below;
 use crate::manifest::FileEntry;
 use crate::session::{Engine, EngineOptions, Stores};
-use crate::snapshot::{FileListTable, Size, TableFiles, register, rows_of_groups};
+use crate::snapshot::{FileListTable, ScanSize, TableFiles, register, rows_of_groups};
 use crate::types::ident;
 
-/// Where the sample of text stands.
+/// Where the sample of text is.
 const STORE: &str = "s3://sample";
 
 /// Rows of a Parquet file that are looked at when not all are.
@@ -56,7 +56,7 @@ pub(crate) struct Outcome {
 /// # Errors
 /// When the engine cannot be set up. That a value does not fit is the inner error, in words.
 pub(crate) async fn over_texts(
-    texts: &[Text],
+    texts: &[SampledText],
     format: FileFormat,
     schema: &SchemaRef,
     expressions: &[String],
@@ -227,7 +227,7 @@ impl<'a> Trial<'a> {
         limit: Option<usize>,
     ) -> Result<std::result::Result<(), String>> {
         let session = engine.task_session(&table.files).await?;
-        register(&session, "snapshot", "t", FileListTable::of_export(table, Size::AsListed))?;
+        register(&session, "snapshot", "t", FileListTable::of_export(table, ScanSize::AsListed))?;
         let ran = Box::pin(self.look(&session, limit)).await;
         Ok(ran.map_err(|error| root_cause(&error)))
     }

@@ -24,7 +24,7 @@ pub(crate) enum Change {
 
 /// A row that is not as it was.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Sample {
+pub(crate) struct RowSample {
     pub(crate) change: Change,
     /// Its key.
     pub(crate) key: BTreeMap<String, Value>,

@@ -4,5 +4,5 @@ mod changes;
 mod rows;
 mod snapshots;
 
-pub(crate) use self::changes::{Change, RowChanges, Sample};
-pub(crate) use self::snapshots::{Content, DiffOptions, TableDiff, diff};
+pub(crate) use self::changes::{Change, RowChanges, RowSample};
+pub(crate) use self::snapshots::{DataSize, DiffOptions, TableDiff, diff};

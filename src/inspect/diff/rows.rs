@@ -7,8 +7,8 @@
 //!       before, after
 //! ```
 //!
-//! Both sides are sorted by the key, spilling, and stream through the join: memory does not grow with rows. The key must name
-//! at most one row of each snapshot; that is checked first, and a key that does not is an error.
+//! Both sides are sorted by the key, spilling, and stream through the join: memory does not grow with rows. The key
+//! must name at most one row of each snapshot; that is checked first, and a key that does not is an error.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -22,14 +22,14 @@ use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use serde_json::Value;
 
-use super::changes::{Change, RowChanges, Sample};
+use super::changes::{Change, RowChanges, RowSample};
 use crate::config::FileFormat;
 use crate::error::{Error, Result};
 use crate::lake::LakeColumns;
 use crate::layout::partition;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
-use crate::snapshot::{FileListTable, Size, TableFiles, register};
+use crate::snapshot::{FileListTable, ScanSize, TableFiles, register};
 
 /// What is compared.
 pub(super) struct Comparison<'a> {
@@ -47,7 +47,7 @@ pub(super) struct Comparison<'a> {
 pub(super) struct Compared {
     /// By Hive path; partitions without changes are missing.
     pub(super) partitions: BTreeMap<String, RowChanges>,
-    pub(super) samples: Vec<Sample>,
+    pub(super) samples: Vec<RowSample>,
 }
 
 /// Kinds of rows as the query numbers them.
@@ -68,7 +68,7 @@ impl Comparison<'_> {
                 partition: columns.partition.clone(),
                 files: files.clone(),
             };
-            register(&session, "lake", name, FileListTable::new(table, Size::AsListed))?;
+            register(&session, "lake", name, FileListTable::new(table, ScanSize::AsListed))?;
         }
         for (name, snapshot) in [("before", "other"), ("after", "config's")] {
             let doubled = doubled(&session, name, self.key).await?;
@@ -80,7 +80,7 @@ impl Comparison<'_> {
                 )));
             }
         }
-        let mut counting = Counting::new(&self);
+        let mut counting = RowCounter::new(&self);
         let mut batches = session.sql(&self.query()).await?.execute_stream().await?;
         while let Some(batch) = batches.try_next().await? {
             counting.add(&batch).map_err(|error| Error::Engine(error.into()))?;
@@ -138,7 +138,7 @@ impl Comparison<'_> {
     }
 }
 
-/// How many values of the key stand in more than one row.
+/// How many values of the key are in more than one row.
 async fn doubled(session: &SessionContext, table: &str, key: &[String]) -> Result<u64> {
     let key: Vec<String> = key.iter().map(|name| quoted(name)).collect();
     let keys = key.join(", ");
@@ -158,7 +158,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// Counts rows by kind and partition, and keeps some.
-struct Counting {
+struct RowCounter {
     /// Columns of both sides, the key first.
     names: Vec<String>,
     key: usize,
@@ -167,11 +167,11 @@ struct Counting {
     converter: Option<RowConverter>,
     /// By the bytes of the partition columns.
     partitions: HashMap<Box<[u8]>, (String, RowChanges)>,
-    samples: [Vec<Sample>; 3],
+    samples: [Vec<RowSample>; 3],
     most: usize,
 }
 
-impl Counting {
+impl RowCounter {
     fn new(rows: &Comparison<'_>) -> Self {
         Self {
             names: rows.common().into_iter().map(str::to_owned).collect(),
@@ -223,7 +223,7 @@ impl Counting {
         self.converter.as_ref().map(|converter| converter.convert_columns(columns)).transpose()
     }
 
-    fn sample(&self, change: Change, batch: &RecordBatch, row: usize) -> Result<Sample, ArrowError> {
+    fn sample(&self, change: Change, batch: &RecordBatch, row: usize) -> Result<RowSample, ArrowError> {
         let first = 1 + self.partition_names.len();
         let (before, after) = (first, first + self.names.len());
         let text = |column: usize| -> Result<Value, ArrowError> {
@@ -233,7 +233,7 @@ impl Counting {
             }
             Ok(ArrayFormatter::try_new(column.as_ref(), &FormatOptions::new())?.value(row).try_to_string()?.into())
         };
-        let mut sample = Sample { change, key: BTreeMap::new(), before: BTreeMap::new(), after: BTreeMap::new() };
+        let mut sample = RowSample { change, key: BTreeMap::new(), before: BTreeMap::new(), after: BTreeMap::new() };
         for (index, name) in self.names.iter().enumerate() {
             let (old, new) = (text(before + index)?, text(after + index)?);
             if index < self.key {

@@ -14,7 +14,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use futures::TryStreamExt;
 use serde::Serialize;
 
-use super::changes::{RowChanges, Sample};
+use super::changes::{RowChanges, RowSample};
 use super::rows::{Compared, Comparison};
 use crate::compaction::plan::PartitionDetails;
 use crate::config::LakeTable;
@@ -41,8 +41,8 @@ pub(crate) struct DiffOptions {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct TableDiff {
     pub(crate) table: String,
-    pub(crate) before: Content,
-    pub(crate) after: Content,
+    pub(crate) before: DataSize,
+    pub(crate) after: DataSize,
     pub(crate) columns: ColumnChanges,
     /// Partitions whose files are the same.
     pub(crate) same_partitions: usize,
@@ -50,12 +50,12 @@ pub(crate) struct TableDiff {
     pub(crate) partitions: Vec<PartitionDiff>,
     /// Over all partitions; `None` without a key.
     pub(crate) rows: Option<RowChanges>,
-    pub(crate) samples: Vec<Sample>,
+    pub(crate) samples: Vec<RowSample>,
 }
 
 /// Files, rows and bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Content {
+pub(crate) struct DataSize {
     pub(crate) files: usize,
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
@@ -75,8 +75,8 @@ pub(crate) struct ColumnChanges {
 pub(crate) struct PartitionDiff {
     /// Hive path.
     pub(crate) partition: String,
-    pub(crate) before: Content,
-    pub(crate) after: Content,
+    pub(crate) before: DataSize,
+    pub(crate) after: DataSize,
     /// `None` without a key.
     pub(crate) rows: Option<RowChanges>,
 }
@@ -213,18 +213,18 @@ impl Side {
         identity
     }
 
-    fn content(&self, partition: &str) -> Content {
+    fn content(&self, partition: &str) -> DataSize {
         let files = self.files(partition);
-        Content {
+        DataSize {
             files: files.len(),
             rows: files.iter().filter_map(|file| file.n_record).sum(),
             bytes: files.iter().map(|file| file.size).sum(),
         }
     }
 
-    fn contents(&self) -> Content {
+    fn contents(&self) -> DataSize {
         let all = self.partitions.keys().map(|partition| self.content(partition));
-        all.fold(Content::default(), |a, b| Content {
+        all.fold(DataSize::default(), |a, b| DataSize {
             files: a.files + b.files,
             rows: a.rows + b.rows,
             bytes: a.bytes + b.bytes,

@@ -5,8 +5,8 @@
 //! one file is larger          a(first rows)            so many of its rows as fit
 //! ```
 //!
-//! No manifest holds distinct counts, and those of files cannot be added up. A lake that fits is read whole, and the result
-//! is good to some percent. Of a larger one the result is that of the sample: a lower bound, which says so.
+//! No manifest holds distinct counts, and those of files cannot be added up. A lake that fits is read whole, and the
+//! result is good to some percent. Of a larger one the result is that of the sample: a lower bound, which says so.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use datafusion::functions_aggregate::approx_distinct::approx_distinct;
 use datafusion::functions_aggregate::count::count_all;
 use datafusion::prelude::{Column, Expr};
 
-use super::model::Sample;
+use super::model::LakeSample;
 use crate::config::FileFormat;
 use crate::error::Result;
 use crate::error::unwrap_engine;
 use crate::lake::LakeColumns;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
-use crate::snapshot::{FileListTable, Size, TableFiles};
+use crate::snapshot::{FileListTable, ScanSize, TableFiles};
 
 /// Bytes of lake files that are read per table.
 const SAMPLE_BYTES: u64 = 64 << 20;
@@ -81,7 +81,7 @@ pub(super) async fn estimate(
     engine: &Engine,
     columns: &LakeColumns,
     (table, files): (&str, &[FileEntry]),
-) -> Result<(HashMap<String, u64>, Option<Sample>)> {
+) -> Result<(HashMap<String, u64>, Option<LakeSample>)> {
     let of_rows: u64 = files.iter().filter_map(|file| file.n_record).sum();
     let (chosen, rows) = sample(files, SAMPLE_BYTES);
     let fields = columns.file.fields().iter().chain(&columns.partition).cloned().collect::<Vec<_>>();
@@ -100,7 +100,7 @@ pub(super) async fn estimate(
         partition: columns.partition.clone(),
         files: chosen,
     };
-    let table = FileListTable::new(files, Size::AsListed);
+    let table = FileListTable::new(files, ScanSize::AsListed);
     let counted = async {
         let limit = usize::try_from(rows).unwrap_or(usize::MAX);
         let of = |name: &String| approx_distinct(Expr::Column(Column::from_name(name)));
@@ -119,7 +119,7 @@ pub(super) async fn estimate(
     // An estimate above the number of rows is one of that many.
     let estimates = names.iter().enumerate().map(|(column, name)| Ok((name.clone(), number(column)?.min(rows))));
     let estimates = estimates.collect::<std::result::Result<_, DataFusionError>>().map_err(unwrap_engine)?;
-    Ok((estimates, Some(Sample { rows, of_rows, files: read, is_whole: rows == of_rows })))
+    Ok((estimates, Some(LakeSample { rows, of_rows, files: read, is_whole: rows == of_rows })))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! OpenLineage events (spec 2-0-2) of what is known: pure, the same for the same manifests, so a repeat says the same again.
+//! OpenLineage events (spec 2-0-2) of what is known: pure, the same for the same manifests, so a repeat says the same
+//! again.
 //!
 //! ```text
 //! plan committed          START     of the run whose id is made from the plan's id; job {database}.{schema}.{table}
@@ -7,9 +8,9 @@
 //! otherwise               RUNNING   with what is there so far
 //! ```
 //!
-//! Inputs are the locations of the snapshot tables, the output is the lake table. Column lineage is not told: what a column
-//! is made from is not known from manifests. Estimates are not told either: consumers take numbers for counts. A table that
-//! is not planned has no events.
+//! Inputs are the locations of the snapshot tables, the output is the lake table. Column lineage is not told: what a
+//! column is made from is not known from manifests. Estimates are not told either: consumers take numbers for counts. A
+//! table that is not planned has no events.
 
 use std::path::Path;
 
@@ -17,7 +18,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
 
-use super::model::{Column, Lineage, Source, State, TableLineage, Task};
+use super::model::{Lineage, LineageColumn, LineageSource, LineageState, LineageTask, TableLineage};
 use crate::layout::Location;
 
 /// What wrote the events.
@@ -38,7 +39,7 @@ fn of_table(lineage: &Lineage, table: &TableLineage) -> Vec<Value> {
     let Some(planned_at) = &table.planned_at else { return Vec::new() };
     let failed = last_failure(&table.tasks);
     let (last, last_at) = match failed {
-        _ if table.state == State::Complete => ("COMPLETE", table.tasks.iter().filter_map(ended).max()),
+        _ if table.state == LineageState::Complete => ("COMPLETE", table.tasks.iter().filter_map(ended).max()),
         Some(task) => ("FAIL", ended(task)),
         None => ("RUNNING", table.tasks.iter().filter_map(ended).max()),
     };
@@ -71,14 +72,14 @@ fn run_id(plan: &str) -> String {
 }
 
 /// When the task ended, as far as it says.
-fn ended(task: &Task) -> Option<DateTime<Utc>> {
+fn ended(task: &LineageTask) -> Option<DateTime<Utc>> {
     let began = DateTime::parse_from_rfc3339(task.started_at.as_deref()?).ok()?.with_timezone(&Utc);
     let lasted = std::time::Duration::try_from_secs_f64(task.seconds?).ok()?;
     began.checked_add_signed(TimeDelta::from_std(lasted).ok()?)
 }
 
 /// The failure that came last, whatever the number of its task.
-fn last_failure(tasks: &[Task]) -> Option<&Task> {
+fn last_failure(tasks: &[LineageTask]) -> Option<&LineageTask> {
     tasks.iter().filter(|task| task.state == "failed").max_by_key(|task| ended(task))
 }
 
@@ -123,7 +124,7 @@ fn job(lineage: &Lineage, table: &TableLineage) -> Value {
 }
 
 /// A snapshot table; one dataset per location that the config names.
-fn input(source: &Source) -> Vec<Value> {
+fn input(source: &LineageSource) -> Vec<Value> {
     let statistics = json!({ "rowCount": source.rows, "size": source.bytes, "fileCount": source.files });
     let statistics = facet("1-0-0/InputStatisticsInputDatasetFacet", statistics);
     // What was counted is of all locations together.
@@ -151,7 +152,7 @@ fn output(table: &TableLineage, is_counted: bool) -> Value {
             json!({ "outputStatistics": facet("1-0-2/OutputStatisticsOutputDatasetFacet", counts) });
     }
     // The columns' numbers are those of the whole lake only when it is whole.
-    if is_counted && matches!(table.state, State::Published | State::Complete) {
+    if is_counted && matches!(table.state, LineageState::Published | LineageState::Complete) {
         let metrics = table.columns.iter().map(|column| (column.name.clone(), metrics(column)));
         let content = json!({
             "rowCount": lake.rows, "bytes": lake.bytes, "fileCount": lake.files,
@@ -163,7 +164,7 @@ fn output(table: &TableLineage, is_counted: bool) -> Value {
 }
 
 /// Of a column: its NULLs, and its extremes where they are numbers and values of it.
-fn metrics(column: &Column) -> Value {
+fn metrics(column: &LineageColumn) -> Value {
     let mut metrics = Map::new();
     if let Some(nulls) = column.nulls {
         metrics.insert("nullCount".to_owned(), json!(nulls));
@@ -178,8 +179,8 @@ fn metrics(column: &Column) -> Value {
     Value::Object(metrics)
 }
 
-/// The number in the form that the spec has for it; none where this form has no room for its whole part, as for most above
-/// 2^53.
+/// The number in the form that the spec has for it; none where this form has no room for its whole part, as for most
+/// above 2^53.
 fn number(text: &str) -> Option<f64> {
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite())?;
     // Floats with an exponent come from this form.
@@ -192,8 +193,8 @@ fn schema<'a>(columns: impl Iterator<Item = (&'a str, &'a str)>) -> Value {
     facet("1-2-0/SchemaDatasetFacet", json!({ "fields": fields }))
 }
 
-/// Namespace and name of a folder as OpenLineage names datasets: of `s3://bucket/a/b/` the bucket's URL, and `a/b`. Of a
-/// pattern it is the folder above.
+/// Namespace and name of a folder as OpenLineage names datasets: of `s3://bucket/a/b/` the bucket's URL, and `a/b`. Of
+/// a pattern it is the folder above.
 fn dataset(location: &str) -> (String, String) {
     let Ok(place) = Location::parse(location, Path::new("/")) else {
         return ("file".to_owned(), location.to_owned());
@@ -224,12 +225,12 @@ mod tests {
 
     #[test]
     fn failure_that_came_last_is_told_also_when_another_task_stands_before_it() {
-        let task = |group, state, started_at: Option<&str>, seconds| Task {
+        let task = |group, state, started_at: Option<&str>, seconds| LineageTask {
             group,
             state,
             started_at: started_at.map(str::to_owned),
             seconds,
-            ..Task::default()
+            ..LineageTask::default()
         };
         let at = |minute: &str| format!("2026-01-31T00:{minute}:00Z");
         let tasks = [

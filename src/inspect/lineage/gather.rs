@@ -1,7 +1,7 @@
 //! Reads the manifests of all tables, each once.
 //!
-//! Of a table whose plan is not committed only the plan is told, made anew without writing it: it lists the snapshot files,
-//! which no manifest holds yet.
+//! Of a table whose plan is not committed only the plan is reported, made anew without writing it: it lists the
+//! snapshot files, which no manifest holds yet.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use datafusion::arrow::datatypes::{FieldRef, Schema};
 
 use super::distinct;
 use super::model::{
-    Column, File, Hops, Lineage, Partition, Sample, Source, SourceColumn, State, TableLineage, Task, VERSION,
+    File, Hops, LakeSample, Lineage, LineageColumn, LineagePartition, LineageSource, LineageState, LineageTask,
+    SourceColumn, TableLineage, VERSION,
 };
 use crate::compaction::plan::PartitionDetails;
 use crate::concurrency::read_tables;
@@ -20,7 +21,7 @@ use crate::error::Result;
 use crate::error::redact::REDACTOR;
 use crate::error::unwrap_engine;
 use crate::inspect::query::{Committed, FileIndex};
-use crate::inspect::{Looked, StepStatus};
+use crate::inspect::{InspectedTable, StepStatus};
 use crate::layout::Step;
 use crate::layout::bundle::label;
 use crate::layout::partition;
@@ -65,7 +66,7 @@ pub(crate) async fn gather(pipeline: &Arc<Pipeline>, options: Options) -> Result
 
 /// What a table has so far.
 #[derive(Default)]
-struct Found {
+struct GatheredTable {
     staged: Committed<TaskDetails>,
     /// What publish tasks read.
     groups: Committed<PartitionDetails>,
@@ -76,16 +77,16 @@ struct Found {
     validation: Option<Validation>,
 }
 
-impl Found {
+impl GatheredTable {
     async fn read(pipeline: &Pipeline, plan: &StagePlan) -> Result<Self> {
         if !plan.committed {
             return Ok(Self::default());
         }
-        let Looked { ledger, staged, published, status, .. } = pipeline.look(&plan.lake).await?;
+        let InspectedTable { ledger, staged, published, status, .. } = pipeline.look(&plan.lake).await?;
         let total = status.publish.total.unwrap_or(0);
         let validation = ledger.read_file(&ledger.layout().validation()).await?;
         let validation = validation.and_then(|text| serde_json::from_slice::<Validation>(&text).ok());
-        // Columns are told of one hop: the furthest that is whole.
+        // The columns are those of one hop: the last complete one.
         let (of_staged, of_published) = if is_done(&status.publish) {
             (Extent::Files, Extent::Statistics)
         } else {
@@ -104,13 +105,13 @@ impl Found {
         })
     }
 
-    fn state(&self, plan: &StagePlan) -> State {
+    fn state(&self, plan: &StagePlan) -> LineageState {
         match () {
-            () if !plan.committed => State::NotPlanned,
-            () if self.complete => State::Complete,
-            () if is_done(&self.publish) => State::Published,
-            () if is_done(&self.stage) => State::Staged,
-            () => State::Staging,
+            () if !plan.committed => LineageState::NotPlanned,
+            () if self.complete => LineageState::Complete,
+            () if is_done(&self.publish) => LineageState::Published,
+            () if is_done(&self.stage) => LineageState::Staged,
+            () => LineageState::Staging,
         }
     }
 }
@@ -121,7 +122,7 @@ fn is_done(step: &StepStatus) -> bool {
 }
 
 async fn of_table(pipeline: &Pipeline, plan: &StagePlan, options: Options) -> Result<TableLineage> {
-    let mut found = Found::read(pipeline, plan).await?;
+    let mut found = GatheredTable::read(pipeline, plan).await?;
     let (columns, distinct_sample) = columns(pipeline, plan, &mut found, options).await?;
     let layout = plan.ledger.layout();
     let sorted_by = plan.lake.sorted_by.iter().map(|(key, _)| {
@@ -129,7 +130,7 @@ async fn of_table(pipeline: &Pipeline, plan: &StagePlan, options: Options) -> Re
         format!("{}{direction}", key.column)
     });
     let tasks = tasks(plan, &found);
-    let rows = |of: fn(&Task) -> Option<u64>| {
+    let rows = |of: fn(&LineageTask) -> Option<u64>| {
         let done = || tasks.iter().filter(|task| task.step == "stage" && task.state == "done");
         done().next().map(|_| done().filter_map(of).sum())
     };
@@ -168,14 +169,14 @@ async fn of_table(pipeline: &Pipeline, plan: &StagePlan, options: Options) -> Re
     })
 }
 
-fn sources(pipeline: &Pipeline, plan: &StagePlan) -> Result<Vec<Source>> {
+fn sources(pipeline: &Pipeline, plan: &StagePlan) -> Result<Vec<LineageSource>> {
     let whole = plan.details.whole.iter().map(|(source, files)| (source, files.as_slice(), "whole"));
     let all = [(&plan.details.driving, plan.groups.files(), "driving")].into_iter().chain(whole);
     all.map(|(of, files, role)| {
         let hop = Hop::of(files);
         let snapshot = pipeline.project().snapshot(&of.table);
         let locations = snapshot.iter().flat_map(|table| &table.locations);
-        Ok(Source {
+        Ok(LineageSource {
             table: of.table.clone(),
             role,
             locations: locations.map(|(location, _)| redacted(&location.to_string())).collect(),
@@ -191,7 +192,7 @@ fn sources(pipeline: &Pipeline, plan: &StagePlan) -> Result<Vec<Source>> {
 }
 
 /// With the task that wrote each, and the one that reads it, as far as it is planned.
-fn staging_files(found: &Found) -> Vec<File> {
+fn staging_files(found: &GatheredTable) -> Vec<File> {
     let read = found.groups.files.iter().zip(&found.groups.groups);
     let publish_groups: HashMap<&str, u64> = read.map(|(file, &group)| (&*file.uri, group)).collect();
     let written = found.staged.files.iter().zip(&found.staged.groups);
@@ -211,9 +212,9 @@ fn column(field: &FieldRef) -> SourceColumn {
 async fn columns(
     pipeline: &Pipeline,
     plan: &StagePlan,
-    found: &mut Found,
+    found: &mut GatheredTable,
     options: Options,
-) -> Result<(Vec<Column>, Option<Sample>)> {
+) -> Result<(Vec<LineageColumn>, Option<LakeSample>)> {
     let columns = plan.columns()?;
     let is_published = is_done(&found.publish);
     let from = if is_published { &mut found.published } else { &mut found.staged };
@@ -234,7 +235,7 @@ async fn columns(
     let columns = plan.details.columns.iter().map(|(name, kind)| {
         let range = if from.files.is_empty() { None } else { Some(index.range(name).map_err(unwrap_engine)?) };
         let range = range.unwrap_or_default();
-        Ok(Column {
+        Ok(LineageColumn {
             name: name.clone(),
             r#type: kind.clone(),
             nulls: range.nulls,
@@ -247,8 +248,8 @@ async fn columns(
     Ok((columns.collect::<Result<_>>()?, sample))
 }
 
-fn partitions(found: &Found) -> Vec<Partition> {
-    let mut all: BTreeMap<&str, Partition> = BTreeMap::new();
+fn partitions(found: &GatheredTable) -> Vec<LineagePartition> {
+    let mut all: BTreeMap<&str, LineagePartition> = BTreeMap::new();
     for file in &found.staged.files {
         for part in file.parts() {
             let of = all.entry(part.partition).or_default();
@@ -262,40 +263,46 @@ fn partitions(found: &Found) -> Vec<Partition> {
         of.lake_files += 1;
         of.lake_bytes += file.size;
     }
-    let named = all.into_iter().map(|(path, of)| Partition {
+    let named = all.into_iter().map(|(path, of)| LineagePartition {
         partition: path.to_owned(),
         values: partition::parse_path(path).unwrap_or_default(),
         ..of
     });
-    let mut partitions: Vec<Partition> = named.collect();
+    let mut partitions: Vec<LineagePartition> = named.collect();
     partitions.sort_by_key(|of| std::cmp::Reverse(of.bytes()));
     partitions
 }
 
 /// Stage tasks, then publish tasks as far as they are planned.
-fn tasks(plan: &StagePlan, found: &Found) -> Vec<Task> {
+fn tasks(plan: &StagePlan, found: &GatheredTable) -> Vec<LineageTask> {
     let stage = (1u64..).zip(plan.groups.iter()).map(|(group, files)| {
-        let task = Task { step: "stage", group, ..reads(Hop::of(files)) };
+        let task = LineageTask { step: "stage", group, ..reads(Hop::of(files)) };
         with_result(task, &found.staged, &found.stage)
     });
     let publish = found.groups.tasks.iter().map(|(&group, planned)| {
         let read = Hop { files: planned.files, rows: planned.rows, bytes: planned.bytes };
         let partition = Some(planned.details.partition.clone()).filter(|path| !path.is_empty());
-        let task = Task { step: "publish", group: group as u64, partition, ..reads(read) };
+        let task = LineageTask { step: "publish", group: group as u64, partition, ..reads(read) };
         with_result(task, &found.published, &found.publish)
     });
     stage.chain(publish).collect()
 }
 
-fn reads(hop: Hop) -> Task {
-    Task { state: "open", files_read: hop.files, bytes_read: hop.bytes, rows_read: hop.rows, ..Task::default() }
+fn reads(hop: Hop) -> LineageTask {
+    LineageTask {
+        state: "open",
+        files_read: hop.files,
+        bytes_read: hop.bytes,
+        rows_read: hop.rows,
+        ..LineageTask::default()
+    }
 }
 
 /// A planned task with what became of it.
-fn with_result(task: Task, done: &Committed<TaskDetails>, status: &StepStatus) -> Task {
+fn with_result(task: LineageTask, done: &Committed<TaskDetails>, status: &StepStatus) -> LineageTask {
     let number = usize::try_from(task.group).unwrap_or(usize::MAX);
     if let Some(wrote) = done.tasks.get(&number) {
-        return Task {
+        return LineageTask {
             state: "done",
             started_at: Some(wrote.details.started_at.clone()),
             seconds: Some(wrote.details.seconds),
@@ -307,10 +314,10 @@ fn with_result(task: Task, done: &Committed<TaskDetails>, status: &StepStatus) -
             ..task
         };
     }
-    // One that runs again has failed before: both are told.
+    // One that runs again has failed before: both are reported.
     let running = status.running.iter().find(|running| running.group == number && running.is_alive);
     let failure = status.failures.iter().find(|failure| failure.group == number);
-    Task {
+    LineageTask {
         state: if running.is_some() {
             "running"
         } else if failure.is_some() {

@@ -1,4 +1,4 @@
-//! All that manifests tell of how lakes came to be: from snapshot files over tasks to lake files, with what was counted.
+//! Data of a report, from manifests: snapshot files, tasks, lake files and their row counts.
 //!
 //! ```text
 //! snapshot file --stage_group--> stage task --stage_group--> staging file --publish_group--> publish task
@@ -6,10 +6,11 @@
 //! ```
 //!
 //! Nothing is listed but the summaries, which say what is done; nothing is read but manifests, the records beside them,
-//! and, for the estimate of distinct values, a bounded part of the lake ([`distinct`]). Only a table that is not planned is
-//! looked at as `plan` does: its export is listed, and footers are read. It works at any time: what is not
-//! there yet is missing in the result, and is no error. All files of the chosen tables are in memory at once, as they are
-//! for a query. The result is printed by `report`, and becomes OpenLineage events here ([`events`], sent by [`send`]).
+//! and, for the estimate of distinct values, a bounded part of the lake ([`distinct`]). Only a table that is not
+//! planned is looked at as `plan` does: its export is listed, and footers are read. It works at any time: what is not
+//! there yet is missing in the result, and is no error. All files of the chosen tables are in memory at once, as they
+//! are for a query. The result is printed by `report`, and becomes OpenLineage events here ([`events`], sent by
+//! [`send`]).
 
 pub(crate) mod distinct;
 pub(crate) mod events;
@@ -19,5 +20,5 @@ pub(crate) mod send;
 
 pub(crate) use self::events::events;
 pub(crate) use self::gather::{Options, gather};
-pub(crate) use self::model::{File, Lineage, Partition, TableLineage, Task};
+pub(crate) use self::model::{File, Lineage, LineagePartition, LineageTask, TableLineage};
 pub(crate) use self::send::send;

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::pipeline::audit::Known;
+use crate::pipeline::audit::AuditSummary;
 use crate::pipeline::validate::{Hop, Validation};
 use crate::snapshot::{Lacking, LeftOut};
 
@@ -22,14 +22,14 @@ pub(crate) struct Lineage {
     pub(crate) schema: String,
     pub(crate) snapshot_time: String,
     pub(crate) tables: Vec<TableLineage>,
-    pub(crate) audits: Vec<Known>,
+    pub(crate) audits: Vec<AuditSummary>,
 }
 
 /// How far a table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum State {
-    /// No plan is committed: what is told is what would be done.
+pub(crate) enum LineageState {
+    /// No plan is committed; the report shows the plan that a run would make.
     NotPlanned,
     /// Not all stage tasks are done.
     Staging,
@@ -45,7 +45,7 @@ pub(crate) enum State {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct TableLineage {
     pub(crate) table: String,
-    pub(crate) state: State,
+    pub(crate) state: LineageState,
     /// Id of the plan.
     pub(crate) plan: String,
     /// When it was committed, RFC 3339.
@@ -62,14 +62,14 @@ pub(crate) struct TableLineage {
     /// Bytes that a lake file should have.
     pub(crate) target_file_size: u64,
     /// Snapshot tables that the SELECT reads, the one whose files are grouped first.
-    pub(crate) sources: Vec<Source>,
+    pub(crate) sources: Vec<LineageSource>,
     pub(crate) hops: Hops,
-    pub(crate) columns: Vec<Column>,
+    pub(crate) columns: Vec<LineageColumn>,
     /// What the estimates of distinct values were made from.
-    pub(crate) distinct_sample: Option<Sample>,
+    pub(crate) distinct_sample: Option<LakeSample>,
     /// By their bytes, the largest first.
-    pub(crate) partitions: Vec<Partition>,
-    pub(crate) tasks: Vec<Task>,
+    pub(crate) partitions: Vec<LineagePartition>,
+    pub(crate) tasks: Vec<LineageTask>,
     pub(crate) snapshot_files: Vec<File>,
     pub(crate) staging_files: Vec<File>,
     pub(crate) lake_files: Vec<File>,
@@ -79,7 +79,7 @@ pub(crate) struct TableLineage {
 
 /// A snapshot table that a SELECT reads.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Source {
+pub(crate) struct LineageSource {
     pub(crate) table: String,
     /// `driving`: its files are grouped; `whole`: every task reads all of it.
     pub(crate) role: &'static str,
@@ -118,7 +118,7 @@ pub(crate) struct Hops {
 
 /// A column of the lake table over all its files; while none is published, of the staging files.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Column {
+pub(crate) struct LineageColumn {
     pub(crate) name: String,
     /// Arrow type.
     pub(crate) r#type: String,
@@ -129,13 +129,14 @@ pub(crate) struct Column {
     pub(crate) max: Option<String>,
     /// Whether both are values of the column, not only bounds of them.
     pub(crate) is_exact: bool,
-    /// About so many distinct values; of a sample, not of all rows, where [`Sample::is_whole`] does not say otherwise.
+    /// About so many distinct values; of a sample, not of all rows, where [`LakeSample::is_whole`] does not say
+    /// otherwise.
     pub(crate) distinct: Option<u64>,
 }
 
 /// Rows of the lake that were read to estimate distinct values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Sample {
+pub(crate) struct LakeSample {
     pub(crate) rows: u64,
     pub(crate) of_rows: u64,
     pub(crate) files: u64,
@@ -145,7 +146,7 @@ pub(crate) struct Sample {
 
 /// A partition by what is furthest: of the lake once its publish tasks are done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Partition {
+pub(crate) struct LineagePartition {
     /// Hive path; empty for an unpartitioned table.
     pub(crate) partition: String,
     /// In the order of `partitioned_by`; `None` is NULL.
@@ -158,7 +159,7 @@ pub(crate) struct Partition {
     pub(crate) rows: u64,
 }
 
-impl Partition {
+impl LineagePartition {
     /// Bytes in the lake, or in staging while nothing of it is published.
     pub(crate) fn bytes(&self) -> u64 {
         if self.lake_files > 0 { self.lake_bytes } else { self.staging_bytes }
@@ -167,7 +168,7 @@ impl Partition {
 
 /// One task of either step.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Task {
+pub(crate) struct LineageTask {
     /// `stage` or `publish`.
     pub(crate) step: &'static str,
     /// From 1, in its step.

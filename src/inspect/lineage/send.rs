@@ -1,8 +1,8 @@
-//! Posts events to an OpenLineage endpoint, one after the other: each is told before the next.
+//! Posts events to an OpenLineage endpoint, one after the other: each is reported before the next.
 //!
-//! The token of the variable `OPENLINEAGE_API_KEY`, if it is set, is sent as bearer. What the endpoint does not take is an
-//! error that tells how far it came; all events are the same when they are sent again, so a second try is safe. A redirect is
-//! such an error, too: most of them turn a POST into a GET, which loses the event and looks like success.
+//! The token of the variable `OPENLINEAGE_API_KEY`, if it is set, is sent as bearer. What the endpoint does not take is
+//! an error that has how many were sent; all events are the same when they are sent again, so a second try is safe. A
+//! redirect is such an error, too: most of them turn a POST into a GET, which loses the event and looks like success.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of a refusal that are read, about.
 const READ_BYTES: usize = 64 << 10;
 
-/// Bytes of it that are told.
+/// Bytes of it that are shown.
 const TOLD_BYTES: usize = 300;
 
 /// Posts the events to `url`; gives how many.
@@ -85,8 +85,8 @@ async fn refusal(mut response: Response) -> String {
     format!("it answered {status} {}", beginning(&String::from_utf8_lossy(&bytes), is_whole)).trim_end().to_owned()
 }
 
-/// The beginning of an answer without secrets. They are taken out before it is cut, and the last word of an answer that is
-/// not whole is left out: nobody knows half a secret again.
+/// The beginning of an answer without secrets. They are taken out before it is cut, and the last word of an answer that
+/// is not whole is left out: nobody knows half a secret again.
 fn beginning(answer: &str, is_whole: bool) -> String {
     let end = if is_whole { answer.len() } else { answer.rfind(char::is_whitespace).unwrap_or(0) };
     let mut text = REDACTOR.redact(answer[..end].trim()).into_owned();

@@ -1,15 +1,15 @@
 //! What the tasks of a table have committed: their files, and what they say of themselves.
 //!
-//! Runs go on while this is read, so that the order matters ([`State::read`]):
+//! Runs go on while this is read, so that the order matters ([`CommittedTable::read`]):
 //!
 //! ```text
 //! plan -> lake -> partition file groups -> staging -> snapshot file groups -> is it still the plan? no: once more
 //! ```
 //!
-//! What a task commits is not changed while its plan stands, and a step's manifests are older than those of the next one. So
-//! whatever is in the lake is in what is read after it, and all is of one plan: manifests of another one, as a replaced plan or
-//! a process that does not know of it leaves them, are passed over. Of the lake only partitions are seen that are whole: several
-//! tasks share one that is large and has no order.
+//! What a task commits is not changed while its plan is current, and a step's manifests are older than those of the
+//! next one. So whatever is in the lake is in what is read after it, and all is of one plan: manifests of another one,
+//! as a replaced plan or a process that does not know of it leaves them, are passed over. Of the lake only partitions
+//! are seen that are whole: several tasks share one that is large and has no order.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -58,7 +58,7 @@ pub(crate) struct Committed<D> {
     /// What is known of the columns of each file; empty where it was not asked for.
     pub(crate) statistics: Vec<String>,
     /// By their number.
-    pub(crate) tasks: BTreeMap<usize, Task<D>>,
+    pub(crate) tasks: BTreeMap<usize, CommittedTask<D>>,
 }
 
 impl<D> Default for Committed<D> {
@@ -69,7 +69,7 @@ impl<D> Default for Committed<D> {
 
 /// One manifest: a task, or what one is to do.
 #[derive(Debug)]
-pub(crate) struct Task<D> {
+pub(crate) struct CommittedTask<D> {
     pub(crate) files: u64,
     pub(crate) bytes: u64,
     /// Rows, where they are known of all files.
@@ -78,7 +78,7 @@ pub(crate) struct Task<D> {
     pub(crate) details: D,
 }
 
-impl<D> Task<D> {
+impl<D> CommittedTask<D> {
     pub(super) fn of<'a>(files: impl Iterator<Item = &'a FileEntry>, details: D) -> Self {
         files.fold(Self { files: 0, bytes: 0, rows: Some(0), details }, |sum, file| Self {
             files: sum.files + 1,
@@ -93,7 +93,7 @@ impl<D> Task<D> {
 const ATTEMPTS: usize = 5;
 
 /// All that a planned table has, of one plan.
-pub(super) struct State {
+pub(super) struct CommittedTable {
     pub(super) plan: StagePlan,
     pub(super) snapshot_groups: Committed<GroupDetails>,
     pub(super) staged: Committed<TaskDetails>,
@@ -102,7 +102,7 @@ pub(super) struct State {
     pub(super) published: Committed<TaskDetails>,
 }
 
-impl State {
+impl CommittedTable {
     /// See the module's head; `None` if the table is not planned.
     ///
     /// # Errors
@@ -164,7 +164,7 @@ impl<D: OfPlan> Committed<D> {
     }
 
     /// Leaves out the files of partitions of which not all tasks are done.
-    pub(super) fn retain_whole_partitions(&mut self, planned: &BTreeMap<usize, Task<PartitionDetails>>) {
+    pub(super) fn retain_whole_partitions(&mut self, planned: &BTreeMap<usize, CommittedTask<PartitionDetails>>) {
         let mut open: HashSet<&str> = HashSet::new();
         let mut is_planned = false;
         for (number, task) in planned {
@@ -218,7 +218,7 @@ impl<D: OfPlan> Committed<D> {
         while let Some((number, manifest)) = manifests.try_next().await? {
             // Revoked since it was listed.
             let Some(manifest) = manifest.filter(|manifest| is_wanted(&manifest.details)) else { continue };
-            all.tasks.insert(number, Task::of(manifest.files.iter(), manifest.details));
+            all.tasks.insert(number, CommittedTask::of(manifest.files.iter(), manifest.details));
             all.groups.extend(std::iter::repeat_n(number as u64, manifest.files.len()));
             all.files.extend(manifest.files);
             all.statistics.extend(manifest.statistics);
@@ -274,8 +274,8 @@ mod tests {
             commit(plan).await.unwrap()
         }
 
-        async fn state(&self, meanwhile: impl AsyncFn(Step)) -> Result<Option<State>> {
-            State::read_while(&self.planner(), &self.project.lakes[0], meanwhile).await
+        async fn state(&self, meanwhile: impl AsyncFn(Step)) -> Result<Option<CommittedTable>> {
+            CommittedTable::read_while(&self.planner(), &self.project.lakes[0], meanwhile).await
         }
     }
 
@@ -322,8 +322,8 @@ mod tests {
     }
 
     /// Groups of the lake whose files are seen, and groups that are staged.
-    fn seen(state: Option<State>) -> (Vec<u64>, Vec<u64>) {
-        let State { mut published, partitions, staged, .. } = state.unwrap();
+    fn seen(state: Option<CommittedTable>) -> (Vec<u64>, Vec<u64>) {
+        let CommittedTable { mut published, partitions, staged, .. } = state.unwrap();
         published.retain_whole_partitions(&partitions.tasks);
         assert_eq!(published.files.len(), published.groups.len());
         (published.groups, staged.groups)
@@ -420,7 +420,7 @@ mod tests {
         done(&old, Step::StagingFileGroups, 2, "k=a").await;
         done(&old, Step::DatalakeFileGroups, 2, "k=a").await;
         assert_eq!(seen(job.state(async |_| ()).await.unwrap()), (vec![3], vec![1]));
-        // Nothing tells how many tasks a partition has while groups are missing.
+        // It is unknown how many tasks a partition has while groups are missing.
         plan.ledger.revoke(&plan.ledger.layout().manifest(Step::PartitionFileGroups, 3)).await.unwrap();
         assert_eq!(seen(job.state(async |_| ()).await.unwrap()).0, Vec::<u64>::new());
     }

@@ -7,8 +7,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Statement};
 
 use crate::config::Held;
 
-/// Refuses a statement that creates, writes or drops, settings of the session's memory, disk and catalogs, and EXPLAIN of a view
-/// that has one of the values.
+/// Refuses a statement that creates, writes or drops, settings of the session's memory, disk and catalogs, and EXPLAIN
+/// of a view that has one of the values.
 ///
 /// # Errors
 /// [`DataFusionError::Plan`], which says what to do.

@@ -1,4 +1,4 @@
-//! What manifests say of the files of one table, column by column, one row per file.
+//! Statistics of the files of one table, from manifests: one row per file.
 //!
 //! ```text
 //! file  rows  month   id: nulls  min  max  exact
@@ -7,8 +7,8 @@
 //!    2    20    3 4           0    7   80  yes        or one per partition, in a staging file of several
 //! ```
 //!
-//! Texts are parsed when a table is asked for the first time. What is not known is NULL: it keeps a file from being passed
-//! over, and the engine from answering without reading it.
+//! Texts are parsed when a table is asked for the first time. What is not known is NULL: it keeps a file from being
+//! passed over, and the engine from answering without reading it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -92,14 +92,14 @@ pub(crate) struct Range {
 
 /// The ranges of one column with its own type.
 #[derive(Debug)]
-pub(super) struct Ranges {
+pub(super) struct TypedRanges {
     pub(super) nulls: UInt64Array,
     pub(super) min: ArrayRef,
     pub(super) max: ArrayRef,
     pub(super) is_exact: BooleanArray,
 }
 
-/// See the module's head.
+/// Statistics of the files of one table, as columns with one row per file.
 #[derive(Debug)]
 pub(crate) struct FileIndex {
     /// In the order of their manifests.
@@ -170,13 +170,13 @@ impl FileIndex {
     }
 
     /// The ranges of a partition column, one per file.
-    fn partition_ranges(&self, position: usize) -> Result<Ranges> {
+    fn partition_ranges(&self, position: usize) -> Result<TypedRanges> {
         let values = self.values(position)?;
         let is_exact = BooleanArray::from(vec![true; self.files.len()]);
         if self.one_partition_each {
             let null = |(row, file): (usize, &FileEntry)| if values.is_null(row) { file.n_record } else { Some(0) };
             let nulls = self.files.iter().enumerate().map(null).collect();
-            return Ok(Ranges { nulls, min: Arc::clone(&values), max: values, is_exact });
+            return Ok(TypedRanges { nulls, min: Arc::clone(&values), max: values, is_exact });
         }
         let order = sort_to_indices(&values, None, None)?;
         let mut ranks = vec![0; values.len()];
@@ -195,18 +195,18 @@ impl FileIndex {
             part += parts.len();
         }
         let take = |places: Vec<Option<u32>>| take(&values, &UInt32Array::from(places), None);
-        Ok(Ranges { nulls: nulls.into(), min: take(min)?, max: take(max)?, is_exact })
+        Ok(TypedRanges { nulls: nulls.into(), min: take(min)?, max: take(max)?, is_exact })
     }
 
     /// The ranges of a column in the files at these positions; `None` if nothing is known of it.
     ///
     /// # Errors
     /// As [`FileIndex::texts`] and [`FileIndex::values`].
-    pub(super) fn ranges(&self, name: &str, kept: &UInt32Array) -> Result<Option<Ranges>> {
+    pub(super) fn ranges(&self, name: &str, kept: &UInt32Array) -> Result<Option<TypedRanges>> {
         let of_partition = self.partition.iter().position(|field| field.name() == name);
         let ranges = match (of_partition, self.texts()?.get(name), self.schema.field_with_name(name)) {
             (Some(position), ..) => self.partition_ranges(position)?,
-            (None, Some(texts), Ok(field)) => Ranges::of_texts(texts, field.data_type())?,
+            (None, Some(texts), Ok(field)) => TypedRanges::of_texts(texts, field.data_type())?,
             _ => return Ok(None),
         };
         ranges.take(kept).map(Some)
@@ -257,7 +257,7 @@ impl FileIndex {
     }
 }
 
-impl Ranges {
+impl TypedRanges {
     fn of_texts(texts: &ColumnTexts, data_type: &DataType) -> Result<Self> {
         let (min, max) = (typed(&texts.min, data_type)?, typed(&texts.max, data_type)?);
         // A text that is not one of the type says nothing.
@@ -304,7 +304,7 @@ impl Ranges {
     }
 }
 
-impl Ranges {
+impl TypedRanges {
     fn for_people(&self) -> Result<Range> {
         let nulls = (self.nulls.null_count() == 0).then(|| self.nulls.values().iter().sum());
         // A file without a value has no extremes, exactly; one of which they are not known spoils those of all.

@@ -20,7 +20,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 
-use super::committed::{Committed, Task};
+use super::committed::{Committed, CommittedTask};
 use super::index::{ColumnTexts, FileIndex};
 use crate::layout::Step;
 use crate::manifest::{FileEntry, TaskDetails};
@@ -47,8 +47,8 @@ pub(super) struct TaskRow {
     step: Step,
     group: usize,
     partition: Option<String>,
-    reads: Task<()>,
-    wrote: Option<Task<TaskDetails>>,
+    reads: CommittedTask<()>,
+    wrote: Option<CommittedTask<TaskDetails>>,
 }
 
 impl TaskRow {
@@ -56,7 +56,7 @@ impl TaskRow {
     pub(super) fn of_step(
         table: &str,
         step: Step,
-        planned: impl IntoIterator<Item = (usize, Option<String>, Task<()>)>,
+        planned: impl IntoIterator<Item = (usize, Option<String>, CommittedTask<()>)>,
         mut done: Committed<TaskDetails>,
     ) -> Vec<Self> {
         let rows = planned.into_iter().map(|(group, partition, reads)| Self {
@@ -95,17 +95,17 @@ pub(super) fn tasks(rows: &[TaskRow]) -> Result<MemTable> {
     ])
 }
 
-type Named = (Field, ArrayRef);
+type NamedColumn = (Field, ArrayRef);
 
-fn texts<R>(name: &str, rows: &[R], value: fn(&R) -> Option<&str>) -> Named {
+fn texts<R>(name: &str, rows: &[R], value: fn(&R) -> Option<&str>) -> NamedColumn {
     (Field::new(name, DataType::Utf8, true), Arc::new(rows.iter().map(value).collect::<StringArray>()))
 }
 
-fn numbers<R>(name: &str, rows: &[R], value: fn(&R) -> Option<u64>) -> Named {
+fn numbers<R>(name: &str, rows: &[R], value: fn(&R) -> Option<u64>) -> NamedColumn {
     (Field::new(name, DataType::UInt64, true), Arc::new(rows.iter().map(value).collect::<UInt64Array>()))
 }
 
-fn one_batch(columns: Vec<Named>) -> Result<MemTable> {
+fn one_batch(columns: Vec<NamedColumn>) -> Result<MemTable> {
     let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)?;

@@ -1,6 +1,5 @@
-//! Adds the nearest known name to errors about unknown tables and columns of a query, and the place to those of clauses that
-//! are refused. All other errors stay as they
-//! are.
+//! Adds the nearest known name to errors about unknown tables and columns of a query, and the place to those of clauses
+//! that are refused. All other errors stay as they are.
 
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;

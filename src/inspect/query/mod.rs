@@ -1,10 +1,10 @@
 //! One SQL session over everything that a project has so far: `snapshot.*`, `staging.*`, `lake.*` and `manifest.*`.
 //!
-//! Only committed files are seen: staging and lake tables are the files that manifests of one plan list when the session begins,
-//! so a table can be queried while it is being staged, and the same row is never seen twice. Of the lake, partitions are seen
-//! that are whole ([`committed`]). Partition columns have their real
-//! types and NULLs. Of these files a query opens those that its filters leave ([`prune`]), and none for what manifests
-//! answer ([`index`]). Local files are compared with their hashes before they are read, unless they are as old as a proven lake. The
+//! Only committed files are seen: staging and lake tables are the files that manifests of one plan list when the
+//! session begins, so a table can be queried while it is being staged, and the same row is never seen twice. Of the
+//! lake, partitions are seen that are whole ([`committed`]). Partition columns have their real types and NULLs. Of
+//! these files a query opens those that its filters leave ([`prune`]), and none for what manifests answer ([`index`]).
+//! Local files are compared with their hashes before they are read, unless they are as old as a proven lake. The
 //! session is read-only ([`guard`]).
 
 pub(crate) mod committed;
@@ -33,7 +33,7 @@ use datafusion_cli::cli_context::CliSessionContext;
 use object_store::ObjectStore;
 
 pub(crate) use self::committed::Committed;
-use self::committed::{State, Task};
+use self::committed::{CommittedTable, CommittedTask};
 pub(crate) use self::index::FileIndex;
 use self::manifests::{FileRow, StatisticsStream, TaskRow, files, tasks};
 use self::table::ManifestTable;
@@ -62,7 +62,7 @@ const FILE_TABLES: [&str; 5] =
 
 /// What the session will hold.
 #[derive(Default)]
-struct Found {
+struct QueryTables {
     snapshots: HashMap<String, TableFiles>,
     tables: Vec<(&'static str, String, ManifestTable, ContentCheck)>,
     files: HashMap<&'static str, Vec<FileRow>>,
@@ -77,9 +77,9 @@ impl QuerySession {
     pub(crate) async fn open(pipeline: &Pipeline) -> Result<Self> {
         let project = pipeline.project();
         let planner = Planner::new(pipeline.engine(), project);
-        let mut found = Found::default();
+        let mut found = QueryTables::default();
         let states = project.lakes.iter().map(|lake| async {
-            let Some(state) = State::read(&planner, lake).await? else { return Ok(None) };
+            let Some(state) = CommittedTable::read(&planner, lake).await? else { return Ok(None) };
             let check = content_check(pipeline, &state).await?;
             Ok(Some((state, check)))
         });
@@ -99,7 +99,7 @@ impl QuerySession {
                 Err(error) => tracing::warn!(table = snapshot.name, %error, "left out a snapshot table"),
             }
         }
-        let Found { snapshots, mut tables, files: mut rows, tasks: task_rows } = found;
+        let QueryTables { snapshots, mut tables, files: mut rows, tasks: task_rows } = found;
         for (name, table) in snapshots {
             let table = ManifestTable::new("snapshot", table, Vec::new());
             tables.push(("snapshot", name, table, ContentCheck::Never));
@@ -147,7 +147,7 @@ impl QuerySession {
 }
 
 /// How lake files are checked: what was proven is as its manifest says at that time.
-async fn content_check(pipeline: &Pipeline, state: &State) -> Result<ContentCheck> {
+async fn content_check(pipeline: &Pipeline, state: &CommittedTable) -> Result<ContentCheck> {
     let layout = state.plan.ledger.layout();
     if !layout.lake().is_local() {
         // The clock of a store is another one.
@@ -157,10 +157,10 @@ async fn content_check(pipeline: &Pipeline, state: &State) -> Result<ContentChec
     Ok(completed.map_or(ContentCheck::Always, ContentCheck::IfChangedAfter))
 }
 
-impl Found {
+impl QueryTables {
     /// Adds all that a planned table has.
-    fn add(&mut self, state: State, check: ContentCheck) -> Result<()> {
-        let State { plan, snapshot_groups, staged, partitions, mut published } = state;
+    fn add(&mut self, state: CommittedTable, check: ContentCheck) -> Result<()> {
+        let CommittedTable { plan, snapshot_groups, staged, partitions, mut published } = state;
         self.add_sources(&plan)?;
         let name = &plan.lake.name;
         let rows = plan.groups.files().iter().map(|file| (name.clone(), None, file.clone()));
@@ -168,14 +168,14 @@ impl Found {
         self.add_files("snapshot_file_groups", name, &snapshot_groups);
         self.add_files("staging_files", name, &staged);
         let groups = (1..).zip(plan.groups.iter());
-        let groups = groups.map(|(number, files)| (number, None, Task::of(files, ())));
+        let groups = groups.map(|(number, files)| (number, None, CommittedTask::of(files, ())));
         // Nothing proves staging files anew when the mark is put again.
         self.add_written("staging", &plan, staged, groups.collect(), ContentCheck::Always)?;
         self.add_files("partition_file_groups", name, &partitions);
         self.add_files("lake_files", name, &published);
         published.retain_whole_partitions(&partitions.tasks);
-        let groups = partitions.tasks.into_iter().map(|(number, Task { files, bytes, rows, details })| {
-            (number, Some(details.partition), Task { files, bytes, rows, details: () })
+        let groups = partitions.tasks.into_iter().map(|(number, CommittedTask { files, bytes, rows, details })| {
+            (number, Some(details.partition), CommittedTask { files, bytes, rows, details: () })
         });
         self.add_written("lake", &plan, published, groups.collect(), check)
     }
@@ -192,7 +192,7 @@ impl Found {
         schema: &'static str,
         plan: &StagePlan,
         mut committed: Committed<TaskDetails>,
-        planned: Vec<(usize, Option<String>, Task<()>)>,
+        planned: Vec<(usize, Option<String>, CommittedTask<()>)>,
         check: ContentCheck,
     ) -> Result<()> {
         let name = &plan.lake.name;

@@ -1,8 +1,8 @@
 //! Which files a filter can pass over, by what manifests say of them.
 //!
-//! A filter of partition columns alone holds for all rows of a partition or for none: where each file is of one, it is decided
-//! here for good. Any other is compared with the ranges of the columns, by the engine's own rules; the rows of what is left are
-//! filtered again.
+//! A filter of partition columns alone holds for all rows of a partition or for none: where each file is of one, it is
+//! decided here for good. Any other is compared with the ranges of the columns, by the engine's own rules; the rows of
+//! what is left are filtered again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ struct Kept<'a> {
 }
 
 impl Kept<'_> {
-    fn ranges(&self, column: &Column) -> Option<super::index::Ranges> {
+    fn ranges(&self, column: &Column) -> Option<super::index::TypedRanges> {
         // What cannot be read keeps all files.
         self.index.ranges(&column.name, self.files).ok().flatten()
     }
@@ -130,7 +130,8 @@ impl PruningStatistics for Kept<'_> {
     }
 }
 
-/// Bounds that are a zero become a little wider: some of the engine's comparisons tell the two zeros apart, others do not.
+/// Bounds that are a zero become a little wider: some of the engine's comparisons tell the two zeros apart, others do
+/// not.
 fn beside_zero(bounds: ArrayRef, sign: f32) -> ArrayRef {
     if let Some(bounds) = bounds.as_primitive_opt::<Float64Type>() {
         let beside = f64::MIN_POSITIVE.copysign(sign.into());
@@ -162,7 +163,7 @@ mod tests {
     use crate::layout::partition;
     use crate::manifest::FileEntry;
     use crate::manifest::statistics::encode_ranges;
-    use crate::write::Ranges;
+    use crate::write::FileRanges;
 
     /// Values of the columns n, x, t, d, s, m, b.
     type Row = (Option<i64>, Option<f64>, Option<String>, Option<i32>, Option<i64>, Option<i128>, Option<bool>);
@@ -193,7 +194,7 @@ mod tests {
         for (k, w, rows) in files {
             let batch = batch(rows);
             let mut writer = ArrowWriter::try_new(std::io::sink(), batch.schema(), None).unwrap();
-            let mut ranges = Ranges::new(&batch.schema(), |_| has_footer);
+            let mut ranges = FileRanges::new(&batch.schema(), |_| has_footer);
             ranges.add(&batch).unwrap();
             writer.write(&batch).unwrap();
             statistics.push(encode_ranges(&ranges.finish(&batch.schema(), &writer.close().unwrap()).unwrap()));
@@ -259,7 +260,8 @@ mod tests {
         }
     }
 
-    /// The engine compares literals of both zeros in several ways: no file of one is passed over that its own rows match.
+    /// The engine compares literals of both zeros in several ways: no file of one is passed over that its own rows
+    /// match.
     #[test]
     fn each_zero_is_found_by_every_comparison_that_its_rows_match() {
         let floats = [-0.0, 0.0, -1.5, 1.5];
@@ -367,7 +369,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(512))]
 
-        /// No row of a file that is passed over matches; a filter of partition columns leaves only files whose rows all do.
+        /// No row of a file that is passed over matches; a filter of partition columns leaves only files whose rows all
+        /// do.
         #[test]
         fn pruned_result_is_the_unpruned_one(
             files in prop::collection::vec(any_file(), 1..6), filter in any_filter(), has_footer in any::<bool>()

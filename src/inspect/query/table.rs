@@ -17,9 +17,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::index::FileIndex;
 use crate::config::FileFormat;
 use crate::layout::store_of;
-use crate::snapshot::{FileListTable, Size, TableFiles};
+use crate::snapshot::{FileListTable, ScanSize, TableFiles};
 
-/// See the module's head.
+/// Table provider that prunes the files of a lake or staging table by their manifest statistics.
 #[derive(Debug)]
 pub(super) struct ManifestTable {
     /// With its schema, for EXPLAIN.
@@ -35,7 +35,7 @@ impl ManifestTable {
     /// `statistics` has a text per file of `table`, or none at all.
     pub(super) fn new(schema: &str, mut table: TableFiles, statistics: Vec<String>) -> Self {
         let files = std::mem::take(&mut table.files).into();
-        let all = FileListTable::new(table.clone(), Size::AsListed).schema();
+        let all = FileListTable::new(table.clone(), ScanSize::AsListed).schema();
         let partition = table.partition.clone();
         let name = format!("{schema}.{}", table.name).into();
         Self {
@@ -87,8 +87,8 @@ impl TableProvider for ManifestTable {
         let files = kept.values().iter().map(|&row| self.index.files[row as usize].clone()).collect();
         let table = TableFiles { files, ..self.files.clone() };
         let mut list = match self.is_export {
-            true => FileListTable::of_export(table, Size::AsListed),
-            false => FileListTable::new(table, Size::AsListed),
+            true => FileListTable::of_export(table, ScanSize::AsListed),
+            false => FileListTable::new(table, ScanSize::AsListed),
         };
         if self.is_counted() {
             list = list.with_statistics(self.index.statistics(&kept, projection)?);

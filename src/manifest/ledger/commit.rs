@@ -56,7 +56,7 @@ impl Ledger {
         self.write_each(step, manifests, None).await
     }
 
-    /// Writes manifests of a plan where there are none, and over those of other plans as long as it is the plan that stands.
+    /// Writes manifests of a plan where there are none, and over those of other plans while it is the current plan.
     ///
     /// # Errors
     /// [`Error::PlanReplaced`]; those of [`Ledger::commit`].
@@ -180,8 +180,8 @@ impl Ledger {
         }
     }
 
-    /// Commits as [`Ledger::commit`] does, and then tries to create the summary once more, which a store must refuse: one
-    /// that overwrites instead would let two runs commit the same task. To be called for a table's first manifest.
+    /// Commits as [`Ledger::commit`] does, and then tries to create the summary once more, which a store must refuse:
+    /// one that overwrites instead would let two runs commit the same task. To be called for a table's first manifest.
     ///
     /// # Errors
     /// [`Error::NoConditionalPut`], after which the manifest is not committed; those of [`Ledger::commit`].

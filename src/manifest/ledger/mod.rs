@@ -43,7 +43,7 @@ pub enum Extent {
 
 /// What one listing of a step's summaries shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct SummaryListing {
     /// Numbers of committed summaries: what is done.
     pub done: BTreeSet<usize>,
     /// Numbers of tasks that failed and are not done since.
@@ -131,14 +131,14 @@ impl Ledger {
         self.look(step).await.map(|seen| seen.done)
     }
 
-    /// What a step has committed, and what tells of its other tasks: one LIST of its manifest folder.
+    /// The committed tasks of a step and the records of its other tasks, from one LIST of its manifest folder.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn look(&self, step: Step) -> Result<Seen> {
+    pub async fn look(&self, step: Step) -> Result<SummaryListing> {
         let folder = self.layout.summaries(step);
         let failed = |source| store_error("list", &folder, source);
-        let mut seen = Seen::default();
+        let mut seen = SummaryListing::default();
         let _turn = turn().await;
         let mut listing = self.store.list(Some(&folder.key()?));
         while let Some(meta) = listing.try_next().await.map_err(failed)? {

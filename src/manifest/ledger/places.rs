@@ -1,7 +1,7 @@
-//! Whose the folders of a table are, and whether its plan is still the one that stands.
+//! Checks the owners of a table's folders, and whether its plan is still current.
 //!
-//! A process may sleep for hours and wake up beside another one that has planned the table anew; a folder may be a copy,
-//! or be moved. What is asked here costs one or two small requests, and is asked before something is committed.
+//! A process may sleep for hours and wake up beside another one that has planned the table anew; a folder may be a
+//! copy, or be moved. What is asked here costs one or two small requests, and is asked before something is committed.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ struct Plan {
     result: String,
 }
 
-/// The plan that a task belongs to; the rest of its details is not said.
+/// The plan that a task belongs to; the rest of its details is left out.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct TaskPlan {
     pub(crate) plan: String,
@@ -65,7 +65,7 @@ impl Ledger {
         Err(Error::LocationOwned { table, location, owner: found.name(), within: None, changed: None })
     }
 
-    /// Whether the plan that stands is the one of this id: one HEAD, and one GET when it was written since the last time.
+    /// Whether the current plan is the one of this id: one HEAD, and one GET when it was written since the last time.
     ///
     /// # Errors
     /// [`Error::PlanReplaced`]; those of [`Ledger::head`].
@@ -88,7 +88,7 @@ impl Ledger {
         }
     }
 
-    /// What the plan that stands makes: [`PlanDetails::result`](crate::staging::plan::PlanDetails).
+    /// What the current plan makes: [`PlanDetails::result`](crate::staging::plan::PlanDetails).
     ///
     /// # Errors
     /// Those of [`Ledger::head`].
@@ -134,8 +134,8 @@ impl Ledger {
         if is_same { Ok(()) } else { Err(Error::PlanReplaced { table: table.to_owned() }) }
     }
 
-    /// Where the lake lay when its publish tasks were planned, if it is neither there now nor was moved whole to where the
-    /// config says.
+    /// Where the lake lay when its publish tasks were planned, if it is neither there now nor was moved whole to where
+    /// the config says.
     ///
     /// # Errors
     /// Those of [`Ledger::head`].
@@ -146,8 +146,8 @@ impl Ledger {
         Ok((then.lake != now.lake && !self.is_lake_moved().await?).then(|| then.lake.to_string()))
     }
 
-    /// Where the files of a manifest with these roots lie now. A staging folder is wherever its manifests are; a lake was
-    /// moved only if the plan that stands has published into the folder of the config.
+    /// Where the files of a manifest with these roots lie now. A staging folder is wherever its manifests are; a lake
+    /// was moved only if the current plan has published into the folder of the config.
     pub(super) async fn roots_now(&self, then: &Roots) -> Result<Roots> {
         let now = self.roots();
         if then.lake == now.lake || self.is_lake_moved().await? {
@@ -242,7 +242,7 @@ mod tests {
         assert!(said.contains("/x, which is the folder of d.public.u"), "{said}");
         let inner = ledger(&store, &format!("{}/datalake", outer.layout().root()), "s3://b/lake");
         let said = refused(&inner, "t").await;
-        assert!(said.contains("it lies in s3://b/st/d/t/snapshot=2026-01-31T00:00:00Z, which is the"), "{said}");
+        assert!(said.contains("it is in s3://b/st/d/t/snapshot=2026-01-31T00:00:00Z, which is the"), "{said}");
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Small files in a store: what is not there is no error, and what a store cannot do is said.
+//! Reads and writes small files in a store. A missing file is not an error; an unsupported request is.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Audits are planned before any data is read, over tables that have columns and no rows.
 
-use super::tables::{Table, session};
+use super::tables::{AuditTable, session};
 use super::{Audit, SCHEMAS, audits};
-use crate::config::{Counts, Project, check_rules};
+use crate::config::{Project, StagedCounts, check_rules};
 use crate::error::Result;
 use crate::session::Engine;
 use crate::staging::plan::{Planner, StagePlan};
@@ -10,8 +10,8 @@ use crate::staging::plan::{Planner, StagePlan};
 /// Whether all audits that hold back the planned tables can run: their tables, columns, functions and types exist.
 ///
 /// # Errors
-/// [`Error::Config`](crate::error::Error::Config) at the place of the first mistake; those of planning a table that only an
-/// audit reads.
+/// [`Error::Config`](crate::error::Error::Config) at the place of the first mistake; those of planning a table that
+/// only an audit reads.
 pub(crate) async fn check(
     engine: &Engine,
     project: &Project,
@@ -29,7 +29,7 @@ pub(crate) async fn check(
     let tables = tables(project, planner, plans, &all).await?;
     let session = session(engine, project, tables, &all).await?;
     for audit in &all {
-        audit.plan(&session, project, Counts::default()).await?;
+        audit.plan(&session, project, StagedCounts::default()).await?;
     }
     Ok(())
 }
@@ -40,7 +40,7 @@ async fn tables(
     planner: &Planner<'_>,
     plans: &[&StagePlan],
     audits: &[&Audit<'_>],
-) -> Result<Vec<Table>> {
+) -> Result<Vec<AuditTable>> {
     let mut tables = Vec::new();
     for lake in project.all_lakes() {
         let is_read = |schema: &&'static str| audits.iter().any(|audit| audit.reads(schema, &lake.name));
@@ -53,10 +53,10 @@ async fn tables(
             None => planner.plan(lake).await?.columns()?,
         };
         for schema in schemas {
-            tables.push(Table::of_lake(schema, &lake.name, columns.clone(), Vec::new()));
+            tables.push(AuditTable::of_lake(schema, &lake.name, columns.clone(), Vec::new()));
         }
     }
-    tables.extend(snapshots(planner, plans, audits).await?.into_iter().map(Table::without_files));
+    tables.extend(snapshots(planner, plans, audits).await?.into_iter().map(AuditTable::without_files));
     Ok(tables)
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn snapshots(
     planner: &Planner<'_>,
     plans: &[&StagePlan],
     audits: &[&Audit<'_>],
-) -> Result<Vec<Table>> {
+) -> Result<Vec<AuditTable>> {
     let mut names: Vec<&String> = audits.iter().flat_map(|audit| &audit.reads.snapshots).collect();
     names.sort_unstable();
     names.dedup();
@@ -76,7 +76,7 @@ pub(super) async fn snapshots(
             None => planner.find(name).await?,
             planned => planned,
         };
-        tables.extend(table.map(Table::snapshot));
+        tables.extend(table.map(AuditTable::snapshot));
     }
     Ok(tables)
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use futures::TryStreamExt;
 use md5::{Digest, Md5};
 
-use super::tables::Table;
-use super::{Audit, Query, SCHEMAS};
+use super::tables::AuditTable;
+use super::{Audit, AuditQuery, SCHEMAS};
 use crate::compaction::plan::PartitionDetails;
 use crate::concurrency::read_tables;
 use crate::config::digest;
-use crate::config::{Counts, Held, LakeTable, Project};
+use crate::config::{Held, LakeTable, Project, StagedCounts};
 use crate::error::{Error, Result};
 use crate::lake::LakeColumns;
 use crate::layout::Step;
@@ -20,7 +20,7 @@ use crate::staging::plan::{PlanDetails, Planner, committed_head, declared_text, 
 
 /// A complete staging or lake table.
 #[derive(Debug)]
-pub(super) struct Input<'a> {
+pub(super) struct AuditInput<'a> {
     schema: &'static str,
     lake: &'a LakeTable,
     ledger: Ledger,
@@ -34,9 +34,13 @@ pub(super) struct Input<'a> {
 ///
 /// # Errors
 /// [`Error::NotPlanned`], [`Error::NotStaged`], [`Error::NotPublished`], [`Error::PlanChanged`]; those of the ledger.
-pub(super) async fn inputs<'a>(engine: &Engine, project: &'a Project, audits: &[Audit<'_>]) -> Result<Vec<Input<'a>>> {
+pub(super) async fn inputs<'a>(
+    engine: &Engine,
+    project: &'a Project,
+    audits: &[Audit<'_>],
+) -> Result<Vec<AuditInput<'a>>> {
     let inputs = read(project, audits).into_iter();
-    read_tables(inputs.map(|(schema, lake)| Input::open(engine, project, lake, schema))).await
+    read_tables(inputs.map(|(schema, lake)| AuditInput::open(engine, project, lake, schema))).await
 }
 
 /// Of all that the audits read, what is complete and still what the config says.
@@ -47,9 +51,9 @@ pub(super) async fn complete<'a>(
     engine: &Engine,
     project: &'a Project,
     audits: &[Audit<'_>],
-) -> Result<Vec<Input<'a>>> {
+) -> Result<Vec<AuditInput<'a>>> {
     let inputs = read(project, audits).into_iter().map(|(schema, lake)| async move {
-        match Input::open(engine, project, lake, schema).await {
+        match AuditInput::open(engine, project, lake, schema).await {
             Ok(input) => Ok(Some(input)),
             Err(
                 Error::NotPlanned { .. }
@@ -70,7 +74,7 @@ fn read<'a>(project: &'a Project, audits: &[Audit<'_>]) -> Vec<(&'static str, &'
     all.filter(|(schema, lake)| audits.iter().any(|audit| audit.reads(schema, &lake.name))).collect()
 }
 
-impl<'a> Input<'a> {
+impl<'a> AuditInput<'a> {
     async fn open(engine: &Engine, project: &Project, lake: &'a LakeTable, schema: &'static str) -> Result<Self> {
         let is_staging = schema == "staging";
         let step = if is_staging { Step::StagingFileGroups } else { Step::DatalakeFileGroups };
@@ -107,8 +111,8 @@ impl<'a> Input<'a> {
     }
 
     /// The table over the files of its tasks, and the rows that these counted.
-    pub(super) async fn table(&self) -> Result<(Table, Counts)> {
-        let (mut files, mut counts): (Vec<FileEntry>, _) = (Vec::new(), Counts::default());
+    pub(super) async fn table(&self) -> Result<(AuditTable, StagedCounts)> {
+        let (mut files, mut counts): (Vec<FileEntry>, _) = (Vec::new(), StagedCounts::default());
         let mut manifests = self.ledger.read_all::<TaskDetails>(self.step, self.summaries.keys().copied());
         while let Some((number, manifest)) = manifests.try_next().await? {
             let manifest = manifest
@@ -119,7 +123,7 @@ impl<'a> Input<'a> {
             files.extend(manifest.files);
         }
         let columns = LakeColumns::new(self.plan.output_schema.decode()?.as_ref(), self.lake)?;
-        Ok((Table::of_lake(self.schema, &self.lake.name, columns, files), counts))
+        Ok((AuditTable::of_lake(self.schema, &self.lake.name, columns, files), counts))
     }
 
     /// Whose staged rows it has; `None` for a lake.
@@ -133,7 +137,7 @@ impl<'a> Input<'a> {
 ///
 /// # Errors
 /// Those of [`declared_text`].
-pub(super) fn fingerprint<'a>(project: &'a Project, audit: &'a Audit<'_>, inputs: &[Input<'_>]) -> Result<String> {
+pub(super) fn fingerprint<'a>(project: &'a Project, audit: &'a Audit<'_>, inputs: &[AuditInput<'_>]) -> Result<String> {
     let mut hash = Md5::new();
     let mut add = |text: &str| {
         hash.update(text.len().to_le_bytes());
@@ -143,12 +147,12 @@ pub(super) fn fingerprint<'a>(project: &'a Project, audit: &'a Audit<'_>, inputs
     let values = |of: &'a [Held]| of.iter().map(|held| (held.variable.as_str(), held.value.as_str()));
     let rule;
     match audit.query {
-        Query::View(view) => {
+        AuditQuery::View(view) => {
             add(&view.shown.to_string());
             held.extend(values(&view.held));
         }
-        Query::Rule(lake, of) => {
-            rule = of.query(&lake.name, Counts::default());
+        AuditQuery::Rule(lake, of) => {
+            rule = of.query(&lake.name, StagedCounts::default());
             match lake.with_held {
                 true => held.push((of.check.property(), &rule)),
                 false => add(&rule),

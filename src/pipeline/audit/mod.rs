@@ -7,10 +7,10 @@
 //!
 //! An audit is a `CREATE VIEW audit.name`, or a property of a lake table such as `not_null` ([`Rule`]). It holds back
 //! (gates) the tables whose `staging` it reads; one that reads no staging table holds back all. It may join `snapshot`
-//! tables, helper views, and `lake` tables that are published already. All audits run, small ones of a remote store several
-//! at once, before the first that failed is told of. Those that passed are remembered (`record`) for as long as nothing
-//! changes that they read; audits do not change what is published, and are no part of a plan: a config may get new ones while
-//! its tables are staged.
+//! tables, helper views, and `lake` tables that are published already. All audits run, small ones of a remote store
+//! several at once, before the first failure is reported. Those that passed are remembered (`record`) for as long as
+//! nothing changes that they read; audits do not change what is published, and are no part of a plan: a config may get
+//! new ones while its tables are staged.
 
 pub(crate) mod check;
 pub(crate) mod inputs;
@@ -23,7 +23,7 @@ pub(crate) use self::check::check;
 pub(crate) use self::record::gate;
 pub(crate) use self::run::run;
 pub use self::status::{AuditState, AuditStatus, AuditView};
-pub(crate) use self::status::{Known, known, statuses, views};
+pub(crate) use self::status::{AuditSummary, known, statuses, views};
 pub(crate) use self::tables::register_audits;
 
 use crate::config::{LakeTable, Project, Rule, View};
@@ -34,14 +34,14 @@ use crate::staging::plan::{Relations, relations};
 #[derive(Debug)]
 struct Audit<'a> {
     name: String,
-    query: Query<'a>,
+    query: AuditQuery<'a>,
     reads: Relations,
     /// The chosen lake tables that it holds back, in the order of the config; at least one.
     gates: Vec<&'a LakeTable>,
 }
 
 #[derive(Debug)]
-enum Query<'a> {
+enum AuditQuery<'a> {
     View(&'a View),
     Rule(&'a LakeTable, &'a Rule),
 }
@@ -74,7 +74,7 @@ fn audits(project: &Project) -> Result<Vec<Audit<'_>>> {
     for lake in &project.lakes {
         for rule in &lake.rules {
             let reads = Relations { staging: vec![lake.name.clone()], ..Relations::default() };
-            let query = Query::Rule(lake, rule);
+            let query = AuditQuery::Rule(lake, rule);
             audits.push(Audit { name: rule.name(&lake.name), query, reads, gates: vec![lake] });
         }
     }
@@ -88,7 +88,7 @@ fn audits(project: &Project) -> Result<Vec<Audit<'_>>> {
         }
         let gates: Vec<&LakeTable> = project.lakes.iter().filter(is_gated).collect();
         if !gates.is_empty() {
-            audits.push(Audit { name: view.full_name(), query: Query::View(view), reads, gates });
+            audits.push(Audit { name: view.full_name(), query: AuditQuery::View(view), reads, gates });
         }
     }
     Ok(audits)

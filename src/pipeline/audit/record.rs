@@ -1,8 +1,9 @@
 //! What is remembered of audits, per lake table: `audits.json` beside its manifests.
 //!
-//! A record says which audits passed over what. It is written whole by each run of the table's audits, and never decides
-//! anything by itself: an audit counts as passed only while its text, the plan and the staged tasks are those of the record.
-//! One that cannot be read ends what decides by it (a run, a publish task), and is nothing remembered to those who look.
+//! A record says which audits passed over what. It is written whole by each run of the table's audits, and never
+//! decides anything by itself: an audit counts as passed only while its text, the plan and the staged tasks are those
+//! of the record. One that cannot be read ends what decides by it (a run, a publish task), and is nothing remembered to
+//! those who look.
 
 use std::collections::HashMap;
 
@@ -29,13 +30,13 @@ pub(super) struct Record {
     version: u32,
     /// The program that wrote it.
     written_by: String,
-    /// Lake table.
+    /// Name of the lake table, without `lake.`.
     table: String,
-    /// What its audits came to.
+    /// Results of its audits.
     audits: Vec<Entry>,
 }
 
-/// What one audit came to.
+/// Result of one audit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entry {
     /// Its name.
@@ -104,13 +105,13 @@ impl Records {
         self.0.values().all(|(_, entries)| entries.is_empty())
     }
 
-    /// What the audit came to when it ran last, by the record of a table.
+    /// Result of the audit when it ran last, by the record of a table.
     pub(super) fn of(&self, audit: &Audit<'_>, table: &LakeTable) -> Option<&Entry> {
         let (_, entries) = self.0.get(&table.name)?;
         entries.iter().find(|entry| entry.audit == audit.name)
     }
 
-    /// What the audit came to over the same, by the record of a table.
+    /// Result of the audit over the same, by the record of a table.
     fn find(&self, audit: &Audit<'_>, table: &LakeTable, fingerprint: &str) -> Option<&Entry> {
         self.of(audit, table).filter(|entry| entry.fingerprint == fingerprint)
     }
@@ -168,8 +169,8 @@ async fn read(ledger: &Ledger) -> Result<Vec<Entry>> {
 /// reads no data.
 ///
 /// # Errors
-/// [`Error::AuditsFailed`] with those that are known to fail; [`Error::NotAudited`] with those that did not run; those of
-/// the ledger.
+/// [`Error::AuditsFailed`] with those that are known to fail; [`Error::NotAudited`] with those that did not run; those
+/// of the ledger.
 pub(crate) async fn gate(engine: &Engine, project: &Project, lake: &LakeTable) -> Result<()> {
     let mut audits = audits(project)?;
     audits.retain(|audit| audit.gates.iter().any(|gated| gated.name == lake.name));
@@ -192,7 +193,7 @@ pub(crate) async fn gate(engine: &Engine, project: &Project, lake: &LakeTable) -
 }
 
 impl Entry {
-    /// What the audit came to in an earlier run.
+    /// Result of the audit in an earlier run.
     pub(super) fn verdict(&self, audit: &Audit<'_>) -> Verdict {
         Verdict {
             audit: audit.name.clone(),

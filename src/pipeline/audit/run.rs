@@ -1,8 +1,8 @@
-//! Runs audits, one after the other, each on all threads, or several small ones of a remote store: counts what they find, and
-//! keeps the first rows of it.
+//! Runs audits, one after the other, each on all threads, or several small ones of a remote store: counts what they
+//! find, and keeps the first rows of it.
 //!
-//! First only the count is asked for, so that an audit that passes reads just the columns that it needs; the rows of one
-//! that fails take a second look. The engine sorts and groups what does not fit into memory on disk.
+//! First only the count is asked for, so that an audit that passes reads just the columns that it needs; the rows of
+//! one that fails take a second look. The engine sorts and groups what does not fit into memory on disk.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,12 +23,12 @@ use datafusion::physical_plan::collect;
 use datafusion::prelude::SessionContext;
 
 use super::check::snapshots;
-use super::inputs::{Input, fingerprint, inputs};
+use super::inputs::{AuditInput, fingerprint, inputs};
 use super::record::{Entry, Records};
 use super::tables::session;
 use super::{Audit, audits};
 use crate::concurrency::{in_order, read_tables};
-use crate::config::{Counts, Project};
+use crate::config::{Project, StagedCounts};
 use crate::error::Verdict;
 use crate::error::unwrap_engine;
 use crate::error::{Error, Result, caught};
@@ -40,13 +40,13 @@ use crate::staging::plan::{Planner, StagePlan};
 /// Most rows of an audit that are kept.
 const ROWS_KEPT: usize = 1000;
 
-/// Most rows of an audit that are told.
+/// Most rows of an audit that are shown.
 const ROWS_TOLD: usize = 10;
 
-/// Is told of each audit: its name, and what it came to; `None` when it begins.
+/// Called for each audit: its name, and its result; `None` when it begins.
 pub(crate) type OnAudit<'a> = &'a (dyn Fn(&str, Option<&Verdict>) + Send + Sync);
 
-/// Runs all audits that hold back the project's tables and did not pass before over the same; remembers what they came to.
+/// Runs all audits that hold back the project's tables and did not pass before over the same; remembers the results.
 ///
 /// # Errors
 /// [`Error::Audit`] of the first that cannot run, after all others ran; those of [`inputs`] when it is too early.
@@ -119,7 +119,8 @@ fn entry(verdict: &Verdict, fingerprint: String, bytes_spilled: u64) -> Entry {
     }
 }
 
-/// A session with all tables, and the plans of all audits: whatever can be wrong with them is known before the first runs.
+/// A session with all tables, and the plans of all audits: whatever can be wrong with them is known before the first
+/// runs.
 struct Work {
     session: SessionContext,
     plans: HashMap<String, LogicalPlan>,
@@ -132,13 +133,13 @@ impl Work {
         engine: &Engine,
         project: &Project,
         plans: &[&StagePlan],
-        inputs: &[Input<'_>],
+        inputs: &[AuditInput<'_>],
         audits: &[&Audit<'_>],
     ) -> Result<Self> {
         let mut tables = snapshots(&Planner::new(engine, project), plans, audits).await?;
-        let mut counts: HashMap<&str, Counts> = HashMap::new();
+        let mut counts: HashMap<&str, StagedCounts> = HashMap::new();
         let read = || inputs.iter().filter(|input| audits.iter().any(|audit| input.is_read_by(audit)));
-        for (input, (table, counted)) in read().zip(read_tables(read().map(Input::table)).await?) {
+        for (input, (table, counted)) in read().zip(read_tables(read().map(AuditInput::table)).await?) {
             tables.push(table);
             if let Some(name) = input.staged() {
                 counts.insert(name, counted);

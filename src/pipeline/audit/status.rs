@@ -1,4 +1,4 @@
-//! How the audits of each table stand, for people who look: from what is remembered of them, without reading a row.
+//! State of the audits of each table, for people who look: from what is remembered of them, without reading a row.
 //!
 //! What was found counts while nothing has changed that an audit reads. Afterwards, and while it reads a table that is
 //! not complete, it is stale; an audit that nothing is remembered of has not run.
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::inputs::{complete, fingerprint};
 use super::record::{Entry, Records};
-use super::{Audit, Query, audits};
+use super::{Audit, AuditQuery, audits};
 use crate::config::{LakeTable, Project};
 use crate::error::Result;
 use crate::session::Engine;
@@ -23,12 +23,12 @@ pub struct AuditView {
     pub kind: &'static str,
 }
 
-/// How an audit of a table stands.
+/// State of an audit of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditStatus {
-    /// Which.
+    /// Name and kind of the audit.
     pub view: AuditView,
-    /// How it stands.
+    /// Whether it passed, and over the current staging files.
     pub state: AuditState,
     /// Rows that it found when it ran last.
     pub rows: Option<u64>,
@@ -40,19 +40,19 @@ pub struct AuditStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditState {
-    /// It found rows in what is staged now.
+    /// It found rows in the current staging lake.
     Failed,
-    /// It ran, but its text has changed since, or what it reads.
+    /// Its query or its input changed after it ran.
     Stale,
-    /// Nobody knows: it never ran, or before it was in the config.
+    /// It did not run since it is in the config.
     NotRun,
-    /// It found no rows in what is staged now.
+    /// It found no rows in the current staging lake.
     Passed,
 }
 
 /// What is known of an audit, over all of the chosen tables that it holds back.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Known {
+pub(crate) struct AuditSummary {
     /// Its name, as in [`AuditView`].
     audit: String,
     /// The tables, in the order of the config.
@@ -72,8 +72,8 @@ pub(crate) struct Known {
 impl AuditView {
     fn of(audit: &Audit<'_>) -> Self {
         let kind = match audit.query {
-            Query::View(_) => "view",
-            Query::Rule(_, rule) => rule.check.property(),
+            AuditQuery::View(_) => "view",
+            AuditQuery::Rule(_, rule) => rule.check.property(),
         };
         Self { audit: audit.name.clone(), kind }
     }
@@ -96,7 +96,7 @@ struct Standing<'a> {
     entry: Option<&'a Entry>,
 }
 
-/// Tells `on_audit` of each audit how it stands by the record of each table; a config without audits costs no request.
+/// Calls `on_audit` with the state of each audit by the record of each table; a config without audits costs no request.
 async fn stand(
     engine: &Engine,
     project: &Project,
@@ -123,7 +123,7 @@ async fn stand(
     Ok(())
 }
 
-/// How the audits of each table stand.
+/// State of the audits of each table.
 ///
 /// # Errors
 /// As [`views`]; those of the ledger.
@@ -147,11 +147,11 @@ pub(crate) async fn statuses(engine: &Engine, project: &Project) -> Result<HashM
 ///
 /// # Errors
 /// As [`statuses`].
-pub(crate) async fn known(engine: &Engine, project: &Project) -> Result<Vec<Known>> {
+pub(crate) async fn known(engine: &Engine, project: &Project) -> Result<Vec<AuditSummary>> {
     let mut known = Vec::new();
     let on_audit = |audit: &Audit<'_>, standings: &[Standing<'_>]| {
         known.extend(standings.iter().min_by_key(|standing| standing.state).map(
-            |&Standing { state, entry, .. }| Known {
+            |&Standing { state, entry, .. }| AuditSummary {
                 audit: audit.name.clone(),
                 tables: audit.tables(),
                 state,

@@ -7,23 +7,23 @@ use datafusion::common::TableReference;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
-use super::{Audit, Query};
-use crate::config::{Counts, FileFormat, Project, plan_audit, plan_rule};
+use super::{Audit, AuditQuery};
+use crate::config::{FileFormat, Project, StagedCounts, plan_audit, plan_rule};
 use crate::error::Result;
 use crate::lake::LakeColumns;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
-use crate::snapshot::{FileListTable, Size, TableFiles, register};
+use crate::snapshot::{FileListTable, ScanSize, TableFiles, register};
 use crate::staging::plan::{register_views, relations};
 
 /// A table as an audit names it.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct AuditTable {
     pub(super) schema: &'static str,
     files: TableFiles,
 }
 
-impl Table {
+impl AuditTable {
     /// `snapshot.t`
     pub(super) fn snapshot(files: TableFiles) -> Self {
         Self { schema: "snapshot", files }
@@ -56,15 +56,15 @@ impl Table {
 pub(super) async fn session(
     engine: &Engine,
     project: &Project,
-    tables: Vec<Table>,
+    tables: Vec<AuditTable>,
     audits: &[&Audit<'_>],
 ) -> Result<SessionContext> {
     let session = engine.query_session(tables.iter().flat_map(|table| &table.files.files)).await?;
-    for Table { schema, files } in tables {
+    for AuditTable { schema, files } in tables {
         let name = files.name.clone();
         let table = match schema {
-            "snapshot" => FileListTable::of_export(files, Size::AsListed),
-            _ => FileListTable::new(files, Size::AsListed),
+            "snapshot" => FileListTable::of_export(files, ScanSize::AsListed),
+            _ => FileListTable::new(files, ScanSize::AsListed),
         };
         register(&session, schema, &name, table)?;
     }
@@ -79,11 +79,11 @@ impl Audit<'_> {
         &self,
         session: &SessionContext,
         project: &Project,
-        counts: Counts,
+        counts: StagedCounts,
     ) -> Result<LogicalPlan> {
         match self.query {
-            Query::View(view) => plan_audit(&session.state(), project, view).await,
-            Query::Rule(lake, rule) => plan_rule(&session.state(), lake, rule, counts).await,
+            AuditQuery::View(view) => plan_audit(&session.state(), project, view).await,
+            AuditQuery::Rule(lake, rule) => plan_rule(&session.state(), lake, rule, counts).await,
         }
     }
 }

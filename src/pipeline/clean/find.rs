@@ -10,11 +10,11 @@
 //! S3            multipart uploads that nobody ended
 //! ```
 //!
-//! A file that a manifest lists is never touched, under whatever name; nor is a file in the lake's folder whose name is not
-//! of our form, a file behind a link, or one in a folder of another owner in ours. A table whose manifests cannot be read,
-//! are of another snapshot, or name another lake is left alone and reported. A task that is still running has written files
-//! that no manifest lists yet: therefore the age, below which nothing counts as garbage. Not seen: unended uploads to Google
-//! and Azure, and to servers that do not list them.
+//! A file that a manifest lists is never touched, under whatever name; nor is a file in the lake's folder whose name is
+//! not of our form, a file behind a link, or one in a folder of another owner in ours. A table whose manifests cannot
+//! be read, are of another snapshot, or name another lake is left alone and reported. A task that is still running has
+//! written files that no manifest lists yet: therefore the age, below which nothing counts as garbage. Not seen:
+//! unended uploads to Google and Azure, and to servers that do not list them.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -25,8 +25,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use object_store::ObjectStore;
 
 use super::garbage::{Garbage, Why};
-use super::listed::Listed;
-use super::table::{LakeOwnership, Table};
+use super::listed::TableManifests;
+use super::table::{CleanTable, LakeOwnership};
 use crate::concurrency::read_tables;
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
@@ -96,10 +96,10 @@ async fn of_table(
         pipeline.tell(&Event::Warned { table: &lake.name, problem, advice });
         Ok(Vec::new())
     };
-    let (listed, _room) = match Listed::read(&ledger).await {
+    let (listed, _room) = match TableManifests::read(&ledger).await {
         Ok(listed) => listed,
         Err(error @ Error::Damaged { .. }) => {
-            let problem = format!("{error}, so nothing of the table is taken for garbage");
+            let problem = format!("{error}, so no file of the table is listed as garbage");
             return left_alone(&problem, "`snaplake repair` makes it again");
         }
         Err(error) => return Err(error),
@@ -114,7 +114,7 @@ async fn of_table(
         None => Ok(()),
     };
     if let Err(error @ (Error::PlanChanged { .. } | Error::LocationOwned { .. })) = place {
-        let problem = format!("{error}, so nothing of the table is taken for garbage");
+        let problem = format!("{error}, so no file of the table is listed as garbage");
         return left_alone(&problem, &error.help().unwrap_or_default());
     }
     place?;
@@ -131,7 +131,7 @@ async fn of_table(
         None => LakeOwnership::No,
     };
     let keeps_lake = !listed.is_published() && folder.is_complete().await?;
-    let table = Table { name: &lake.name, layout, listed, drop_staging: stands, owns_lake, keeps_lake };
+    let table = CleanTable { name: &lake.name, layout, listed, drop_staging: stands, owns_lake, keeps_lake };
     let mut found = Vec::new();
     for folder in [layout.root(), layout.lake()] {
         found.extend(table.find(engine.stores(), folder, youngest).await?);
@@ -139,8 +139,8 @@ async fn of_table(
     Ok(found)
 }
 
-/// Removes the files that publish tasks of a table wrote into its lake and did not commit, of any age; if `all`, also those
-/// of plans that are no more, where the folder's owner is this table. The folder is nobody's then.
+/// Removes the files that publish tasks of a table wrote into its lake and did not commit, of any age; if `all`, also
+/// those of plans that are no more, where the folder's owner is this table. The folder is nobody's then.
 ///
 /// # Errors
 /// As [`find`].
@@ -153,7 +153,7 @@ pub(crate) async fn clear_lake(pipeline: &Pipeline, lake: &LakeTable, all: bool)
         Some(owner) if !owner.is_of_same_table(&plan::owner_of_staging(project, lake)) => return Ok(()),
         owner => owner.is_some(),
     };
-    let (listed, _room) = Listed::read_names(&ledger).await?;
+    let (listed, _room) = TableManifests::read_names(&ledger).await?;
     if all && is_ours {
         folder.withdraw().await?;
     } else if folder.is_complete().await? {
@@ -161,7 +161,7 @@ pub(crate) async fn clear_lake(pipeline: &Pipeline, lake: &LakeTable, all: bool)
         return Ok(());
     }
     let owns_lake = LakeOwnership::certain(all && is_ours);
-    let table = Table { name: &lake.name, layout, listed, drop_staging: false, owns_lake, keeps_lake: false };
+    let table = CleanTable { name: &lake.name, layout, listed, drop_staging: false, owns_lake, keeps_lake: false };
     let found = table.find(engine.stores(), layout.lake(), Utc::now()).await?;
     remove_all(engine.stores(), &found).await?;
     if is_ours { folder.disown().await } else { Ok(()) }
@@ -176,8 +176,8 @@ pub(crate) struct Unnamed {
     pub(crate) has_strays: bool,
 }
 
-/// Refuses to take a lake back whose place another one has taken, or in whose folder another one lies; gives the published
-/// files whose names no plan gives that can be read.
+/// Refuses to take a lake back whose place another one has taken, or in whose folder another one lies; gives the
+/// published files whose names no plan gives that can be read.
 ///
 /// # Errors
 /// [`Error::ForeignFiles`], [`Error::LocationHolds`]; those of the ledger.
@@ -187,7 +187,7 @@ pub(crate) async fn check_lake(
     table: &str,
     mut published: HashSet<Arc<str>>,
 ) -> Result<Unnamed> {
-    let (listed, _room) = Listed::read_names(ledger).await?;
+    let (listed, _room) = TableManifests::read_names(ledger).await?;
     let lake = ledger.layout().lake();
     let found = Cell::new(0);
     let is_ours = |key: &str| {

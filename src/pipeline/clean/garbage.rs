@@ -17,13 +17,13 @@ pub enum Why {
 /// A file that may be removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Garbage {
-    /// Lake table.
+    /// Name of the lake table, without `lake.`.
     pub table: String,
-    /// The file.
+    /// URI of the file.
     pub uri: String,
     /// Bytes.
     pub bytes: u64,
-    /// Why.
+    /// Why it is garbage.
     pub why: Why,
     /// The server's name for a multipart upload that nobody ended; its bytes are not known.
     #[serde(skip_serializing_if = "Option::is_none")]

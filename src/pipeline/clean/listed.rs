@@ -17,18 +17,18 @@ use crate::staging::plan::PlanDetails;
 
 /// What the manifests of a table say.
 #[derive(Debug, Default)]
-pub(super) struct Listed {
+pub(super) struct TableManifests {
     /// Staging and lake files.
     pub(super) files: HashSet<Arc<str>>,
     /// Committed numbers by step; of the planning steps, those that the plan has.
     live: Vec<(Step, BTreeSet<usize>)>,
-    /// The plan that stands.
+    /// The current plan.
     pub(super) plan: Option<PlanDetails>,
     /// First parts of the names that lake files of this plan have.
     stems: BTreeSet<String>,
 }
 
-impl Listed {
+impl TableManifests {
     /// With the room that it takes.
     ///
     /// # Errors

@@ -31,8 +31,8 @@ pub(super) fn half_files(folder: &Path, take: &mut impl FnMut(&Path, &std::fs::M
     Ok(())
 }
 
-/// Whether the way from a folder to a file below it leads through a link, or ends with one: what lies behind it is not ours
-/// to remove. Folders are looked at once.
+/// Whether the way from a folder to a file below it leads through a link, or ends with one: what lies behind it is not
+/// ours to remove. Folders are looked at once.
 pub(super) fn is_behind_link(folder: &Path, file: &Path, seen: &mut HashMap<PathBuf, bool>) -> bool {
     let is_link = |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
     if is_link(file) {

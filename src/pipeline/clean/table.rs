@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 
 use super::garbage::{Garbage, Why};
-use super::listed::Listed;
+use super::listed::TableManifests;
 use super::local::{half_files, identities, identity, is_behind_link};
 use crate::error::Result;
 use crate::layout::store_error;
@@ -36,10 +36,10 @@ impl LakeOwnership {
 }
 
 /// A table whose garbage is looked for.
-pub(super) struct Table<'a> {
+pub(super) struct CleanTable<'a> {
     pub(super) name: &'a str,
     pub(super) layout: &'a TableLayout,
-    pub(super) listed: Listed,
+    pub(super) listed: TableManifests,
     /// Whether all staging files are garbage.
     pub(super) drop_staging: bool,
     /// Whether the lake's folder is this table's, so that all files there with names as we give them are.
@@ -48,7 +48,7 @@ pub(super) struct Table<'a> {
     pub(super) keeps_lake: bool,
 }
 
-impl Table<'_> {
+impl CleanTable<'_> {
     /// Garbage below one folder.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Reads the published files once more and compares every value, by checksum, with what was written.
 //!
-//! One task per partition file group, as many at once as threads and memory allow; a task holds one batch at a time. A file
-//! that cannot be read is a difference like any other, said with its name.
+//! One task per partition file group, as many at once as threads and memory allow; a task holds one batch at a time. A
+//! file that cannot be read is a difference like any other, reported with its name.
 
 use futures::{StreamExt, TryStreamExt};
 
@@ -14,7 +14,7 @@ use crate::session::{Engine, check_content};
 
 /// Files of one publish task, and the sums of what it wrote.
 #[derive(Debug)]
-pub(super) struct Published {
+pub(super) struct PublishedTask {
     pub(super) partition: String,
     pub(super) files: Vec<FileEntry>,
     pub(super) sums: ColumnSums,
@@ -27,7 +27,7 @@ pub(super) struct Published {
 pub(super) async fn differences(
     engine: &Engine,
     columns: &LakeColumns,
-    published: &[Published],
+    published: &[PublishedTask],
 ) -> Result<Vec<String>> {
     let reads = futures::stream::iter(published).map(|group| async move {
         let of = if group.partition.is_empty() { String::new() } else { format!("partition {}: ", group.partition) };

@@ -1,4 +1,5 @@
-//! Proof that no row got lost or doubled: every hop's manifests against the next, and the footers of the published files.
+//! Proof that no row got lost or doubled: every hop's manifests against the next, and the footers of the published
+//! files.
 //!
 //! ```text
 //! planned = read | selected = staged = partition groups = published = footers
@@ -23,7 +24,7 @@ use futures::TryStreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use self::deep::Published;
+use self::deep::PublishedTask;
 use crate::compaction::plan::PartitionDetails;
 use crate::concurrency::{room, spread, turn};
 use crate::config::LakeTable;
@@ -84,7 +85,7 @@ impl Default for Hop {
 pub struct Validation {
     /// Format of this record.
     pub version: u32,
-    /// Lake table.
+    /// Name of the lake table, without `lake.`.
     pub table: String,
     /// Which plan it is the result of.
     pub plan: String,
@@ -110,8 +111,8 @@ pub struct Validation {
     pub footer_rows: u64,
     /// Partitions of the lake.
     pub partitions: u64,
-    /// Whether checksums of all values were compared: those that the SELECT gave, and those that publish tasks found in what
-    /// they had published.
+    /// Whether checksums of all values were compared: those that the SELECT gave, and those that publish tasks found in
+    /// what they had published.
     #[serde(default)]
     pub checksums: bool,
     /// Whether the published files were read once more for it.
@@ -140,7 +141,8 @@ pub(crate) struct Proof<'a> {
     pub(crate) deep: bool,
 }
 
-/// Compares all hops of a published table, writes the result beside the manifests, and marks the table as complete or not.
+/// Compares all hops of a published table, writes the result beside the manifests, and marks the table as complete or
+/// not.
 ///
 /// # Errors
 /// [`Error::Validation`] when something differs; [`Error::NotPlanned`], [`Error::NotStaged`] when it is too early;
@@ -184,7 +186,7 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
     let mut differences = Differences::default();
 
     let (mut staging, mut rows_read, mut read_all, mut rows_selected) = (Hop::default(), 0, true, 0);
-    let mut partitions = Partitions::default();
+    let mut partitions = PartitionRows::default();
     let (mut selected, mut without_sums) = (ColumnSums::default(), 0);
     let mut stranger = None;
     let mut of_plan = |id: &str, step, group| {
@@ -230,7 +232,7 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
                 written.add(&sums);
                 if deep {
                     let (partition, files) = (manifest.details.partition, manifest.files.clone());
-                    published.push(Published { partition, files, sums });
+                    published.push(PublishedTask { partition, files, sums });
                 }
             }
         }
@@ -284,9 +286,10 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
     }
     if let Some(example) = &found.example {
         let count = found.others;
+        let (files, are) = if count == 1 { ("file", "is") } else { ("files", "are") };
         differences.0.push(format!(
-            "{count} files in the lake's folder that no manifest lists, whose rows readers see too, such as {example}; \
-             `snaplake clean --remove` removes those that this table has written"
+            "{count} {files} in the lake {are} in no manifest, so readers would see extra rows: {example}; \
+             `snaplake clean --remove` removes the files of this table"
         ));
     }
     if deep {
@@ -332,9 +335,9 @@ async fn content_check(ledger: &Ledger, lake: &HiveLake<'_>) -> Result<ContentCh
 
 /// Rows of each partition, by its Hive path: staged, and published.
 #[derive(Debug, Default)]
-struct Partitions(HashMap<Arc<str>, (u64, u64)>);
+struct PartitionRows(HashMap<Arc<str>, (u64, u64)>);
 
-impl Partitions {
+impl PartitionRows {
     fn stage(&mut self, files: &[FileEntry]) {
         files.iter().flat_map(FileEntry::parts).for_each(|part| self.of(part.partition).0 += part.rows);
     }
@@ -467,7 +470,7 @@ mod tests {
 
     #[test]
     fn partition_with_other_rows_than_were_staged_is_told_though_all_rows_are_there() {
-        let mut partitions = Partitions::default();
+        let mut partitions = PartitionRows::default();
         partitions.stage(&[file("k=1*5,k=2*3", 8), file("k=2", 2), file("k=3", 7)]);
         partitions.publish(&[file("k=1", 5), file("k=2", 5), file("k=3", 7)]);
         assert_eq!(partitions.difference(), None);

@@ -1,4 +1,4 @@
-//! The records of one CSV file as columns: which of them it has, and where an error stands.
+//! The records of one CSV file as columns: which of them it has, and where an error is.
 //!
 //! Columns are matched by the names of the header ([`super::head`]), else by position. Records are split by
 //! [`Splitter`] and read by [`super::columns`]. The first thing that is wrong is the error: [`Malformed`] with line and

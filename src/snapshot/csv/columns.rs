@@ -1,8 +1,8 @@
 //! Typed columns out of the fields of CSV records: each value exactly, or an error that says which one cannot be.
 //!
-//! A value in its usual spelling is read by [`crate::snapshot::values::quick`], any other by arrow's parser of the type as far as that
-//! loses nothing. Without `null_regex` a field that is empty and not quoted is NULL; with it, those that it matches and
-//! that are not quoted. `force_null` takes quoted fields too.
+//! A value in its usual spelling is read by [`crate::snapshot::values::quick`], any other by arrow's parser of the type
+//! as far as that loses nothing. Without `null_regex` a field that is empty and not quoted is NULL; with it, those that
+//! it matches and that are not quoted. `force_null` takes quoted fields too.
 //!
 //! Judgement calls: a float is the nearest one to its text, but no infinity and no zero for a number that is none; a
 //! boolean is written as in SQL (`t`, `FALSE`, `yes`, `off`, `0`); bytes are those of the text, unless it has a

@@ -3,7 +3,7 @@
 //! With `escape_sequences` an escape means what MySQL and PostgreSQL's text format write with it: `\b \f \n \r \t \v`
 //! are control characters, `\0` is NUL, `\Z` is 0x1A, and before any other character but an ASCII letter or digit it
 //! makes that character a part of the field. Other letters and digits are an error: no program writes them, and
-//! programs read them differently (`\x41`, `\101`). Without, an escape stands before a quote or an escape inside of
+//! programs read them differently (`\x41`, `\101`). Without, an escape is before a quote or an escape inside of
 //! quotes, and before all else it is text, as in PostgreSQL's CSV.
 
 use crate::config::CsvOptions;

@@ -8,8 +8,8 @@
 //! escaped, which a delimiter, a line end or the end of the file must follow. A quote in any other field is an error.
 //! With `lax_quotes` it is text, and so is a quote in a quoted field that nothing of these follows; nothing is dropped.
 //! All records have as many fields as the first one. Blank lines are skipped, but in a file of one column they are its
-//! empty field. What breaks a rule is [`Malformed`], which names its place; a quote that is never closed is told where
-//! it opens.
+//! empty field. What breaks a rule is [`Malformed`], which names its place; a quote that is never closed is reported
+//! where it opens.
 
 use regex::Regex;
 
@@ -54,9 +54,9 @@ impl Span {
     }
 }
 
-/// Where in a record the next byte stands.
+/// Where in a record the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum FieldState {
     /// Before a field, or in one that is not quoted.
     Plain,
     Quoted,
@@ -95,10 +95,10 @@ pub(crate) struct Splitter {
     /// Those of them that have to be written anew, and room for that.
     marred: Vec<usize>,
     anew: Vec<u8>,
-    state: State,
+    state: FieldState,
     /// Where the field of the next byte begins, with its quote.
     start: u32,
-    /// Where the quote is that made the state [`State::Closed`].
+    /// Where the quote is that made the state [`FieldState::Closed`].
     quote_at: u32,
     /// The field is to be written anew.
     is_marred: bool,
@@ -147,7 +147,7 @@ impl Splitter {
             spans: Vec::new(),
             marred: Vec::new(),
             anew: Vec::new(),
-            state: State::Plain,
+            state: FieldState::Plain,
             start: 0,
             quote_at: 0,
             is_marred: false,
@@ -193,7 +193,7 @@ impl Splitter {
 
     /// Whether the bytes so far end inside of such a field.
     pub(crate) fn is_in_long_field(&self) -> bool {
-        self.state == State::Quoted && self.lines_in_field > LONG_FIELD
+        self.state == FieldState::Quoted && self.lines_in_field > LONG_FIELD
     }
 
     /// Lets the next record have any number of fields, between two records.
@@ -215,7 +215,7 @@ impl Splitter {
         if self.bytes.len() > most && self.bytes.len() - self.record_start() as usize > most {
             let within = format!("that does not end within {most} bytes, {advice}");
             let _ = match self.state {
-                State::Quoted => {
+                FieldState::Quoted => {
                     let quotes = "if quotes are plain text in these files, set the option 'quote' ''";
                     self.fail(self.start, format!("a quoted field begins here {within}; {quotes}"))
                 }
@@ -258,7 +258,7 @@ impl Splitter {
     #[inline(always)]
     fn step<const MARKS: usize>(&mut self, byte: u8, at: u32) -> Option<bool> {
         match self.state {
-            State::Plain => {
+            FieldState::Plain => {
                 if MARKS == ALL && self.escaped_at == at {
                     self.skip_line_end(byte, at);
                 } else if byte == self.dialect.delimiter {
@@ -267,7 +267,7 @@ impl Splitter {
                     return self.end_of_record::<MARKS>(byte, at);
                 } else if byte == self.dialect.quote {
                     if at == self.start {
-                        (self.state, self.lines_in_field) = (State::Quoted, 0);
+                        (self.state, self.lines_in_field) = (FieldState::Quoted, 0);
                     } else if !self.dialect.lax {
                         return self.stray_quote(at);
                     }
@@ -276,11 +276,11 @@ impl Splitter {
                         (self.is_marred, self.escaped_at) = (true, at + 1);
                     }
                 } else if MARKS == ALL && at == self.start && self.spans.len() == self.complete {
-                    self.state = State::Comment;
+                    self.state = FieldState::Comment;
                 }
             }
-            State::Quoted => self.step_in_quotes::<MARKS>(byte, at),
-            State::Closed => {
+            FieldState::Quoted => self.step_in_quotes::<MARKS>(byte, at),
+            FieldState::Closed => {
                 let follows = at == self.quote_at + 1;
                 if follows && byte == self.dialect.delimiter {
                     self.quoted_field(at);
@@ -289,18 +289,18 @@ impl Splitter {
                     self.note_cr(byte, at);
                     return self.complete_record();
                 } else if follows && byte == self.dialect.quote {
-                    (self.state, self.is_marred) = (State::Quoted, true);
+                    (self.state, self.is_marred) = (FieldState::Quoted, true);
                 } else if self.dialect.lax {
-                    (self.state, self.is_marred) = (State::Quoted, true);
+                    (self.state, self.is_marred) = (FieldState::Quoted, true);
                     self.step_in_quotes::<MARKS>(byte, at);
                 } else {
                     return self.text_after_quote();
                 }
             }
-            State::Comment => {
+            FieldState::Comment => {
                 if self.dialect.ends.contains(&byte) {
                     self.skip_line_end(byte, at);
-                    (self.state, self.start) = (State::Plain, at + 1);
+                    (self.state, self.start) = (FieldState::Plain, at + 1);
                 }
             }
         }
@@ -312,7 +312,7 @@ impl Splitter {
         if MARKS == ALL && self.escaped_at == at {
             self.line_in_field(byte, at);
         } else if byte == self.dialect.quote {
-            (self.state, self.quote_at) = (State::Closed, at);
+            (self.state, self.quote_at) = (FieldState::Closed, at);
         } else if MARKS == ALL && byte == self.dialect.escape && byte != self.dialect.delimiter {
             (self.is_marred, self.escaped_at) = (true, at + 1);
         } else if self.dialect.ends.contains(&byte) {
@@ -342,7 +342,7 @@ impl Splitter {
             self.long_field = Some(self.line_of_field());
         }
         self.spans.push(Span { start: self.start + 1, end: self.quote_at | QUOTED });
-        (self.state, self.is_marred, self.start) = (State::Plain, false, at + 1);
+        (self.state, self.is_marred, self.start) = (FieldState::Plain, false, at + 1);
     }
 
     #[inline(always)]
@@ -425,22 +425,22 @@ impl Splitter {
     pub(crate) fn end(&mut self) -> Result<(), Malformed> {
         let at = self.bytes.len() as u32;
         let ended = match self.state {
-            State::Plain if self.is_marred && self.escaped_at == at => {
+            FieldState::Plain if self.is_marred && self.escaped_at == at => {
                 self.fail(at - 1, "the file ends with an escape character".to_owned())
             }
-            State::Plain if self.start == at && self.spans.len() == self.complete => Some(true),
-            State::Plain => {
+            FieldState::Plain if self.start == at && self.spans.len() == self.complete => Some(true),
+            FieldState::Plain => {
                 self.field::<ALL>(at);
                 self.complete_record()
             }
-            State::Closed if self.quote_at + 1 == at => {
+            FieldState::Closed if self.quote_at + 1 == at => {
                 self.quoted_field(at);
                 self.complete_record()
             }
-            State::Closed if !self.dialect.lax => self.text_after_quote(),
-            State::Closed | State::Quoted => self.unclosed(),
-            State::Comment => {
-                self.state = State::Plain;
+            FieldState::Closed if !self.dialect.lax => self.text_after_quote(),
+            FieldState::Closed | FieldState::Quoted => self.unclosed(),
+            FieldState::Comment => {
+                self.state = FieldState::Plain;
                 Some(true)
             }
         };

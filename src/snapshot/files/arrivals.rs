@@ -13,7 +13,7 @@ use futures::TryStreamExt;
 use super::left_out::{LeftOut, LeftOutReason};
 use super::listing::Listing;
 use super::same_file::other_names;
-use super::told::{Told, contents};
+use super::verdict::{ContentVerdict, contents};
 use crate::config::SnapshotTable;
 use crate::error::Result;
 use crate::layout::{Location, store_of};
@@ -21,7 +21,7 @@ use crate::manifest::FileEntry;
 use crate::manifest::fingerprint;
 use crate::session::Stores;
 
-/// Names that are told.
+/// Names that are shown.
 const EXAMPLES: usize = 3;
 
 /// The files of a table's locations as they are now.
@@ -39,7 +39,7 @@ pub(crate) struct Present {
 
 /// What has changed since a table was planned.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Arrivals {
+pub(crate) struct SnapshotChanges {
     /// Files that the plan does not have.
     pub(crate) arrived: FewNames,
     /// Planned files that are still to be read, but are gone or other ones now.
@@ -117,10 +117,10 @@ impl Present {
         table: &SnapshotTable,
         planned: AsPlanned<'_>,
         is_needed: impl Fn(&str) -> bool,
-    ) -> Result<Arrivals> {
+    ) -> Result<SnapshotChanges> {
         let Self { files, unknown, doubtful, is_listed } = self;
         let is_planned = |uri: &str| planned.files.binary_search_by(|file| (*file.uri).cmp(uri)).is_ok();
-        let mut arrivals = Arrivals { arrived: doubtful, ..Arrivals::default() };
+        let mut arrivals = SnapshotChanges { arrived: doubtful, ..SnapshotChanges::default() };
         let new: Vec<&FileEntry> = files.iter().filter(|file| !is_planned(&file.uri)).collect();
         // With the planned ones: another name of one of these is none.
         let mut all: Vec<FileEntry> = planned.files.to_vec();
@@ -140,7 +140,7 @@ impl Present {
             let mut told = std::pin::pin!(contents(&store, &table.format, of_store));
             for file in of_store {
                 let Some(told) = told.try_next().await? else { break };
-                if matches!(told, Told::Data(_) | Told::Uncertain(_)) {
+                if matches!(told, ContentVerdict::Data(_) | ContentVerdict::Uncertain(_)) {
                     arrivals.arrived.add(&file.uri, 1);
                 }
             }

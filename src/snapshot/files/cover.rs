@@ -1,4 +1,4 @@
-//! What the name of a file below a LOCATION says: data of the table, evidently something else, or nothing. Pure.
+//! Classifies a file in a LOCATION by its name: data of the table, something else, or unclear. Pure.
 //!
 //! | name | for PARQUET, CSV or JSON |
 //! | --- | --- |
@@ -12,7 +12,7 @@ use super::left_out::LeftOutReason;
 use crate::config::FileFormat;
 use crate::layout::OWNER;
 
-/// See the module's head.
+/// What a file name says about the content of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meant {
     /// A file of the table's format.

@@ -67,7 +67,7 @@ impl LeftOutReason {
 /// Files that are not read, for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// Why.
+    /// Why they are left out.
     pub reason: LeftOutReason,
     /// How many.
     pub files: u64,

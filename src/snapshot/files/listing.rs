@@ -20,11 +20,11 @@ use super::cover::{Meant, by_name, hidden, is_hidden};
 use super::folders::FolderKeys;
 use super::found::{Doubtful, FoundBelow, MeantBelow};
 use super::left_out::{LeftOutReason, LeftOutTally};
-use super::named::{Named, entry, glob_of, named};
+use super::named::{NamedFiles, entry, glob_of, named};
 use super::own::Own;
 use super::table_format::{table_above, table_of};
-use super::told::{Told, contents};
 use super::unlisted::walked;
+use super::verdict::{ContentVerdict, contents};
 use crate::config::{Compression, CsvOptions, FileFormat, SnapshotTable};
 use crate::error::{Error, Position, Result};
 use crate::layout::store_error;
@@ -76,7 +76,7 @@ impl Listing {
             below.no_source(own.refused(location, None, &table.exclude))?;
         }
         match named(stores, &store, location).await? {
-            Named::Manifest(files) => {
+            NamedFiles::Manifest(files) => {
                 below.no_source(below.of_manifest(&files).await)?;
                 for file in files {
                     // What is left out as empty must be so by the manifest, too.
@@ -89,12 +89,12 @@ impl Listing {
                 }
                 Ok(())
             }
-            Named::File(file) => {
+            NamedFiles::File(file) => {
                 below.no_source(below.found_above().await)?;
                 self.take_named(table, file);
                 Ok(())
             }
-            Named::Folder(folder, pattern) => self.add_folder(&below, &folder, pattern.as_ref()).await,
+            NamedFiles::Folder(folder, pattern) => self.add_folder(&below, &folder, pattern.as_ref()).await,
         }
     }
 
@@ -112,12 +112,12 @@ impl Listing {
         let (store, own) = (stores.open(location).await?, Arc::default());
         let below = Below { own: &own, table, location, at, store: &store };
         match named(stores, &store, location).await? {
-            Named::Manifest(files) => {
+            NamedFiles::Manifest(files) => {
                 self.is_listed = true;
                 files.into_iter().for_each(|file| self.take_listed(table, file));
             }
-            Named::File(file) => self.take_named(table, file),
-            Named::Folder(folder, pattern) => {
+            NamedFiles::File(file) => self.take_named(table, file),
+            NamedFiles::Folder(folder, pattern) => {
                 let mut found = FoundBelow::default();
                 let mut listing = store.list(Some(&location.with_key(&folder).key()?));
                 while let Some(meta) = listing.next().await {
@@ -140,7 +140,7 @@ impl Listing {
         self.take(table, uri.rsplit('/').next().unwrap_or_default(), file);
     }
 
-    /// A file that is named, or said to be data; it may still be empty or excluded.
+    /// A file that is named, or known to be data; it may still be empty or excluded.
     fn take(&mut self, table: &SnapshotTable, path: &str, file: FileEntry) {
         if table.exclude.has(path.trim_start_matches('/')) {
             self.left_out.add(LeftOutReason::Excluded, &file.uri, file.size);
@@ -249,7 +249,7 @@ impl Listing {
         }
     }
 
-    /// Decides what becomes of a name that stands in the folder and is no file that can be read.
+    /// Decides what becomes of a name that is in the folder and is no file that can be read.
     fn pass_over(
         &mut self,
         below: &Below<'_>,
@@ -281,13 +281,13 @@ impl Listing {
             let key = key_of(file, below.location);
             let path = path_below(folder, key);
             match told {
-                Told::Data(compression) => {
+                ContentVerdict::Data(compression) => {
                     self.note_compression(compression, file, compression_of(&below.location.with_key(key).key()?));
                     self.take(table, path, file.clone());
                 }
-                Told::OtherFormat => self.left_out.add(LeftOutReason::OtherFormat, &file.uri, file.size),
-                Told::Document => self.left_out.add(LeftOutReason::Document, &file.uri, file.size),
-                Told::Uncertain(reason) => Doubtful::add(&mut uncertain, &file.uri, &reason),
+                ContentVerdict::OtherFormat => self.left_out.add(LeftOutReason::OtherFormat, &file.uri, file.size),
+                ContentVerdict::Document => self.left_out.add(LeftOutReason::Document, &file.uri, file.size),
+                ContentVerdict::Uncertain(reason) => Doubtful::add(&mut uncertain, &file.uri, &reason),
             }
         }
         uncertain.map_or(Ok(()), |uncertain| Err(below.uncertain(uncertain, &self.files)))

@@ -1,5 +1,5 @@
-//! Which files a LOCATION covers, which of them are data, and why the others are left out. Nothing is left out without being
-//! counted.
+//! Which files a LOCATION covers, which of them are data, and why the others are left out. Nothing is left out without
+//! being counted.
 
 pub(crate) mod arrivals;
 pub(crate) mod content;
@@ -15,5 +15,5 @@ pub(crate) mod peek;
 pub(crate) mod same_file;
 pub(crate) mod sources;
 pub(crate) mod table_format;
-pub(crate) mod told;
 pub(crate) mod unlisted;
+pub(crate) mod verdict;

@@ -1,5 +1,5 @@
-//! What a LOCATION names: a file, the files of a manifest, a folder, or what a glob means below one. At most one request,
-//! or those that a manifest takes.
+//! What a LOCATION names: a file, the files of a manifest, a folder, or what a glob means below one. At most one
+//! request, or those that a manifest takes.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::session::Stores;
 
 /// What a location names.
 #[derive(Debug)]
-pub(crate) enum Named {
+pub(crate) enum NamedFiles {
     /// The files that a manifest lists.
     Manifest(Vec<FileEntry>),
     File(FileEntry),
@@ -29,13 +29,13 @@ pub(crate) enum Named {
 ///
 /// # Errors
 /// [`Error::Location`], [`Error::Manifest`], [`Error::Store`].
-pub(crate) async fn named(stores: &Stores, store: &Arc<dyn ObjectStore>, location: &Location) -> Result<Named> {
+pub(crate) async fn named(stores: &Stores, store: &Arc<dyn ObjectStore>, location: &Location) -> Result<NamedFiles> {
     let key = location.raw_key();
     if is_manifest(location) {
-        return read_manifest(stores, store, location).await.map(Named::Manifest);
+        return read_manifest(stores, store, location).await.map(NamedFiles::Manifest);
     }
     if let Some((folder, pattern)) = glob_of(location)? {
-        return Ok(Named::Folder(folder.trim_end_matches('/').to_owned(), Some(pattern)));
+        return Ok(NamedFiles::Folder(folder.trim_end_matches('/').to_owned(), Some(pattern)));
     }
     if !location.is_folder() {
         if location.is_local() && is_reserved(key.rsplit('/').next().unwrap_or_default()) {
@@ -43,12 +43,12 @@ pub(crate) async fn named(stores: &Stores, store: &Arc<dyn ObjectStore>, locatio
             return Err(Error::Location { location: location.to_string(), reason });
         }
         match store.head(&location.key()?).await {
-            Ok(meta) => return Ok(Named::File(entry(location, &meta))),
+            Ok(meta) => return Ok(NamedFiles::File(entry(location, &meta))),
             Err(object_store::Error::NotFound { .. }) => {}
             Err(source) => return Err(store_error("read", location, source)),
         }
     }
-    Ok(Named::Folder(key.trim_end_matches('/').to_owned(), None))
+    Ok(NamedFiles::Folder(key.trim_end_matches('/').to_owned(), None))
 }
 
 /// The folder where a glob begins, and the glob.

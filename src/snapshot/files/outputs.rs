@@ -1,9 +1,9 @@
-//! Whether a LOCATION is, holds or lies in what snaplake wrote: a staging folder is no source, nor is a lake that is not
-//! complete, nor two snapshots of one table at once.
+//! Whether a LOCATION is, holds or lies in what snaplake wrote: a staging folder is no source, nor is a lake that is
+//! not complete, nor two snapshots of one table at once.
 //!
-//! Owner files tell ([`OWNER`]). Those below a LOCATION are seen in its listing; above it one request per folder asks for
-//! them, all at once. Staging folders of versions that wrote no owner files are known by their manifests. What cannot be
-//! asked above a LOCATION is taken for no output: credentials may end there.
+//! Owner files tell ([`OWNER`]). Those below a LOCATION are seen in its listing; above it one request per folder asks
+//! for them, all at once. Staging folders of versions that wrote no owner files are known by their manifests. What
+//! cannot be asked above a LOCATION is taken for no output: credentials may end there.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(crate) struct NoSource {
 
 /// What an owner file says, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Owner {
+struct OutputOwner {
     place: String,
     #[serde(default)]
     database: String,
@@ -50,7 +50,7 @@ struct Owner {
     snapshot: String,
 }
 
-impl Owner {
+impl OutputOwner {
     fn table(&self) -> String {
         [&self.database, &self.table].map(String::as_str).join(".")
     }
@@ -166,7 +166,7 @@ async fn has(store: &Arc<dyn ObjectStore>, file: &Location) -> bool {
     }
 }
 
-async fn read(store: &Arc<dyn ObjectStore>, root: &Location) -> Result<Result<Owner, NoSource>> {
+async fn read(store: &Arc<dyn ObjectStore>, root: &Location) -> Result<Result<OutputOwner, NoSource>> {
     let file = root.join(OWNER);
     let failed = |source| store_error("read", &file, source);
     let bytes = store.get(&file.key()?).await.map_err(failed)?.bytes().await.map_err(failed)?;
@@ -176,12 +176,12 @@ async fn read(store: &Arc<dyn ObjectStore>, root: &Location) -> Result<Result<Ow
     }))
 }
 
-fn staging(verb: &str, root: &Location, owner: Option<&Owner>) -> NoSource {
+fn staging(verb: &str, root: &Location, owner: Option<&OutputOwner>) -> NoSource {
     let of = owner.map(|owner| format!(" of {}, snapshot {}", owner.table(), owner.snapshot)).unwrap_or_default();
     NoSource { problem: format!("{verb} {root}, a staging folder of snaplake{of}"), help: STAGING_HELP }
 }
 
-fn incomplete(verb: &str, root: &Location, owner: &Owner) -> NoSource {
+fn incomplete(verb: &str, root: &Location, owner: &OutputOwner) -> NoSource {
     let (table, snapshot) = (owner.table(), &owner.snapshot);
     let problem =
         format!("{verb} {root}, the lake of {table}, snapshot {snapshot}, which is not complete: it has no _SUCCESS");

@@ -21,7 +21,7 @@ const HELP: &str = "move the snapshot's files to a folder of their own, or set s
 /// All folders that a config writes to.
 #[derive(Debug, Default)]
 pub(crate) struct Own {
-    places: Vec<Place>,
+    places: Vec<OwnFolder>,
     /// Those that exist, by what they are.
     itself: HashMap<FileId, usize>,
     /// Folders that are or hold one of them.
@@ -29,7 +29,7 @@ pub(crate) struct Own {
 }
 
 #[derive(Debug)]
-struct Place {
+struct OwnFolder {
     location: Location,
     /// `where this config stages lake.t`.
     what: String,
@@ -59,22 +59,22 @@ impl Own {
         let keys = lake.partitioned_by.iter().map(|(name, _)| name.as_str());
         let folders = partition::path(keys, &vec![Some("0".to_owned()); lake.partitioned_by.len()]);
         let name = "000001-0123456789ab-0000.parquet";
-        self.places.push(Place {
+        self.places.push(OwnFolder {
             location: location.clone(),
             what: format!("where this config {verb} lake.{}", lake.name),
             samples: vec![data.join(name), data.join(&folders).join(name)],
         });
     }
 
-    /// Why a location is no source, before it is listed. A glob, given with the folder where it begins, is told by what it
-    /// could match.
+    /// Why a location is no source, before it is listed. A glob, given with the folder where it begins, is reported by
+    /// what it could match.
     pub(crate) fn refused(
         &self,
         location: &Location,
         glob: Option<(&str, &Pattern)>,
         exclude: &Exclude,
     ) -> Option<NoSource> {
-        let problem = |verb: &str, place: &Place| NoSource {
+        let problem = |verb: &str, place: &OwnFolder| NoSource {
             problem: format!("{verb} {}, {}", place.location, place.what),
             help: HELP,
         };
@@ -111,7 +111,7 @@ impl Own {
 
     /// Why `path`, below a location, is no source: it leads to the place of this number, or into one.
     pub(crate) fn refused_below(&self, path: &str, place: usize) -> NoSource {
-        let Place { location, what, .. } = &self.places[place];
+        let OwnFolder { location, what, .. } = &self.places[place];
         NoSource { problem: format!("leads by {path} to {location}, {what}"), help: HELP }
     }
 
@@ -135,7 +135,7 @@ fn chain(path: &Path) -> Vec<FileId> {
     resolved(path).ancestors().filter_map(file_id).collect()
 }
 
-/// A path with all links resolved; what does not exist yet is added as it stands.
+/// A path with all links resolved; what does not exist yet is added as it is.
 fn resolved(path: &Path) -> PathBuf {
     for above in path.ancestors() {
         if let Ok(canonical) = std::fs::canonicalize(above) {

@@ -3,7 +3,7 @@
 //!
 //! Device and inode decide; where a system has none, the canonical path does. Only local files of equal size are asked,
 //! for a file has one size under all its names. In a store a name is a file. What cannot be asked has no second name:
-//! whoever reads it will be told why.
+//! its reader reports the reason.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Why what a LOCATION covers is no source, put together: what this config writes ([`Own`](super::own::Own)), what others
-//! of snaplake wrote ([`Outputs`]), and where links lead.
+//! Why what a LOCATION covers is no source, put together: what this config writes ([`Own`](super::own::Own)), what
+//! others of snaplake wrote ([`Outputs`]), and where links lead.
 
 use std::path::Path;
 
@@ -57,7 +57,7 @@ impl Below<'_> {
         found.map_or(Ok(()), |NoSource { problem, help }| Err(Error::NoSource { at, table, location, problem, help }))
     }
 
-    /// A folder as the disk knows it, without links; in a store as it stands.
+    /// A folder as the disk knows it, without links; in a store as it is.
     fn as_stored(&self, folder: &str) -> Location {
         let written = self.location.with_key(folder);
         let canonical = local_path(&written).and_then(|path| std::fs::canonicalize(path).ok());
@@ -65,8 +65,8 @@ impl Below<'_> {
         canonical.unwrap_or(written)
     }
 
-    /// Why the files of a manifest are none: one lies in a place of this config, or the first or last of their folders in the
-    /// output of another.
+    /// Why the files of a manifest are none: one lies in a place of this config, or the first or last of their folders
+    /// in the output of another.
     pub(crate) async fn of_manifest(&self, files: &[FileEntry]) -> Option<NoSource> {
         let mut folders: Vec<&str> = files.iter().filter_map(|file| Some(file.uri.rsplit_once('/')?.0)).collect();
         folders.sort_unstable();

@@ -1,5 +1,5 @@
-//! What the listing of a local folder does not show: links that lead to nothing, what is no file, names that end with `#`
-//! and digits, which the store keeps for files that it is writing; and where links and mounts lead to.
+//! What the listing of a local folder does not show: links that lead to nothing, what is no file, names that end with
+//! `#` and digits, which the store keeps for files that it is writing; and where links and mounts lead to.
 //!
 //! A second walk, by names alone, after a listing that went well, so that no link leads in a circle: it reads no file,
 //! and what it cannot open it leaves to the listing.
@@ -48,12 +48,12 @@ fn walk(root: &Path, own: Option<&Own>) -> Walked {
             let path = if path.is_empty() { name.to_owned() } else { below(&path, name) };
             let kind = kind(&entry, name);
             if let Some(own) = own {
-                walked.look_at(&entry, &path, matches!(kind, Kind::Folder(_)), own);
+                walked.look_at(&entry, &path, matches!(kind, UnlistedKind::Folder(_)), own);
             }
             match kind {
-                Kind::Folder(folder) => folders.push((folder, path)),
-                Kind::Listed => {}
-                Kind::Unlisted(what) => walked.unlisted.push((path, what)),
+                UnlistedKind::Folder(folder) => folders.push((folder, path)),
+                UnlistedKind::Listed => {}
+                UnlistedKind::Unlisted(what) => walked.unlisted.push((path, what)),
             }
         }
     }
@@ -77,26 +77,28 @@ impl Walked {
     }
 }
 
-enum Kind {
+enum UnlistedKind {
     Folder(PathBuf),
     Listed,
     Unlisted(&'static str),
 }
 
-fn kind(entry: &std::fs::DirEntry, name: &str) -> Kind {
+fn kind(entry: &std::fs::DirEntry, name: &str) -> UnlistedKind {
     let file_type = match entry.file_type() {
         Ok(of_link) if of_link.is_symlink() => std::fs::metadata(entry.path()).map(|target| target.file_type()),
         other => other,
     };
     match file_type {
-        Ok(file_type) if file_type.is_dir() => Kind::Folder(entry.path()),
-        Ok(file_type) if !file_type.is_file() => Kind::Unlisted("a pipe, a socket or a device"),
+        Ok(file_type) if file_type.is_dir() => UnlistedKind::Folder(entry.path()),
+        Ok(file_type) if !file_type.is_file() => UnlistedKind::Unlisted("a pipe, a socket or a device"),
         Ok(_) if is_reserved(name) => {
-            Kind::Unlisted("a file whose name ends with # and digits, which cannot be read; rename it")
+            UnlistedKind::Unlisted("a file whose name ends with # and digits, which cannot be read; rename it")
         }
-        Ok(_) => Kind::Listed,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Kind::Unlisted("a link that leads to nothing"),
-        Err(_) => Kind::Listed,
+        Ok(_) => UnlistedKind::Listed,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            UnlistedKind::Unlisted("a link that leads to nothing")
+        }
+        Err(_) => UnlistedKind::Listed,
     }
 }
 

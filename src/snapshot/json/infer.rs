@@ -18,7 +18,7 @@ use super::body::{A_LIST, NO_OBJECT};
 use super::split::{RecordReader, RecordSplitter};
 use super::text::{Cursor, Fault};
 use crate::error::Result;
-use crate::snapshot::schema::clash::{Clash, Place};
+use crate::snapshot::schema::clash::{Clash, TypePlace};
 use crate::snapshot::schema::inferred::Inferred;
 use crate::snapshot::schema::widen::{Members, Node, Scope};
 use crate::snapshot::text::bytes::{ChunkReader, Origin};
@@ -35,7 +35,7 @@ pub(crate) fn infer_json(reader: &mut ChunkReader, limit: Option<usize>, origin:
     let mut splitter = RecordSplitter::default();
     let mut walk = JsonWalk {
         columns: Members::default(),
-        place: Place::text(&origin.uri),
+        place: TypePlace::text(&origin.uri),
         name: String::new(),
         text: String::new(),
         rows: 0,
@@ -61,7 +61,7 @@ pub(crate) fn infer_json(reader: &mut ChunkReader, limit: Option<usize>, origin:
 struct JsonWalk {
     columns: Members,
     /// The line of the record.
-    place: Place,
+    place: TypePlace,
     /// Room for a name, and for a text.
     name: String,
     text: String,
@@ -148,7 +148,7 @@ impl RecordReader for JsonWalk {
 struct Room<'a> {
     name: &'a mut String,
     text: &'a mut String,
-    place: &'a Place,
+    place: &'a TypePlace,
 }
 
 /// Reads an object after its first brace.
@@ -213,7 +213,7 @@ fn value(node: &mut Node, cursor: &mut Cursor<'_>, room: &mut Room<'_>, depth: u
     Ok(())
 }
 
-fn number(node: &mut Node, number: &Numeral<'_>, place: &Place) -> Result<(), Box<Clash>> {
+fn number(node: &mut Node, number: &Numeral<'_>, place: &TypePlace) -> Result<(), Box<Clash>> {
     if !number.is_whole() {
         return if number.double().is_some() { node.float(64, place) } else { node.numbers(place) };
     }

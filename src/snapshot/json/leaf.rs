@@ -1,7 +1,7 @@
 //! Columns of plain values out of JSON's numbers, texts, booleans and, where text is declared, whole objects and lists.
 //!
 //! A value becomes exactly what it is, or nothing: `1.0` is a BIGINT, `1.5` is none, `1704067200` is no TIMESTAMP. Text
-//! in double quotes may stand for a number, a boolean as SQL writes it (`t`, `no`, `on`, `0`), a date or a time, and
+//! in double quotes may represent a number, a boolean as SQL writes it (`t`, `no`, `on`, `0`), a date or a time, and
 //! for bytes if it is hexadecimal, with or without `\x` before it. Where text is declared, numbers, booleans, objects
 //! and lists are the text that is written.
 

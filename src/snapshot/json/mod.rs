@@ -1,5 +1,5 @@
-//! NDJSON: where records begin and end (split), their tokens (text), columns out of them (tree, leaf), and the schema of a file that
-//! declares none (infer).
+//! NDJSON: where records begin and end (split), their tokens (text), columns out of them (tree, leaf), and the schema
+//! of a file that declares none (infer).
 
 pub(crate) mod body;
 pub(crate) mod infer;

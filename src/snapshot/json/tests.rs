@@ -228,11 +228,11 @@ fn a_column_in_other_letters_only_is_an_error_and_beside_its_own_it_is_not() {
     for (text, words) in [
         (
             "{\"Id\":1}\n{\"Id\":2}\n",
-            "column 'id' is declared for snapshot.t, but f has 'Id': names are compared exactly; declare it in double quotes",
+            "column 'id' is declared for snapshot.t, but f has 'Id': names are case-sensitive",
         ),
         (
             "{\"id\":1,\"o\":{\"X\":1}}\n",
-            "column 'o.x' is declared for snapshot.t, but f has 'X': names are compared exactly",
+            "column 'o.x' is declared for snapshot.t, but f has 'X': names are case-sensitive",
         ),
     ] {
         let error = read(&nested, text).unwrap_err();
@@ -582,7 +582,7 @@ fn shown(array: &ArrayRef, row: usize) -> String {
     }
 }
 
-/// Names that only their case tells apart must not hide one another, so a file always has all of them.
+/// Names that differ only in case must not hide one another, so a file always has all of them.
 fn with_all_names(mut members: Vec<(String, Json)>, fields: &Fields) -> Vec<(String, Json)> {
     for field in fields {
         if !members.iter().any(|(name, _)| name == field.name()) {

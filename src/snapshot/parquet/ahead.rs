@@ -5,8 +5,9 @@
 //! requested     0          1  2       3          4            from the second in a row on: a query with a LIMIT has ended
 //! ```
 //!
-//! The same columns are read of the next row group, if that is not too large. What was read ahead and is not what is asked for
-//! next, as when a filter passes over row groups, is dropped, and nothing is read ahead until two are asked for in a row again.
+//! The same columns are read of the next row group, if that is not too large. What was read ahead and is not what is
+//! asked for next, as when a filter passes over row groups, is dropped, and nothing is read ahead until two are asked
+//! for in a row again.
 
 use std::fmt;
 use std::ops::Range;
@@ -93,8 +94,8 @@ impl ReadAhead {
     }
 }
 
-/// The number of the row group, probably the expected one, of which `ranges` are whole columns; and where these are in the next
-/// one, if there is one.
+/// The number of the row group, probably the expected one, of which `ranges` are whole columns; and where these are in
+/// the next one, if there is one.
 fn next_group(
     file: &ParquetMetaData,
     ranges: &[Range<u64>],

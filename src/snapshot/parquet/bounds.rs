@@ -1,4 +1,4 @@
-//! What of a Parquet file has to be in memory at once, known before it is: a few KB can stand for gigabytes.
+//! Upper bounds of the memory for a row group, before it is decoded: a few KB can expand to gigabytes.
 //!
 //! ```text
 //! row group     as stored                                                   no more than the memory
@@ -7,9 +7,9 @@
 //! value         a text or bytes                                             crate::types::width::most_value
 //! ```
 //!
-//! Numbers in heads cost nothing to compare. Values are looked at only where they may be too large by these: where a page is
-//! larger than a value may be, or an entry of a dictionary, once per row, is more than a batch may have. It trusts what heads
-//! say of pages; the reader refuses pages that are not as long.
+//! Numbers in heads cost nothing to compare. Values are looked at only where they may be too large by these: where a
+//! page is larger than a value may be, or an entry of a dictionary, once per row, is more than a batch may have. It
+//! trusts what heads say of pages; the reader refuses pages that are not as long.
 
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::parquet::basic::Type as PhysicalType;
@@ -27,9 +27,9 @@ const SHARE: u64 = 4;
 /// A limit that is so small that it is none: the program itself needs more.
 const LEAST: u64 = 32 << 20;
 
-/// See the module's head.
+/// Upper bounds of the memory that the row groups of a Parquet file need.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
+pub(crate) struct StatisticsBounds {
     memory: u64,
     share: u64,
     value: u64,
@@ -46,7 +46,7 @@ pub(crate) struct TooLarge {
     pub(crate) most: u64,
 }
 
-impl Bounds {
+impl StatisticsBounds {
     /// By the limit of the engine's pool; `None` without one.
     pub(crate) fn of(pool: &MemoryLimit, batch_rows: usize) -> Option<Self> {
         let memory = memory_of(pool)?;
@@ -183,7 +183,7 @@ mod tests {
         let rows = u64::try_from(group.num_rows()).unwrap();
         let (column, stated) = (group.column(0), bytes.len());
         let pages = Pages { column, rows, bytes: &bytes, stated, is_compressed: false };
-        let bounds = Bounds::of(&MemoryLimit::Finite(memory / 4 * 3), 8192).unwrap();
+        let bounds = StatisticsBounds::of(&MemoryLimit::Finite(memory / 4 * 3), 8192).unwrap();
         let counted = pages.count().unwrap();
         bounds.check(&pages, &counted, &mut 0).unwrap().map(|large| (large.row, large.what))
     }
@@ -221,8 +221,8 @@ mod tests {
 
     #[test]
     fn row_group_that_does_not_fit_as_it_is_stored_is_too_large() {
-        let bounds = Bounds::of(&MemoryLimit::Finite(75 << 20), 8192).unwrap();
+        let bounds = StatisticsBounds::of(&MemoryLimit::Finite(75 << 20), 8192).unwrap();
         assert!(bounds.stored(100 << 20).is_none() && bounds.stored((100 << 20) + 1).is_some());
-        assert!(Bounds::of(&MemoryLimit::Infinite, 8192).is_none());
+        assert!(StatisticsBounds::of(&MemoryLimit::Infinite, 8192).is_none());
     }
 }

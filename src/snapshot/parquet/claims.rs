@@ -267,7 +267,7 @@ pub(crate) fn places(footer: &ParquetMetaData, size: u64) -> Result<std::result:
 
 /// Where a chunk's dictionary and its first page begin, and its length; None if it is not within the file.
 fn place(column: &ColumnChunkMetaData, size: u64) -> Option<(Option<i64>, u64, u64)> {
-    // A dictionary at 0, where the file's magic is, or behind the data it is for, is none: the first page tells.
+    // A dictionary at 0, where the file's magic is, or behind the data it is for, is none: the first page decides.
     let dictionary = column.dictionary_page_offset().filter(|at| (1..column.data_page_offset()).contains(at));
     let start = u64::try_from(dictionary.unwrap_or_else(|| column.data_page_offset())).ok()?;
     let length = u64::try_from(column.compressed_size()).ok()?;

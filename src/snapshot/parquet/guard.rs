@@ -25,7 +25,7 @@ use datafusion::parquet::file::metadata::{
     ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder, RowGroupMetaData,
 };
 
-use super::bounds::{Bounds, TooLarge};
+use super::bounds::{StatisticsBounds, TooLarge};
 use super::claims::{
     self, FooterBounds, arrow_schema, check_rows, decode_footer, empty_group, has_int96, leaves, places,
     without_empty_columns,
@@ -49,7 +49,7 @@ pub(crate) const PLAIN_BYTES: &str = "snaplake.plain_bytes.";
 /// What all files of a scan have in common.
 #[derive(Debug)]
 pub(crate) struct Export {
-    /// Snapshot table.
+    /// Name of the snapshot table, for errors.
     pub(crate) table: Arc<str>,
     /// URL of the store, with a slash at its end.
     pub(crate) store: String,
@@ -60,7 +60,7 @@ pub(crate) struct Export {
     /// Counts which of these the files have.
     pub(crate) presence: PresenceCounter,
     /// What may be in memory at once, if that is limited.
-    pub(crate) bounds: Option<Bounds>,
+    pub(crate) bounds: Option<StatisticsBounds>,
 }
 
 /// One file, see the module's head.

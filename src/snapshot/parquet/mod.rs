@@ -1,5 +1,5 @@
-//! Parquet files that somebody else wrote: their footers and pages are checked before a value is decoded, and columns are read
-//! as the table declares them.
+//! Parquet files that somebody else wrote: their footers and pages are checked before a value is decoded, and columns
+//! are read as the table declares them.
 
 pub(crate) mod adapt;
 pub(crate) mod ahead;

@@ -26,7 +26,7 @@ pub(crate) enum PageKind {
     Index,
 }
 
-/// See the module's head.
+/// The fields of a page header that count rows and measure bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PageHead {
     pub(crate) kind: PageKind,

@@ -24,7 +24,7 @@ use datafusion::parquet::file::metadata::ColumnChunkMetaData;
 use datafusion::parquet::file::serialized_reader::SerializedPageReader;
 
 use super::page_head::{PageKind, as_compressed, blank, page_head};
-use super::part::Part;
+use super::part::FileTail;
 
 /// A column chunk with its bytes.
 #[derive(Debug, Clone, Copy)]
@@ -123,8 +123,8 @@ impl Pages<'_> {
     ///
     /// # Errors
     /// For a codec that is not known.
-    pub(crate) fn reader(&self) -> Result<SerializedPageReader<Part>> {
-        let part = Part { start: self.column.byte_range().0, bytes: self.bytes.clone() };
+    pub(crate) fn reader(&self) -> Result<SerializedPageReader<FileTail>> {
+        let part = FileTail { start: self.column.byte_range().0, bytes: self.bytes.clone() };
         SerializedPageReader::new(Arc::new(part), self.column, usize::try_from(self.rows)?, None)
     }
 

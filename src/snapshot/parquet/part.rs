@@ -6,19 +6,19 @@ use datafusion::parquet::file::reader::{ChunkReader, Length};
 
 /// Bytes of a file from a place on.
 #[derive(Debug, Clone)]
-pub(crate) struct Part {
+pub(crate) struct FileTail {
     /// Where in the file `bytes` begin.
     pub(crate) start: u64,
     pub(crate) bytes: Bytes,
 }
 
-impl Length for Part {
+impl Length for FileTail {
     fn len(&self) -> u64 {
         self.start + self.bytes.len() as u64
     }
 }
 
-impl ChunkReader for Part {
+impl ChunkReader for FileTail {
     type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {

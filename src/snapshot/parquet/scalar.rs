@@ -125,7 +125,7 @@ pub(crate) fn cast_exactly(
         _ if to.is_floating() && scale_of(source.data_type()) > EXACT_POWER => {
             safe_cast(&safe_cast(&source, &DataType::Utf8)?, &to)?
         }
-        // As text, the zone is told.
+        // A text has the zone.
         _ if is_text(&to) => safe_cast(&in_utc(array)?, &to)?,
         _ => safe_cast(&source, &to)?,
     };

@@ -75,8 +75,8 @@ impl ParquetFileReaderFactory for WholeFiles {
     }
 }
 
-/// Whether all row groups of a file are wanted, and not those of a part: the engine gives each file a range, also of all its
-/// bytes.
+/// Whether all row groups of a file are wanted, and not those of a part: the engine gives each file a range, also of
+/// all its bytes.
 fn is_whole(file: &PartitionedFile) -> bool {
     let has_end = |end: i64| u64::try_from(end).is_ok_and(|end| end >= file.object_meta.size);
     file.range.as_ref().is_none_or(|range| range.start <= 0 && has_end(range.end))
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
     use crate::config::FileFormat;
     use crate::manifest::FileEntry;
-    use crate::snapshot::{FileListTable, Size, TableFiles, register};
+    use crate::snapshot::{FileListTable, ScanSize, TableFiles, register};
 
     async fn reader(bytes: Bytes) -> WholeFile {
         let (store, location) = (Arc::new(InMemory::new()), Path::from("f"));
@@ -218,7 +218,7 @@ mod tests {
             partition: Vec::new(),
             files: vec![file],
         };
-        register(&session, "public", "t", FileListTable::of_export(files, Size::AsListed)).unwrap();
+        register(&session, "public", "t", FileListTable::of_export(files, ScanSize::AsListed)).unwrap();
         let plan = session.sql("SELECT sum(n) FROM t").await.unwrap().create_physical_plan().await.unwrap();
         let mut whole = Vec::new();
         plan.apply(|node| {

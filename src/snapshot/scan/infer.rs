@@ -4,8 +4,8 @@
 //! line only is in the schema. Memory does not grow with the file. Declared columns need none of this, and
 //! Parquet files say their schema themselves.
 //!
-//! CSV: see `crate::snapshot::csv::guess`; records are split and NULL is told as when the file is read (`crate::snapshot::csv::fields`,
-//! `crate::snapshot::csv::columns`).
+//! CSV: see `crate::snapshot::csv::guess`; records are split and NULL is reported as when the file is read
+//! (`crate::snapshot::csv::fields`, `crate::snapshot::csv::columns`).
 //!
 //! NDJSON: see `crate::snapshot::json::infer`.
 

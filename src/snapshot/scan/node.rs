@@ -1,4 +1,5 @@
-//! The plan node above a scan of Parquet files: keeps filters away from it that would lose rows, hands all else through.
+//! The plan node above a scan of Parquet files: keeps filters away from it that would lose rows, hands all else
+//! through.
 //!
 //! Files of an export may have any statistics: bounds of an unknown order, cut, or wrong. No filter
 //! gets to their scan, be it of the query, of a join or of a sort with a limit; each is applied to the rows.
@@ -36,7 +37,7 @@ use datafusion::physical_plan::{
 
 use crate::snapshot::presence::PresenceCounter;
 
-/// See the module's head.
+/// Plan node above a Parquet scan that keeps filters away from it.
 #[derive(Debug, Clone)]
 pub(crate) struct FileScanExec {
     /// The files' scan.

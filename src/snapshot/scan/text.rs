@@ -9,11 +9,11 @@
 //! position; a file may have fewer columns, not more. A field that is empty and not quoted is NULL for every type,
 //! unless `null_regex` is set: then the unquoted fields that match it are NULL and nothing else. A quoted field is
 //! never NULL, unless `force_null` says so: `""` is the empty text, and an error in a number. Blank lines are skipped,
-//! but in a file of one column they are rows. `crate::snapshot::csv::fields` has the rules of syntax, `crate::snapshot::csv::columns` those of
-//! values.
+//! but in a file of one column they are rows. `crate::snapshot::csv::fields` has the rules of syntax,
+//! `crate::snapshot::csv::columns` those of values.
 //!
-//! NDJSON: an attribute that is missing or null is NULL, unknown ones are ignored. `crate::snapshot::json::text` has the rules of
-//! syntax, `crate::snapshot::json::leaf` those of values, `crate::snapshot::json::tree` those of names.
+//! NDJSON: an attribute that is missing or null is NULL, unknown ones are ignored. `crate::snapshot::json::text` has
+//! the rules of syntax, `crate::snapshot::json::leaf` those of values, `crate::snapshot::json::tree` those of names.
 //!
 //! Timestamps without an offset are in the zone of their column, else in UTC. No value loses a digit.
 //!
@@ -68,7 +68,7 @@ pub(crate) struct TextFile {
     pub(crate) values: Vec<ScalarValue>,
 }
 
-/// See the module's head.
+/// Leaf plan node that reads a list of CSV or NDJSON files.
 #[derive(Debug)]
 pub(crate) struct TextScanExec {
     store_url: ObjectStoreUrl,
@@ -243,7 +243,7 @@ impl ExecutionPlan for TextScanExec {
         if partition != 0 {
             return Err(DataFusionError::Internal(format!("TextScanExec has no partition {partition}")));
         }
-        let scan = Scan {
+        let scan = RunningScan {
             store: context.runtime_env().object_store(&self.store_url)?,
             files: Arc::clone(&self.files),
             next: 0,
@@ -274,11 +274,11 @@ impl ExecutionPlan for TextScanExec {
 }
 
 /// A running scan.
-struct Scan {
+struct RunningScan {
     store: Arc<dyn ObjectStore>,
     files: Arc<[TextFile]>,
     next: usize,
-    open: Option<Open>,
+    open: Option<OpenText>,
     table: Arc<str>,
     target: Arc<Target>,
     presence: PresenceCounter,
@@ -289,7 +289,7 @@ struct Scan {
 }
 
 /// The file that is being read.
-struct Open {
+struct OpenText {
     origin: Origin,
     chunks: Chunks,
     chunk: Bytes,
@@ -297,7 +297,7 @@ struct Open {
     is_at_end: bool,
 }
 
-impl Scan {
+impl RunningScan {
     async fn next(&mut self) -> Result<Option<RecordBatch>, Error> {
         // Decoding never waits where the store answers at once, and others want this thread too.
         tokio::task::yield_now().await;
@@ -355,7 +355,7 @@ impl Scan {
         }
     }
 
-    async fn open_next(&mut self) -> Result<Open, Error> {
+    async fn open_next(&mut self) -> Result<OpenText, Error> {
         let file = &self.files[self.next];
         self.next += 1;
         let origin = Origin { table: Arc::clone(&self.table), uri: file.uri.as_str().into() };
@@ -367,7 +367,7 @@ impl Scan {
         };
         let chunks = Chunks::open(self.store.as_ref(), request, origin.clone(), self.scanned.clone()).await?;
         let decoder = FileDecoder::new(Arc::clone(&self.target), self.pace).map_err(|e| origin.unreadable(e))?;
-        Ok(Open { origin, chunks, chunk: Bytes::new(), decoder, is_at_end: false })
+        Ok(OpenText { origin, chunks, chunk: Bytes::new(), decoder, is_at_end: false })
     }
 
     fn compression(&self) -> Option<Compression> {
@@ -519,7 +519,7 @@ mod tests {
         let planned = put(store.as_ref(), "f.csv", "a\n1\n".into()).await;
         put(store.as_ref(), "f.csv", "a\n2\n".into()).await;
         let error = failure(store, vec![planned]).await;
-        assert!(error.to_string().starts_with("read memory:///f.csv failed: it was changed"), "{error}");
+        assert!(error.to_string().starts_with("read memory:///f.csv failed: it changed"), "{error}");
     }
 
     #[test]

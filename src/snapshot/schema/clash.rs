@@ -12,13 +12,13 @@ use crate::types::type_name;
 
 /// Where a type was seen: a file, and the line where the file has lines of its own types (NDJSON).
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct TypePlace {
     uri: Arc<str>,
     line: Option<u64>,
     is_typed: bool,
 }
 
-impl Place {
+impl TypePlace {
     /// A text file, whose types are those that its values need.
     pub(crate) fn text(uri: &str) -> Self {
         Self { uri: uri.into(), line: None, is_typed: false }
@@ -38,7 +38,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for TypePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             None => f.write_str(&self.uri),
@@ -52,13 +52,13 @@ impl fmt::Display for Place {
 pub(crate) struct Clash {
     /// Names from the innermost field outwards.
     path: Vec<String>,
-    first: Place,
+    first: TypePlace,
     first_type: String,
     second_type: String,
 }
 
 impl Clash {
-    pub(crate) fn new(first: &Place, first_type: &DataType, second_type: &DataType) -> Box<Self> {
+    pub(crate) fn new(first: &TypePlace, first_type: &DataType, second_type: &DataType) -> Box<Self> {
         let (first_type, second_type) = (in_words(first_type), in_words(second_type));
         Box::new(Self { path: Vec::new(), first: first.clone(), first_type, second_type })
     }
@@ -82,7 +82,7 @@ impl Clash {
     }
 
     /// The user's error; `second` is the place that was being read.
-    pub(crate) fn into_error(self, table: &str, second: &Place) -> Error {
+    pub(crate) fn into_error(self, table: &str, second: &TypePlace) -> Error {
         Error::SchemaConflict {
             table: table.to_owned(),
             column: dotted(self.path),

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{Fields, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 
-use super::clash::Place;
+use super::clash::TypePlace;
 use super::widen::{Members, Scope};
 use crate::error::{Error, Result};
 
@@ -56,7 +56,7 @@ impl SchemaMerger {
         if let Some(name) = duplicate(schema.fields().iter().map(|field| field.name().as_str())) {
             return Err(duplicate_column(&self.table, uri, name));
         }
-        let place = if self.is_typed { Place::typed(uri) } else { Place::text(uri) };
+        let place = if self.is_typed { TypePlace::typed(uri) } else { TypePlace::text(uri) };
         self.columns.merge(schema.fields().iter(), &place).map_err(|clash| clash.into_error(&self.table, &place))?;
         self.last = Some(schema.fields().clone());
         Ok(())

@@ -1,5 +1,5 @@
-//! The one schema of a snapshot table: how the types of its files become one (merge, widen, clash, guess), the columns that folders
-//! add, and whether the files have what is declared (names, presence).
+//! The one schema of a snapshot table: how the types of its files become one (merge, widen, clash, guess), the columns
+//! that folders add, and whether the files have what is declared (names, presence).
 
 pub(crate) mod clash;
 pub(crate) mod inferred;

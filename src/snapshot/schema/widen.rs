@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 
-use super::clash::{Clash, Place};
+use super::clash::{Clash, TypePlace};
 use crate::types::is_utc;
 
 /// Metadata of a field of numbers: [`DIGITS`] or [`AS_TEXT`].
@@ -56,8 +56,8 @@ struct Member {
 }
 
 impl Members {
-    /// Position of the member, which is added if there is none; `hint` is where it stands if files are alike.
-    pub(crate) fn find(&mut self, name: &str, hint: usize, place: &Place) -> usize {
+    /// Position of the member, which is added if there is none; `hint` is where it is if files are alike.
+    pub(crate) fn find(&mut self, name: &str, hint: usize, place: &TypePlace) -> usize {
         if self.nodes.get(hint).is_some_and(|member| member.name == name) {
             return hint;
         }
@@ -74,7 +74,7 @@ impl Members {
         self.objects += 1;
     }
 
-    /// Says of a member that the object has it; false if that was said before.
+    /// Marks a member as present in the object; false if it was marked before.
     pub(crate) fn see(&mut self, position: usize) -> bool {
         let member = &mut self.nodes[position];
         std::mem::replace(&mut member.object, self.objects) != self.objects
@@ -90,7 +90,7 @@ impl Members {
     pub(crate) fn merge<'a>(
         &mut self,
         fields: impl Iterator<Item = &'a FieldRef>,
-        place: &Place,
+        place: &TypePlace,
     ) -> Result<(), Box<Clash>> {
         for (hint, field) in fields.enumerate() {
             let position = self.find(field.name(), hint, place);
@@ -109,14 +109,14 @@ impl Members {
 /// One column or nested field: the type so far, and the place that made it so.
 #[derive(Debug)]
 pub(crate) struct Node {
-    kind: Kind,
-    place: Place,
+    kind: TypeKind,
+    place: TypePlace,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum TypeKind {
     Null,
-    Number(Number),
+    Number(NumberNode),
     /// Digits before and after the point.
     Decimal {
         bits: u16,
@@ -144,17 +144,17 @@ enum Kind {
 /// The numbers of one column. Each sort is kept apart with its place, since "a signed one and a UInt64" is a conflict
 /// whether a float came before, between or after them.
 #[derive(Debug, Default)]
-struct Number {
-    signed: Option<(u8, Place)>,
-    unsigned: Option<(u8, Place)>,
-    float: Option<(u8, Place)>,
+struct NumberNode {
+    signed: Option<(u8, TypePlace)>,
+    unsigned: Option<(u8, TypePlace)>,
+    float: Option<(u8, TypePlace)>,
     /// An integer that a float may not hold.
-    long: Option<Place>,
+    long: Option<TypePlace>,
     /// A number that no number type holds.
     has_more: bool,
 }
 
-impl Number {
+impl NumberNode {
     /// No number type holds all of them.
     fn is_text(&self) -> bool {
         let has_u64 = self.unsigned.as_ref().is_some_and(|(bits, _)| *bits == 64);
@@ -178,7 +178,7 @@ impl Number {
     }
 
     /// Takes in an integer that a float does not hold.
-    fn long(&mut self, is_long: bool, place: &Place) {
+    fn long(&mut self, is_long: bool, place: &TypePlace) {
         if is_long && self.long.is_none() {
             self.long = Some(place.clone());
         }
@@ -282,12 +282,12 @@ impl<'a> Incoming<'a> {
 
 impl Node {
     /// A column of which no value was seen yet.
-    pub(crate) fn null(place: &Place) -> Self {
-        Self { kind: Kind::Null, place: place.clone() }
+    pub(crate) fn null(place: &TypePlace) -> Self {
+        Self { kind: TypeKind::Null, place: place.clone() }
     }
 
     /// Widens this type so that it holds the field's too.
-    pub(crate) fn merge(&mut self, field: &Field, place: &Place) -> Result<(), Box<Clash>> {
+    pub(crate) fn merge(&mut self, field: &Field, place: &TypePlace) -> Result<(), Box<Clash>> {
         let data_type = field.data_type();
         let remark = field.metadata().get(NUMBERS).map(String::as_str);
         let incoming = if remark == Some(AS_TEXT) { Incoming::Numbers } else { Incoming::of(data_type) };
@@ -307,12 +307,12 @@ impl Node {
                 members.merge(fields.iter(), place)
             }
             Incoming::Map(key, value, is_sorted) => {
-                self.set_if_null(place, || Kind::Map {
+                self.set_if_null(place, || TypeKind::Map {
                     key: Box::new(Self::null(place)),
                     value: Box::new(Self::null(place)),
                     sorted: is_sorted,
                 });
-                let Kind::Map { key: keys, value: values, sorted } = &mut self.kind else {
+                let TypeKind::Map { key: keys, value: values, sorted } = &mut self.kind else {
                     return Err(self.clash(data_type));
                 };
                 *sorted &= is_sorted;
@@ -322,10 +322,10 @@ impl Node {
             Incoming::Decimal { bits, precision, scale } => self.decimal((bits, precision, scale), data_type, place),
             Incoming::Timestamp(unit, zone) => self.timestamp(unit, zone, data_type, place),
             Incoming::Time(unit) => {
-                self.set_if_null(place, || Kind::Time(unit));
+                self.set_if_null(place, || TypeKind::Time(unit));
                 match &mut self.kind {
-                    Kind::Time(known) if *known >= unit => Ok(()),
-                    Kind::Time(known) => {
+                    TypeKind::Time(known) if *known >= unit => Ok(()),
+                    TypeKind::Time(known) => {
                         *known = unit;
                         self.place = place.clone();
                         Ok(())
@@ -334,10 +334,10 @@ impl Node {
                 }
             }
             Incoming::Bytes(size) => {
-                self.set_if_null(place, || Kind::Bytes(size));
+                self.set_if_null(place, || TypeKind::Bytes(size));
                 match &mut self.kind {
-                    Kind::Bytes(known) if *known == size => Ok(()),
-                    Kind::Bytes(known) => {
+                    TypeKind::Bytes(known) if *known == size => Ok(()),
+                    TypeKind::Bytes(known) => {
                         *known = None;
                         self.place = place.clone();
                         Ok(())
@@ -346,9 +346,9 @@ impl Node {
                 }
             }
             Incoming::Other(other) => {
-                self.set_if_null(place, || Kind::Other(other.clone()));
+                self.set_if_null(place, || TypeKind::Other(other.clone()));
                 match &self.kind {
-                    Kind::Other(known) if known == other => Ok(()),
+                    TypeKind::Other(known) if known == other => Ok(()),
                     _ => Err(self.clash(other)),
                 }
             }
@@ -360,11 +360,11 @@ impl Node {
         &mut self,
         (bits, precision, scale): (u16, u8, i8),
         data_type: &DataType,
-        place: &Place,
+        place: &TypePlace,
     ) -> Result<(), Box<Clash>> {
         let whole = i16::from(precision) - i16::from(scale);
-        self.set_if_null(place, || Kind::Decimal { bits, whole, scale });
-        let Kind::Decimal { bits: b, whole: w, scale: s } = &mut self.kind else {
+        self.set_if_null(place, || TypeKind::Decimal { bits, whole, scale });
+        let TypeKind::Decimal { bits: b, whole: w, scale: s } = &mut self.kind else {
             return Err(self.clash(data_type));
         };
         let wider = (bits.max(*b), whole.max(*w), scale.max(*s));
@@ -385,17 +385,17 @@ impl Node {
         unit: TimeUnit,
         zone: Option<&Arc<str>>,
         data_type: &DataType,
-        place: &Place,
+        place: &TypePlace,
     ) -> Result<(), Box<Clash>> {
         let zone = zone.map(|zone| if is_utc(zone) { Arc::from("UTC") } else { Arc::clone(zone) });
-        self.set_if_null(place, || Kind::Timestamp { unit, zone: zone.clone() });
+        self.set_if_null(place, || TypeKind::Timestamp { unit, zone: zone.clone() });
         let is_nano = |unit: TimeUnit| unit == TimeUnit::Nanosecond;
         match &mut self.kind {
-            Kind::Timestamp { zone: known, .. } if *known != zone => Err(self.clash(data_type)),
-            Kind::Timestamp { unit: known, .. } if place.is_typed() && is_nano(*known) != is_nano(unit) => {
+            TypeKind::Timestamp { zone: known, .. } if *known != zone => Err(self.clash(data_type)),
+            TypeKind::Timestamp { unit: known, .. } if place.is_typed() && is_nano(*known) != is_nano(unit) => {
                 Err(self.clash(data_type))
             }
-            Kind::Timestamp { unit: known, .. } => {
+            TypeKind::Timestamp { unit: known, .. } => {
                 if *known < unit {
                     *known = unit;
                     self.place = place.clone();
@@ -407,30 +407,30 @@ impl Node {
     }
 
     /// Widens to hold text.
-    pub(crate) fn text(&mut self, place: &Place) -> Result<(), Box<Clash>> {
-        self.set_if_null(place, || Kind::Text);
-        if matches!(self.kind, Kind::Text) { Ok(()) } else { Err(self.clash(&DataType::Utf8)) }
+    pub(crate) fn text(&mut self, place: &TypePlace) -> Result<(), Box<Clash>> {
+        self.set_if_null(place, || TypeKind::Text);
+        if matches!(self.kind, TypeKind::Text) { Ok(()) } else { Err(self.clash(&DataType::Utf8)) }
     }
 
     /// Widens to hold booleans.
-    pub(crate) fn boolean(&mut self, place: &Place) -> Result<(), Box<Clash>> {
-        self.set_if_null(place, || Kind::Other(DataType::Boolean));
-        let is_boolean = matches!(self.kind, Kind::Other(DataType::Boolean));
+    pub(crate) fn boolean(&mut self, place: &TypePlace) -> Result<(), Box<Clash>> {
+        self.set_if_null(place, || TypeKind::Other(DataType::Boolean));
+        let is_boolean = matches!(self.kind, TypeKind::Other(DataType::Boolean));
         if is_boolean { Ok(()) } else { Err(self.clash(&DataType::Boolean)) }
     }
 
     /// Widens to hold numbers that no number type holds, as text.
-    pub(crate) fn numbers(&mut self, place: &Place) -> Result<(), Box<Clash>> {
-        self.set_if_null(place, || Kind::Number(Number::default()));
-        let Kind::Number(number) = &mut self.kind else { return Err(self.clash(&DataType::Float64)) };
+    pub(crate) fn numbers(&mut self, place: &TypePlace) -> Result<(), Box<Clash>> {
+        self.set_if_null(place, || TypeKind::Number(NumberNode::default()));
+        let TypeKind::Number(number) = &mut self.kind else { return Err(self.clash(&DataType::Float64)) };
         number.has_more = true;
         Ok(())
     }
 
     /// Widens to hold a signed integer of that many bits; `is_long`: a float may not hold it.
-    pub(crate) fn signed(&mut self, bits: u8, is_long: bool, place: &Place) -> Result<(), Box<Clash>> {
-        self.set_if_null(place, || Kind::Number(Number::default()));
-        let Kind::Number(number) = &mut self.kind else { return Err(self.clash(&signed_type(bits))) };
+    pub(crate) fn signed(&mut self, bits: u8, is_long: bool, place: &TypePlace) -> Result<(), Box<Clash>> {
+        self.set_if_null(place, || TypeKind::Number(NumberNode::default()));
+        let TypeKind::Number(number) = &mut self.kind else { return Err(self.clash(&signed_type(bits))) };
         if number.signed.as_ref().is_some_and(|(known, _)| *known >= bits) && (!is_long || number.long.is_some()) {
             return Ok(());
         }
@@ -451,9 +451,9 @@ impl Node {
     }
 
     /// Widens to hold an unsigned integer of that many bits (63: one that fits Int64 as well).
-    pub(crate) fn unsigned(&mut self, bits: u8, is_long: bool, place: &Place) -> Result<(), Box<Clash>> {
-        self.set_if_null(place, || Kind::Number(Number::default()));
-        let Kind::Number(number) = &mut self.kind else { return Err(self.clash(&unsigned_type(bits))) };
+    pub(crate) fn unsigned(&mut self, bits: u8, is_long: bool, place: &TypePlace) -> Result<(), Box<Clash>> {
+        self.set_if_null(place, || TypeKind::Number(NumberNode::default()));
+        let TypeKind::Number(number) = &mut self.kind else { return Err(self.clash(&unsigned_type(bits))) };
         if number.unsigned.as_ref().is_some_and(|(known, _)| *known >= bits) && (!is_long || number.long.is_some()) {
             return Ok(());
         }
@@ -474,9 +474,9 @@ impl Node {
     }
 
     /// Widens to hold a float of that many bits.
-    pub(crate) fn float(&mut self, bits: u8, place: &Place) -> Result<(), Box<Clash>> {
-        self.set_if_null(place, || Kind::Number(Number::default()));
-        let Kind::Number(number) = &mut self.kind else { return Err(self.clash(&float_type(bits))) };
+    pub(crate) fn float(&mut self, bits: u8, place: &TypePlace) -> Result<(), Box<Clash>> {
+        self.set_if_null(place, || TypeKind::Number(NumberNode::default()));
+        let TypeKind::Number(number) = &mut self.kind else { return Err(self.clash(&float_type(bits))) };
         if number.float.as_ref().is_none_or(|(known, _)| *known < bits) {
             let before = number.data_type();
             number.float = Some((bits, place.clone()));
@@ -488,31 +488,31 @@ impl Node {
     }
 
     /// The members of what must be a struct.
-    pub(crate) fn members(&mut self, place: &Place) -> Result<&mut Members, Box<Clash>> {
-        self.set_if_null(place, || Kind::Struct(Members::default()));
-        if !matches!(self.kind, Kind::Struct(_)) {
+    pub(crate) fn members(&mut self, place: &TypePlace) -> Result<&mut Members, Box<Clash>> {
+        self.set_if_null(place, || TypeKind::Struct(Members::default()));
+        if !matches!(self.kind, TypeKind::Struct(_)) {
             return Err(self.clash(&DataType::Struct(Fields::empty())));
         }
         match &mut self.kind {
-            Kind::Struct(members) => Ok(members),
+            TypeKind::Struct(members) => Ok(members),
             _ => unreachable!("checked above"),
         }
     }
 
     /// The element of what must be a list.
-    pub(crate) fn list(&mut self, place: &Place) -> Result<&mut Self, Box<Clash>> {
-        self.set_if_null(place, || Kind::List(Box::new(Self::null(place))));
-        if !matches!(self.kind, Kind::List(_)) {
+    pub(crate) fn list(&mut self, place: &TypePlace) -> Result<&mut Self, Box<Clash>> {
+        self.set_if_null(place, || TypeKind::List(Box::new(Self::null(place))));
+        if !matches!(self.kind, TypeKind::List(_)) {
             return Err(self.clash(&DataType::new_list(DataType::Null, true)));
         }
         match &mut self.kind {
-            Kind::List(element) => Ok(element),
+            TypeKind::List(element) => Ok(element),
             _ => unreachable!("checked above"),
         }
     }
 
-    fn set_if_null(&mut self, place: &Place, kind: impl FnOnce() -> Kind) {
-        if matches!(self.kind, Kind::Null) {
+    fn set_if_null(&mut self, place: &TypePlace, kind: impl FnOnce() -> TypeKind) {
+        if matches!(self.kind, TypeKind::Null) {
             self.kind = kind();
             self.place = place.clone();
         }
@@ -522,7 +522,7 @@ impl Node {
     fn clash(&self, second: &DataType) -> Box<Clash> {
         let clash = Clash::new(&self.place, &self.data_type(Scope::File), second);
         match &self.kind {
-            Kind::Number(number) if number.is_text() => clash.with_first("a number"),
+            TypeKind::Number(number) if number.is_text() => clash.with_first("a number"),
             _ => clash,
         }
     }
@@ -530,7 +530,7 @@ impl Node {
     fn field(&self, name: &str, scope: Scope) -> Field {
         let field = Field::new(name, self.data_type(scope), true);
         match &self.kind {
-            Kind::Number(number) if scope == Scope::File => {
+            TypeKind::Number(number) if scope == Scope::File => {
                 let remark = number.remark().map(|remark| (NUMBERS.to_owned(), remark.to_owned()));
                 field.with_metadata(remark.into_iter().collect())
             }
@@ -540,23 +540,23 @@ impl Node {
 
     fn data_type(&self, scope: Scope) -> DataType {
         match &self.kind {
-            Kind::Null if scope == Scope::File => DataType::Null,
-            Kind::Null | Kind::Text => DataType::Utf8,
-            Kind::Number(number) => number.data_type(),
-            Kind::Decimal { bits, whole, scale } => decimal_type(*bits, *whole, *scale),
-            Kind::Timestamp { unit, zone } => DataType::Timestamp(*unit, zone.clone()),
-            Kind::Time(unit @ (TimeUnit::Second | TimeUnit::Millisecond)) => DataType::Time32(*unit),
-            Kind::Time(unit) => DataType::Time64(*unit),
-            Kind::Bytes(None) => DataType::Binary,
-            Kind::Bytes(Some(size)) => DataType::FixedSizeBinary(*size),
-            Kind::List(element) => DataType::List(Arc::new(element.field(Field::LIST_FIELD_DEFAULT_NAME, scope))),
-            Kind::Struct(members) => DataType::Struct(members.fields(scope)),
-            Kind::Map { key, value, sorted } => {
+            TypeKind::Null if scope == Scope::File => DataType::Null,
+            TypeKind::Null | TypeKind::Text => DataType::Utf8,
+            TypeKind::Number(number) => number.data_type(),
+            TypeKind::Decimal { bits, whole, scale } => decimal_type(*bits, *whole, *scale),
+            TypeKind::Timestamp { unit, zone } => DataType::Timestamp(*unit, zone.clone()),
+            TypeKind::Time(unit @ (TimeUnit::Second | TimeUnit::Millisecond)) => DataType::Time32(*unit),
+            TypeKind::Time(unit) => DataType::Time64(*unit),
+            TypeKind::Bytes(None) => DataType::Binary,
+            TypeKind::Bytes(Some(size)) => DataType::FixedSizeBinary(*size),
+            TypeKind::List(element) => DataType::List(Arc::new(element.field(Field::LIST_FIELD_DEFAULT_NAME, scope))),
+            TypeKind::Struct(members) => DataType::Struct(members.fields(scope)),
+            TypeKind::Map { key, value, sorted } => {
                 let pair = vec![key.field("key", scope).with_nullable(false), value.field("value", scope)];
                 let entries = Field::new("entries", DataType::Struct(Fields::from(pair)), false);
                 DataType::Map(Arc::new(entries), *sorted)
             }
-            Kind::Other(data_type) => data_type.clone(),
+            TypeKind::Other(data_type) => data_type.clone(),
         }
     }
 }

@@ -59,7 +59,7 @@ impl RecordLimit {
 
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The compression that the last extension of a file name stands for.
+/// The compression that the last extension of a file name represents.
 pub(crate) fn compression_of(location: &Path) -> Compression {
     match location.extension().map(str::to_ascii_lowercase).as_deref() {
         Some("gz" | "gzip") => Compression::Gzip,
@@ -154,12 +154,12 @@ pub(crate) struct Request<'a> {
 
 /// The open file.
 pub(crate) struct Chunks {
-    source: Source,
+    source: ByteSource,
     origin: Origin,
     started: bool,
 }
 
-enum Source {
+enum ByteSource {
     Plain(BoxStream<'static, io::Result<Bytes>>),
     Packed { reader: UnpackedReader<'static>, buffer: BytesMut },
 }
@@ -189,7 +189,7 @@ impl Chunks {
         let compression = request.compression.unwrap_or_else(|| compression_of(request.location));
         // A file of no bytes is an empty table under every compression, though no compressor writes it.
         let compression = if size == 0 { Compression::None } else { compression };
-        Ok(Self { source: Source::new(stored, compression), origin, started: false })
+        Ok(Self { source: ByteSource::new(stored, compression), origin, started: false })
     }
 
     /// The next bytes, never empty; None at the end.
@@ -215,8 +215,8 @@ impl Chunks {
         self.source.next().await.map_err(|error| self.origin.io(error))
     }
 
-    /// Runs `consume` on a thread of its own while this task feeds it; it may stop before the end. Not on one of the runtime's
-    /// threads for blocking work: those are few, and reading the file needs them too.
+    /// Runs `consume` on a thread of its own while this task feeds it; it may stop before the end. Not on one of the
+    /// runtime's threads for blocking work: those are few, and reading the file needs them too.
     pub(crate) async fn read_with<T, F>(mut self, consume: F) -> Result<T>
     where
         T: Send + 'static,
@@ -250,7 +250,7 @@ impl Chunks {
     }
 }
 
-impl Source {
+impl ByteSource {
     fn new(stored: BoxStream<'static, io::Result<Bytes>>, compression: Compression) -> Self {
         match compression {
             Compression::None => Self::Plain(stored),
@@ -488,7 +488,7 @@ pub(crate) mod tests {
         assert_eq!(error.to_string(), "read store/missing failed: it does not exist");
         store.put(&Path::from("new"), "12345".into()).await.unwrap();
         let error = read(&store, "new", Some(4)).await.unwrap_err();
-        assert!(error.to_string().starts_with("read store/new failed: it was changed after it was planned"), "{error}");
+        assert!(error.to_string().starts_with("read store/new failed: it changed after it was planned"), "{error}");
         let location = Path::from("new");
         let request = Request { location: &location, e_tag: Some("other"), size: None, compression: None };
         let origin = Origin { table: "t".into(), uri: "store/new".into() };

@@ -1,4 +1,5 @@
-//! What CSV and NDJSON have in common below their records: the bytes of a file, unpacked, and where in it something is wrong.
+//! What CSV and NDJSON have in common below their records: the bytes of a file, unpacked, and where in it something is
+//! wrong.
 
 pub(crate) mod bytes;
 pub(crate) mod place;

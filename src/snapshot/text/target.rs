@@ -66,7 +66,7 @@ impl Target {
         self.null_regex.as_ref()
     }
 
-    /// The output batch: `slots` says where each column stands in the decoded one, None if the file does not have it.
+    /// The output batch: `slots` says where each column is in the decoded one, None if the file does not have it.
     pub(crate) fn assemble(&self, decoded: &[ArrayRef], rows: usize, slots: &[Option<usize>]) -> Result<RecordBatch> {
         let columns = self.output.fields().iter().zip(slots).map(|(field, slot)| match slot {
             None => new_null_array(field.data_type(), rows),

@@ -287,7 +287,7 @@ impl<'a> Numeral<'a> {
         if write!(written, "{:.*e}", digits - 1, value.abs()).is_err() {
             return false;
         }
-        // The first digit stands before the point.
+        // The first digit is before the point.
         let magnitude = i64::from(self.exponent) + i64::from(self.digits) - 1;
         let exponent = if written.is_negative { -written.exponent } else { written.exponent };
         exponent == magnitude && written.bytes[..written.length] == wanted.bytes[..digits]

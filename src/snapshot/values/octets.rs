@@ -1,4 +1,4 @@
-//! The bytes of a BYTEA as PostgreSQL writes them: `\x6869`, or text in which a backslash stands before three octal
+//! The bytes of a BYTEA as PostgreSQL writes them: `\x6869`, or text in which a backslash is before three octal
 //! digits or another backslash.
 
 /// Appends the bytes; false if the text is written in neither way.

@@ -26,19 +26,20 @@ use crate::types::lake::depth;
 pub struct PlanDetails {
     /// Hash of all that follows and of the files: what tasks of this plan say that they belong to.
     pub id: String,
-    /// Hash of what decides the rows of the lake and their order: unlike `id` the same for the same snapshot and config,
-    /// whoever planned it.
+    /// Hash of what decides the rows of the lake and their order: unlike `id` the same for the same snapshot and
+    /// config, whoever planned it.
     pub result: String,
     /// Most bytes of a sorted run, in memory.
     pub run_bytes: u64,
-    /// Bundles that small partitions fall into (`crate::layout::bundle`); 0 if each has files to itself, as in plans of earlier versions.
+    /// Bundles that small partitions fall into (`crate::layout::bundle`); 0 if each has files to itself, as in plans of
+    /// earlier versions.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub bundles: u32,
     /// Database, schema and table.
     pub database: String,
     /// Schema in the path.
     pub schema: String,
-    /// Lake table.
+    /// Name of the lake table, without `lake.`.
     pub table: String,
     /// Time of the snapshot.
     pub snapshot_time: String,
@@ -49,7 +50,8 @@ pub struct PlanDetails {
     pub planned_at: String,
     /// The SELECT, printed, with the helper views that it reads, and with `${env:NAME}` as it is written.
     pub select: String,
-    /// What the variables in `select` stood for, which is not kept; none where it has none, and in plans of earlier versions.
+    /// What the variables in `select` stood for, which is not kept; none where it has none, and in plans of earlier
+    /// versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
     /// `partitioned_by` and `sorted_by`.
@@ -69,9 +71,9 @@ pub struct PlanDetails {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nanoseconds: Vec<String>,
     /// Snapshot table whose files the groups hold.
-    pub driving: Source,
+    pub driving: PlannedSource,
     /// Snapshot tables that every task reads whole, with their files.
-    pub whole: Vec<(Source, Vec<FileEntry>)>,
+    pub whole: Vec<(PlannedSource, Vec<FileEntry>)>,
 }
 
 /// Hashes of values of the environment, by which a changed one is noticed ([`crate::config::digest`]).
@@ -124,7 +126,7 @@ pub const PACKING: u32 = 2;
 
 /// A snapshot table as it was planned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Source {
+pub struct PlannedSource {
     /// Bare name.
     pub table: String,
     /// How files are decoded.
@@ -134,14 +136,14 @@ pub struct Source {
     /// Columns of folders, which follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<SchemaText>,
-    /// What the config said: locations and declared columns.
+    /// What the config had: locations and declared columns.
     pub declared: String,
     /// The files that are left out, and the columns that some files lack.
     #[serde(default)]
     pub coverage: Coverage,
 }
 
-impl Source {
+impl PlannedSource {
     /// Columns of files and folders.
     ///
     /// # Errors
@@ -212,7 +214,7 @@ impl SchemaText {
 /// What a snapshot file group's manifest says besides its files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupDetails {
-    /// Lake table.
+    /// Name of the lake table, without `lake.`.
     pub table: String,
     /// Number of this group, from 1.
     pub group: usize,
@@ -225,9 +227,9 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// Hash of what decides the rows. Values of the environment do, too: names of lake files come from here, and a rerun with the
-/// same values has to find the same names. So they count by a hash that is as slow as that of [`Environment`], salted by all the
-/// rest instead of by chance: the same again, and no easier to guess from.
+/// Hash of what decides the rows. Values of the environment do, too: names of lake files come from here, and a rerun
+/// with the same values has to find the same names. So they count by a hash that is as slow as that of [`Environment`],
+/// salted by all the rest instead of by chance: the same again, and no easier to guess from.
 pub(super) fn result_id(details: &PlanDetails, files: &str, select: LogicalPlan, held: &[&Held]) -> Result<String> {
     // What was planned when makes a difference only where the SELECT says now().
     let fixed = |at: &str| Ok::<_, Error>(freeze(select.clone(), at)?.display_indent().to_string());

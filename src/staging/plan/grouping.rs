@@ -1,15 +1,15 @@
 //! Grouping files into tasks: pure, deterministic, independent of the order in which files were listed.
 //!
-//! Neighbours by name go together, if that takes few more groups than there must be: an export is mostly in the order of
-//! a key, and then the rows of one task stand before those of the next. They are cut where the groups come nearest to one
-//! size, so that no thread works on a large last group while the others have none.
+//! Neighbours by name go together, if that takes few more groups than there must be: an export is mostly in the order
+//! of a key, and then the rows of one task are before those of the next. They are cut where the groups come nearest to
+//! one size, so that no thread works on a large last group while the others have none.
 //!
 //! ```text
 //! limit 10, files a=3 b=3 c=3 d=3          group 1: a b      group 2: c d      (not a b c, d)
 //! ```
 //!
-//! Otherwise first-fit decreasing: files sorted by size (largest first) and then by name go each into the first group with
-//! room.
+//! Otherwise first-fit decreasing: files sorted by size (largest first) and then by name go each into the first group
+//! with room.
 //!
 //! ```text
 //! limit 10, files a=6 b=5 c=4 d=4 e=1      group 1: a c      (6 + 4)
@@ -22,7 +22,8 @@ use std::cmp::{Ordering, Reverse};
 
 /// Indices into `files` per group, in the order of [`by_name`].
 ///
-/// Takes `O(n log n)` for any number of groups: a tournament tree over the free bytes of the groups finds the first fit.
+/// Takes `O(n log n)` for any number of groups: a tournament tree over the free bytes of the groups finds the first
+/// fit.
 #[must_use]
 pub fn pack(files: &[(&str, u64)], limit_bytes: u64) -> Vec<Vec<usize>> {
     // Names are compared once; after that, files go by their rank among the names.
@@ -78,8 +79,8 @@ fn neighbours(files: usize, size: impl Fn(usize) -> u64, limit_bytes: u64) -> Ve
     groups
 }
 
-/// Ranks in `groups` groups of neighbours, cut where the bytes so far come nearest to the same part of all bytes; `None`
-/// if one of them is over the limit, or has no file.
+/// Ranks in `groups` groups of neighbours, cut where the bytes so far come nearest to the same part of all bytes;
+/// `None` if one of them is over the limit, or has no file.
 fn evenly(files: usize, size: impl Fn(usize) -> u64, limit_bytes: u64, groups: usize) -> Option<Vec<Vec<usize>>> {
     let total: u128 = (0..files).map(|rank| u128::from(size(rank))).sum();
     let (mut cut, mut start, mut before) = (Vec::with_capacity(groups), 0, 0u128);
@@ -137,8 +138,8 @@ fn groups_at_least(files: &[(&str, u64)], limit_bytes: u64) -> usize {
     alone.len() + usize::try_from(least).unwrap_or(usize::MAX).max(usize::from(!shared.is_empty()))
 }
 
-/// Files over the limit are alone. Of the other groups, any two hold more than the limit together: the first file of the
-/// later one did not fit into the earlier one.
+/// Files over the limit are alone. Of the other groups, any two hold more than the limit together: the first file of
+/// the later one did not fit into the earlier one.
 fn groups_at_most(files: &[(&str, u64)], limit_bytes: u64) -> usize {
     let (alone, shared): (Vec<u64>, Vec<u64>) = files.iter().map(|file| file.1).partition(|size| *size > limit_bytes);
     let bytes: u128 = shared.iter().map(|size| u128::from(*size)).sum();
@@ -146,7 +147,8 @@ fn groups_at_most(files: &[(&str, u64)], limit_bytes: u64) -> usize {
     alone.len() + usize::try_from(2 * pairs + 1).unwrap_or(usize::MAX).min(shared.len())
 }
 
-/// A complete binary tree whose inner nodes hold the largest number of free bytes below them; unopened groups have none.
+/// A complete binary tree whose inner nodes hold the largest number of free bytes below them; unopened groups have
+/// none.
 struct FreeBytes {
     leaves: usize,
     tree: Vec<Option<u64>>,

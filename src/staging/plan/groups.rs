@@ -20,8 +20,8 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// Groups of files of one store each, since a scan reads from one store. `files` are sorted by uri, and so are those
-    /// of a group.
+    /// Groups of files of one store each, since a scan reads from one store. `files` are sorted by uri, and so are
+    /// those of a group.
     pub(crate) fn pack(files: Vec<FileEntry>, size: GroupSize) -> Self {
         let limit = match size {
             GroupSize::All => {
@@ -33,7 +33,7 @@ impl Groups {
         let cost = |file: &FileEntry| file.size.max(limit / FILES_PER_GROUP);
         let (mut members, mut ends) = (Vec::with_capacity(files.len()), Vec::new());
         let mut start = 0;
-        // Sorted by uri, the files of one store stand together.
+        // Sorted by uri, the files of one store are together.
         for of_store in files.chunk_by(|a, b| store_of(&a.uri) == store_of(&b.uri)) {
             let costs: Vec<(&str, u64)> = of_store.iter().map(|file| (file.uri.as_ref(), cost(file))).collect();
             for group in group::pack(&costs, limit) {

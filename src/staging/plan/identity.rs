@@ -1,5 +1,5 @@
-//! What the config says, as text: a plan keeps it, and is only gone on with while the config still says the same. Where it
-//! does not, the difference is shown.
+//! What the config says, as text: a plan keeps it, and is only gone on with while the config still says the same. Where
+//! it does not, the difference is shown.
 
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::sql::sqlparser::ast;
@@ -44,12 +44,13 @@ fn columns_text(columns: &[FieldRef]) -> String {
     columns.collect::<Vec<_>>().join(", ")
 }
 
-/// A query of a SELECT: what stands before it in a text of all, with `${env:NAME}` and with the values, and these.
-type Part<'a> = (String, &'a ast::Query, &'a ast::Query, &'a [Held]);
+/// One query of a SELECT: the text before it in the text of all queries, with `${env:NAME}` and with the values, and
+/// these.
+type QueryPart<'a> = (String, &'a ast::Query, &'a ast::Query, &'a [Held]);
 
 /// The SELECT, then the helper views that it reads.
-fn parts<'a>(project: &'a Project, lake: &'a LakeTable) -> Result<Vec<Part<'a>>> {
-    let mut parts: Vec<Part<'a>> = vec![(String::new(), &lake.shown, &lake.query, &lake.held)];
+fn parts<'a>(project: &'a Project, lake: &'a LakeTable) -> Result<Vec<QueryPart<'a>>> {
+    let mut parts: Vec<QueryPart<'a>> = vec![(String::new(), &lake.shown, &lake.query, &lake.held)];
     for name in relations(project, &lake.query)?.views {
         if let Some(view) = project.views.iter().find(|view| view.schema.is_none() && view.name == name) {
             parts.push((format!("; {name}: "), &view.shown, &view.query, &view.held));
@@ -79,7 +80,7 @@ pub(super) fn held<'a>(project: &'a Project, lake: &'a LakeTable) -> Result<Vec<
     Ok(all)
 }
 
-/// What stands before the part of [`ordering_text`] about empty texts.
+/// The text before the part of [`ordering_text`] about empty texts.
 pub(super) const EMPTY_PARTITION: &str = " empty_partition ";
 
 /// What decides, besides the SELECT, which rows a partition has, in which order.

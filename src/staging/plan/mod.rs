@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Two planners at once: the one that loses at the commit takes over the winner's plan. A plan never changes once it is
-//! committed; a config that no longer fits it is an error, not a new plan, unless nothing is staged or the user asks for one
-//! (`replan`).
+//! committed; a config that no longer fits it is an error, not a new plan, unless nothing is staged or the user asks
+//! for one (`replan`).
 
 mod details;
 mod frozen;
@@ -27,7 +27,7 @@ use chrono::{SecondsFormat, Utc};
 use datafusion::arrow::datatypes::Schema;
 use tokio::sync::OnceCell;
 
-pub use self::details::{Environment, GroupDetails, PACKING, PlanDetails, SchemaText, Source};
+pub use self::details::{Environment, GroupDetails, PACKING, PlanDetails, PlannedSource, SchemaText};
 use self::details::{plan_id, result_id};
 use self::groups::Groups;
 pub(crate) use self::identity::declared_text;
@@ -44,7 +44,7 @@ use crate::manifest::fingerprint;
 use crate::manifest::owner::FolderOwner;
 use crate::manifest::{Commit, FileEntry, Ledger, Manifest, trace};
 use crate::session::Engine;
-use crate::snapshot::{Discovered, FileListTable, Looks, Own, Size, TableFiles, discover, register};
+use crate::snapshot::{Discovered, FileListTable, Own, PeekSlots, ScanSize, TableFiles, discover, register};
 
 /// What the tasks of one table have in common.
 #[derive(Debug, Clone)]
@@ -121,7 +121,7 @@ impl StagePlan {
 pub struct Planner<'a> {
     engine: &'a Engine,
     project: &'a Project,
-    looks: Looks,
+    looks: PeekSlots,
     /// The folders that the config writes to, once they were looked up.
     own: OnceLock<Arc<Own>>,
     found: Mutex<HashMap<String, Arc<OnceCell<Arc<Discovered>>>>>,
@@ -138,7 +138,7 @@ impl<'a> Planner<'a> {
         Self {
             engine,
             project,
-            looks: Looks::new(engine.parallel_tasks()),
+            looks: PeekSlots::new(engine.parallel_tasks()),
             own: OnceLock::new(),
             found: Mutex::default(),
             readers: OnceLock::new(),
@@ -239,7 +239,7 @@ impl<'a> Planner<'a> {
                 partition: found.table.partition.clone(),
                 files: Vec::new(),
             };
-            register(&session, "snapshot", name, FileListTable::of_export(empty, Size::AsListed))?;
+            register(&session, "snapshot", name, FileListTable::of_export(empty, ScanSize::AsListed))?;
         }
         register_views(&session, self.project, &relations.views).await?;
         let select = plan_select(&session.state(), self.project, lake).await?;
@@ -283,8 +283,8 @@ impl<'a> Planner<'a> {
         Ok((details, groups))
     }
 
-    /// The files of a lake table's driving table, which are kept only for lake tables that are planned later: a list of a
-    /// million is not in memory twice without need.
+    /// The files of a lake table's driving table, which are kept only for lake tables that are planned later: a list of
+    /// a million is not in memory twice without need.
     fn take_files(&self, lake: &LakeTable, driving: Arc<Discovered>) -> Vec<FileEntry> {
         let name = driving.table.name.as_str();
         let readers = self.readers.get_or_init(|| self.readers()).get(name);
@@ -299,7 +299,7 @@ impl<'a> Planner<'a> {
     fn readers(&self) -> HashMap<String, Vec<&'a str>> {
         let mut readers: HashMap<String, Vec<&str>> = HashMap::new();
         for lake in &self.project.lakes {
-            // What is wrong with a SELECT is told when its table is planned.
+            // What is wrong with a SELECT is reported when its table is planned.
             for name in relations(self.project, &lake.query).unwrap_or_default().snapshots {
                 readers.entry(name).or_default().push(&lake.name);
             }
@@ -330,8 +330,8 @@ impl<'a> Planner<'a> {
         found.await.map(|found| Some(Arc::clone(found)))
     }
 
-    fn source(&self, Discovered { table, coverage }: &Discovered) -> Result<Source> {
-        Ok(Source {
+    fn source(&self, Discovered { table, coverage }: &Discovered) -> Result<PlannedSource> {
+        Ok(PlannedSource {
             table: table.name.clone(),
             format: table.format.clone(),
             schema: SchemaText::encode(&table.schema)?,
@@ -366,7 +366,7 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// [`Error::PlanChanged`].
     pub fn check_unchanged(&self, details: &PlanDetails, lake: &LakeTable) -> Result<()> {
-        // What stands in an environment variable is not shown.
+        // What is in an environment variable is not shown.
         let unshown = |what| changed(details, what, "", "");
         let changed = |what, before: &str, after: &str| changed(details, what, before, after);
         self.check_identity(details, lake)?;

@@ -19,11 +19,11 @@ use crate::error::Result;
 use crate::error::unwrap_engine;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
-use crate::snapshot::{CountedTable, FileListTable, Size};
+use crate::snapshot::{CountedTable, FileListTable, ScanSize};
 use crate::types::width::batch_rows;
 
-/// The SELECT with `now()` fixed and its columns in types that every Parquet reader knows. With `views` text may stay in the
-/// engine's own form, which the Parquet writer takes for text.
+/// The SELECT with `now()` fixed and its columns in types that every Parquet reader knows. With `views` text may stay
+/// in the engine's own form, which the Parquet writer takes for text.
 pub(crate) fn output_plan(select: &Select, lake: &LakeTable, planned_at: &str, views: bool) -> Result<LogicalPlan> {
     let fields = select.plan.schema().fields().iter().zip(&select.columns);
     let changes: Vec<_> = fields.map(|(field, stored)| change(field, stored, lake, views)).collect();
@@ -100,12 +100,12 @@ pub(crate) async fn bind(
     // A SELECT may add columns to the table's, or take most away.
     let rows = batch_rows(&driving.schema).min(batch_rows(details.output_schema.decode()?.as_ref()));
     let session = engine.batch_session(files.iter().chain(whole), rows).await?;
-    // Rows mostly stand in the order in which an export numbered its files.
+    // Rows mostly are in the order in which an export numbered its files.
     driving.files.sort_by(|one, other| by_name(&one.uri, &other.uri));
-    let driving = FileListTable::of_export(driving, Size::Driving);
+    let driving = FileListTable::of_export(driving, ScanSize::Driving);
     register_counted(&session, &details.driving.table, driving)?;
     for (source, files) in &details.whole {
-        let whole = FileListTable::of_export(source.table_files(files)?, Size::AsListed);
+        let whole = FileListTable::of_export(source.table_files(files)?, ScanSize::AsListed);
         register_counted(&session, &source.table, whole)?;
     }
     register_views(&session, project, &relations(project, &lake.query)?.views).await?;

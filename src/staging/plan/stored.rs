@@ -23,10 +23,10 @@ use crate::layout::partition::NULL_SEGMENT;
 use crate::types::store;
 use crate::types::type_name;
 
-/// See the module's head.
+/// Scalar function that converts a column to its stored type and checks its values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct StoreColumn {
-    /// Lake table.
+    /// Name of the lake table, for errors.
     table: String,
     column: String,
     to: DataType,
@@ -149,7 +149,7 @@ mod tests {
     fn text_that_is_the_word_for_null_is_refused_whatever_empty_texts_are() {
         for empty in [EmptyPartition::Error, EmptyPartition::Null, EmptyPartition::Keep] {
             let refused = stored(&[Some("a"), Some(NULL_SEGMENT)], empty).unwrap_err();
-            assert!(refused.contains("readers take for NULL"), "{refused}");
+            assert!(refused.contains("query engines read as NULL"), "{refused}");
         }
     }
 }

@@ -3,11 +3,11 @@
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::Result;
 
-use super::collect::Run;
+use super::collect::SortedRun;
 
 /// The rows of some partitions in batches of whole partitions, each of which fits in a batch.
 pub(super) struct BundleBatches<'a> {
-    pub(super) run: &'a Run,
+    pub(super) run: &'a SortedRun,
     pub(super) partitions: &'a [usize],
 }
 

@@ -6,12 +6,13 @@
 //! given out         1: b e f h   2: a b c d         stretches of a partition one after another, sorted where they must be
 //! ```
 //!
-//! One gather over a whole run reads each cache line as often as it has partitions; in a piece it is read once. Stretches of a
-//! partition that came in order, as most exports do, are given out as they are where they are long. Others are gathered
-//! once more, a batch of one partition at a time, by the sorted places of their rows.
+//! One gather over a whole run reads each cache line as often as it has partitions; in a piece it is read once.
+//! Stretches of a partition that came in order, as most exports do, are given out as they are where they are long.
+//! Others are gathered once more, a batch of one partition at a time, by the sorted places of their rows.
 //!
-//! Memory: the run, one piece more while it is ordered, and of each row of a partition its key and place while that is sorted.
-//! No I/O, nothing is spilled, and where runs end is the caller's matter. Fails only for types that have no order.
+//! Memory: the run, one piece more while it is ordered, and of each row of a partition its key and place while that is
+//! sorted. No I/O, nothing is spilled, and where runs end is the caller's matter. Fails only for types that have no
+//! order.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,15 +22,16 @@ use datafusion::arrow::compute::{BatchCoalescer, concat, interleave_record_batch
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 
-use super::order::{Arrivals, Keys, Partitions, Ranked, RunOrder, by_partition, sorted};
+use super::order::{Keys, PartitionNumbers, PartitionOrder, Ranked, RunOrder, by_partition, sorted};
 use super::units::{Sharing, Unit};
 use crate::types::width::batch_rows;
 
-/// Rows of a stretch from which on it is given out as it is: with fewer, less is gained than the writer needs for each batch,
-/// which looks at the first one to choose encodings.
+/// Rows of a stretch from which on it is given out as it is: with fewer, less is gained than the writer needs for each
+/// batch, which looks at the first one to choose encodings.
 const LONG_STRETCH: usize = 512;
 
-/// Pieces of a full run: enough that one more of them in memory does not matter, and few, so that its stretches are long.
+/// Pieces of a full run: enough that one more of them in memory does not matter, and few, so that its stretches are
+/// long.
 pub(crate) const PIECES: usize = 8;
 
 /// Rows of one partition in one piece, as they came.
@@ -49,9 +51,9 @@ pub(crate) struct Collector {
     /// Of what is given out.
     batch_rows: usize,
     sharing: Sharing,
-    partitions: Partitions,
+    partitions: PartitionNumbers,
     keys: Option<Keys>,
-    arrivals: Arrivals,
+    arrivals: PartitionOrder,
     pieces: Vec<RecordBatch>,
     /// Bytes of the pieces.
     bytes: usize,
@@ -70,9 +72,9 @@ impl Collector {
             piece_bytes,
             batch_rows: batch_rows(schema),
             sharing: Sharing::new(order, schema),
-            partitions: Partitions::new(order, schema)?,
+            partitions: PartitionNumbers::new(order, schema)?,
             keys: Keys::new(order, schema)?,
-            arrivals: Arrivals::default(),
+            arrivals: PartitionOrder::default(),
             pieces: Vec::new(),
             bytes: 0,
             stretches: Vec::new(),
@@ -128,7 +130,7 @@ impl Collector {
     ///
     /// # Errors
     /// For types that have no order.
-    pub(crate) fn finish(mut self, fullness: f64) -> Result<Run> {
+    pub(crate) fn finish(mut self, fullness: f64) -> Result<SortedRun> {
         self.end_piece()?;
         let Ranked { ranks, values } = self.partitions.ranked()?;
         // A stable sort: pieces stay as they came.
@@ -141,12 +143,12 @@ impl Collector {
         }
         let units = self.sharing.units(&rows, &values, fullness);
         let Self { pieces, stretches, keys, arrivals, batch_rows, .. } = self;
-        Ok(Run { pieces, stretches, partitions, units, batch_rows, keys, arrivals })
+        Ok(SortedRun { pieces, stretches, partitions, units, batch_rows, keys, arrivals })
     }
 }
 
 /// A run, partition by partition.
-pub(crate) struct Run {
+pub(crate) struct SortedRun {
     pieces: Vec<RecordBatch>,
     /// In the order of their partitions.
     stretches: Vec<Stretch>,
@@ -157,10 +159,10 @@ pub(crate) struct Run {
     /// Of its batches, at most.
     pub(super) batch_rows: usize,
     keys: Option<Keys>,
-    arrivals: Arrivals,
+    arrivals: PartitionOrder,
 }
 
-impl Run {
+impl SortedRun {
     /// How many partitions it has rows of.
     #[cfg(any(test, feature = "bench"))]
     pub(crate) fn count(&self) -> usize {
@@ -168,8 +170,8 @@ impl Run {
     }
 
     /// A partition; they are numbered in their order.
-    pub(crate) fn partition(&self, number: usize) -> Partition<'_> {
-        Partition::new(self, &self.stretches[self.partitions[number].clone()])
+    pub(crate) fn partition(&self, number: usize) -> RunPartition<'_> {
+        RunPartition::new(self, &self.stretches[self.partitions[number].clone()])
     }
 
     /// The rows at these places: of a piece, each.
@@ -183,8 +185,8 @@ impl Run {
 }
 
 /// The rows of one partition in one run.
-pub(crate) struct Partition<'a> {
-    run: &'a Run,
+pub(crate) struct RunPartition<'a> {
+    run: &'a SortedRun,
     stretches: &'a [Stretch],
     /// Rows before each stretch.
     starts: Vec<usize>,
@@ -194,8 +196,8 @@ pub(crate) struct Partition<'a> {
     pub(crate) came_in_order: bool,
 }
 
-impl<'a> Partition<'a> {
-    fn new(run: &'a Run, stretches: &'a [Stretch]) -> Self {
+impl<'a> RunPartition<'a> {
+    fn new(run: &'a SortedRun, stretches: &'a [Stretch]) -> Self {
         let mut rows = 0;
         let starts = stretches
             .iter()
@@ -212,11 +214,11 @@ impl<'a> Partition<'a> {
     ///
     /// # Errors
     /// For types that cannot be gathered.
-    pub(crate) fn batches(&self) -> Result<Batches<'_>> {
+    pub(crate) fn batches(&self) -> Result<SortedBatches<'_>> {
         let places = if self.came_in_order { None } else { self.sorted()? };
         let first = self.stretches.first().map_or(0, |stretch| stretch.rows.len());
         let whole = self.came_in_order && first.min(self.rows / self.stretches.len().max(1)) >= LONG_STRETCH;
-        Ok(Batches { partition: self, places, whole, given: 0 })
+        Ok(SortedBatches { partition: self, places, whole, given: 0 })
     }
 
     /// Appends piece and row of all its rows in order.
@@ -277,8 +279,8 @@ impl<'a> Partition<'a> {
 }
 
 /// The rows of one partition in order, in batches of at most [`batch_rows`].
-pub(crate) struct Batches<'a> {
-    partition: &'a Partition<'a>,
+pub(crate) struct SortedBatches<'a> {
+    partition: &'a RunPartition<'a>,
     /// Places of the rows in their order, if they did not come in it.
     places: Option<Vec<u32>>,
     /// Whether stretches are given out as they are.
@@ -286,11 +288,11 @@ pub(crate) struct Batches<'a> {
     given: usize,
 }
 
-impl Iterator for Batches<'_> {
+impl Iterator for SortedBatches<'_> {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Partition { run, stretches, starts, rows, .. } = self.partition;
+        let RunPartition { run, stretches, starts, rows, .. } = self.partition;
         let (from, left) = (self.given, rows - self.given);
         if left == 0 {
             return None;
@@ -337,7 +339,7 @@ mod tests {
             collector.push(rows.slice(start, step.min(rows.num_rows() - start)), 0).unwrap();
         }
         let run = collector.finish(1.0).unwrap();
-        let of_partition = |partition: Partition<'_>| {
+        let of_partition = |partition: RunPartition<'_>| {
             let batches: Vec<RecordBatch> = partition.batches().unwrap().map(Result::unwrap).collect();
             assert!(batches.iter().all(|batch| (1..=BATCH_ROWS).contains(&batch.num_rows())));
             let given = concat_batches(rows.schema_ref(), &batches).unwrap();
@@ -397,7 +399,7 @@ mod tests {
         assert_eq!(pieces(5), [100; 10]);
     }
 
-    /// Rows whose partitions and keys are told by their number; other columns are of many types.
+    /// Rows whose partitions and keys depend on their number; other columns are of many types.
     fn many_rows(count: i64, partition: impl Fn(i64) -> i32, key: impl Fn(i64) -> i64) -> RecordBatch {
         let zone: Arc<str> = "Europe/Rome".into();
         let valid = |row: i64| (row % 7 > 0).then_some(row);
@@ -454,8 +456,9 @@ mod tests {
     }
 
     proptest! {
-        /// However rows are cut into batches and pieces, what is given out is what a generic sort by partition columns, keys and row
-        /// number gives; a partition ends where its values change; and only rows that are in order are said to have come so.
+        /// However rows are cut into batches and pieces, what is given out is what a generic sort by partition columns,
+        /// keys and row number gives; a partition ends where its values change; and only rows that are in order are
+        /// said to have come so.
         #[test]
         fn run_equals_a_generic_sort(
             values in prop::collection::vec(

@@ -5,14 +5,14 @@
 //! output    run 0: partition 1 | partition 2 | ...         then run 1: partition 1 | partition 2 | ...
 //! ```
 //!
-//! A run is collected ([`super::collect`]), ordered and given out in batches of one partition each, or of small ones that share
-//! a file ([`super::units`]): by two streams, each of which takes the next when it is done with one. Which of them has it does
-//! not matter to what is written. Columns are added for the writer, see [`RunRows`].
-//! Nothing is spilled: a run goes straight into staging files, where it is durable, and the second step merges all runs of
-//! a partition anyway. Where runs end follows from the rows and `run_bytes` alone, so a retry makes the same runs.
+//! A run is collected ([`super::collect`]), ordered and given out in batches of one partition each, or of small ones
+//! that share a file ([`super::units`]): by two streams, each of which takes the next when it is done with one. Which
+//! of them has it does not matter to what is written. Columns are added for the writer, see [`RunRows`]. Nothing is
+//! spilled: a run goes straight into staging files, where it is durable, and the second step merges all runs of a
+//! partition anyway. Where runs end follows from the rows and `run_bytes` alone, so a retry makes the same runs.
 //!
-//! Memory: one run, a quarter of it for order and the piece that is being ordered, and some batches of each stream on their way;
-//! and some 50 bytes per row of the partitions that are being sorted, one by each stream.
+//! Memory: one run, a quarter of it for order and the piece that is being ordered, and some batches of each stream on
+//! their way; and some 50 bytes per row of the partitions that are being sorted, one by each stream.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -40,7 +40,7 @@ use super::units::Unit;
 use crate::manifest::checksum::Checksum;
 use crate::write::RunRows;
 
-/// See the module's head.
+/// Plan node that cuts a stream of rows into sorted runs.
 #[derive(Debug)]
 pub(crate) struct SortRunsExec {
     sorting: Sorting,

@@ -1,8 +1,9 @@
 //! The order of one run: by partition, within a partition by the sort keys, ties as they came.
 //!
-//! Partitions are numbered as they are met, and a counting sort brings their rows together. Whether the rows of a partition came
-//! in order is told while they are collected; only where they did not, keys are sorted: of one partition at a time, which
-//! stay in cache. Keys are compared in the row format of `arrow_row`, by their first 16 bytes where these differ.
+//! Partitions are numbered as they are met, and a counting sort brings their rows together. Whether the rows of a
+//! partition came in order is known while they are collected; only where they did not, keys are sorted: of one
+//! partition at a time, which stay in cache. Keys are compared in the row format of `arrow_row`, by their first 16
+//! bytes where these differ.
 //!
 //! Pure: no I/O.
 
@@ -36,13 +37,13 @@ pub(crate) struct RunOrder {
 }
 
 /// Numbers partitions in the order in which they are met.
-pub(super) struct Partitions {
+pub(super) struct PartitionNumbers {
     columns: Vec<usize>,
     /// `None` without partition columns: then all rows are of partition 0.
     values: Option<Box<dyn GroupValues>>,
 }
 
-impl Partitions {
+impl PartitionNumbers {
     pub(super) fn new(order: &RunOrder, schema: &Schema) -> Result<Self> {
         let columns = order.partition.clone();
         if columns.is_empty() {
@@ -155,12 +156,12 @@ impl Keys {
 
 /// Which partitions came in order so far.
 #[derive(Debug, Default)]
-pub(super) struct Arrivals {
+pub(super) struct PartitionOrder {
     /// The last key of each partition, empty before the first; `None` when one was smaller than the one before.
     last: Vec<Option<Vec<u8>>>,
 }
 
-impl Arrivals {
+impl PartitionOrder {
     pub(super) fn in_order(&self, partition: u32) -> bool {
         self.last.get(partition as usize).is_none_or(Option::is_some)
     }

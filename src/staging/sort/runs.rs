@@ -6,9 +6,9 @@
 //!                                          collects run 1 when all are given out
 //! ```
 //!
-//! Each stream takes the next unit (a partition, or several small ones) when it is done with one. The stream that finds none left
-//! collects the next run, when the other has given out its last unit: there is memory for one run. When a stream fails or is
-//! dropped, the other ends soon.
+//! Each stream takes the next unit (a partition, or several small ones) when it is done with one. The stream that finds
+//! none left collects the next run, when the other has given out its last unit: there is memory for one run. When a
+//! stream fails or is dropped, the other ends soon.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricB
 use futures::StreamExt;
 use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
 
-use super::collect::{Collector, PIECES, Run};
+use super::collect::{Collector, PIECES, SortedRun};
 use super::order::RunOrder;
 use super::units::Unit;
 use crate::manifest::checksum::Checksum;
@@ -47,7 +47,7 @@ pub(super) struct Sorting {
     pub(super) checksum: Option<Arc<Checksum>>,
 }
 
-/// See the module's head.
+/// The sorted runs of one stage task, shared by its output streams.
 #[derive(Debug)]
 pub(super) struct Runs {
     sorter: Mutex<Sorter>,
@@ -62,7 +62,7 @@ pub(super) struct Shares(Arc<Runs>);
 
 /// A unit that one stream gives out. The next run waits for it.
 pub(super) struct Share {
-    run: OwnedRwLockReadGuard<Option<Run>>,
+    run: OwnedRwLockReadGuard<Option<SortedRun>>,
     unit: usize,
     /// Of the run.
     pub(super) number: u32,
@@ -70,8 +70,8 @@ pub(super) struct Share {
 
 impl Share {
     /// # Errors
-    /// Never: but rows that nobody gives out must not pass for filtered ones.
-    pub(super) fn unit(&self) -> Result<(&Run, &Unit)> {
+    /// Internal error if the run of a unit is gone; rows are never dropped silently.
+    pub(super) fn unit(&self) -> Result<(&SortedRun, &Unit)> {
         let run = self.run.as_ref();
         let unit = run.and_then(|run| Some((run, run.units.get(self.unit)?)));
         unit.ok_or_else(|| DataFusionError::Internal("a unit without its run".to_owned()))
@@ -100,7 +100,7 @@ impl Runs {
             order: Arc::clone(&sorting.order),
             plan: Arc::clone(&sorting.input),
             context: Arc::clone(context),
-            input: Input::Unasked,
+            input: SortInput::Unasked,
             run_bytes: usize::try_from(sorting.run_bytes).unwrap_or(usize::MAX),
             checksum: sorting.checksum.clone(),
             run: Arc::default(),
@@ -145,7 +145,7 @@ impl Runs {
 }
 
 /// Rows of the plan below. Once they have ended or failed, nobody asks for more.
-enum Input {
+enum SortInput {
     Unasked,
     Running(SendableRecordBatchStream),
     Ended,
@@ -155,11 +155,11 @@ struct Sorter {
     order: Arc<RunOrder>,
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
-    input: Input,
+    input: SortInput,
     run_bytes: usize,
     checksum: Option<Arc<Checksum>>,
     /// The run that is being given out.
-    run: Arc<RwLock<Option<Run>>>,
+    run: Arc<RwLock<Option<SortedRun>>>,
     /// Its units that no stream has taken yet.
     units: Range<usize>,
     /// Runs so far.
@@ -177,11 +177,11 @@ impl fmt::Debug for Sorter {
 
 impl Sorter {
     /// The next run; `None` when there are no more rows, or the task is over.
-    async fn collect(&mut self, is_over: &AtomicBool) -> Result<Option<Run>> {
-        let mut input = match mem::replace(&mut self.input, Input::Ended) {
-            Input::Unasked => self.plan.execute(0, Arc::clone(&self.context))?,
-            Input::Running(input) => input,
-            Input::Ended => return Ok(None),
+    async fn collect(&mut self, is_over: &AtomicBool) -> Result<Option<SortedRun>> {
+        let mut input = match mem::replace(&mut self.input, SortInput::Ended) {
+            SortInput::Unasked => self.plan.execute(0, Arc::clone(&self.context))?,
+            SortInput::Running(input) => input,
+            SortInput::Ended => return Ok(None),
         };
         let mut run: Option<Collector> = None;
         // What the run's rows need, strings counted by their length, and how many they are.
@@ -214,7 +214,7 @@ impl Sorter {
             run.push(batch, bytes)?;
             self.reservation.resize(run.bytes() + run.bytes() / 4);
             if run_bytes >= self.run_bytes || run_rows >= MAX_RUN_ROWS {
-                self.input = Input::Running(input);
+                self.input = SortInput::Running(input);
                 break;
             }
         }

@@ -21,7 +21,7 @@ use crate::write::COPIED_ROWS;
 /// Partitions of fewer rows than this are small however short the run is.
 const MIN_LIMIT: f64 = 256.0;
 
-/// See the module's head. Partitions are numbered as in their run.
+/// The rows of a run that one staging file gets: a partition or a bundle. Partitions are numbered as in their run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unit {
     Partition(usize),
@@ -68,8 +68,8 @@ impl Sharing {
         units
     }
 
-    /// Hive paths of partitions. `None` for one with a value that cannot be in a path, which the writer tells, or that its text
-    /// does not give back: rows in a file and rows below a path would be two partitions.
+    /// Hive paths of partitions. `None` for a value that cannot be in a path (the writer reports the error), or that
+    /// its text does not give back: rows in a file and rows below a path would be two partitions.
     fn paths(&self, values: &[ArrayRef], count: usize) -> Vec<Option<String>> {
         let texts: Vec<_> = (0..count).map(|number| partition::values_at(values, number).ok()).collect();
         let mut come_back = vec![true; count];

@@ -3,6 +3,7 @@
 //! Each check is a function from sources to complaints, so that a made-up source proves that it can fail.
 
 mod graph;
+mod names;
 mod source;
 
 use std::fs;
@@ -11,6 +12,7 @@ use std::path::Path;
 use regex::Regex;
 
 use self::graph::{circles, graph};
+use self::names::{empty_docs, types_defined_twice, wide_comments};
 use self::source::{Source, sources};
 
 /// The code map in `src/lib.rs`, from top to bottom: rooms, those of one line in any order.
@@ -56,7 +58,7 @@ fn pure(sources: &[Source]) -> Vec<String> {
         "config/text/quotes.rs",
         "config/text/unnamed.rs",
         "error/advice.rs",
-        "error/causes.rs",
+        "error/describe.rs",
         "error/difference.rs",
         "error/wording.rs",
         "init/names.rs",
@@ -207,6 +209,21 @@ fn what_may_panic_says_why_it_does_not() {
     assert_eq!(unwraps(&sources()), NOTHING);
 }
 
+#[test]
+fn each_type_has_a_name_of_its_own() {
+    assert_eq!(types_defined_twice(&sources()), NOTHING);
+}
+
+#[test]
+fn each_doc_line_says_something() {
+    assert_eq!(empty_docs(&sources()), NOTHING);
+}
+
+#[test]
+fn comments_fit_on_a_screen() {
+    assert_eq!(wide_comments(&sources()), NOTHING);
+}
+
 fn read(files: &[(&str, &str)]) -> Vec<Source> {
     files.iter().map(|(path, text)| Source::new(path, text)).collect()
 }
@@ -273,6 +290,28 @@ fn every_check_can_fail() {
     assert_eq!(complains(joining, "write/exec.rs", "format!(\"{folder}/{name}\");\nparts.join(\"/\");"), 2);
     assert_eq!(complains(partitions, "write/exec.rs", "format!(\"{key}={value}\")"), 1);
     assert_eq!(complains(unwraps, "write/exec.rs", "a.unwrap();\n// b is set above\nb.expect(\"b\");"), 1);
+}
+
+#[test]
+fn type_defined_in_two_files_is_seen_and_those_of_tests_and_functions_are_not() {
+    let twice = [("a/b.rs", "pub(crate) struct Source;"), ("a/c.rs", "enum Source {\n    A,\n}")];
+    assert_eq!(types_defined_twice(&read(&twice)), ["type Source is defined in a/b.rs and a/c.rs"]);
+    let innocent = [
+        ("a/b.rs", "type T = u8;\n#[cfg(unix)]\ntype T = u16;"),
+        ("a/c.rs", "fn f() {\n    struct T;\n}\n// struct T;\n#[cfg(test)]\nmod tests {\nstruct T;\n}"),
+    ];
+    assert_eq!(types_defined_twice(&read(&innocent)), NOTHING);
+}
+
+#[test]
+fn empty_doc_lines_and_wide_comments_are_seen() {
+    let text = "/// Lake table.\n    /// Why.\n/// See the module's head.\n/// Why it failed.\nlet a = \"/// Why.\";";
+    assert_eq!(empty_docs(&[Source::new("a.rs", text)]).len(), 3);
+    let wide = format!(
+        "//! {0}\n    // {0}\nlet a = \"{0}\";\n// short\n//! | {0}\n//! ```text\n//! {0}\n//! ```",
+        "x".repeat(117)
+    );
+    assert_eq!(wide_comments(&[Source::new("a.rs", &wide)]).len(), 2);
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! The part of what is known that a page holds: short forms, and no more than a browser bears.
 //!
-//! A page holds at most [`FILES`] files, [`PARTITIONS`] partitions and [`TASKS`] tasks, shared evenly by its tables: some
-//! 20 MB. What is left out is counted, the page says so, and sums and histograms are over all. `--format json` has
+//! A page holds at most [`FILES`] files, [`PARTITIONS`] partitions and [`TASKS`] tasks, shared evenly by its tables:
+//! some 20 MB. What is left out is counted, the page says so, and sums and histograms are over all. `--format json` has
 //! everything.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::inspect::lineage::{File, Partition, Task};
+use crate::inspect::lineage::{File, LineagePartition, LineageTask};
 use crate::inspect::lineage::{Lineage, TableLineage};
 
 const FILES: usize = 100_000;
@@ -81,13 +81,13 @@ fn histogram(files: &[File]) -> Value {
 }
 
 /// The largest partitions: `[labels, rows, files, bytes]`, of the lake where it has them, else of staging.
-fn partitions(all: &[Partition], most: usize) -> Value {
-    let row = |of: &Partition| {
+fn partitions(all: &[LineagePartition], most: usize) -> Value {
+    let row = |of: &LineagePartition| {
         let files = if of.lake_files > 0 { of.lake_files } else { of.staging_files };
         let labels: Vec<String> = of.values.iter().map(|value| label(value.as_deref())).collect();
         json!([labels, of.rows, files, of.bytes()])
     };
-    let middle = all.get(all.len() / 2).map(Partition::bytes);
+    let middle = all.get(all.len() / 2).map(LineagePartition::bytes);
     json!({
         "total": all.len(),
         "median_bytes": middle,
@@ -95,7 +95,7 @@ fn partitions(all: &[Partition], most: usize) -> Value {
     })
 }
 
-/// What stands for a partition's value, another for each: a text that looks like what stands for NULL is in quotes.
+/// A distinct label for each partition value: a text that looks like the label of NULL is in quotes.
 fn label(value: Option<&str>) -> String {
     match value {
         None => NULL.to_owned(),
@@ -106,7 +106,7 @@ fn label(value: Option<&str>) -> String {
 }
 
 /// What is to be looked at first: tasks that failed or run, then those that took longest.
-fn tasks(all: &[Task], most: usize) -> Value {
+fn tasks(all: &[LineageTask], most: usize) -> Value {
     let sums = ["stage", "publish"].map(|step| {
         let of_step = || all.iter().filter(|task| task.step == step);
         let states = ["done", "running", "failed", "open"];
@@ -120,9 +120,9 @@ fn tasks(all: &[Task], most: usize) -> Value {
         sums.insert("tasks_spilled".to_owned(), json!(spilled().filter(|&bytes| bytes > 0).count()));
         (step.to_owned(), Value::Object(sums))
     });
-    let mut order: Vec<&Task> = all.iter().filter(|task| task.state != "open").collect();
+    let mut order: Vec<&LineageTask> = all.iter().filter(|task| task.state != "open").collect();
     order.sort_by(|a, b| {
-        let of = |task: &Task| (task.state == "done", -task.seconds.unwrap_or(0.0));
+        let of = |task: &LineageTask| (task.state == "done", -task.seconds.unwrap_or(0.0));
         of(a).partial_cmp(&of(b)).unwrap_or(std::cmp::Ordering::Equal)
     });
     json!({ "sums": serde_json::Map::from_iter(sums), "rows": order.into_iter().take(most).collect::<Vec<_>>() })
@@ -207,8 +207,13 @@ mod tests {
 
     #[test]
     fn tasks_to_look_at_come_first_and_all_are_counted() {
-        let task =
-            |group, state, seconds| Task { step: "stage", group, state, seconds: Some(seconds), ..Task::default() };
+        let task = |group, state, seconds| LineageTask {
+            step: "stage",
+            group,
+            state,
+            seconds: Some(seconds),
+            ..LineageTask::default()
+        };
         let all = [task(1, "done", 1.0), task(2, "open", 0.0), task(3, "failed", 0.5), task(4, "done", 9.0)];
         let told = tasks(&all, 2);
         let groups: Vec<&Value> = told["rows"].as_array().unwrap().iter().map(|task| &task["group"]).collect();

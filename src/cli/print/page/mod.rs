@@ -4,7 +4,7 @@
 //! assets/page.html   {title} {style} {data} {d3} {plot} {script}     filled in here, each once
 //! ```
 //!
-//! Data stands in the page as JSON, in which no `<` is left: whatever a table, a file or a value is called, it cannot end
+//! The data of the page is JSON without `<`: whatever a table, a file or a value is called, it cannot end
 //! the element that holds it. The script makes text of it, never markup. The charts are drawn by Observable Plot.
 
 pub(crate) mod data;
@@ -44,12 +44,12 @@ pub(super) fn page(lineage: &Lineage) -> String {
     page + rest
 }
 
-/// JSON that may stand in a `<script>`: outside of its strings there is none of these characters.
+/// JSON that may be in a `<script>`: outside of its strings there is none of these characters.
 fn in_script(json: &str) -> String {
     json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
-/// Text that may stand in an element.
+/// Text that may be in an element.
 fn text(plain: &str) -> String {
     plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

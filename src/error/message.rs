@@ -1,4 +1,4 @@
-//! Parts of messages that depend on what is known.
+//! Parts of error messages that depend on the fields of the error.
 
 use super::position::Position;
 use super::verdict::Verdict;
@@ -12,10 +12,9 @@ pub(super) fn from_to(change: &Option<(String, String)>) -> String {
 }
 
 pub(super) fn belongs(within: &Option<String>) -> String {
-    within.as_ref().map_or_else(
-        || "it is the folder of".to_owned(),
-        |around| format!("it lies in {around}, which is the folder of"),
-    )
+    within
+        .as_ref()
+        .map_or_else(|| "it is the folder of".to_owned(), |around| format!("it is in {around}, which is the folder of"))
 }
 
 pub(super) fn at_file(file: &Option<String>) -> String {
@@ -28,51 +27,53 @@ pub(super) fn at_place(at: &Option<Position>) -> String {
 
 pub(super) fn audits_failed(verdicts: &[Verdict]) -> String {
     let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.passed()).collect();
-    let found = failed.iter().map(|verdict| {
-        let rows = if verdict.rows == 1 { "row" } else { "rows" };
-        format!("{} found {} {rows}", verdict.audit, verdict.rows)
-    });
+    let found = failed.iter().map(|verdict| format!("{} found {}", verdict.audit, counted(verdict.rows, "row")));
     let found = found.collect::<Vec<_>>().join(", ");
-    format!("{} of {} audits failed, so nothing was published: {found}", failed.len(), verdicts.len())
+    format!("{} of {} failed, so nothing was published: {found}", failed.len(), counted(verdicts.len(), "audit"))
 }
 
-/// What the user can do about a store's answer; empty when the source says enough.
+/// The cause in plain words; empty when the store's message is clear.
 pub(super) fn store_hint(source: &object_store::Error) -> &'static str {
     match source {
         other if other.to_string().contains("NoSuchBucket") => ": the bucket does not exist",
         object_store::Error::NotFound { .. } => ": it does not exist",
-        object_store::Error::Precondition { .. } => ": it was changed after it was planned",
+        object_store::Error::Precondition { .. } => ": it changed after it was planned",
         object_store::Error::PermissionDenied { .. } => ": the credentials do not allow it",
         object_store::Error::Unauthenticated { .. } => ": the credentials are missing or wrong",
         _ => "",
     }
 }
 
+/// A number with its noun: `1 file`, `2 files`.
+pub(super) fn counted(number: impl std::fmt::Display, noun: &str) -> String {
+    let number = number.to_string();
+    let plural = if number == "1" { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+pub(super) fn published_groups(done: usize) -> String {
+    let verb = if done == 1 { "is" } else { "are" };
+    format!("{} {verb} already published", counted(done, "publish group"))
+}
+
 pub(super) fn and_more(more: u64) -> String {
-    match more {
-        0 => String::new(),
-        1 => " and 1 more file".to_owned(),
-        more => format!(" and {more} more files"),
-    }
+    if more == 0 { String::new() } else { format!(" and {}", counted(more, "more file")) }
 }
 
 pub(super) fn other_folder(other_case: &Option<String>) -> String {
-    let told =
-        |name: &String| format!("; it has '{name}', and names are compared exactly: declare it in double quotes");
-    other_case.as_ref().map(told).unwrap_or_default()
+    let found = |name: &String| format!("; it is in a folder {name}=..., but names are case-sensitive");
+    other_case.as_ref().map(found).unwrap_or_default()
 }
 
 pub(super) fn partition_text(column: &str, value: &str) -> String {
     if value.is_empty() {
-        format!(
-            "partition column '{column}' has an empty text, and Spark cannot read a table with a folder '{column}='"
-        )
+        format!("partition column '{column}' has an empty text, and Spark cannot read a folder '{column}='")
     } else {
-        format!("partition column '{column}' has the text {value}, which readers take for NULL")
+        format!("partition column '{column}' has the text {value}, which query engines read as NULL")
     }
 }
 
-/// Says whether the plan is published already.
+/// Whether the plan is already published, as a verb.
 pub(super) fn was_planned(published: usize) -> &'static str {
     if published == 0 { "was planned" } else { "is already published for this snapshot, from the plan of" }
 }

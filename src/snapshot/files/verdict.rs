@@ -1,5 +1,5 @@
-//! What becomes of files whose names say nothing: their first bytes tell whether they are data of the table. One request
-//! for each.
+//! Classifies files with unclear names by their first bytes: data of the table, another format, or a document. One
+//! request per file.
 
 use std::sync::Arc;
 
@@ -19,26 +19,26 @@ const AT_ONCE: usize = 32;
 /// First bytes that distinguish Parquet from all else.
 const MAGIC: u64 = 4 << 10;
 
-/// What the contents of files say, in their order; one request each.
+/// Classifies files in their order, with one request each.
 pub(crate) fn contents(
     store: &Arc<dyn ObjectStore>,
     format: &FileFormat,
     files: &[FileEntry],
-) -> impl Stream<Item = Result<Told>> {
+) -> impl Stream<Item = Result<ContentVerdict>> {
     let bytes = if matches!(format, FileFormat::Parquet) { MAGIC } else { HEAD };
     let jobs = files.iter().map(move |file| {
         let (store, file, format) = (Arc::clone(store), file.clone(), format.clone());
         async move {
             let _turn = turn().await;
-            Ok(told(&format, &peek(&store, &file, bytes).await?))
+            Ok(verdict_of(&format, &peek(&store, &file, bytes).await?))
         }
     });
     spread(jobs, AT_ONCE)
 }
 
-/// What the content of a file says.
+/// Classification of a file by its content.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum ContentVerdict {
     /// Data of the table, so compressed.
     Data(Compression),
     OtherFormat,
@@ -47,31 +47,31 @@ pub(crate) enum Told {
     Uncertain(String),
 }
 
-fn told(format: &FileFormat, peeked: &Peeked) -> Told {
+fn verdict_of(format: &FileFormat, peeked: &Peeked) -> ContentVerdict {
     let packed = match peeked.content {
         Content::Packed(packed) => packed,
         _ => Compression::None,
     };
     let is_parquet = matches!(format, FileFormat::Parquet);
     let text = match (peeked.content, &peeked.text) {
-        (Content::Parquet, _) if is_parquet => return Told::Data(packed),
-        (Content::Packed(_), Err(reason)) => return Told::Uncertain(reason.clone()),
-        (Content::Packed(_), Ok(_)) if is_parquet => return Told::OtherFormat,
-        (Content::Other(what), _) if !is_parquet => return Told::Uncertain(what.to_owned()),
+        (Content::Parquet, _) if is_parquet => return ContentVerdict::Data(packed),
+        (Content::Packed(_), Err(reason)) => return ContentVerdict::Uncertain(reason.clone()),
+        (Content::Packed(_), Ok(_)) if is_parquet => return ContentVerdict::OtherFormat,
+        (Content::Other(what), _) if !is_parquet => return ContentVerdict::Uncertain(what.to_owned()),
         (_, Ok(text)) if !is_parquet => String::from_utf8_lossy(text),
-        _ => return Told::OtherFormat,
+        _ => return ContentVerdict::OtherFormat,
     };
     if text.trim().is_empty() {
-        return Told::Data(packed);
+        return ContentVerdict::Data(packed);
     }
     let is_one_long_line = peeked.is_cut && !text.contains('\n');
     match (text_kind(&text, peeked.is_cut), format) {
-        (TextKind::Document(_), _) => Told::Document,
-        (TextKind::Lines, FileFormat::Csv(_)) | (TextKind::Ndjson, FileFormat::Json(_)) => Told::Data(packed),
+        (TextKind::Document(_), _) => ContentVerdict::Document,
+        (TextKind::Lines, FileFormat::Csv(_)) | (TextKind::Ndjson, FileFormat::Json(_)) => ContentVerdict::Data(packed),
         (TextKind::Other(_), FileFormat::Json(_)) if is_one_long_line && text.trim_start().starts_with('{') => {
-            Told::Data(packed)
+            ContentVerdict::Data(packed)
         }
-        (TextKind::Other(what), _) => Told::Uncertain(what.to_owned()),
-        _ => Told::OtherFormat,
+        (TextKind::Other(what), _) => ContentVerdict::Uncertain(what.to_owned()),
+        _ => ContentVerdict::OtherFormat,
     }
 }

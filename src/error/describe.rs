@@ -1,4 +1,4 @@
-//! An error and its causes as text for people: each said once, the engine's in SQL's words.
+//! Formats an error with its causes. Each message is printed once, those of the engine in SQL terms.
 
 use std::error::Error as _;
 

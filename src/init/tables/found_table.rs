@@ -1,4 +1,4 @@
-//! What was found out about a table: the words in which survey, proposal and text speak of it.
+//! A table that `init` found: its files, columns and proposed partitions.
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
@@ -13,7 +13,7 @@ use crate::init::survey::read::Read;
 pub(crate) struct Item {
     /// Name in the lake.
     pub(crate) name: String,
-    /// What stands before AS; the column itself if there is nothing to change.
+    /// The text before AS; the column itself if there is nothing to change.
     pub(crate) expr: String,
     pub(crate) data_type: DataType,
     pub(crate) profile: Profile,
@@ -38,7 +38,7 @@ impl Default for Item {
 
 /// Sizes that decide about partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Size {
+pub(crate) struct TableSize {
     /// Estimate of the published table.
     pub(crate) lake_bytes: u64,
     /// Whether all rows were read.
@@ -47,7 +47,7 @@ pub(crate) struct Size {
 
 /// A table that was found, and what is proposed for it.
 #[derive(Debug, Clone)]
-pub(crate) struct Found {
+pub(crate) struct FoundTable {
     /// Names from the shortest to the most exact; the last ones are taken where others clash.
     pub(crate) wishes: Vec<String>,
     /// Folder or file from the location on; empty for the location itself.
@@ -75,7 +75,7 @@ pub(crate) struct Found {
 
 /// A table and its name.
 #[derive(Debug, Clone)]
-pub(crate) struct Named {
+pub(crate) struct NamedTable {
     pub(crate) name: String,
-    pub(crate) found: Found,
+    pub(crate) found: FoundTable,
 }
