@@ -136,7 +136,7 @@ impl Records {
     /// Writes the records of all tables anew.
     ///
     /// # Errors
-    /// [`Error::Store`](crate::error::Error::Store).
+    /// [`Error::Store`].
     pub(super) async fn write(&self, entries: &[(&Audit<'_>, Entry)]) -> Result<()> {
         let writes = self.0.iter().map(|(table, (ledger, _))| async move {
             let of_table = entries.iter().filter(|(audit, _)| audit.gates.iter().any(|lake| lake.name == *table));

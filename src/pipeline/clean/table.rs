@@ -52,7 +52,7 @@ impl Table<'_> {
     /// Garbage below one folder.
     ///
     /// # Errors
-    /// [`Error::Store`], [`Error::Io`].
+    /// [`Error::Store`](crate::Error::Store), [`Error::Io`](crate::Error::Io).
     pub(super) async fn find(
         &self,
         stores: &Stores,

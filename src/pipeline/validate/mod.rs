@@ -8,7 +8,7 @@
 //! SELECT gave; the manifests of staging files, of partition groups and of lake files; the footers of the lake files.
 //! Between "read" and "selected" stands the SELECT, which may filter or join: that difference is counted, not judged.
 //! All others must be zero, and the lake's folder has no other file. Where tasks kept checksums of what they gave and
-//! wrote, these must agree too, and a deep validation compares them with what is in the files now ([`deep`]). The
+//! wrote, these must agree too, and a deep validation compares them with what is in the files now (`deep`). The
 //! result is kept as `validation.json`; a difference is an error, and the mark of a complete table is not put, or taken
 //! away. A store that cannot be asked is an error too, but says nothing about the lake.
 
