@@ -24,6 +24,8 @@ pub use self::audit::{AuditState, AuditStatus, AuditView};
 pub use self::event::{Event, Reporter};
 pub use self::run::Pipeline;
 pub(crate) use self::run::not_planned;
+#[cfg(test)]
+pub(crate) use self::run::tests as in_memory;
 pub use self::table_report::TableReport;
 pub use self::task::TaskSpec;
 pub use self::warning::Warning;
