@@ -3,6 +3,7 @@
 pub(crate) mod faulty;
 pub(crate) mod proxy;
 pub(crate) mod s3_server;
+pub(crate) mod seed;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
