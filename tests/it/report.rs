@@ -10,7 +10,6 @@ use insta::assert_snapshot;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::project::{Outcome, Project};
 use crate::support::proxy::{Proxy, Weather};
 use crate::support::s3_server::{Etags, Server};
 use crate::support::{EVENTS, Run, Work, events, program};
@@ -38,8 +37,8 @@ fn masked(text: &str) -> String {
 }
 
 /// Two tables with an audit; one is partitioned.
-fn shop() -> Project {
-    Project::new(
+fn shop() -> Work {
+    Work::config(
         "CREATE EXTERNAL TABLE snapshot.orders STORED AS CSV LOCATION 'export/orders/';
 CREATE TABLE lake.orders WITH (partitioned_by = ARRAY['day'], sorted_by = ARRAY['id DESC'], not_null = ARRAY['id'],
 file_group_size = 1) AS SELECT id, day FROM snapshot.orders WHERE id < 4;",
@@ -51,10 +50,10 @@ file_group_size = 1) AS SELECT id, day FROM snapshot.orders WHERE id < 4;",
 #[test]
 fn json_of_a_small_lake_is_as_the_readme_says() {
     let project = shop();
-    assert_eq!(project.snaplake(&["run", "config.sql", "-q"]).code, 0);
-    let outcome = project.snaplake(&["report", "config.sql", "--format", "json"]);
-    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""));
-    assert_snapshot!("report_json", masked(&outcome.out));
+    assert_eq!(project.run(&["run", "config.sql", "-q"]).code, 0);
+    let outcome = project.run(&["report", "config.sql", "--format", "json"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+    assert_snapshot!("report_json", masked(&outcome.stdout));
 }
 
 #[test]
@@ -246,13 +245,13 @@ fn endpoint_with(take: impl Fn(usize, String, String, &mut TcpStream) + Send + '
 #[test]
 fn openlineage_events_are_the_same_in_a_file_and_at_an_endpoint_and_again() {
     let project = shop();
-    assert_eq!(project.snaplake(&["report", "config.sql", "--openlineage", "-"]).out, "", "nothing is planned");
-    assert_eq!(project.snaplake(&["run", "config.sql", "-q"]).code, 0);
-    let told = project.snaplake(&["report", "config.sql", "--openlineage", "events.ndjson"]);
-    assert_eq!((told.code, told.out.as_str(), told.err.as_str()), (0, "", "wrote events.ndjson\n"));
+    assert_eq!(project.run(&["report", "config.sql", "--openlineage", "-"]).stdout, "", "nothing is planned");
+    assert_eq!(project.run(&["run", "config.sql", "-q"]).code, 0);
+    let told = project.run(&["report", "config.sql", "--openlineage", "events.ndjson"]);
+    assert_eq!((told.code, told.stdout.as_str(), told.stderr.as_str()), (0, "", "wrote events.ndjson\n"));
     let file = std::fs::read_to_string(project.path("events.ndjson")).unwrap();
     let folder = project.path("").to_string_lossy().trim_end_matches('/').to_owned();
-    let again = project.snaplake(&["report", "config.sql", "--openlineage", "-"]).out;
+    let again = project.run(&["report", "config.sql", "--openlineage", "-"]).stdout;
     assert_eq!(file, again.replace("[dir]", &folder));
     let events: Vec<Value> = file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events.iter().map(|event| &event["eventType"]).collect::<Vec<_>>(), ["START", "COMPLETE"]);
@@ -261,8 +260,8 @@ fn openlineage_events_are_the_same_in_a_file_and_at_an_endpoint_and_again() {
     assert_snapshot!("openlineage_complete", masked(&format!("{:#}", events[1]).replace(&folder, "[dir]")));
 
     let (url, taken) = endpoint(2);
-    let told = project.snaplake(&["report", "config.sql", "--openlineage", &url]);
-    assert_eq!((told.code, told.err.as_str()), (0, "the endpoint took 2 events\n"));
+    let told = project.run(&["report", "config.sql", "--openlineage", &url]);
+    assert_eq!((told.code, told.stderr.as_str()), (0, "the endpoint took 2 events\n"));
     let sent: Vec<String> = taken.try_iter().map(|(_, body)| body + "\n").collect();
     assert_eq!(sent.concat(), file);
 }
@@ -270,12 +269,12 @@ fn openlineage_events_are_the_same_in_a_file_and_at_an_endpoint_and_again() {
 #[test]
 fn failed_run_is_told_with_its_error() {
     let project = shop();
-    assert_eq!(project.snaplake(&["stage", "config.sql", "--table", "orders", "--group", "1"]).code, 0);
-    let events = project.snaplake(&["report", "config.sql", "--openlineage", "-"]).out;
+    assert_eq!(project.run(&["stage", "config.sql", "--table", "orders", "--group", "1"]).code, 0);
+    let events = project.run(&["report", "config.sql", "--openlineage", "-"]).stdout;
     assert_eq!(events.matches(r#""eventType":"RUNNING""#).count(), 1, "{events}");
     let project = project.file("export/orders/b.csv", "id,day\n3,\n5,mon\n");
-    assert_eq!(project.snaplake(&["run", "config.sql", "-q"]).code, 1);
-    let events = project.snaplake(&["report", "config.sql", "--openlineage", "-"]).out;
+    assert_eq!(project.run(&["run", "config.sql", "-q"]).code, 1);
+    let events = project.run(&["report", "config.sql", "--openlineage", "-"]).stdout;
     let last: Value = serde_json::from_str(events.lines().last().unwrap()).unwrap();
     assert_eq!(last["eventType"], "FAIL", "{events}");
     assert!(last["run"]["facets"]["errorMessage"]["message"].as_str().unwrap().contains("b.csv"), "{last:#}");
@@ -284,26 +283,30 @@ fn failed_run_is_told_with_its_error() {
 #[test]
 fn endpoint_that_refuses_is_an_error_without_secrets_that_says_what_to_do() {
     let project = shop();
-    assert_eq!(project.snaplake(&["run", "config.sql", "-q"]).code, 0);
+    assert_eq!(project.run(&["run", "config.sql", "-q"]).code, 0);
     let (url, taken) = endpoint(1);
-    let mut command: Command = project.command(&["report", "config.sql", "--openlineage", &url]);
-    let run = project.outcome(&command.env("OPENLINEAGE_API_KEY", "sesame-open-sesame").output().unwrap());
-    assert_eq!((run.code, run.out.as_str()), (1, ""));
-    assert!(run.err.contains("took 1 of 2 events: it answered 422 Unprocessable Entity no such job"), "{}", run.err);
-    assert!(!run.err.contains("hunter22") && !run.err.contains("sesame"), "{}", run.err);
+    let mut command: Command = project.here(&["report", "config.sql", "--openlineage", &url]);
+    let run = project.masked(&command.env("OPENLINEAGE_API_KEY", "sesame-open-sesame").output().unwrap());
+    assert_eq!((run.code, run.stdout.as_str()), (1, ""));
+    assert!(
+        run.stderr.contains("took 1 of 2 events: it answered 422 Unprocessable Entity no such job"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("hunter22") && !run.stderr.contains("sesame"), "{}", run.stderr);
     assert!(taken.recv().unwrap().0.to_lowercase().contains("authorization: bearer sesame-open-sesame"));
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let run = project.snaplake(&["report", "config.sql", "--openlineage", &format!("http://{closed}/x")]);
+    let run = project.run(&["report", "config.sql", "--openlineage", &format!("http://{closed}/x")]);
     assert_eq!(run.code, 1);
-    assert!(run.err.contains("took 0 of 2 events") && run.err.contains("refused"), "{}", run.err);
+    assert!(run.stderr.contains("took 0 of 2 events") && run.stderr.contains("refused"), "{}", run.stderr);
 }
 
 /// Sends events to an endpoint, with a token; what the program says of it.
-fn sent_to(url: &str) -> Outcome {
+fn sent_to(url: &str) -> Run {
     let project = shop();
-    assert_eq!(project.snaplake(&["run", "config.sql", "-q"]).code, 0);
-    let mut command = project.command(&["report", "config.sql", "--openlineage", url]);
-    project.outcome(&command.env("OPENLINEAGE_API_KEY", "sesame-open-sesame").output().unwrap())
+    assert_eq!(project.run(&["run", "config.sql", "-q"]).code, 0);
+    let mut command = project.here(&["report", "config.sql", "--openlineage", url]);
+    project.masked(&command.env("OPENLINEAGE_API_KEY", "sesame-open-sesame").output().unwrap())
 }
 
 #[test]
@@ -311,7 +314,7 @@ fn token_that_stands_where_an_answer_is_cut_is_not_told_by_half() {
     for (filler, told) in [("x".repeat(290), "x".repeat(290) + " ***"), ("é".repeat(146), "é".repeat(146) + " ***")] {
         let (url, _sent) = endpoint_that(move |_, _| refusal(&format!("{filler} sesame-open-sesame")));
         let run = sent_to(&url);
-        assert!(run.code == 1 && run.err.contains(&format!("Entity {told}\n")), "{}", run.err);
+        assert!(run.code == 1 && run.stderr.contains(&format!("Entity {told}\n")), "{}", run.stderr);
     }
 }
 
@@ -327,7 +330,7 @@ fn answer_that_is_long_is_told_without_being_read_to_its_end() {
         sender.send((0..PARTS).take_while(|_| socket.write_all(part.as_bytes()).is_ok()).count()).unwrap();
     });
     let run = sent_to(&url);
-    assert!(run.code == 1 && run.err.contains("Entity no such job and so on"), "{}", run.err);
+    assert!(run.code == 1 && run.stderr.contains("Entity no such job and so on"), "{}", run.stderr);
     let taken = taken.recv().unwrap();
     assert!(taken < PARTS, "the program has read all {PARTS} MB");
 }
@@ -343,10 +346,10 @@ fn redirect_is_an_error_that_names_the_other_address_and_loses_no_event() {
             format!("HTTP/1.1 {status}\r\nlocation: {location}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
         let (url, sent) = endpoint_that(move |number, _| if number == 0 { moved.clone() } else { TAKEN.to_owned() });
         let run = sent_to(&url);
-        assert_eq!((run.code, sent.try_iter().count()), (1, 1), "{status}: {}", run.err);
+        assert_eq!((run.code, sent.try_iter().count()), (1, 1), "{status}: {}", run.stderr);
         let says = format!("took 0 of 2 events: it answered {status}, that they belong to ");
-        assert!(run.err.contains(&says) && run.err.contains(told), "{}", run.err);
-        assert!(!run.err.contains("hunter22"), "{}", run.err);
+        assert!(run.stderr.contains(&says) && run.stderr.contains(told), "{}", run.stderr);
+        assert!(!run.stderr.contains("hunter22"), "{}", run.stderr);
     }
 }
 
