@@ -8,7 +8,7 @@
 //!
 //! With an order asked for, all files of a partition are one group: a single merge gives files that do not overlap.
 //! Without one, a large partition is cut into groups of even size, so that several tasks share it. Partitions that
-//! share staging files ([`crate::layout::bundle`]) are one group, with the files that some of them have to themselves,
+//! share staging files (`crate::layout::bundle`) are one group, with the files that some of them have to themselves,
 //! unless these are large and need no merging. A table without rows has one group without files: the first manifest is
 //! the commit of the plan and must exist.
 

@@ -1,5 +1,5 @@
 //! One compaction task: the sorted runs of a partition become lake files. They are copied where they do not interleave
-//! ([`copy`]), otherwise merged:
+//! (`copy`), otherwise merged:
 //!
 //! ```text
 //! LakeWriteExec          rolls at the target size
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The merge streams: memory is some batches per run and one open row group. Nothing is sorted again; a partition of more
-//! runs than the memory holds batches of is merged in [`passes`](crate::compaction::merge::passes). Partitions that share staging files are merged
+//! runs than the memory holds batches of is merged in `merge::passes`. Partitions that share staging files are merged
 //! together, by partition first, and cut apart by the writer.
 
 use std::collections::HashMap;

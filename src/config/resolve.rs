@@ -2,7 +2,7 @@
 //!
 //! What one statement means on its own is in `settings`, `tables` and `external`. This module alone reads config
 //! files, and alone sees that a name is taken twice or that two tables would write to one place. The first mistake ends
-//! it, as an [`Error::Config`](crate::error::Error::Config) at its place.
+//! it, as an [`Error::Config`] at its place.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -47,7 +47,7 @@ struct SqlSource {
 }
 
 /// Reads a config file and the model files it names. Values of the environment in their queries are secrets from then
-/// on ([`crate::error::redact`]).
+/// on (`crate::error::redact`).
 ///
 /// # Errors
 /// [`Error::ReadConfig`] and [`Error::NotUtf8`] for a file; [`Error::Config`] for everything that is wrong in one;

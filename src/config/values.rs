@@ -423,7 +423,7 @@ pub(crate) fn column(text: &str) -> Option<String> {
     }
 }
 
-/// Reads column names with commas between, each as [`column`] reads it.
+/// Reads column names with commas between, each as [`column()`] reads it.
 fn columns(text: &str) -> Option<Vec<String>> {
     let mut columns = Vec::new();
     let mut is_name_next = true;

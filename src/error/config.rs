@@ -3,7 +3,7 @@
 use super::message::did_you_mean;
 use super::position::Position;
 
-/// A mistake in the user's SQL; [`Error::Config`] adds where.
+/// A mistake in the user's SQL; [`Error::Config`](crate::Error::Config) adds where.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigError {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// A stage task in a [`PlanView`].
+/// A stage task in a [`PlanView`](super::PlanView).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupView {
     /// From 1.
@@ -15,7 +15,7 @@ pub struct GroupView {
     pub done: bool,
 }
 
-/// Publish tasks in a [`PlanView`].
+/// Publish tasks in a [`PlanView`](super::PlanView).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PublishView {
     /// Tasks; `None` while stage tasks that decide it are not done.

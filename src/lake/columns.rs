@@ -38,3 +38,33 @@ impl LakeColumns {
         Arc::new(Schema::new(self.file.fields().iter().chain(&self.partition).cloned().collect::<Vec<_>>()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::DataType;
+
+    use super::*;
+    use crate::pipeline::in_memory::{Job, TABLE};
+
+    fn schema(names: &[&str]) -> Schema {
+        Schema::new(names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>())
+    }
+
+    fn names<'a>(fields: impl IntoIterator<Item = &'a Arc<Field>>) -> Vec<&'a str> {
+        fields.into_iter().map(|field| field.name().as_str()).collect()
+    }
+
+    #[test]
+    fn path_has_the_order_of_partitioned_by_and_files_that_of_the_select() {
+        let job = Job::new(&TABLE.replace("ARRAY['k']", "ARRAY['v', 'k']"));
+        let columns = LakeColumns::new(&schema(&["k", "b", "v", "a"]), job.lake()).unwrap();
+        assert_eq!((names(columns.file.fields()), names(&columns.partition)), (vec!["b", "a"], vec!["v", "k"]));
+        assert_eq!(names(columns.bundled().fields()), ["b", "a", "v", "k"]);
+    }
+
+    #[test]
+    fn partition_column_that_the_select_does_not_give_is_an_error_that_names_it() {
+        let error = LakeColumns::new(&schema(&["id", "v"]), Job::new(TABLE).lake()).unwrap_err();
+        assert!(matches!(&error, Error::Engine(cause) if cause.to_string().contains("\"k\"")), "{error:?}");
+    }
+}

@@ -156,3 +156,106 @@ impl<'a> HiveLake<'a> {
         Err(Error::ForeignFiles { table, location, count: files.others, example })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use object_store::memory::InMemory;
+    use object_store::path::Path as Key;
+
+    use super::*;
+    use crate::layout::SnapshotFolder;
+
+    const FOLDER: &str = "lake/d/t/snapshot=2013-01-01T00:00:00Z/d/public/t";
+
+    fn layout() -> TableLayout {
+        let at = |text| Location::parse(text, Path::new("/")).unwrap();
+        let table = ("d", "public", "t");
+        TableLayout::new(
+            &at("s3://b/st"),
+            &at("s3://b/lake"),
+            table,
+            (&SnapshotFolder::default(), "2013-01-01T00:00:00Z"),
+            None,
+        )
+    }
+
+    async fn lake<'a>(layout: &'a TableLayout, keys: &[&str]) -> HiveLake<'a> {
+        let store = InMemory::new();
+        for key in keys {
+            store.put(&Key::from(format!("{FOLDER}/{key}")), PutPayload::default()).await.unwrap();
+        }
+        HiveLake { store: Arc::new(store), layout }
+    }
+
+    #[tokio::test]
+    async fn files_of_others_are_counted_and_the_refusal_names_one_of_them() {
+        let layout = layout();
+        let keys = ["k=1/ours.parquet", "k=1/theirs.parquet", "k=2/theirs.parquet", "_SUCCESS", "k=1/.hidden", "_x"];
+        let lake = lake(&layout, &keys).await;
+        let files = lake.files(|key| key.ends_with("/ours.parquet")).await.unwrap();
+        assert_eq!((files.ours, files.others, files.is_of_others()), (1, 2, false));
+        let error = lake.refuse_others("t", &files).unwrap_err();
+        assert!(
+            matches!(&error, Error::ForeignFiles { count: 2, example, .. } if example == "theirs.parquet"),
+            "{error:?}"
+        );
+        // The key is the whole one, so that a file of the same name elsewhere is none of ours.
+        let expected = format!("{FOLDER}/k=2/theirs.parquet");
+        assert_eq!(lake.files(|key| key == expected).await.unwrap().ours, 1);
+    }
+
+    #[tokio::test]
+    async fn lake_is_of_others_only_if_no_file_is_ours() {
+        let layout = layout();
+        let lake = lake(&layout, &["k=1/a.parquet", "k=1/b.parquet"]).await;
+        for (ours, is_of_others) in [("none", true), ("a.parquet", false), (".parquet", false)] {
+            let files = lake.files(|key| key.ends_with(ours)).await.unwrap();
+            assert_eq!(files.is_of_others(), is_of_others, "{ours}");
+        }
+        let none = self::lake(&layout, &["_SUCCESS"]).await.files(|_| false).await.unwrap();
+        assert!(!none.is_of_others());
+        lake_accepts(&layout, &none).await;
+    }
+
+    async fn lake_accepts(layout: &TableLayout, files: &LakeFiles) {
+        let lake = lake(layout, &[]).await;
+        lake.refuse_others("t", files).unwrap();
+        lake.refuse_inner("t", files).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn folder_of_another_in_ours_is_refused_and_our_own_marks_are_not() {
+        let layout = layout();
+        let own = lake(&layout, &["_SUCCESS", "_snaplake.json"]).await;
+        lake_accepts(&layout, &own.files(|_| true).await.unwrap()).await;
+        for mark in ["k=1/_SUCCESS", "inner/_snaplake.json"] {
+            let lake = lake(&layout, &["k=1/ours.parquet", mark]).await;
+            let files = lake.files(|_| true).await.unwrap();
+            let error = lake.refuse_inner("t", &files).await.unwrap_err();
+            let folder = mark.split('/').next().unwrap();
+            assert!(
+                matches!(&error, Error::LocationHolds { inner, .. } if inner.ends_with(folder)),
+                "{mark}: {error:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn mark_is_put_and_taken_away_as_often_as_one_likes() {
+        let layout = layout();
+        let lake = lake(&layout, &["k=1/_SUCCESS"]).await;
+        lake.withdraw().await.unwrap();
+        for is_complete in [true, false] {
+            for _ in 0..2 {
+                if is_complete {
+                    lake.complete().await.unwrap()
+                } else {
+                    lake.withdraw().await.unwrap()
+                }
+                assert_eq!(lake.is_complete().await.unwrap(), is_complete);
+            }
+        }
+    }
+}

@@ -10,9 +10,9 @@
 //!
 //! The same files give the same bytes. `details` is ours and versioned: another version is an error that names its
 //! writer. `check` is a hash of all bytes of the summary before it, `data` one of the data file: what a disk lost or
-//! changed is seen. `roots` are the folders below which our own files lay when it was written ([`super::moved`]). This
+//! changed is seen. `roots` are the folders below which our own files lay when it was written (`super::moved`). This
 //! module does no I/O: [`super::ledger`] does. The data file's form is in
-//! [`super::data`].
+//! `super::data`.
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;

@@ -1,4 +1,4 @@
-//! One attempt at a task, and what it leaves for people who watch ([`trace`](crate::manifest::trace)).
+//! One attempt at a task, and what it leaves for people who watch ([`trace`]).
 //!
 //! ```text
 //! begins               nothing is written

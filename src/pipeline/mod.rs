@@ -30,6 +30,8 @@ pub use self::event::{Event, Reporter};
 pub use self::planned_task::PlannedTask;
 pub use self::run::Pipeline;
 pub(crate) use self::run::not_planned;
+#[cfg(test)]
+pub(crate) use self::run::tests as in_memory;
 pub use self::runner::TaskRunner;
 pub use self::table_report::TableReport;
 pub use self::task::run_task;

@@ -143,3 +143,123 @@ impl Pipeline {
 pub(crate) fn not_planned(table: &str) -> Error {
     Error::NotPlanned { table: table.to_owned() }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    //! A small job for the tests of what works on published tables: export, staging and lake in one store in memory.
+
+    use std::sync::Mutex;
+
+    use object_store::memory::InMemory;
+    use object_store::path::Path as Key;
+    use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::{S3Settings, Variables, load};
+    use crate::manifest::Ledger;
+    use crate::session::{EngineOptions, Stores};
+    use crate::staging::plan;
+
+    /// One table with partitions, whose stage tasks read a file each.
+    pub(crate) const TABLE: &str = "
+        SET snaplake.verify = 'checksum';
+        CREATE EXTERNAL TABLE snapshot.t (id INT, k VARCHAR, v VARCHAR)
+        STORED AS CSV LOCATION 's3://b/export/' OPTIONS ('format.has_header' 'true');
+        CREATE TABLE lake.t WITH (partitioned_by = ARRAY['k'], file_group_size = '1') AS
+        SELECT id, k, v FROM snapshot.t;";
+
+    /// Keeps the warnings.
+    #[derive(Default)]
+    struct Warnings(Mutex<Vec<String>>);
+
+    impl Reporter for Warnings {
+        fn on(&self, event: &Event<'_>) {
+            if let Event::Warned { problem, .. } = event {
+                self.0.lock().unwrap().push((*problem).to_owned());
+            }
+        }
+    }
+
+    pub(crate) struct Job {
+        pub(crate) pipeline: Arc<Pipeline>,
+        pub(crate) store: Arc<dyn ObjectStore>,
+        warnings: Arc<Warnings>,
+        _folder: TempDir,
+    }
+
+    impl Job {
+        /// `tables` is the config without its settings; nothing is exported.
+        pub(crate) fn new(tables: &str) -> Self {
+            Self::over(Arc::new(InMemory::new()), tables, "2026-01-31T00:00:00Z")
+        }
+
+        /// [`TABLE`] over two files, published.
+        pub(crate) async fn published() -> Self {
+            let job = Self::new(TABLE);
+            job.put("export/1.csv", "id,k,v\n1,a,x\n2,b,y\n").await;
+            job.put("export/2.csv", "id,k,v\n3,a,z\n").await;
+            job.pipeline.run().await.unwrap();
+            job
+        }
+
+        /// Another config over what this job has written.
+        pub(crate) fn again(&self, tables: &str, time: &str) -> Self {
+            Self::over(Arc::clone(&self.store), tables, time)
+        }
+
+        fn over(store: Arc<dyn ObjectStore>, tables: &str, time: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let settings = format!(
+                "SET snaplake.database = 'd'; SET snaplake.snapshot_time = '{time}';
+                 SET snaplake.staging = 's3://b/staging'; SET snaplake.datalake = 's3://b/lake';"
+            );
+            std::fs::write(folder.path().join("job.sql"), settings + tables).unwrap();
+            let project = load(&folder.path().join("job.sql"), &Variables::default()).unwrap();
+            let stores = Stores::new(S3Settings::default());
+            stores.insert("s3://b", Arc::clone(&store));
+            let engine = Engine::new(stores, EngineOptions { threads: Some(2), ..EngineOptions::default() });
+            let warnings = Arc::new(Warnings::default());
+            let reporter = Arc::clone(&warnings);
+            Self { pipeline: Pipeline::new(project, engine, reporter), store, warnings, _folder: folder }
+        }
+
+        pub(crate) async fn put(&self, key: &str, content: impl Into<PutPayload>) {
+            self.store.put(&Key::from(key), content.into()).await.unwrap();
+        }
+
+        pub(crate) async fn delete(&self, key: &str) {
+            self.store.delete(&Key::from(key)).await.unwrap();
+        }
+
+        /// Keys that hold this text, in order.
+        pub(crate) async fn keys(&self, text: &str) -> Vec<String> {
+            use futures::TryStreamExt;
+            let all: Vec<_> = self.store.list(None).try_collect().await.unwrap();
+            let mut keys: Vec<String> = all.into_iter().map(|meta| meta.location.to_string()).collect();
+            keys.retain(|key| key.contains(text));
+            keys.sort_unstable();
+            keys
+        }
+
+        /// Data files of the lake.
+        pub(crate) async fn lake_files(&self) -> Vec<String> {
+            let mut keys = self.keys("lake/d/").await;
+            keys.retain(|key| key.starts_with("lake/") && key.ends_with(".parquet"));
+            keys
+        }
+
+        pub(crate) fn lake(&self) -> &LakeTable {
+            &self.pipeline.project.lakes[0]
+        }
+
+        /// That of the first table.
+        pub(crate) async fn ledger(&self) -> Ledger {
+            plan::ledger(&self.pipeline.engine, &self.pipeline.project, self.lake()).await.unwrap()
+        }
+
+        pub(crate) fn warnings(&self) -> Vec<String> {
+            self.warnings.0.lock().unwrap().clone()
+        }
+    }
+}

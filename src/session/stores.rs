@@ -41,7 +41,7 @@ impl Stores {
         Self { s3, ..Self::default() }
     }
 
-    /// Puts what is written into local files on disk, before [`Stores::settle`] ends.
+    /// Puts what is written into local files on disk, before `Stores::settle` ends.
     #[must_use]
     pub fn with_durability(self, durability: Durability) -> Self {
         Self { syncs: (durability == Durability::Fsync).then(Arc::default), ..self }

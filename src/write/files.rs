@@ -23,7 +23,7 @@ pub(crate) fn output_schema() -> SchemaRef {
     ]))
 }
 
-/// Runs a plan that ends in [`LakeWriteExec`] and gives its rows as manifest entries, each with its column statistics,
+/// Runs a plan that ends in [`LakeWriteExec`](super::exec::LakeWriteExec) and gives its rows as manifest entries, each with its column statistics,
 /// in the order of their uris.
 pub(crate) async fn collect_files(
     plan: Arc<dyn ExecutionPlan>,

@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::project::Project;
+use crate::support::Work;
 
 const ORDERS: &str = "CREATE EXTERNAL TABLE snapshot.orders (id BIGINT, customer BIGINT, day VARCHAR, state VARCHAR)
 STORED AS CSV LOCATION 'export/orders/';
@@ -23,8 +23,8 @@ WHERE c.id IS NULL ORDER BY o.id;
 ";
 
 /// Orders by day in three file groups, with these properties: one has no customer, one an unknown state, two the same id.
-fn orders(properties: &str, more: &str) -> Project {
-    Project::new(&config(properties, more))
+fn orders(properties: &str, more: &str) -> Work {
+    Work::config(&config(properties, more))
         .file("export/orders/a.csv", "id,customer,day,state\n1,10,mon,new\n2,20,tue,paid\n")
         .file("export/orders/b.csv", "id,customer,day,state\n3,,mon,paid\n4,10,,\n")
         .file("export/orders/c.csv", "id,customer,day,state\n2,20,wed,lost\n,30,wed,new\n")
@@ -41,21 +41,21 @@ SELECT id, customer, day, state FROM snapshot.orders;
 }
 
 /// The same project with another config.
-fn changed(project: Project, properties: &str, more: &str) -> Project {
+fn changed(project: Work, properties: &str, more: &str) -> Work {
     let text = std::fs::read_to_string(project.path("config.sql")).unwrap();
     let head = text.split("CREATE").next().unwrap().to_owned();
     project.file("config.sql", head + &config(properties, more))
 }
 
 /// Files of the lake's folder.
-fn published(project: &Project) -> usize {
-    project.files("lake").len()
+fn published(project: &Work) -> usize {
+    project.paths("lake").len()
 }
 
 /// Runs a command; exit code, standard output and standard error without times.
-fn shown(project: &Project, arguments: &[&str]) -> String {
-    let outcome = project.snaplake(arguments);
-    let text = format!("exit {}\n{}--- standard error\n{}", outcome.code, outcome.out, outcome.err);
+fn shown(project: &Work, arguments: &[&str]) -> String {
+    let outcome = project.run(arguments);
+    let text = format!("exit {}\n{}--- standard error\n{}", outcome.code, outcome.stdout, outcome.stderr);
     let masks = [
         (r"(?m) +[0-9]+\.[0-9]$", "  [s]"),
         (r#""seconds": [0-9.e-]+"#, r#""seconds": [s]"#),
@@ -66,17 +66,17 @@ fn shown(project: &Project, arguments: &[&str]) -> String {
 }
 
 /// The names of audits that ran, and whether they passed, from JSON.
-fn ran(project: &Project, arguments: &[&str]) -> Vec<(String, bool)> {
-    let outcome = project.snaplake(&[arguments, &["--format", "json", "--quiet"]].concat());
-    let document: Value = serde_json::from_str(&outcome.out).unwrap_or_else(|_| panic!("{outcome:?}"));
+fn ran(project: &Work, arguments: &[&str]) -> Vec<(String, bool)> {
+    let outcome = project.run(&[arguments, &["--format", "json", "--quiet"]].concat());
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"));
     let audits = document["audits"].as_array().unwrap().iter().filter(|audit| audit["ran"] == true);
     audits.map(|audit| (audit["audit"].as_str().unwrap().to_owned(), audit["passed"] == true)).collect()
 }
 
 /// How the audits of a table stand, by `status`: name, state, and rows found.
-fn states(project: &Project, table: &str) -> Vec<String> {
-    let outcome = project.snaplake(&["status", "config.sql", "--format", "json"]);
-    let document: Value = serde_json::from_str(&outcome.out).unwrap_or_else(|_| panic!("{outcome:?}"));
+fn states(project: &Work, table: &str) -> Vec<String> {
+    let outcome = project.run(&["status", "config.sql", "--format", "json"]);
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"));
     let tables = document["tables"].as_array().unwrap();
     let audits = tables.iter().find(|found| found["table"] == table).unwrap()["audits"].as_array().unwrap();
     audits
@@ -90,9 +90,9 @@ fn states(project: &Project, table: &str) -> Vec<String> {
 }
 
 /// How the audits stand by `report`: name, the tables that they hold back, state, and rows found.
-fn reported(project: &Project, arguments: &[&str]) -> Vec<String> {
-    let outcome = project.snaplake(&[&["report", "config.sql", "--format", "json"], arguments].concat());
-    let document: Value = serde_json::from_str(&outcome.out).unwrap_or_else(|_| panic!("{outcome:?}"));
+fn reported(project: &Work, arguments: &[&str]) -> Vec<String> {
+    let outcome = project.run(&[&["report", "config.sql", "--format", "json"], arguments].concat());
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"));
     let audits = document["audits"].as_array().unwrap().iter();
     let text = |value: &Value| value.to_string().replace(['"', '[', ']'], "");
     audits.map(|audit| ["audit", "tables", "state", "rows"].map(|key| text(&audit[key])).join(" ")).collect()
@@ -108,8 +108,8 @@ fn read(path: &Path) -> String {
     })
 }
 
-fn kept_rows(project: &Project) -> Vec<String> {
-    project.files("staging").into_iter().filter(|file| file.contains("Z/audits/")).collect()
+fn kept_rows(project: &Work) -> Vec<String> {
+    project.paths("staging").into_iter().filter(|file| file.contains("Z/audits/")).collect()
 }
 
 #[test]
@@ -167,10 +167,10 @@ fn failed_audits_are_all_told_and_nothing_is_published() {
     assert_eq!(published(&project), 0);
     let kept = kept_rows(&project);
     assert_snapshot!(kept.join("\n"), @r"
-    staging/shop/orders/snapshot=2024-01-01T00:00:00Z/audits/audit.orders_have_a_known_customer.parquet
-    staging/shop/orders/snapshot=2024-01-01T00:00:00Z/audits/orders.accepted_values%28state%29.parquet
-    staging/shop/orders/snapshot=2024-01-01T00:00:00Z/audits/orders.not_null%28day%29.parquet
-    staging/shop/orders/snapshot=2024-01-01T00:00:00Z/audits/orders.not_null%28id%29.parquet
+    staging/shop/orders/snapshot=2026-01-31T00:00:00Z/audits/audit.orders_have_a_known_customer.parquet
+    staging/shop/orders/snapshot=2026-01-31T00:00:00Z/audits/orders.accepted_values%28state%29.parquet
+    staging/shop/orders/snapshot=2026-01-31T00:00:00Z/audits/orders.not_null%28day%29.parquet
+    staging/shop/orders/snapshot=2026-01-31T00:00:00Z/audits/orders.not_null%28id%29.parquet
     ");
     assert_snapshot!(read(&project.path(&kept[0])), @r"
     +----+----------+
@@ -181,7 +181,7 @@ fn failed_audits_are_all_told_and_nothing_is_published() {
     +----+----------+
     ");
     // A second run finds the same without staging anything.
-    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 4);
+    assert_eq!(project.run(&["run", "config.sql", "--quiet"]).code, 4);
     assert_snapshot!("audit_json", shown(&project, &["audit", "config.sql", "--format", "json", "--quiet"]));
     assert_eq!(published(&project), 0);
 }
@@ -189,17 +189,17 @@ fn failed_audits_are_all_told_and_nothing_is_published() {
 #[test]
 fn mended_table_is_published_and_the_rows_that_were_kept_are_gone() {
     let project = orders("not_null = ARRAY['customer']", CUSTOMERS);
-    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 4);
+    assert_eq!(project.run(&["run", "config.sql"]).code, 4);
     assert_eq!((published(&project), kept_rows(&project).len()), (0, 1));
     let text = std::fs::read_to_string(project.path("config.sql")).unwrap();
     let mended = text.replace("FROM snapshot.orders;", "FROM snapshot.orders WHERE customer IS NOT NULL;");
     let project = project.file("config.sql", mended);
-    let refused = project.snaplake(&["run", "config.sql"]);
-    assert!(refused.code == 1 && refused.err.contains("another SELECT"), "{refused:?}");
+    let refused = project.run(&["run", "config.sql"]);
+    assert!(refused.code == 1 && refused.stderr.contains("another SELECT"), "{refused:?}");
     std::fs::remove_dir_all(project.path("staging")).unwrap();
-    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0);
+    assert_eq!(project.run(&["run", "config.sql"]).code, 0);
     assert_eq!(kept_rows(&project), [""; 0]);
-    assert!(project.files("lake").iter().any(|file| file.ends_with("orders/_SUCCESS")));
+    assert!(project.paths("lake").iter().any(|file| file.ends_with("orders/_SUCCESS")));
 }
 
 #[test]
@@ -209,17 +209,17 @@ fn audit_whose_text_is_mended_runs_again_without_staging_anew_and_the_others_do_
     let all = ["orders.not_null(state)", "orders.not_null(id)", "orders.row_count_min", "audit.states"];
     let came_to = [false, false, true, false];
     let expected: Vec<(String, bool)> = all.map(str::to_owned).into_iter().zip(came_to).collect();
-    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_eq!(project.run(&["stage", "config.sql"]).code, 0);
     assert_eq!(ran(&project, &["audit", "config.sql"]), expected);
     let failed: Vec<(String, bool)> = expected.iter().filter(|(_, passed)| !passed).cloned().collect();
     assert_eq!(ran(&project, &["audit", "config.sql"]), failed);
     let project = changed(project, "row_count_min = 1", &audit("state = 'stolen'"));
     assert_eq!(ran(&project, &["audit", "config.sql"]), [("audit.states".to_owned(), true)]);
     assert_eq!(kept_rows(&project).len(), 2, "those of audits that are no more stay");
-    let run = project.snaplake(&["run", "config.sql"]);
+    let run = project.run(&["run", "config.sql"]);
     assert_eq!(run.code, 0, "{run:?}");
-    assert!(run.err.contains("audit   audit.states: passed earlier"), "{run:?}");
-    assert!(run.err.contains("stage   orders: 0 of 3 tasks"), "{run:?}");
+    assert!(run.stderr.contains("audit   audit.states: passed earlier"), "{run:?}");
+    assert!(run.stderr.contains("stage   orders: 0 of 3 tasks"), "{run:?}");
     assert_eq!(ran(&project, &["audit", "config.sql"]), []);
 }
 
@@ -232,7 +232,7 @@ CREATE VIEW audit.none_is_chosen AS SELECT * FROM chosen;\n"
         )
     };
     let project = orders("", &audit("stolen"));
-    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_eq!(project.run(&["stage", "config.sql"]).code, 0);
     assert_eq!(ran(&project, &["audit", "config.sql"]), [("audit.none_is_chosen".to_owned(), true)]);
     assert_eq!(ran(&project, &["audit", "config.sql"]), []);
     let project = changed(project, "", &audit("lost"));
@@ -244,7 +244,7 @@ fn audit_of_two_tables_that_passed_for_one_of_them_runs_again_for_both() {
     let audit = "CREATE VIEW audit.customers_are_known AS SELECT o.id FROM staging.orders AS o
 JOIN staging.customers AS c ON c.id = o.customer WHERE c.name IS NULL;\n";
     let project = orders("", &format!("{CUSTOMERS}{audit}"));
-    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_eq!(project.run(&["stage", "config.sql"]).code, 0);
     let once = [("audit.customers_are_known".to_owned(), true)];
     assert_eq!(ran(&project, &["audit", "config.sql", "--table", "orders"]), once);
     assert_eq!(states(&project, "customers"), ["audit.customers_are_known view not_run null"]);
@@ -256,11 +256,11 @@ JOIN staging.customers AS c ON c.id = o.customer WHERE c.name IS NULL;\n";
 #[test]
 fn audit_of_a_published_table_that_is_changed_fails_and_leaves_the_lake_alone() {
     let project = orders("", "");
-    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0);
-    let lake = project.files("lake");
+    assert_eq!(project.run(&["run", "config.sql"]).code, 0);
+    let lake = project.paths("lake");
     let project = changed(project, "not_null = ARRAY['id']", "");
-    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 4);
-    assert_eq!(project.files("lake"), lake);
+    assert_eq!(project.run(&["run", "config.sql"]).code, 4);
+    assert_eq!(project.paths("lake"), lake);
 }
 
 #[test]
@@ -276,9 +276,9 @@ fn status_says_of_each_audit_whether_it_ran_passed_or_failed_and_whether_that_st
         "audit.states view not_run null",
     ];
     assert_eq!(states(&project, "orders"), not_run, "before anything is planned");
-    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_eq!(project.run(&["stage", "config.sql"]).code, 0);
     assert_eq!(states(&project, "orders"), not_run, "staged");
-    assert_eq!(project.snaplake(&["audit", "config.sql"]).code, 4);
+    assert_eq!(project.run(&["audit", "config.sql"]).code, 4);
     let ran = [
         "orders.not_null(id) not_null failed 1",
         "orders.row_count_min row_count_min passed 0",
@@ -304,7 +304,7 @@ fn status_says_of_each_audit_whether_it_ran_passed_or_failed_and_whether_that_st
         ["orders.not_null(day) not_null not_run null", ran[0], ran[1], ran[2], "audit.states view stale 1"]
     );
     // A task that is not done, and one that is done anew.
-    let files = project.files("staging");
+    let files = project.paths("staging");
     let is_summary = |file: &&String| {
         file.contains("/orders/") && file.contains("staging-file-groups") && file.ends_with("summary-2.json")
     };
@@ -319,7 +319,7 @@ fn status_says_of_each_audit_whether_it_ran_passed_or_failed_and_whether_that_st
     std::fs::remove_file(project.path(summary)).unwrap();
     assert_eq!(states(&project, "orders"), stale);
     assert_eq!(states(&project, "customers"), stale[3..4]);
-    assert_eq!(project.snaplake(&["stage", "config.sql", "--quiet"]).code, 0);
+    assert_eq!(project.run(&["stage", "config.sql", "--quiet"]).code, 0);
     assert_eq!(states(&project, "orders"), stale);
     // A config that no longer fits the plan.
     let text = std::fs::read_to_string(project.path("config.sql")).unwrap();
@@ -327,7 +327,7 @@ fn status_says_of_each_audit_whether_it_ran_passed_or_failed_and_whether_that_st
     assert_eq!(states(&project, "orders"), stale);
     let project = project.file("config.sql", text);
     let project = changed(project, "row_count_min = 6", "");
-    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    assert_eq!(project.run(&["run", "config.sql", "--quiet"]).code, 0);
     assert_eq!(states(&project, "orders"), ran[1..2], "published");
 }
 
@@ -342,7 +342,7 @@ JOIN staging.customers AS c ON c.id = o.customer WHERE c.name = '{name}';\n"
     };
     let project = orders("row_count_min = 6", &customers);
     for step in ["stage", "audit"] {
-        assert_eq!(project.snaplake(&[step, "config.sql", "--table", "orders"]).code, 0);
+        assert_eq!(project.run(&[step, "config.sql", "--table", "orders"]).code, 0);
     }
     let passed = "orders.row_count_min orders passed 0";
     assert_eq!(
@@ -352,20 +352,20 @@ JOIN staging.customers AS c ON c.id = o.customer WHERE c.name = '{name}';\n"
     );
     // An audit of two tables, with a record of one of them, of both, and of both but of another text.
     let project = changed(project, "row_count_min = 6", &format!("{customers}{}", known("Eve")));
-    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
-    let of_both = |project: &Project| reported(project, &[]).pop().unwrap();
-    assert_eq!(project.snaplake(&["audit", "config.sql", "--table", "orders"]).code, 0);
+    assert_eq!(project.run(&["stage", "config.sql"]).code, 0);
+    let of_both = |project: &Work| reported(project, &[]).pop().unwrap();
+    assert_eq!(project.run(&["audit", "config.sql", "--table", "orders"]).code, 0);
     assert_eq!(of_both(&project), "audit.customers_are_known orders,customers not_run null");
     assert_eq!(reported(&project, &["--table", "orders"]), [passed, "audit.customers_are_known orders passed 0"]);
-    assert_eq!(project.snaplake(&["audit", "config.sql"]).code, 0);
+    assert_eq!(project.run(&["audit", "config.sql"]).code, 0);
     assert_eq!(of_both(&project), "audit.customers_are_known orders,customers passed 0");
     let project = changed(project, "row_count_min = 6", &format!("{customers}{}", known("Ann")));
-    assert_eq!(project.snaplake(&["audit", "config.sql", "--table", "orders"]).code, 4);
+    assert_eq!(project.run(&["audit", "config.sql", "--table", "orders"]).code, 4);
     assert_eq!(of_both(&project), "audit.customers_are_known orders,customers failed 2");
     let project = changed(project, "row_count_min = 6", &format!("{customers}{}", known("Mia")));
-    assert_eq!(project.snaplake(&["audit", "config.sql", "--table", "customers"]).code, 0);
+    assert_eq!(project.run(&["audit", "config.sql", "--table", "customers"]).code, 0);
     assert_eq!(of_both(&project), "audit.customers_are_known orders,customers stale 2");
-    assert_eq!(project.snaplake(&["audit", "config.sql"]).code, 0);
+    assert_eq!(project.run(&["audit", "config.sql"]).code, 0);
     assert_eq!(of_both(&project), "audit.customers_are_known orders,customers passed 0");
     // The other table's config no longer fits its plan.
     let text = std::fs::read_to_string(project.path("config.sql")).unwrap();
@@ -377,10 +377,10 @@ JOIN staging.customers AS c ON c.id = o.customer WHERE c.name = '{name}';\n"
 fn record_that_cannot_be_read_is_nothing_remembered_to_those_who_look_and_an_error_to_those_who_publish() {
     let project = orders("row_count_min = 6", &CUSTOMERS.replace(" AS SELECT", " WITH (row_count_min = 1) AS SELECT"));
     for step in ["stage", "audit"] {
-        assert_eq!(project.snaplake(&[step, "config.sql", "-q"]).code, 0);
+        assert_eq!(project.run(&[step, "config.sql", "-q"]).code, 0);
     }
-    let record = "staging/shop/orders/snapshot=2024-01-01T00:00:00Z/manifests/audits.json";
-    assert!(project.files("staging").contains(&record.to_owned()), "{:?}", project.files("staging"));
+    let record = "staging/shop/orders/snapshot=2026-01-31T00:00:00Z/manifests/audits.json";
+    assert!(project.paths("staging").contains(&record.to_owned()), "{:?}", project.paths("staging"));
     let project = project.file(record, "{");
     assert_eq!(states(&project, "orders"), ["orders.row_count_min row_count_min not_run null"]);
     assert_eq!(states(&project, "customers"), ["customers.row_count_min row_count_min passed 0"]);
@@ -388,11 +388,11 @@ fn record_that_cannot_be_read_is_nothing_remembered_to_those_who_look_and_an_err
         reported(&project, &[]),
         ["orders.row_count_min orders not_run null", "customers.row_count_min customers passed 0"]
     );
-    let told = project.snaplake(&["status", "config.sql"]);
-    assert!(told.code == 0 && told.err.contains("audits.json"), "{told:?}");
+    let told = project.run(&["status", "config.sql"]);
+    assert!(told.code == 0 && told.stderr.contains("audits.json"), "{told:?}");
     for refused in [&["publish", "config.sql", "--table", "orders", "--group", "1"][..], &["run", "config.sql"]] {
-        let outcome = project.snaplake(refused);
-        assert!(outcome.code == 1 && outcome.err.contains("audits.json"), "{outcome:?}");
+        let outcome = project.run(refused);
+        assert!(outcome.code == 1 && outcome.stderr.contains("audits.json"), "{outcome:?}");
     }
     assert_eq!(published(&project), 0);
 }
@@ -402,8 +402,8 @@ fn plan_names_the_audits_that_hold_back_each_table() {
     let nothing = "CREATE VIEW audit.of_nothing AS SELECT 1 AS a WHERE false;\n";
     let project =
         orders("unique_key = ARRAY['id'], row_count_min = 1", &format!("{CUSTOMERS}{KNOWN_CUSTOMER}{nothing}"));
-    let outcome = project.snaplake(&["plan", "config.sql", "--format", "json"]);
-    let document: Value = serde_json::from_str(&outcome.out).unwrap_or_else(|_| panic!("{outcome:?}"));
+    let outcome = project.run(&["plan", "config.sql", "--format", "json"]);
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"));
     let audits = |table: usize| document["tables"][table]["audits"].to_string();
     let view = |name: &str| format!(r#"{{"audit":"audit.{name}","kind":"view"}}"#);
     let views = format!("{},{}", view("orders_have_a_known_customer"), view("of_nothing"));
@@ -416,32 +416,32 @@ fn plan_names_the_audits_that_hold_back_each_table() {
 #[test]
 fn task_that_is_staged_anew_is_audited_anew() {
     let project = orders("row_count_min = 1", "");
-    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_eq!(project.run(&["stage", "config.sql"]).code, 0);
     assert_eq!(ran(&project, &["audit", "config.sql"]).len(), 1);
     assert_eq!(ran(&project, &["audit", "config.sql"]).len(), 0);
     let summary = project
-        .files("staging")
+        .paths("staging")
         .into_iter()
         .find(|file| file.ends_with("manifest-summary-2.json") && file.contains("staging-file-groups"));
     std::fs::remove_file(project.path(&summary.unwrap())).unwrap();
-    let early = project.snaplake(&["audit", "config.sql"]);
-    assert!(early.code == 1 && early.err.contains("1 of 3 stage groups are missing"), "{early:?}");
-    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    let early = project.run(&["audit", "config.sql"]);
+    assert!(early.code == 1 && early.stderr.contains("1 of 3 stage groups are missing"), "{early:?}");
+    assert_eq!(project.run(&["stage", "config.sql"]).code, 0);
     assert_eq!(ran(&project, &["audit", "config.sql"]).len(), 1);
 }
 
 #[test]
 fn publish_task_needs_audits_that_passed_over_what_is_staged() {
     let project = orders("unique_key = ARRAY['id']", "");
-    let publish = |project: &Project| project.snaplake(&["publish", "config.sql", "--group", "1"]);
-    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    let publish = |project: &Work| project.run(&["publish", "config.sql", "--group", "1"]);
+    assert_eq!(project.run(&["stage", "config.sql"]).code, 0);
     let early = publish(&project);
     assert_eq!(early.code, 1);
-    assert_snapshot!(early.err, @"
+    assert_snapshot!(early.stderr, @"
     error: lake.orders is not audited: orders.unique_key(id) has not run over the current staging lake
       help: run `snaplake audit` first
     ");
-    assert_eq!(project.snaplake(&["audit", "config.sql"]).code, 4);
+    assert_eq!(project.run(&["audit", "config.sql"]).code, 4);
     assert_snapshot!(shown(&project, &["publish", "config.sql", "--group", "1"]), @"
     exit 4
     audit                  holds back  rows  outcome  seconds
@@ -454,14 +454,14 @@ fn publish_task_needs_audits_that_passed_over_what_is_staged() {
     assert_eq!(published(&project), 0);
     let project = changed(project, "unique_key = ARRAY['id', 'day']", "");
     assert_eq!(publish(&project).code, 1);
-    assert_eq!(project.snaplake(&["audit", "config.sql"]).code, 0);
+    assert_eq!(project.run(&["audit", "config.sql"]).code, 0);
     for group in ["1", "2", "3", "4"] {
-        assert_eq!(project.snaplake(&["publish", "config.sql", "--group", group]).code, 0);
+        assert_eq!(project.run(&["publish", "config.sql", "--group", group]).code, 0);
     }
     // And whose the folder is.
     assert_eq!(published(&project), 5);
-    let end = project.snaplake(&["publish", "config.sql"]);
-    assert!(end.code == 0 && end.err.contains("passed earlier"), "{end:?}");
+    let end = project.run(&["publish", "config.sql"]);
+    assert!(end.code == 0 && end.stderr.contains("passed earlier"), "{end:?}");
     assert_eq!(published(&project), 5);
 }
 
@@ -470,7 +470,7 @@ fn key_is_unique_over_all_groups_and_null_is_like_nothing_else() {
     // 2 stands in two groups; two rows have no id, of which each is alone.
     let project = orders("unique_key = ARRAY['id']", "");
     let project = project.file("export/orders/d.csv", "id,customer,day,state\n,1,mon,new\n");
-    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 4);
+    assert_eq!(project.run(&["run", "config.sql"]).code, 4);
     assert_snapshot!(read(&project.path(&kept_rows(&project)[0])), @r"
     +----+----------+
     | id | count(*) |
@@ -481,15 +481,15 @@ fn key_is_unique_over_all_groups_and_null_is_like_nothing_else() {
     // Of a key of several columns, one NULL is enough.
     let project = orders("unique_key = ARRAY['customer', 'day']", "");
     let project = project.file("export/orders/d.csv", "id,customer,day,state\n7,,mon,new\n8,10,,new\n");
-    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0);
+    assert_eq!(project.run(&["run", "config.sql"]).code, 0);
 }
 
 #[test]
 fn accepted_values_are_texts_of_any_type_and_null_may_stand() {
     let states = |values: &str| format!("accepted_values = MAP {{'state': {values}, 'id': ['1', '2', '3', '4']}}");
-    assert_eq!(orders(&states("['new', 'paid', 'lost']"), "").snaplake(&["run", "config.sql"]).code, 0);
+    assert_eq!(orders(&states("['new', 'paid', 'lost']"), "").run(&["run", "config.sql"]).code, 0);
     let project = orders(&states("['new', 'paid']"), "");
-    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 4);
+    assert_eq!(project.run(&["run", "config.sql"]).code, 4);
     assert_snapshot!(read(&project.path(&kept_rows(&project)[0])), @r"
     +----+----------+-------+-----+
     | id | customer | state | day |
@@ -506,8 +506,8 @@ fn counts_of_rows_are_those_of_the_stage_tasks() {
         let text = std::fs::read_to_string(project.path("config.sql")).unwrap();
         let project =
             project.file("config.sql", text.replace("snapshot.orders;", &format!("snapshot.orders {filter};")));
-        let outcome = project.snaplake(&["run", "config.sql", "--quiet"]);
-        (outcome.code, outcome.err)
+        let outcome = project.run(&["run", "config.sql", "--quiet"]);
+        (outcome.code, outcome.stderr)
     };
     assert_eq!(run("row_count_min = 6, max_filtered_fraction = 0", "").0, 0);
     assert_eq!(run("max_filtered_fraction = 0.5", "WHERE id > 2 OR customer = 30").0, 0);
@@ -526,15 +526,15 @@ fn audits_of_other_tables_do_not_hold_back_the_chosen_one() {
     let audits = "CREATE VIEW audit.of_customers AS SELECT * FROM staging.customers;
 CREATE VIEW audit.of_nothing AS SELECT 1 AS a WHERE false;\n";
     let project = orders("row_count_min = 1", &format!("{CUSTOMERS}{KNOWN_CUSTOMER}{audits}"));
-    assert_eq!(project.snaplake(&["stage", "config.sql", "--table", "customers"]).code, 0);
+    assert_eq!(project.run(&["stage", "config.sql", "--table", "customers"]).code, 0);
     let names = |table: &str| {
         let audits = ran(&project, &["audit", "config.sql", "--table", table]);
         audits.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
     };
     // An audit of two tables needs both of them.
-    let early = project.snaplake(&["audit", "config.sql", "--table", "customers"]);
-    assert!(early.code == 1 && early.err.contains("lake.orders is not planned yet"), "{early:?}");
-    assert_eq!(project.snaplake(&["stage", "config.sql", "--table", "orders"]).code, 0);
+    let early = project.run(&["audit", "config.sql", "--table", "customers"]);
+    assert!(early.code == 1 && early.stderr.contains("lake.orders is not planned yet"), "{early:?}");
+    assert_eq!(project.run(&["stage", "config.sql", "--table", "orders"]).code, 0);
     assert_eq!(names("customers"), ["audit.orders_have_a_known_customer", "audit.of_customers", "audit.of_nothing"]);
     assert_eq!(names("orders"), ["orders.row_count_min", "audit.orders_have_a_known_customer", "audit.of_nothing"]);
 }
@@ -545,12 +545,12 @@ fn audit_may_read_a_snapshot_a_helper_and_a_lake_that_is_published() {
 CREATE VIEW audit.as_many AS SELECT p.id FROM paid AS p JOIN lake.customers AS c ON c.id = p.customer
 WHERE p.id NOT IN (SELECT id FROM snapshot.orders WHERE id IS NOT NULL) OR c.name = 'Ann';\n";
     let project = orders("", &format!("{CUSTOMERS}{audit}"));
-    let early = project.snaplake(&["run", "config.sql"]);
-    assert!(early.code == 1 && early.err.contains("lake.customers is not published"), "{early:?}");
+    let early = project.run(&["run", "config.sql"]);
+    assert!(early.code == 1 && early.stderr.contains("lake.customers is not published"), "{early:?}");
     assert_eq!(published(&project), 0);
-    assert_eq!(project.snaplake(&["run", "config.sql", "--table", "customers"]).code, 0);
-    let run = project.snaplake(&["run", "config.sql"]);
-    assert!(run.code == 0 && run.err.contains("audit   audit.as_many: passed\n"), "{run:?}");
+    assert_eq!(project.run(&["run", "config.sql", "--table", "customers"]).code, 0);
+    let run = project.run(&["run", "config.sql"]);
+    assert!(run.code == 0 && run.stderr.contains("audit   audit.as_many: passed\n"), "{run:?}");
 }
 
 #[test]
@@ -578,10 +578,10 @@ fn mistakes_are_told_at_their_place_before_anything_is_written() {
     ]
     .map(|(properties, more)| {
         let project = orders(properties, &more);
-        let outcome = project.snaplake(&["run", "config.sql"]);
-        assert_eq!((outcome.code, outcome.out.as_str()), (2, ""), "{properties} {more} {}", outcome.err);
-        assert_eq!(project.files("staging").len() + published(&project), 0);
-        outcome.err
+        let outcome = project.run(&["run", "config.sql"]);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{properties} {more} {}", outcome.stderr);
+        assert_eq!(project.paths("staging").len() + published(&project), 0);
+        outcome.stderr
     });
     assert_snapshot!(told.concat(), @"
     error: config.sql:13:37: column 'cutsomer' does not exist; did you mean 'customer'?
@@ -612,11 +612,11 @@ fn mistakes_are_told_at_their_place_before_anything_is_written() {
 #[test]
 fn audit_with_a_mistake_is_found_when_its_table_was_staged_before() {
     let project = orders("", "");
-    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_eq!(project.run(&["stage", "config.sql"]).code, 0);
     let project = changed(project, "not_null = ARRAY['staet']", "");
     for command in ["audit", "publish", "run", "stage"] {
-        let outcome = project.snaplake(&[command, "config.sql"]);
-        assert!(outcome.code == 2 && outcome.err.contains("did you mean 'state'?"), "{command} {outcome:?}");
+        let outcome = project.run(&[command, "config.sql"]);
+        assert!(outcome.code == 2 && outcome.stderr.contains("did you mean 'state'?"), "{command} {outcome:?}");
     }
 }
 
@@ -625,33 +625,33 @@ fn audit_that_breaks_while_it_runs_is_named_after_the_others_ran() {
     let audits = "CREATE VIEW audit.breaks AS SELECT * FROM staging.orders WHERE CAST(state AS BIGINT) > 1;
 CREATE VIEW audit.fine AS SELECT * FROM staging.orders WHERE id > 100;\n";
     let project = orders("", audits);
-    let run = project.snaplake(&["run", "config.sql"]);
+    let run = project.run(&["run", "config.sql"]);
     assert_eq!((run.code, published(&project)), (1, 0));
-    assert!(run.err.contains("audit   audit.fine: passed"), "{run:?}");
-    assert!(run.err.contains("error: audit.breaks could not run, so nothing was published\n  because"), "{run:?}");
+    assert!(run.stderr.contains("audit   audit.fine: passed"), "{run:?}");
+    assert!(run.stderr.contains("error: audit.breaks could not run, so nothing was published\n  because"), "{run:?}");
 }
 
 #[test]
 fn query_shows_what_an_audit_finds() {
     let project = orders("", &format!("{CUSTOMERS}{KNOWN_CUSTOMER}"));
     let sql = "SELECT * FROM audit.orders_have_a_known_customer";
-    let query = |project: &Project| project.snaplake(&["query", "config.sql", "--format", "csv", "-c", sql]);
-    assert!(query(&project).err.contains("orders_have_a_known_customer' does not exist"), "{:?}", query(&project));
-    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    let query = |project: &Work| project.run(&["query", "config.sql", "--format", "csv", "-c", sql]);
+    assert!(query(&project).stderr.contains("orders_have_a_known_customer' does not exist"), "{:?}", query(&project));
+    assert_eq!(project.run(&["stage", "config.sql"]).code, 0);
     let outcome = query(&project);
-    assert_eq!((outcome.code, outcome.out.as_str()), (0, "id,customer\n3,\n,30\n"), "{outcome:?}");
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "id,customer\n3,\n,30\n"), "{outcome:?}");
 }
 
 #[test]
 fn config_without_audits_says_so_and_keeps_no_record() {
     let project = orders("", "");
-    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_eq!(project.run(&["stage", "config.sql"]).code, 0);
     assert_snapshot!(shown(&project, &["audit", "config.sql"]), @"
     exit 0
     these tables have no audits
     --- standard error
     ");
-    assert!(!project.files("staging").iter().any(|file| file.ends_with("audits.json")));
+    assert!(!project.paths("staging").iter().any(|file| file.ends_with("audits.json")));
 }
 
 #[test]
@@ -659,12 +659,12 @@ fn no_more_than_a_thousand_rows_are_kept() {
     let rows: String = (0..3000).map(|id| format!("{id},,mon,new\n")).collect();
     let project = orders("not_null = ARRAY['customer']", "");
     let project = project.file("export/orders/d.csv", format!("id,customer,day,state\n{rows}"));
-    let outcome = project.snaplake(&["run", "config.sql", "--quiet"]);
+    let outcome = project.run(&["run", "config.sql", "--quiet"]);
     assert!(
-        outcome.code == 4 && outcome.err.contains("orders.not_null(customer) found 3,001 rows, such as"),
+        outcome.code == 4 && outcome.stderr.contains("orders.not_null(customer) found 3,001 rows, such as"),
         "{outcome:?}"
     );
-    assert_eq!(outcome.err.lines().filter(|line| line.starts_with('|')).count(), 1 + 10);
+    assert_eq!(outcome.stderr.lines().filter(|line| line.starts_with('|')).count(), 1 + 10);
     assert_eq!(read(&project.path(&kept_rows(&project)[0])).lines().count(), 1000 + 4);
 }
 
@@ -674,12 +674,12 @@ fn unique_key_of_many_rows_spills_and_finds_the_one_that_stands_twice() {
     let config = "CREATE EXTERNAL TABLE snapshot.keys STORED AS PARQUET LOCATION 'export/';
 CREATE TABLE lake.keys WITH (unique_key = ARRAY['a', 'b']) AS SELECT a, b FROM snapshot.keys;\n";
     let keys = "SELECT (value * 7919) % 4000037 AS a, value AS b FROM generate_series(1, 4000000)";
-    let project = Project::new(config).copy(&format!("COPY ({keys}) TO 'export/a.parquet'"));
-    let audit = |project: &Project| {
+    let project = Work::config(config).copy(&format!("COPY ({keys}) TO 'export/a.parquet'"));
+    let audit = |project: &Work| {
         let little = ["--memory-limit", "64MB", "--threads", "2"];
-        assert_eq!(project.snaplake(&[&["stage", "config.sql"], &little[..]].concat()).code, 0);
-        let outcome = project.snaplake(&[&["audit", "config.sql"], &little[..]].concat());
-        let record = project.files("staging").into_iter().find(|file| file.ends_with("audits.json")).unwrap();
+        assert_eq!(project.run(&[&["stage", "config.sql"], &little[..]].concat()).code, 0);
+        let outcome = project.run(&[&["audit", "config.sql"], &little[..]].concat());
+        let record = project.paths("staging").into_iter().find(|file| file.ends_with("audits.json")).unwrap();
         let record: Value = serde_json::from_slice(&std::fs::read(project.path(&record)).unwrap()).unwrap();
         let entry = &record["audits"][0];
         assert!(entry["bytes_spilled"].as_u64().unwrap() > 50_000_000, "{record}");

@@ -2,64 +2,64 @@
 
 use std::fs;
 
-use crate::project::Project;
+use crate::support::Work;
 
 const ORDERS: &str = "CREATE EXTERNAL TABLE snapshot.orders STORED AS CSV LOCATION 'export/';\n";
 const LAKE: &str = "CREATE TABLE lake.orders AS SELECT * FROM snapshot.orders;\n";
 
 /// One small CSV snapshot and one lake table with these properties and this SELECT.
-fn shop(with: &str, select: &str) -> Project {
+fn shop(with: &str, select: &str) -> Work {
     let config = format!("{ORDERS}CREATE TABLE lake.orders {with} AS\n{select};\n");
-    Project::new(&config).file("export/a.csv", "id,day\n1,mon\n2,tue\n")
+    Work::config(&config).file("export/a.csv", "id,day\n1,mon\n2,tue\n")
 }
 
 /// Runs a command that must fail: its exit code and what it says.
-fn refused(project: &Project, arguments: &[&str]) -> String {
-    let outcome = project.snaplake(arguments);
-    assert_eq!(outcome.out, "", "an error leaves nothing on standard output");
-    format!("exit {}: {}", outcome.code, outcome.err.trim_end())
+fn refused(project: &Work, arguments: &[&str]) -> String {
+    let outcome = project.run(arguments);
+    assert_eq!(outcome.stdout, "", "an error leaves nothing on standard output");
+    format!("exit {}: {}", outcome.code, outcome.stderr.trim_end())
 }
 
 /// A run that must fail before anything is planned: no file is written.
-fn refused_at_planning(project: &Project) -> String {
+fn refused_at_planning(project: &Work) -> String {
     let message = refused(project, &["run", "config.sql", "--quiet"]);
-    assert_eq!(project.files("staging"), [""; 0], "planning failed, but wrote");
-    assert_eq!(project.files("lake"), [""; 0], "planning failed, but published");
+    assert_eq!(project.paths("staging"), [""; 0], "planning failed, but wrote");
+    assert_eq!(project.paths("lake"), [""; 0], "planning failed, but published");
     message
 }
 
 /// A run that must fail in a task: the plan is there, but no task is committed, and nothing is published.
-fn refused_at_staging(project: &Project) -> String {
+fn refused_at_staging(project: &Work) -> String {
     let message = refused(project, &["run", "config.sql", "--quiet"]);
-    let files = project.files("staging").into_iter().filter(|file| file.contains("staging-file-groups"));
+    let files = project.paths("staging").into_iter().filter(|file| file.contains("staging-file-groups"));
     let (told, committed): (Vec<String>, Vec<String>) = files.partition(|file| file.contains("/failed-"));
     assert_eq!(committed, [""; 0], "a failed task has a manifest");
     assert!(!told.is_empty(), "nobody is told of the failure");
-    assert_eq!(project.files("lake"), [""; 0], "a failed run published");
+    assert_eq!(project.paths("lake"), [""; 0], "a failed run published");
     message
 }
 
 #[test]
 fn missing_folder_is_named() {
-    let project = Project::new(&format!("{ORDERS}{LAKE}"));
+    let project = Work::config(&format!("{ORDERS}{LAKE}"));
     insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: [dir]/export/ has no CSV file for snapshot.orders: nothing is there; check the path");
 }
 
 #[test]
 fn missing_file_is_named() {
-    let project = Project::new(&format!("{}{LAKE}", ORDERS.replace("export/", "export/orders.csv")));
+    let project = Work::config(&format!("{}{LAKE}", ORDERS.replace("export/", "export/orders.csv")));
     insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: [dir]/export/orders.csv has no CSV file for snapshot.orders: nothing is there; check the path");
 }
 
 #[test]
 fn folder_without_a_file_of_the_format_is_named() {
-    let project = Project::new(&format!("{ORDERS}{LAKE}")).file("export/a.parquet", "x").file("export/_b.csv", "x");
+    let project = Work::config(&format!("{ORDERS}{LAKE}")).file("export/a.parquet", "x").file("export/_b.csv", "x");
     insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: [dir]/export/ has no CSV file for snapshot.orders: 1 file *.parquet and 1 hidden file are there");
 }
 
 #[test]
 fn glob_that_matches_nothing_is_named() {
-    let project = Project::new(&format!("{}{LAKE}", ORDERS.replace("export/", "export/2024-*.csv")))
+    let project = Work::config(&format!("{}{LAKE}", ORDERS.replace("export/", "export/2024-*.csv")))
         .file("export/2023-01.csv", "id\n1\n");
     insta::assert_snapshot!(refused_at_planning(&project), @"exit 1: error: config.sql:5:62: [dir]/export/2024-*.csv has no CSV file for snapshot.orders: 1 file *.csv is there");
 }
@@ -67,7 +67,7 @@ fn glob_that_matches_nothing_is_named() {
 #[test]
 fn truncated_parquet_is_named() {
     let config = format!("{}{LAKE}", ORDERS.replace("CSV", "PARQUET"));
-    let project = Project::new(&config)
+    let project = Work::config(&config)
         .copy("COPY (SELECT value AS id FROM generate_series(1, 100)) TO 'export/a.parquet'")
         .copy("COPY (SELECT value AS id FROM generate_series(1, 100)) TO 'export/b.parquet'")
         .truncate("export/b.parquet");
@@ -81,7 +81,7 @@ fn truncated_parquet_is_named() {
 #[test]
 fn truncated_gzip_is_named_at_planning_without_declared_columns_and_at_staging_with_them() {
     let text = (0..1000).map(|id| format!("{id},{}\n", id * 7919 % 1000)).collect::<String>();
-    let inferred = Project::new(&format!("{ORDERS}{LAKE}"))
+    let inferred = Work::config(&format!("{ORDERS}{LAKE}"))
         .gzip("export/a.csv.gz", &format!("id,day\n{text}"))
         .gzip("export/b.csv.gz", &format!("id,day\n{text}"))
         .truncate("export/b.csv.gz");
@@ -91,7 +91,7 @@ fn truncated_gzip_is_named_at_planning_without_declared_columns_and_at_staging_w
       help: the file may be truncated or not of this format: export it again, or move it out of the LOCATION
     ");
     let declared =
-        Project::new(&format!("{}{LAKE}", ORDERS.replace("orders STORED", "orders (id INT, day INT) STORED")))
+        Work::config(&format!("{}{LAKE}", ORDERS.replace("orders STORED", "orders (id INT, day INT) STORED")))
             .gzip("export/a.csv.gz", &format!("id,day\n{text}"))
             .gzip("export/b.csv.gz", &format!("id,day\n{text}"))
             .truncate("export/b.csv.gz");
@@ -112,7 +112,7 @@ fn column_that_no_file_has_is_told_with_the_nearest_one() {
 fn declared_column_that_no_file_has_is_told_with_the_nearest_one() {
     let sql = ORDERS.replace("orders STORED AS CSV", "orders (id INT, dya VARCHAR) STORED AS PARQUET");
     let project =
-        Project::new(&format!("{sql}{LAKE}")).copy("COPY (SELECT 1 AS id, 'mon' AS day) TO 'export/a.parquet'");
+        Work::config(&format!("{sql}{LAKE}")).copy("COPY (SELECT 1 AS id, 'mon' AS day) TO 'export/a.parquet'");
     insta::assert_snapshot!(refused_at_planning(&project), @r#"
     exit 1: error: config.sql:5:1: column 'dya' is declared for snapshot.orders, but no file has it; did you mean 'day'?
       help: write "day", or leave the column out of CREATE EXTERNAL TABLE
@@ -125,7 +125,7 @@ fn value_that_cannot_be_cast_is_told_with_its_file_among_several() {
         "{}CREATE TABLE lake.orders AS SELECT CAST(day AS INT) AS day FROM snapshot.orders;",
         ORDERS.replace("orders STORED", "orders (id INT, day VARCHAR) STORED")
     );
-    let project = Project::new(&config)
+    let project = Work::config(&config)
         .file("export/a.csv", "id,day\n1,7\n")
         .file("export/b.csv", "id,day\n2,8\n3,n/a\n")
         .file("export/c.csv", "id,day\n4,9\n");
@@ -139,7 +139,7 @@ fn value_that_cannot_be_cast_is_told_with_its_file_among_several() {
 #[test]
 fn text_that_is_not_of_its_declared_type_is_told_with_its_line() {
     let config = format!("{}{LAKE}", ORDERS.replace("orders STORED", "orders (id INT, day DATE) STORED"));
-    let project = Project::new(&config)
+    let project = Work::config(&config)
         .file("export/a.csv", "id,day\n1,2024-01-31\n")
         .file("export/b.csv", "id,day\n2,2024-02-28\n3,2024-02-31\n");
     insta::assert_snapshot!(refused_at_staging(&project), @"
@@ -151,7 +151,7 @@ fn text_that_is_not_of_its_declared_type_is_told_with_its_line() {
 
 #[test]
 fn types_that_do_not_merge_are_told_with_both_files() {
-    let project = Project::new(&format!("{}{LAKE}", ORDERS.replace("CSV", "PARQUET")))
+    let project = Work::config(&format!("{}{LAKE}", ORDERS.replace("CSV", "PARQUET")))
         .copy("COPY (SELECT 1 AS id, 'x' AS day) TO 'export/a.parquet'")
         .copy("COPY (SELECT 1 AS id, true AS day) TO 'export/b.parquet'");
     insta::assert_snapshot!(refused_at_planning(&project), @"
@@ -190,12 +190,12 @@ fn lake_with_files_of_somebody_else_is_refused_and_left_alone() {
     exit 1: error: [dir]/mine has 1 file that this snapshot did not write, such as other.parquet
       help: publish lake.orders to an empty location, or remove these files
     ");
-    assert_eq!(project.files("mine"), ["mine/other.parquet"]);
+    assert_eq!(project.paths("mine"), ["mine/other.parquet"]);
 }
 
 #[test]
 fn two_tables_with_one_location_are_refused() {
-    let project = Project::new(&format!(
+    let project = Work::config(&format!(
         "{ORDERS}CREATE TABLE lake.a WITH (external_location = 'out') AS SELECT * FROM snapshot.orders;
 CREATE TABLE lake.b WITH (external_location = 'out/b') AS SELECT * FROM snapshot.orders;"
     ));
@@ -210,28 +210,28 @@ CREATE TABLE lake.b WITH (external_location = 'out/b') AS SELECT * FROM snapshot
 fn staging_folder_that_cannot_be_written_is_named() {
     let project = shop("", "SELECT * FROM snapshot.orders").file("staging", "a file");
     insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"
-    exit 1: error: read [dir]/staging/shop/orders/snapshot=2024-01-01T00:00:00Z/manifests/manifest-summary.json failed
-      because Unable to open file [dir]/staging/shop/orders/snapshot=2024-01-01T00:00:00Z/manifests/manifest-summary.json: Not a directory (os error 20)
+    exit 1: error: read [dir]/staging/shop/orders/snapshot=2026-01-31T00:00:00Z/manifests/manifest-summary.json failed
+      because Unable to open file [dir]/staging/shop/orders/snapshot=2026-01-31T00:00:00Z/manifests/manifest-summary.json: Not a directory (os error 20)
       help: to continue, run the same command again (finished tasks are kept): snaplake run config.sql --quiet
     ");
-    assert_eq!(project.files("lake"), [""; 0]);
+    assert_eq!(project.paths("lake"), [""; 0]);
 }
 
 #[test]
 fn lake_folder_that_cannot_be_written_is_named_and_staging_is_kept() {
     let project = shop("", "SELECT * FROM snapshot.orders").file("lake", "a file");
     insta::assert_snapshot!(refused(&project, &["run", "config.sql", "--quiet"]), @"
-    exit 1: error: read [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders/_snaplake.json failed
-      because Unable to open file [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders/_snaplake.json: Not a directory (os error 20)
+    exit 1: error: read [dir]/lake/shop/orders/snapshot=2026-01-31T00:00:00Z/shop/public/orders/_snaplake.json failed
+      because Unable to open file [dir]/lake/shop/orders/snapshot=2026-01-31T00:00:00Z/shop/public/orders/_snaplake.json: Not a directory (os error 20)
       help: to continue, run the same command again (finished tasks are kept): snaplake run config.sql --quiet
     ");
     fs::remove_file(project.path("lake")).unwrap();
-    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0, "a rerun goes on where the run stopped");
+    assert_eq!(project.run(&["run", "config.sql"]).code, 0, "a rerun goes on where the run stopped");
 }
 
 #[test]
 fn config_that_is_missing_or_not_utf8_is_named() {
-    let project = Project::new("").file("latin.sql", b"SET snaplake.database = 'caf\xe9';");
+    let project = Work::config("").file("latin.sql", b"SET snaplake.database = 'caf\xe9';");
     insta::assert_snapshot!(refused(&project, &["run", "latin.sql"]), @"
     exit 2: error: latin.sql is not UTF-8 text (byte 28)
       help: save it as UTF-8
@@ -245,21 +245,21 @@ fn config_that_is_missing_or_not_utf8_is_named() {
 #[test]
 fn config_that_changed_after_staging_is_refused() {
     let project = shop("", "SELECT * FROM snapshot.orders");
-    assert_eq!(project.snaplake(&["stage", "config.sql"]).code, 0);
+    assert_eq!(project.run(&["stage", "config.sql"]).code, 0);
     let config = fs::read_to_string(project.path("config.sql")).unwrap();
     let project = project.file("config.sql", config.replace("SELECT *", "SELECT id"));
     insta::assert_snapshot!(masked(&refused(&project, &["publish", "config.sql"])), @"
     exit 1: error: lake.orders was planned [time] with another SELECT: * -> id
       help: undo the change, or use `snaplake run CONFIG --replan --table orders` to plan it again while nothing of it is published, or set a new snaplake.snapshot_time
     ");
-    assert_eq!(project.files("lake"), [""; 0]);
+    assert_eq!(project.paths("lake"), [""; 0]);
 }
 
 #[test]
 fn snapshot_file_that_changed_after_planning_is_named() {
     let project =
         shop("WITH (file_group_size = 1)", "SELECT * FROM snapshot.orders").file("export/b.csv", "id,day\n3,wed\n");
-    assert_eq!(project.snaplake(&["stage", "config.sql", "--group", "1"]).code, 0);
+    assert_eq!(project.run(&["stage", "config.sql", "--group", "1"]).code, 0);
     let project = project.file("export/a.csv", "id,day\n9,sun\n").file("export/b.csv", "id,day\n8,sat,sun\n");
     insta::assert_snapshot!(masked(&refused(&project, &["run", "config.sql", "--quiet"])), @"
     exit 1: error: stage of lake.orders group 2 failed
@@ -267,7 +267,7 @@ fn snapshot_file_that_changed_after_planning_is_named() {
       because Request precondition failure for path [dir]/export/b.csv: it has 17 bytes, planned were 13
       help: use `snaplake run CONFIG --replan` to plan it again while nothing of it is published, or set a new snaplake.snapshot_time
     ");
-    assert_eq!(project.files("lake"), [""; 0]);
+    assert_eq!(project.paths("lake"), [""; 0]);
 }
 
 #[test]
@@ -320,8 +320,7 @@ fn masked(text: &str) -> String {
 #[test]
 fn what_does_not_fit_into_the_memory_is_told_with_file_row_size_and_the_setting() {
     let long = "y".repeat(10 << 20);
-    let run =
-        |project: &Project, memory: &str| project.snaplake(&["run", "config.sql", "-q", "--memory-limit", memory]);
+    let run = |project: &Work, memory: &str| project.run(&["run", "config.sql", "-q", "--memory-limit", memory]);
     let declared = "CREATE EXTERNAL TABLE snapshot.t (id BIGINT, v VARCHAR)";
     let lake = "CREATE TABLE lake.t AS SELECT * FROM snapshot.t;";
     for (format, name, text) in [
@@ -331,23 +330,23 @@ fn what_does_not_fit_into_the_memory_is_told_with_file_row_size_and_the_setting(
     ] {
         let config = format!("{declared} STORED AS {format} LOCATION 'export/';\n{lake}");
         for project in [
-            Project::new(&config).file(&format!("export/{name}"), &text),
-            Project::new(&config).gzip(&format!("export/{name}.gz"), &text),
+            Work::config(&config).file(&format!("export/{name}"), &text),
+            Work::config(&config).gzip(&format!("export/{name}.gz"), &text),
         ] {
             let outcome = run(&project, "128MB");
-            assert_eq!(outcome.code, 1, "{}", outcome.err);
+            assert_eq!(outcome.code, 1, "{}", outcome.stderr);
             for words in
                 [format!("export/{name}"), "line ".to_owned(), "8388608".to_owned(), "--memory-limit".to_owned()]
             {
-                assert!(outcome.err.contains(&words), "no {words} in {}", outcome.err);
+                assert!(outcome.stderr.contains(&words), "no {words} in {}", outcome.stderr);
             }
-            assert!(project.files("lake").is_empty());
+            assert!(project.paths("lake").is_empty());
             assert_eq!(run(&project, "512MB").code, 0);
         }
     }
     let config = format!("CREATE EXTERNAL TABLE snapshot.t STORED AS PARQUET LOCATION 'export/';\n{lake}");
     let copy =
-        |select: &str| Project::new(&config).copy(&format!("COPY ({select}) TO 'export/a.parquet' STORED AS PARQUET"));
+        |select: &str| Work::config(&config).copy(&format!("COPY ({select}) TO 'export/a.parquet' STORED AS PARQUET"));
     let value = copy("SELECT 1 AS id, 'a' AS v UNION ALL SELECT 2, repeat('y', 10000000)");
     let batch = copy("SELECT value AS id, repeat('y', 6000) AS v FROM generate_series(1, 9000)");
     for (project, words) in [
@@ -358,11 +357,11 @@ fn what_does_not_fit_into_the_memory_is_told_with_file_row_size_and_the_setting(
         (batch, ["column 'v': rows that are read together", "row 1,", "help: raise --memory-limit"]),
     ] {
         let outcome = run(&project, "128MB");
-        assert_eq!(outcome.code, 1, "{}", outcome.err);
+        assert_eq!(outcome.code, 1, "{}", outcome.stderr);
         for words in words {
-            assert!(outcome.err.contains(words), "no {words} in {}", outcome.err);
+            assert!(outcome.stderr.contains(words), "no {words} in {}", outcome.stderr);
         }
-        assert!(outcome.err.contains("export/a.parquet") && project.files("lake").is_empty(), "{}", outcome.err);
+        assert!(outcome.stderr.contains("export/a.parquet") && project.paths("lake").is_empty(), "{}", outcome.stderr);
         assert_eq!(run(&project, "512MB").code, 0);
     }
 }

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use regex::Regex;
 
-use crate::project::Project;
+use crate::support::Work;
 
 const CONFIG: &str = "CREATE EXTERNAL TABLE snapshot.orders STORED AS CSV LOCATION 'export/orders/';
 CREATE EXTERNAL TABLE snapshot.days STORED AS CSV LOCATION 'export/days.csv';
@@ -13,19 +13,20 @@ SELECT o.id, o.day, d.name FROM snapshot.orders AS o LEFT JOIN snapshot.days AS 
 CREATE TABLE lake.none AS SELECT day FROM snapshot.days WHERE day = 'never';
 ";
 
-fn shop() -> Project {
-    Project::new(CONFIG)
+fn shop() -> Work {
+    Work::config(CONFIG)
         .file("export/orders/a.csv", "id,day\n1,mon\n2,tue\n")
         .file("export/orders/b.csv", "id,day\n3,mon\n4,\n")
         .file("export/days.csv", "day,name\nmon,Monday\n")
 }
 
 /// What the program did, without what differs from run to run: times, seconds, sizes of Parquet, fingerprints.
-fn shown(project: &Project, arguments: &[&str]) -> String {
-    let outcome = project.snaplake(arguments);
+fn shown(project: &Work, arguments: &[&str]) -> String {
+    let outcome = project.run(arguments);
     let exit = if outcome.code == 0 { String::new() } else { format!("exit {}\n", outcome.code) };
-    let talk = if outcome.err.is_empty() { String::new() } else { format!("--- standard error\n{}", outcome.err) };
-    let text = format!("{exit}{}{talk}", outcome.out);
+    let talk =
+        if outcome.stderr.is_empty() { String::new() } else { format!("--- standard error\n{}", outcome.stderr) };
+    let text = format!("{exit}{}{talk}", outcome.stdout);
     let masks = [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "[time]"),
         (r"-> +[0-9.]+ (B|[KM]iB)", "-> [bytes]"),
@@ -43,7 +44,7 @@ fn shown(project: &Project, arguments: &[&str]) -> String {
 
 #[test]
 fn help_of_the_program_and_of_every_subcommand() {
-    let project = Project::new("");
+    let project = Work::config("");
     for command in [
         "",
         "init",
@@ -62,10 +63,10 @@ fn help_of_the_program_and_of_every_subcommand() {
         "completions",
     ] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
-        let outcome = project.snaplake(&arguments);
-        assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{command}");
+        let outcome = project.run(&arguments);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{command}");
         let name = if command.is_empty() { "help".to_owned() } else { format!("help_{command}") };
-        insta::assert_snapshot!(name, outcome.out);
+        insta::assert_snapshot!(name, outcome.stdout);
     }
 }
 
@@ -84,10 +85,10 @@ fn wrong_arguments_exit_with_2_and_say_why() {
         vec!["query", "config.sql", "-c", "SELECT 1", "--format", "xml"],
     ];
     for arguments in &told {
-        let outcome = project.snaplake(arguments);
-        assert_eq!((outcome.code, outcome.out.as_str()), (2, ""), "{arguments:?}");
+        let outcome = project.run(arguments);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{arguments:?}");
     }
-    let first = |arguments: &[&str]| project.snaplake(arguments).err.lines().next().unwrap_or_default().to_owned();
+    let first = |arguments: &[&str]| project.run(arguments).stderr.lines().next().unwrap_or_default().to_owned();
     insta::assert_snapshot!(told[1..].iter().map(|arguments| first(arguments)).collect::<Vec<_>>().join("\n"), @"
     error: the following required arguments were not provided:
     error: unrecognized subcommand 'rnu'
@@ -98,7 +99,7 @@ fn wrong_arguments_exit_with_2_and_say_why() {
     error: --group runs one task of one table, but the config has 2 tables
     error: invalid value 'xml' for '--format <FORMAT>'
     ");
-    assert_eq!(project.files("staging"), [""; 0]);
+    assert_eq!(project.paths("staging"), [""; 0]);
 }
 
 #[test]
@@ -108,13 +109,13 @@ fn plan_shows_what_would_be_done_and_writes_nothing() {
     table  from  files  bytes  rows  stage tasks  publish tasks  partitions  time left
     orders  orders  2  35 B  4  2 (0 done)  not yet known  ?  ?
     none  days  1  20 B  1  1 (0 done)  not yet known  -  ?
-    lake.orders -> [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders (new)
-    lake.none -> [dir]/lake/shop/none/snapshot=2024-01-01T00:00:00Z/shop/public/none (new)
+    lake.orders -> [dir]/lake/shop/orders/snapshot=2026-01-31T00:00:00Z/shop/public/orders (new)
+    lake.none -> [dir]/lake/shop/none/snapshot=2026-01-31T00:00:00Z/shop/public/none (new)
     warning: lake.orders: 2 snapshot files are larger than file_group_size (1 B), up to 19 B; export smaller files, or raise file_group_size: one task reads a whole file and takes longer than the others
     ");
     insta::assert_snapshot!("plan_json", shown(&project, &["plan", "config.sql", "--format", "json"]));
     insta::assert_snapshot!("plan_explain", shown(&project, &["plan", "config.sql", "--table", "orders", "--explain"]));
-    assert_eq!(project.files("staging").len() + project.files("lake").len(), 0);
+    assert_eq!(project.paths("staging").len() + project.paths("lake").len(), 0);
 }
 
 #[test]
@@ -140,8 +141,8 @@ fn stage_and_publish_are_the_two_halves_and_status_tells_how_far_they_are() {
     table  from  files  bytes  rows  stage tasks  publish tasks  partitions  time left
     orders  orders  2  35 B  4  2 (2 done)  3 (0 done)  3  ?
     none  days  1  20 B  1  1 (1 done)  1 (0 done)  -  ?
-    lake.orders -> [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders (planned [time]; staged, 0 of 3 groups published)
-    lake.none -> [dir]/lake/shop/none/snapshot=2024-01-01T00:00:00Z/shop/public/none (planned [time]; staged, 0 of 1 group published)
+    lake.orders -> [dir]/lake/shop/orders/snapshot=2026-01-31T00:00:00Z/shop/public/orders (planned [time]; staged, 0 of 3 groups published)
+    lake.none -> [dir]/lake/shop/none/snapshot=2026-01-31T00:00:00Z/shop/public/none (planned [time]; staged, 0 of 1 group published)
     warning: lake.orders: 2 snapshot files are larger than file_group_size (1 B), up to 19 B; export smaller files, or raise file_group_size: one task reads a whole file and takes longer than the others
     ");
     insta::assert_snapshot!(shown(&project, &["publish", "config.sql"]), @r"
@@ -178,7 +179,7 @@ fn run_prints_one_table_and_a_rerun_has_nothing_to_do() {
     valid  orders: 4 rows in and out agree, _SUCCESS written
     valid  none: 0 rows in and out agree, _SUCCESS written
     ");
-    let files = project.files("");
+    let files = project.paths("");
     insta::assert_snapshot!(shown(&project, &["run", "config.sql"]), @r"
     table  rows in  rows out  files  bytes  partitions  seconds
     orders  4  4  2 -> 3  35 B -> [bytes]  3  [s]
@@ -191,7 +192,7 @@ fn run_prints_one_table_and_a_rerun_has_nothing_to_do() {
     publish orders: 0 of 3 tasks, 3 done before; 0 files, [bytes]
     publish none: 0 of 1 task, 1 done before; 0 files, [bytes]
     ");
-    assert_eq!(project.files(""), files);
+    assert_eq!(project.paths(""), files);
     insta::assert_snapshot!(shown(&project, &["run", "config.sql", "--quiet", "--table", "orders"]), @r"
     table  rows in  rows out  files  bytes  partitions  seconds
     orders  4  4  2 -> 3  35 B -> [bytes]  3  [s]
@@ -209,13 +210,13 @@ fn run_prints_one_table_and_a_rerun_has_nothing_to_do() {
 #[test]
 fn validate_fails_with_3_when_a_published_file_is_gone() {
     let project = shop();
-    assert_eq!(project.snaplake(&["run", "config.sql"]).code, 0);
-    let file = project.files("lake").into_iter().find(|file| file.contains("day=tue")).unwrap();
+    assert_eq!(project.run(&["run", "config.sql"]).code, 0);
+    let file = project.paths("lake").into_iter().find(|file| file.contains("day=tue")).unwrap();
     std::fs::remove_file(project.path(&file)).unwrap();
     insta::assert_snapshot!(hidden(&shown(&project, &["validate", "config.sql", "--table", "orders"])), @"
     exit 3
     --- standard error
-    error: validation of lake.orders failed: [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders/day=tue/[name].parquet is gone, changed or unreadable: Object Store error: Object at location [dir]/lake/shop/orders/snapshot=2024-01-01T00:00:00Z/shop/public/orders/day=tue/[name].parquet not found: No such file or directory (os error 2); rows of lake files: 4, rows in their footers: 3
+    error: validation of lake.orders failed: [dir]/lake/shop/orders/snapshot=2026-01-31T00:00:00Z/shop/public/orders/day=tue/[name].parquet is gone, changed or unreadable: Object Store error: Object at location [dir]/lake/shop/orders/snapshot=2026-01-31T00:00:00Z/shop/public/orders/day=tue/[name].parquet not found: No such file or directory (os error 2); rows of lake files: 4, rows in their footers: 3
       help: use `snaplake repair CONFIG` to find missing and changed files, so that the next run makes them again; use `snaplake clean CONFIG` to list files that no manifest lists
     ");
 }
@@ -228,23 +229,22 @@ fn hidden(text: &str) -> String {
 #[test]
 fn query_prints_rows_in_every_format_and_nothing_else() {
     let project = shop();
-    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    assert_eq!(project.run(&["run", "config.sql", "--quiet"]).code, 0);
     let sql = "SELECT id, day, name FROM lake.orders ORDER BY id";
     for format in ["table", "csv", "tsv", "json", "nd-json"] {
-        let outcome = project.snaplake(&["query", "config.sql", "-c", sql, "--format", format]);
-        assert_eq!((outcome.code, outcome.err.as_str()), (0, ""));
-        insta::assert_snapshot!(format!("query_{}", format.replace('-', "")), outcome.out);
+        let outcome = project.run(&["query", "config.sql", "-c", sql, "--format", format]);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+        insta::assert_snapshot!(format!("query_{}", format.replace('-', "")), outcome.stdout);
     }
-    let two =
-        project.snaplake(&["query", "config.sql", "-c", "SELECT 1 AS a", "-c", "SELECT 2 AS b", "--format", "csv"]);
-    assert_eq!(two.out, "a\n1\nb\n2\n");
+    let two = project.run(&["query", "config.sql", "-c", "SELECT 1 AS a", "-c", "SELECT 2 AS b", "--format", "csv"]);
+    assert_eq!(two.stdout, "a\n1\nb\n2\n");
 }
 
 #[test]
 fn query_refuses_statements_that_write() {
     let project = shop();
-    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
-    let before = project.files("");
+    assert_eq!(project.run(&["run", "config.sql", "--quiet"]).code, 0);
+    let before = project.paths("");
     let told = [
         "INSERT INTO lake.orders VALUES (9, 'x', 'sun')",
         "CREATE TABLE lake.x AS SELECT 1",
@@ -256,43 +256,43 @@ fn query_refuses_statements_that_write() {
         "UPDATE lake.orders SET id = 1",
         "EXPLAIN ANALYZE INSERT INTO lake.orders VALUES (9, 'x', 'sun')",
     ]
-    .map(|sql| project.snaplake(&["query", "config.sql", "-c", sql]))
+    .map(|sql| project.run(&["query", "config.sql", "-c", sql]))
     .map(|outcome| {
-        assert_eq!((outcome.code, outcome.out.as_str()), (1, ""));
-        outcome.err
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (1, ""));
+        outcome.stderr
     });
     let refusal = "error: query is read-only: statements that create, write or drop are refused\n";
     assert_eq!(told, [refusal; 9]);
-    assert_eq!(project.files(""), before);
+    assert_eq!(project.paths(""), before);
 }
 
 #[test]
 fn completions_name_every_subcommand() {
-    let outcome = Project::new("").snaplake(&["completions", "bash"]);
-    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""));
+    let outcome = Work::config("").run(&["completions", "bash"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
     for command in ["init", "plan", "stage", "audit", "publish", "run", "status", "diff", "validate", "clean", "query"]
     {
-        assert!(outcome.out.contains(&format!("snaplake__subcmd__{command}")), "{command}");
+        assert!(outcome.stdout.contains(&format!("snaplake__subcmd__{command}")), "{command}");
     }
 }
 
 #[test]
 fn log_lines_go_to_standard_error_as_json_and_leave_the_result_alone() {
-    let outcome = shop().snaplake(&["run", "config.sql", "-v", "--log-format", "json", "--format", "json"]);
+    let outcome = shop().run(&["run", "config.sql", "-v", "--log-format", "json", "--format", "json"]);
     assert_eq!(outcome.code, 0);
-    serde_json::from_str::<serde_json::Value>(&outcome.out).unwrap();
-    let logs: Vec<&str> = outcome.err.lines().collect();
+    serde_json::from_str::<serde_json::Value>(&outcome.stdout).unwrap();
+    let logs: Vec<&str> = outcome.stderr.lines().collect();
     for line in &logs {
         serde_json::from_str::<serde_json::Value>(line).unwrap();
     }
-    assert!(logs.iter().any(|line| line.contains("task committed")), "{}", outcome.err);
+    assert!(logs.iter().any(|line| line.contains("task committed")), "{}", outcome.stderr);
 }
 
 // The reader is gone before the first byte: what `snaplake ... | head -0` does.
 #[test]
 fn closed_pipe_is_neither_a_panic_nor_an_error() {
     let project = shop();
-    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    assert_eq!(project.run(&["run", "config.sql", "--quiet"]).code, 0);
     let everything = "SELECT a.value FROM generate_series(1, 1000) AS a, generate_series(1, 1000)";
     let outcomes = [
         vec!["--help"],
@@ -303,14 +303,14 @@ fn closed_pipe_is_neither_a_panic_nor_an_error() {
         vec!["query", "config.sql", "--format", "csv", "-c", everything],
     ]
     .map(|arguments| {
-        let mut command = project.command(&arguments);
+        let mut command = project.here(&arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
-        project.outcome(&child.wait_with_output().unwrap())
+        project.masked(&child.wait_with_output().unwrap())
     });
     let quiet = outcomes
         .iter()
-        .all(|outcome| outcome.code == 0 && !outcome.err.contains("panicked") && !outcome.err.contains("error"));
+        .all(|outcome| outcome.code == 0 && !outcome.stderr.contains("panicked") && !outcome.stderr.contains("error"));
     assert!(quiet, "{outcomes:#?}");
 }
 
@@ -339,15 +339,14 @@ fn allocator_keeps_freed_memory_for_ten_seconds_or_as_the_user_says() {
 #[test]
 fn options_before_the_command_are_those_of_the_command() {
     let project = shop();
-    let outcome =
-        project.snaplake(&["--memory-limit", "512MB", "--threads=1", "-q", "-t", "orders", "run", "config.sql"]);
-    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{}", outcome.out);
-    assert!(outcome.out.contains("orders") && !outcome.out.contains("none"), "{}", outcome.out);
+    let outcome = project.run(&["--memory-limit", "512MB", "--threads=1", "-q", "-t", "orders", "run", "config.sql"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("orders") && !outcome.stdout.contains("none"), "{}", outcome.stdout);
     let query = ["--format", "csv", "-c", "SELECT count(*) AS n FROM lake.orders", "query", "config.sql"];
-    assert_eq!(project.snaplake(&query).out, "n\n4\n");
+    assert_eq!(project.run(&query).stdout, "n\n4\n");
     for wrong in [&["--memory-limit", "much", "run", "config.sql"][..], &["--threads", "2", "init", "export"]] {
-        let outcome = project.snaplake(wrong);
+        let outcome = project.run(wrong);
         assert_eq!(outcome.code, 2);
-        assert!(outcome.err.contains(wrong[0]), "{}", outcome.err);
+        assert!(outcome.stderr.contains(wrong[0]), "{}", outcome.stderr);
     }
 }

@@ -183,7 +183,7 @@ fn document_of_another_version_is_an_error_that_names_its_writer_and_what_to_do(
     for command in ["run", "status", "query", "publish", "validate", "clean", "repair"] {
         let more: &[&str] = if command == "query" { &["-c", "SELECT 1"] } else { &[] };
         let run = work.snaplake(&[&[command], more].concat());
-        assert_eq!(run.code, Some(1), "{command}: {run:?}");
+        assert_eq!(run.code, 1, "{command}: {run:?}");
         for word in ["was written by snaplake 9.9.9 in version 99", "reads version 2", "help: use the version"] {
             assert!(run.stderr.contains(word), "{command}: no '{word}' in {}", run.stderr);
         }

@@ -1,7 +1,9 @@
 //! Hostile input: configs, manifests and snapshot files that chance has spoiled. Each becomes rows or an error with a place,
 //! and nothing half is published. Where a decoder panics, as that of Parquet does over some bytes, it is an error too.
 //!
-//! `PROPTEST_CASES=100000 cargo test --release hostile` searches longer.
+//! Each property is searched twice: from a seed that is always the same, and from one of this run, which is written to standard
+//! output and, with a failure, into its message. `SNAPLAKE_TEST_SEED=7 cargo test --release hostile` searches from that one alone,
+//! `PROPTEST_CASES=100000 cargo test --release hostile` longer.
 
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
@@ -15,13 +17,14 @@ use datafusion::parquet::basic::Compression;
 use datafusion::parquet::file::properties::WriterProperties;
 use futures::FutureExt;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+use proptest::test_runner::{RngSeed, TestCaseError, TestRunner};
 use snaplake::config::{S3Settings, Variables, load};
 use snaplake::manifest::codec::{decode_files, decode_foreign_summary, encode_files};
 use snaplake::manifest::{FileEntry, Manifest, Roots};
 use snaplake::session::Stores;
 
 use crate::support::faulty::Faulty;
+use crate::support::seed::{say, seeds};
 use crate::support::{EVENTS, SETTINGS, Work, events};
 
 /// What chance does to bytes.
@@ -185,30 +188,37 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
 }
 
-/// Few and always the same in CI; `PROPTEST_CASES` asks for more, and for others each time.
-fn cases(few: u32) -> ProptestConfig {
+/// Searches for values of which a property does not hold: `few` from each seed, or as many as `PROPTEST_CASES` says.
+fn holds<S: Strategy>(property: &str, few: u32, values: &S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    let rng_seed = if asked.is_some() { RngSeed::Random } else { RngSeed::Fixed(4) };
-    ProptestConfig { failure_persistence: None, rng_seed, ..ProptestConfig::with_cases(asked.unwrap_or(few)) }
+    for seed in seeds() {
+        say(&format!("{property}: SNAPLAKE_TEST_SEED={seed}"));
+        let config = ProptestConfig::with_cases(asked.unwrap_or(few));
+        let config = ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(seed), ..config };
+        if let Err(error) = TestRunner::new(config).run(values, &test) {
+            panic!("with SNAPLAKE_TEST_SEED={seed}: {error}");
+        }
+    }
 }
 
-proptest! {
-    #![proptest_config(cases(400))]
-
-    /// Any text is a config or an error with a position or a file.
-    #[test]
-    fn spoiled_config_is_an_error_or_a_config(spoils in spoils()) {
+/// Any text is a config or an error with a position or a file.
+#[test]
+fn spoiled_config_is_an_error_or_a_config() {
+    holds("configs", 400, &spoils(), |spoils| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("job.sql");
         std::fs::write(&path, spoil(format!("{SETTINGS}{EVENTS}").as_bytes(), &spoils)).unwrap();
         if let Err(error) = load(&path, &Variables::default()) {
             prop_assert!(error.to_string().contains("job.sql") || error.to_string().contains("lake"), "{}", error);
         }
-    }
+        Ok(())
+    });
+}
 
-    /// Any bytes are a manifest or an error that names it.
-    #[test]
-    fn spoiled_manifest_is_an_error_or_a_manifest(spoils in spoils(), count in 0usize..40) {
+/// Any bytes are a manifest or an error that names it.
+#[test]
+fn spoiled_manifest_is_an_error_or_a_manifest() {
+    holds("manifests", 400, &(spoils(), 0usize..40), |(spoils, count)| {
         let entry = |number: usize| FileEntry {
             uri: format!("s3://b/{number:07}").into(),
             etag: "e".into(),
@@ -225,35 +235,45 @@ proptest! {
         let roots = Roots { staging: "s3://b/st".into(), lake: "s3://b/lake".into() };
         let summary = manifest.encode_summary("s3://b/d", &data, &manifest.fingerprint(), &roots).unwrap();
         let summary = spoil(&summary, &spoils);
-        for error in [
-            Manifest::<serde_json::Value>::decode_summary(&summary, "s3://b/m").err(),
-            decode_foreign_summary(&summary, "s3://b/m").err(),
-        ].into_iter().flatten() {
+        let ours = Manifest::<serde_json::Value>::decode_summary(&summary, "s3://b/m").err();
+        for error in [ours, decode_foreign_summary(&summary, "s3://b/m").err()].into_iter().flatten() {
             prop_assert!(error.to_string().contains("s3://b/m"), "{}", error);
         }
-    }
+        Ok(())
+    });
 }
 
-proptest! {
-    #![proptest_config(cases(150))]
-
-    /// A spoiled Parquet file becomes rows or an error; nothing is published without the mark.
-    #[test]
-    fn spoiled_parquet_is_an_error_or_rows(spoils in spoils(), kind in 0usize..3) {
+/// A spoiled Parquet file becomes rows or an error; nothing is published without the mark.
+#[test]
+fn spoiled_parquet_is_an_error_or_rows() {
+    holds("Parquet files", 150, &(spoils(), 0usize..3), |(spoils, kind)| {
         let good = &PARQUET[kind];
         if let Err(text) = block_on(run(PARQUET_JOB, "file.parquet", good, spoil(good, &spoils))) {
             prop_assert!(text.contains("b-file.parquet") || text.contains("lake.events"), "{}", text);
         }
-    }
+        Ok(())
+    });
+}
 
-    /// The same of CSV, packed or not.
-    #[test]
-    fn spoiled_csv_is_an_error_or_rows(spoils in spoils(), kind in 0usize..2) {
+/// The same of CSV, packed or not.
+#[test]
+fn spoiled_csv_is_an_error_or_rows() {
+    holds("CSV files", 150, &(spoils(), 0usize..2), |(spoils, kind)| {
         let (good, name) = (&CSV[kind], ["file.csv.gz", "file.csv"][kind]);
         if let Err(text) = block_on(run(EVENTS, name, good, spoil(good, &spoils))) {
             prop_assert!(text.contains("b-file.csv") || text.contains("lake.events"), "{}", text);
         }
-    }
+        Ok(())
+    });
+}
+
+#[test]
+#[should_panic(expected = "with SNAPLAKE_TEST_SEED=")]
+fn property_that_does_not_hold_is_told_with_its_seed() {
+    holds("nothing", 50, &spoils(), |spoils| {
+        prop_assert!(spoils.len() < 3);
+        Ok(())
+    });
 }
 
 /// A file of which a fuzzer found that Parquet's decoder panics: its footer is right, a page says more bits than a value has.

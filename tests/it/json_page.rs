@@ -7,7 +7,7 @@ use std::path::Path;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::project::{Project, ok};
+use crate::support::{Work, ok};
 
 /// The rows of the tables below a heading: the keys of the first cell, and the text of the second one.
 fn rows<'a>(page: &'a str, heading: &str, first: &str) -> Vec<(Vec<String>, &'a str)> {
@@ -62,7 +62,7 @@ fn is_described_elsewhere(meaning: &str) -> bool {
 #[test]
 fn json_page_has_the_keys_that_are_printed() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md")).unwrap();
-    let project = Project::new(
+    let project = Work::config(
         "CREATE EXTERNAL TABLE snapshot.t (id BIGINT, day VARCHAR) STORED AS CSV LOCATION 'export/';\n\
          CREATE TABLE lake.t WITH (partitioned_by = ARRAY['day'], not_null = ARRAY['id']) AS\n\
          SELECT id, day FROM snapshot.t;\n",
@@ -70,7 +70,7 @@ fn json_page_has_the_keys_that_are_printed() {
     .file("export/a.csv", "id,day\n1,mon\n2,tue\n")
     .file("export/README.md", "read me\n");
     let json = |arguments: &[&str]| -> Value {
-        serde_json::from_str(&ok(&project, &[arguments, &["config.sql", "--format", "json"]].concat()).out).unwrap()
+        serde_json::from_str(&ok(&project, &[arguments, &["config.sql", "--format", "json"]].concat()).stdout).unwrap()
     };
     json(&["run"]);
     let (plan, status, report) = (json(&["plan"]), json(&["status"]), json(&["report"]));

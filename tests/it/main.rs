@@ -25,7 +25,6 @@ mod lake_types;
 mod limits;
 mod mistakes;
 mod places;
-mod project;
 mod proof;
 mod query;
 mod readme;

@@ -7,26 +7,26 @@ use std::fs;
 
 use regex::Regex;
 
-use crate::project::Project;
+use crate::support::Work;
 
 const COLUMNS: &str = "id BIGINT, day VARCHAR, price DECIMAL(10,2), seen TIMESTAMP(6), ok BOOLEAN, tags VARCHAR[]";
 
 /// One table with all kinds of columns, as NDJSON.
-fn shop(with: &str, select: &str, rest: &str) -> Project {
+fn shop(with: &str, select: &str, rest: &str) -> Work {
     let config = format!(
         "CREATE EXTERNAL TABLE snapshot.orders ({COLUMNS}) STORED AS JSON LOCATION 'export/';\n\
          CREATE TABLE lake.orders {with} AS\n{select};\n{rest}"
     );
     let row = r#"{"id": 1, "day": "mon", "price": 1.50, "seen": "2024-01-01T00:00:00", "ok": true, "tags": ["a"]}"#;
-    Project::new(&config).file("export/a.json", format!("{row}\n"))
+    Work::config(&config).file("export/a.json", format!("{row}\n"))
 }
 
 /// What a failed command says, which must be in our words.
 #[track_caller]
-fn told(project: &Project, arguments: &[&str]) -> String {
-    let outcome = project.snaplake(arguments);
-    assert_ne!(outcome.code, 0, "{arguments:?}: {}", outcome.out);
-    let text = format!("exit {}: {}", outcome.code, outcome.err.trim_end());
+fn told(project: &Work, arguments: &[&str]) -> String {
+    let outcome = project.run(arguments);
+    assert_ne!(outcome.code, 0, "{arguments:?}: {}", outcome.stdout);
+    let text = format!("exit {}: {}", outcome.code, outcome.stderr.trim_end());
     let foreign = Regex::new(
         r"DataFusion|[Ff]ile a bug|bug report|Internal error|\b(U?Int(8|16|32|64)|Float(32|64)|Utf8(View)?|LargeUtf8|Date32|Decimal128|List\(|Struct\(|Timestamp\(|TypeSignature|Coercion|caused by)\b",
     );
@@ -126,7 +126,7 @@ fn mistakes_in_with_options_and_audits() {
         ["(has_header 'yes')", "(delimiter 'ab')", "(format.delimeter ';')", "(compression 'rar')", "(null_regex '(')"];
     text += &all(&options, |options| {
         let table = "CREATE EXTERNAL TABLE snapshot.t (a INT) STORED AS CSV LOCATION 'export/' OPTIONS";
-        let project = Project::new(&format!("{table} {options};\nCREATE TABLE lake.t AS SELECT a FROM snapshot.t;\n"));
+        let project = Work::config(&format!("{table} {options};\nCREATE TABLE lake.t AS SELECT a FROM snapshot.t;\n"));
         told(&project.file("export/a.csv", "a\n1\n"), &["run", "config.sql", "-q"])
     });
     insta::assert_snapshot!(text);
@@ -135,7 +135,7 @@ fn mistakes_in_with_options_and_audits() {
 #[test]
 fn mistakes_in_query_name_the_tables_and_columns_that_there_are() {
     let project = shop("", "SELECT * FROM snapshot.orders", "");
-    assert_eq!(project.snaplake(&["run", "config.sql", "-q"]).code, 0);
+    assert_eq!(project.run(&["run", "config.sql", "-q"]).code, 0);
     let queries = [
         "SELECT * FROM orders",
         "SELECT * FROM ordrs",
@@ -162,11 +162,15 @@ fn mistakes_in_query_name_the_tables_and_columns_that_there_are() {
 #[test]
 fn sql_without_its_option_is_told_where_it_goes() {
     let project = shop("", "SELECT * FROM snapshot.orders", "");
-    let outcome = project.snaplake(&["query", "config.sql", "SELECT 1"]);
+    let outcome = project.run(&["query", "config.sql", "SELECT 1"]);
     assert_eq!(outcome.code, 2);
-    assert!(outcome.err.contains("tip: SQL follows -c: snaplake query CONFIG -c 'SELECT ...'"), "{}", outcome.err);
-    let outcome = project.snaplake(&["stauts", "config.sql"]);
-    assert!(outcome.err.contains("'status'"), "{}", outcome.err);
+    assert!(
+        outcome.stderr.contains("tip: SQL follows -c: snaplake query CONFIG -c 'SELECT ...'"),
+        "{}",
+        outcome.stderr
+    );
+    let outcome = project.run(&["stauts", "config.sql"]);
+    assert!(outcome.stderr.contains("'status'"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -174,8 +178,8 @@ fn ending_of_the_output_says_its_format() {
     let project = shop("", "SELECT * FROM snapshot.orders", "");
     let write = |name: &str, more: &[&str]| {
         let arguments = [&["query", "config.sql", "-c", "SELECT 1 AS a", "-o", name], more].concat();
-        let outcome = project.snaplake(&arguments);
-        assert_eq!(outcome.code, 0, "{}", outcome.err);
+        let outcome = project.run(&arguments);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
         fs::read(project.path(name)).unwrap()
     };
     assert!(write("x.parquet", &[]).starts_with(b"PAR1"));
@@ -187,20 +191,20 @@ fn ending_of_the_output_says_its_format() {
 
 #[test]
 fn variable_that_nobody_uses_is_an_error_with_the_nearest_name() {
-    let project = Project::new(
+    let project = Work::config(
         "SET snaplake.models = 'models/*.sql';\n\
          CREATE EXTERNAL TABLE snapshot.t STORED AS CSV LOCATION '${export:-${folder:-in}}/';\n",
     )
     .file("models/t.sql", "CREATE TABLE lake.t WITH (target_file_size = '${size:-1MB}') AS SELECT * FROM snapshot.t;")
     .file("in/a.csv", "a\n1\n");
-    let with = |variable: &str| project.snaplake(&["plan", "config.sql", "-q", "--var", variable]);
+    let with = |variable: &str| project.run(&["plan", "config.sql", "-q", "--var", variable]);
     for used in ["export=in", "folder=in", "size=2MB"] {
         let outcome = with(used);
-        assert_eq!(outcome.code, 0, "{used}: {}", outcome.err);
+        assert_eq!(outcome.code, 0, "{used}: {}", outcome.stderr);
     }
     let outcome = with("exprot=in");
-    assert_eq!((outcome.code, outcome.out.as_str()), (2, ""));
-    insta::assert_snapshot!(outcome.err, @"
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""));
+    insta::assert_snapshot!(outcome.stderr, @"
     error: --var exprot: config.sql and its models have no ${exprot}; did you mean 'export'?
       help: remove it, or use it in the config
     ");
@@ -217,7 +221,7 @@ fn quote_that_is_missing_is_told_where_its_text_begins() {
         "SET snaplake.schema = 'a${b';\n",
         "SET snaplake.schema = 'a${b:-${c}';\n",
     ];
-    insta::assert_snapshot!(all(&texts, |text| told(&Project::new(text), &["plan", "config.sql"])));
+    insta::assert_snapshot!(all(&texts, |text| told(&Work::config(text), &["plan", "config.sql"])));
 }
 
 #[test]
@@ -225,7 +229,7 @@ fn empty_and_short_parquet_files_are_called_so() {
     let config = "CREATE EXTERNAL TABLE snapshot.t STORED AS PARQUET LOCATION 'export/';\nCREATE TABLE lake.t AS SELECT * FROM snapshot.t;\n";
     let mut text = String::new();
     for bytes in ["", "PAR1", "not parquet at all"] {
-        let project = Project::new(config).file("export/a.parquet", bytes);
+        let project = Work::config(config).file("export/a.parquet", bytes);
         text += &format!("{bytes:?}\n{}\n", told(&project, &["run", "config.sql", "-q"]));
     }
     insta::assert_snapshot!(text);

@@ -3,11 +3,10 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
-use crate::project::{Outcome, Project};
-use crate::support::Work;
+use crate::support::{Run, Work};
 
 /// Three days of three groups; ids of a group lie together, and a day has a file per group.
-fn events() -> Project {
+fn events() -> Work {
     let rows = |from: u32| {
         let row = |id: u32| match id % 4 {
             0 => format!("{id},,\n"),
@@ -19,29 +18,29 @@ fn events() -> Project {
         STORED AS CSV LOCATION 'export/' OPTIONS ('format.has_header' 'true', 'format.null_regex' '^$');
         CREATE TABLE lake.events WITH (partitioned_by = ARRAY['day'], sorted_by = ARRAY['id'], file_group_size = 1) AS
         SELECT id, day, note FROM snapshot.events;";
-    let project = Project::new(config);
+    let project = Work::config(config);
     [1, 101, 201].into_iter().fold(project, |project, from| project.file(&format!("export/{from}.csv"), rows(from)))
 }
 
-fn run(project: &Project, sql: &str) -> Outcome {
-    project.snaplake(&["query", "config.sql", "--format", "csv", "-c", sql])
+fn run(project: &Work, sql: &str) -> Run {
+    project.run(&["query", "config.sql", "--format", "csv", "-c", sql])
 }
 
 #[track_caller]
-fn answer(project: &Project, sql: &str) -> String {
+fn answer(project: &Work, sql: &str) -> String {
     let outcome = run(project, sql);
-    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{sql}");
-    outcome.out
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{sql}");
+    outcome.stdout
 }
 
 /// Removes data files whose path does not hold `kept`: who opens one of them fails.
-fn remove_data(project: &Project, folder: &str, kept: &str) -> usize {
-    let files = project.files(folder).into_iter().filter(|file| file.contains("/day=") && !file.contains(kept));
+fn remove_data(project: &Work, folder: &str, kept: &str) -> usize {
+    let files = project.paths(folder).into_iter().filter(|file| file.contains("/day=") && !file.contains(kept));
     files.map(|file| std::fs::remove_file(project.path(&file)).unwrap()).count()
 }
 
 /// The line of EXPLAIN that says how many files are read.
-fn files_read(project: &Project, sql: &str) -> String {
+fn files_read(project: &Work, sql: &str) -> String {
     let plan = answer(project, &format!("EXPLAIN {sql}"));
     let line = plan.lines().find(|line| line.contains("ManifestScanExec"));
     line.map_or("none".to_owned(), |line| line.trim().replace("ManifestScanExec: ", "").replace('"', ""))
@@ -50,22 +49,22 @@ fn files_read(project: &Project, sql: &str) -> String {
 #[test]
 fn filter_of_a_partition_opens_its_files_alone() {
     let project = events();
-    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    assert_eq!(project.run(&["run", "config.sql", "--quiet"]).code, 0);
     for (schema, files) in [("staging", "3 of 12"), ("lake", "1 of 4")] {
         assert!(remove_data(&project, schema, "day=2026-01-02") > 0);
         let of_day = format!("SELECT count(*) AS n, sum(id) AS sum FROM {schema}.events WHERE day = DATE '2026-01-02'");
         assert_eq!(answer(&project, &of_day), "n,sum\n9,954\n");
         assert_eq!(files_read(&project, &of_day), format!("{schema}.events, files={files}"));
         let all = run(&project, &format!("SELECT sum(id) FROM {schema}.events"));
-        assert_eq!((all.code, all.out.as_str()), (1, ""));
-        assert!(all.err.contains("not found"), "{}", all.err);
+        assert_eq!((all.code, all.stdout.as_str()), (1, ""));
+        assert!(all.stderr.contains("not found"), "{}", all.stderr);
     }
 }
 
 #[test]
 fn filter_of_null_partitions_opens_their_files_alone() {
     let project = events();
-    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    assert_eq!(project.run(&["run", "config.sql", "--quiet"]).code, 0);
     remove_data(&project, "lake", "day=__HIVE_DEFAULT_PARTITION__");
     assert_eq!(answer(&project, "SELECT min(id) AS id FROM lake.events WHERE day IS NULL AND id > 100"), "id\n104\n");
     assert_eq!(run(&project, "SELECT sum(id) FROM lake.events WHERE day IS NOT NULL").code, 1);
@@ -74,7 +73,7 @@ fn filter_of_null_partitions_opens_their_files_alone() {
 #[test]
 fn filter_of_a_column_passes_over_files_whose_range_has_none() {
     let project = events();
-    assert_eq!(project.snaplake(&["stage", "config.sql", "--quiet"]).code, 0);
+    assert_eq!(project.run(&["stage", "config.sql", "--quiet"]).code, 0);
     let sql = "SELECT id, note FROM staging.events WHERE id BETWEEN 100 AND 101 AND note > 'note 100'";
     assert_eq!(files_read(&project, sql), "staging.events, files=1 of 12");
     assert_eq!(answer(&project, sql), "id,note\n101,note 101\n");
@@ -85,7 +84,7 @@ fn filter_of_a_column_passes_over_files_whose_range_has_none() {
 #[test]
 fn count_min_and_max_open_no_file() {
     let project = events();
-    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    assert_eq!(project.run(&["run", "config.sql", "--quiet"]).code, 0);
     for schema in ["staging", "lake"] {
         assert!(remove_data(&project, schema, "no such file") >= 4);
         let sql = format!(
@@ -108,8 +107,8 @@ fn texts_that_are_cut_in_the_manifest_are_not_answered_from_it() {
     let long = "é".repeat(50);
     let config = "CREATE EXTERNAL TABLE snapshot.t (id INT, text VARCHAR) STORED AS CSV LOCATION 'export/t.csv';
         CREATE TABLE lake.t AS SELECT id, text FROM snapshot.t;";
-    let project = Project::new(config).file("export/t.csv", format!("id,text\n1,{long}a\n2,{long}b\n3,x\n"));
-    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    let project = Work::config(config).file("export/t.csv", format!("id,text\n1,{long}a\n2,{long}b\n3,x\n"));
+    assert_eq!(project.run(&["run", "config.sql", "--quiet"]).code, 0);
     for schema in ["staging", "lake"] {
         let sql = |text: &str| format!("SELECT {text} AS text FROM {schema}.t");
         assert_eq!(answer(&project, &sql("max(text)")), format!("text\n{long}b\n"));
@@ -122,10 +121,10 @@ fn texts_that_are_cut_in_the_manifest_are_not_answered_from_it() {
 #[test]
 fn files_that_no_task_has_committed_are_not_seen() {
     let project = events();
-    let stage = |group: &str| project.snaplake(&["stage", "config.sql", "--table", "events", "--group", group]).code;
-    assert_eq!(project.snaplake(&["stage", "config.sql", "--quiet"]).code, 0);
+    let stage = |group: &str| project.run(&["stage", "config.sql", "--table", "events", "--group", group]).code;
+    assert_eq!(project.run(&["stage", "config.sql", "--quiet"]).code, 0);
     let summary = project
-        .files("staging")
+        .paths("staging")
         .into_iter()
         .find(|file| file.contains("staging-file-groups/manifest-summary/manifest-summary-2"))
         .unwrap();
@@ -145,8 +144,8 @@ fn nan_is_found_in_every_step_by_a_range_and_by_order() {
         CREATE TABLE lake.t WITH (sorted_by = ARRAY['id']) AS SELECT id, x, y FROM snapshot.t;";
     let rows = "SELECT value AS id, CASE WHEN value = 7 THEN 'NaN'::DOUBLE ELSE value / 2.0 END AS x, value / 2.0 AS y
         FROM generate_series(1, 9)";
-    let project = Project::new(config).copy(&format!("COPY ({rows}) TO 'export/a.parquet'"));
-    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    let project = Work::config(config).copy(&format!("COPY ({rows}) TO 'export/a.parquet'"));
+    assert_eq!(project.run(&["run", "config.sql", "--quiet"]).code, 0);
     for schema in ["snapshot", "staging", "lake"] {
         let found = answer(&project, &format!("SELECT id, x AS \"X\" FROM {schema}.t WHERE x > 100"));
         assert_eq!(found, "id,X\n7,NaN\n", "{schema}");
@@ -165,24 +164,24 @@ fn nan_is_found_by_the_filter_of_a_select_and_of_an_audit() {
         CREATE VIEW audit.too_large AS SELECT id FROM staging.all_rows WHERE x > 100000;";
     let rows = "SELECT value AS id, CASE WHEN value = 7 THEN 'NaN'::DOUBLE ELSE value / 2.0 END AS x
         FROM generate_series(1, 60000)";
-    let project = Project::new(config).copy(&format!("COPY ({rows}) TO 'export/a.parquet'"));
-    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet", "--table", "t"]).code, 0);
+    let project = Work::config(config).copy(&format!("COPY ({rows}) TO 'export/a.parquet'"));
+    assert_eq!(project.run(&["run", "config.sql", "--quiet", "--table", "t"]).code, 0);
     assert_eq!(answer(&project, "SELECT id FROM lake.t ORDER BY id"), "id\n7\n");
-    let run = project.snaplake(&["run", "config.sql", "--quiet", "--table", "all_rows"]);
-    assert!(run.code == 4 && run.err.contains("too_large found 1 row"), "{} {}", run.code, run.err);
+    let run = project.run(&["run", "config.sql", "--quiet", "--table", "all_rows"]);
+    assert!(run.code == 4 && run.stderr.contains("too_large found 1 row"), "{} {}", run.code, run.stderr);
 }
 
 // A planner writes the first group last, so that it is the commit of all.
 #[test]
 fn publish_groups_of_a_planner_that_died_are_not_seen() {
     let project = events();
-    assert_eq!(project.snaplake(&["run", "config.sql", "--quiet"]).code, 0);
+    assert_eq!(project.run(&["run", "config.sql", "--quiet"]).code, 0);
     let counts = "SELECT (SELECT count(*) FROM manifest.partition_file_groups) AS files,
         (SELECT count(*) FROM manifest.tasks WHERE step = 'publish') AS tasks";
     assert_eq!(answer(&project, counts), "files,tasks\n12,4\n");
     let is_first = |file: &String| file.contains("partition-file-groups/") && file.ends_with("summary-1.json");
     let is_published = |file: &String| file.contains("datalake-file-groups/manifest-summary/");
-    for file in project.files("staging").iter().filter(|file| is_first(file) || is_published(file)) {
+    for file in project.paths("staging").iter().filter(|file| is_first(file) || is_published(file)) {
         std::fs::remove_file(project.path(file)).unwrap();
     }
     assert_eq!(answer(&project, counts), "files,tasks\n0,0\n");
@@ -244,7 +243,7 @@ fn rows_go_into_a_file_when_they_are_whole() {
     let project = events();
     let sql = "SELECT id, day FROM snapshot.events WHERE id < 4 ORDER BY id";
     let into = |format: &str, file: &str, sql: &str| {
-        project.snaplake(&["query", "config.sql", "--format", format, "-o", file, "-c", sql])
+        project.run(&["query", "config.sql", "--format", format, "-o", file, "-c", sql])
     };
     for (format, expected) in [
         ("csv", "id,day\n1,2026-01-01\n2,2026-01-02\n3,2026-01-03\n"),
@@ -255,17 +254,17 @@ fn rows_go_into_a_file_when_they_are_whole() {
         ),
     ] {
         let outcome = into(format, "rows", sql);
-        assert_eq!((outcome.code, outcome.out.as_str(), outcome.err.as_str()), (0, "", ""));
+        assert_eq!((outcome.code, outcome.stdout.as_str(), outcome.stderr.as_str()), (0, "", ""));
         assert_eq!(std::fs::read_to_string(project.path("rows")).unwrap(), expected);
     }
     // A failure leaves what was there before, and nothing else.
     let failed = into("csv", "rows", "SELECT 1 / (id - 2) FROM snapshot.events ORDER BY id");
     assert_eq!(failed.code, 1);
     assert!(std::fs::read_to_string(project.path("rows")).unwrap().starts_with("{\"id\":1,"));
-    assert!(!project.files("").iter().any(|file| file.contains(".snaplake-")));
+    assert!(!project.paths("").iter().any(|file| file.contains(".snaplake-")));
     let nowhere = into("csv", "no/such/folder/rows", sql);
     assert_eq!(nowhere.code, 1);
-    assert!(nowhere.err.contains("opening no/such/folder/rows failed"), "{}", nowhere.err);
+    assert!(nowhere.stderr.contains("opening no/such/folder/rows failed"), "{}", nowhere.stderr);
 }
 
 #[test]
@@ -273,10 +272,10 @@ fn parquet_rows_are_read_back_with_their_types() {
     let project = events();
     let sql = "SELECT id, day, note, CAST(id AS DECIMAL(9, 2)) AS price FROM snapshot.events ORDER BY id";
     let arguments = ["query", "config.sql", "--format", "parquet", "-o", "out.parquet", "-c", sql];
-    assert_eq!(project.snaplake(&arguments).code, 0);
-    let piped = project.command(&["query", "config.sql", "--format", "parquet", "-c", sql]).output().unwrap();
+    assert_eq!(project.run(&arguments).code, 0);
+    let piped = project.here(&["query", "config.sql", "--format", "parquet", "-c", sql]).output().unwrap();
     assert_eq!(std::fs::read(project.path("out.parquet")).unwrap(), piped.stdout);
-    let back = Project::new(
+    let back = Work::config(
         "CREATE EXTERNAL TABLE snapshot.t STORED AS PARQUET LOCATION 't.parquet';
          CREATE TABLE lake.t AS SELECT * FROM snapshot.t;",
     )
@@ -284,9 +283,9 @@ fn parquet_rows_are_read_back_with_their_types() {
     let types =
         "SELECT arrow_typeof(day) AS day, arrow_typeof(price) AS price, count(*) AS n FROM snapshot.t GROUP BY 1, 2";
     assert_eq!(answer(&back, types), "day,price,n\nDate32,\"Decimal128(9, 2)\",36\n");
-    let two = project.snaplake(&[arguments.as_slice(), &["-c", "SELECT 1"]].concat());
+    let two = project.run(&[arguments.as_slice(), &["-c", "SELECT 1"]].concat());
     assert_eq!(
-        (two.code, two.err.as_str()),
+        (two.code, two.stderr.as_str()),
         (2, "error: a Parquet file has the rows of one statement\n  help: give one statement\n")
     );
 }
@@ -304,7 +303,7 @@ fn result_without_rows_has_its_header() {
                 "-c",
                 "SELECT id, day FROM snapshot.events WHERE id < 0",
             ])
-            .out
+            .stdout
     };
     assert_eq!(["csv", "tsv", "json", "ndjson"].map(of), ["id,day\n", "id\tday\n", "[]\n", ""].map(str::to_owned));
     assert!(of("table").contains("| id | day |"));
@@ -313,36 +312,36 @@ fn result_without_rows_has_its_header() {
 #[test]
 fn sql_comes_from_a_file_or_from_standard_input() {
     let project = events().file("report.sql", "-- two results\nSELECT 1 AS a;\nSELECT 2 AS b");
-    let from_file = project.snaplake(&["query", "config.sql", "--format", "csv", "-f", "report.sql"]);
-    assert_eq!((from_file.code, from_file.out.as_str()), (0, "a\n1\nb\n2\n"));
+    let from_file = project.run(&["query", "config.sql", "--format", "csv", "-f", "report.sql"]);
+    assert_eq!((from_file.code, from_file.stdout.as_str()), (0, "a\n1\nb\n2\n"));
     for arguments in
         [vec!["query", "config.sql", "--format", "csv"], vec!["query", "config.sql", "--format", "csv", "-f", "-"]]
     {
-        let mut command = project.command(&arguments);
+        let mut command = project.here(&arguments);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(b"SELECT 3 AS c;\n\n").unwrap();
-        let outcome = project.outcome(&child.wait_with_output().unwrap());
-        assert_eq!((outcome.code, outcome.out.as_str(), outcome.err.as_str()), (0, "c\n3\n", ""));
+        let outcome = project.masked(&child.wait_with_output().unwrap());
+        assert_eq!((outcome.code, outcome.stdout.as_str(), outcome.stderr.as_str()), (0, "c\n3\n", ""));
     }
-    let none = project.snaplake(&["query", "config.sql", "-f", "none.sql"]);
+    let none = project.run(&["query", "config.sql", "-f", "none.sql"]);
     assert_eq!(none.code, 1);
-    assert!(none.err.contains("reading none.sql failed"), "{}", none.err);
+    assert!(none.stderr.contains("reading none.sql failed"), "{}", none.stderr);
     // A mistake in the last statement is told before the first one runs.
     let wrong = run(&project, "SELECT 1; SELEKT 2");
-    assert_eq!((wrong.code, wrong.out.as_str()), (1, ""));
-    assert!(wrong.err.contains("line 1, column 11: expected an SQL statement, found SELEKT"), "{}", wrong.err);
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (1, ""));
+    assert!(wrong.stderr.contains("line 1, column 11: expected an SQL statement, found SELEKT"), "{}", wrong.stderr);
 }
 
 #[test]
 fn table_shows_no_more_rows_than_asked_for_and_says_that_there_are_more() {
     let project = events();
     let sql = "SELECT id FROM snapshot.events ORDER BY id";
-    let shown = |rows: &str| project.snaplake(&["query", "config.sql", "--maxrows", rows, "-c", sql]);
+    let shown = |rows: &str| project.run(&["query", "config.sql", "--maxrows", rows, "-c", sql]);
     let two = shown("2");
-    assert_eq!(two.out, "+----+\n| id |\n+----+\n| 1  |\n| 2  |\n+----+\n");
-    assert_eq!(two.err, "the first 2 rows; there are more: --maxrows inf shows all\n");
+    assert_eq!(two.stdout, "+----+\n| id |\n+----+\n| 1  |\n| 2  |\n+----+\n");
+    assert_eq!(two.stderr, "the first 2 rows; there are more: --maxrows inf shows all\n");
     for all in [shown("36"), shown("inf")] {
-        assert_eq!((all.out.lines().count(), all.err.as_str()), (40, ""));
+        assert_eq!((all.stdout.lines().count(), all.stderr.as_str()), (40, ""));
     }
     assert_eq!(shown("some").code, 2);
 }
@@ -353,12 +352,12 @@ fn reader_that_has_enough_ends_the_query_quietly() {
     let project = events();
     let everything = "SELECT a.value FROM generate_series(1, 100000) AS a, generate_series(1, 100000)";
     for format in ["csv", "tsv", "json", "ndjson", "parquet"] {
-        let mut command = project.command(&["query", "config.sql", "--format", format, "-c", everything]);
+        let mut command = project.here(&["query", "config.sql", "--format", format, "-c", everything]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut some = [0; 4];
         child.stdout.take().unwrap().read_exact(&mut some).unwrap();
-        let outcome = project.outcome(&child.wait_with_output().unwrap());
-        assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{format}");
+        let outcome = project.masked(&child.wait_with_output().unwrap());
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{format}");
     }
 }
 
@@ -368,7 +367,7 @@ fn settings_that_would_lift_the_limits_are_refused_and_others_are_not() {
     let memory = run(&project, "SET datafusion.runtime.memory_limit = '100G'");
     let expected =
         "error: query is read-only: datafusion.runtime.memory_limit stays as it is; --memory-limit sets the memory\n";
-    assert_eq!((memory.code, memory.err.as_str()), (1, expected));
+    assert_eq!((memory.code, memory.stderr.as_str()), (1, expected));
     for sql in [
         "RESET datafusion.runtime.memory_limit",
         "SET datafusion.catalog.location = '/'",
@@ -376,8 +375,8 @@ fn settings_that_would_lift_the_limits_are_refused_and_others_are_not() {
         "SET datafusion.execution.batch_size = 7; COPY (SELECT 1) TO 'rows.csv'",
     ] {
         let outcome = run(&project, sql);
-        assert_eq!((outcome.code, outcome.out.as_str()), (1, ""), "{sql}");
-        assert!(outcome.err.contains("query is read-only: "), "{}", outcome.err);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (1, ""), "{sql}");
+        assert!(outcome.stderr.contains("query is read-only: "), "{}", outcome.stderr);
     }
     assert_eq!(answer(&project, "SET datafusion.execution.time_zone = '+02:00'; SELECT 1 AS a"), "a\n1\n");
 }
@@ -391,8 +390,8 @@ fn partition_of_several_publish_tasks_is_seen_when_all_are_done() {
         (from..from + 100).fold("id,note\n".to_owned(), |text, id| text + &format!("{id},{:x}\n", id * 7_654_321))
     };
     let project = (0..40)
-        .fold(Project::new(config), |project, file| project.file(&format!("export/{file:02}.csv"), rows(file * 100)));
-    assert_eq!(project.snaplake(&["stage", "config.sql", "-q"]).code, 0);
+        .fold(Work::config(config), |project, file| project.file(&format!("export/{file:02}.csv"), rows(file * 100)));
+    assert_eq!(project.run(&["stage", "config.sql", "-q"]).code, 0);
     let tasks = answer(&project, "SELECT count(*) AS n FROM manifest.tasks WHERE step = 'publish'");
     assert_eq!(tasks, "n\n0\n");
     let counts = "SELECT (SELECT count(*) FROM lake.t) AS n, (SELECT count(DISTINCT id) FROM lake.t) AS ids,
@@ -400,7 +399,7 @@ fn partition_of_several_publish_tasks_is_seen_when_all_are_done() {
     let mut done = 0;
     loop {
         let group = (done + 1).to_string();
-        let published = project.snaplake(&["publish", "config.sql", "--table", "t", "--group", &group, "-q"]);
+        let published = project.run(&["publish", "config.sql", "--table", "t", "--group", &group, "-q"]);
         if published.code != 0 {
             break;
         }
@@ -416,7 +415,7 @@ fn partition_of_several_publish_tasks_is_seen_when_all_are_done() {
 #[test]
 fn clauses_that_the_engine_would_ignore_are_refused_at_their_table() {
     let project = events();
-    assert_eq!(project.snaplake(&["run", "config.sql", "-q"]).code, 0);
+    assert_eq!(project.run(&["run", "config.sql", "-q"]).code, 0);
     for (sql, words) in [
         ("SELECT count(*) FROM lake.events TABLESAMPLE (10 PERCENT)", "line 1, column 22: TABLESAMPLE"),
         (
@@ -429,13 +428,17 @@ fn clauses_that_the_engine_would_ignore_are_refused_at_their_table() {
         ("SELECT 1 FROM lake.events PARTITION (p0)", "WHERE"),
     ] {
         let outcome = run(&project, sql);
-        assert_eq!((outcome.code, outcome.out.as_str()), (1, ""), "{sql}");
-        assert!(outcome.err.contains(words), "{sql}: {}", outcome.err);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (1, ""), "{sql}");
+        assert!(outcome.stderr.contains(words), "{sql}: {}", outcome.stderr);
     }
     let text = std::fs::read_to_string(project.path("config.sql")).unwrap();
     let project =
         project.file("config.sql", text.replace("FROM snapshot.events;", "FROM snapshot.events TABLESAMPLE (10);"));
-    let outcome = project.snaplake(&["run", "config.sql", "--replan", "--withdraw"]);
+    let outcome = project.run(&["run", "config.sql", "--replan", "--withdraw"]);
     assert_eq!(outcome.code, 2);
-    assert!(outcome.err.contains("config.sql:8:35: TABLESAMPLE") && outcome.err.contains("WHERE"), "{}", outcome.err);
+    assert!(
+        outcome.stderr.contains("config.sql:8:35: TABLESAMPLE") && outcome.stderr.contains("WHERE"),
+        "{}",
+        outcome.stderr
+    );
 }

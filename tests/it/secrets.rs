@@ -178,7 +178,7 @@ async fn job_on_s3_shows_no_credentials_in_what_it_says_and_writes() {
         server.configure(&mut command);
         command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
         let run = said(command.env("AWS_SHARED_CREDENTIALS_FILE", &file));
-        assert_eq!(run.code, Some(code), "{}{}", run.stdout, run.stderr);
+        assert_eq!(run.code, code, "{}{}", run.stdout, run.stderr);
     }
 }
 
@@ -293,11 +293,11 @@ fn secret_in_a_config_is_refused_and_not_repeated() {
         let mut command = work.command(&["run", "-vvv"]);
         nobody().configure(&mut command);
         let run = said(command.env("AWS_SESSION_TOKEN", TOKEN));
-        assert_eq!(run.code, Some(2), "{text}\n{}{}", run.stdout, run.stderr);
+        assert_eq!(run.code, 2, "{text}\n{}{}", run.stdout, run.stderr);
         // Nor when nothing else tells that it is a secret.
         if !text.contains("${env:") {
             let run = said(&mut work.command(&["run", "-vvv"]));
-            assert_eq!(run.code, Some(2), "{text}\n{}{}", run.stdout, run.stderr);
+            assert_eq!(run.code, 2, "{text}\n{}{}", run.stdout, run.stderr);
         }
     }
     search_files(&work);
@@ -317,7 +317,7 @@ fn secret_in_the_environment_that_no_client_can_use_is_not_repeated() {
             let mut command = work.command(&["run", "-vvv", "--var", &format!("{part}={url}/x")]);
             server.configure(&mut command);
             let run = said(command.env("AWS_SESSION_TOKEN", TOKEN).envs(variables.iter().copied()));
-            assert!(matches!(run.code, Some(1 | 2)), "{url} {variables:?}\n{}{}", run.stdout, run.stderr);
+            assert!(matches!(run.code, 1 | 2), "{url} {variables:?}\n{}{}", run.stdout, run.stderr);
         }
     };
     for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3"] {
@@ -375,7 +375,7 @@ fn signed_urls_in_a_manifest_of_others_are_not_repeated() {
         let mut command = work.command(&["run", "-vvv"]);
         server.configure(&mut command);
         let run = said(&mut command);
-        assert!(matches!(run.code, Some(1 | 2)), "{url}\n{}{}", run.stdout, run.stderr);
+        assert!(matches!(run.code, 1 | 2), "{url}\n{}{}", run.stdout, run.stderr);
         search_files(&work);
     }
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Deserializer, Value};
 use sqllogictest::{ColumnType, DB, DBOutput, Runner, strict_column_validator};
 
-use crate::project::{Project, copy};
+use crate::support::{Work, copy};
 
 /// One letter per family of types.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl std::fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 struct Database {
-    project: Project,
+    project: Work,
     config: PathBuf,
     variables: Vec<String>,
 }
@@ -69,8 +69,8 @@ impl Database {
         let mut arguments = vec![step, self.config.to_str().unwrap()];
         arguments.extend(self.variables.iter().map(String::as_str));
         arguments.extend(rest);
-        let outcome = self.project.snaplake(&arguments);
-        if outcome.code == 0 { Ok(outcome.out) } else { Err(Failure(outcome.err)) }
+        let outcome = self.project.run(&arguments);
+        if outcome.code == 0 { Ok(outcome.stdout) } else { Err(Failure(outcome.stderr)) }
     }
 
     /// The rows as text; JSON tells NULL from the empty text, and DESCRIBE tells the columns, of which JSON omits NULLs.
@@ -123,7 +123,7 @@ fn check(name: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
     let config = std::fs::read_to_string(folder.join(name).with_extension("sql")).unwrap();
     let open = move || {
-        let project = Project::new(&config);
+        let project = Work::config(&config);
         let config = project.path("config.sql");
         std::future::ready(Ok(Database { project, config, variables: Vec::new() }))
     };
@@ -173,7 +173,7 @@ fn nycflights13() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = repository.join("configs/nycflights13.sql");
     let open = move || {
-        let project = Project::new("");
+        let project = Work::config("");
         let variables =
             ["staging", "datalake"].map(|name| format!("--var={name}={}", project.path(name).display())).to_vec();
         std::future::ready(Ok(Database { project, config: config.clone(), variables }))

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::project::{Project, ok};
+use crate::support::{Work, ok};
 
 const LAKE: &str = "CREATE TABLE lake.t AS SELECT * FROM snapshot.t;\n";
 
@@ -14,22 +14,23 @@ fn config(location: &str, options: &str) -> String {
 }
 
 #[track_caller]
-fn refused(project: &Project, words: &[&str]) {
-    let outcome = project.snaplake(&["run", "config.sql"]);
-    assert_ne!(outcome.code, 0, "{}{}", outcome.out, outcome.err);
+fn refused(project: &Work, words: &[&str]) {
+    let outcome = project.run(&["run", "config.sql"]);
+    assert_ne!(outcome.code, 0, "{}{}", outcome.stdout, outcome.stderr);
     for word in ["config.sql:5:", "help:"].iter().chain(words) {
-        assert!(outcome.err.contains(word), "no '{word}' in: {}", outcome.err);
+        assert!(outcome.stderr.contains(word), "no '{word}' in: {}", outcome.stderr);
     }
 }
 
-fn json(project: &Project, command: &str) -> Value {
-    serde_json::from_str(&ok(project, &[command, "config.sql", "--format", "json"]).out).unwrap()
+fn json(project: &Work, command: &str) -> Value {
+    serde_json::from_str(&ok(project, &[command, "config.sql", "--format", "json"]).stdout).unwrap()
 }
 
 #[track_caller]
-fn sum(project: &Project) -> String {
+fn sum(project: &Work) -> String {
     ok(project, &["run", "config.sql", "--quiet"]);
-    ok(project, &["query", "config.sql", "--format", "csv", "-c", "SELECT count(*) AS n, sum(a) AS s FROM lake.t"]).out
+    ok(project, &["query", "config.sql", "--format", "csv", "-c", "SELECT count(*) AS n, sum(a) AS s FROM lake.t"])
+        .stdout
 }
 
 /// An owner file as it stands at the root of what a run writes.
@@ -47,7 +48,7 @@ mod links {
 
     #[test]
     fn a_file_is_read_once_however_many_names_it_has() {
-        let project = Project::new(&config("('in/', 'in/b/*.csv', 'other')", ""))
+        let project = Work::config(&config("('in/', 'in/b/*.csv', 'other')", ""))
             .file("in/a.csv", "a\n1\n")
             .file("in/b/b.csv", "a\n2\n")
             .file("far/c.csv", "a\n4\n");
@@ -62,7 +63,7 @@ mod links {
         assert!(left["read_as"].as_str().unwrap().ends_with("/in/a.csv"), "{left}");
         let told = "warning: lake.t: 4 files in the LOCATION of snapshot.t are not read (4 files (0.csv, ...): other \
                     names of files that are read, such as [dir]/in/a.csv)";
-        let plan = ok(&project, &["plan", "config.sql"]).out;
+        let plan = ok(&project, &["plan", "config.sql"]).stdout;
         assert!(plan.contains(told), "{plan}");
     }
 
@@ -70,16 +71,16 @@ mod links {
     fn names_whose_folders_give_other_values_are_an_error_until_one_is_excluded() {
         let made = |options: &str| {
             let table = "CREATE EXTERNAL TABLE snapshot.t (a INT) PARTITIONED BY (day INT) STORED AS CSV";
-            let project = Project::new(&format!("{table} LOCATION 'in/' {options};\n{LAKE}"))
+            let project = Work::config(&format!("{table} LOCATION 'in/' {options};\n{LAKE}"))
                 .file("in/day=1/a.csv", "a\n1\n")
                 .file("in/day=2/b.csv", "a\n2\n");
             fs::hard_link(project.path("in/day=1/a.csv"), project.path("in/day=2/a.csv")).unwrap();
             project
         };
-        let outcome = made("").snaplake(&["run", "config.sql"]);
-        assert_eq!(outcome.code, 1, "{}", outcome.err);
+        let outcome = made("").run(&["run", "config.sql"]);
+        assert_eq!(outcome.code, 1, "{}", outcome.stderr);
         for word in ["is not clear", "in/day=2/a.csv", "another name of", "in/day=1/a.csv", "PARTITIONED BY"] {
-            assert!(outcome.err.contains(word), "no '{word}' in {}", outcome.err);
+            assert!(outcome.stderr.contains(word), "no '{word}' in {}", outcome.stderr);
         }
         assert_eq!(sum(&made("OPTIONS ('exclude' 'day=2/a.csv')")), "n,s\n2,3\n");
     }
@@ -87,41 +88,41 @@ mod links {
     #[test]
     fn links_in_a_circle_are_an_error_that_names_them() {
         for (target, name) in [(".", "self"), ("b", "a"), ("../other", "out")] {
-            let project = Project::new(&config("'in/'", "")).file("in/x.csv", "a\n1\n").file("other/y.csv", "a\n1\n");
+            let project = Work::config(&config("'in/'", "")).file("in/x.csv", "a\n1\n").file("other/y.csv", "a\n1\n");
             symlink(target, project.path("in").join(name)).unwrap();
             symlink("a", project.path("in/b")).unwrap();
             symlink("../in", project.path("other/in")).unwrap();
-            let outcome = project.snaplake(&["run", "config.sql"]);
-            assert_eq!((outcome.code, project.files("lake").len()), (1, 0), "{}", outcome.err);
-            let is_named = ["in/self", "in/a", "in/b", "in/out"].iter().any(|path| outcome.err.contains(path));
-            assert!(is_named && outcome.err.contains("help: remove the symbolic link"), "{}", outcome.err);
+            let outcome = project.run(&["run", "config.sql"]);
+            assert_eq!((outcome.code, project.paths("lake").len()), (1, 0), "{}", outcome.stderr);
+            let is_named = ["in/self", "in/a", "in/b", "in/out"].iter().any(|path| outcome.stderr.contains(path));
+            assert!(is_named && outcome.stderr.contains("help: remove the symbolic link"), "{}", outcome.stderr);
         }
     }
 
     #[test]
     fn location_that_leads_to_what_this_config_writes_is_refused_before_and_after_that_exists() {
-        let staging = "[dir]/staging/shop/t/snapshot=2024-01-01T00:00:00Z, where this config stages lake.t";
+        let staging = "[dir]/staging/shop/t/snapshot=2026-01-31T00:00:00Z, where this config stages lake.t";
         for (location, words) in [
             ("link/", ["LOCATION [dir]/link/ of snapshot.t is or holds", staging]),
             ("link/**", ["LOCATION [dir]/link/** of snapshot.t matches files in", staging]),
             ("**/*.parquet", ["matches files in", staging]),
             ("lake/**", ["matches files in", "where this config publishes lake.t"]),
         ] {
-            let project = Project::new(&config(&format!("'{location}'"), "")).file("in/x.csv", "a\n1\n");
+            let project = Work::config(&config(&format!("'{location}'"), "")).file("in/x.csv", "a\n1\n");
             symlink(".", project.path("link")).unwrap();
             refused(&project, &words);
-            assert_eq!(project.files("staging"), [""; 0]);
+            assert_eq!(project.paths("staging"), [""; 0]);
         }
-        let project = Project::new(&config("'in/'", "")).file("in/x.csv", "a\n1\n");
+        let project = Work::config(&config("'in/'", "")).file("in/x.csv", "a\n1\n");
         assert_eq!(sum(&project), "n,s\n1,1\n");
         symlink("../staging/shop", project.path("in/up")).unwrap();
-        let replan = project.snaplake(&["run", "config.sql", "--replan", "--withdraw"]);
+        let replan = project.run(&["run", "config.sql", "--replan", "--withdraw"]);
         for word in ["config.sql:5:", "leads by up to", staging, "help: move the snapshot's files"] {
-            assert!(replan.code != 0 && replan.err.contains(word), "no '{word}' in {}", replan.err);
+            assert!(replan.code != 0 && replan.stderr.contains(word), "no '{word}' in {}", replan.stderr);
         }
         // A glob that meets none of it is as good as any, also from above.
         for (location, options) in [("*/x.csv", ""), ("**", "OPTIONS ('exclude' 'staging/, lake/, *.sql')")] {
-            let project = Project::new(&config(&format!("'{location}'"), options)).file("in/x.csv", "a\n1\n");
+            let project = Work::config(&config(&format!("'{location}'"), options)).file("in/x.csv", "a\n1\n");
             assert_eq!(sum(&project), "n,s\n1,1\n", "{location}");
             ok(&project, &["run", "config.sql", "--replan", "--withdraw"]);
         }
@@ -130,7 +131,7 @@ mod links {
     #[test]
     fn link_into_a_staging_folder_is_refused_until_it_is_excluded() {
         let made = |options: &str| {
-            let project = Project::new(&config("'in/'", options))
+            let project = Work::config(&config("'in/'", options))
                 .file("in/x.csv", "a\n1\n")
                 .file("far/d/t/snapshot=1/_snaplake.json", owner("staging", "t", "1"))
                 .file("far/d/t/snapshot=1/datalake/d/public/t/y.csv", "a\n2\n");
@@ -150,7 +151,7 @@ mod links {
 #[test]
 fn output_of_another_config_is_no_source_but_a_complete_lake_is() {
     let made = |location: &str, options: &str, files: &[(&str, String)]| {
-        let project = Project::new(&config(&format!("'{location}'"), options)).file("in/x.csv", "a\n1\n");
+        let project = Work::config(&config(&format!("'{location}'"), options)).file("in/x.csv", "a\n1\n");
         files.iter().fold(project, |project, (name, text)| project.file(name, text))
     };
     let (rows, done) = (|| "a\n2\n".to_owned(), String::new);
@@ -181,13 +182,13 @@ fn output_of_another_config_is_no_source_but_a_complete_lake_is() {
 
 #[test]
 fn files_that_arrive_after_planning_are_told_by_run_and_status() {
-    let project = Project::new(&config("'in/'", ""))
+    let project = Work::config(&config("'in/'", ""))
         .file("in/a.csv", "a\n1\n")
         .file("in/part-0", "a\n2\n")
         .file("in/page", "<html></html>")
         .file("in/empty.csv", "");
     let said =
-        |project: &Project| [ok(project, &["run", "config.sql"]).err, ok(project, &["status", "config.sql"]).out];
+        |project: &Work| [ok(project, &["run", "config.sql"]).stderr, ok(project, &["status", "config.sql"]).stdout];
     for text in said(&project) {
         assert!(!text.contains("after planning"), "{text}");
     }
@@ -214,7 +215,7 @@ fn files_that_arrive_after_planning_are_told_by_run_and_status() {
 
 #[test]
 fn planned_files_that_are_gone_or_replaced_are_told_while_they_are_to_be_staged() {
-    let project = Project::new(
+    let project = Work::config(
         "CREATE EXTERNAL TABLE snapshot.t (a INT) STORED AS CSV LOCATION 'in/';\n\
          CREATE TABLE lake.t WITH (file_group_size = '1B') AS SELECT * FROM snapshot.t;\n",
     );
@@ -226,19 +227,19 @@ fn planned_files_that_are_gone_or_replaced_are_told_while_they_are_to_be_staged(
     fs::remove_file(project.path("in/a.csv")).unwrap();
     fs::remove_file(project.path("in/c.csv")).unwrap();
     let told = "2 files of snapshot.t are missing or replaced since planning and are not staged yet (b.csv, c.csv)";
-    let status = ok(&project, &["status", "config.sql"]).out;
+    let status = ok(&project, &["status", "config.sql"]).stdout;
     assert!(status.contains(told), "{status}");
-    let run = project.snaplake(&["run", "config.sql"]);
-    assert!(run.code == 1 && run.err.contains(told), "{}", run.err);
+    let run = project.run(&["run", "config.sql"]);
+    assert!(run.code == 1 && run.stderr.contains(told), "{}", run.stderr);
 }
 
 #[cfg(unix)]
 #[test]
 fn a_new_name_of_a_planned_file_is_no_arrival() {
-    let project = Project::new(&config("'in/'", "")).file("in/b.csv", "a\n1\n");
+    let project = Work::config(&config("'in/'", "")).file("in/b.csv", "a\n1\n");
     ok(&project, &["run", "config.sql"]);
     fs::hard_link(project.path("in/b.csv"), project.path("in/a.csv")).unwrap();
     std::os::unix::fs::symlink("b.csv", project.path("in/c.csv")).unwrap();
-    let status = ok(&project, &["status", "config.sql"]).out;
+    let status = ok(&project, &["status", "config.sql"]).stdout;
     assert!(!status.contains("planning"), "{status}");
 }

@@ -3,14 +3,19 @@
 pub(crate) mod faulty;
 pub(crate) mod proxy;
 pub(crate) mod s3_server;
+pub(crate) mod seed;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
+use datafusion::prelude::SessionContext;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use snaplake::config::{Variables, load};
 use snaplake::session::{Engine, EngineOptions, Stores};
 use snaplake::{Event, Pipeline, Reporter};
@@ -22,6 +27,14 @@ pub(crate) const SETTINGS: &str = "
     SET snaplake.snapshot_time = '2026-01-31T00:00:00Z';
     SET snaplake.staging = '${out:-out}/staging';
     SET snaplake.datalake = '${out:-out}/lake';
+";
+
+/// The same for `config.sql`, which is run in its folder and whose messages are compared: paths are short, and what a test adds
+/// starts in line 5.
+const IN_FOLDER: &str = "SET snaplake.database = 'shop';
+SET snaplake.snapshot_time = '2026-01-31T00:00:00Z';
+SET snaplake.staging = 'staging';
+SET snaplake.datalake = 'lake';
 ";
 
 /// Events by day, in groups of a few files.
@@ -36,7 +49,8 @@ pub(crate) const EVENTS: &str = "
 /// What a run of the program came to.
 #[derive(Debug)]
 pub(crate) struct Run {
-    pub(crate) code: Option<i32>,
+    /// -1 after a signal.
+    pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
@@ -44,7 +58,7 @@ pub(crate) struct Run {
 impl From<Output> for Run {
     fn from(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Self { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 }
 
@@ -52,14 +66,14 @@ impl Run {
     /// Exit code 0, or all that was said.
     #[track_caller]
     pub(crate) fn ok(self) -> Self {
-        assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
+        assert_eq!(self.code, 0, "{}\n{}", self.stdout, self.stderr);
         self
     }
 
     /// This exit code and these words on standard error.
     #[track_caller]
     pub(crate) fn failed(self, code: i32, words: &[&str]) -> Self {
-        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
+        assert_eq!(self.code, code, "{}\n{}", self.stdout, self.stderr);
         for word in words {
             assert!(self.stderr.contains(word), "no '{word}' in: {}", self.stderr);
         }
@@ -86,6 +100,11 @@ impl Work {
         work
     }
 
+    /// With `config.sql` for [`Work::run`]; `tables` as above.
+    pub(crate) fn config(tables: &str) -> Self {
+        Self(tempfile::tempdir().unwrap()).file("config.sql", format!("{IN_FOLDER}{tables}"))
+    }
+
     /// The config [`EVENTS`] with `files` files of `rows` rows.
     pub(crate) fn events(files: usize, rows: usize) -> Self {
         let work = Self::new(EVENTS);
@@ -96,13 +115,40 @@ impl Work {
     }
 
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
-        self.0.path().join(relative)
+        self.0.path().canonicalize().unwrap().join(relative)
     }
 
     pub(crate) fn write(&self, relative: &str, text: &str) {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    /// Adds or replaces a file.
+    pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        fs::write(self.path(name), content).unwrap();
+        self
+    }
+
+    /// Adds a file as gzip of a text.
+    pub(crate) fn gzip(self, name: &str, content: &str) -> Self {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+        gzip.write_all(content.as_bytes()).unwrap();
+        let bytes = gzip.finish().unwrap();
+        self.file(name, bytes)
+    }
+
+    /// Cuts a file in half.
+    pub(crate) fn truncate(self, name: &str) -> Self {
+        let bytes = fs::read(self.path(name)).unwrap();
+        self.file(name, &bytes[..bytes.len() / 2])
+    }
+
+    /// Adds files with DataFusion's `COPY ... TO 'name'`.
+    pub(crate) fn copy(self, sql: &str) -> Self {
+        copy(&self.path(""), sql).unwrap();
+        self
     }
 
     /// A command with the config after the subcommand.
@@ -114,6 +160,31 @@ impl Work {
 
     pub(crate) fn snaplake(&self, arguments: &[&str]) -> Run {
         self.command(arguments).output().unwrap().into()
+    }
+
+    /// The program in the folder, with these arguments and no others.
+    pub(crate) fn here(&self, arguments: &[&str]) -> Command {
+        let mut command = program();
+        command.args(arguments).current_dir(self.path("")).env_remove("RUST_LOG").env("COLUMNS", "110");
+        command
+    }
+
+    /// Runs the program in the folder; see [`Work::masked`].
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
+        self.masked(&self.here(arguments).output().unwrap())
+    }
+
+    /// What the program said, with `[dir]` for the folder.
+    pub(crate) fn masked(&self, output: &Output) -> Run {
+        let folder = self.path("").to_string_lossy().trim_end_matches('/').to_owned();
+        let text =
+            |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&folder, "[dir]").replace(&folder[1..], "[dir]");
+        Run { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    /// Paths of all files below a folder, in order.
+    pub(crate) fn paths(&self, folder: &str) -> Vec<String> {
+        self.files(folder).keys().map(|path| format!("{}/{path}", folder.trim_end_matches('/'))).collect()
     }
 
     /// All files below a folder: relative path and content.
@@ -149,6 +220,20 @@ impl Work {
         let engine = Engine::new(stores, EngineOptions { memory_limit: Some(1 << 30), threads: Some(2) });
         Pipeline::new(project, engine, Arc::new(Silent))
     }
+}
+
+/// Runs `COPY ... TO 'name'` with `name` below `folder`; `[dir]` is the folder, whose files can be read as `'[dir]/name'`.
+pub(crate) fn copy(folder: &Path, sql: &str) -> Result<(), datafusion::error::DataFusionError> {
+    let folder = folder.to_str().unwrap().trim_end_matches('/');
+    let sql = sql.replace("TO '", &format!("TO '{folder}/")).replace("[dir]", folder);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { SessionContext::new().enable_url_table().sql(&sql).await?.collect().await.map(|_| ()) })
+}
+
+/// What a command came to that must end well.
+#[track_caller]
+pub(crate) fn ok(work: &Work, arguments: &[&str]) -> Run {
+    work.run(arguments).ok()
 }
 
 fn collect(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {

@@ -105,7 +105,7 @@ fn column(path: &Path) -> ArrayRef {
 /// Runs the job and compares the column `v` before and after.
 fn outcome(work: &Work, of: &str) -> Outcome {
     let run = work.snaplake(&["run"]);
-    if run.code != Some(0) {
+    if run.code != 0 {
         assert!(run.stderr.contains("column 'v'"), "{of}: the error does not name the column: {}", run.stderr);
         assert!(work.files("out").is_empty(), "{of}: refused, but not while planning: {}", run.stderr);
         return Outcome::Refused;

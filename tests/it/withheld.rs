@@ -100,7 +100,7 @@ fn value_that_makes_a_task_fail_is_in_no_message_and_no_trace() {
         let (_, after) = rest.split_once(';').unwrap();
         let work = work(&format!("{before}SELECT id, k, {column} AS h FROM snapshot.t;{after}"));
         let failed = run(&mut work.command(&[step, "-vvv"]), VALUE);
-        assert_ne!(failed.code, Some(0), "{column}");
+        assert_ne!(failed.code, 0, "{column}");
         assert!(failed.stderr.contains("***"), "{column}: {}", failed.stderr);
         search_files(&work);
         run(&mut work.command(&["status", "--format", "json"]), VALUE);

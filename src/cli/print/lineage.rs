@@ -52,7 +52,7 @@ impl Report {
     /// Writes the page or the JSON, and sends or writes the events.
     ///
     /// # Errors
-    /// [`Error::Io`]; those of [`send`].
+    /// [`Error::Io`]; those of [`send()`].
     pub(crate) async fn lineage(&self, lineage: &Lineage, options: &PageOptions) -> Result<()> {
         self.board.clear();
         if options.output.is_some() || options.openlineage.is_none() {

@@ -254,3 +254,106 @@ impl RowCounter {
         Compared { partitions: self.partitions.into_values().collect(), samples: self.samples.concat() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::iter::zip;
+
+    use datafusion::arrow::array::{Int8Array, Int64Array, StringArray};
+
+    use super::*;
+
+    /// Key `id`, one more column `v`, partitioned by `k`.
+    fn counting(most: usize) -> RowCounter {
+        let names = ["id", "v", "k"].map(str::to_owned).to_vec();
+        let (converter, partitions, samples) = (None, HashMap::new(), Default::default());
+        RowCounter { names, key: 1, partition_names: vec!["k".to_owned()], converter, partitions, samples, most }
+    }
+
+    /// `id`, `v` and `k`; `None` where a side has no such row.
+    type Row<'a> = Option<(i64, Option<&'a str>, &'a str)>;
+
+    fn side<'a>(rows: impl Iterator<Item = Row<'a>> + Clone) -> [ArrayRef; 3] {
+        [
+            Arc::new(rows.clone().map(|row| row.map(|(id, ..)| id)).collect::<Int64Array>()),
+            Arc::new(rows.clone().map(|row| row.and_then(|(_, v, _)| v)).collect::<StringArray>()),
+            Arc::new(rows.map(|row| row.map(|(.., k)| k)).collect::<StringArray>()),
+        ]
+    }
+
+    /// As the query gives rows before and after: kind, partition, then all columns before and after.
+    fn batch(rows: &[(Row<'_>, Row<'_>)]) -> RecordBatch {
+        let kind = |&(before, after): &(Row<'_>, Row<'_>)| match (before, after) {
+            (None, _) => 0,
+            (_, None) => 1,
+            _ => 2,
+        };
+        let [.., partition] = side(rows.iter().map(|(before, after)| after.or(*before)));
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(Int8Array::from_iter_values(rows.iter().map(kind))), partition];
+        columns.extend(side(rows.iter().map(|(before, _)| *before)));
+        columns.extend(side(rows.iter().map(|(_, after)| *after)));
+        let names = ["kind", "p0", "b0", "b1", "b2", "a0", "a1", "a2"];
+        RecordBatch::try_from_iter_with_nullable(zip(names, columns).map(|(name, column)| (name, column, true)))
+            .unwrap()
+    }
+
+    fn values(of: &BTreeMap<String, Value>) -> String {
+        of.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn rows_are_counted_by_kind_where_they_are_now_over_all_batches() {
+        let mut counting = counting(0);
+        let (a, b) = (Some((1, Some("x"), "a")), Some((2, None, "b")));
+        counting.add(&batch(&[(None, a), (b, None), (a, b)])).unwrap();
+        counting.add(&batch(&[(None, a), (b, a)])).unwrap();
+        let compared = counting.end();
+        let changes = |added, removed, changed| RowChanges { added, removed, changed };
+        let expected = [("k=a".to_owned(), changes(2, 0, 1)), ("k=b".to_owned(), changes(0, 1, 1))];
+        assert_eq!(compared.partitions, BTreeMap::from(expected));
+        assert_eq!(compared.samples, []);
+    }
+
+    #[test]
+    fn so_many_samples_of_each_kind_are_kept_and_each_says_only_what_is_new() {
+        let mut counting = counting(1);
+        let row = |id, v, k| Some((id, v, k));
+        let rows = [
+            (row(1, Some("x"), "a"), row(1, None, "a")),
+            (None, row(2, Some("y"), "b")),
+            (row(3, None, "c"), None),
+            (row(4, None, "a"), row(4, Some("z"), "b")),
+            (None, row(5, None, "b")),
+        ];
+        counting.add(&batch(&rows)).unwrap();
+        let samples = counting.end().samples;
+        let told = samples.iter().map(|of| (of.change, values(&of.key), values(&of.before), values(&of.after)));
+        let text = str::to_owned;
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [
+                (Change::Added, text("id=\"2\""), text(""), text("k=\"b\" v=\"y\"")),
+                (Change::Removed, text("id=\"3\""), text("k=\"c\" v=null"), text("")),
+                (Change::Changed, text("id=\"1\""), text("v=\"x\""), text("v=null")),
+            ]
+        );
+    }
+
+    #[test]
+    fn table_without_partitions_is_one_partition_without_a_name() {
+        let names = ["id", "v", "k"].map(str::to_owned).to_vec();
+        let mut counting = RowCounter { names, partition_names: Vec::new(), ..counting(1) };
+        let rows = batch(&[(None, Some((1, None, "a"))), (Some((2, None, "b")), None)]);
+        let without = rows.project(&[0, 2, 3, 4, 5, 6, 7]).unwrap();
+        counting.add(&without).unwrap();
+        let compared = counting.end();
+        let changes = RowChanges { added: 1, removed: 1, changed: 0 };
+        assert_eq!(compared.partitions, BTreeMap::from([(String::new(), changes)]));
+        assert_eq!(values(&compared.samples[0].key), "id=\"1\"");
+    }
+
+    #[test]
+    fn quote_in_a_name_does_not_end_it() {
+        assert_eq!([quoted("a b"), quoted("a\"b")], ["\"a b\"", "\"a\"\"b\""]);
+    }
+}

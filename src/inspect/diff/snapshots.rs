@@ -245,3 +245,184 @@ fn columns(before: &SchemaRef, after: &SchemaRef) -> ColumnChanges {
     });
     ColumnChanges { added: only_in(after, before), removed: only_in(before, after), retyped: retyped.collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+
+    use super::*;
+    use crate::inspect::diff::Change;
+    use crate::pipeline::in_memory::{Job, TABLE};
+
+    const JANUARY: &str = "2026-01-31T00:00:00Z";
+    const FEBRUARY: &str = "2026-02-28T00:00:00Z";
+
+    fn options(key: &[&str]) -> DiffOptions {
+        let key = key.iter().map(|&name| name.to_owned()).collect();
+        DiffOptions { against: JANUARY.to_owned(), key, samples: 9 }
+    }
+
+    /// The table of January, and a job for that of February.
+    async fn january() -> (Job, Job) {
+        let old = Job::published().await;
+        let new = old.again(TABLE, FEBRUARY);
+        (old, new)
+    }
+
+    /// Why there is no diff.
+    async fn refused(job: &Job, key: &[&str]) -> String {
+        let error = diff(&job.pipeline, &options(key)).await.unwrap_err();
+        let Error::NoDiff { table, against, reason } = error else { panic!("{error:?}") };
+        assert_eq!((table.as_str(), against.as_str()), ("t", JANUARY));
+        reason
+    }
+
+    #[test]
+    fn columns_are_compared_by_name_whatever_their_order() {
+        let schema = |fields: &[(&str, DataType)]| -> SchemaRef {
+            let fields = fields.iter().map(|(name, of)| Field::new(*name, of.clone(), true));
+            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+        };
+        let before = schema(&[("a", DataType::Int32), ("b", DataType::Utf8), ("c", DataType::Date32)]);
+        let after = schema(&[("d", DataType::Utf8), ("c", DataType::Date32), ("a", DataType::Int64)]);
+        let changes = columns(&before, &after);
+        assert_eq!((changes.added, changes.removed), (vec!["d".to_owned()], vec!["b".to_owned()]));
+        assert_eq!(changes.retyped, [("a".to_owned(), "Int32".to_owned(), "Int64".to_owned())]);
+        assert_eq!(columns(&before, &before), ColumnChanges::default());
+    }
+
+    #[tokio::test]
+    async fn partition_is_the_same_by_size_etag_and_rows_of_its_files_in_any_order_and_place() {
+        let job = Job::published().await;
+        let mut side = Side::read(job.ledger().await, job.lake(), &|_| panic!("it is published")).await.unwrap();
+        let file = |uri: &str, etag: &str, size, rows| FileEntry {
+            uri: uri.into(),
+            etag: etag.into(),
+            size,
+            n_record: Some(rows),
+            partition: Some("k=a".into()),
+        };
+        let mut identity = |files: Vec<FileEntry>| {
+            side.partitions.insert("k=a".to_owned(), files);
+            let identity = side.identity("k=a").into_iter();
+            identity.map(|(size, etag, rows)| (size, etag.to_owned(), rows)).collect::<Vec<_>>()
+        };
+        let here = identity(vec![file("1", "x", 10, 1), file("2", "y", 20, 2)]);
+        assert_eq!(identity(vec![file("b/2", "y", 20, 2), file("b/1", "x", 10, 1)]), here);
+        for other in [
+            vec![file("1", "x", 10, 1)],
+            vec![file("1", "x", 10, 1), file("2", "z", 20, 2)],
+            vec![file("1", "x", 10, 1), file("2", "y", 21, 2)],
+            vec![file("1", "x", 10, 1), file("2", "y", 20, 3)],
+            vec![file("1", "x", 10, 1), file("2", "y", 20, 2), file("3", "y", 20, 2)],
+        ] {
+            assert_ne!(identity(other.clone()), here, "{other:?}");
+        }
+        assert_eq!(side.identity("k=none"), []);
+        assert_eq!(side.content("k=none"), DataSize::default());
+    }
+
+    #[tokio::test]
+    async fn rows_that_were_added_removed_changed_or_moved_are_counted_in_their_partitions() {
+        let (_, new) = january().await;
+        new.delete("export/2.csv").await;
+        new.put("export/1.csv", "id,k,v\n1,c,x\n2,b,\n4,a,w\n").await;
+        new.pipeline.run().await.unwrap();
+        let found = diff(&new.pipeline, &options(&["id"])).await.unwrap().remove(0);
+        let changes = |added, removed, changed| RowChanges { added, removed, changed };
+        let by_partition: Vec<_> =
+            found.partitions.iter().map(|of| (of.partition.as_str(), of.before.rows, of.after.rows, of.rows)).collect();
+        assert_eq!(
+            by_partition,
+            [
+                ("k=a", 2, 1, Some(changes(1, 1, 0))),
+                ("k=b", 1, 1, Some(changes(0, 0, 1))),
+                ("k=c", 0, 1, Some(changes(0, 0, 1))),
+            ]
+        );
+        assert_eq!(found.rows, Some(changes(1, 1, 2)));
+        assert_eq!((found.before.rows, found.after.rows, found.same_partitions), (3, 3, 0));
+        let moved = found.samples.iter().find(|sample| sample.key["id"] == "1").unwrap();
+        assert_eq!((moved.change, &moved.before["k"], &moved.after["k"]), (Change::Changed, &"a".into(), &"c".into()));
+        assert!(!moved.before.contains_key("v"), "{moved:?}");
+        let without_key = diff(&new.pipeline, &options(&[])).await.unwrap().remove(0);
+        assert_eq!((without_key.rows, without_key.partitions[0].rows, without_key.partitions.len()), (None, None, 3));
+    }
+
+    #[tokio::test]
+    async fn partitions_of_the_same_files_are_the_same_and_are_not_read() {
+        let job = Job::published().await;
+        let itself = DiffOptions { key: vec!["v".to_owned()], ..options(&[]) };
+        for key in job.lake_files().await {
+            job.put(&key, "whoever reads it fails").await;
+        }
+        let found = diff(&job.pipeline, &itself).await.unwrap().remove(0);
+        assert_eq!((found.same_partitions, found.partitions.len(), found.rows), (2, 0, Some(RowChanges::default())));
+    }
+
+    #[tokio::test]
+    async fn key_that_names_two_rows_is_refused_with_the_snapshot_in_which_it_does() {
+        let (_, new) = january().await;
+        new.put("export/1.csv", "id,k,v\n1,a,x\n7,b,y\n").await;
+        new.put("export/2.csv", "id,k,v\n1,a,z\n,a,n\n,a,m\n").await;
+        new.pipeline.run().await.unwrap();
+        let reason = refused(&new, &["id"]).await;
+        // Of a key a NULL is like another one.
+        assert!(reason.contains("(id) is not unique in the config's snapshot, where 2 of its values"), "{reason}");
+        let reason = refused(&new, &["k"]).await;
+        assert!(reason.contains("(k) is not unique in the other snapshot, where 1 of"), "{reason}");
+        let reason = refused(&new, &["id", "nothing"]).await;
+        assert!(reason.contains("key column 'nothing' is not in both"), "{reason}");
+        assert_eq!(diff(&new.pipeline, &options(&["id", "v"])).await.unwrap()[0].rows.unwrap().added, 4);
+    }
+
+    #[tokio::test]
+    async fn null_in_a_key_is_a_value_that_both_snapshots_may_have() {
+        let old = Job::new(TABLE);
+        old.put("export/1.csv", "id,k,v\n,a,x\n2,a,\n").await;
+        old.pipeline.run().await.unwrap();
+        let new = old.again(TABLE, FEBRUARY);
+        new.put("export/1.csv", "id,k,v\n,a,y\n2,a,\n").await;
+        new.pipeline.run().await.unwrap();
+        let found = diff(&new.pipeline, &options(&["id"])).await.unwrap().remove(0);
+        assert_eq!(found.rows, Some(RowChanges { changed: 1, ..RowChanges::default() }));
+    }
+
+    #[tokio::test]
+    async fn snapshot_that_is_not_published_is_refused_with_those_that_there_are() {
+        let (old, new) = january().await;
+        let reason = refused(&new, &[]).await;
+        assert!(
+            reason.ends_with(&format!("is not published; the staging folder has snapshots of: {JANUARY}")),
+            "{reason}"
+        );
+        new.pipeline.run().await.unwrap();
+        let ledger = old.ledger().await;
+        ledger.revoke(&ledger.layout().manifest(Step::DatalakeFileGroups, 2)).await.unwrap();
+        let reason = refused(&new, &[]).await;
+        assert!(reason.contains("only 1 of 2 groups"), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn tables_partitioned_by_other_columns_are_refused_and_sorted_otherwise_they_are_not() {
+        let (old, _) = january().await;
+        for (with, is_refused) in [
+            ("partitioned_by = ARRAY['v']", true),
+            ("partitioned_by = ARRAY['k', 'v']", true),
+            ("partitioned_by = ARRAY['k'], sorted_by = ARRAY['id']", false),
+        ] {
+            let new = old.again(&TABLE.replace("partitioned_by = ARRAY['k']", with), FEBRUARY);
+            for key in new.keys("snapshot=2026-02-28").await {
+                new.delete(&key).await;
+            }
+            new.pipeline.run().await.unwrap();
+            if is_refused {
+                assert_eq!(refused(&new, &[]).await, "it was partitioned by other columns", "{with}");
+            } else {
+                diff(&new.pipeline, &options(&[])).await.unwrap();
+            }
+        }
+    }
+}

@@ -9,8 +9,8 @@
 //! and, for the estimate of distinct values, a bounded part of the lake ([`distinct`]). Only a table that is not
 //! planned is looked at as `plan` does: its export is listed, and footers are read. It works at any time: what is not
 //! there yet is missing in the result, and is no error. All files of the chosen tables are in memory at once, as they
-//! are for a query. The result is printed by `report`, and becomes OpenLineage events here ([`events`], sent by
-//! [`send`]).
+//! are for a query. The result is printed by `report`, and becomes OpenLineage events here ([`mod@events`], sent by
+//! [`mod@send`]).
 
 pub(crate) mod distinct;
 pub(crate) mod events;

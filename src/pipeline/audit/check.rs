@@ -80,3 +80,54 @@ pub(super) async fn snapshots(
     }
     Ok(tables)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::AUDITED;
+    use super::*;
+    use crate::error::Error;
+    use crate::pipeline::in_memory::Job;
+
+    /// What is wrong with the audits of the chosen tables, before anything is staged.
+    async fn mistake_of(chosen: &[&str], tables: &str) -> Option<String> {
+        let job = Job::new(tables);
+        job.put("export/1.csv", "id,k,v\n1,a,x\n").await;
+        let (engine, mut project) = (job.pipeline.engine(), job.pipeline.project().clone());
+        project.select_tables(&chosen.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).unwrap();
+        let (project, planner) = (&project, Planner::new(engine, &project));
+        let mut plans = Vec::new();
+        for lake in &project.lakes {
+            plans.push(planner.plan(lake).await.unwrap());
+        }
+        match check(engine, project, &planner, &plans.iter().collect::<Vec<_>>()).await {
+            Ok(()) => None,
+            Err(Error::Config { problem, .. }) => Some(problem.to_string()),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    async fn mistake(tables: &str) -> Option<String> {
+        mistake_of(&["t", "u"], tables).await
+    }
+
+    #[tokio::test]
+    async fn audits_that_can_run_are_no_mistake_before_there_is_a_row() {
+        assert_eq!(mistake(AUDITED).await, None);
+        // It reads the lake of a table that was not chosen.
+        let lake = "CREATE VIEW audit.x AS SELECT s.id FROM staging.t AS s JOIN lake.u AS l ON s.id = l.id;";
+        assert_eq!(mistake_of(&["t"], &format!("{AUDITED} {lake}")).await, None);
+    }
+
+    #[tokio::test]
+    async fn column_function_or_type_that_there_is_none_of_is_a_mistake_of_the_audit() {
+        for (from, to, word) in [
+            ("t.v <> u.v", "t.w <> u.v", "w"),
+            ("t.v <> u.v", "no_function(t.v)", "no_function"),
+            ("staging.u WHERE id < 0", "staging.u WHERE ident < 0", "ident"),
+            ("not_null = ARRAY['id']", "not_null = ARRAY['idd']", "idd"),
+        ] {
+            let said = mistake(&AUDITED.replace(from, to)).await;
+            assert!(said.as_ref().is_some_and(|said| said.contains(word)), "{to}: {said:?}");
+        }
+    }
+}

@@ -176,3 +176,85 @@ pub(super) fn fingerprint<'a>(project: &'a Project, audit: &'a Audit<'_>, inputs
     let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(if held.is_empty() { hash } else { digest::slow(held, &hash, digest::ROUNDS) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::audits;
+    use super::super::tests::{AUDITED, staged};
+    use super::*;
+    use crate::pipeline::in_memory::Job;
+
+    /// Hashes of all audits over what is in the store now, by name.
+    async fn fingerprints(job: &Job) -> BTreeMap<String, String> {
+        let project = job.pipeline.project();
+        let audits = audits(project).unwrap();
+        let inputs = inputs(job.pipeline.engine(), project, &audits).await.unwrap();
+        let of = |audit: &Audit<'_>| (audit.name.clone(), fingerprint(project, audit, &inputs).unwrap());
+        audits.iter().map(of).collect()
+    }
+
+    /// Names of those that differ, or are of one side.
+    fn changed(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
+        let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
+        let mut names: Vec<String> = names.filter(|name| before.get(*name) != after.get(*name)).cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[tokio::test]
+    async fn fingerprint_changes_with_the_text_of_the_audit_and_of_the_helper_that_it_reads() {
+        let job = staged(AUDITED).await;
+        let before = fingerprints(&job).await;
+        assert_eq!(fingerprints(&job).await, before);
+        for (from, to, expected) in [
+            ("t.v <> u.v", "t.v  <>\nu.v -- as before", &[][..]),
+            ("t.v <> u.v", "t.v > u.v", &["audit.both"]),
+            ("staging.u WHERE id < 0", "staging.u WHERE id < 1", &["audit.of_u"]),
+            ("snapshot.t WHERE id < 0", "snapshot.t WHERE id < 1", &["audit.source"]),
+            ("not_null = ARRAY['id']", "not_null = ARRAY['v']", &["t.not_null(id)", "t.not_null(v)"]),
+        ] {
+            let again = job.again(&AUDITED.replace(from, to), "2026-01-31T00:00:00Z");
+            assert_eq!(changed(&before, &fingerprints(&again).await), expected, "{to}");
+        }
+    }
+
+    #[tokio::test]
+    async fn fingerprint_changes_when_a_task_of_what_it_reads_is_done_anew() {
+        let job = staged(AUDITED).await;
+        let before = fingerprints(&job).await;
+        let ledger = job.ledger().await;
+        let summary = ledger.layout().manifest(Step::StagingFileGroups, 2).summary;
+        let text = ledger.read_file(&summary).await.unwrap().unwrap();
+        job.put(summary.raw_key(), text).await;
+        assert_eq!(changed(&before, &fingerprints(&job).await), ["audit.both", "t.not_null(id)"]);
+        // One that the plan does not have says nothing.
+        let before = fingerprints(&job).await;
+        let text = ledger.read_file(&summary).await.unwrap().unwrap();
+        job.put(ledger.layout().manifest(Step::StagingFileGroups, 3).summary.raw_key(), text).await;
+        assert_eq!(changed(&before, &fingerprints(&job).await), [] as [&str; 0]);
+    }
+
+    #[tokio::test]
+    async fn table_that_is_not_complete_is_an_error_to_who_audits_and_left_out_for_who_looks() {
+        let text = format!(
+            "{AUDITED} CREATE VIEW audit.x AS SELECT s.id FROM staging.u AS s JOIN lake.t AS l ON s.id = l.id;"
+        );
+        let job = staged(&text).await;
+        let project = job.pipeline.project();
+        let audits = audits(project).unwrap();
+        let engine = job.pipeline.engine();
+        let error = async || inputs(engine, project, &audits).await.unwrap_err();
+        let looked = async || {
+            let inputs = complete(engine, project, &audits).await.unwrap();
+            inputs.iter().map(|input| format!("{}.{}", input.schema, input.lake.name)).collect::<Vec<_>>().join(" ")
+        };
+        assert!(matches!(error().await, Error::NotPublished { table, total: 0, .. } if table == "t"));
+        assert_eq!(looked().await, "staging.t staging.u");
+        let ledger = job.ledger().await;
+        ledger.revoke(&ledger.layout().manifest(Step::StagingFileGroups, 1)).await.unwrap();
+        assert!(matches!(error().await, Error::NotStaged { table, missing: 1, total: 2 } if table == "t"));
+        assert_eq!(looked().await, "staging.u");
+        ledger.revoke(&ledger.layout().snapshot_manifest()).await.unwrap();
+        assert!(matches!(error().await, Error::NotPlanned { table } if table == "t"));
+    }
+}

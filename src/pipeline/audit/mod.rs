@@ -93,3 +93,66 @@ fn audits(project: &Project) -> Result<Vec<Audit<'_>>> {
     }
     Ok(audits)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::pipeline::in_memory::Job;
+
+    /// Two lake tables and audits of each kind.
+    pub(super) const AUDITED: &str = "
+        CREATE EXTERNAL TABLE snapshot.t (id INT, k VARCHAR, v VARCHAR)
+        STORED AS CSV LOCATION 's3://b/export/' OPTIONS ('format.has_header' 'true');
+        CREATE TABLE lake.t WITH (partitioned_by = ARRAY['k'], file_group_size = '1', not_null = ARRAY['id']) AS
+        SELECT id, k, v FROM snapshot.t;
+        CREATE TABLE lake.u AS SELECT id, v FROM snapshot.t;
+        CREATE VIEW negative AS SELECT id FROM staging.u WHERE id < 0;
+        CREATE VIEW audit.source AS SELECT * FROM snapshot.t WHERE id < 0;
+        CREATE VIEW audit.of_u AS SELECT id FROM negative;
+        CREATE VIEW audit.both AS SELECT t.id FROM staging.t JOIN staging.u ON t.id = u.id AND t.v <> u.v;";
+
+    /// That job with an export of two files, staged.
+    pub(super) async fn staged(tables: &str) -> Job {
+        let job = Job::new(tables);
+        job.put("export/1.csv", "id,k,v\n1,a,x\n2,b,y\n").await;
+        job.put("export/2.csv", "id,k,v\n3,a,z\n").await;
+        job.pipeline.stage().await.unwrap();
+        job
+    }
+
+    /// Names of the audits, each with the tables that it holds back.
+    fn gates(project: &Project) -> Vec<(String, String)> {
+        audits(project).unwrap().iter().map(|audit| (audit.name.clone(), audit.tables().join(" "))).collect()
+    }
+
+    #[test]
+    fn audit_holds_back_the_tables_whose_staging_it_reads_or_else_all() {
+        let job = Job::new(AUDITED);
+        let mut project = job.pipeline.project().clone();
+        let expected = [("t.not_null(id)", "t"), ("audit.source", "t u"), ("audit.of_u", "u"), ("audit.both", "t u")];
+        assert_eq!(gates(&project), expected.map(|(audit, tables)| (audit.to_owned(), tables.to_owned())));
+        // What another table's audit finds is no matter of the chosen one.
+        project.select_tables(&["u".to_owned()]).unwrap();
+        let expected = [("audit.source", "u"), ("audit.of_u", "u"), ("audit.both", "u")];
+        assert_eq!(gates(&project), expected.map(|(audit, tables)| (audit.to_owned(), tables.to_owned())));
+    }
+
+    #[test]
+    fn audit_that_reads_the_lake_that_it_holds_back_is_refused_and_of_another_one_is_not() {
+        for (query, refused) in [
+            ("SELECT s.id FROM staging.t AS s JOIN lake.t AS l ON s.id = l.id", Some("t")),
+            ("SELECT s.id FROM staging.t AS s JOIN lake.u AS l ON s.id = l.id", None),
+            ("SELECT id FROM lake.u", Some("u")),
+        ] {
+            let job = Job::new(&format!("{AUDITED} CREATE VIEW audit.x AS {query};"));
+            match (audits(job.pipeline.project()), refused) {
+                (Ok(_), None) => {}
+                (Err(crate::Error::Config { problem, .. }), Some(table)) => {
+                    let text = problem.to_string();
+                    assert!(text.contains("audit.x") && text.contains(&format!("lake.{table}")), "{text}");
+                }
+                (other, _) => panic!("{query}: {other:?}"),
+            }
+        }
+    }
+}

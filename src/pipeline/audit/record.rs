@@ -137,7 +137,7 @@ impl Records {
     /// Writes the records of all tables anew.
     ///
     /// # Errors
-    /// [`Error::Store`](crate::error::Error::Store).
+    /// [`Error::Store`].
     pub(super) async fn write(&self, entries: &[(&Audit<'_>, Entry)]) -> Result<()> {
         let writes = self.0.iter().map(|(table, (ledger, _))| async move {
             let of_table = entries.iter().filter(|(audit, _)| audit.gates.iter().any(|lake| lake.name == *table));
@@ -204,5 +204,98 @@ impl Entry {
             sample: Vec::new(),
             rows_at: self.rows_at.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{AUDITED, staged};
+    use super::*;
+    use crate::pipeline::in_memory::Job;
+
+    fn entry(audit: &str, fingerprint: &str, rows: u64) -> Entry {
+        Entry {
+            audit: audit.to_owned(),
+            fingerprint: fingerprint.to_owned(),
+            rows,
+            seconds: 0.5,
+            bytes_spilled: 0,
+            audited_at: "2026-02-01T00:00:00Z".to_owned(),
+            rows_at: (rows > 0).then(|| "s3://b/rows".to_owned()),
+        }
+    }
+
+    /// Records of the tables `t` and `u`.
+    async fn records(job: &Job, t: Vec<Entry>, u: Vec<Entry>) -> Records {
+        let ledger = job.ledger().await;
+        Records(HashMap::from([("t".to_owned(), (ledger.clone(), t)), ("u".to_owned(), (ledger, u))]))
+    }
+
+    #[tokio::test]
+    async fn audit_has_passed_if_all_tables_that_it_holds_back_say_so_of_the_same() {
+        let job = Job::new(AUDITED);
+        let audits = audits(job.pipeline.project()).unwrap();
+        let both = audits.iter().find(|audit| audit.name == "audit.both").unwrap();
+        let good = || vec![entry("audit.of_u", "other", 9), entry("audit.both", "f", 0)];
+        for (t, u, has_passed) in [
+            (good(), good(), true),
+            (good(), vec![], false),
+            (vec![], good(), false),
+            (good(), vec![entry("audit.both", "old", 0)], false),
+            (vec![entry("audit.both", "old", 0)], good(), false),
+            (good(), vec![entry("audit.both", "f", 1)], false),
+            (vec![entry("audit.both", "f", 1)], good(), false),
+        ] {
+            let records = records(&job, t.clone(), u.clone()).await;
+            assert_eq!(records.passed(both, "f").is_some(), has_passed, "{t:?} {u:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_of_an_earlier_run_are_known_by_any_record() {
+        let job = Job::new(AUDITED);
+        let audits = audits(job.pipeline.project()).unwrap();
+        let [_, source, of_u, both] = &audits[..] else { panic!("{audits:?}") };
+        let records = records(&job, vec![entry("audit.both", "f", 0)], vec![entry("audit.source", "f", 2)]).await;
+        assert_eq!([source, of_u, both].map(|audit| records.has_rows(audit)), [true, false, false]);
+        assert!(!records.is_empty() && self::records(&job, vec![], vec![]).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn record_of_another_version_or_none_ends_what_decides_by_it_and_is_nothing_to_who_looks() {
+        let job = staged(AUDITED).await;
+        job.pipeline.audit().await.unwrap();
+        let (engine, project) = (job.pipeline.engine(), job.pipeline.project());
+        let audits = audits(project).unwrap();
+        let ledger = job.ledger().await;
+        let at = ledger.layout().audits();
+        let count = |records: &Records, table: &str| records.0[table].1.len();
+        let read = async || Records::read(engine, project, &audits).await;
+        let text = String::from_utf8(ledger.read_file(&at).await.unwrap().unwrap().to_vec()).unwrap();
+        assert_eq!([count(&read().await.unwrap(), "t"), count(&read().await.unwrap(), "u")], [3, 3]);
+        job.put(at.raw_key(), text.replace("\"version\": 2", "\"version\": 3")).await;
+        assert!(matches!(read().await, Err(Error::OtherVersion { version: 3, .. })));
+        job.put(at.raw_key(), text[..text.len() / 2].to_owned()).await;
+        assert!(matches!(read().await, Err(Error::DecodeManifest { .. })));
+        let readable = Records::readable(engine, project, &audits).await.unwrap();
+        assert_eq!([count(&readable, "t"), count(&readable, "u")], [0, 3]);
+    }
+
+    #[tokio::test]
+    async fn publish_task_passes_only_if_all_audits_of_its_table_have_passed_over_what_is_staged() {
+        let job = staged(AUDITED).await;
+        let gate = async |job: &Job| gate(job.pipeline.engine(), job.pipeline.project(), job.lake()).await;
+        let all = ["t.not_null(id)", "audit.source", "audit.both"];
+        assert!(matches!(gate(&job).await, Err(Error::NotAudited { audits, .. }) if audits == all));
+        job.pipeline.audit().await.unwrap();
+        gate(&job).await.unwrap();
+        // Another text of one of them.
+        let (from, to) = ("t.v <> u.v", "t.v = u.v");
+        let other = job.again(&AUDITED.replace(from, to), "2026-01-31T00:00:00Z");
+        assert!(matches!(gate(&other).await, Err(Error::NotAudited { audits, .. }) if audits == ["audit.both"]));
+        assert!(matches!(other.pipeline.audit().await, Err(Error::AuditsFailed { .. })));
+        let Err(Error::AuditsFailed { verdicts }) = gate(&other).await else { panic!("it has failed") };
+        let rows: Vec<_> = verdicts.iter().map(|verdict| (verdict.audit.as_str(), verdict.rows, verdict.ran)).collect();
+        assert_eq!(rows, [(all[0], 0, false), (all[1], 0, false), (all[2], 3, false)]);
     }
 }

@@ -165,3 +165,65 @@ pub(crate) async fn known(engine: &Engine, project: &Project) -> Result<Vec<Audi
     stand(engine, project, on_audit).await?;
     Ok(known)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{AUDITED, staged};
+    use super::*;
+    use crate::layout::Step;
+    use crate::pipeline::in_memory::Job;
+
+    /// How the audits of a table stand, in the order of the config.
+    async fn states(job: &Job, table: &str) -> Vec<AuditState> {
+        let all = statuses(job.pipeline.engine(), job.pipeline.project()).await.unwrap();
+        all[table].iter().map(|status| status.state).collect()
+    }
+
+    #[tokio::test]
+    async fn audit_is_not_run_then_passed_then_stale_and_failed_when_it_found_rows() {
+        use AuditState::{Failed, NotRun, Passed, Stale};
+        let job = staged(AUDITED).await;
+        assert_eq!(states(&job, "t").await, [NotRun; 3]);
+        job.pipeline.audit().await.unwrap();
+        assert_eq!(states(&job, "t").await, [Passed; 3]);
+        assert_eq!(states(&job, "u").await, [Passed; 3]);
+        let more = format!("{AUDITED} CREATE VIEW audit.x AS SELECT id FROM staging.t;");
+        let more = job.again(&more.replace("t.v <> u.v", "t.v = u.v"), "2026-01-31T00:00:00Z");
+        assert_eq!(states(&more, "t").await, [Passed, Passed, Stale, NotRun]);
+        more.pipeline.audit().await.unwrap_err();
+        assert_eq!(states(&more, "t").await, [Passed, Passed, Failed, Failed]);
+        // A task less: what reads the table is stale, whatever it came to.
+        let ledger = job.ledger().await;
+        ledger.revoke(&ledger.layout().manifest(Step::StagingFileGroups, 1)).await.unwrap();
+        assert_eq!(states(&more, "t").await, [Stale, Passed, Stale, Stale]);
+    }
+
+    #[tokio::test]
+    async fn of_records_that_differ_the_worst_is_known() {
+        let job = staged(AUDITED).await;
+        job.pipeline.audit().await.unwrap();
+        let known = async || {
+            let known = known(job.pipeline.engine(), job.pipeline.project()).await.unwrap();
+            known.into_iter().map(|known| (known.audit, known.state)).collect::<HashMap<_, _>>()
+        };
+        assert!(known().await.values().all(|state| *state == AuditState::Passed));
+        job.delete(job.ledger().await.layout().audits().raw_key()).await;
+        let known = known().await;
+        // Of `t` nothing is remembered, of `u` all is.
+        assert_eq!([known["audit.both"], known["audit.of_u"]], [AuditState::NotRun, AuditState::Passed]);
+        assert!(AuditState::Failed < AuditState::Stale && AuditState::Stale < AuditState::NotRun);
+    }
+
+    #[test]
+    fn audits_of_a_table_have_the_order_of_the_config_and_their_kind() {
+        let job = Job::new(AUDITED);
+        let kinds = |table| -> Vec<(String, &str)> {
+            let views = views(job.pipeline.project(), table).unwrap();
+            views.into_iter().map(|view| (view.audit, view.kind)).collect()
+        };
+        let expected = [("t.not_null(id)", "not_null"), ("audit.source", "view"), ("audit.both", "view")];
+        assert_eq!(kinds("t"), expected.map(|(name, kind)| (name.to_owned(), kind)));
+        assert_eq!(kinds("u").len(), 3);
+        assert_eq!(kinds("none"), []);
+    }
+}

@@ -108,3 +108,71 @@ pub(crate) async fn register_audits(session: &SessionContext, project: &Project)
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::datatypes::Schema;
+
+    use super::super::audits;
+    use super::super::tests::AUDITED;
+    use super::*;
+    use crate::pipeline::in_memory::Job;
+
+    fn table(schema: &'static str, name: &str) -> AuditTable {
+        let columns = LakeColumns { file: Arc::new(Schema::empty()), partition: Vec::new() };
+        let uri = format!("s3://b/{schema}/{name}").into();
+        let file = FileEntry { uri, etag: "e".into(), size: 1, n_record: Some(1), partition: None };
+        match schema {
+            "snapshot" => {
+                let files = AuditTable::of_lake(schema, name, columns, vec![file]).files;
+                AuditTable::snapshot(files)
+            }
+            _ => AuditTable::of_lake(schema, name, columns, vec![file]),
+        }
+    }
+
+    #[test]
+    fn audit_opens_the_files_of_the_tables_that_it_reads_and_no_others() {
+        let job = Job::new(AUDITED);
+        let audits = audits(job.pipeline.project()).unwrap();
+        let tables = [
+            table("snapshot", "t"),
+            table("staging", "t"),
+            table("staging", "u"),
+            table("lake", "t"),
+            table("lake", "u"),
+        ];
+        let read = |name: &str| -> Vec<usize> {
+            let audit = audits.iter().find(|audit| audit.name == name).unwrap();
+            (0..tables.len()).filter(|&at| !tables[at].files_for(audit).is_empty()).collect()
+        };
+        assert_eq!(read("t.not_null(id)"), [1]);
+        assert_eq!(read("audit.source"), [0]);
+        assert_eq!(read("audit.of_u"), [2]);
+        assert_eq!(read("audit.both"), [1, 2]);
+        let source = audits.iter().find(|audit| audit.name == "audit.source").unwrap();
+        assert_eq!(table("snapshot", "t").without_files().files_for(source), []);
+    }
+
+    #[tokio::test]
+    async fn audits_are_registered_as_far_as_their_tables_are_there() {
+        let job = Job::new(AUDITED);
+        job.put("export/1.csv", "id,k,v\n1,a,x\n").await;
+        let project = job.pipeline.project();
+        let planned = job.pipeline.plan().await.unwrap().remove(0);
+        let columns = planned.columns().unwrap();
+        let audits = audits(project).unwrap();
+        let both: Vec<&Audit<'_>> = audits.iter().filter(|audit| audit.name == "audit.both").collect();
+        let names = async |names: &[&str]| {
+            let tables = names.iter().map(|name| AuditTable::of_lake("staging", name, columns.clone(), Vec::new()));
+            let session = session(job.pipeline.engine(), project, tables.collect(), &both).await.unwrap();
+            register_audits(&session, project).await.unwrap();
+            let has = |audit: &&str| session.table_exist(TableReference::partial("audit", *audit)).unwrap();
+            ["source", "both"].iter().filter(|audit| has(audit)).copied().collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["t"]).await, [] as [&str; 0]);
+        assert_eq!(names(&["t", "u"]).await, ["both"]);
+    }
+}

@@ -253,3 +253,139 @@ async fn remove_all(stores: &Stores, garbage: &[Garbage]) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Step;
+    use crate::pipeline::in_memory::{Job, TABLE};
+
+    const ALL: CleanOptions = CleanOptions { staging: false, older_than: Duration::ZERO };
+
+    /// Puts a file in place of another one's number, as a task that did not commit would.
+    async fn put_uncommitted(job: &Job) -> String {
+        let key = job.lake_files().await[0].replace("-0000.parquet", "-0009.parquet");
+        job.put(&key, "half").await;
+        format!("s3://b/{key}")
+    }
+
+    fn uris(garbage: &[Garbage]) -> Vec<&str> {
+        garbage.iter().map(|file| file.uri.as_str()).collect()
+    }
+
+    #[test]
+    fn age_beyond_all_times_leaves_nothing_old_enough() {
+        let options = |older_than| CleanOptions { staging: true, older_than };
+        assert_eq!(options(Duration::MAX).youngest(), None);
+        assert_eq!(options(Duration::from_secs(60 * 60 * 24 * 366 * 400_000)).youngest(), None);
+        assert!(options(Duration::from_secs(60)).youngest().is_some_and(|time| time < Utc::now()));
+    }
+
+    #[tokio::test]
+    async fn published_table_has_no_garbage_and_then_the_files_that_nobody_committed() {
+        let job = Job::published().await;
+        assert_eq!(find(&job.pipeline, ALL).await.unwrap(), []);
+        let uncommitted = put_uncommitted(&job).await;
+        let found = find(&job.pipeline, ALL).await.unwrap();
+        assert_eq!(uris(&found), [uncommitted.as_str()]);
+        assert_eq!((found[0].why, found[0].bytes), (Why::Uncommitted, 4));
+        let young = CleanOptions { older_than: Duration::from_secs(3600), ..ALL };
+        assert_eq!(find(&job.pipeline, young).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn only_what_was_found_and_still_is_garbage_is_removed() {
+        let job = Job::published().await;
+        let before = job.keys("").await;
+        let uncommitted = put_uncommitted(&job).await;
+        let mut found = find(&job.pipeline, ALL).await.unwrap();
+        // Something that is none, and something that came later.
+        found.push(Garbage { uri: format!("s3://b/{}", job.lake_files().await[0]), ..found[0].clone() });
+        let later = job.lake_files().await[0].replace("-0000.parquet", "-0008.parquet");
+        job.put(&later, "half").await;
+        let removed = remove(&job.pipeline, ALL, &found).await.unwrap();
+        assert_eq!(uris(&removed), [uncommitted.as_str()]);
+        job.delete(&later).await;
+        assert_eq!(job.keys("").await, before);
+    }
+
+    #[tokio::test]
+    async fn staging_files_go_only_when_asked_for_and_only_while_the_lake_is_complete() {
+        let job = Job::published().await;
+        let staging = CleanOptions { staging: true, ..ALL };
+        let count = async |options| find(&job.pipeline, options).await.unwrap().len();
+        let staged = job.keys("/datalake/").await.len();
+        assert!(staged > 0);
+        assert_eq!([count(ALL).await, count(staging).await], [0, staged]);
+        job.delete(job.ledger().await.layout().success().raw_key()).await;
+        assert_eq!(count(staging).await, 0);
+    }
+
+    #[tokio::test]
+    async fn table_with_a_damaged_manifest_is_left_alone_with_a_warning() {
+        let job = Job::published().await;
+        put_uncommitted(&job).await;
+        let data = job.ledger().await.layout().manifest(Step::StagingFileGroups, 1).data;
+        job.put(data.raw_key(), "no parquet").await;
+        assert_eq!(find(&job.pipeline, ALL).await.unwrap(), []);
+        let [warning] = &job.warnings()[..] else { panic!("{:?}", job.warnings()) };
+        assert!(warning.contains("manifest-data-1.parquet"), "{warning}");
+    }
+
+    #[tokio::test]
+    async fn complete_lake_whose_manifests_were_lost_keeps_its_files() {
+        let job = Job::published().await;
+        let lake = job.lake_files().await;
+        for key in job.keys("staging/").await {
+            job.delete(&key).await;
+        }
+        assert_eq!(find(&job.pipeline, ALL).await.unwrap(), []);
+        clear_lake(&job.pipeline, job.lake(), true).await.unwrap();
+        assert_eq!(job.lake_files().await, lake);
+    }
+
+    #[tokio::test]
+    async fn lake_that_this_table_is_writing_is_cleared_and_that_of_another_one_is_not() {
+        for (is_ours, left) in [(true, 0), (false, 1)] {
+            let job = Job::new(TABLE);
+            job.put("export/1.csv", "id,k,v\n1,a,x\n").await;
+            job.pipeline.stage().await.unwrap();
+            let ledger = job.ledger().await;
+            let stray = ledger.layout().lake().join("k=a/000007-0123456789ab-0000.parquet");
+            job.put(stray.raw_key(), "x").await;
+            job.put(ledger.layout().lake().join("k=a/part-0.parquet").raw_key(), "theirs").await;
+            let mut owner = plan::owner_of_staging(job.pipeline.project(), job.lake()).of_lake("p", String::new());
+            if !is_ours {
+                owner.table = "u".to_owned();
+            }
+            HiveLake::open(job.pipeline.engine().stores(), ledger.layout()).await.unwrap().claim(&owner).await.unwrap();
+            clear_lake(&job.pipeline, job.lake(), true).await.unwrap();
+            assert_eq!(job.keys("000007-0123456789ab").await.len(), left, "{is_ours}");
+            assert_eq!(job.keys("lake/d/t/").await.iter().filter(|key| key.ends_with("_snaplake.json")).count(), left);
+            assert_eq!(job.keys("part-0.parquet").await.len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn lake_is_taken_back_with_the_names_that_no_plan_gives_unless_its_place_is_taken() {
+        let job = Job::published().await;
+        let ledger = job.ledger().await;
+        let lake = job.lake_files().await;
+        let mut published: HashSet<Arc<str>> = lake.iter().map(|key| format!("s3://b/{key}").into()).collect();
+        let check =
+            async |published: &HashSet<Arc<str>>| check_lake(&job.pipeline, &ledger, "t", published.clone()).await;
+        let unnamed = check(&published).await.unwrap();
+        assert!(unnamed.files.is_empty() && !unnamed.has_strays);
+        let old = ledger.layout().lake().join("k=a/000007-0123456789ab-0000.parquet");
+        job.put(old.raw_key(), "x").await;
+        assert!(check(&published).await.unwrap().has_strays);
+        published.insert(old.uri().into());
+        let unnamed = check(&published).await.unwrap();
+        assert_eq!((unnamed.files, unnamed.has_strays), (HashSet::from([Arc::from(old.uri())]), false));
+        for key in lake {
+            job.delete(&key).await;
+        }
+        let error = check(&HashSet::new()).await.unwrap_err();
+        assert!(matches!(error, Error::ForeignFiles { count: 1, .. }), "{error:?}");
+    }
+}

@@ -106,4 +106,28 @@ mod tests {
         let same: HashSet<_> = same.iter().map(|file| identity(file).unwrap()).collect();
         assert_eq!(same.len(), 1);
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn half_files_end_in_a_number_at_any_depth_and_not_behind_links() {
+        use std::os::unix::fs::symlink;
+
+        use super::*;
+
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("lake");
+        std::fs::create_dir_all(root.join("k=1/l=2")).unwrap();
+        std::fs::create_dir_all(folder.path().join("other")).unwrap();
+        for file in
+            ["lake/a#1", "lake/k=1/l=2/b.parquet#23", "lake/c#", "lake/d#x1", "lake/e", "lake/f#1x", "other/g#1"]
+        {
+            std::fs::write(folder.path().join(file), "x").unwrap();
+        }
+        symlink(folder.path().join("other"), root.join("k=2")).unwrap();
+        let mut found = Vec::new();
+        half_files(&root, &mut |path, _| found.push(path.strip_prefix(&root).unwrap().to_owned())).unwrap();
+        found.sort();
+        assert_eq!(found, [Path::new("a#1"), Path::new("k=1/l=2/b.parquet#23")]);
+        half_files(&folder.path().join("none"), &mut |_, _| panic!("there is none")).unwrap();
+    }
 }

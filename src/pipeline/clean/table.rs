@@ -52,7 +52,7 @@ impl CleanTable<'_> {
     /// Garbage below one folder.
     ///
     /// # Errors
-    /// [`Error::Store`], [`Error::Io`].
+    /// [`Error::Store`](crate::Error::Store), [`Error::Io`](crate::Error::Io).
     pub(super) async fn find(
         &self,
         stores: &Stores,
@@ -177,5 +177,132 @@ impl CleanTable<'_> {
             };
         }
         (!self.listed.has_manifest(self.layout, &uri)).then_some(Why::Uncommitted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use object_store::memory::InMemory;
+    use object_store::path::Path as Key;
+    use object_store::{ObjectStoreExt, PutPayload};
+
+    use super::*;
+    use crate::layout::{SnapshotFolder, Step};
+
+    const OURS: &str = "000001-5f3a09c1d2e4";
+    const LISTED: &str = "000001-5f3a09c1d2e4-0000.parquet";
+    /// A name that the plan gives, of a file that no manifest lists.
+    const UNLISTED: &str = "000001-5f3a09c1d2e4-0001.parquet";
+    /// A name that an earlier plan gave.
+    const STRAY: &str = "000007-0123456789ab-0000.parquet";
+    const STAGED: &str = "000001-5f3a09c1d2e4-000000.parquet";
+
+    fn layout() -> TableLayout {
+        let at = |text| Location::parse(text, Path::new("/")).unwrap();
+        let (table, time) = (("d", "public", "t"), "2026-01-31T00:00:00Z");
+        TableLayout::new(&at("s3://b/st"), &at("s3://b/lake"), table, (&SnapshotFolder::default(), time), None)
+    }
+
+    /// With one published and one staged file.
+    fn table(layout: &TableLayout) -> CleanTable<'_> {
+        let files = [layout.lake().join(LISTED).uri(), layout.staging_data().join(STAGED).uri()];
+        let listed = TableManifests::of(&[(Step::StagingFileGroups, &[1])], &[&files[0], &files[1]], &[OURS]);
+        let (drop_staging, keeps_lake) = (false, false);
+        CleanTable { name: "t", layout, listed, drop_staging, owns_lake: LakeOwnership::Certain, keeps_lake }
+    }
+
+    #[test]
+    fn file_in_the_lake_is_garbage_only_under_a_name_of_ours_that_no_manifest_lists() {
+        let layout = layout();
+        let why = |table: &CleanTable<'_>, name: &str| table.why(&layout.lake().join(name), false);
+        let foreign = ["part-0.parquet", "_SUCCESS", "_snaplake.json", "_SUCCESS#1", LISTED];
+        let table = table(&layout);
+        for name in foreign {
+            assert_eq!(why(&table, name), None, "{name}");
+        }
+        for name in [UNLISTED, STRAY] {
+            assert_eq!(why(&table, name), Some(Why::Uncommitted), "{name}");
+        }
+        let not_ours = CleanTable { owns_lake: LakeOwnership::No, ..self::table(&layout) };
+        assert_eq!([why(&not_ours, UNLISTED), why(&not_ours, STRAY)], [Some(Why::Uncommitted), None]);
+        // Its manifests are gone, so nothing tells its files from garbage.
+        let lost = CleanTable { keeps_lake: true, ..self::table(&layout) };
+        assert_eq!([why(&lost, UNLISTED), why(&lost, STRAY)], [None, None]);
+    }
+
+    #[test]
+    fn half_file_is_unfinished_and_in_the_lake_only_if_it_is_ours() {
+        let layout = layout();
+        let table = CleanTable { keeps_lake: true, owns_lake: LakeOwnership::No, ..table(&layout) };
+        let ours = [format!("{UNLISTED}#1"), "_SUCCESS#1".to_owned(), "_snaplake.json#12".to_owned()];
+        for name in &ours {
+            assert_eq!(table.why(&layout.lake().join(name), true), Some(Why::Unfinished), "{name}");
+        }
+        for name in ["part-0.parquet#1", "x_SUCCESS#1"] {
+            assert_eq!(table.why(&layout.lake().join(name), true), None, "{name}");
+        }
+        // All below the staging folder is this table's.
+        assert_eq!(table.why(&layout.staging_data().join("part-0.parquet#1"), true), Some(Why::Unfinished));
+        assert_eq!(table.why(&layout.manifests().join("audits.json#3"), true), Some(Why::Unfinished));
+    }
+
+    #[test]
+    fn staging_file_is_garbage_if_unlisted_or_if_the_lake_is_complete_and_that_is_asked_for() {
+        let layout = layout();
+        let kept = table(&layout);
+        let dropped = CleanTable { drop_staging: true, ..table(&layout) };
+        for (name, by_default, once_published) in [
+            (STAGED, None, Some(Why::Published)),
+            ("000002-5f3a09c1d2e4-000000.parquet", Some(Why::Uncommitted), Some(Why::Uncommitted)),
+            ("notes.txt", None, None),
+        ] {
+            let file = layout.staging_data().join(name);
+            assert_eq!([kept.why(&file, false), dropped.why(&file, false)], [by_default, once_published], "{name}");
+        }
+        let manifest = |number| layout.manifest(Step::StagingFileGroups, number).data;
+        let why = [manifest(1), manifest(2)].map(|file| kept.why(&file, false));
+        assert_eq!(why, [None, Some(Why::Uncommitted)]);
+    }
+
+    /// Names of the garbage below the lake's folder, which holds these files.
+    async fn found(table: &CleanTable<'_>, keys: &[&str], age: TimeDelta) -> Vec<String> {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let root = table.layout.lake().raw_key().trim_end_matches('/').to_owned();
+        for key in keys {
+            store.put(&Key::from(format!("{root}/{key}")), PutPayload::from("123")).await.unwrap();
+        }
+        let garbage = table.garbage(&store, table.layout.lake(), Utc::now() - age).await.unwrap();
+        assert!(garbage.iter().all(|file| file.table == "t" && file.bytes == 3));
+        let name = |file: &Garbage| file.uri.rsplit('/').next().unwrap().to_owned();
+        garbage.iter().map(name).collect()
+    }
+
+    #[tokio::test]
+    async fn file_that_is_too_young_is_none() {
+        let layout = layout();
+        let table = table(&layout);
+        assert_eq!(found(&table, &[LISTED, UNLISTED], TimeDelta::hours(-1)).await, [UNLISTED]);
+        assert_eq!(found(&table, &[LISTED, UNLISTED], TimeDelta::hours(1)).await, [] as [&str; 0]);
+    }
+
+    #[tokio::test]
+    async fn folder_of_another_owner_in_the_lake_is_left_alone() {
+        let layout = layout();
+        let table = table(&layout);
+        for mark in ["inner/_SUCCESS", "inner/_snaplake.json"] {
+            let (inner, beside) = (format!("inner/{UNLISTED}"), format!("inner2/{UNLISTED}"));
+            let keys = [&inner, &beside, mark, "_SUCCESS", "_snaplake.json"];
+            assert_eq!(found(&table, &keys, TimeDelta::hours(-1)).await, [UNLISTED], "{mark}");
+        }
+    }
+
+    #[tokio::test]
+    async fn strays_are_garbage_only_where_all_published_files_show_that_the_folder_is_ours() {
+        let layout = layout();
+        let table = CleanTable { owns_lake: LakeOwnership::ByItsFiles, ..table(&layout) };
+        let young = TimeDelta::hours(-1);
+        assert_eq!(found(&table, &[LISTED, UNLISTED, STRAY], young).await, [UNLISTED, STRAY]);
+        assert_eq!(found(&table, &[UNLISTED, STRAY], young).await, [UNLISTED]);
     }
 }

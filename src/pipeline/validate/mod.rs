@@ -9,7 +9,7 @@
 //! SELECT gave; the manifests of staging files, of partition groups and of lake files; the footers of the lake files.
 //! Between "read" and "selected" stands the SELECT, which may filter or join: that difference is counted, not judged.
 //! All others must be zero, and the lake's folder has no other file. Where tasks kept checksums of what they gave and
-//! wrote, these must agree too, and a deep validation compares them with what is in the files now ([`deep`]). The
+//! wrote, these must agree too, and a deep validation compares them with what is in the files now (`deep`). The
 //! result is kept as `validation.json`; a difference is an error, and the mark of a complete table is not put, or taken
 //! away. A store that cannot be asked is an error too, but says nothing about the lake.
 
@@ -461,7 +461,13 @@ fn store_failure(error: &(dyn std::error::Error + 'static)) -> Option<object_sto
 
 #[cfg(test)]
 mod tests {
+    use object_store::ObjectStoreExt;
+
     use super::*;
+    use crate::config::S3Settings;
+    use crate::layout::{SnapshotFolder, TableLayout};
+    use crate::pipeline::in_memory::{Job, TABLE};
+    use crate::session::Stores;
 
     fn file(partition: &str, rows: u64) -> FileEntry {
         let (uri, etag) = (format!("s3://b/{partition}").into(), "e".into());
@@ -484,5 +490,196 @@ mod tests {
             partitions.difference().unwrap(),
             "partition k=2 has other rows than were staged: 6 staged, 5 published; and 1 more"
         );
+    }
+
+    /// The proof of the one table of a job.
+    async fn proof(job: &Job, deep: bool) -> Result<Validation> {
+        let ledger = job.ledger().await;
+        validate(Proof { engine: job.pipeline.engine(), lake: job.lake(), ledger: &ledger, deep }).await
+    }
+
+    /// What differs; the lake is not marked as complete then.
+    async fn differences(job: &Job, deep: bool) -> String {
+        let error = proof(job, deep).await.unwrap_err();
+        let Error::Validation { reason, .. } = error else { panic!("{error:?}") };
+        assert_eq!(job.keys("_SUCCESS").await, [] as [&str; 0], "{reason}");
+        reason
+    }
+
+    /// Replaces what a committed task says.
+    async fn edit<D: Serialize + DeserializeOwned + Send + 'static>(
+        job: &Job,
+        step: Step,
+        number: usize,
+        edit: impl Fn(&mut Manifest<D>),
+    ) {
+        let ledger = job.ledger().await;
+        let target = ledger.layout().manifest(step, number);
+        let mut manifest = ledger.read::<D>(&target).await.unwrap().unwrap();
+        edit(&mut manifest);
+        ledger.write(&target, &manifest).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn published_table_is_proven_hop_by_hop_and_marked() {
+        let job = Job::published().await;
+        job.delete(&job.keys("_SUCCESS").await[0]).await;
+        for deep in [false, true] {
+            let found = proof(&job, deep).await.unwrap();
+            assert!(found.valid && found.checksums && found.read_all && found.differences.is_empty());
+            assert_eq!((found.snapshot.files, found.rows_read, found.rows_selected), (2, 3, 3));
+            assert_eq!((found.rows_filtered, found.staging.rows, found.lake.rows), (Some(0), Some(3), Some(3)));
+            assert_eq!((found.footer_rows, found.partitions, found.deep), (3, 2, deep));
+            assert_eq!(job.keys("_SUCCESS").await.len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn lake_file_that_is_gone_or_was_replaced_is_named_and_the_mark_goes() {
+        let job = Job::published().await;
+        let files = job.lake_files().await;
+        let bytes = job.store.get(&files[0].as_str().into()).await.unwrap().bytes().await.unwrap();
+        job.put(&files[0], bytes).await;
+        let said = differences(&job, false).await;
+        assert!(said.contains(&format!("{} is gone, changed or unreadable", files[0])), "{said}");
+        assert!(!said.contains(&files[1]), "{said}");
+        job.delete(&files[1]).await;
+        let said = differences(&job, false).await;
+        assert!(said.contains(&format!("{} is gone, changed or unreadable", files[1])), "{said}");
+    }
+
+    #[tokio::test]
+    async fn file_more_in_the_folder_is_a_difference_and_a_folder_of_others_is_not_judged() {
+        let job = Job::published().await;
+        let files = job.lake_files().await;
+        let more = files[0].replace("-0000.parquet", "-0009.parquet");
+        job.put(&more, "x").await;
+        let said = differences(&job, false).await;
+        assert!(
+            said.contains("1 files in the lake's folder that no manifest lists") && said.contains("-0009"),
+            "{said}"
+        );
+        for key in &files {
+            job.delete(key).await;
+        }
+        let mark = files[0].split("/k=").next().unwrap().to_owned() + "/_SUCCESS";
+        job.put(&mark, "").await;
+        assert!(matches!(proof(&job, false).await, Err(Error::ForeignFiles { count: 1, .. })));
+        assert_eq!(job.keys("_SUCCESS").await, [mark]);
+    }
+
+    #[tokio::test]
+    async fn rows_that_a_task_counted_and_nobody_finds_are_told_with_both_numbers() {
+        let job = Job::published().await;
+        edit::<StageDetails>(&job, Step::StagingFileGroups, 1, |of| of.details.task.rows_written += 1).await;
+        let said = differences(&job, false).await;
+        assert_eq!(said, "rows given by the SELECT: 4, rows of staging files: 3");
+        let job = Job::published().await;
+        edit::<TaskDetails>(&job, Step::DatalakeFileGroups, 1, |of| of.files[0].n_record = Some(7)).await;
+        let said = differences(&job, false).await;
+        assert!(said.contains("rows of partition groups: 3, rows of lake files: 8"), "{said}");
+        assert!(said.contains("rows in its manifest: 7, in its footer: 2"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn rows_in_another_partition_than_they_were_staged_for_are_told() {
+        let job = Job::published().await;
+        edit::<TaskDetails>(&job, Step::DatalakeFileGroups, 1, |of| of.files[0].partition = Some("k=z".into())).await;
+        let said = differences(&job, false).await;
+        assert_eq!(said, "partition k=a has other rows than were staged: 2 staged, 0 published; and 1 more");
+    }
+
+    #[tokio::test]
+    async fn values_that_are_not_those_of_the_select_are_told_by_column_and_deeply_by_partition() {
+        let job = Job::published().await;
+        let sums = |text: &str| serde_json::from_str::<ColumnSums>(text).unwrap();
+        let text = std::sync::Mutex::new(String::new());
+        edit::<TaskDetails>(&job, Step::DatalakeFileGroups, 1, |of| {
+            let mut value = serde_json::to_value(of.details.checksums.as_ref().unwrap()).unwrap();
+            value["v"] = value["id"].clone();
+            *text.lock().unwrap() = value.to_string();
+            of.details.checksums = Some(sums(&value.to_string()));
+        })
+        .await;
+        assert!(text.into_inner().unwrap().contains("\"v\""));
+        assert_eq!(differences(&job, false).await, "column 'v': its values are not those that the SELECT gave");
+        let said = differences(&job, true).await;
+        assert!(said.contains("partition k=a: values of column 'v' were changed in s3://b/lake/"), "{said}");
+        assert_eq!(said.matches("were changed").count(), 1, "{said}");
+    }
+
+    #[tokio::test]
+    async fn table_without_checksums_is_proven_by_its_rows_and_not_deeply() {
+        let job = Job::new(&TABLE.replace("'checksum'", "'count'"));
+        job.put("export/1.csv", "id,k,v\n1,a,x\n2,b,y\n").await;
+        job.pipeline.run().await.unwrap();
+        assert!(!proof(&job, false).await.unwrap().checksums);
+        assert!(matches!(proof(&job, true).await, Err(Error::NoChecksums { tasks: 3, .. })));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_complete_or_of_another_plan_is_no_difference_and_the_mark_stays() {
+        let job = Job::published().await;
+        let ledger = job.ledger().await;
+        edit::<TaskDetails>(&job, Step::DatalakeFileGroups, 1, |of| of.details.plan = "old".to_owned()).await;
+        let error = proof(&job, false).await.unwrap_err();
+        assert!(!matches!(error, Error::Validation { .. }) && error.to_string().contains("-1.json"), "{error:?}");
+        ledger.revoke(&ledger.layout().manifest(Step::DatalakeFileGroups, 1)).await.unwrap();
+        assert!(matches!(proof(&job, false).await, Err(Error::NotPublished { done: 1, total: 2, .. })));
+        ledger.revoke(&ledger.layout().manifest(Step::StagingFileGroups, 2)).await.unwrap();
+        assert!(matches!(proof(&job, false).await, Err(Error::NotStaged { missing: 1, total: 2, .. })));
+        ledger.revoke(&ledger.layout().snapshot_manifest()).await.unwrap();
+        assert!(matches!(proof(&job, false).await, Err(Error::NotPlanned { .. })));
+        assert_eq!(job.keys("_SUCCESS").await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn local_content_is_read_if_it_changed_after_the_proof_or_if_there_was_none_that_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| Location::parse(&format!("{}/{name}", folder.path().display()), folder.path()).unwrap();
+        let (table, time) = (("d", "public", "t"), "2026-01-31T00:00:00Z");
+        let layout = TableLayout::new(&at("st"), &at("lake"), table, (&SnapshotFolder::default(), time), None);
+        let stores = Stores::new(S3Settings::default());
+        let ledger = Ledger::new(stores.open(layout.root()).await.unwrap(), layout.clone());
+        let lake = HiveLake::open(&stores, &layout).await.unwrap();
+        let check = async || content_check(&ledger, &lake).await.unwrap();
+        assert!(matches!(check().await, ContentCheck::Never), "a run has just written it");
+        let mut found = proof(&Job::published().await, false).await.unwrap();
+        for valid in [true, false] {
+            found.valid = valid;
+            let text = serde_json::to_vec(&found).unwrap();
+            ledger.write_file(&layout.validation(), text.into()).await.unwrap();
+            assert_eq!(matches!(check().await, ContentCheck::Always), !valid);
+        }
+        lake.complete().await.unwrap();
+        let proven = lake.completed_at().await.unwrap().unwrap();
+        assert!(matches!(check().await, ContentCheck::IfChangedAfter(time) if time == proven));
+    }
+
+    #[test]
+    fn rows_of_a_hop_are_unknown_once_those_of_a_file_are() {
+        let known = [file("k=1", 5), file("k=2", 3)];
+        assert_eq!(Hop::of(&known), Hop { files: 2, rows: Some(8), bytes: 2 });
+        let unknown = FileEntry { n_record: None, ..file("k=3", 0) };
+        let mut hop = Hop::of([&known[0], &unknown]);
+        hop.add(&known);
+        assert_eq!(hop, Hop { files: 4, rows: None, bytes: 4 });
+        assert_eq!(Hop::of([]), Hop { files: 0, rows: Some(0), bytes: 0 });
+    }
+
+    #[test]
+    fn file_that_is_gone_or_replaced_says_something_of_the_lake_and_a_store_that_fails_does_not() {
+        use object_store::Error::{Generic, NotFound, PermissionDenied, Precondition};
+        let said = |error: object_store::Error| store_failure(&error).map(|error| error.to_string());
+        let (path, source) = (|| "p".to_owned(), || "no answer".into());
+        assert_eq!(said(NotFound { path: path(), source: source() }), None);
+        assert_eq!(said(Precondition { path: path(), source: source() }), None);
+        assert!(said(PermissionDenied { path: path(), source: source() }).is_some());
+        let generic = || Generic { store: "S3", source: source() };
+        assert!(said(generic()).unwrap().contains("no answer"));
+        // Wherever it is in the chain of causes.
+        let nested = datafusion::parquet::errors::ParquetError::External(Box::new(generic()));
+        assert!(store_failure(&nested).is_some());
+        assert!(store_failure(&std::io::Error::other("no footer")).is_none());
     }
 }

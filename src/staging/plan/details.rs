@@ -76,7 +76,7 @@ pub struct PlanDetails {
     pub whole: Vec<(PlannedSource, Vec<FileEntry>)>,
 }
 
-/// Hashes of values of the environment, by which a changed one is noticed ([`crate::config::digest`]).
+/// Hashes of values of the environment, by which a changed one is noticed (`crate::config::digest`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
     /// Random, of this plan.

@@ -107,9 +107,9 @@ impl SnapshotFile {
     pub fn read(&self, bytes: &[u8]) {
         block_on(async {
             self.store.put(&self.key, bytes.to_vec().into()).await.expect("the store takes any bytes");
-            let mut planner = Planner::new(&self.engine, &self.project);
+            let planner = Planner::new(&self.engine, &self.project);
             let Ok(Some(files)) = planner.find("t").await else { return };
-            let rows = AssertUnwindSafe(snaplake::fuzz::read(&self.engine, files)).catch_unwind().await;
+            let rows = AssertUnwindSafe(snaplake::fuzz::read(&self.engine, &files)).catch_unwind().await;
             drop(rows);
         });
     }

@@ -35,7 +35,13 @@ fuzz_target!(|text: &[u8]| -> Corpus {
     for lake in &project.lakes {
         let names = (settings.database.as_str(), settings.schema.as_str(), lake.name.as_str());
         let external = lake.external_location.as_ref();
-        let paths = TableLayout::new(&settings.staging, &settings.datalake, names, (&settings.snapshot_folder, &settings.snapshot_time), external);
+        let paths = TableLayout::new(
+            &settings.staging,
+            &settings.datalake,
+            names,
+            (&settings.snapshot_folder, &settings.snapshot_time),
+            external,
+        );
         assert!(settings.staging.holds(&paths.success()) || !settings.staging.holds(paths.lake()));
         for inside in [paths.root().clone(), paths.manifests(), paths.validation(), paths.staging_data().clone()] {
             assert!(settings.staging.holds(&inside), "{inside} is not below {}", settings.staging);

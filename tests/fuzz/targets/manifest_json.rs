@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use snaplake::manifest::Manifest;
 use snaplake::manifest::codec::decode_foreign_summary;
+use snaplake::manifest::{Manifest, Roots};
 use snaplake::staging::plan::PlanDetails;
 
 const URI: &str = "s3://bucket/manifest-summary.json";
@@ -26,9 +26,12 @@ fuzz_target!(|bytes: &[u8]| {
             // What a plan says, as the program reads it.
             drop(Manifest::<PlanDetails>::decode_summary(bytes, URI));
             let manifest = Manifest::new(Vec::new(), details);
-            let written = manifest.encode_summary(&head.manifest, &head.fingerprint).expect("what was read has a form");
+            let roots = head.roots.unwrap_or_else(|| Roots { staging: "".into(), lake: "".into() });
+            let written = manifest.encode_summary(&head.manifest, &[], &head.fingerprint, &roots);
+            let written = written.expect("what was read has a form");
             let (again, details) = Manifest::<Value>::decode_summary(&written, URI).expect("it was just written");
             assert_eq!((&again.manifest, &again.fingerprint), (&head.manifest, &head.fingerprint));
+            assert_eq!(again.roots, Some(roots));
             // Numbers beyond what a float holds are rounded, and may be once more.
             if !has_floats(&details) {
                 assert_eq!(details, manifest.details);

@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use snaplake::layout::{Location, SnapshotFolder, TableLayout};
 use snaplake::layout::partition::{NULL_SEGMENT, encode, parse_path, path};
+use snaplake::layout::{Location, SnapshotFolder, TableLayout};
 
 #[derive(Debug, Arbitrary)]
 struct Input {

@@ -4,6 +4,7 @@
 //! It counts what changes something (PUT, parts, completions, deletions), so a test can stop at each of them in turn.
 //! Etags are in quotes, as HTTP has them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +47,8 @@ pub(crate) struct Stop {
 #[derive(Debug, Default)]
 struct State {
     writes: Vec<String>,
+    /// Objects that were read since the stop.
+    looked_at: BTreeSet<String>,
     stop: Option<Stop>,
     is_dead: bool,
 }
@@ -86,6 +89,11 @@ impl Faulty {
         self.state.lock().unwrap().writes.clone()
     }
 
+    /// Whether an object was read after the stop.
+    pub(crate) fn was_looked_at(&self, key: &str) -> bool {
+        self.state.lock().unwrap().looked_at.contains(key)
+    }
+
     /// All objects below a prefix.
     pub(crate) async fn objects(&self, prefix: &str) -> std::collections::BTreeMap<String, Bytes> {
         let mut found = std::collections::BTreeMap::new();
@@ -117,6 +125,13 @@ impl Faulty {
         }
         state.is_dead = fault == Fault::Death;
         Ok(Verdict::Fail { is_done, fault })
+    }
+
+    fn look_at(&self, path: &Path) {
+        let mut state = self.state.lock().unwrap();
+        if state.stop.is_some_and(|stop| state.writes.len() >= stop.at) {
+            state.looked_at.insert(path.to_string());
+        }
     }
 
     fn read(&self) -> Result<()> {
@@ -176,6 +191,7 @@ impl ObjectStore for Faulty {
 
     async fn get_opts(&self, path: &Path, mut options: GetOptions) -> Result<GetResult> {
         self.read()?;
+        self.look_at(path);
         let panics = self.panics_reading.lock().unwrap().as_ref() == Some(path);
         assert!(!panics, "a panic that the test asked for");
         options.if_match = options.if_match.map(|etag| etag.trim_matches('"').to_owned());

@@ -1,0 +1,23 @@
+//! Where searches by chance begin, so that what was found can be found again.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::Write as _;
+
+/// The same each time.
+const FIXED: u64 = 4;
+
+/// What says from which seed alone to search.
+const VARIABLE: &str = "SNAPLAKE_TEST_SEED";
+
+/// A seed that is always the same and one of this run, or the one that the environment says.
+pub(crate) fn seeds() -> Vec<u64> {
+    match std::env::var(VARIABLE) {
+        Ok(seed) => vec![seed.parse().unwrap_or_else(|_| panic!("{VARIABLE} is '{seed}' and must be a number"))],
+        Err(_) => vec![FIXED, RandomState::new().hash_one(FIXED)],
+    }
+}
+
+/// Writes a line to standard output, also of tests that pass.
+pub(crate) fn say(line: &str) {
+    writeln!(std::io::stdout(), "{line}").unwrap();
+}
