@@ -216,7 +216,7 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
     });
     done.for_each(|path| std::fs::remove_file(work.path("out/staging").join(path)).unwrap());
     let half = diff(&work, &[]).failed(1, &[]).stderr;
-    let folder = work.path("").canonicalize().unwrap().to_string_lossy().trim_end_matches('/').to_owned();
+    let folder = work.path("").to_string_lossy().trim_end_matches('/').to_owned();
     assert_snapshot!([said.concat(), other, half].concat().replace(&folder, "[dir]"), @"
     error: lake.orders cannot be compared with its snapshot of 2026-01-30T00:00:00Z: the key (id) is not unique in the config's snapshot, where 1 of its values name more than one row; name more columns with --key
     error: lake.orders cannot be compared with its snapshot of 2026-01-30T00:00:00Z: key column 'nr' is not in both

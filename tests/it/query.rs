@@ -295,14 +295,7 @@ fn result_without_rows_has_its_header() {
     let project = events();
     let of = |format: &str| {
         project
-            .snaplake(&[
-                "query",
-                "config.sql",
-                "--format",
-                format,
-                "-c",
-                "SELECT id, day FROM snapshot.events WHERE id < 0",
-            ])
+            .run(&["query", "config.sql", "--format", format, "-c", "SELECT id, day FROM snapshot.events WHERE id < 0"])
             .stdout
     };
     assert_eq!(["csv", "tsv", "json", "ndjson"].map(of), ["id,day\n", "id\tday\n", "[]\n", ""].map(str::to_owned));

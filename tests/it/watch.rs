@@ -20,7 +20,7 @@ use crate::support::{EVENTS, Work, events};
 
 /// Text without what differs from run to run.
 fn masked(text: &str, work: &Work) -> String {
-    let folder = work.path("").canonicalize().unwrap().to_string_lossy().trim_end_matches('/').to_owned();
+    let folder = work.path("").to_string_lossy().trim_end_matches('/').to_owned();
     let masks = [
         (regex::escape(&folder), "[dir]"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z".to_owned(), "[time]"),
