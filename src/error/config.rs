@@ -108,7 +108,7 @@ pub enum ConfigError {
         property: &'static str,
         /// As written.
         column: String,
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// The nearest selected one.
         nearest: Option<String>,
@@ -124,13 +124,13 @@ pub enum ConfigError {
     /// All selected columns are partition columns.
     #[error("all columns of lake.{table} are partition columns, so its files would have no column")]
     OnlyPartitionColumns {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
     },
     /// Two selected columns of one name.
     #[error("the SELECT of lake.{table} has two columns named '{column}'")]
     DuplicateColumn {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Column.
         column: String,
@@ -138,7 +138,7 @@ pub enum ConfigError {
     /// The SELECT cannot run group by group.
     #[error("the SELECT of lake.{table} is not row-wise: {clause}")]
     NotRowWise {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// The clause at fault, such as `GROUP BY`.
         clause: String,
@@ -146,7 +146,7 @@ pub enum ConfigError {
     /// The SELECT reads no snapshot table.
     #[error("the SELECT of lake.{table} reads no snapshot table")]
     NoDrivingTable {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
     },
     /// A function that returns different values on a retry.
@@ -170,14 +170,14 @@ pub enum ConfigError {
     /// The location of one lake table is inside that of another.
     #[error("lake.{table} would be published to {location}, which overlaps the location of lake.{other}")]
     OverlappingLocation {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Its location.
         location: String,
         /// The other lake table.
         other: String,
     },
-    /// Text that no location can be made of.
+    /// An invalid location.
     #[error("'{location}' is not a location: {reason}")]
     BadLocation {
         /// As written.
@@ -188,7 +188,7 @@ pub enum ConfigError {
     /// A lake table would write into a folder that has another use.
     #[error("lake.{table} would be {action} {location}, which overlaps {holder}")]
     LocationTaken {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// `published to` or `staged in`.
         action: &'static str,
@@ -202,7 +202,7 @@ pub enum ConfigError {
         "lake.{table} needs min_file_size <= target_file_size <= max_file_size, but they are {min}, {target} and {max}"
     )]
     SizeOrder {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
         /// Smallest size.
         min: String,
@@ -240,9 +240,9 @@ pub enum ConfigError {
     /// A lake table that reads something else than snapshot tables.
     #[error("the SELECT of lake.{table} reads {name}, which is not a snapshot table")]
     ForeignTable {
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
-        /// What it reads.
+        /// The table that it reads.
         name: String,
     },
     /// An audit of a published table, which would have to run before the publication.
@@ -250,7 +250,7 @@ pub enum ConfigError {
     AuditOfPublished {
         /// Audit.
         audit: String,
-        /// Lake table.
+        /// Name of the lake table, without `lake.`.
         table: String,
     },
     /// `--table` names nothing.

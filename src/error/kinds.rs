@@ -44,7 +44,7 @@ pub enum Error {
         /// First wrong byte, from 0.
         offset: usize,
     },
-    /// A URL or path that no store can be made of.
+    /// An invalid URL or path.
     #[error("cannot use location '{location}': {reason}")]
     Location {
         /// The text as written.
@@ -83,10 +83,10 @@ pub enum Error {
         location: String,
         /// PARQUET, CSV or JSON.
         format: &'static str,
-        /// What is there instead, by ending and number, or that nothing is.
+        /// What is there instead: number of files per file extension.
         found: String,
     },
-    /// Files that may hold rows of a table or not.
+    /// Files that may or may not have rows of a table.
     #[error(
         "{at}: it is not clear whether snapshot.{table} has rows in {example}{}: {reason}",
         and_more(*more)
@@ -117,7 +117,7 @@ pub enum Error {
         /// What shows it.
         evidence: String,
     },
-    /// A LOCATION that reads what snaplake writes.
+    /// A LOCATION in a folder that snaplake writes.
     #[error("{at}: LOCATION {location} of snapshot.{table} {problem}")]
     NoSource {
         /// The LOCATION.
@@ -131,7 +131,7 @@ pub enum Error {
         /// What to do.
         help: &'static str,
     },
-    /// A file that is in no folder of a partition column.
+    /// A file outside of the folders of a partition column.
     #[error(
         "{uri} is not in a folder {column}=..., but PARTITIONED BY of snapshot.{table} declares column '{column}'{}",
         other_folder(other_case)
@@ -258,7 +258,7 @@ pub enum Error {
         /// Column, dotted for nested fields.
         column: String,
     },
-    /// A file whose statements about itself differ, or differ from what it holds.
+    /// A file whose metadata contradicts itself or its content.
     #[error("{uri} of snapshot.{table} contradicts itself, so rows may be missing: {what}")]
     Contradiction {
         /// Name of the snapshot table, without `snapshot.`.
@@ -268,7 +268,7 @@ pub enum Error {
         /// Both numbers, and of what they are.
         what: String,
     },
-    /// Something in a snapshot file that needs more memory than there is.
+    /// A part of a snapshot file that needs more memory than there is.
     #[error("{uri}, row {row}, column '{column}': {what} of {bytes} bytes is too large: --memory-limit allows {most}")]
     TooLarge {
         /// Name of the snapshot table, without `snapshot.`.
@@ -333,7 +333,7 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A manifest of ours that a disk lost or changed.
+    /// A manifest of snaplake that is missing or changed.
     #[error("manifest {uri} is damaged: {reason}")]
     Damaged {
         /// Its summary or data file.
@@ -341,7 +341,7 @@ pub enum Error {
         /// What shows it.
         reason: String,
     },
-    /// A location in which `init` sees no table.
+    /// A location in which `init` finds no table.
     #[error("found no table in {location}: {why}")]
     NothingFound {
         /// As resolved.
@@ -423,7 +423,7 @@ pub enum Error {
         /// When it was last seen, RFC 3339.
         at: String,
     },
-    /// A document of ours that another version of the program wrote.
+    /// A document with the format version of another snaplake.
     #[error("{uri} was written by {} in version {version} of its form; this program reads version {reads}",
             written_by.as_deref().unwrap_or("another snaplake"))]
     OtherVersion {
@@ -436,7 +436,7 @@ pub enum Error {
         /// The version of the form that this program reads.
         reads: u32,
     },
-    /// A file of ours that a disk or somebody changed since it was written.
+    /// A file that changed after snaplake wrote it.
     #[error("{uri} changed after it was written: it has {found}, but its manifest has {written}")]
     ContentChanged {
         /// URI of the file.
@@ -754,14 +754,14 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
-    /// A task's spec that is not one, or cannot be written.
-    #[error("this is not a task as `--print-tasks` prints it")]
+    /// The text is not a task, or a task cannot be written as JSON.
+    #[error("this text is not a task from `--print-tasks`")]
     TaskSpec {
         #[source]
         /// What is wrong with the JSON.
         source: serde_json::Error,
     },
-    /// The user asked to stop.
+    /// The user stopped the run.
     #[error("interrupted by {signal}")]
     Interrupted {
         /// `SIGINT` or `SIGTERM`.

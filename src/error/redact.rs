@@ -6,7 +6,7 @@
 //! s3://b/x%3FX-Amz-Signature%3Dab      -> s3://b/x?***                 also where it is percent-encoded, once or more often
 //! SET aws.secret_access_key = 'abc'    -> ... = '***'                  a literal after a name that says what it is
 //! Expected: ;, found: 'wJalrXUtnFEMI+7' -> ... found: '***'            a long literal that a parser stumbled over
-//! Authorization: Basic dXNlcjpw        -> Authorization: '***'         a header that a server told back
+//! Authorization: Basic dXNlcjpw        -> Authorization: '***'         a header that a server sent back
 //! x-amz-security-token: FwoGZ...       -> x-amz-security-token: ***    what the environment holds as secret
 //! Cannot cast 'k1hunter2hunter2'       -> Cannot cast 'k1***'          what a config's queries take from the environment
 //! ```

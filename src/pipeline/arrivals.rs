@@ -87,7 +87,7 @@ pub(crate) fn logged(table: &str, found: Result<Vec<Warning>>) -> Vec<Warning> {
     })
 }
 
-/// Whether this is to be said before tasks run, since they will fail.
+/// Whether to warn before tasks run, because they will fail.
 pub(super) fn is_urgent(warning: &Warning) -> bool {
     warning.code == "changed_files"
 }

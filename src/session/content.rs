@@ -117,7 +117,7 @@ pub(super) async fn check_local(path: PathBuf, pin: &Pin, check: ContentCheck) -
         }
         match path.exists() {
             true => compare(&path.display().to_string(), &pin.etag, pin.size, &mut vec![0; CHUNK]),
-            // The read that follows says so.
+            // The following read reports it.
             false => Ok(()),
         }
     })

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Position, Result};
 
-/// Files that said which columns they have, and the columns that some of them lack.
+/// Number of files with known columns, and the columns that some of them lack.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnPresence {
     /// Files with a header, or with records that name their columns.

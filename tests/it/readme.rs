@@ -91,7 +91,9 @@ fn option(argument: &clap::Arg) -> (String, String) {
     let values: Vec<String> =
         argument.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
     if takes_value && !values.is_empty() {
-        meaning += &format!(": {}", values.join(", "));
+        // Before a default that the help itself names.
+        let at = meaning.find(" [default").unwrap_or(meaning.len());
+        meaning.insert_str(at, &format!(": {}", values.join(", ")));
     }
     let defaults: Vec<String> =
         argument.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();

@@ -137,7 +137,7 @@ async fn run_with_a_runner_of_other_processes_makes_the_same_lake() {
     let pipeline = Pipeline::with_runner(project, engine, Arc::new(Silent), Arc::new(remote));
     let reports = pipeline.run().await.unwrap();
     assert_eq!(reports[0].validation.footer_rows, 120);
-    let seen = seen.lock().unwrap();
+    let seen = seen.lock().unwrap().clone();
     assert_eq!(seen.len(), reports[0].tasks);
     assert!(seen.contains(&"stage 2".to_owned()) && seen.contains(&"publish 3".to_owned()), "{seen:?}");
     assert!(work.files("out/lake") == work.files("expected/lake"));

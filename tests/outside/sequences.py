@@ -208,7 +208,7 @@ class WayOut:
             ("repair", "repair", lambda: "repair" in world.verbs and self.works("repair") and self.leads("run")),
             ("run --replan", "--replan", lambda: self.leads("run", "--replan")),
             ("run --replan --withdraw", "--withdraw", lambda: self.leads("run", "--replan", "--withdraw")),
-            ("the change undone", "undo|as it was|to what (it was|they were)|empty location|set another", self.change_undone),
+            ("the change undone", "undo|old config|restore the old|empty location|set another", self.change_undone),
             ("another staging folder", "", lambda: self.elsewhere(staging="fresh-staging")),
             ("all in other folders", "", lambda: self.elsewhere(staging="fresh-staging-2", external_location="fresh-lake")),
         ]

@@ -395,7 +395,7 @@ mod tests {
             }
         }
 
-        /// What is said to be exact of some files is what their rows say.
+        /// Exact bounds of some files are those of their rows.
         #[test]
         fn exact_statistics_are_those_of_the_rows(
             files in prop::collection::vec(any_file(), 1..6), has_footer in any::<bool>(), step in 1usize..3

@@ -57,7 +57,7 @@ pub(crate) struct AuditSummary {
     audit: String,
     /// The tables, in the order of the config.
     tables: Vec<String>,
-    /// Where their records differ, the worst; what follows is of the table that says so.
+    /// The worst state of its tables; the following fields are those of that table.
     state: AuditState,
     /// Rows that it found when it ran.
     rows: Option<u64>,

@@ -21,7 +21,7 @@ use crate::session::{Stores, Unfinished};
 /// Whose a lake's folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LakeOwnership {
-    /// This table's, by the file that says so.
+    /// This table owns it, according to its owner file.
     Certain,
     /// This table's, if all files that it has published lie there.
     ByItsFiles,

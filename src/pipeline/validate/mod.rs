@@ -7,7 +7,7 @@
 //!
 //! Each number has its own source: what footers and manifests of the snapshot state; what the decoders gave; what the
 //! SELECT gave; the manifests of staging files, of partition groups and of lake files; the footers of the lake files.
-//! Between "read" and "selected" stands the SELECT, which may filter or join: that difference is counted, not judged.
+//! The SELECT between "read" and "selected" may filter or join: that difference is counted, not judged.
 //! All others must be zero, and the lake's folder has no other file. Where tasks kept checksums of what they gave and
 //! wrote, these must agree too, and a deep validation compares them with what is in the files now (`deep`). The
 //! result is kept as `validation.json`; a difference is an error, and the mark of a complete table is not put, or taken

@@ -1,7 +1,7 @@
 //! Footers that the Parquet reader does not understand, in words that it does (docs/upstream.md).
 //!
 //! * pyarrow before 0.8 marked columns that are NULL alone with 24 as converted type, a number that the format does not
-//!   have. The same is said today by the logical type UNKNOWN.
+//!   have. Today this is the logical type UNKNOWN.
 //! * Dremio kept notes of its own as fields 14 and above of a column chunk, numbers that the format has given to others
 //!   since. The reader takes them for those, whatever type they have. They are left out.
 //!

@@ -493,6 +493,6 @@ pub(crate) mod tests {
         let request = Request { location: &location, e_tag: Some("other"), size: None, compression: None };
         let origin = Origin { table: "t".into(), uri: "store/new".into() };
         let error = Chunks::open(&store, request, origin, Count::new()).await.err().unwrap();
-        assert!(error.to_string().contains("it was changed"), "{error}");
+        assert!(error.to_string().contains("it changed"), "{error}");
     }
 }

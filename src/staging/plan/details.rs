@@ -167,7 +167,7 @@ impl PlannedSource {
 }
 
 /// An Arrow schema as base64 of an IPC stream without batches; of an IPC file where types are nested so deeply that
-/// only the reader of files can be told to follow.
+/// only the reader of files can be made to follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SchemaText(String);
