@@ -291,7 +291,7 @@ fn select_that_is_not_row_wise_or_not_repeatable_is_refused() {
     let told = |select: &str| refused_at_planning(&shop("", select));
     insta::assert_snapshot!(told("SELECT day, count(*) AS n FROM snapshot.orders GROUP BY day"), @"
     exit 2: error: config.sql:7:1: the SELECT of lake.orders is not row-wise: GROUP BY
-      help: write WITH (file_group_size = 'all') to run the SELECT once over all files
+      help: a row-wise SELECT runs once per file group; write WITH (file_group_size = 'all') to run it once over all files
     ");
     insta::assert_snapshot!(told("SELECT id, random() AS r FROM snapshot.orders"), @"
     exit 2: error: config.sql:7:12: function random() returns a different value on each run, so a retry would write different rows
@@ -299,7 +299,7 @@ fn select_that_is_not_row_wise_or_not_repeatable_is_refused() {
     ");
     insta::assert_snapshot!(told("SELECT DISTINCT day FROM snapshot.orders"), @"
     exit 2: error: config.sql:7:1: the SELECT of lake.orders is not row-wise: DISTINCT
-      help: write WITH (file_group_size = 'all') to run the SELECT once over all files
+      help: a row-wise SELECT runs once per file group; write WITH (file_group_size = 'all') to run it once over all files
     ");
 }
 

@@ -100,7 +100,7 @@ async fn failed_requests_are_counted_in_the_result() {
     let job = Job::new("counted").await;
     let proxy = Proxy::start(&job.server.endpoint, EVERY, Weather::Status(503));
     let run = job.snaplake(&proxy.endpoint, "out", &["run"]).ok();
-    assert!(run.stderr.contains("failed and were sent again (503: "), "{}", run.stderr);
+    assert!(run.stderr.contains("failed and were retried (503: "), "{}", run.stderr);
     let run = job.snaplake(&proxy.endpoint, "json", &["run", "--format", "json"]).ok();
     let result: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert!(result["requests"]["failed"]["503"].as_u64() > Some(3), "{result:#}");

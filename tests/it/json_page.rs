@@ -56,7 +56,8 @@ fn differences(documented: &[(Vec<String>, &str)], printed: &Value) -> Vec<Strin
 
 /// Whether a row refers to another table, or to a value that the page does not describe.
 fn is_described_elsewhere(meaning: &str) -> bool {
-    ["see below", "the result of the last validation", "read and written"].iter().any(|words| meaning.contains(words))
+    let elsewhere = ["see below", "the result of the last validation", "read and written"];
+    meaning.starts_with("as in ") || elsewhere.iter().any(|words| meaning.contains(words))
 }
 
 #[test]

@@ -294,7 +294,7 @@ fn empty_partition_says_what_becomes_of_empty_texts() {
         work.snaplake(&["run"]).failed(1, &["another empty_partition"]);
     }
     let wrong = partitioned(&texts, ", empty_partition = 'nul'").snaplake(&["plan"]);
-    wrong.failed(2, &["'nul' is not a value of empty_partition: expected 'error', 'null' or 'keep'"]);
+    wrong.failed(2, &["invalid value 'nul' for empty_partition: expected 'error', 'null' or 'keep'"]);
 }
 
 #[test]

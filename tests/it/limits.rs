@@ -231,7 +231,12 @@ fn signal_ends_a_run(signal: &str, code: i32) {
     assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success(), "{first}");
     let rest: Vec<String> = said.collect();
     assert_eq!(child.wait().unwrap().code(), Some(code), "{rest:#?}");
-    assert!(rest.iter().any(|line| line.contains("to go on, run the same command again: snaplake run")), "{rest:#?}");
+    assert!(
+        rest.iter().any(
+            |line| line.contains("to continue, run the same command again (finished tasks are kept): snaplake run")
+        ),
+        "{rest:#?}"
+    );
     work.snaplake(&["run"]).ok();
     assert!(work.files("out/lake") == work.files("expected/lake"));
 }

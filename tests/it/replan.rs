@@ -96,7 +96,7 @@ fn table_that_is_published_or_partly_so_is_not_planned_anew() {
     assert!(work.files("out") == before);
     work.snaplake(&["run"]).ok();
     let before = work.files("out");
-    work.snaplake(&["run", "--replan"]).failed(1, &["3 of its publish groups are done", "snapshot_time"]);
+    work.snaplake(&["run", "--replan"]).failed(1, &["3 publish groups are already published", "snapshot_time"]);
     assert!(work.files("out") == before);
 }
 

@@ -8,9 +8,9 @@
 //! otherwise               RUNNING   with what is there so far
 //! ```
 //!
-//! Inputs are the locations of the snapshot tables, the output is the lake table. Column lineage is not reported: what a
-//! column is made from is not known from manifests. Estimates are not reported either: consumers take numbers for counts. A
-//! table that is not planned has no events.
+//! Inputs are the locations of the snapshot tables, the output is the lake table. Column lineage is not reported: what
+//! a column is made from is not known from manifests. Estimates are not reported either: consumers take numbers for
+//! counts. A table that is not planned has no events.
 
 use std::path::Path;
 
