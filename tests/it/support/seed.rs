@@ -22,7 +22,6 @@ pub(crate) fn seeds() -> Vec<u64> {
 }
 
 /// Writes a line to standard output, also of tests that pass.
-#[expect(clippy::explicit_write, reason = "what print! writes is kept back for tests that pass")]
 pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout();
     writeln!(out, "{line}").unwrap();
