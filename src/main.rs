@@ -12,8 +12,9 @@ fn main() -> ExitCode {
     snaplake::cli::main(std::env::args_os())
 }
 
-/// Lets the allocator keep freed memory for ten seconds. Its own second is shorter than the time between two runs of sorted
-/// rows: half of their memory would go back to the system, to be cleared by it and mapped again a moment later.
+/// Lets the allocator keep freed memory for ten seconds. Its own second is shorter than the time between two runs of
+/// sorted rows: half of their memory would go back to the system, to be cleared by it and mapped again a moment
+/// later.
 ///
 /// It reads its options from the environment before anything else runs, so the program is started once more, in this
 /// process. Where that cannot be done it goes on, and is slower.

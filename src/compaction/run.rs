@@ -7,9 +7,9 @@
 //!     DataSourceExec     one partition per run
 //! ```
 //!
-//! The merge streams: memory is some batches per run and one open row group. Nothing is sorted again; a partition of more
-//! runs than the memory holds batches of is merged in `merge::passes`. Partitions that share staging files are merged
-//! together, by partition first, and cut apart by the writer.
+//! The merge streams: memory is some batches per run and one open row group. Nothing is sorted again; a partition of
+//! more runs than the memory holds batches of is merged in `merge::passes`. Partitions that share staging files are
+//! merged together, by partition first, and cut apart by the writer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -124,8 +124,8 @@ impl CompactTask<'_> {
 
     /// Writes the lake files from staging files that are what was staged.
     ///
-    /// Another process that stages the same group again gives a local file another inode and the same bytes. Then it begins
-    /// anew, and what is wrong with bytes that differ is told.
+    /// Another process that stages the same group again gives a local file another inode and the same bytes. Then it
+    /// begins anew, and what is wrong with bytes that differ is told.
     async fn write(&self, on_rows: &OnRows) -> Result<Written> {
         let mut attempt = 1;
         loop {
@@ -158,9 +158,9 @@ impl CompactTask<'_> {
         try_join(self.ledger.check_plan(&self.lake.name, self.plan), owner).await.map(drop)
     }
 
-    /// Removes what was written for a plan that is no more, so that it does not stay beside the files of the next one. A
-    /// plan of the same result that cuts files alike gives them the same names and bytes. Where no plan is left, its
-    /// staging folder may have been moved, and its lake been published from there.
+    /// Removes what was written for a plan that is no more, so that it does not stay beside the files of the next
+    /// one. A plan of the same result that cuts files alike gives them the same names and bytes. Where no plan is
+    /// left, its staging folder may have been moved, and its lake been published from there.
     async fn take_back<'a>(&self, files: impl IntoIterator<Item = &'a FileEntry>) -> Result<()> {
         let lake = HiveLake::open(self.engine.stores(), self.ledger.layout()).await?;
         let is_needed = match self.ledger.plan_result().await? {
@@ -336,8 +336,8 @@ pub(crate) struct Planned {
     runs: Merged,
 }
 
-/// Runs in the order that equal keys keep: that of the stage tasks, and thereby of the files' names. Those of a bundle lie in
-/// several folders.
+/// Runs in the order that equal keys keep: that of the stage tasks, and thereby of the files' names. Those of a
+/// bundle lie in several folders.
 fn in_task_order(files: &[FileEntry]) -> Vec<FileEntry> {
     fn name(file: &FileEntry) -> &str {
         file.uri.rsplit('/').next().unwrap_or_default()

@@ -7,8 +7,9 @@
 //! succeeds             nothing; where an earlier run had failed at it, one DELETE
 //! ```
 //!
-//! So a task that goes well costs no request of its own, however many there are. A process that was killed stops giving
-//! signs of life, which a mark at the start of a task could not tell. What fails here fails silently: no task depends on it.
+//! So a task that goes well costs no request of its own, however many there are. A process that was killed stops
+//! giving signs of life, which a mark at the start of a task could not tell. What fails here fails silently: no task
+//! depends on it.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -12,8 +12,8 @@ use crate::concurrency::{in_order, on_any_thread};
 use crate::error::Result;
 use crate::session::PARTS;
 
-/// Runs tasks on the threads of this process, as many at once as threads and memory allow; small ones that wait for a remote
-/// store count as a part of one.
+/// Runs tasks on the threads of this process, as many at once as threads and memory allow; small ones that wait for a
+/// remote store count as a part of one.
 struct LocalRunner(Arc<Pipeline>);
 
 impl LocalRunner {

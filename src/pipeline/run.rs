@@ -1,13 +1,13 @@
 //! The steps in order: plan, stage, audit, publish, validate; concurrency, resume and nothing else.
 //!
-//! All tables are planned and checked before the first file is written. Then all tables' tasks run, as many at once as
-//! threads and memory allow; small ones that wait for a remote store count as a part of one. Nothing is published of any
-//! table before all audits have passed. What is done is read from the manifests, so a second run does what is missing. When
-//! a task fails, no further one is started, those under way are finished (and committed), and the error of the first of them
-//! in order is returned.
+//! All tables are planned and checked before the first file is written. Then all tables' tasks run, as many at once
+//! as threads and memory allow; small ones that wait for a remote store count as a part of one. Nothing is published
+//! of any table before all audits have passed. What is done is read from the manifests, so a second run does what is
+//! missing. When a task fails, no further one is started, those under way are finished (and committed), and the error
+//! of the first of them in order is returned.
 //!
-//! What is asked of every table (its plan, what of it is done, its proof) is asked of many tables at once, and told in the
-//! order of the config.
+//! What is asked of every table (its plan, what of it is done, its proof) is asked of many tables at once, and told
+//! in the order of the config.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -8,7 +8,8 @@ use crate::error::Result;
 
 /// Runs tasks of one step.
 pub trait TaskRunner: Send + Sync {
-    /// Runs tasks, and reports in their order. After the first error no further task is started; those under way end and commit.
+    /// Runs tasks, and reports in their order. After the first error no further task is started; those under way end
+    /// and commit.
     ///
     /// A runner of other processes sends [`PlannedTask::spec`]; each may run more than once, since a task commits once.
     fn run(&self, tasks: Vec<PlannedTask>) -> BoxFuture<'static, Result<Vec<TaskReport>>>;

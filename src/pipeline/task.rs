@@ -1,4 +1,5 @@
-//! Runs one task: the only way in which a task runs, whether a run has just planned it or all that there is of it is a spec.
+//! Runs one task: the only way in which a task runs, whether a run has just planned it or all that there is of it is
+//! a spec.
 
 use std::sync::Arc;
 
@@ -26,23 +27,23 @@ impl Reporter for Silent {
     fn on(&self, _: &Event<'_>) {}
 }
 
-/// Runs exactly one task, whatever the others' state, from its spec and the stores alone. One of the second step runs no
-/// audits: they must have passed.
+/// Runs exactly one task, whatever the others' state, from its spec and the stores alone. One of the second step runs
+/// no audits: they must have passed.
 ///
 /// # Errors
 /// As [`Pipeline::run_task`], and those of reading the project.
 pub async fn run_task(spec: &TaskSpec, engine: &Arc<Engine>) -> Result<TaskReport> {
     let pipeline = Pipeline::new(spec.project()?, Arc::clone(engine), Arc::new(Silent));
     let (spec, runtime) = (spec.clone(), Handle::current());
-    // The compiler does not see that this future may move between threads (rust-lang/rust#102211), so it stays on one; what
-    // takes long in it spawns tasks of its own.
+    // The compiler does not see that this future may move between threads (rust-lang/rust#102211), so it stays on
+    // one; what takes long in it spawns tasks of its own.
     let task = tokio::task::spawn_blocking(move || runtime.block_on(pipeline.run_task(&spec)));
     task.await.unwrap_or_else(|error| Err(Error::Engine(DataFusionError::ExecutionJoin(Box::new(error)))))
 }
 
 impl Pipeline {
-    /// Exactly one task of this project, whatever the others' state. One of the second step runs no audits: they must have
-    /// passed.
+    /// Exactly one task of this project, whatever the others' state. One of the second step runs no audits: they must
+    /// have passed.
     ///
     /// # Errors
     /// [`Error::NoSuchGroup`], [`Error::Task`]; for the second step also [`Error::NotStaged`], [`Error::NotAudited`],
@@ -93,8 +94,8 @@ impl Pipeline {
         let target = ledger.layout().manifest(Step::SnapshotFileGroups, spec.group);
         let files = match ledger.read::<GroupDetails>(&target).await {
             Ok(Some(group)) if group.details.plan == head.details.id => group.files,
-            // Who planned at the same moment and lost has written its own groups over those of the plan, and not yet put
-            // them back. The plan itself says the same.
+            // Who planned at the same moment and lost has written its own groups over those of the plan, and not yet
+            // put them back. The plan itself says the same.
             Ok(_) | Err(Error::Damaged { .. }) => {
                 let plan = Planner::new(&self.engine, &self.project).committed(&head.lake).await?.ok_or_else(none)?;
                 plan.groups.of(spec.group - 1).cloned().collect()

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::task_spec::TaskSpec;
 use crate::compaction::prepare::StagedGroup;
 
-/// See the module's head. The files are in the manifest that the task committed.
+/// Rows and time of a task; its files are in the manifest that it committed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TaskReport {
-    /// Lake table.
+    /// Name of the lake table, without `lake.`.
     pub table: String,
     /// `stage` or `publish`.
     pub step: String,

@@ -5,9 +5,9 @@
 //!  "config":{"files":[{"name":"shop.sql","folder":"/jobs","text":"SET snaplake.database = ..."}],"variables":{}}}
 //! ```
 //!
-//! The texts hold `${env:NAME}` as it is written: secrets come from the environment of the process that runs the task, as the
-//! credentials of the stores do. What the task reads and writes comes from the committed plan, which the texts lead to; a plan
-//! that no longer fits the texts is an error.
+//! The texts hold `${env:NAME}` as it is written: secrets come from the environment of the process that runs the
+//! task, as the credentials of the stores do. What the task reads and writes comes from the committed plan, which the
+//! texts lead to; a plan that no longer fits the texts is an error.
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ use crate::manifest::version::{WRITER, check_version};
 /// Form of the JSON.
 const VERSION: u32 = 1;
 
-/// See the module's head.
+/// A task of a project, which any process can run from this alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskSpec {
     version: u32,
     written_by: String,
-    /// Lake table.
+    /// Name of the lake table, without `lake.`.
     pub table: String,
     /// [`Step::StagingFileGroups`] or [`Step::DatalakeFileGroups`].
     #[serde(with = "task_step")]

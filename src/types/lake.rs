@@ -13,8 +13,8 @@
 //! | `FixedSizeList`, `ListView`, `LargeListView` | `List`, `List`, `LargeList` |
 //! | `Duration`, `Interval`, `Union`, a struct without fields, more than 38 digits or [`MAX_DEPTH`] levels | none: [`NoLakeType`] |
 //!
-//! All others stay. A mapping loses nothing: [`super::store`] refuses a value that the new type cannot hold. Which column has
-//! which type is decided once, while planning; this module knows types only, not who asked for them.
+//! All others stay. A mapping loses nothing: [`super::store`] refuses a value that the new type cannot hold. Which
+//! column has which type is decided once, while planning; this module knows types only, not who asked for them.
 
 use std::fmt;
 use std::sync::Arc;

@@ -23,8 +23,8 @@ pub(crate) fn output_schema() -> SchemaRef {
     ]))
 }
 
-/// Runs a plan that ends in [`LakeWriteExec`](super::exec::LakeWriteExec) and gives its rows as manifest entries, each with its column statistics,
-/// in the order of their uris.
+/// Runs a plan that ends in [`LakeWriteExec`](super::exec::LakeWriteExec) and gives its rows as manifest entries,
+/// each with its column statistics, in the order of their uris.
 pub(crate) async fn collect_files(
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,

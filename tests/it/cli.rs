@@ -53,6 +53,7 @@ fn help_of_the_program_and_of_every_subcommand() {
         "audit",
         "publish",
         "run",
+        "task",
         "status",
         "diff",
         "validate",

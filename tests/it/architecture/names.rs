@@ -9,10 +9,6 @@ use super::source::Source;
 /// Characters of a line with a comment.
 const MAX_WIDTH: usize = 120;
 
-/// Files with wide comments from before this check.
-const NOT_WRAPPED_YET: [&str; 5] =
-    ["compaction/run.rs", "main.rs", "pipeline/attempt.rs", "pipeline/run.rs", "pipeline/task.rs"];
-
 /// Types of a module that share their name with a type of another file.
 pub(super) fn types_defined_twice(sources: &[Source]) -> Vec<String> {
     // A definition at the start of a line: types in functions may have any name.
@@ -41,7 +37,7 @@ pub(super) fn empty_docs(sources: &[Source]) -> Vec<String> {
 /// Wide comments, which rustfmt does not wrap. Tables and drawings may be wider.
 pub(super) fn wide_comments(sources: &[Source]) -> Vec<String> {
     let mut complaints = Vec::new();
-    for source in sources.iter().filter(|source| !NOT_WRAPPED_YET.contains(&source.path.as_str())) {
+    for source in sources {
         let mut in_drawing = false;
         for (index, line) in source.text.lines().enumerate() {
             let text = line.trim_start();
