@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::options::OptionDoc;
 use crate::config::text::statement::{Name, PlacedText};
+use crate::error::redact::REDACTOR;
 use crate::error::{ConfigError, Error, Position, Result, nearest};
 use crate::layout::Location;
 
@@ -23,7 +24,7 @@ pub(super) const EMPTY: &str = "'error', 'null' or 'keep'";
 pub(super) fn location(written: &PlacedText, base: &Path) -> Result<Location> {
     Location::parse(&written.text, base).map_err(|error| match error {
         Error::Location { location, reason } => {
-            ConfigError::BadLocation { location: redacted(&location), reason }.at(&written.at)
+            ConfigError::BadLocation { location: REDACTOR.redact(&location).into_owned(), reason }.at(&written.at)
         }
         other => other,
     })
@@ -31,19 +32,8 @@ pub(super) fn location(written: &PlacedText, base: &Path) -> Result<Location> {
 
 /// The mistake of a value that its key does not take.
 pub(super) fn bad_value(key: &str, value: &PlacedText, expected: &'static str) -> Error {
-    ConfigError::BadValue { key: key.to_owned(), value: redacted(&value.text), expected }.at(&value.at)
-}
-
-/// A URL without the credentials that somebody wrote into it.
-fn redacted(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return text.to_owned();
-    };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
-        None => text.to_owned(),
-    }
+    ConfigError::BadValue { key: key.to_owned(), value: REDACTOR.redact(&value.text).into_owned(), expected }
+        .at(&value.at)
 }
 
 /// Finds `name` in a table of keys, both without `prefix`.

@@ -13,6 +13,7 @@ use snaplake::compaction::plan::PartitionDetails;
 use snaplake::manifest::trace::{Failure, RunningTasks};
 use snaplake::manifest::{Manifest, TaskDetails};
 use snaplake::pipeline::validate::Validation;
+use snaplake::pipeline::{TaskReport, TaskSpec};
 use snaplake::staging::plan::{GroupDetails, PlanDetails};
 use snaplake::staging::run::StageDetails;
 
@@ -166,6 +167,20 @@ fn golden_documents_are_read_and_written_again_as_they_are() {
     document_reads_back::<Validation>("validation", &["content"]);
     document_reads_back::<Failure>("failed-task", &["version"]);
     document_reads_back::<RunningTasks>("running-tasks", &["version"]);
+}
+
+#[test]
+fn golden_task_is_read_and_written_again_and_is_what_a_config_gives_today() {
+    let text = read("task");
+    let spec = TaskSpec::from_json(&text).unwrap();
+    let again: Value = serde_json::from_str(&spec.to_json().unwrap()).unwrap();
+    assert_eq!(again, serde_json::from_str::<Value>(&text).unwrap());
+    let work = Work::events(1, 6);
+    let printed = work.snaplake(&["stage", "--print-tasks", "--var", "out=out"]).ok().stdout;
+    assert_eq!(form_of(printed.trim()), form_of(&text), "the form of tasks needs a new version, and a new golden file");
+    let report = r#"{"table":"t","step":"stage","group":3,"ran":true,"rows":5,"seconds":0.5}"#;
+    let read: TaskReport = serde_json::from_str(report).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), report);
 }
 
 #[test]
