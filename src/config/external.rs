@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::ColumnDef;
 
 use super::exclude::Exclude;
 use super::keys::{bad_value, bare_name, known_key, location};
-use super::options::{FORMAT_PREFIX, SNAPSHOT_OPTIONS};
+use super::options::{FORMAT_PREFIX, JSON_OPTIONS, SNAPSHOT_OPTIONS};
 use super::tables::SnapshotTable;
 use super::timetype::TimeTypes;
 use super::values::{self, CsvOptions, FileFormat, ForceNull, TextOptions};
@@ -102,7 +102,7 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
                 is_ignored.ok_or_else(|| bad_value(option.name, value, "true or false"))?;
             continue;
         }
-        if name == "PARQUET" || (name == "JSON" && !option.doc.starts_with("CSV and JSON")) {
+        if name == "PARQUET" || (name == "JSON" && !JSON_OPTIONS.contains(&option.name)) {
             return Err(ConfigError::OptionNotForFormat { option: option.name, format: name }.at(&key.at));
         }
         set_option(&mut csv, option.name, value)?;

@@ -124,6 +124,9 @@ pub const PROPERTIES: &[OptionDoc] = &[
     ),
 ];
 
+/// Those of [`SNAPSHOT_OPTIONS`] about the text of a file, which JSON files have as CSV files do.
+pub(super) const JSON_OPTIONS: [&str; 2] = ["format.compression", "format.schema_infer_max_rec"];
+
 /// `CREATE EXTERNAL TABLE snapshot.t ... OPTIONS (key value)`; the prefix `format.`, of keys about decoding, may be
 /// left out.
 pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
