@@ -19,7 +19,6 @@ use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::EquivalenceProperties;
@@ -27,8 +26,7 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, Time};
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PhysicalExpr,
-    PlanProperties, ReplaceChildrenOptions,
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties,
 };
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::SendError;
@@ -38,6 +36,7 @@ use super::order::RunOrder;
 use super::runs::{Runs, STREAMS, Shares, Sorting};
 use super::units::Unit;
 use crate::manifest::checksum::Checksum;
+use crate::session::node_above;
 use crate::write::RunRows;
 
 /// Plan node that cuts a stream of rows into sorted runs.
@@ -102,29 +101,10 @@ impl ExecutionPlan for SortRunsExec {
         vec![Distribution::SinglePartition]
     }
 
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.sorting.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Sorting { order, run_bytes, checksum, .. } = &self.sorting;
-        Ok(Arc::new(Self::new(children.swap_remove(0), Arc::clone(order), *run_bytes, checksum.clone())))
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
+    node_above!(sorting.input, |node, input| {
+        let Sorting { order, run_bytes, checksum, .. } = &node.sorting;
+        Self::new(input, Arc::clone(order), *run_bytes, checksum.clone())
+    });
 
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
