@@ -37,7 +37,7 @@ use crate::layout::bundle;
 use crate::layout::{Location, Step};
 use crate::manifest::checksum::ColumnSums;
 use crate::manifest::ledger::delete_all;
-use crate::manifest::{FileEntry, Ledger, Manifest, Operator, TaskDetails};
+use crate::manifest::{FileEntry, Ledger, Manifest, Operator, Roots, TaskDetails};
 use crate::session::operators;
 use crate::session::{Engine, is_any_replaced, pin_content};
 use crate::snapshot::{parquet_scan, read_footer};
@@ -158,28 +158,27 @@ impl CompactTask<'_> {
         try_join(self.ledger.check_plan(&self.lake.name, self.plan), owner).await.map(drop)
     }
 
-    /// Removes what was written for a plan that is no more, so that it does not stay beside the files of the next
-    /// one. A plan of the same result that cuts files alike gives them the same names and bytes. Where no plan is
-    /// left, its staging folder may have been moved, and its lake been published from there.
+    /// Removes what was written for a plan that was replaced, so that it does not stay beside the files of the next
+    /// one. A plan of the same result that cuts files alike gives them the same names and bytes. If no plan publishes
+    /// into this folder now, a complete lake stays as it is: its staging folder was moved, or the config has another
+    /// lake.
     async fn take_back<'a>(&self, files: impl IntoIterator<Item = &'a FileEntry>) -> Result<()> {
-        let lake = HiveLake::open(self.engine.stores(), self.ledger.layout()).await?;
-        let is_needed = match self.ledger.plan_result().await? {
-            Some(result) => result == self.result && self.is_cut_alike().await?,
-            None => lake.is_complete().await? || lake.owner().await?.is_some_and(|owner| owner.plan == self.result),
+        let layout = self.ledger.layout();
+        let lake = HiveLake::open(self.engine.stores(), layout).await?;
+        let first = layout.manifest(Step::PartitionFileGroups, 1);
+        let publishes = self.ledger.head::<PartitionDetails>(&first).await?;
+        let here = Roots::of(layout).lake;
+        let publishes = publishes.filter(|(head, _)| head.roots.as_ref().is_none_or(|roots| roots.lake == here));
+        let is_needed = match (self.ledger.plan_result().await?, publishes) {
+            (Some(result), Some((_, now))) => result == self.result && now.properties == properties_text(self.lake),
+            _ => lake.is_complete().await? || lake.owner().await?.is_some_and(|owner| owner.plan == self.result),
         };
         if is_needed {
             return Ok(());
         }
-        let folder = self.ledger.layout().lake();
+        let folder = layout.lake();
         let keys = files.into_iter().map(|file| Location::from_uri(&file.uri)?.key()).collect::<Result<_>>()?;
         delete_all(&self.engine.stores().open(folder).await?, folder, keys).await
-    }
-
-    /// Whether the plan that is there now cuts lake files as this task does.
-    async fn is_cut_alike(&self) -> Result<bool> {
-        let first = self.ledger.layout().manifest(Step::PartitionFileGroups, 1);
-        let now = self.ledger.head::<PartitionDetails>(&first).await?;
-        Ok(now.is_some_and(|(_, now)| now.properties == properties_text(self.lake)))
     }
 
     /// Rows that manifests state of the staging files, and rows written: the same, or an error that names the file at

@@ -1,7 +1,7 @@
 //! What every plan node above one other has to spell out for DataFusion.
 
-/// Methods of an `ExecutionPlan` above one input, without expressions of its own: its child, and the same node above another.
-/// `node_above!(field of the input, |node, input| the same node above input)`.
+/// Methods of an `ExecutionPlan` above one input, without expressions of its own: its child, and the same node above
+/// another. `node_above!(field of the input, |node, input| the same node above input)`.
 macro_rules! node_above {
     ($($input:ident).+, |$node:ident, $child:ident| $same:expr) => {
         fn children(&self) -> Vec<&std::sync::Arc<dyn datafusion::physical_plan::ExecutionPlan>> {

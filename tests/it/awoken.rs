@@ -239,3 +239,40 @@ async fn file_is_taken_back_when_a_run_with_another_codec_has_done_the_task_mean
     let valid = crate::support::program().arg("validate").arg(work.path("other.sql")).output().unwrap();
     assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stderr));
 }
+
+#[tokio::test]
+async fn complete_lake_stays_whose_config_has_another_lake_and_another_plan_now() {
+    for step in ["plan", "run"] {
+        let (work, lake) = published();
+        let config = fs::read_to_string(work.path("job.sql")).unwrap();
+        let config =
+            config.replace("${out:-out}/lake", "${out:-out}/copy").replace("SELECT id,", "SELECT id + 1 AS id,");
+        work.write("other.sql", &config);
+        let (root, manifest) = (work.path(""), work.path(&format!("{PUBLISHED}/manifest-summary-1.json")));
+        let job = work.path("job.sql");
+        let replaced = move || {
+            let run = |arguments: &[&str], config: &FilePath| {
+                let ended = crate::support::program().args(arguments).arg(config).output().unwrap();
+                assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+            };
+            // Another process has done the same task, and the lake is complete.
+            run(&["run"], &job);
+            assert!(manifest.is_file());
+            let copied =
+                std::process::Command::new("cp").args(["-r", "out/lake", "out/copy"]).current_dir(&root).status();
+            assert!(copied.unwrap().success());
+            let other = root.join("other.sql");
+            run(&["run", "--replan", "--withdraw"], &other);
+            if step == "plan" {
+                // The new plan has no publish tasks yet.
+                let manifests = manifest.ancestors().nth(3).unwrap();
+                fs::remove_dir_all(manifests.join("partition-file-groups")).unwrap();
+                fs::remove_dir_all(manifests.join("datalake-file-groups")).unwrap();
+            }
+        };
+        publish(&work, At::Show, replaced).await.unwrap_err();
+        let found = work.files("out/lake");
+        assert!(found.keys().any(|name| name.ends_with("_SUCCESS")));
+        assert!(lake.iter().all(|(name, bytes)| found.get(name) == Some(bytes)), "{step}: {:?}", found.keys());
+    }
+}
