@@ -166,7 +166,10 @@ impl CompactTask<'_> {
         let layout = self.ledger.layout();
         let lake = HiveLake::open(self.engine.stores(), layout).await?;
         let first = layout.manifest(Step::PartitionFileGroups, 1);
-        let publishes = self.ledger.head::<PartitionDetails>(&first).await?;
+        let publishes = match self.ledger.head::<PartitionDetails>(&first).await {
+            Err(Error::Damaged { .. }) => None,
+            other => other?,
+        };
         let here = Roots::of(layout).lake;
         let publishes = publishes.filter(|(head, _)| head.roots.as_ref().is_none_or(|roots| roots.lake == here));
         let is_needed = match (self.ledger.plan_result().await?, publishes) {

@@ -99,12 +99,11 @@ impl Pipeline {
 
     pub(super) async fn stage_tables(self: &Arc<Self>) -> Result<Vec<Table>> {
         let (tables, tasks, late) = self.stage_todo().await?;
-        let mut ran: HashMap<&str, (usize, Known)> = HashMap::new();
-        let reports = self.run_tasks(tasks).await?;
-        for TaskReport { table, group, staged, .. } in &reports {
+        let mut ran: HashMap<String, (usize, Known)> = HashMap::new();
+        for TaskReport { table, group, staged, .. } in self.run_tasks(tasks).await? {
             let (tasks, known) = ran.entry(table).or_default();
             *tasks += 1;
-            known.extend(staged.clone().map(|staged| (*group, staged)));
+            known.extend(staged.map(|staged| (group, staged)));
         }
         self.engine.stores().settle().await?;
         let tables = tables.into_iter().zip(late).map(|(plan, late)| {

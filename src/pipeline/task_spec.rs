@@ -9,6 +9,7 @@
 //! task, as the credentials of the stores do. What the task reads and writes comes from the committed plan, which the
 //! texts lead to; a plan that no longer fits the texts is an error.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskSpec {
     version: u32,
-    written_by: String,
+    written_by: Cow<'static, str>,
     /// Name of the lake table, without `lake.`.
     pub table: String,
     /// [`Step::StagingFileGroups`] or [`Step::DatalakeFileGroups`].
@@ -43,7 +44,7 @@ impl TaskSpec {
     #[must_use]
     pub fn new(project: &Project, table: &str, step: Step, group: usize) -> Self {
         let config = Arc::clone(&project.texts);
-        Self { version: VERSION, written_by: WRITER.to_owned(), table: table.to_owned(), step, group, config }
+        Self { version: VERSION, written_by: WRITER.into(), table: table.to_owned(), step, group, config }
     }
 
     /// One line of JSON.

@@ -461,3 +461,22 @@ fn lake_is_taken_back_whole_also_when_both_manifests_that_name_a_file_are_damage
         work.snaplake(&["validate"]).ok();
     }
 }
+
+#[test]
+fn file_that_somebody_put_into_a_lake_under_a_name_like_ours_is_not_removed_when_the_lake_is_taken_back() {
+    for damaged in [None, Some("datalake-file-groups/manifest-data/manifest-data-2.parquet")] {
+        let work = Work::events(2, 60);
+        work.snaplake(&["run"]).ok();
+        let lake = work.files("out/lake");
+        let ours = lake.keys().find(|name| name.ends_with("-0000.parquet")).unwrap();
+        let theirs = format!("out/lake/{}/000009-0123456789ab-0000.parquet", ours.rsplit_once('/').unwrap().0);
+        fs::write(work.path(&theirs), &lake[ours]).unwrap();
+        if let Some(manifest) = damaged {
+            let root = "out/staging/shop/events/snapshot=2026-01-31T00:00:00Z/manifests";
+            fs::write(work.path(&format!("{root}/{manifest}")), "").unwrap();
+        }
+        let refused = work.snaplake(&["run", "--replan", "--withdraw"]);
+        refused.failed(1, &["did not write", "000009-0123456789ab-0000.parquet"]);
+        assert!(work.path(&theirs).is_file());
+    }
+}

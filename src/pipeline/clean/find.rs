@@ -201,7 +201,9 @@ pub(crate) async fn check_lake(
     if files.is_of_others() {
         folder.refuse_others(table, &files)?;
     }
-    let has_strays = files.others > 0 && !published.is_empty() && found.get() == published.len();
+    let is_here = !published.is_empty() && found.get() == published.len();
+    // Where all names are known, what has another name was put there by somebody else.
+    let has_strays = files.others > 0 && is_here && !listed.knows_all_names;
     published.retain(|uri| !listed.names(uri));
     Ok(Unnamed { files: published, has_strays })
 }

@@ -26,6 +26,8 @@ pub(super) struct TableManifests {
     pub(super) plan: Option<PlanDetails>,
     /// First parts of the names that lake files of this plan have.
     stems: BTreeSet<String>,
+    /// Whether `stems` has all of them: each manifest of the plan's publish tasks was read.
+    pub(super) knows_all_names: bool,
 }
 
 impl TableManifests {
@@ -72,7 +74,7 @@ impl TableManifests {
         self.live.push((Step::SnapshotFileGroups, (1..=plan.groups).collect()));
         let groups = ledger.done(Step::PartitionFileGroups).await?;
         let room = room(plan.groups + groups.len()).await;
-        let mut first = None;
+        let (mut first, mut named) = (None, 0);
         let mut plans = pin!(ledger.read_all::<PartitionDetails>(Step::PartitionFileGroups, groups.iter().copied()));
         while let Some(read) = plans.next().await {
             match read {
@@ -83,11 +85,13 @@ impl TableManifests {
                     let properties = manifest.details.properties.clone();
                     let group = manifest.details.into_group(manifest.files);
                     self.stems.extend(file_stems(&plan.result, &properties, &group));
+                    named += 1;
                 }
                 Ok(_) => {}
                 Err(error) => failed(error)?,
             }
         }
+        self.knows_all_names = first == Some(named);
         self.live.push((Step::PartitionFileGroups, first.into_iter().flat_map(|groups| 1..=groups).collect()));
         self.plan = Some(plan);
         Ok(room)
