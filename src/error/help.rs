@@ -101,6 +101,10 @@ impl Error {
                 own("use a separate folder for each table of each snapshot: set another snaplake.staging, \
                  snaplake.datalake or external_location")
             }
+            Self::TaskSpec { .. } => own(
+                "pass the lines that `snaplake stage CONFIG --print-tasks` or `snaplake publish CONFIG --print-tasks` \
+                 printed, unchanged",
+            ),
             Self::OtherVersion { .. } => own(
                 "use the version that wrote it, or set another snaplake.staging and snaplake.datalake and run again",
             ),

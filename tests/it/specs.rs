@@ -91,7 +91,7 @@ fn spec_keeps_variables_models_and_relative_folders_but_no_value_of_the_environm
 #[test]
 fn what_is_no_task_is_refused_with_what_to_do() {
     task("{\"version\":9,\"written_by\":\"snaplake 9.9.9\"}", &[]).failed(1, &["snaplake 9.9.9", "version 9"]);
-    task("hello", &[]).failed(1, &["not a task", "--print-tasks"]);
+    task("hello", &[]).failed(1, &["not a task", "help: pass the lines"]);
     task("{\"version\":1,\"written_by\":\"x\",\"table\":\"t\",\"step\":\"merge\",\"group\":1,\"config\":{}}", &[])
         .failed(1, &["merge"]);
     assert_eq!(task("", &[]).ok().stdout, "");

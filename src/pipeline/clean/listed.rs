@@ -178,6 +178,7 @@ mod tests {
                 live: live.iter().map(|(step, numbers)| (*step, numbers.iter().copied().collect())).collect(),
                 plan: None,
                 stems: stems.iter().map(|&stem| stem.to_owned()).collect(),
+                knows_all_names: true,
             }
         }
     }
