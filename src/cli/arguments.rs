@@ -197,7 +197,7 @@ pub(super) struct SpecArguments {
     pub(super) verbosity: LogArguments,
 }
 
-/// LogArguments and log format.
+/// How much is logged, and in which format.
 #[derive(Debug, Args)]
 pub(super) struct LogArguments {
     /// Print only the result and errors.

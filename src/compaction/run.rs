@@ -46,7 +46,7 @@ use crate::write::{
     copied_properties, published_properties, sort_keys, staging_encoding,
 };
 
-/// Times that a task begins when its staging files are replaced by the same bytes meanwhile.
+/// How often a task starts if another process replaces its staging files while it reads them.
 const READ_ATTEMPTS: usize = 3;
 
 /// A compaction task's surroundings.
@@ -122,10 +122,10 @@ impl CompactTask<'_> {
         }
     }
 
-    /// Writes the lake files from staging files that are what was staged.
+    /// Writes the lake files from staging files with the content that was staged.
     ///
-    /// Another process that stages the same group again gives a local file another inode and the same bytes. Then it
-    /// begins anew, and what is wrong with bytes that differ is told.
+    /// If another process stages the same group meanwhile, a local file has the same bytes in another inode. The task
+    /// then starts again, compares the files with their hashes again, and fails if the bytes differ.
     async fn write(&self, on_rows: &OnRows) -> Result<Written> {
         let mut attempt = 1;
         loop {

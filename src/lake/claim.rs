@@ -56,7 +56,7 @@ impl HiveLake<'_> {
         if found == *ours { Ok(()) } else { self.is_claimed(ours).await.map(drop) }
     }
 
-    /// Says that a lake which is taken back is this table's, unless the folder has an owner.
+    /// Marks the folder of a lake that is being withdrawn as this table's, unless it has an owner.
     ///
     /// # Errors
     /// [`Error::Store`].

@@ -48,8 +48,8 @@ pub(crate) async fn check_content(files: &[FileEntry]) -> Result<()> {
     .await
 }
 
-/// Compares as [`check_content`] does; the files that come back have the etags that the disk gave before that, so
-/// whoever reads them by these reads what was compared.
+/// Compares as [`check_content`] does. The returned files have the etags that the disk gave before, so a read with
+/// these etags reads the bytes that were compared.
 ///
 /// # Errors
 /// As [`check_content`], and [`Error::Store`].

@@ -167,12 +167,12 @@ pub(crate) async fn clear_lake(pipeline: &Pipeline, lake: &LakeTable, all: bool)
     if is_ours { folder.disown().await } else { Ok(()) }
 }
 
-/// Published files of which the manifests that can be read do not know all.
+/// Published files that no readable plan names.
 #[derive(Debug, Default)]
 pub(crate) struct Unnamed {
-    /// Those that only publish manifests name.
+    /// Files that only publish manifests name.
     pub(crate) files: HashSet<Arc<str>>,
-    /// Whether no manifest names some that lie among all those that publish manifests name.
+    /// Whether the folder also has files that no readable manifest names, beside all those that manifests name.
     pub(crate) has_strays: bool,
 }
 

@@ -26,7 +26,7 @@ pub(super) struct TableManifests {
     pub(super) plan: Option<PlanDetails>,
     /// First parts of the names that lake files of this plan have.
     stems: BTreeSet<String>,
-    /// Whether `stems` has all of them: each manifest of the plan's publish tasks was read.
+    /// Whether `stems` is complete: the manifests of all planned publish tasks were readable.
     pub(super) knows_all_names: bool,
 }
 
