@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn error_of_the_first_job_in_order_is_told_after_those_under_way_are_finished() {
+    async fn error_of_the_first_job_in_order_is_reported_after_those_under_way_are_finished() {
         let (begun, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let jobs = (0..20).map(|number| {
             let (begun, ended) = (&begun, &ended);

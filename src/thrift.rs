@@ -164,6 +164,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::layout::FilePartition;
     use crate::manifest::FileEntry;
     use crate::manifest::codec::{decode_files, encode_files};
 
@@ -173,7 +174,13 @@ mod tests {
 
     /// A manifest of ours, and the same with fields before the end of its footer's struct.
     fn manifest(more: &[u8]) -> Vec<u8> {
-        let file = FileEntry { uri: "file:///a".into(), etag: "e".into(), size: 1, n_record: Some(1), partition: None };
+        let file = FileEntry {
+            uri: "file:///a".into(),
+            etag: "e".into(),
+            size: 1,
+            n_record: Some(1),
+            partition: FilePartition::None,
+        };
         let bytes = encode_files(&[file], "m").unwrap();
         let (body, tail) = bytes.split_at(bytes.len() - TAIL);
         let length = u32::from_le_bytes(tail[..4].try_into().unwrap()) as usize;
@@ -208,8 +215,9 @@ mod tests {
     #[test]
     fn manifest_whose_footer_would_take_seconds_to_skip_is_refused_with_its_name() {
         let lists: Vec<u8> = (0..3).flat_map(|_| [0xf9, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07]).collect();
-        let said = crate::error::describe::describe(&decode_files(manifest(&lists).into(), "m.parquet").unwrap_err());
-        assert!(said.contains("m.parquet") && said.contains("a list of booleans"), "{said}");
+        let message =
+            crate::error::describe::describe(&decode_files(manifest(&lists).into(), "m.parquet").unwrap_err());
+        assert!(message.contains("m.parquet") && message.contains("a list of booleans"), "{message}");
     }
 
     #[test]

@@ -12,13 +12,12 @@ use super::arguments::{
 use super::print::{PageOptions, Report, RowFormat, RowOptions};
 use crate::config::{Project, Variables, load};
 use crate::error::unwrap_engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TaskStep};
 use crate::init::{InitOptions, init};
 use crate::inspect::StatusReader;
 use crate::inspect::diff::{DiffOptions, diff};
 use crate::inspect::lineage::{Options, gather};
 use crate::inspect::query::QuerySession;
-use crate::layout::Step;
 use crate::pipeline::clean::{self, CleanOptions};
 use crate::pipeline::repair::repair;
 use crate::pipeline::replan::{PublishedTables, replan};
@@ -53,10 +52,10 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
             report.specs(&pipeline.publish_specs().await?)
         }
         Command::Stage { task: TaskArguments { group: Some(group), .. }, .. } => {
-            one_task(&pipeline, report, Step::StagingFileGroups, *group).await
+            one_task(&pipeline, report, TaskStep::Stage, *group).await
         }
         Command::Publish { task: TaskArguments { group: Some(group), .. }, .. } => {
-            one_task(&pipeline, report, Step::DatalakeFileGroups, *group).await
+            one_task(&pipeline, report, TaskStep::Publish, *group).await
         }
         Command::Stage { .. } => {
             pipeline.stage().await?;
@@ -158,7 +157,7 @@ async fn remove_garbage(
     Ok(())
 }
 
-async fn one_task(pipeline: &Arc<Pipeline>, report: &Report, step: Step, group: usize) -> Result<()> {
+async fn one_task(pipeline: &Arc<Pipeline>, report: &Report, step: TaskStep, group: usize) -> Result<()> {
     let [lake] = pipeline.project().lakes.as_slice() else {
         return Err(Error::GroupNeedsTable { count: pipeline.project().lakes.len() });
     };

@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::layout::bundle::{is_bundle, label};
+use crate::layout::FilePartition;
+use crate::layout::bundle::label;
 use crate::manifest::FileEntry;
 
 /// Staging bytes per group, in target file sizes, when no order is asked for. Plain LZ4 is about 1.4 times the final
@@ -103,9 +104,9 @@ pub fn group(files: impl IntoIterator<Item = FileEntry>, is_sorted: bool, target
     let mut partitions: BTreeMap<Arc<str>, RowsPlace> = BTreeMap::new();
     let mut bundles: BTreeMap<Arc<str>, PartitionGroup> = BTreeMap::new();
     for file in files {
-        let text = file.partition.clone().unwrap_or_default();
-        if !is_bundle(&text) {
-            partitions.entry(text).or_default().files.push(file);
+        if !file.partition.is_many() {
+            let path = if let FilePartition::One(path) = &file.partition { Arc::clone(path) } else { Arc::default() };
+            partitions.entry(path).or_default().files.push(file);
             continue;
         }
         let folder: Arc<str> = file.uri.rsplit_once('/').map_or("", |(folder, _)| folder).into();
@@ -192,7 +193,13 @@ mod tests {
 
     fn file(partition: &str, group: usize, size: u64) -> FileEntry {
         let uri = format!("s3://b/{partition}/{group:06}.parquet");
-        FileEntry { uri: uri.into(), etag: "e".into(), size, n_record: Some(1), partition: Some(partition.into()) }
+        FileEntry {
+            uri: uri.into(),
+            etag: "e".into(),
+            size,
+            n_record: Some(1),
+            partition: FilePartition::one(partition),
+        }
     }
 
     #[test]
@@ -231,10 +238,10 @@ mod tests {
             }
             for (number, of) in bundles {
                 let rows = of.iter().map(|(_, rows)| rows).sum();
-                let text = bundle::text(of.iter().map(|(path, rows)| (path.as_str(), *rows)));
+                let partition = FilePartition::many(of.iter().map(|(path, rows)| (path.as_str(), *rows)));
                 let uri = format!("s3://b/{}/{task:06}.parquet", bundle::folder(number));
-                let entry = file(&text, task, rows);
-                files.push(FileEntry { uri: uri.into(), n_record: Some(rows), ..entry });
+                let entry = file("", task, rows);
+                files.push(FileEntry { uri: uri.into(), n_record: Some(rows), partition, ..entry });
             }
         }
         files
@@ -319,7 +326,7 @@ mod tests {
             let groups = group(sorted.clone(), is_sorted, target);
             prop_assert_eq!(&groups, &group(shuffled, is_sorted, target));
             for group in &groups {
-                prop_assert!(group.files.iter().all(|file| file.partition.as_deref() == Some(group.partition.as_str())));
+                prop_assert!(group.files.iter().all(|file| file.partition.path() == Some(group.partition.as_str())));
             }
             let mut seen: Vec<FileEntry> = groups.into_iter().flat_map(|group| group.files).collect();
             seen.sort_unstable_by(|a, b| a.uri.cmp(&b.uri));

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::{PartitionDetails, PartitionGroup, group};
 use super::run::{file_stems, properties_text};
 use crate::config::LakeTable;
-use crate::error::{Error, Position, Result, difference};
+use crate::error::{Error, Position, Result, TaskStep, difference};
 use crate::lake::HiveLake;
 use crate::layout::{Step, lake_stem};
 use crate::manifest::ledger::SummaryListing;
@@ -103,7 +103,12 @@ pub(crate) async fn prepare(
     let mut todo: BTreeSet<usize> = (1..=total).collect();
     if let Some(only) = only {
         if !todo.contains(&only) {
-            return Err(Error::NoSuchGroup { table: lake.name.clone(), step: "publish", number: only, count: total });
+            return Err(Error::NoSuchGroup {
+                table: lake.name.clone(),
+                step: TaskStep::Publish,
+                number: only,
+                count: total,
+            });
         }
         todo = BTreeSet::from([only]);
     }

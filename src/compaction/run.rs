@@ -30,7 +30,7 @@ use crate::compaction::merge::exec::MergeRunsExec;
 use crate::compaction::merge::passes::{Merged, Passes, RunScan};
 use crate::config::{LakeTable, Verify};
 use crate::error::unwrap_engine;
-use crate::error::{Error, Result, caught, within};
+use crate::error::{Error, Result, TaskStep, caught, within};
 use crate::lake::LakeColumns;
 use crate::lake::{HiveLake, sums};
 use crate::layout::bundle;
@@ -75,7 +75,7 @@ impl CompactTask<'_> {
     /// [`Error::Task`].
     pub(crate) async fn run(&self, on_rows: OnRows) -> Result<Manifest<TaskDetails>> {
         let failed = |source| Error::Task {
-            step: "publish",
+            step: TaskStep::Publish,
             table: self.lake.name.clone(),
             group: self.number,
             partition: Some(self.group.partition.clone()).filter(|partition| !partition.is_empty()),
@@ -398,6 +398,7 @@ pub(crate) fn properties_text(lake: &LakeTable) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::FilePartition;
 
     fn group(staging: &str) -> PartitionGroup {
         let uri = format!("{staging}/k=1/000001-ab-000000.parquet");
@@ -406,7 +407,7 @@ mod tests {
             etag: staging.into(),
             size: 1,
             n_record: Some(1),
-            partition: Some("k=1".into()),
+            partition: FilePartition::one("k=1"),
         };
         PartitionGroup { partition: "k=1".into(), first_row: 0, number: 1, bundled: Vec::new(), files: vec![file] }
     }

@@ -177,8 +177,8 @@ mod tests {
         );
         let text =
             |rule: &Rule| format!("{}\n  {}", rule.name("t"), rule.query("t", StagedCounts { read: 8, written: 7 }));
-        let told: Vec<String> = rules.unwrap().iter().map(text).collect();
-        insta::assert_snapshot!(told.join("\n"), @r#"
+        let reported: Vec<String> = rules.unwrap().iter().map(text).collect();
+        insta::assert_snapshot!(reported.join("\n"), @r#"
         t.not_null(id)
           SELECT * FROM staging."t" WHERE "id" IS NULL
         t.not_null(Tail "Num)
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_values_are_told_at_their_place() {
+    fn wrong_values_are_reported_at_their_place() {
         let wrong = [
             "not_null = ARRAY['lower(a)']",
             "not_null = ARRAY['a', 'A']",
@@ -226,8 +226,8 @@ mod tests {
             "max_filtered_fraction = 'NaN'",
             "unique_keys = ARRAY['a']",
         ];
-        let told: Vec<String> = wrong.iter().map(|text| table(text).unwrap_err().to_string()).collect();
-        insta::assert_snapshot!(told.join("\n"), @"
+        let reported: Vec<String> = wrong.iter().map(|text| table(text).unwrap_err().to_string()).collect();
+        insta::assert_snapshot!(reported.join("\n"), @"
         a.sql:2:44: invalid value 'lower(a)' for not_null: expected the name of a column that the SELECT yields
         a.sql:2:49: column 'a' is defined twice; the first is at a.sql:2:44
         a.sql:2:27: not_null takes an array of columns, not a map

@@ -30,12 +30,13 @@ pub(crate) fn describe(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::TaskStep;
     use super::*;
 
     #[test]
     fn causes_are_printed_once_and_without_the_engines_prefixes() {
         let error = Error::Task {
-            step: "stage",
+            step: TaskStep::Stage,
             table: "t".into(),
             group: 3,
             partition: None,

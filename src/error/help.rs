@@ -267,11 +267,12 @@ fn may_pass(error: &(dyn StdError + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::TaskStep;
     use super::*;
 
     fn task(source: Error) -> Error {
         Error::Task {
-            step: "stage",
+            step: TaskStep::Stage,
             table: "t".into(),
             group: 1,
             partition: None,

@@ -9,6 +9,7 @@ use super::message::{
     partition_text, published_groups, store_hint, was_planned,
 };
 use super::position::Position;
+use super::task_step::TaskStep;
 use super::value::InvalidValue;
 use super::verdict::Verdict;
 
@@ -416,8 +417,8 @@ pub enum Error {
     RunGoesOn {
         /// Name of the lake table, without `lake.`.
         table: String,
-        /// `stage` or `publish`.
-        step: &'static str,
+        /// Of its tasks.
+        step: TaskStep,
         /// Tasks that it is running.
         tasks: usize,
         /// When it was last seen, RFC 3339.
@@ -522,8 +523,8 @@ pub enum Error {
     NoSuchGroup {
         /// Name of the lake table, without `lake.`.
         table: String,
-        /// `stage` or `publish`.
-        step: &'static str,
+        /// Of its tasks.
+        step: TaskStep,
         /// Asked for.
         number: usize,
         /// Planned.
@@ -658,8 +659,8 @@ pub enum Error {
     /// A task failed while the engine ran.
     #[error("{step} of lake.{table} group {group}{} failed{}", in_partition(partition), at_file(file))]
     Task {
-        /// `stage` or `publish`.
-        step: &'static str,
+        /// Of its tasks.
+        step: TaskStep,
         /// Name of the lake table, without `lake.`.
         table: String,
         /// Group number.

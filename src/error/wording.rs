@@ -136,14 +136,14 @@ pub(crate) fn reworded(message: &str) -> String {
         text = rest;
     }
     let (is_internal, text) = match text.strip_prefix("Internal error: ") {
-        Some(said) => (true, said),
+        Some(message) => (true, message),
         None => (false, text),
     };
     let known = |(pattern, ours): &(Regex, &'static str)| {
         pattern.is_match(text).then(|| pattern.replace(text, *ours).into_owned())
     };
     let text = match SENTENCES.iter().find_map(known) {
-        Some(said) => said,
+        Some(message) => message,
         None if is_internal => format!("the query engine failed: {text}"),
         None => text.to_owned(),
     };
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_sentences_are_said_in_our_words() {
+    fn known_sentences_are_written_in_our_words() {
         assert_eq!(SENTENCES.len(), 29, "a sentence is not understood");
         assert!(TYPE.is_some());
         let texts = [
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_said_no_slice_is_cut_in_a_character() {
+    fn whatever_is_reported_no_slice_is_cut_in_a_character() {
         for text in ["Struct(", "é'Ü' List(é", "Timestamp(µs", "", "'", "Decimal128((", "x'y'z Utf8'"] {
             reworded(text);
         }

@@ -17,6 +17,7 @@ use crate::compaction::plan::{PartitionGroup, group};
 use crate::concurrency::read_tables;
 use crate::config::LakeTable;
 use crate::error::Result;
+use crate::layout::FilePartition;
 use crate::layout::Step;
 use crate::manifest::{FileEntry, TaskDetails};
 use crate::pipeline::audit::{self, AuditView};
@@ -242,7 +243,7 @@ impl Pipeline {
         // What is staged is not known yet; the plan of any two runs is alike, and nothing is opened for it.
         let run = |name: &str| {
             let uri = plan.ledger.layout().staging_data().join(name).uri().into();
-            FileEntry { uri, etag: "".into(), size: 1, n_record: Some(1), partition: None }
+            FileEntry { uri, etag: "".into(), size: 1, n_record: Some(1), partition: FilePartition::None }
         };
         let files = vec![run("run-1.parquet"), run("run-2.parquet")];
         let group = PartitionGroup { partition: String::new(), first_row: 0, number: 1, bundled: Vec::new(), files };

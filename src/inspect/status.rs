@@ -340,16 +340,16 @@ impl Pipeline {
 async fn step_status(ledger: &Ledger, step: Step, plan: &str, seen: &SummaryListing) -> StepStatus {
     let mut status = StepStatus { done: seen.done.len(), ..StepStatus::default() };
     for place in seen.running.iter().take(TRACES) {
-        let Some(told) = trace::read::<RunningTasks>(ledger, place).await else { continue };
-        if told.plan != plan {
+        let Some(reported) = trace::read::<RunningTasks>(ledger, place).await else { continue };
+        if reported.plan != plan {
             continue;
         }
-        let is_alive = told.is_alive(Utc::now());
-        let tasks = told.tasks.into_iter().filter(|task| !seen.done.contains(&task.group));
+        let is_alive = reported.is_alive(Utc::now());
+        let tasks = reported.tasks.into_iter().filter(|task| !seen.done.contains(&task.group));
         status.running.extend(tasks.map(|task| RunningStatus {
             group: task.group,
             started_at: task.started_at,
-            seen_at: told.at.clone(),
+            seen_at: reported.at.clone(),
             is_alive,
             rows: task.rows,
         }));

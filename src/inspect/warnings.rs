@@ -200,11 +200,11 @@ mod tests {
             partitions: Some(&partitions(&[MIB, MIB, MIB, 40 * MIB])),
             nanoseconds: &["t".to_owned(), "u".to_owned()],
         };
-        let told = warnings(facts)
+        let reported = warnings(facts)
             .iter()
             .map(|warning| format!("{}; {}\n", warning.problem, warning.advice))
             .collect::<String>();
-        insta::assert_snapshot!(told, @"
+        insta::assert_snapshot!(reported, @"
         2,002 snapshot files have 148.29 KiB on average; export fewer, larger files: opening a small file takes longer than reading it
         2 snapshot files are larger than file_group_size (91.55 MiB), up to 190.73 MiB; export smaller files, or raise file_group_size: one task reads a whole file and takes longer than the others
         partition k=3 has 40.00 MiB, but the median partition has 1.00 MiB; add a partition column that divides it, or choose another one: a single task merges it after the others have ended

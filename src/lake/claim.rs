@@ -116,7 +116,7 @@ mod tests {
         HiveLake { store: Arc::new(InMemory::new()), layout }
     }
 
-    /// What is said to have changed between the owner and us; `None` for another table.
+    /// What changed between the owner and us; `None` for another table.
     fn changed(error: Error) -> Option<(String, String)> {
         let Error::LocationOwned { within: None, changed, .. } = error else { panic!("{error:?}") };
         changed

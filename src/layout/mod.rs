@@ -19,6 +19,7 @@
 //! brought along stays as it is. Nothing here touches a store.
 
 pub(crate) mod bundle;
+mod file_partition;
 mod location;
 mod owner;
 pub mod partition;
@@ -27,6 +28,7 @@ mod snapshot_folder;
 mod step;
 mod table;
 
+pub use self::file_partition::FilePartition;
 pub use self::location::Location;
 pub(crate) use self::location::store_error;
 pub use self::owner::{OWNER, SUCCESS, completed, owned_by};

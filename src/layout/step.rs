@@ -1,5 +1,7 @@
 //! The places where tasks commit, and the names of the files there.
 
+use crate::error::TaskStep;
+
 /// The four places where tasks commit; the folder below `manifests/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
@@ -25,12 +27,21 @@ impl Step {
         }
     }
 
-    /// What the tasks are called that read or write these: `stage` or `publish`.
+    /// The step whose tasks read or write these.
     #[must_use]
-    pub fn task_name(self) -> &'static str {
+    pub fn task(self) -> TaskStep {
         match self {
-            Self::SnapshotFileGroups | Self::StagingFileGroups => "stage",
-            Self::PartitionFileGroups | Self::DatalakeFileGroups => "publish",
+            Self::SnapshotFileGroups | Self::StagingFileGroups => TaskStep::Stage,
+            Self::PartitionFileGroups | Self::DatalakeFileGroups => TaskStep::Publish,
+        }
+    }
+
+    /// Where the tasks of a step commit what they wrote.
+    #[must_use]
+    pub fn results(of: TaskStep) -> Self {
+        match of {
+            TaskStep::Stage => Self::StagingFileGroups,
+            TaskStep::Publish => Self::DatalakeFileGroups,
         }
     }
 }
@@ -87,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_our_data_files_are_told_from_all_others() {
+    fn names_of_our_data_files_are_distinguished_from_all_others() {
         for name in ["000001-5f3a09c1d2e4-000000.parquet", "1000000-5f3a09c1d2e4-000000.parquet"] {
             assert!(is_staging_name(name), "{name}");
         }

@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn null_empty_zero_and_every_bit_of_a_float_are_told_apart() {
+    fn null_empty_zero_and_every_bit_of_a_float_are_kept_apart() {
         let texts =
             [Some(""), None, Some("\0"), Some("a"), Some("a\0")].map(|text| sum(&StringArray::from(vec![text])));
         let quiet = f64::from_bits(0x7FF8_0000_0000_0001);

@@ -197,8 +197,8 @@ pub fn decode_foreign_summary(bytes: &[u8], uri: &str) -> Result<SummaryHead> {
 /// Whether a summary says its own hash, which it then has.
 fn check_whole(bytes: &[u8], uri: &str) -> Result<bool> {
     let text = std::str::from_utf8(bytes).map_err(|_| damaged(uri, "it is not text"))?;
-    match text.rsplit_once(CHECK).map(|(said, check)| (said, check.strip_suffix(END))) {
-        Some((said, Some(check))) if check == content_tag(said.as_bytes()) => Ok(true),
+    match text.rsplit_once(CHECK).map(|(message, check)| (message, check.strip_suffix(END))) {
+        Some((message, Some(check))) if check == content_tag(message.as_bytes()) => Ok(true),
         Some(_) => Err(damaged(uri, "its content is not what its check says")),
         None if text.trim().is_empty() => Err(damaged(uri, "it is empty")),
         None if !text.trim_end().ends_with('}') => Err(damaged(uri, "it is cut off")),
@@ -228,6 +228,7 @@ pub(super) fn undecodable(uri: &str, source: impl Into<Box<dyn std::error::Error
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::FilePartition;
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     struct Note {
@@ -235,7 +236,7 @@ mod tests {
     }
 
     fn file(uri: &str, etag: &str, n_record: Option<u64>) -> FileEntry {
-        FileEntry { uri: uri.into(), etag: etag.into(), size: 5, n_record, partition: None }
+        FileEntry { uri: uri.into(), etag: etag.into(), size: 5, n_record, partition: FilePartition::None }
     }
 
     fn manifest() -> Manifest<Note> {

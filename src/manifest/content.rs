@@ -66,6 +66,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::layout::FilePartition;
 
     #[test]
     fn same_files_are_equal_in_any_order_and_place_and_others_are_not() {
@@ -75,7 +76,7 @@ mod tests {
                 etag: "".into(),
                 size: *size,
                 n_record: None,
-                partition: None,
+                partition: FilePartition::None,
             };
             let files: Vec<FileEntry> = files.iter().map(entry).collect();
             LakeContent::of(&Location::parse("s3://b/lake/", Path::new("/")).unwrap(), &files)

@@ -21,6 +21,7 @@ use datafusion::parquet::schema::types::ColumnPath;
 use super::codec::undecodable;
 use super::{FileEntry, bare_etag};
 use crate::error::{Error, Result};
+use crate::layout::FilePartition;
 use crate::thrift::check_footer;
 
 /// Rows that are encoded and decoded at once.
@@ -88,7 +89,7 @@ pub fn encode_with_statistics(files: &[FileEntry], statistics: &[String], uri: &
     let failed = |source| Error::Parquet { uri: uri.to_owned(), source };
     let schema = if !statistics.is_empty() {
         &SCHEMA_WITH_STATISTICS
-    } else if files.iter().any(|file| file.partition.is_some()) {
+    } else if !files.iter().all(|file| file.partition.is_none()) {
         &SCHEMA_WITH_PARTITION
     } else {
         &SCHEMA
@@ -120,7 +121,7 @@ fn batch(
         Arc::new(files.iter().map(|file| file.n_record.map(number)).collect::<Int64Array>()),
     ];
     if schema.fields().len() > columns.len() {
-        columns.push(Arc::new(files.iter().map(|file| file.partition.as_deref()).collect::<StringArray>()));
+        columns.push(Arc::new(files.iter().map(|file| file.partition.text()).collect::<StringArray>()));
     }
     if schema.fields().len() > columns.len() {
         let texts = (0..files.len()).map(|file| statistics.get(file).filter(|text| !text.is_empty()));
@@ -207,20 +208,19 @@ fn decode_batch(batch: &RecordBatch, uri: &str, files: &mut Vec<FileEntry>) -> R
         return Err(missing("size"));
     }
     // Files of one partition are together and share its text.
-    let mut last: Option<Arc<str>> = None;
+    let mut last = FilePartition::None;
     for row in 0..batch.num_rows() {
-        let partition = partitions.filter(|partitions| partitions.is_valid(row)).map(|partitions| {
-            let text = partitions.value(row);
-            let shared = last.take().filter(|last| last.as_ref() == text).unwrap_or_else(|| Arc::from(text));
-            Arc::clone(last.insert(shared))
-        });
+        let text = partitions.filter(|partitions| partitions.is_valid(row)).map(|partitions| partitions.value(row));
+        if last.text() != text {
+            last = FilePartition::parse(text).map_err(|source| undecodable(uri, source))?;
+        }
         let etag = etags.filter(|etags| etags.is_valid(row)).map_or("", |etags| etags.value(row));
         files.push(FileEntry {
             uri: Arc::from(uris.value(row)),
             etag: Arc::from(bare_etag(etag)),
             size: sizes.value(row),
             n_record: rows.filter(|rows| rows.is_valid(row)).map(|rows| rows.value(row)),
-            partition,
+            partition: last.clone(),
         });
     }
     Ok(())
@@ -233,13 +233,13 @@ mod tests {
     use super::*;
 
     fn file(uri: &str, etag: &str, n_record: Option<u64>) -> FileEntry {
-        FileEntry { uri: uri.into(), etag: etag.into(), size: 5, n_record, partition: None }
+        FileEntry { uri: uri.into(), etag: etag.into(), size: 5, n_record, partition: FilePartition::None }
     }
 
     fn many(count: usize) -> Vec<FileEntry> {
-        let partition = |number: usize| format!("k={}", number / 10).into();
+        let partition = |number: usize| FilePartition::one(&format!("k={}", number / 10));
         let entry = |number: usize| FileEntry {
-            partition: Some(partition(number)),
+            partition: partition(number),
             ..file(&format!("s3://b/{number:07}"), "e", Some(1))
         };
         (0..count).map(entry).collect()
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn partition_column_is_written_only_where_there_is_one() {
         let mut entry = file("s3://b/a", "1", None);
-        entry.partition = Some("k=1".into());
+        entry.partition = FilePartition::one("k=1");
         let back = decode_files(encode_files(&[entry.clone()], "u").unwrap(), "u").unwrap();
         assert_eq!(back, vec![entry]);
     }
@@ -260,7 +260,10 @@ mod tests {
         assert_eq!(bytes, encode_files(&files, "u").unwrap());
         let back = decode_files(bytes, "u").unwrap();
         assert_eq!(back, files);
-        let text = |number: usize| back[number].partition.clone().unwrap();
+        let text = |number: usize| match back[number].partition.clone() {
+            FilePartition::One(text) => text,
+            other => panic!("{other:?}"),
+        };
         assert!(Arc::ptr_eq(&text(0), &text(9)) && !Arc::ptr_eq(&text(9), &text(10)));
     }
 
@@ -308,12 +311,12 @@ mod tests {
         fn any_list_round_trips(
             files in prop::collection::btree_map(
                 "\\PC{1,12}",
-                ("[a-z0-9]{0,6}", 0u64..=i64::MAX as u64, prop::option::of(0u64..9), prop::option::of("[a-c]=[^/\"]{0,3}")),
+                ("[a-z0-9]{0,6}", 0u64..=i64::MAX as u64, prop::option::of(0u64..9), prop::option::of("[a-c]=[^/*,\"]{0,3}")),
                 0..40,
             )
         ) {
             let files: Vec<FileEntry> = files.into_iter().map(|(uri, (etag, size, n_record, partition))| FileEntry {
-                uri: uri.into(), etag: etag.into(), size, n_record, partition: partition.map(Arc::from),
+                uri: uri.into(), etag: etag.into(), size, n_record, partition: partition.map_or(FilePartition::None, |text: String| FilePartition::one(&text)),
             }).collect();
             prop_assert_eq!(decode_files(encode_files(&files, "u").unwrap(), "u").unwrap(), files);
         }

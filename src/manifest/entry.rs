@@ -6,7 +6,7 @@ use md5::{Digest, Md5};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use twox_hash::XxHash64;
 
-use crate::layout::bundle;
+use crate::layout::FilePartition;
 
 /// One file of a manifest. Its texts are shared: a clone costs no allocation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,15 +21,9 @@ pub struct FileEntry {
     pub size: u64,
     /// Rows, where they are known without decoding the file.
     pub n_record: Option<u64>,
-    /// Hive path of its partition (`k1=v1/k2=v2`, empty for an unpartitioned table), or what a file of several
-    /// partitions has instead (`crate::layout::bundle`); `None` for snapshot files.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "write_partition",
-        deserialize_with = "read_partition"
-    )]
-    pub partition: Option<Arc<str>>,
+    /// The partitions of its rows.
+    #[serde(default, skip_serializing_if = "FilePartition::is_none")]
+    pub partition: FilePartition,
 }
 
 /// What of a file is of one partition.
@@ -45,14 +39,15 @@ pub(crate) struct FilePart<'a> {
 impl FileEntry {
     /// Whether the rows of its partitions, if it has several, are its rows.
     pub(crate) fn has_sound_parts(&self) -> bool {
-        let text = self.partition.as_deref().filter(|text| bundle::is_bundle(text));
-        text.is_none_or(|text| bundle::is_sound(text, self.n_record))
+        let FilePartition::Many(rows) = &self.partition else { return true };
+        let total = rows.total();
+        total.is_some() && total == self.n_record
     }
 
     /// The partitions that it has rows of.
     pub(crate) fn parts(&self) -> impl Iterator<Item = FilePart<'_>> {
         let all = self.n_record.unwrap_or(0);
-        bundle::members(self.partition.as_deref().unwrap_or_default()).map(move |(partition, rows)| match rows {
+        self.partition.members().map(move |(partition, rows)| match rows {
             None => FilePart { partition, rows: all, bytes: self.size },
             Some(rows) => {
                 let bytes = u128::from(self.size) * u128::from(rows) / u128::from(all.max(1));
@@ -94,27 +89,36 @@ fn read_text<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<str>, D::Error> {
     String::deserialize(from).map(Arc::from)
 }
 
-fn write_partition<S: Serializer>(text: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
-    text.as_deref().serialize(to)
-}
-
-fn read_partition<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Arc<str>>, D::Error> {
-    Option::<String>::deserialize(from).map(|text| text.map(Arc::from))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn json_form_is_plain_text_and_round_trips() {
-        let mut file = FileEntry { uri: "s3://b/f".into(), etag: "e".into(), size: 1, n_record: None, partition: None };
+        let mut file = FileEntry {
+            uri: "s3://b/f".into(),
+            etag: "e".into(),
+            size: 1,
+            n_record: None,
+            partition: FilePartition::None,
+        };
         let text = serde_json::to_string(&file).unwrap();
         assert_eq!(text, r#"{"uri":"s3://b/f","etag":"e","size":1,"n_record":null}"#);
         assert_eq!(serde_json::from_str::<FileEntry>(&text).unwrap(), file);
-        file.partition = Some("k=1".into());
+        file.partition = FilePartition::one("k=1");
         let text = serde_json::to_string(&file).unwrap();
         assert!(text.ends_with(r#""partition":"k=1"}"#), "{text}");
         assert_eq!(serde_json::from_str::<FileEntry>(&text).unwrap(), file);
+    }
+
+    #[test]
+    fn rows_of_several_partitions_are_the_rows_of_the_file() {
+        let file =
+            |n_record, partition| FileEntry { uri: "s3://b/f".into(), etag: "e".into(), size: 1, n_record, partition };
+        let two = FilePartition::many([("k=1", 5), ("k=2", 3)]);
+        assert!(file(Some(8), two.clone()).has_sound_parts());
+        assert!(!file(Some(9), two.clone()).has_sound_parts());
+        assert!(!file(None, two).has_sound_parts());
+        assert!(file(None, FilePartition::one("k=1")).has_sound_parts());
     }
 }

@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn folder_that_may_not_be_read_is_told_from_a_store_that_fails() {
+    fn folder_that_may_not_be_read_is_distinguished_from_a_store_that_fails() {
         let store = |source| Error::Store { action: "read", uri: "u".into(), source };
         let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
         let generic =

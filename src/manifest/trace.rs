@@ -89,9 +89,9 @@ pub(crate) async fn refuse_running(ledger: &Ledger, table: &str) -> Result<()> {
     let now = Utc::now();
     for step in [Step::StagingFileGroups, Step::DatalakeFileGroups] {
         for place in ledger.look(step).await?.running {
-            let told = read::<RunningTasks>(ledger, &place).await.filter(|told| told.is_alive(now));
-            if let Some(RunningTasks { at, tasks, .. }) = told {
-                let (table, step) = (table.to_owned(), step.task_name());
+            let reported = read::<RunningTasks>(ledger, &place).await.filter(|reported| reported.is_alive(now));
+            if let Some(RunningTasks { at, tasks, .. }) = reported {
+                let (table, step) = (table.to_owned(), step.task());
                 return Err(Error::RunGoesOn { table, step, tasks: tasks.len(), at });
             }
         }
@@ -255,15 +255,15 @@ mod tests {
     async fn plan_with_a_living_process_is_not_given_up() {
         let ledger = ledger();
         refuse_running(&ledger, "t").await.unwrap();
-        let told = |at: DateTime<Utc>| RunningTasks {
+        let reported = |at: DateTime<Utc>| RunningTasks {
             plan: "a".into(),
             at: at.to_rfc3339(),
             process: None,
             tasks: Vec::new(),
         };
-        running(&ledger, STEP, "5f", told(Utc::now() - TimeDelta::seconds(40))).await;
+        running(&ledger, STEP, "5f", reported(Utc::now() - TimeDelta::seconds(40))).await;
         refuse_running(&ledger, "t").await.unwrap();
-        running(&ledger, STEP, "5e", told(Utc::now())).await;
+        running(&ledger, STEP, "5e", reported(Utc::now())).await;
         assert!(matches!(refuse_running(&ledger, "t").await, Err(Error::RunGoesOn { .. })));
     }
 }

@@ -101,7 +101,7 @@ fn warnings(lake: &str, source: &str, SnapshotChanges { arrived, changed }: &Sna
         problem: format!(
             "{} in the LOCATION of snapshot.{source} arrived after planning ({}) and {} not read",
             count(arrived.files),
-            arrived.told(),
+            arrived.reported(),
             verb(arrived.files, "is", "are"),
         ),
         advice: format!(
@@ -117,7 +117,7 @@ fn warnings(lake: &str, source: &str, SnapshotChanges { arrived, changed }: &Sna
             count(changed.files),
             verb(changed.files, "is", "are"),
             verb(changed.files, "is", "are"),
-            changed.told(),
+            changed.reported(),
         ),
         advice: format!("restore the planned files, or plan again with {again}").into(),
     });

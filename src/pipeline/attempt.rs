@@ -105,8 +105,8 @@ impl Pipeline {
             Either::Left((output, _)) => output,
             Either::Right((never, _)) => match never {},
         };
-        let told = std::mem::take(&mut *lock(&self.attempts.told));
-        join_all(told.iter().map(|(ledger, place)| trace::remove(ledger, place))).await;
+        let reported = std::mem::take(&mut *lock(&self.attempts.reported));
+        join_all(reported.iter().map(|(ledger, place)| trace::remove(ledger, place))).await;
         output
     }
 

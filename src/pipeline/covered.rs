@@ -24,14 +24,14 @@ pub(crate) fn warnings(table: &str, coverage: &Coverage) -> Vec<Warning> {
 }
 
 /// Whether a run shows it too, not only a plan.
-pub(super) fn is_told_by_run(warning: &Warning) -> bool {
+pub(super) fn is_reported_by_run(warning: &Warning) -> bool {
     ["left_out_files", "undeclared_folders"].contains(&warning.code)
 }
 
 fn left_out(table: &str, coverage: &Coverage) -> Option<Warning> {
-    let told: Vec<_> = coverage.left_out.iter().filter(|left| left.reason.is_told()).collect();
-    let files: u64 = told.iter().map(|left| left.files).sum();
-    let problem = told.iter().map(|left| left.sentence()).collect::<Vec<_>>().join(", ");
+    let reported: Vec<_> = coverage.left_out.iter().filter(|left| left.reason.is_reported()).collect();
+    let files: u64 = reported.iter().map(|left| left.files).sum();
+    let problem = reported.iter().map(|left| left.sentence()).collect::<Vec<_>>().join(", ");
     let (count, verb) = if files == 1 { ("1 file".to_owned(), "is") } else { (format!("{files} files"), "are") };
     (files > 0).then(|| Warning {
         code: "left_out_files",
@@ -95,7 +95,7 @@ mod tests {
     use crate::snapshot::{Lacking, LeftOut, LeftOutReason};
 
     #[test]
-    fn what_is_found_is_told_with_what_to_do() {
+    fn what_is_found_is_reported_with_what_to_do() {
         let left = |reason, files, name: &str| LeftOut {
             reason,
             files,
@@ -113,11 +113,11 @@ mod tests {
             replaced: vec!["month".into()],
             lacking: vec![Lacking { column: "o.x".into(), files: 1, of_files: 3, example: "s3://b/a.csv".into() }],
         };
-        let told: Vec<String> = warnings("t", &coverage)
+        let reported: Vec<String> = warnings("t", &coverage)
             .iter()
             .map(|Warning { code, problem, advice }| format!("{code}: {problem}; {advice}"))
             .collect();
-        insta::assert_snapshot!(told.join("\n"), @r#"
+        insta::assert_snapshot!(reported.join("\n"), @r#"
         left_out_files: 3 files in the LOCATION of snapshot.t are not read (1 file (a.csv): an empty file, 2 files (README.md, ...): a document); to accept that, list them in OPTIONS ('exclude' '...')
         undeclared_folders: values of the folder names year=, Day= in the LOCATION of snapshot.t are not read; add PARTITIONED BY (year INT, "Day" DATE) to CREATE EXTERNAL TABLE
         folder_replaces_column: column month of snapshot.t is in the files and in PARTITIONED BY; the value of the folder is used; to read the value of the file, remove the column from PARTITIONED BY
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_differ_by_case_only_are_told() {
+    fn columns_that_differ_by_case_only_are_reported() {
         assert!(case_only("t", ["a", "b", "A"].into_iter()).unwrap().problem.contains("'a' and 'A'"));
         assert_eq!(case_only("t", ["a", "b"].into_iter()), None);
     }

@@ -15,6 +15,7 @@ use crate::compaction::prepare::{Prepared, StagedTable, prepare};
 use crate::compaction::run::{CompactTask, properties_text};
 use crate::concurrency::{TABLES_AT_ONCE, in_order, write_tables};
 use crate::error::Result;
+use crate::error::TaskStep;
 use crate::lake::LakeColumns;
 use crate::layout::Step;
 use crate::manifest::owner::FolderOwner;
@@ -77,7 +78,7 @@ impl Pipeline {
             });
             let (plan, columns) = (&table.plan, Arc::new(table.plan.columns()?));
             tasks.extend(prepared.todo.into_iter().map(|(number, group)| PlannedTask {
-                spec: TaskSpec::new(&self.project, &plan.lake.name, Step::DatalakeFileGroups, number),
+                spec: TaskSpec::new(&self.project, &plan.lake.name, TaskStep::Publish, number),
                 has_failed: prepared.failed.contains(&number),
                 input: TaskInput::Publish { head: Arc::clone(&plan.head), columns: Arc::clone(&columns), group },
             }));

@@ -174,7 +174,7 @@ impl RepairTable<'_> {
         for (number, problem) in damaged {
             self.ledger.revoke(&self.ledger.layout().manifest(step, number)).await?;
             done.remove(&number);
-            self.tell(problem, format!("{} group {number} is to be done again", step.task_name()), true);
+            self.tell(problem, format!("{} group {number} is to be done again", step.task()), true);
         }
         Ok(done)
     }

@@ -6,7 +6,7 @@
 //! missing. When a task fails, no further one is started, those under way are finished (and committed), and the error
 //! of the first of them in order is returned.
 //!
-//! What is asked of every table (its plan, what of it is done, its proof) is asked of many tables at once, and told
+//! What is asked of every table (its plan, what of it is done, its proof) is asked of many tables at once, and reported
 //! in the order of the config.
 
 use std::collections::HashMap;
@@ -48,7 +48,7 @@ pub(super) type Known = HashMap<usize, StagedGroup>;
 /// A planned table and what this process staged of it.
 pub(super) struct Table {
     pub(super) plan: Arc<StagePlan>,
-    /// What is told at the end, so that it is not lost above all else.
+    /// What is reported at the end, so that it is not lost above all else.
     pub(super) late: Vec<Warning>,
     pub(super) known: Known,
     pub(super) tasks: usize,
@@ -128,7 +128,7 @@ impl Pipeline {
         let (rows, seconds) = (*rows_written, *seconds);
         tracing::info!(
             table = lake.name,
-            step = step.task_name(),
+            step = step.task().name(),
             group,
             files = files.len(),
             bytes,

@@ -12,6 +12,7 @@ use super::warning::Warning;
 use super::{arrivals, covered};
 use crate::concurrency::{read_tables, write_tables};
 use crate::error::Result;
+use crate::error::TaskStep;
 use crate::layout::Step;
 use crate::manifest::FileEntry;
 use crate::manifest::ledger::SummaryListing;
@@ -49,7 +50,7 @@ impl Pipeline {
         let plans = self.plan().await?;
         let is_old: Vec<bool> = plans.iter().map(|plan| plan.committed).collect();
         for plan in write_tables(plans.into_iter().map(plan::commit)).await? {
-            self.warn(&plan.lake.name, plan.warnings().iter().filter(|found| covered::is_told_by_run(found)));
+            self.warn(&plan.lake.name, plan.warnings().iter().filter(|found| covered::is_reported_by_run(found)));
             tables.push(Arc::new(plan));
         }
         let mut all: Vec<(usize, usize, bool)> = Vec::new();
@@ -80,7 +81,7 @@ impl Pipeline {
         }
         let task = |(index, number, has_failed): (usize, usize, bool)| {
             let plan = Arc::clone(&tables[index]);
-            let spec = TaskSpec::new(&self.project, &plan.lake.name, Step::StagingFileGroups, number);
+            let spec = TaskSpec::new(&self.project, &plan.lake.name, TaskStep::Stage, number);
             PlannedTask { spec, has_failed, input: TaskInput::Stage(SnapshotFiles::OfPlan(plan)) }
         };
         let tasks = all.into_iter().map(task).collect();

@@ -14,7 +14,7 @@ use super::task_report::TaskReport;
 use super::task_spec::TaskSpec;
 use super::under_way::Job;
 use crate::compaction::prepare::StagedGroup;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TaskStep};
 use crate::layout::Step;
 use crate::session::Engine;
 use crate::staging::plan::{self, GroupDetails, PlanHead, Planner};
@@ -66,7 +66,7 @@ impl Pipeline {
         let ledger = plan::ledger(&self.engine, &self.project, lake).await?;
         let planner = Planner::new(&self.engine, &self.project);
         let details = match plan::committed_head(&ledger, &spec.table).await {
-            Err(Error::NotPlanned { .. }) if spec.step == Step::StagingFileGroups => {
+            Err(Error::NotPlanned { .. }) if spec.step == TaskStep::Stage => {
                 let plan = planner.plan(lake).await?;
                 audit::check(&self.engine, &self.project, &planner, &[&plan]).await?;
                 plan::commit(plan).await?.details.clone()
@@ -75,7 +75,7 @@ impl Pipeline {
         };
         planner.check_still(&ledger, &details, lake).await?;
         let head = Arc::new(PlanHead { lake: lake.clone(), ledger, details });
-        if spec.step == Step::StagingFileGroups {
+        if spec.step == TaskStep::Stage {
             self.read_stage(spec, head).await
         } else {
             self.read_publish(spec, head).await
@@ -84,7 +84,7 @@ impl Pipeline {
 
     async fn read_stage(&self, spec: &TaskSpec, head: Arc<PlanHead>) -> Result<Option<PlannedTask>> {
         let (ledger, count) = (&head.ledger, head.details.groups);
-        let none = || Error::NoSuchGroup { table: spec.table.clone(), step: "stage", number: spec.group, count };
+        let none = || Error::NoSuchGroup { table: spec.table.clone(), step: spec.step, number: spec.group, count };
         if spec.group == 0 || spec.group > count {
             return Err(none());
         }
@@ -122,7 +122,8 @@ impl Pipeline {
     /// # Errors
     /// [`Error::Task`].
     pub(super) async fn run_planned(&self, task: PlannedTask) -> Result<TaskReport> {
-        let PlannedTask { spec: TaskSpec { table, step, group, .. }, has_failed, input } = task;
+        let PlannedTask { spec: TaskSpec { table, step: of, group, .. }, has_failed, input } = task;
+        let step = Step::results(of);
         let head = Arc::clone(input.head());
         let (ledger, plan) = (head.ledger.clone(), head.details.id.clone());
         let attempt = self.attempt(Job { ledger, table: table.clone(), plan, step, group, has_failed });
@@ -145,6 +146,6 @@ impl Pipeline {
         };
         self.report_task(step, &head.lake, group, &read, &done);
         let (rows, seconds) = (done.rows_written, done.seconds);
-        Ok(TaskReport { table, step: step.task_name().to_owned(), group, ran: true, rows, seconds, staged })
+        Ok(TaskReport { table, step: of, group, ran: true, rows, seconds, staged })
     }
 }

@@ -4,14 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::task_spec::TaskSpec;
 use crate::compaction::prepare::StagedGroup;
+use crate::error::TaskStep;
 
 /// Rows and time of a task; its files are in the manifest that it committed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TaskReport {
     /// Name of the lake table, without `lake.`.
     pub table: String,
-    /// `stage` or `publish`.
-    pub step: String,
+    /// Of the task.
+    pub step: TaskStep,
     /// Group number, from 1.
     pub group: usize,
     /// Whether it ran: it may have been done before.
@@ -28,7 +29,7 @@ pub struct TaskReport {
 impl TaskReport {
     /// Of a task that was done before.
     pub(super) fn done_before(spec: &TaskSpec) -> Self {
-        let (table, step) = (spec.table.clone(), spec.step.task_name().to_owned());
+        let (table, step) = (spec.table.clone(), spec.step);
         Self { table, step, group: spec.group, ran: false, rows: 0, seconds: 0.0, staged: None }
     }
 }

@@ -15,8 +15,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigTexts, Project, load_texts};
-use crate::error::{Error, Result};
-use crate::layout::Step;
+use crate::error::{Error, Result, TaskStep};
 use crate::manifest::version::{WRITER, check_version};
 
 /// Form of the JSON.
@@ -29,9 +28,8 @@ pub struct TaskSpec {
     written_by: Cow<'static, str>,
     /// Name of the lake table, without `lake.`.
     pub table: String,
-    /// [`Step::StagingFileGroups`] or [`Step::DatalakeFileGroups`].
-    #[serde(with = "task_step")]
-    pub step: Step,
+    /// Of the task.
+    pub step: TaskStep,
     /// Group number, from 1.
     pub group: usize,
     /// The project that it belongs to.
@@ -42,7 +40,7 @@ pub struct TaskSpec {
 impl TaskSpec {
     /// A task of a project.
     #[must_use]
-    pub fn new(project: &Project, table: &str, step: Step, group: usize) -> Self {
+    pub fn new(project: &Project, table: &str, step: TaskStep, group: usize) -> Self {
         let config = Arc::clone(&project.texts);
         Self { version: VERSION, written_by: WRITER.into(), table: table.to_owned(), step, group, config }
     }
@@ -87,26 +85,5 @@ mod shared {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<ConfigTexts>, D::Error> {
         ConfigTexts::deserialize(deserializer).map(Arc::new)
-    }
-}
-
-/// Steps by the names of their tasks.
-mod task_step {
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::layout::Step;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-    pub(super) fn serialize<S: Serializer>(step: &Step, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(step.task_name())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Step, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "stage" => Ok(Step::StagingFileGroups),
-            "publish" => Ok(Step::DatalakeFileGroups),
-            other => Err(D::Error::unknown_variant(other, &["stage", "publish"])),
-        }
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Attempts {
     pub(super) running: Mutex<BTreeMap<u64, Arc<TaskUnderWay>>>,
     pub(super) begun: AtomicU64,
     /// Signs of life that stand in a store.
-    pub(super) told: Mutex<Vec<(Ledger, Location)>>,
+    pub(super) reported: Mutex<Vec<(Ledger, Location)>>,
 }
 
 #[derive(Debug)]
@@ -40,9 +40,9 @@ pub(super) struct TaskUnderWay {
 
 impl Attempts {
     pub(super) fn remember(&self, ledger: &Ledger, place: Location) {
-        let mut told = lock(&self.told);
-        if !told.iter().any(|(_, known)| *known == place) {
-            told.push((ledger.clone(), place));
+        let mut reported = lock(&self.reported);
+        if !reported.iter().any(|(_, known)| *known == place) {
+            reported.push((ledger.clone(), place));
         }
     }
 }

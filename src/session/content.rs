@@ -172,10 +172,11 @@ fn hash_of(path: &Path, buffer: &mut [u8]) -> std::io::Result<(u64, u64)> {
 mod tests {
     use super::super::PinnedStore;
     use super::*;
+    use crate::layout::FilePartition;
     use crate::manifest::codec::content_tag;
 
     #[tokio::test]
-    async fn changed_cut_swapped_and_missing_files_are_told_by_name() {
+    async fn changed_cut_swapped_and_missing_files_are_reported_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let entry = |name: &str, bytes: &[u8]| FileEntry {
@@ -183,7 +184,7 @@ mod tests {
             etag: content_tag(bytes).into(),
             size: bytes.len() as u64,
             n_record: None,
-            partition: None,
+            partition: FilePartition::None,
         };
         let (a, b) = (vec![7; CHUNK + 5], vec![8; CHUNK + 5]);
         let files = [entry("a", &a), entry("b", &b)];
@@ -195,8 +196,8 @@ mod tests {
         flipped[CHUNK] ^= 1;
         for wrong in [&flipped[..], &b[..9], &a, &[]] {
             write("b", wrong);
-            let said = check_content(&files).await.unwrap_err().to_string();
-            assert!(said.contains("/b ") && said.contains(&files[1].etag[..]), "{said}");
+            let message = check_content(&files).await.unwrap_err().to_string();
+            assert!(message.contains("/b ") && message.contains(&files[1].etag[..]), "{message}");
         }
         std::fs::remove_file(path("b")).unwrap();
         assert!(check_content(&files).await.unwrap_err().to_string().contains("no file"));
@@ -216,7 +217,7 @@ mod tests {
             etag: content_tag(b"abc").into(),
             size: 3,
             n_record: None,
-            partition: None,
+            partition: FilePartition::None,
         };
         let pinned = pin_content(&stores, std::slice::from_ref(&file)).await.unwrap();
         let location = Location::from_uri(&file.uri).unwrap();

@@ -291,6 +291,7 @@ impl Pins {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::FilePartition;
 
     fn engine(memory_limit: u64, threads: usize) -> Engine {
         Engine::new(Stores::default(), EngineOptions { memory_limit: Some(memory_limit), threads: Some(threads) })
@@ -313,7 +314,13 @@ mod tests {
 
     #[test]
     fn small_tasks_of_a_remote_store_are_a_part_of_one_where_memory_is_no_question() {
-        let file = |size| FileEntry { uri: "s3://b/f".into(), etag: "e".into(), size, n_record: None, partition: None };
+        let file = |size| FileEntry {
+            uri: "s3://b/f".into(),
+            etag: "e".into(),
+            size,
+            n_record: None,
+            partition: FilePartition::None,
+        };
         let (large, small) = (engine(8 << 30, 2), [file(1), file(1 << 20)]);
         assert_eq!(large.task_parts(true, 2, &small), 1);
         assert_eq!(large.task_parts(false, 2, &small), PARTS);

@@ -14,6 +14,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -28,6 +29,9 @@ use object_store::{
 
 /// Threads that put files on disk: the disk does many at once in the time of one.
 const THREADS: usize = 8;
+
+/// How long such a thread waits for the next file.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// Store of local files with stronger etags and fsync.
 #[derive(Debug, Clone)]
@@ -184,14 +188,19 @@ impl MultipartUpload for LocalUpload {
 #[derive(Debug, Default)]
 pub(crate) struct Syncs {
     state: Mutex<Unsynced>,
-    ended: Condvar,
+    /// A file was added.
+    added: Condvar,
+    /// A thread has nothing to do.
+    rested: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Unsynced {
     files: VecDeque<PathBuf>,
     folders: BTreeSet<PathBuf>,
+    /// Threads that there are, and those of them that wait for a file.
     threads: usize,
+    idle: usize,
     failed: Option<(PathBuf, io::Error)>,
 }
 
@@ -203,25 +212,38 @@ impl Syncs {
         let folders: Vec<PathBuf> = folders.map(FilePath::to_path_buf).collect();
         state.folders.extend(folders);
         state.files.push_back(file);
-        if state.threads < THREADS {
+        if state.idle >= state.files.len() {
+            self.added.notify_one();
+        } else if state.threads < THREADS {
             let syncs = Arc::clone(self);
             // Without a thread, who waits does the work.
             state.threads += usize::from(std::thread::Builder::new().spawn(move || syncs.work()).is_ok());
         }
     }
 
+    /// Puts files on disk, and waits a moment for more: a thread per file costs more than small files do.
     fn work(&self) {
         let mut state = self.lock();
-        while let Some(file) = state.files.pop_front() {
-            drop(state);
-            let result = sync(&file);
-            state = self.lock();
-            if let Err(error) = result {
-                state.failed.get_or_insert((file, error));
+        loop {
+            while let Some(file) = state.files.pop_front() {
+                drop(state);
+                let result = sync(&file);
+                state = self.lock();
+                if let Err(error) = result {
+                    state.failed.get_or_insert((file, error));
+                }
+            }
+            state.idle += 1;
+            self.rested.notify_all();
+            let waited = self.added.wait_timeout_while(state, IDLE, |state| state.files.is_empty());
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.idle -= 1;
+            if state.files.is_empty() {
+                break;
             }
         }
         state.threads -= 1;
-        self.ended.notify_all();
+        self.rested.notify_all();
     }
 
     /// Waits until all that was written is on disk, with its name.
@@ -230,8 +252,8 @@ impl Syncs {
     /// [`crate::Error::Io`] if the disk refused one.
     pub(crate) fn settle(&self) -> crate::Result<()> {
         let mut state = self.lock();
-        while state.threads > 0 {
-            state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+        while state.threads > state.idle || (state.threads > 0 && !state.files.is_empty()) {
+            state = self.rested.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let (rest, folders) = (std::mem::take(&mut state.files), std::mem::take(&mut state.folders));
         let mut failed = state.failed.take();

@@ -20,6 +20,7 @@ use super::table::TableFiles;
 use crate::concurrency::spread;
 use crate::config::{FileFormat, SnapshotTable};
 use crate::error::{Error, Result, caught};
+use crate::layout::FilePartition;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::session::{OpenStores, PinnedStore, Stores};
@@ -112,7 +113,7 @@ pub(crate) async fn discover(
     if !table.partitioned_by.is_empty() {
         let mut columns = FolderColumns::new(&table.name, &table.partitioned_by);
         for file in &mut files {
-            file.partition = Some(columns.of(&file.uri)?);
+            file.partition = FilePartition::One(columns.of(&file.uri)?);
         }
     }
     files = read_once(table, files, &mut left_out).await?;

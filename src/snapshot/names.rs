@@ -241,7 +241,7 @@ impl<'a> NameCheck<'a> {
     /// [`Error::ColumnInNoFile`].
     pub(crate) fn finish(mut self, is_all: bool) -> Result<Vec<Lacking>> {
         self.settle();
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for wanted in self.wanted.into_iter().filter(|wanted| wanted.lacks > 0) {
             let column = wanted.path.join(".");
             if is_all && wanted.has == 0 && self.seen.is_none() {
@@ -254,10 +254,10 @@ impl<'a> NameCheck<'a> {
             }
             let of_files = wanted.has + wanted.lacks;
             let example = wanted.example.unwrap_or_default();
-            told.push(Lacking { column, files: wanted.lacks, of_files, example });
+            reported.push(Lacking { column, files: wanted.lacks, of_files, example });
         }
-        told.truncate(TOLD);
-        Ok(told)
+        reported.truncate(TOLD);
+        Ok(reported)
     }
 }
 
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn column_that_was_not_seen_yet_is_told_and_no_error() {
+    fn column_that_was_not_seen_yet_is_reported_and_no_error() {
         let of_one = table("(id INT, late INT)");
         assert_eq!(checked(&of_one, &[(r#"{"id":1}"#, false)], true).unwrap(), []);
         let lacking = checked(&of_one, &[(r#"{"id":1}"#, true), (r#"{"id":1,"late":2}"#, true)], true).unwrap();

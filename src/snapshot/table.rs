@@ -32,7 +32,6 @@ use super::presence::PresenceCounter;
 use crate::config::FileFormat;
 use crate::error::Error;
 use crate::layout::Location;
-use crate::layout::bundle::is_bundle;
 use crate::layout::partition;
 use crate::manifest::FileEntry;
 use crate::snapshot::parquet::adapt::ExactReading;
@@ -104,8 +103,8 @@ impl FileListTable {
     }
 
     /// Tells what EXPLAIN shows of these files, and which float columns may be NaN in them; otherwise it is all.
-    pub(crate) fn of_manifest(self, said: String, may_be_nan: Vec<String>) -> Self {
-        Self { of_manifest: Some(said.into()), may_be_nan: may_be_nan.into(), ..self }
+    pub(crate) fn of_manifest(self, message: String, may_be_nan: Vec<String>) -> Self {
+        Self { of_manifest: Some(message.into()), may_be_nan: may_be_nan.into(), ..self }
     }
 
     /// Tells the optimizer what is known of Parquet files that lie in one store, column by column: the engine answers
@@ -341,12 +340,12 @@ pub(crate) fn staged_scan(
 
 /// Whether a file holds several partitions.
 fn is_bundled(file: &FileEntry) -> bool {
-    file.partition.as_deref().is_some_and(is_bundle)
+    file.partition.is_many()
 }
 
 /// Whether all rows of a file are of the partition that its path says.
 fn has_path(file: &FileEntry) -> bool {
-    file.partition.as_deref().is_some_and(|partition| !partition.is_empty() && !is_bundle(partition))
+    file.partition.path().is_some_and(|path| !path.is_empty())
 }
 
 /// A partition per group. The files of a group are of one store, those of groups may be of several.
@@ -400,7 +399,7 @@ fn scan_of_store(
 
 /// Values of the partition columns, from the path.
 fn partition_values(file: &FileEntry, fields: &[Arc<Field>]) -> Result<Vec<ScalarValue>> {
-    let path = file.partition.as_deref().unwrap_or_default();
+    let path = file.partition.path().unwrap_or_default();
     let values = partition::parse_path(path).unwrap_or_default();
     if values.len() != fields.len() {
         return Err(DataFusionError::Execution(format!(

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::{PlanDetails, PlannedSource, bind, physical_plan};
 use crate::config::{LakeTable, Project, Verify};
 use crate::error::unwrap_engine;
-use crate::error::{Error, Result, caught, within};
+use crate::error::{Error, Result, TaskStep, caught, within};
 use crate::lake::LakeColumns;
 use crate::layout::store_error;
 use crate::layout::{Location, Step};
@@ -95,7 +95,7 @@ impl StageTask<'_> {
     /// [`Error::Task`] with the snapshot file at fault, where there is one.
     pub(crate) async fn run(&self, on_rows: OnRows) -> Result<Manifest<StageDetails>> {
         let failed = |file, source| Error::Task {
-            step: "stage",
+            step: TaskStep::Stage,
             table: self.lake.name.clone(),
             group: self.group,
             partition: None,
@@ -110,7 +110,7 @@ impl StageTask<'_> {
 
     /// A file that is gone or was changed since it was planned, by name: the engine reports only a key.
     fn named(&self, error: Error) -> Error {
-        let (path, reason) = match told_by_store(&error) {
+        let (path, reason) = match reported_by_store(&error) {
             Some(object_store::Error::Precondition { path, source }) => (path.clone(), source.to_string()),
             Some(object_store::Error::NotFound { path, .. }) => (path.clone(), "it is gone".to_owned()),
             _ => return error,
@@ -347,8 +347,8 @@ impl StageTask<'_> {
 }
 
 /// Error of a store, if an error comes from one.
-fn told_by_store<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a object_store::Error> {
-    error.downcast_ref().or_else(|| error.source().and_then(told_by_store))
+fn reported_by_store<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a object_store::Error> {
+    error.downcast_ref().or_else(|| error.source().and_then(reported_by_store))
 }
 
 /// Where the files of a table without partitions and order end.

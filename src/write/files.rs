@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::{StreamExt, stream};
 
+use crate::layout::FilePartition;
 use crate::manifest::FileEntry;
 
 /// Schema of the rows that come out: one per file.
@@ -51,7 +52,8 @@ pub(crate) async fn collect_files(
                 etag: text(1).value(row).into(),
                 size: number(2).value(row),
                 n_record: Some(number(3).value(row)),
-                partition: Some(text(4).value(row).into()),
+                partition: FilePartition::parse(Some(text(4).value(row)))
+                    .map_err(|error| DataFusionError::External(Box::new(error)))?,
             };
             files.push((file, text(5).value(row).to_owned()));
         }

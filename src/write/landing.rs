@@ -8,6 +8,7 @@ use datafusion::error::{DataFusionError, Result};
 
 use super::upload::{Stored, Upload};
 use crate::error::Error;
+use crate::layout::FilePartition;
 use crate::layout::Location;
 
 /// Bytes of ended files in memory; a larger file is waited for.
@@ -19,8 +20,7 @@ const LANDING_FILES: usize = 8;
 /// A file that was ended.
 pub(crate) struct Landing {
     pub(crate) location: Location,
-    /// Hive path.
-    pub(crate) partition: String,
+    pub(crate) partition: FilePartition,
     pub(crate) rows: u64,
     /// What its manifest says of its columns.
     pub(crate) statistics: String,
@@ -29,8 +29,7 @@ pub(crate) struct Landing {
 /// A file that is stored.
 pub(crate) struct Landed {
     pub(crate) location: Location,
-    /// Hive path.
-    pub(crate) partition: String,
+    pub(crate) partition: FilePartition,
     pub(crate) rows: u64,
     /// What its manifest says of its columns.
     pub(crate) statistics: String,

@@ -167,9 +167,9 @@ mod tests {
             (vec![1, 2], vec![("k=1", 1)], "rows of partition k=2, which is not planned"),
             (vec![1], vec![("k=1", 1), ("k=2", 1)], "rows of 1 partitions came, 2 were staged"),
         ];
-        for (partitions, planned, said) in cases {
+        for (partitions, planned, message) in cases {
             let error = publish(&partitions, &planned).await.unwrap_err().to_string();
-            assert!(error.contains(said), "{said}: {error}");
+            assert!(error.contains(message), "{message}: {error}");
         }
     }
 }

@@ -254,8 +254,8 @@ fn is_nan(value: &ScalarValue) -> bool {
 
 fn range(nulls: u64, min: &ScalarValue, max: &ScalarValue, is_exact: bool) -> Result<ColumnRange> {
     let (min_text, max_text) = (text(min)?, text(max)?);
-    let is_told = min.is_null() == min_text.is_none() && max.is_null() == max_text.is_none();
-    let is_exact = is_exact && is_told && !is_nan(min) && !is_nan(max);
+    let is_reported = min.is_null() == min_text.is_none() && max.is_null() == max_text.is_none();
+    let is_exact = is_exact && is_reported && !is_nan(min) && !is_nan(max);
     Ok(ColumnRange { nulls, min: min_text, max: max_text, is_exact })
 }
 

@@ -31,6 +31,7 @@ use super::size::used_bytes;
 use super::spec::{Numbering, RowsOwner, WriteSpec};
 use super::wide::{LAKE_GROUP_BYTES, STAGING_GROUP_BYTES, WideWriter, share_of};
 use crate::error::Error;
+use crate::layout::FilePartition;
 use crate::layout::Location;
 use crate::layout::bundle;
 use crate::layout::partition::{self as hive, SEGMENT_LIMIT};
@@ -426,8 +427,8 @@ impl Writer {
         };
         let OpenFile { location, partitions, rows, .. } = open;
         let partition = match open.owner {
-            RowsOwner::Partition(_) => partitions.into_iter().next().map_or_else(String::new, |(path, _)| path),
-            RowsOwner::Bundle(_) => bundle::text(partitions.iter().map(|(path, rows)| (path.as_str(), *rows))),
+            RowsOwner::Partition(_) => FilePartition::one(partitions.first().map_or("", |(path, _)| path)),
+            RowsOwner::Bundle(_) => FilePartition::many(partitions.iter().map(|(path, rows)| (path.as_str(), *rows))),
         };
         self.landings.add(Landing { location, partition, rows, statistics }, upload);
         while let Some(landed) = self.landings.next_if_many().await? {
@@ -446,7 +447,7 @@ impl Writer {
                 Arc::new(StringArray::from(vec![file.stored.etag])),
                 Arc::new(UInt64Array::from(vec![file.stored.bytes])),
                 Arc::new(UInt64Array::from(vec![file.rows])),
-                Arc::new(StringArray::from(vec![file.partition])),
+                Arc::new(StringArray::from(vec![file.partition.text()])),
                 Arc::new(StringArray::from(vec![file.statistics])),
             ],
         )?;

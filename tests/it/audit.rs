@@ -113,7 +113,7 @@ fn kept_rows(project: &Work) -> Vec<String> {
 }
 
 #[test]
-fn failed_audits_are_all_told_and_nothing_is_published() {
+fn failed_audits_are_all_reported_and_nothing_is_published() {
     let properties =
         "not_null = ARRAY['id', 'day'], accepted_values = MAP {'state': ['new', 'paid']}, row_count_min = 6";
     let project = orders(properties, &format!("{CUSTOMERS}{KNOWN_CUSTOMER}"));
@@ -388,8 +388,8 @@ fn record_that_cannot_be_read_is_nothing_remembered_to_those_who_look_and_an_err
         reported(&project, &[]),
         ["orders.row_count_min orders not_run null", "customers.row_count_min customers passed 0"]
     );
-    let told = project.run(&["status", "config.sql"]);
-    assert!(told.code == 0 && told.stderr.contains("audits.json"), "{told:?}");
+    let reported = project.run(&["status", "config.sql"]);
+    assert!(reported.code == 0 && reported.stderr.contains("audits.json"), "{reported:?}");
     for refused in [&["publish", "config.sql", "--table", "orders", "--group", "1"][..], &["run", "config.sql"]] {
         let outcome = project.run(refused);
         assert!(outcome.code == 1 && outcome.stderr.contains("audits.json"), "{outcome:?}");
@@ -511,9 +511,9 @@ fn counts_of_rows_are_those_of_the_stage_tasks() {
     };
     assert_eq!(run("row_count_min = 6, max_filtered_fraction = 0", "").0, 0);
     assert_eq!(run("max_filtered_fraction = 0.5", "WHERE id > 2 OR customer = 30").0, 0);
-    let (code, told) = run("row_count_min = 4, max_filtered_fraction = 0.4", "WHERE id > 2 OR customer = 30");
+    let (code, reported) = run("row_count_min = 4, max_filtered_fraction = 0.4", "WHERE id > 2 OR customer = 30");
     assert_eq!(code, 4);
-    assert_snapshot!(told.lines().filter(|line| line.starts_with('|')).collect::<Vec<_>>().join("\n"), @r"
+    assert_snapshot!(reported.lines().filter(|line| line.starts_with('|')).collect::<Vec<_>>().join("\n"), @r"
     | rows | row_count_min |
     | 3    | 4             |
     | rows_read | rows_filtered | max_filtered_fraction |
@@ -554,9 +554,9 @@ WHERE p.id NOT IN (SELECT id FROM snapshot.orders WHERE id IS NOT NULL) OR c.nam
 }
 
 #[test]
-fn mistakes_are_told_at_their_place_before_anything_is_written() {
+fn mistakes_are_reported_at_their_place_before_anything_is_written() {
     let view = |text: &str| ("", format!("{CUSTOMERS}CREATE VIEW audit.a AS\n{text};\n"));
-    let told = [
+    let reported = [
         view("SELECT id FROM staging.orders WHERE cutsomer IS NULL"),
         view("SELECT id FROM staging.order"),
         view("SELECT id FROM staging.orders WHERE custmers = 1"),
@@ -583,7 +583,7 @@ fn mistakes_are_told_at_their_place_before_anything_is_written() {
         assert_eq!(project.paths("staging").len() + published(&project), 0);
         outcome.stderr
     });
-    assert_snapshot!(told.concat(), @"
+    assert_snapshot!(reported.concat(), @"
     error: config.sql:13:37: column 'cutsomer' does not exist; did you mean 'customer'?
     error: config.sql:13:16: table 'staging.order' does not exist; did you mean 'staging.orders'?
     error: config.sql:13:37: column 'custmers' does not exist; did you mean 'customer'?

@@ -32,9 +32,9 @@ fn refused_at_planning(project: &Work) -> String {
 fn refused_at_staging(project: &Work) -> String {
     let message = refused(project, &["run", "config.sql", "--quiet"]);
     let files = project.paths("staging").into_iter().filter(|file| file.contains("staging-file-groups"));
-    let (told, committed): (Vec<String>, Vec<String>) = files.partition(|file| file.contains("/failed-"));
+    let (reported, committed): (Vec<String>, Vec<String>) = files.partition(|file| file.contains("/failed-"));
     assert_eq!(committed, [""; 0], "a failed task has a manifest");
-    assert!(!told.is_empty(), "nobody is told of the failure");
+    assert!(!reported.is_empty(), "nobody is reported of the failure");
     assert_eq!(project.paths("lake"), [""; 0], "a failed run published");
     message
 }
@@ -104,12 +104,12 @@ fn truncated_gzip_is_named_at_planning_without_declared_columns_and_at_staging_w
 }
 
 #[test]
-fn column_that_no_file_has_is_told_with_the_nearest_one() {
+fn column_that_no_file_has_is_reported_with_the_nearest_one() {
     insta::assert_snapshot!(refused_at_planning(&shop("", "SELECT id, dya FROM snapshot.orders")), @"exit 2: error: config.sql:7:12: column 'dya' does not exist; did you mean 'day'?");
 }
 
 #[test]
-fn declared_column_that_no_file_has_is_told_with_the_nearest_one() {
+fn declared_column_that_no_file_has_is_reported_with_the_nearest_one() {
     let sql = ORDERS.replace("orders STORED AS CSV", "orders (id INT, dya VARCHAR) STORED AS PARQUET");
     let project =
         Work::config(&format!("{sql}{LAKE}")).copy("COPY (SELECT 1 AS id, 'mon' AS day) TO 'export/a.parquet'");
@@ -120,7 +120,7 @@ fn declared_column_that_no_file_has_is_told_with_the_nearest_one() {
 }
 
 #[test]
-fn value_that_cannot_be_cast_is_told_with_its_file_among_several() {
+fn value_that_cannot_be_cast_is_reported_with_its_file_among_several() {
     let config = format!(
         "{}CREATE TABLE lake.orders AS SELECT CAST(day AS INT) AS day FROM snapshot.orders;",
         ORDERS.replace("orders STORED", "orders (id INT, day VARCHAR) STORED")
@@ -137,7 +137,7 @@ fn value_that_cannot_be_cast_is_told_with_its_file_among_several() {
 }
 
 #[test]
-fn text_that_is_not_of_its_declared_type_is_told_with_its_line() {
+fn text_that_is_not_of_its_declared_type_is_reported_with_its_line() {
     let config = format!("{}{LAKE}", ORDERS.replace("orders STORED", "orders (id INT, day DATE) STORED"));
     let project = Work::config(&config)
         .file("export/a.csv", "id,day\n1,2024-01-31\n")
@@ -150,7 +150,7 @@ fn text_that_is_not_of_its_declared_type_is_told_with_its_line() {
 }
 
 #[test]
-fn types_that_do_not_merge_are_told_with_both_files() {
+fn types_that_do_not_merge_are_reported_with_both_files() {
     let project = Work::config(&format!("{}{LAKE}", ORDERS.replace("CSV", "PARQUET")))
         .copy("COPY (SELECT 1 AS id, 'x' AS day) TO 'export/a.parquet'")
         .copy("COPY (SELECT 1 AS id, true AS day) TO 'export/b.parquet'");
@@ -161,7 +161,7 @@ fn types_that_do_not_merge_are_told_with_both_files() {
 }
 
 #[test]
-fn partition_value_that_no_key_can_hold_is_told() {
+fn partition_value_that_no_key_can_hold_is_reported() {
     let select = "SELECT id, repeat(day, CASE day WHEN 'mon' THEN 100 ELSE 1 END) AS day FROM snapshot.orders";
     let project = shop("WITH (partitioned_by = ARRAY['day'])", select);
     insta::assert_snapshot!(refused_at_staging(&project), @"
@@ -288,28 +288,28 @@ fn unknown_table_and_group_out_of_range_are_usage_errors() {
 
 #[test]
 fn select_that_is_not_row_wise_or_not_repeatable_is_refused() {
-    let told = |select: &str| refused_at_planning(&shop("", select));
-    insta::assert_snapshot!(told("SELECT day, count(*) AS n FROM snapshot.orders GROUP BY day"), @"
+    let reported = |select: &str| refused_at_planning(&shop("", select));
+    insta::assert_snapshot!(reported("SELECT day, count(*) AS n FROM snapshot.orders GROUP BY day"), @"
     exit 2: error: config.sql:7:1: the SELECT of lake.orders is not row-wise: GROUP BY
       help: a row-wise SELECT runs once per file group; write WITH (file_group_size = 'all') to run it once over all files
     ");
-    insta::assert_snapshot!(told("SELECT id, random() AS r FROM snapshot.orders"), @"
+    insta::assert_snapshot!(reported("SELECT id, random() AS r FROM snapshot.orders"), @"
     exit 2: error: config.sql:7:12: function random() returns a different value on each run, so a retry would write different rows
       help: compute the value from the data
     ");
-    insta::assert_snapshot!(told("SELECT DISTINCT day FROM snapshot.orders"), @"
+    insta::assert_snapshot!(reported("SELECT DISTINCT day FROM snapshot.orders"), @"
     exit 2: error: config.sql:7:1: the SELECT of lake.orders is not row-wise: DISTINCT
       help: a row-wise SELECT runs once per file group; write WITH (file_group_size = 'all') to run it once over all files
     ");
 }
 
 #[test]
-fn wrong_property_size_and_partition_column_are_told_at_their_place() {
-    let told = |with: &str| refused_at_planning(&shop(with, "SELECT * FROM snapshot.orders"));
-    insta::assert_snapshot!(told("WITH (target_file_size = '12 parsecs')"), @"exit 2: error: config.sql:6:51: invalid value '12 parsecs' for target_file_size: expected a size such as '128MB', '128MiB' or a number of bytes");
-    insta::assert_snapshot!(told("WITH (sort_by = ARRAY['id'])"), @"exit 2: error: config.sql:6:32: unknown property 'sort_by'; did you mean 'sorted_by'?");
-    insta::assert_snapshot!(told("WITH (partitioned_by = ARRAY['dya'])"), @"exit 2: error: config.sql:6:55: partitioned_by column 'dya' is not in the SELECT of lake.orders; did you mean 'day'?");
-    insta::assert_snapshot!(told("WITH (sorted_by = ARRAY['idd'])"), @"exit 2: error: config.sql:6:50: sorted_by column 'idd' is not in the SELECT of lake.orders; did you mean 'id'?");
+fn wrong_property_size_and_partition_column_are_reported_at_their_place() {
+    let reported = |with: &str| refused_at_planning(&shop(with, "SELECT * FROM snapshot.orders"));
+    insta::assert_snapshot!(reported("WITH (target_file_size = '12 parsecs')"), @"exit 2: error: config.sql:6:51: invalid value '12 parsecs' for target_file_size: expected a size such as '128MB', '128MiB' or a number of bytes");
+    insta::assert_snapshot!(reported("WITH (sort_by = ARRAY['id'])"), @"exit 2: error: config.sql:6:32: unknown property 'sort_by'; did you mean 'sorted_by'?");
+    insta::assert_snapshot!(reported("WITH (partitioned_by = ARRAY['dya'])"), @"exit 2: error: config.sql:6:55: partitioned_by column 'dya' is not in the SELECT of lake.orders; did you mean 'day'?");
+    insta::assert_snapshot!(reported("WITH (sorted_by = ARRAY['idd'])"), @"exit 2: error: config.sql:6:50: sorted_by column 'idd' is not in the SELECT of lake.orders; did you mean 'id'?");
 }
 
 /// Times differ from run to run.
@@ -318,7 +318,7 @@ fn masked(text: &str) -> String {
 }
 
 #[test]
-fn what_does_not_fit_into_the_memory_is_told_with_file_row_size_and_the_setting() {
+fn what_does_not_fit_into_the_memory_is_reported_with_file_row_size_and_the_setting() {
     let long = "y".repeat(10 << 20);
     let run = |project: &Work, memory: &str| project.run(&["run", "config.sql", "-q", "--memory-limit", memory]);
     let declared = "CREATE EXTERNAL TABLE snapshot.t (id BIGINT, v VARCHAR)";

@@ -130,10 +130,10 @@ fn queries_of_staged_partitions_that_share_files_answer_as_the_lake_does() {
     // Only files with a row of it are opened.
     let plan = answer(&work, "EXPLAIN SELECT * FROM staging.sorted WHERE part = 'a/699*5,='");
     assert!(plan.contains("staging.sorted, files=1 of "), "{plan}");
-    let told =
+    let reported =
         "SELECT sum(n_record) AS rows FROM manifest.staging_files WHERE partition LIKE '%*%' AND table_name = 'plain'";
     // Two partitions are alone in their bundles.
-    assert_eq!(answer(&work, told), format!("rows\n{}\n", (PARTITIONS - 2) * 20));
+    assert_eq!(answer(&work, reported), format!("rows\n{}\n", (PARTITIONS - 2) * 20));
 }
 
 #[test]

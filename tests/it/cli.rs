@@ -74,7 +74,7 @@ fn help_of_the_program_and_of_every_subcommand() {
 #[test]
 fn wrong_arguments_exit_with_2_and_say_why() {
     let project = shop();
-    let told = [
+    let reported = [
         vec![],
         vec!["run"],
         vec!["rnu", "config.sql"],
@@ -85,12 +85,12 @@ fn wrong_arguments_exit_with_2_and_say_why() {
         vec!["stage", "config.sql", "--group", "1"],
         vec!["query", "config.sql", "-c", "SELECT 1", "--format", "xml"],
     ];
-    for arguments in &told {
+    for arguments in &reported {
         let outcome = project.run(arguments);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{arguments:?}");
     }
     let first = |arguments: &[&str]| project.run(arguments).stderr.lines().next().unwrap_or_default().to_owned();
-    insta::assert_snapshot!(told[1..].iter().map(|arguments| first(arguments)).collect::<Vec<_>>().join("\n"), @"
+    insta::assert_snapshot!(reported[1..].iter().map(|arguments| first(arguments)).collect::<Vec<_>>().join("\n"), @"
     error: the following required arguments were not provided:
     error: unrecognized subcommand 'rnu'
     error: unexpected argument '--tabel' found
@@ -246,7 +246,7 @@ fn query_refuses_statements_that_write() {
     let project = shop();
     assert_eq!(project.run(&["run", "config.sql", "--quiet"]).code, 0);
     let before = project.paths("");
-    let told = [
+    let reported = [
         "INSERT INTO lake.orders VALUES (9, 'x', 'sun')",
         "CREATE TABLE lake.x AS SELECT 1",
         "CREATE VIEW v AS SELECT 1",
@@ -263,7 +263,7 @@ fn query_refuses_statements_that_write() {
         outcome.stderr
     });
     let refusal = "error: query is read-only: statements that create, write or drop are refused\n";
-    assert_eq!(told, [refusal; 9]);
+    assert_eq!(reported, [refusal; 9]);
     assert_eq!(project.paths(""), before);
 }
 

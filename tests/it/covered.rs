@@ -96,7 +96,7 @@ fn compression_that_no_name_says_is_that_of_the_content_if_all_files_are_alike()
 }
 
 #[test]
-fn what_is_not_read_is_told_by_plan_run_status_and_report() {
+fn what_is_not_read_is_reported_by_plan_run_status_and_report() {
     let spark = "in/part-00000-5f0e1a-c000.snappy.parquet";
     let project = Work::config(&table("", "STORED AS PARQUET LOCATION 'in/'"))
         .file("in/_SUCCESS", "")
@@ -118,8 +118,8 @@ fn what_is_not_read_is_told_by_plan_run_status_and_report() {
     ] {
         assert!(plan.contains(line), "no {line} in {plan}");
     }
-    let said = ok(&project, &["run", "config.sql"]).stderr;
-    assert!(said.contains("warning t: 6 files in the LOCATION of snapshot.t are not read"), "{said}");
+    let message = ok(&project, &["run", "config.sql"]).stderr;
+    assert!(message.contains("warning t: 6 files in the LOCATION of snapshot.t are not read"), "{message}");
     let status = json(&project, &["status", "config.sql"]);
     let report = json(&project, &["report", "config.sql"]);
     let lists = [&status["tables"][0]["left_out"], &report["tables"][0]["sources"][0]["left_out"]];
@@ -156,7 +156,7 @@ fn links_that_lead_nowhere_and_names_that_cannot_be_read_are_errors() {
 }
 
 #[test]
-fn glob_that_is_the_name_of_a_file_or_folder_is_told_how_to_write_it() {
+fn glob_that_is_the_name_of_a_file_or_folder_is_reported_with_how_to_write_it() {
     let made = |location: &str| {
         Work::config(&table("", &format!("STORED AS CSV LOCATION '{location}'"))).file("[in]/[x] a.csv", "a\n1\n")
     };
@@ -290,7 +290,7 @@ fn folder_that_is_missing_or_holds_no_value_of_its_type_is_an_error_that_names_t
 }
 
 #[test]
-fn folders_that_nobody_declared_are_told_and_a_column_of_the_file_gives_way() {
+fn folders_that_nobody_declared_are_reported_and_a_column_of_the_file_gives_way() {
     let project = Work::config(&table("", "STORED AS CSV LOCATION 'in/'"))
         .file("in/year=2024/day=2024-01-31/code=007/x.csv", "a\n1\n");
     let plan = ok(&project, &["plan", "config.sql"]).stdout;
@@ -372,7 +372,7 @@ fn name_of_other_case_is_one_error_in_all_formats() {
 }
 
 #[test]
-fn column_that_some_files_lack_is_told_by_plan() {
+fn column_that_some_files_lack_is_reported_by_plan() {
     let text = |columns: &str| {
         Work::config(&table(columns, "STORED AS CSV LOCATION 'in/'"))
             .file("in/a.csv", "a,b\n1,2\n")

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 use snaplake::config::S3Settings;
+use snaplake::error::TaskStep;
 use snaplake::layout::Step;
 use snaplake::manifest::Manifest;
 use snaplake::pipeline::TaskSpec;
@@ -223,7 +224,7 @@ async fn stage_task_ends_well_where_a_planner_that_lost_has_just_written_its_own
     }
     for group in 1..=won.groups.len() {
         let pipeline = job.pipeline();
-        let task = TaskSpec::new(pipeline.project(), "events", Step::StagingFileGroups, group);
+        let task = TaskSpec::new(pipeline.project(), "events", TaskStep::Stage, group);
         assert!(pipeline.run_task(&task).await.unwrap().ran, "group {group}");
     }
     assert_eq!(job.pipeline().run().await.unwrap()[0].validation.footer_rows, 90);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::parquet::arrow::ArrowWriter;
+use snaplake::layout::FilePartition;
 use snaplake::manifest::FileEntry;
 use snaplake::manifest::codec::{encode_files, fingerprint};
 
@@ -38,7 +39,7 @@ fn list(work: &Work, files: Vec<(String, u64, u64)>, total: u64) {
         etag: "".into(),
         size,
         n_record: Some(rows),
-        partition: None,
+        partition: FilePartition::None,
     };
     let files: Vec<FileEntry> = files.into_iter().map(entry).collect();
     let data = work.path("export/manifest-data.parquet");

@@ -148,24 +148,24 @@ fn files_of_one_size_and_number_of_rows_may_differ() {
 }
 
 #[test]
-fn partitions_that_come_and_go_are_told() {
+fn partitions_that_come_and_go_are_reported() {
     let work = published(TABLES, 60, |all| {
         all.retain(|row| row["day"] != "2026-01-02");
         all.push(json!({"id": 99, "day": "2026-02-01", "amount": 1.0, "note": null, "tags": [1]}));
     });
     let found = diff_json(&work, &["--key", "id"]);
-    let told = found["partitions"].as_array().unwrap().iter().map(|partition| {
+    let reported = found["partitions"].as_array().unwrap().iter().map(|partition| {
         let rows = |side: &str| partition[side]["rows"].to_string();
         format!("{} {} {} {}", partition["partition"], rows("before"), rows("after"), partition["rows"])
     });
-    assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r#"
+    assert_snapshot!(reported.collect::<Vec<_>>().join("\n"), @r#"
     "day=2026-01-02" 18 0 {"added":0,"removed":18,"changed":0}
     "day=2026-02-01" 0 1 {"added":1,"removed":0,"changed":0}
     "#);
 }
 
 #[test]
-fn columns_that_come_and_go_are_told_and_the_others_compared() {
+fn columns_that_come_and_go_are_reported_and_the_others_compared() {
     let tables = TABLES.replace("partitioned_by = ARRAY['day'], ", "");
     let work = published(&tables, 60, |all| all[8]["amount"] = json!(1000.5));
     let config = std::fs::read_to_string(work.path("job.sql")).unwrap();
@@ -196,7 +196,7 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
     };
     assert!(other("run", &["--quiet"]).status.success());
     let other = String::from_utf8(other("diff", &["--against", "2026-01-31T00:00:00Z"]).stderr).unwrap();
-    let said = [
+    let message = [
         diff(&work, &["--key", "id"]),
         diff(&work, &["--key", "nr"]),
         work.snaplake(&[
@@ -209,7 +209,7 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
             "2026-01-01T00:00:00Z",
         ]),
     ];
-    let said = said.map(|run| run.failed(1, &[]).stderr);
+    let message = message.map(|run| run.failed(1, &[]).stderr);
     // The last task of the other snapshot is not done.
     let done = work.files("out/staging").into_keys().filter(|path| {
         path.contains("2026-01-30") && path.contains("datalake-file-groups") && path.ends_with("summary-4.json")
@@ -217,7 +217,7 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
     done.for_each(|path| std::fs::remove_file(work.path("out/staging").join(path)).unwrap());
     let half = diff(&work, &[]).failed(1, &[]).stderr;
     let folder = work.path("").to_string_lossy().trim_end_matches('/').to_owned();
-    assert_snapshot!([said.concat(), other, half].concat().replace(&folder, "[dir]"), @"
+    assert_snapshot!([message.concat(), other, half].concat().replace(&folder, "[dir]"), @"
     error: lake.orders cannot be compared with its snapshot of 2026-01-30T00:00:00Z: the key (id) is not unique in the config's snapshot, where 1 of its values name more than one row; name more columns with --key
     error: lake.orders cannot be compared with its snapshot of 2026-01-30T00:00:00Z: key column 'nr' is not in both
     error: lake.orders cannot be compared with its snapshot of 2026-01-01T00:00:00Z: [dir]/out/staging/shop/orders/snapshot=2026-01-01T00:00:00Z is not published; the staging folder has snapshots of: 2026-01-30T00:00:00Z, 2026-01-31T00:00:00Z, 2026-02-01T00:00:00Z

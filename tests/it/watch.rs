@@ -116,7 +116,7 @@ async fn failures_are_counted_until_done(step: Step, data: &str) {
     // The same task once more, as an outside scheduler does it.
     store.revive(stop(1));
     let job = pipeline(&work, &store);
-    let task = TaskSpec::new(job.project(), "events", step, group);
+    let task = TaskSpec::new(job.project(), "events", step.task(), group);
     job.run_task(&task).await.unwrap_err();
     let failed = seen().await;
     assert_eq!((failed.failed, failed.failures.len(), failed.failures[0].attempt), (1, 1, 2), "{failed:?}");
@@ -171,8 +171,8 @@ async fn traces_never_decide_what_is_done() {
     let seen = status(&work, &store).await;
     assert_eq!(seen.stage.failures, [], "{seen:?}");
     assert_eq!((seen.stage.done, seen.stage.total, seen.stage.failed), (3, Some(3), 0), "{seen:?}");
-    let told: Vec<(usize, bool)> = seen.stage.running.iter().map(|task| (task.group, task.is_alive)).collect();
-    assert_eq!(told, [(9, false)], "{seen:?}");
+    let reported: Vec<(usize, bool)> = seen.stage.running.iter().map(|task| (task.group, task.is_alive)).collect();
+    assert_eq!(reported, [(9, false)], "{seen:?}");
     pipeline(&work, &store).run().await.unwrap();
     assert!(status(&work, &store).await.complete);
 }

@@ -73,7 +73,7 @@ fn search_files(work: &Work) {
 }
 
 #[test]
-fn value_in_queries_is_in_nothing_that_is_said_or_kept() {
+fn value_in_queries_is_in_nothing_that_is_reported_or_kept() {
     let work = work(JOB);
     for arguments in COMMANDS {
         run(&mut work.command(arguments), VALUE).ok();
@@ -108,7 +108,7 @@ fn value_that_makes_a_task_fail_is_in_no_message_and_no_trace() {
 }
 
 #[test]
-fn mistake_beside_a_value_is_told_with_the_name_of_the_variable() {
+fn mistake_beside_a_value_is_reported_with_the_name_of_the_variable() {
     for (good, bad, words) in [
         ("<> '${env:PEPPER}y'", "= '${env:PEPPER}' '${env:PEPPER}'", &["${env:PEPPER}"][..]),
         ("AS h FROM snapshot.t", "FROM snapshot.t", &["${env:PEPPER}", "AS name"]),
@@ -134,14 +134,14 @@ fn changed_value_is_a_changed_plan_and_the_same_value_gives_the_same_lake() {
         let (_, summary) = files.iter().find(|(path, _)| path.ends_with("manifests/manifest-summary.json")).unwrap();
         String::from_utf8(summary.clone()).unwrap()
     };
-    let said = plan(&work);
+    let message = plan(&work);
     run(&mut work.command(&["run"]), "another pepper").failed(1, &["lake.t", "environment variable"]);
     assert!(run(&mut work.command(&["run"]), VALUE).ok().stderr.contains("nothing to do") || lake() == first);
 
     std::fs::remove_dir_all(work.path("out")).unwrap();
     run(&mut work.command(&["run"]), VALUE).ok();
     assert_eq!(lake(), first, "another lake from the same value");
-    assert_ne!(plan(&work), said, "the salt is not random");
+    assert_ne!(plan(&work), message, "the salt is not random");
 
     std::fs::remove_dir_all(work.path("out")).unwrap();
     run(&mut work.command(&["run"]), "another pepper").ok();

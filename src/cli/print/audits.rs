@@ -60,12 +60,12 @@ fn rows(verdicts: &[Verdict]) -> Vec<Vec<String>> {
 
 /// The first rows that an audit found, and where more of them are.
 fn found(verdict: &Verdict) -> String {
-    let told: usize = verdict.sample.iter().map(|rows| rows.num_rows()).sum();
+    let reported: usize = verdict.sample.iter().map(|rows| rows.num_rows()).sum();
     let title = format!("{} found {}", verdict.audit, count_u64(verdict.rows, "row"));
-    let title = if told as u64 == verdict.rows || told == 0 { title } else { format!("{title}, such as") };
+    let title = if reported as u64 == verdict.rows || reported == 0 { title } else { format!("{title}, such as") };
     let table = pretty_format_batches(&verdict.sample).map(|table| table.to_string()).unwrap_or_default();
     let file = verdict.rows_at.as_ref().map(|file| format!("in {file}")).unwrap_or_default();
-    [title, if told > 0 { table } else { String::new() }, file]
+    [title, if reported > 0 { table } else { String::new() }, file]
         .into_iter()
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()

@@ -33,7 +33,7 @@ impl Reporter for Report {
                 let size = HumanBytes(bytes);
                 self.line_without_bars(&format!(
                     "{:7} {table}: {todo} of {}{before}; {}, {size}",
-                    step.task_name(),
+                    step.task(),
                     count(tasks, "task"),
                     count(files, "file")
                 ));

@@ -69,7 +69,7 @@ impl Report {
         let events = events(lineage);
         if target.starts_with("http://") || target.starts_with("https://") {
             let sent = send(target, &events).await?;
-            self.told(&format!("sent {}", count(sent, "event")));
+            self.reported(&format!("sent {}", count(sent, "event")));
             return Ok(());
         }
         let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
@@ -93,11 +93,11 @@ impl Report {
         if let Some((file, path)) = temporary {
             file.persist(path).map_err(|error| failed(error.error))?;
         }
-        self.told(&format!("wrote {}", path.display()));
+        self.reported(&format!("wrote {}", path.display()));
         Ok(())
     }
 
-    fn told(&self, text: &str) {
+    fn reported(&self, text: &str) {
         if !self.quiet {
             say(text);
         }

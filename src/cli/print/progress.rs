@@ -206,8 +206,8 @@ fn lines(tables: &[Line], width: usize, height: usize) -> Vec<String> {
         0 => String::new(),
         failed => format!("  {failed} failed"),
     };
-    let told = chosen.iter().map(|line| failed(line).len()).max().unwrap_or(0);
-    let fixed = name + "  stage [] ".len() + "  publish [] ".len() + 2 * digits + told;
+    let reported = chosen.iter().map(|line| failed(line).len()).max().unwrap_or(0);
+    let fixed = name + "  stage [] ".len() + "  publish [] ".len() + 2 * digits + reported;
     let bar = (width.saturating_sub(fixed) / 2).min(MAX_BAR);
     let mut lines: Vec<String> = Vec::new();
     for line in &chosen {

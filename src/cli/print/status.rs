@@ -152,9 +152,10 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
         statuses.iter().flat_map(|status| status.audits.iter().filter_map(|audit| concern(&status.table, audit)));
     let left_out = statuses.iter().filter_map(|status| {
         let all = status.left_out.iter().flat_map(|(source, left)| left.iter().map(move |left| (source, left)));
-        let told = all.filter(|(_, left)| left.reason.is_told());
-        let told: Vec<String> = told.map(|(source, left)| format!("snapshot.{source} {}", left.sentence())).collect();
-        (!told.is_empty()).then(|| format!("{}: not read: {}", status.table, told.join(", ")))
+        let reported = all.filter(|(_, left)| left.reason.is_reported());
+        let reported: Vec<String> =
+            reported.map(|(source, left)| format!("snapshot.{source} {}", left.sentence())).collect();
+        (!reported.is_empty()).then(|| format!("{}: not read: {}", status.table, reported.join(", ")))
     });
     let problems =
         statuses.iter().flat_map(|status| status.problems.iter().map(|problem| format!("{}: {problem}", status.table)));
@@ -162,7 +163,7 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
         let line = |Warning { problem, advice, .. }: &Warning| format!("{}: {problem}; {advice}", status.table);
         status.warnings.iter().map(line)
     });
-    let told = [
+    let reported = [
         problems.collect::<Vec<_>>(),
         running.collect(),
         failed.collect(),
@@ -170,9 +171,11 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
         left_out.collect(),
         warned.collect(),
     ];
-    for told in told {
-        let more = told.len().saturating_sub(TOLD);
-        lines.extend(told.into_iter().take(TOLD).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()));
+    for reported in reported {
+        let more = reported.len().saturating_sub(TOLD);
+        lines.extend(
+            reported.into_iter().take(TOLD).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()),
+        );
         if more > 0 {
             lines.push(format!("and {more} more; --format json shows all"));
         }
@@ -189,8 +192,8 @@ fn audits(audits: &[AuditStatus]) -> Option<String> {
         (AuditState::Passed, "passed"),
     ];
     let counts = states.map(|(state, word)| (audits.iter().filter(|audit| audit.state == state).count(), word));
-    let told = counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
-    (!audits.is_empty()).then(|| told.collect::<Vec<_>>().join(", "))
+    let reported = counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+    (!audits.is_empty()).then(|| reported.collect::<Vec<_>>().join(", "))
 }
 
 /// Message about an audit that did not pass.
@@ -339,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn running_failed_and_silent_tasks_are_told_below_the_table() {
+    fn running_failed_and_silent_tasks_are_reported_below_the_table() {
         let now = DateTime::parse_from_rfc3339("2026-01-31T00:00:12Z").unwrap().with_timezone(&Utc);
         insta::assert_snapshot!(lines(&[status()], now).join("\n"), @"
         table   staged  published  running  failed  complete  rows staged      bytes  rows published  bytes
@@ -354,12 +357,12 @@ mod tests {
     #[test]
     fn watch_without_a_terminal_prints_what_has_changed() {
         let [first, second] = [["a", "b", ""], ["a", "c", "d"]].map(|lines| lines.map(str::to_owned));
-        let told = |shown: &[String]| changed(shown, &second).map(String::as_str).collect::<Vec<_>>().join(" ");
-        assert_eq!([told(&[]), told(&first), told(&second)], ["a c d", "c d", ""]);
+        let reported = |shown: &[String]| changed(shown, &second).map(String::as_str).collect::<Vec<_>>().join(" ");
+        assert_eq!([reported(&[]), reported(&first), reported(&second)], ["a c d", "c d", ""]);
     }
 
     #[test]
-    fn audits_are_counted_and_those_that_did_not_pass_are_told() {
+    fn audits_are_counted_and_those_that_did_not_pass_are_reported() {
         let audit = |name: &str, state, rows| AuditStatus {
             view: AuditView { audit: name.to_owned(), kind: "view" },
             state,

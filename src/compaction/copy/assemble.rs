@@ -28,6 +28,7 @@ use super::chunk::{Chunk, StagedChunk};
 use super::codec::Codec;
 use crate::error::unwrap_engine;
 use crate::error::{Error, Result};
+use crate::layout::FilePartition;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::manifest::statistics::encode_ranges;
@@ -274,7 +275,7 @@ impl<'a> Assembler<'a> {
                 return Err(error);
             }
         };
-        let partition = self.spec.fixed_partition.clone();
+        let partition = FilePartition::one(&self.spec.fixed_partition);
         self.landings.add(Landing { location: open.location, partition, rows: open.rows, statistics }, open.upload);
         while let Some(landed) = self.landings.next_if_many().await.map_err(unwrap_engine)? {
             self.done.push(entry(landed));
@@ -302,7 +303,7 @@ fn entry(file: Landed) -> (FileEntry, String) {
         etag: file.stored.etag.into(),
         size: file.stored.bytes,
         n_record: Some(file.rows),
-        partition: Some(file.partition.into()),
+        partition: file.partition,
     };
     (entry, file.statistics)
 }
@@ -413,7 +414,7 @@ mod tests {
         }
         let mut files = Vec::new();
         for (entry, _) in lake.finish().await.unwrap() {
-            assert_eq!(entry.partition.as_deref(), Some("k=1"));
+            assert_eq!(entry.partition.path(), Some("k=1"));
             let key = Location::from_uri(&entry.uri).unwrap().key().unwrap();
             let bytes = store.get(&key).await.unwrap().bytes().await.unwrap();
             assert_eq!(entry.size, bytes.len() as u64);

@@ -116,7 +116,7 @@ impl Chunk {
                 self.encodings.push(encoding);
             }
         }
-        let mut texts = Texts::untold(&self.column, metadata);
+        let mut texts = Texts::unreported(&self.column, metadata);
         let has_dictionary = metadata.dictionary_page_offset().is_some();
         if texts.is_none() && !has_dictionary && metadata.compression_codec() == self.codec.name() {
             self.copy(staged)?;

@@ -35,7 +35,7 @@ pub(crate) struct Texts {
 
 impl Texts {
     /// For a staged chunk of which its file says nothing.
-    pub(crate) fn untold(column: &ColumnDescriptor, chunk: &ColumnChunkMetaData) -> Option<Self> {
+    pub(crate) fn unreported(column: &ColumnDescriptor, chunk: &ColumnChunkMetaData) -> Option<Self> {
         (chunk.statistics().is_none() && is_plain_text(column)).then(Self::default)
     }
 
@@ -181,7 +181,7 @@ mod tests {
     }
 
     /// What a chunk says of texts whose staging file does, or does not, and how many pages that file has.
-    fn told(
+    fn reported(
         texts: &[Option<String>],
         by_file: bool,
         dictionary_bytes: usize,
@@ -212,7 +212,10 @@ mod tests {
             index: &file.column_index().unwrap()[0][0],
             rows: texts.len() as i64,
         };
-        assert_eq!(Texts::untold(&file.file_metadata().schema_descr().column(0), staged.metadata).is_none(), by_file);
+        assert_eq!(
+            Texts::unreported(&file.file_metadata().schema_descr().column(0), staged.metadata).is_none(),
+            by_file
+        );
         let codec = Codec::new(Compression::ZSTD(ZstdLevel::default())).unwrap();
         let mut chunk = Chunk::new(file.file_metadata().schema_descr().column(0), codec);
         chunk.add(staged).unwrap();
@@ -265,7 +268,7 @@ mod tests {
         ) {
             let mut texts = texts;
             texts.extend(std::iter::repeat_n(None, all_null));
-            prop_assert_eq!(told(&texts, false, dictionary_bytes), told(&texts, true, dictionary_bytes));
+            prop_assert_eq!(reported(&texts, false, dictionary_bytes), reported(&texts, true, dictionary_bytes));
         }
     }
 }

@@ -27,8 +27,8 @@ use super::exec::{BATCHES_AHEAD, MergeRunsExec, Reading};
 use crate::error::unwrap_engine;
 use crate::error::{Error, Result};
 use crate::lake::LakeColumns;
+use crate::layout::FilePartition;
 use crate::layout::Location;
-use crate::layout::bundle::is_bundle;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
 use crate::snapshot::{parquet_scan, staged_scan};
@@ -77,7 +77,7 @@ impl RunMemory {
             .sum();
         let rows = file.n_record.unwrap_or(0);
         // Only bundles and passes have small pages.
-        let is_alone = file.partition.as_deref().is_some_and(|partition| !is_bundle(partition));
+        let is_alone = file.partition.path().is_some();
         Self {
             bytes: file.size,
             rows,
@@ -314,7 +314,7 @@ impl Passes<'_> {
         let plan = Arc::new(LakeWriteExec::new(merge, Arc::new(spec)));
         let mut files = collect_files(plan, session.task_ctx()).await.map_err(unwrap_engine)?;
         // One file without end, written even when it is empty. No path says anything of its rows.
-        Ok(FileEntry { partition: None, ..files.swap_remove(0).0 })
+        Ok(FileEntry { partition: FilePartition::None, ..files.swap_remove(0).0 })
     }
 }
 
@@ -340,7 +340,7 @@ mod tests {
     }
 
     fn file(size: u64, rows: u64) -> FileEntry {
-        FileEntry { uri: "".into(), etag: "".into(), size, n_record: Some(rows), partition: None }
+        FileEntry { uri: "".into(), etag: "".into(), size, n_record: Some(rows), partition: FilePartition::None }
     }
 
     fn memory(count: usize, size: u64, rows: u64) -> Vec<RunMemory> {
@@ -376,10 +376,10 @@ mod tests {
         let short = memory(1, 10_000, 100)[0];
         assert_eq!(short.least() - short.read_bytes(), 100 * short.row_bytes);
         let mut file = file(1_000_000, 10_000);
-        file.partition = Some("k=1*10000".into());
+        file.partition = FilePartition::many([("k=1", 10_000)]);
         assert_eq!(RunMemory::of(&file, &schema()).read_bytes(), run.read_bytes());
         // A partition's own file has large pages.
-        file.partition = Some("k=1".into());
+        file.partition = FilePartition::one("k=1");
         assert_eq!(RunMemory::of(&file, &schema()).read_bytes(), 3_000_000);
         // Pages are in a row group, however wide rows are.
         let wide = FileEntry { size: 100_000_000, n_record: Some(20_000), ..file };

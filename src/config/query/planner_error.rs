@@ -26,8 +26,8 @@ pub(super) fn explain(error: &DataFusionError, project: &Project, query_at: &Pos
     {
         return unknown_column(field, valid_fields).at(&at);
     }
-    let said = diagnostic.map(|diagnostic| diagnostic.message.as_str());
-    let quoted = |before, after| said.and_then(|said| said.strip_prefix(before)?.strip_suffix(after));
+    let message = diagnostic.map(|diagnostic| diagnostic.message.as_str());
+    let quoted = |before, after| message.and_then(|message| message.strip_prefix(before)?.strip_suffix(after));
     if let Some(name) = quoted("table '", "' not found")
         && root.message().ends_with("not found")
     {

@@ -90,9 +90,9 @@ mod tests {
             ("SELECT * FROM (SELECT k, concat(k, '${env:P:-it''s}') FROM t)", "a.sql:2:26"),
             ("WITH c AS (SELECT '${env:P}') SELECT * FROM c", "a.sql:2:19"),
         ] {
-            let told = refused(select).unwrap_or_else(|| panic!("not refused: {select}"));
-            assert!(told.starts_with(&format!("{place}: ")) && told.contains("${env:P"), "{told}");
-            assert!(!told.contains("hunter2"), "{told}");
+            let reported = refused(select).unwrap_or_else(|| panic!("not refused: {select}"));
+            assert!(reported.starts_with(&format!("{place}: ")) && reported.contains("${env:P"), "{reported}");
+            assert!(!reported.contains("hunter2"), "{reported}");
         }
         for select in [
             "SELECT md5('${env:P}') AS h FROM t WHERE a = '${env:P}'",

@@ -108,8 +108,8 @@ CREATE EXTERNAL TABLE snapshot.airports STORED AS NDJSON LOCATION 'airports' OPT
 }
 
 #[test]
-fn wrong_settings_are_told_at_their_place() {
-    let told = [
+fn wrong_settings_are_reported_at_their_place() {
+    let reported = [
         "",
         "SET snaplake.databse = 'x';",
         "SET datafusion.execution.batch_size = 1;",
@@ -128,7 +128,7 @@ fn wrong_settings_are_told_at_their_place() {
     ]
     .map(refused)
     .join("\n");
-    insta::assert_snapshot!(told, @"
+    insta::assert_snapshot!(reported, @"
     a.sql:1:1: snaplake.database is not set
     a.sql:1:5: unknown setting 'snaplake.databse'; did you mean 'snaplake.database'?
     a.sql:1:5: unknown setting 'datafusion.execution.batch_size'
@@ -148,9 +148,9 @@ fn wrong_settings_are_told_at_their_place() {
 }
 
 #[test]
-fn wrong_tables_are_told_at_their_place() {
+fn wrong_tables_are_reported_at_their_place() {
     let lake = |with: &str| format!("{HEAD}CREATE TABLE lake.f WITH (\n  {with}) AS SELECT 1 AS x");
-    let told = [
+    let reported = [
         &lake("partiitoned_by = ARRAY['a']"),
         &lake("format = 'ORC'"),
         &lake("format = ARRAY['PARQUET']"),
@@ -179,7 +179,7 @@ fn wrong_tables_are_told_at_their_place() {
     ]
     .map(|text| refused(text))
     .join("\n");
-    insta::assert_snapshot!(told, @"
+    insta::assert_snapshot!(reported, @"
     a.sql:5:3: unknown property 'partiitoned_by'; did you mean 'partitioned_by'?
     a.sql:5:12: invalid value 'ORC' for format: expected 'PARQUET', the one format that snaplake publishes
     a.sql:5:3: format takes one value, not an array
@@ -229,9 +229,9 @@ fn options_of_quotes_escapes_and_null_depend_on_one_another() {
 }
 
 #[test]
-fn wrong_snapshot_tables_are_told_at_their_place() {
+fn wrong_snapshot_tables_are_reported_at_their_place() {
     let table = |name: &str, rest: &str| refused(&format!("CREATE EXTERNAL TABLE {name} {rest};\n{HEAD}{LAKE}"));
-    let told = [
+    let reported = [
         table("flights", "STORED AS CSV LOCATION 'x'"),
         table("lake.x", "STORED AS CSV LOCATION 'x'"),
         table("snapshot.x", "STORED AS AVRO LOCATION 'x'"),
@@ -255,7 +255,7 @@ fn wrong_snapshot_tables_are_told_at_their_place() {
         table("snapshot.flights", "STORED AS CSV LOCATION 'x'"),
     ]
     .join("\n");
-    insta::assert_snapshot!(told, @r#"
+    insta::assert_snapshot!(reported, @r#"
     a.sql:1:23: CREATE EXTERNAL TABLE must name a table in schema snapshot
     a.sql:1:23: CREATE EXTERNAL TABLE must name a table in schema snapshot
     a.sql:1:44: invalid value 'AVRO' for STORED AS: expected PARQUET, CSV or JSON

@@ -58,24 +58,24 @@ async fn plan(with: &str, select: &str) -> Result<Select> {
     plan_text(&format!("{HEAD}CREATE TABLE lake.flights WITH ({with}) AS\n{select}")).await
 }
 
-async fn told(with: &str, select: &str) -> String {
+async fn reported(with: &str, select: &str) -> String {
     match plan(with, select).await {
         Ok(found) => format!("driven by {}, reads whole {:?}", found.driving, found.reads_whole),
         Err(error) => error.to_string(),
     }
 }
 
-async fn told_all(with: &str, selects: &[&str]) -> String {
+async fn reported_all(with: &str, selects: &[&str]) -> String {
     let mut all = Vec::new();
     for select in selects {
-        all.push(told(with, select).await);
+        all.push(reported(with, select).await);
     }
     all.join("\n")
 }
 
 #[tokio::test]
 async fn row_wise_selects_name_their_driving_table() {
-    let told = told_all(
+    let reported = reported_all(
         "",
         &[
             "SELECT * FROM snapshot.flights WHERE flight > 1",
@@ -96,7 +96,7 @@ async fn row_wise_selects_name_their_driving_table() {
         ],
     )
     .await;
-    insta::assert_snapshot!(told, @r#"
+    insta::assert_snapshot!(reported, @r#"
     driven by flights, reads whole []
     driven by flights, reads whole []
     driven by flights, reads whole ["airlines"]
@@ -117,7 +117,7 @@ async fn row_wise_selects_name_their_driving_table() {
 
 #[tokio::test]
 async fn selects_over_several_rows_are_refused_with_their_clause() {
-    let told = told_all(
+    let reported = reported_all(
         "",
         &[
             "SELECT carrier, count(*) AS n FROM snapshot.flights GROUP BY carrier",
@@ -144,8 +144,8 @@ async fn selects_over_several_rows_are_refused_with_their_clause() {
     .await;
     let way_out = "; a row-wise SELECT runs once per file group. To run it once over all files, \
                    write WITH (file_group_size = 'all')";
-    let told = told.replace(way_out, "; ...");
-    insta::assert_snapshot!(told, @"
+    let reported = reported.replace(way_out, "; ...");
+    insta::assert_snapshot!(reported, @"
     a.sql:6:1: the SELECT of lake.flights is not row-wise: GROUP BY
     a.sql:6:1: the SELECT of lake.flights is not row-wise: aggregate function max()
     a.sql:6:1: the SELECT of lake.flights is not row-wise: DISTINCT
@@ -170,7 +170,7 @@ async fn selects_over_several_rows_are_refused_with_their_clause() {
 
 #[tokio::test]
 async fn one_group_of_all_files_allows_every_clause() {
-    let told = told_all(
+    let reported = reported_all(
         "file_group_size = 'all'",
         &[
             "SELECT carrier, count(*) AS n FROM snapshot.flights GROUP BY carrier ORDER BY n LIMIT 5",
@@ -180,7 +180,7 @@ async fn one_group_of_all_files_allows_every_clause() {
         ],
     )
     .await;
-    insta::assert_snapshot!(told, @r#"
+    insta::assert_snapshot!(reported, @r#"
     driven by flights, reads whole []
     driven by flights, reads whole ["airlines"]
     driven by airlines, reads whole []
@@ -190,7 +190,7 @@ async fn one_group_of_all_files_allows_every_clause() {
 
 #[tokio::test]
 async fn planner_errors_stand_at_the_word_at_fault() {
-    let told = told_all(
+    let reported = reported_all(
         "",
         &[
             "SELECT flight,\n  carier FROM snapshot.flights",
@@ -209,7 +209,7 @@ async fn planner_errors_stand_at_the_word_at_fault() {
         ],
     )
     .await;
-    insta::assert_snapshot!(told, @r#"
+    insta::assert_snapshot!(reported, @r#"
     a.sql:7:3: column 'carier' does not exist; did you mean 'carrier'?
     a.sql:6:8: column 'f.flihgt' does not exist; did you mean 'f.flight'?
     a.sql:6:8: column 'year' does not exist; did you mean '"Year"'?
@@ -240,7 +240,7 @@ async fn properties_must_fit_the_columns_of_the_select() {
         ("", "SELECT flight, INTERVAL '1' MONTH AS i FROM snapshot.flights"),
         ("partitioned_by = '\"Year\"', sorted_by = 'carrier'", "SELECT carrier, \"Year\" FROM snapshot.flights"),
     ] {
-        all.push(told(with, select).await);
+        all.push(reported(with, select).await);
     }
     insta::assert_snapshot!(all.join("\n"), @r#"
     a.sql:5:56: partitioned_by column 'carier' is not in the SELECT of lake.flights; did you mean 'carrier'?

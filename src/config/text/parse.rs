@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_parser_refuses_is_told_at_its_place() {
+    fn what_the_parser_refuses_is_reported_at_its_place() {
         let wrong = [
             "SET snaplake.database 'd';",
             "SET snaplake.target_file_size = 128MB",
@@ -479,8 +479,8 @@ mod tests {
             "CREATE EXTERNAL TABLE snapshot.t STORED AS CSV LOCATION 'a' AS SELECT 1",
             "CREATE EXTERNAL TABLE snapshot.t STORED AS CSV LOCATION 'x${y}'",
         ];
-        let told = wrong.map(places).join("\n");
-        insta::assert_snapshot!(told, @"
+        let reported = wrong.map(places).join("\n");
+        insta::assert_snapshot!(reported, @"
         a.sql:1:23: expected equals sign or TO, found 'd'
         a.sql:1:33: write '128MB' in quotes
         a.sql:1:46: write '128MB' in quotes

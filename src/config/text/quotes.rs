@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     /// Message, and `line:column`.
-    fn told(text: &str) -> String {
+    fn reported(text: &str) -> String {
         let mut tokens = Vec::new();
         let error = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location_into_buf(&mut tokens).unwrap_err();
         let (message, at) = unclosed(&error.message, &tokens, error.location);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_never_closed_is_told_where_it_began() {
+    fn what_is_never_closed_is_reported_where_it_began() {
         let texts = [
             "SELECT 1;\n  SELECT 'x\n;",
             "SELECT \"x\n",
@@ -100,7 +100,7 @@ mod tests {
             "SET a = 'x;\nSET b = 'y';\n",
             "SET a = 'x,\n b = 'y', c = 'z'",
         ];
-        insta::assert_snapshot!(texts.map(told).join("\n"), @r#"
+        insta::assert_snapshot!(texts.map(reported).join("\n"), @r#"
         2:10 a quote ' that is opened here is never closed
         1:8 a quote " that is opened here is never closed
         1:10 a comment /* that is opened here is never closed

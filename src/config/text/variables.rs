@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn variable_without_its_brace_is_told_where_it_opens() {
+    fn variable_without_its_brace_is_reported_where_it_opens() {
         for (text, column) in
             [("${", 11), ("a ${bucket", 13), ("${none:-${bucket}", 11), ("${none:-${bucket", 19), ("${a:-b", 11)]
         {

@@ -117,7 +117,7 @@ pub(crate) fn date_of(path: &str) -> Option<(NaiveDateTime, &str)> {
 mod tests {
     use super::*;
 
-    fn told(name: &str) -> String {
+    fn reported(name: &str) -> String {
         date_in(name).map(|date| date.to_string()).unwrap_or_default()
     }
 
@@ -136,7 +136,7 @@ mod tests {
             ("1234567890123", ""),
             ("orders", ""),
         ] {
-            assert_eq!(told(name), date, "{name}");
+            assert_eq!(reported(name), date, "{name}");
         }
     }
 

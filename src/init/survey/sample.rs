@@ -15,6 +15,7 @@ use super::read::Read;
 use super::tally::{Group, ListedFile};
 use crate::config::Compression;
 use crate::error::Result;
+use crate::layout::FilePartition;
 
 use crate::layout::Location;
 use crate::layout::store_error;
@@ -91,7 +92,7 @@ impl SampleSource {
             etag: file.etag.as_str().into(),
             size: file.size,
             n_record: None,
-            partition: None,
+            partition: FilePartition::None,
         }
     }
 

@@ -20,6 +20,7 @@ use super::schema::root_cause;
 use crate::config::{Compression, FileFormat};
 use crate::error::Result;
 use crate::init::survey::sample::{FOOTER, SampledText};
+use crate::layout::FilePartition;
 use crate::layout::below;
 use crate::manifest::FileEntry;
 use crate::session::{Engine, EngineOptions, Stores};
@@ -71,7 +72,7 @@ pub(crate) async fn over_texts(
             etag: "".into(),
             size: text.bytes.len() as u64,
             n_record: None,
-            partition: None,
+            partition: FilePartition::None,
         });
     }
     stores.insert(STORE, store);

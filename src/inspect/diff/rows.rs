@@ -327,10 +327,10 @@ mod tests {
         ];
         counting.add(&batch(&rows)).unwrap();
         let samples = counting.end().samples;
-        let told = samples.iter().map(|of| (of.change, values(&of.key), values(&of.before), values(&of.after)));
+        let reported = samples.iter().map(|of| (of.change, values(&of.key), values(&of.before), values(&of.after)));
         let text = str::to_owned;
         assert_eq!(
-            told.collect::<Vec<_>>(),
+            reported.collect::<Vec<_>>(),
             [
                 (Change::Added, text("id=\"2\""), text(""), text("k=\"b\" v=\"y\"")),
                 (Change::Removed, text("id=\"3\""), text("k=\"c\" v=null"), text("")),

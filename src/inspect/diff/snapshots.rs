@@ -187,7 +187,7 @@ impl Side {
         let mut manifests = ledger.read_all::<Value>(Step::DatalakeFileGroups, done);
         while let Some((_, manifest)) = manifests.try_next().await? {
             for file in manifest.into_iter().flat_map(|manifest| manifest.files) {
-                let partition = file.partition.as_deref().unwrap_or_default().to_owned();
+                let partition = file.partition.path().unwrap_or_default().to_owned();
                 partitions.entry(partition).or_default().push(file);
             }
         }
@@ -254,6 +254,7 @@ mod tests {
 
     use super::*;
     use crate::inspect::diff::Change;
+    use crate::layout::FilePartition;
     use crate::pipeline::in_memory::{Job, TABLE};
 
     const JANUARY: &str = "2026-01-31T00:00:00Z";
@@ -302,7 +303,7 @@ mod tests {
             etag: etag.into(),
             size,
             n_record: Some(rows),
-            partition: Some("k=a".into()),
+            partition: FilePartition::one("k=a"),
         };
         let mut identity = |files: Vec<FileEntry>| {
             side.partitions.insert("k=a".to_owned(), files);

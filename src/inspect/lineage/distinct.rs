@@ -127,6 +127,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::layout::FilePartition;
 
     fn files(sizes: &[u64]) -> Vec<FileEntry> {
         let file = |(number, &size): (usize, &u64)| FileEntry {
@@ -134,7 +135,7 @@ mod tests {
             etag: "e".into(),
             size,
             n_record: Some(size * 2),
-            partition: None,
+            partition: FilePartition::None,
         };
         sizes.iter().enumerate().map(file).collect()
     }

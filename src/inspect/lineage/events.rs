@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn failure_that_came_last_is_told_also_when_another_task_stands_before_it() {
+    fn failure_that_came_last_is_reported_also_when_another_task_stands_before_it() {
         let task = |group, state, started_at: Option<&str>, seconds| LineageTask {
             group,
             state,

@@ -18,6 +18,7 @@ use super::model::{
 use crate::compaction::plan::PartitionDetails;
 use crate::concurrency::read_tables;
 use crate::error::Result;
+use crate::error::TaskStep;
 use crate::error::redact::REDACTOR;
 use crate::error::unwrap_engine;
 use crate::inspect::query::{Committed, FileIndex};
@@ -131,7 +132,7 @@ async fn of_table(pipeline: &Pipeline, plan: &StagePlan, options: Options) -> Re
     });
     let tasks = tasks(plan, &found);
     let rows = |of: fn(&LineageTask) -> Option<u64>| {
-        let done = || tasks.iter().filter(|task| task.step == "stage" && task.state == "done");
+        let done = || tasks.iter().filter(|task| task.step == TaskStep::Stage && task.state == "done");
         done().next().map(|_| done().filter_map(of).sum())
     };
     let hops = Hops {
@@ -259,7 +260,7 @@ fn partitions(found: &GatheredTable) -> Vec<LineagePartition> {
         }
     }
     for file in &found.published.files {
-        let of = all.entry(file.partition.as_deref().unwrap_or_default()).or_default();
+        let of = all.entry(file.partition.path().unwrap_or_default()).or_default();
         of.lake_files += 1;
         of.lake_bytes += file.size;
     }
@@ -276,13 +277,13 @@ fn partitions(found: &GatheredTable) -> Vec<LineagePartition> {
 /// Stage tasks, then publish tasks as far as they are planned.
 fn tasks(plan: &StagePlan, found: &GatheredTable) -> Vec<LineageTask> {
     let stage = (1u64..).zip(plan.groups.iter()).map(|(group, files)| {
-        let task = LineageTask { step: "stage", group, ..reads(Hop::of(files)) };
+        let task = LineageTask { step: TaskStep::Stage, group, ..reads(Hop::of(files)) };
         with_result(task, &found.staged, &found.stage)
     });
     let publish = found.groups.tasks.iter().map(|(&group, planned)| {
         let read = Hop { files: planned.files, rows: planned.rows, bytes: planned.bytes };
         let partition = Some(planned.details.partition.clone()).filter(|path| !path.is_empty());
-        let task = LineageTask { step: "publish", group: group as u64, partition, ..reads(read) };
+        let task = LineageTask { step: TaskStep::Publish, group: group as u64, partition, ..reads(read) };
         with_result(task, &found.published, &found.publish)
     });
     stage.chain(publish).collect()

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::error::TaskStep;
 use crate::pipeline::audit::AuditSummary;
 use crate::pipeline::validate::{Hop, Validation};
 use crate::snapshot::{Lacking, LeftOut};
@@ -169,8 +170,8 @@ impl LineagePartition {
 /// One task of either step.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct LineageTask {
-    /// `stage` or `publish`.
-    pub(crate) step: &'static str,
+    /// Of the task.
+    pub(crate) step: TaskStep,
     /// From 1, in its step.
     pub(crate) group: u64,
     /// Hive path, of a publish task.

@@ -99,9 +99,9 @@ fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {
-        let told = source.to_string();
-        if !text.contains(&told) {
-            text = format!("{text}: {told}");
+        let reported = source.to_string();
+        if !text.contains(&reported) {
+            text = format!("{text}: {reported}");
         }
         cause = source.source();
     }

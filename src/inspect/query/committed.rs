@@ -182,7 +182,7 @@ impl<D: OfPlan> Committed<D> {
             return;
         }
         let kept: Vec<bool> = (self.files.iter())
-            .map(|file| is_planned && !open.contains(file.partition.as_deref().unwrap_or_default()))
+            .map(|file| is_planned && !open.contains(file.partition.path().unwrap_or_default()))
             .collect();
         let mut is_kept = kept.iter();
         self.files.retain(|_| is_kept.next() == Some(&true));
@@ -236,6 +236,7 @@ mod tests {
     use super::*;
     use crate::compaction::plan::BundledPartition;
     use crate::config::{Project, S3Settings, Variables, load};
+    use crate::layout::FilePartition;
     use crate::manifest::Manifest;
     use crate::session::{Engine, EngineOptions, Stores};
     use crate::staging::plan::commit;
@@ -285,7 +286,7 @@ mod tests {
             etag: "".into(),
             size: 1,
             n_record: Some(10),
-            partition: Some(partition.into()),
+            partition: FilePartition::one(partition),
         };
         let manifest = Manifest::new(vec![file], details);
         plan.ledger.commit(&plan.ledger.layout().manifest(step, number), &manifest).await.unwrap();

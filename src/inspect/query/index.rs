@@ -25,7 +25,6 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_aggregate::min_max::{MaxAccumulator, MinAccumulator};
 use datafusion::logical_expr::Accumulator;
 
-use crate::layout::bundle::is_bundle;
 use crate::layout::partition;
 use crate::manifest::statistics::decode_ranges;
 use crate::manifest::{ColumnRange, FileEntry, FilePart};
@@ -123,7 +122,7 @@ impl FileIndex {
         schema: SchemaRef,
         partition: Vec<FieldRef>,
     ) -> Self {
-        let one_partition_each = !files.iter().any(|file| file.partition.as_deref().is_some_and(is_bundle));
+        let one_partition_each = !files.iter().any(|file| file.partition.is_many());
         Self { files, schema, partition, one_partition_each, statistics, texts: OnceLock::new() }
     }
 
@@ -261,9 +260,14 @@ impl TypedRanges {
     fn of_texts(texts: &ColumnTexts, data_type: &DataType) -> Result<Self> {
         let (min, max) = (typed(&texts.min, data_type)?, typed(&texts.max, data_type)?);
         // A text that is not one of the type says nothing.
-        let is_told = |row| min.is_null(row) == texts.min.is_null(row) && max.is_null(row) == texts.max.is_null(row);
-        let is_exact: BooleanArray =
-            texts.is_exact.iter().enumerate().map(|(row, exact)| Some(exact == Some(true) && is_told(row))).collect();
+        let is_reported =
+            |row| min.is_null(row) == texts.min.is_null(row) && max.is_null(row) == texts.max.is_null(row);
+        let is_exact: BooleanArray = texts
+            .is_exact
+            .iter()
+            .enumerate()
+            .map(|(row, exact)| Some(exact == Some(true) && is_reported(row)))
+            .collect();
         // There may be NaN, which is larger than all.
         let is_unbound = data_type.is_floating() && is_exact.true_count() < is_exact.len();
         let bounds = |array: ArrayRef| {

@@ -37,7 +37,7 @@ pub(super) fn files(rows: &[FileRow]) -> Result<MemTable> {
         texts("etag", rows, |row| Some(&row.2.etag)),
         numbers("size", rows, |row| Some(row.2.size)),
         numbers("n_record", rows, |row| row.2.n_record),
-        texts("partition", rows, |row| row.2.partition.as_deref()),
+        texts("partition", rows, |row| row.2.partition.text()),
     ])
 }
 
@@ -80,7 +80,7 @@ pub(super) fn tasks(rows: &[TaskRow]) -> Result<MemTable> {
     let seconds: Float64Array = rows.iter().map(|row| row.details().map(|details| details.seconds)).collect();
     one_batch(vec![
         texts("table_name", rows, |row| Some(&row.table)),
-        texts("step", rows, |row| Some(row.step.task_name())),
+        texts("step", rows, |row| Some(row.step.task().name())),
         numbers("group_number", rows, |row| Some(row.group as u64)),
         texts("partition", rows, |row| row.partition.as_deref()),
         texts("state", rows, |row| Some(if row.wrote.is_some() { "done" } else { "open" })),

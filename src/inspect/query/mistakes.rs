@@ -21,8 +21,8 @@ pub(super) fn explained(error: DataFusionError, session: &SessionContext) -> Dat
             SchemaError::FieldNotFound { field, valid_fields } => Some(unknown_column(field, valid_fields)),
             _ => None,
         },
-        DataFusionError::Plan(said) => {
-            let name = said.strip_prefix("table '").and_then(|said| said.strip_suffix("' not found"));
+        DataFusionError::Plan(message) => {
+            let name = message.strip_prefix("table '").and_then(|message| message.strip_suffix("' not found"));
             name.map(|name| unknown_table(name, session))
         }
         _ => None,

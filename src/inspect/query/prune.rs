@@ -160,6 +160,7 @@ mod tests {
     use proptest::sample::select;
 
     use super::*;
+    use crate::layout::FilePartition;
     use crate::layout::partition;
     use crate::manifest::FileEntry;
     use crate::manifest::statistics::encode_ranges;
@@ -205,7 +206,7 @@ mod tests {
                 etag: "e".into(),
                 size: 1,
                 n_record,
-                partition: Some(path.into()),
+                partition: FilePartition::one(&path),
             });
             let mut columns = batch.columns().to_vec();
             columns.push(Arc::new(Int32Array::from(vec![*k; rows.len()])));

@@ -93,7 +93,7 @@ impl TableProvider for ManifestTable {
         if self.is_counted() {
             list = list.with_statistics(self.index.statistics(&kept, projection)?);
         }
-        let said = format!("{}, files={} of {}", self.name, kept.len(), self.index.files.len());
-        list.of_manifest(said, self.index.may_be_nan(&kept)?).scan(state, projection, &[], limit).await
+        let message = format!("{}, files={} of {}", self.name, kept.len(), self.index.files.len());
+        list.of_manifest(message, self.index.may_be_nan(&kept)?).scan(state, projection, &[], limit).await
     }
 }

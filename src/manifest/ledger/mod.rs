@@ -315,6 +315,7 @@ mod tests {
 
     use super::super::FileEntry;
     use super::*;
+    use crate::layout::FilePartition;
     use crate::layout::SnapshotFolder;
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -340,7 +341,7 @@ mod tests {
             etag: etag.into(),
             size: 1,
             n_record: Some(1),
-            partition: Some("".into()),
+            partition: FilePartition::one(""),
         };
         Manifest::new(vec![file], Note { seconds })
     }

@@ -182,6 +182,7 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
+    use crate::layout::FilePartition;
     use crate::layout::{Location, SnapshotFolder, TableLayout};
     use crate::manifest::{FileEntry, Manifest};
 
@@ -234,15 +235,15 @@ mod tests {
             outer.claim(&staging_owner("t")).await.unwrap();
         }
         let refused = async |ledger: &Ledger, table| ledger.claim(&staging_owner(table)).await.unwrap_err().to_string();
-        let said = refused(&outer, "other").await;
-        assert!(said.contains("it is the folder of d.public.t of snapshot 2026-01-31T00:00:00Z (config shop.sql)"));
+        let message = refused(&outer, "other").await;
+        assert!(message.contains("it is the folder of d.public.t of snapshot 2026-01-31T00:00:00Z (config shop.sql)"));
         let around = ledger(&store, "s3://b", "s3://b/lake");
         owner::write(&store, &around.layout().root().join("x/_snaplake.json"), &staging_owner("u")).await.unwrap();
-        let said = refused(&around, "t").await;
-        assert!(said.contains("/x, which is the folder of d.public.u"), "{said}");
+        let message = refused(&around, "t").await;
+        assert!(message.contains("/x, which is the folder of d.public.u"), "{message}");
         let inner = ledger(&store, &format!("{}/datalake", outer.layout().root()), "s3://b/lake");
-        let said = refused(&inner, "t").await;
-        assert!(said.contains("it is in s3://b/st/d/t/snapshot=2026-01-31T00:00:00Z, which is the"), "{said}");
+        let message = refused(&inner, "t").await;
+        assert!(message.contains("it is in s3://b/st/d/t/snapshot=2026-01-31T00:00:00Z, which is the"), "{message}");
     }
 
     #[tokio::test]
@@ -251,8 +252,13 @@ mod tests {
         let before = ledger(&store, "s3://b/st", "s3://b/lake");
         plan(&before, "a").await;
         let uri = before.layout().lake().join("k=1/f.parquet").uri();
-        let file =
-            FileEntry { uri: uri.as_str().into(), etag: "e".into(), size: 1, n_record: Some(1), partition: None };
+        let file = FileEntry {
+            uri: uri.as_str().into(),
+            etag: "e".into(),
+            size: 1,
+            n_record: Some(1),
+            partition: FilePartition::None,
+        };
         for step in [Step::PartitionFileGroups, Step::DatalakeFileGroups] {
             let manifest = Manifest::new(vec![file.clone()], TaskPlan { plan: "a".to_owned() });
             before.write(&before.layout().manifest(step, 1), &manifest).await.unwrap();

@@ -126,8 +126,8 @@ mod tests {
             ("staging.u WHERE id < 0", "staging.u WHERE ident < 0", "ident"),
             ("not_null = ARRAY['id']", "not_null = ARRAY['idd']", "idd"),
         ] {
-            let said = mistake(&AUDITED.replace(from, to)).await;
-            assert!(said.as_ref().is_some_and(|said| said.contains(word)), "{to}: {said:?}");
+            let message = mistake(&AUDITED.replace(from, to)).await;
+            assert!(message.as_ref().is_some_and(|message| message.contains(word)), "{to}: {message:?}");
         }
     }
 }

@@ -118,12 +118,13 @@ mod tests {
     use super::super::audits;
     use super::super::tests::AUDITED;
     use super::*;
+    use crate::layout::FilePartition;
     use crate::pipeline::in_memory::Job;
 
     fn table(schema: &'static str, name: &str) -> AuditTable {
         let columns = LakeColumns { file: Arc::new(Schema::empty()), partition: Vec::new() };
         let uri = format!("s3://b/{schema}/{name}").into();
-        let file = FileEntry { uri, etag: "e".into(), size: 1, n_record: Some(1), partition: None };
+        let file = FileEntry { uri, etag: "e".into(), size: 1, n_record: Some(1), partition: FilePartition::None };
         match schema {
             "snapshot" => {
                 let files = AuditTable::of_lake(schema, name, columns, vec![file]).files;

@@ -36,20 +36,21 @@ pub(super) async fn differences(
             0 | 1 => first.to_owned(),
             files => format!("one of {files} files, the first of which is {first}"),
         };
-        let mut said = Vec::new();
+        let mut message = Vec::new();
         if let Err(error) = check_content(&group.files).await {
-            said.push(format!("{of}{error}"));
+            message.push(format!("{of}{error}"));
         }
         match sums(engine, columns, &group.files).await {
-            Err(error) if said.is_empty() => said.push(format!("{of}cannot read {place}: {error}")),
+            Err(error) if message.is_empty() => message.push(format!("{of}cannot read {place}: {error}")),
             Err(_) => {}
             Ok(found) => {
                 let changed = found.differing(&group.sums).into_iter();
-                said.extend(changed.map(|column| format!("{of}values of column '{column}' were changed in {place}")));
+                message
+                    .extend(changed.map(|column| format!("{of}values of column '{column}' were changed in {place}")));
             }
         }
-        Ok::<_, Error>(said)
+        Ok::<_, Error>(message)
     });
-    let said: Vec<Vec<String>> = reads.buffered(engine.parallel_tasks()).try_collect().await?;
-    Ok(said.into_iter().flatten().collect())
+    let message: Vec<Vec<String>> = reads.buffered(engine.parallel_tasks()).try_collect().await?;
+    Ok(message.into_iter().flatten().collect())
 }

@@ -465,17 +465,18 @@ mod tests {
 
     use super::*;
     use crate::config::S3Settings;
+    use crate::layout::FilePartition;
     use crate::layout::{SnapshotFolder, TableLayout};
     use crate::pipeline::in_memory::{Job, TABLE};
     use crate::session::Stores;
 
     fn file(partition: &str, rows: u64) -> FileEntry {
         let (uri, etag) = (format!("s3://b/{partition}").into(), "e".into());
-        FileEntry { uri, etag, size: 1, n_record: Some(rows), partition: Some(partition.into()) }
+        FileEntry { uri, etag, size: 1, n_record: Some(rows), partition: FilePartition::one(partition) }
     }
 
     #[test]
-    fn partition_with_other_rows_than_were_staged_is_told_though_all_rows_are_there() {
+    fn partition_with_other_rows_than_were_staged_is_reported_though_all_rows_are_there() {
         let mut partitions = PartitionRows::default();
         partitions.stage(&[file("k=1*5,k=2*3", 8), file("k=2", 2), file("k=3", 7)]);
         partitions.publish(&[file("k=1", 5), file("k=2", 5), file("k=3", 7)]);
@@ -540,12 +541,12 @@ mod tests {
         let files = job.lake_files().await;
         let bytes = job.store.get(&files[0].as_str().into()).await.unwrap().bytes().await.unwrap();
         job.put(&files[0], bytes).await;
-        let said = differences(&job, false).await;
-        assert!(said.contains(&format!("{} is gone, changed or unreadable", files[0])), "{said}");
-        assert!(!said.contains(&files[1]), "{said}");
+        let message = differences(&job, false).await;
+        assert!(message.contains(&format!("{} is gone, changed or unreadable", files[0])), "{message}");
+        assert!(!message.contains(&files[1]), "{message}");
         job.delete(&files[1]).await;
-        let said = differences(&job, false).await;
-        assert!(said.contains(&format!("{} is gone, changed or unreadable", files[1])), "{said}");
+        let message = differences(&job, false).await;
+        assert!(message.contains(&format!("{} is gone, changed or unreadable", files[1])), "{message}");
     }
 
     #[tokio::test]
@@ -554,8 +555,8 @@ mod tests {
         let files = job.lake_files().await;
         let more = files[0].replace("-0000.parquet", "-0009.parquet");
         job.put(&more, "x").await;
-        let said = differences(&job, false).await;
-        assert!(said.contains("1 file in the lake is in no manifest") && said.contains("-0009"), "{said}");
+        let message = differences(&job, false).await;
+        assert!(message.contains("1 file in the lake is in no manifest") && message.contains("-0009"), "{message}");
         for key in &files {
             job.delete(key).await;
         }
@@ -566,28 +567,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn rows_that_a_task_counted_and_nobody_finds_are_told_with_both_numbers() {
+    async fn rows_that_a_task_counted_and_nobody_finds_are_reported_with_both_numbers() {
         let job = Job::published().await;
         edit::<StageDetails>(&job, Step::StagingFileGroups, 1, |of| of.details.task.rows_written += 1).await;
-        let said = differences(&job, false).await;
-        assert_eq!(said, "rows given by the SELECT: 4, rows of staging files: 3");
+        let message = differences(&job, false).await;
+        assert_eq!(message, "rows given by the SELECT: 4, rows of staging files: 3");
         let job = Job::published().await;
         edit::<TaskDetails>(&job, Step::DatalakeFileGroups, 1, |of| of.files[0].n_record = Some(7)).await;
-        let said = differences(&job, false).await;
-        assert!(said.contains("rows of partition groups: 3, rows of lake files: 8"), "{said}");
-        assert!(said.contains("rows in its manifest: 7, in its footer: 2"), "{said}");
+        let message = differences(&job, false).await;
+        assert!(message.contains("rows of partition groups: 3, rows of lake files: 8"), "{message}");
+        assert!(message.contains("rows in its manifest: 7, in its footer: 2"), "{message}");
     }
 
     #[tokio::test]
-    async fn rows_in_another_partition_than_they_were_staged_for_are_told() {
+    async fn rows_in_another_partition_than_they_were_staged_for_are_reported() {
         let job = Job::published().await;
-        edit::<TaskDetails>(&job, Step::DatalakeFileGroups, 1, |of| of.files[0].partition = Some("k=z".into())).await;
-        let said = differences(&job, false).await;
-        assert_eq!(said, "partition k=a has other rows than were staged: 2 staged, 0 published; and 1 more");
+        edit::<TaskDetails>(&job, Step::DatalakeFileGroups, 1, |of| of.files[0].partition = FilePartition::one("k=z"))
+            .await;
+        let message = differences(&job, false).await;
+        assert_eq!(message, "partition k=a has other rows than were staged: 2 staged, 0 published; and 1 more");
     }
 
     #[tokio::test]
-    async fn values_that_are_not_those_of_the_select_are_told_by_column_and_deeply_by_partition() {
+    async fn values_that_are_not_those_of_the_select_are_reported_by_column_and_deeply_by_partition() {
         let job = Job::published().await;
         let sums = |text: &str| serde_json::from_str::<ColumnSums>(text).unwrap();
         let text = std::sync::Mutex::new(String::new());
@@ -600,9 +602,9 @@ mod tests {
         .await;
         assert!(text.into_inner().unwrap().contains("\"v\""));
         assert_eq!(differences(&job, false).await, "column 'v': its values are not those that the SELECT gave");
-        let said = differences(&job, true).await;
-        assert!(said.contains("partition k=a: values of column 'v' were changed in s3://b/lake/"), "{said}");
-        assert_eq!(said.matches("were changed").count(), 1, "{said}");
+        let message = differences(&job, true).await;
+        assert!(message.contains("partition k=a: values of column 'v' were changed in s3://b/lake/"), "{message}");
+        assert_eq!(message.matches("were changed").count(), 1, "{message}");
     }
 
     #[tokio::test]
@@ -667,13 +669,13 @@ mod tests {
     #[test]
     fn file_that_is_gone_or_replaced_says_something_of_the_lake_and_a_store_that_fails_does_not() {
         use object_store::Error::{Generic, NotFound, PermissionDenied, Precondition};
-        let said = |error: object_store::Error| store_failure(&error).map(|error| error.to_string());
+        let message = |error: object_store::Error| store_failure(&error).map(|error| error.to_string());
         let (path, source) = (|| "p".to_owned(), || "no answer".into());
-        assert_eq!(said(NotFound { path: path(), source: source() }), None);
-        assert_eq!(said(Precondition { path: path(), source: source() }), None);
-        assert!(said(PermissionDenied { path: path(), source: source() }).is_some());
+        assert_eq!(message(NotFound { path: path(), source: source() }), None);
+        assert_eq!(message(Precondition { path: path(), source: source() }), None);
+        assert!(message(PermissionDenied { path: path(), source: source() }).is_some());
         let generic = || Generic { store: "S3", source: source() };
-        assert!(said(generic()).unwrap().contains("no answer"));
+        assert!(message(generic()).unwrap().contains("no answer"));
         // Wherever it is in the chain of causes.
         let nested = datafusion::parquet::errors::ParquetError::External(Box::new(generic()));
         assert!(store_failure(&nested).is_some());

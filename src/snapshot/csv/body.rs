@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_a_file_lacks_are_told_once_its_header_is_known() {
+    fn columns_that_a_file_lacks_are_reported_once_its_header_is_known() {
         let target = Arc::new(target(csv(), table(), Some(&vec![2, 0])).unwrap());
         let absent = |text: &'static str| {
             let mut decoder = FileDecoder::new(Arc::clone(&target), Pace::new(10)).unwrap();
@@ -478,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_quoted_field_is_told_with_its_line_once() {
+    fn a_long_quoted_field_is_reported_with_its_line_once() {
         let target = Arc::new(target(csv(), table(), None).unwrap());
         let mut decoder = FileDecoder::new(target, Pace::new(10)).unwrap();
         let text = format!("a,b\r\n1,\"x\ny\"\r\n\r\n2,\"{}\"\r\n3,\"{}\"\r\n", "x\r\n".repeat(101), "x\n".repeat(101));
@@ -487,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_wrong_row_is_told_whatever_the_column_and_what_follows() {
+    fn the_first_wrong_row_is_reported_whatever_the_column_and_what_follows() {
         let text = "a,b,c\n1,x,2\n3,x,four\nfive,x,6\n7,\"x\n";
         let error = fails(&csv(), &table(), text);
         assert!(error.contains("row 2, column 'c': 'four' cannot be read as DOUBLE"), "{error}");

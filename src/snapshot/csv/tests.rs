@@ -503,7 +503,7 @@ fn characters_that_only_arise_without_delimiters_are_an_error() {
 }
 
 #[test]
-fn packed_file_without_the_ending_is_told_with_its_option() {
+fn packed_file_without_the_ending_is_reported_with_its_option() {
     let table = schema(&[("a", DataType::Utf8View), ("b", DataType::Utf8View)]);
     let options = CsvOptions { has_header: false, ..CsvOptions::default() };
     for (text, advice) in [

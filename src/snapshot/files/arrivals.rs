@@ -63,7 +63,7 @@ impl FewNames {
     }
 
     /// `a.csv, b.csv, ...`
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn reported(&self) -> String {
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
         let more = if self.files > names.len() as u64 { ", ..." } else { "" };
         [names.join(", ").as_str(), more].concat()
@@ -137,10 +137,10 @@ impl Present {
             unknown.iter().filter(|file| !is_planned(&file.uri) && !left_out.contains(&*file.uri)).cloned().collect();
         for of_store in to_open.chunk_by(|a, b| store_of(&a.uri) == store_of(&b.uri)) {
             let store = stores.open(&Location::from_uri(&of_store[0].uri)?).await?;
-            let mut told = std::pin::pin!(contents(&store, &table.format, of_store));
+            let mut reported = std::pin::pin!(contents(&store, &table.format, of_store));
             for file in of_store {
-                let Some(told) = told.try_next().await? else { break };
-                if matches!(told, ContentVerdict::Data(_) | ContentVerdict::Uncertain(_)) {
+                let Some(reported) = reported.try_next().await? else { break };
+                if matches!(reported, ContentVerdict::Data(_) | ContentVerdict::Uncertain(_)) {
                     arrivals.arrived.add(&file.uri, 1);
                 }
             }

@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn ending_is_told_with_its_compression() {
+    fn ending_is_reported_with_its_compression() {
         let endings = ["x/a.csv.gz", "a.CSV", "000000_0", "data.2024", "a.b.parquet.snappy"].map(ending);
         assert_eq!(endings, [".csv.gz", ".csv", "", "", ".parquet.snappy"]);
     }

@@ -86,19 +86,19 @@ impl FoundBelow {
         let mut endings: Vec<_> = self.endings.iter().collect();
         endings.sort_by_key(|(_, files)| std::cmp::Reverse(**files));
         let files = |count: u64| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
-        let told = endings.iter().take(5).map(|(ending, count)| match ending.as_str() {
+        let reported = endings.iter().take(5).map(|(ending, count)| match ending.as_str() {
             "" => format!("{} without an ending", files(**count)),
             ending => format!("{} *{ending}", files(**count)),
         });
-        let mut told: Vec<String> = told.collect();
+        let mut reported: Vec<String> = reported.collect();
         let hidden =
             if self.hidden == 1 { "1 hidden file".to_owned() } else { format!("{} hidden files", self.hidden) };
-        told.extend((self.hidden > 0).then_some(hidden));
+        reported.extend((self.hidden > 0).then_some(hidden));
         let verb = if self.files == 1 { "is" } else { "are" };
-        match told.pop() {
+        match reported.pop() {
             None => "nothing is there; check the path".to_owned(),
-            Some(last) if told.is_empty() => format!("{last} {verb} there"),
-            Some(last) => format!("{} and {last} are there", told.join(", ")),
+            Some(last) if reported.is_empty() => format!("{last} {verb} there"),
+            Some(last) => format!("{} and {last} are there", reported.join(", ")),
         }
     }
 }

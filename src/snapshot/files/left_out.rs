@@ -59,7 +59,7 @@ impl LeftOutReason {
 
     /// Whether it is reported without being asked for; what every export has is not.
     #[must_use]
-    pub fn is_told(self) -> bool {
+    pub fn is_reported(self) -> bool {
         !matches!(self, Self::Mark | Self::Hidden | Self::Excluded)
     }
 }
@@ -147,14 +147,14 @@ impl LeftOutTally {
     }
 
     pub(crate) fn finish(self) -> Vec<LeftOut> {
-        let told = |(reason, LeftOutCount { files, bytes, examples }): (_, LeftOutCount)| LeftOut {
+        let reported = |(reason, LeftOutCount { files, bytes, examples }): (_, LeftOutCount)| LeftOut {
             reason,
             files,
             bytes,
             read_as: examples.values().next().cloned().flatten(),
             examples: examples.into_keys().collect(),
         };
-        self.0.into_iter().map(told).collect()
+        self.0.into_iter().map(reported).collect()
     }
 }
 
@@ -177,15 +177,15 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_told_with_the_one_that_is_read() {
+    fn other_names_are_reported_with_the_one_that_is_read() {
         let mut tally = LeftOutTally::default();
         tally.add_other_name("file:///in/b.csv", 2, "file:///in/a.csv");
-        let told = |tally: LeftOutTally| tally.finish()[0].sentence();
-        assert_eq!(told(tally), "1 file (b.csv): another name of /in/a.csv");
+        let reported = |tally: LeftOutTally| tally.finish()[0].sentence();
+        assert_eq!(reported(tally), "1 file (b.csv): another name of /in/a.csv");
         let mut tally = LeftOutTally::default();
         tally.add_other_name("file:///in/b.csv", 2, "file:///in/a.csv");
         tally.add_other_name("file:///in/0.csv", 2, "file:///in/c.csv");
-        assert_eq!(told(tally), "2 files (0.csv, ...): other names of files that are read, such as /in/c.csv");
+        assert_eq!(reported(tally), "2 files (0.csv, ...): other names of files that are read, such as /in/c.csv");
     }
 
     proptest! {

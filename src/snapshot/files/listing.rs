@@ -274,13 +274,13 @@ impl Listing {
     /// Decides by their content what becomes of files whose names say nothing.
     async fn look_into(&mut self, below: &Below<'_>, folder: &str, files: Vec<FileEntry>) -> Result<()> {
         let table = below.table;
-        let mut told = std::pin::pin!(contents(below.store, &table.format, &files));
+        let mut reported = std::pin::pin!(contents(below.store, &table.format, &files));
         let mut uncertain: Option<Doubtful> = None;
         for file in &files {
-            let Some(told) = told.try_next().await? else { break };
+            let Some(reported) = reported.try_next().await? else { break };
             let key = key_of(file, below.location);
             let path = path_below(folder, key);
-            match told {
+            match reported {
                 ContentVerdict::Data(compression) => {
                     self.note_compression(compression, file, compression_of(&below.location.with_key(key).key()?));
                     self.take(table, path, file.clone());
@@ -340,7 +340,7 @@ impl Below<'_> {
     }
 
     fn none(&self, found: &FoundBelow, spelled: Option<String>) -> Error {
-        let said = match (found.empty, spelled) {
+        let message = match (found.empty, spelled) {
             (_, Some(spelled)) => {
                 format!("its '*', '?' or '[' makes it a glob; for what has this very name write '{spelled}'")
             }
@@ -352,7 +352,7 @@ impl Below<'_> {
             table: self.table.name.clone(),
             location: self.location.to_string(),
             format: self.table.format.name(),
-            found: said,
+            found: message,
         }
     }
 

@@ -8,6 +8,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::unlisted::is_reserved;
 use crate::error::{Error, Result};
+use crate::layout::FilePartition;
 use crate::layout::store_error;
 use crate::layout::{Location, store_of};
 use crate::manifest::codec::decode_foreign_summary;
@@ -72,7 +73,7 @@ pub(crate) fn entry(location: &Location, meta: &ObjectMeta) -> FileEntry {
         etag: bare_etag(meta.e_tag.as_deref().unwrap_or_default()).into(),
         size: meta.size,
         n_record: None,
-        partition: None,
+        partition: FilePartition::None,
     }
 }
 
@@ -116,6 +117,6 @@ pub(crate) async fn read_manifest(
     for file in files.iter().filter(|file| file.uri.contains('?')) {
         Location::from_uri(&file.uri)?;
     }
-    files.iter_mut().for_each(|file| file.partition = None);
+    files.iter_mut().for_each(|file| file.partition = FilePartition::None);
     Ok(files)
 }

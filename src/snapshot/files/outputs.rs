@@ -222,30 +222,30 @@ mod tests {
             ("foreign/manifests/manifest-summary.json", "{}"),
         ];
         let store = store(&files).await;
-        let told = async |key: &str| {
+        let reported = async |key: &str| {
             let found = refused_above(&store, &at("s3://b/").with_key(key), false).await;
             found.map_or_else(String::new, |found| found.problem)
         };
-        assert_eq!(told("st/x/y/").await, "lies in s3://b/st, a staging folder of snaplake of d.t, snapshot s1");
-        assert_eq!(told("st/lake/k=1/a.parquet").await, "");
+        assert_eq!(reported("st/x/y/").await, "lies in s3://b/st, a staging folder of snaplake of d.t, snapshot s1");
+        assert_eq!(reported("st/lake/k=1/a.parquet").await, "");
         let open = "lies in s3://b/open, the lake of d.t, snapshot s1, which is not complete: it has no _SUCCESS";
-        assert_eq!(told("open/k=1").await, open);
-        assert!(told("bad/x").await.contains("s3://b/bad/_snaplake.json of snaplake, which cannot be read"));
-        assert_eq!([told("foreign/x").await, told("st/").await, told("").await], ["", "", ""]);
+        assert_eq!(reported("open/k=1").await, open);
+        assert!(reported("bad/x").await.contains("s3://b/bad/_snaplake.json of snaplake, which cannot be read"));
+        assert_eq!([reported("foreign/x").await, reported("st/").await, reported("").await], ["", "", ""]);
     }
 
     #[tokio::test]
     async fn what_is_below_is_asked_only_where_it_is_meant() {
         let store = store(&[("in/a/_snaplake.json", STAGING), ("in/b/_snaplake.json", LAKE)]).await;
-        let told = async |keys: &[&str], meant: &str| {
+        let reported = async |keys: &[&str], meant: &str| {
             let mut outputs = Outputs::default();
             keys.iter().for_each(|key| outputs.note(key));
             let found = outputs.refused(&store, &at("s3://b/in"), |key| key.contains(meant)).await.unwrap();
             found.map_or_else(String::new, |found| found.problem)
         };
         let all = ["in/a/_snaplake.json", "in/b/_snaplake.json", "in/b/_SUCCESS"];
-        assert!(told(&all, "").await.starts_with("holds s3://b/in/a, a staging folder"));
-        assert_eq!([told(&all, "in/b").await, told(&["in/x"], "").await], ["", ""]);
-        assert!(told(&all[..2], "in/b").await.contains("not complete"));
+        assert!(reported(&all, "").await.starts_with("holds s3://b/in/a, a staging folder"));
+        assert_eq!([reported(&all, "in/b").await, reported(&["in/x"], "").await], ["", ""]);
+        assert!(reported(&all[..2], "in/b").await.contains("not complete"));
     }
 }

@@ -172,17 +172,17 @@ mod tests {
              CREATE TABLE lake.t WITH (partitioned_by = ARRAY['k']) AS SELECT * FROM snapshot.t;",
         );
         let own = Own::of(&project);
-        let told = |uri: &str, exclude: &Exclude| {
+        let reported = |uri: &str, exclude: &Exclude| {
             let location = Location::from_uri(uri).unwrap();
             let (pattern, base) = (Pattern::new(location.raw_key()).unwrap(), location.raw_key().find('*').unwrap());
             let base = location.raw_key()[..base].rsplit_once('/').map_or("", |(folder, _)| folder);
             own.refused(&location, Some((base, &pattern)), exclude).map_or_else(String::new, |found| found.problem)
         };
         let none = Exclude::default();
-        assert!(told("s3://b/**", &none).starts_with("matches files in s3://b/st/d/t/snapshot="));
-        assert!(told("s3://b/lake/**/k=*/*.parquet", &none).ends_with("where this config publishes lake.t"));
+        assert!(reported("s3://b/**", &none).starts_with("matches files in s3://b/st/d/t/snapshot="));
+        assert!(reported("s3://b/lake/**/k=*/*.parquet", &none).ends_with("where this config publishes lake.t"));
         for uri in ["s3://b/*/a.parquet", "s3://b/*.parquet", "s3://c/**", "s3://b/in/**", "s3://b/lake-2/**"] {
-            assert_eq!(told(uri, &none), "", "{uri}");
+            assert_eq!(reported(uri, &none), "", "{uri}");
         }
     }
 }

@@ -69,6 +69,7 @@ fn pairs(candidates: &[(usize, PathBuf)]) -> Vec<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::FilePartition;
 
     #[cfg(unix)]
     #[tokio::test]
@@ -83,8 +84,13 @@ mod tests {
         std::fs::hard_link(root.join("b"), root.join("d")).unwrap();
         symlink("z", root.join("link")).unwrap();
         symlink("b", root.join("a")).unwrap();
-        let entry =
-            |uri: String| FileEntry { uri: uri.into(), etag: "".into(), size: 4, n_record: None, partition: None };
+        let entry = |uri: String| FileEntry {
+            uri: uri.into(),
+            etag: "".into(),
+            size: 4,
+            n_record: None,
+            partition: FilePartition::None,
+        };
         let names = ["a", "b", "c", "d", "gone", "link/a", "z/a"];
         let files: Vec<FileEntry> =
             names.iter().map(|name| entry(format!("file://{}", root.join(name).display()))).collect();

@@ -12,11 +12,11 @@ use proptest::prelude::*;
 use super::tree::Presence;
 use crate::snapshot::scan::decode::{FileDecoder, Pace, target};
 use crate::snapshot::scan::decode::{
-    tests::decode, tests::decode_in, tests::json_format, tests::lines, tests::schema, tests::told,
+    tests::decode, tests::decode_in, tests::json_format, tests::lines, tests::reported, tests::schema,
 };
 
 fn read(schema: &SchemaRef, text: &str) -> Result<RecordBatch, String> {
-    decode(&json_format(), schema, None, text).map_err(told)
+    decode(&json_format(), schema, None, text).map_err(reported)
 }
 
 fn of(data_type: &DataType, value: &str) -> Result<String, String> {
@@ -106,7 +106,7 @@ fn a_value_is_exactly_what_it_is_or_an_error() {
     ] {
         assert_eq!(of(&data_type, value).unwrap(), expected, "{data_type} {value}");
     }
-    for (data_type, value, told) in [
+    for (data_type, value, reported) in [
         (Int64, "1.5", "'1.5' cannot be read as BIGINT"),
         (Int64, "1.00000000000000000001", "as BIGINT"),
         (Int64, "9223372036854775808", "as BIGINT"),
@@ -135,7 +135,10 @@ fn a_value_is_exactly_what_it_is_or_an_error() {
         (Null, "0", "'0'"),
     ] {
         let error = of(&data_type, value).unwrap_err();
-        assert!(error.starts_with("f, row 1, column 'a': ") && error.contains(told), "{data_type} {value}: {error}");
+        assert!(
+            error.starts_with("f, row 1, column 'a': ") && error.contains(reported),
+            "{data_type} {value}: {error}"
+        );
     }
 }
 
@@ -171,7 +174,7 @@ fn broken_text_is_an_error_with_line_and_column_however_it_arrives() {
         ("{\"a\":1]\n", "f, line 1, column 7: expected ',' or '}', found ']'"),
     ] {
         for (chunk, rows) in [(usize::MAX, 8192), (1, 8192), (3, 1), (7, 8192)] {
-            let error = decode_in(&json_format(), &schema, None, text, (chunk, rows)).map_err(told);
+            let error = decode_in(&json_format(), &schema, None, text, (chunk, rows)).map_err(reported);
             let error = error.unwrap_err();
             assert!(error.starts_with(words), "{text:?} in chunks of {chunk}: {error}");
         }
@@ -190,7 +193,7 @@ fn bytes_that_are_no_utf8_are_an_error_with_their_place() {
                 let mut chunk = bytes::Bytes::copy_from_slice(chunk);
                 decoder.push(&mut chunk).map(|_| ())
             });
-            let error = told(pushed.and_then(|()| decoder.finish().map(|_| ())).unwrap_err());
+            let error = reported(pushed.and_then(|()| decoder.finish().map(|_| ())).unwrap_err());
             assert!(error.starts_with("f, line 2, column "), "{error}");
             assert!(error.contains("UTF-8") || tail == b"\xff" || tail.ends_with(b"\xc3"), "{tail:?} {error}");
         }
@@ -241,7 +244,7 @@ fn a_column_in_other_letters_only_is_an_error_and_beside_its_own_it_is_not() {
     assert_eq!(lines(&read(&nested, "{\"Id\":7,\"id\":1}\n{\"ID\":8}\n{\"id\":2}").unwrap()), ["1|", "|", "2|"]);
     let both = schema(&[("id", DataType::Int64), ("Id", DataType::Utf8)]);
     assert_eq!(lines(&read(&both, "{\"Id\":\"x\"}\n").unwrap()), ["|x"]);
-    let error = decode(&json_format(), &nested, Some(&vec![1]), "{\"Id\":1}\n").map_err(told);
+    let error = decode(&json_format(), &nested, Some(&vec![1]), "{\"Id\":1}\n").map_err(reported);
     assert!(error.unwrap_err().contains("but f has 'Id'"));
 }
 
@@ -632,7 +635,7 @@ proptest! {
                 }
             }
         }
-        let found = decode_in(&json_format(), &schema, None, &text, (chunk, rows)).map_err(told);
+        let found = decode_in(&json_format(), &schema, None, &text, (chunk, rows)).map_err(reported);
         match (outcome, found) {
             (Ok(outcome), Ok(batch)) => {
                 let found: Vec<String> = (0..batch.num_rows())

@@ -32,11 +32,11 @@ pub(crate) struct ExactReading {
 
 impl PhysicalExprAdapterFactory for ExactReading {
     fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        let said = |key: &str| file.metadata().get(key).map(String::as_str);
+        let message = |key: &str| file.metadata().get(key).map(String::as_str);
         let place = RowOrigin {
             table: Arc::clone(&self.table),
-            uri: said(URI).unwrap_or_default().into(),
-            first_row: said(FIRST_ROW).and_then(|row| row.parse().ok()).unwrap_or(0),
+            uri: message(URI).unwrap_or_default().into(),
+            first_row: message(FIRST_ROW).and_then(|row| row.parse().ok()).unwrap_or(0),
         };
         Ok(Arc::new(FileReading { place, table, file }))
     }

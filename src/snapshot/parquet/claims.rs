@@ -140,12 +140,12 @@ pub(crate) fn without_empty_columns(file: &FileMetaData) -> Result<Option<FileMe
     let root = ParquetType::group_type_builder(root.name()).with_fields(kept).build()?;
     let schema = Arc::new(SchemaDescriptor::new(Arc::new(root)));
     // What the writer embedded for Arrow has one column for each of those that were there.
-    let mut told = file.key_value_metadata().cloned();
-    if let Some(told) = &mut told {
-        told.retain(|pair| pair.key != ARROW_SCHEMA_META_KEY);
+    let mut reported = file.key_value_metadata().cloned();
+    if let Some(reported) = &mut reported {
+        reported.retain(|pair| pair.key != ARROW_SCHEMA_META_KEY);
     }
     let (created_by, orders) = (file.created_by().map(ToOwned::to_owned), file.column_orders().cloned());
-    Ok(Some(FileMetaData::new(file.version(), file.num_rows(), created_by, told, schema, orders)))
+    Ok(Some(FileMetaData::new(file.version(), file.num_rows(), created_by, reported, schema, orders)))
 }
 
 fn has_values(field: &ParquetType) -> bool {
@@ -275,7 +275,7 @@ fn place(column: &ColumnChunkMetaData, size: u64) -> Option<(Option<i64>, u64, u
     Some((dictionary, start, length))
 }
 
-/// Before 3.0, the C++ library compressed pages of the second version and said that they are not (ARROW-10353). Files
+/// Before 3.0, the C++ library compressed pages of the second version and marked them as not compressed (ARROW-10353). Files
 /// of Arrow 1 and 2 say 1.5.1-SNAPSHOT.
 pub(crate) fn compresses_all_pages(created_by: &str) -> bool {
     let version = created_by.strip_prefix("parquet-cpp-arrow version ");
@@ -350,15 +350,15 @@ mod tests {
         assert_eq!(check_rows(&footer), Ok(6));
         assert_eq!(check_rows(&with(&footer, 0, "x", same)), Ok(6));
         for rows in [5, 7, -1] {
-            let said = check_rows(&with(&footer, rows, "x", same)).unwrap_err();
-            assert_eq!(said, format!("its footer says {rows} rows, its row groups 6"));
+            let message = check_rows(&with(&footer, rows, "x", same)).unwrap_err();
+            assert_eq!(message, format!("its footer says {rows} rows, its row groups 6"));
         }
         let fewer = |number: usize, column: ColumnChunkMetaData| match number {
             1 => column.into_builder().set_num_values(2).build().unwrap(),
             _ => column,
         };
-        let said = check_rows(&with(&footer, 6, "x", fewer)).unwrap_err();
-        assert_eq!(said, "its footer says 3 rows for row group 2, but 2 values for column 'n'");
+        let message = check_rows(&with(&footer, 6, "x", fewer)).unwrap_err();
+        assert_eq!(message, "its footer says 3 rows for row group 2, but 2 values for column 'n'");
     }
 
     #[test]
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_of_parquet_mr_are_told_apart() {
+    fn versions_of_parquet_mr_are_kept_apart() {
         for old in ["parquet-mr", "parquet-mr version 1.2.5-cdh4.5.0 (build )", "parquet-mr version 1.2.8"] {
             assert!(is_old_parquet_mr(old), "{old}");
         }

@@ -25,6 +25,7 @@ use tempfile::TempDir;
 use super::claims::footer_bytes;
 use crate::config::FileFormat;
 use crate::error::unwrap_engine;
+use crate::layout::FilePartition;
 use crate::manifest::FileEntry;
 use crate::snapshot::{FileListTable, ScanSize, TableFiles, register};
 use crate::thrift::Rest;
@@ -101,7 +102,7 @@ fn table(files: &[Vec<u8>], schema: SchemaRef, threads: usize) -> (SessionContex
         let path = folder.path().join(format!("f{number}.parquet"));
         std::fs::write(&path, bytes).unwrap();
         let uri = format!("file://{}", path.display()).into();
-        FileEntry { uri, etag: "e".into(), size: bytes.len() as u64, n_record: None, partition: None }
+        FileEntry { uri, etag: "e".into(), size: bytes.len() as u64, n_record: None, partition: FilePartition::None }
     });
     let files = TableFiles {
         name: "t".to_owned(),
@@ -120,7 +121,7 @@ async fn ask(session: &SessionContext, query: &str) -> Result<RecordBatch> {
     Ok(concat_batches(&schema, &frame.collect().await?)?)
 }
 
-async fn said(session: &SessionContext, query: &str) -> String {
+async fn message(session: &SessionContext, query: &str) -> String {
     match ask(session, query).await {
         Ok(rows) => format!("{} rows", rows.num_rows()),
         Err(error) => unwrap_engine(error).to_string(),
@@ -319,8 +320,8 @@ async fn footer_that_says_one_row_less_is_found_whatever_is_asked_for() {
             ]));
             for threads in [1, 3] {
                 let (session, _folder) = table(std::slice::from_ref(&bytes), Arc::clone(&schema), threads);
-                assert_eq!(said(&session, "SELECT * FROM t").await, format!("{rows} rows"));
-                assert_eq!(said(&session, "SELECT lacking FROM t").await, format!("{rows} rows"));
+                assert_eq!(message(&session, "SELECT * FROM t").await, format!("{rows} rows"));
+                assert_eq!(message(&session, "SELECT lacking FROM t").await, format!("{rows} rows"));
                 let (session, _folder) = table(&[forged(&bytes, with_one_row_less)], Arc::clone(&schema), threads);
                 for query in [
                     "SELECT * FROM t",
@@ -329,8 +330,8 @@ async fn footer_that_says_one_row_less_is_found_whatever_is_asked_for() {
                     "SELECT 1 FROM t",
                     "SELECT lacking FROM t",
                 ] {
-                    let said = said(&session, query).await;
-                    assert!(said.contains("f0.parquet of snapshot.t contradicts itself"), "{query}: {said}");
+                    let message = message(&session, query).await;
+                    assert!(message.contains("f0.parquet of snapshot.t contradicts itself"), "{query}: {message}");
                 }
             }
         }
@@ -349,7 +350,7 @@ async fn footer_of_lists_that_says_one_row_less_is_found() {
     for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
         let bytes = file(&batch, 20, version);
         let (session, _folder) = table(std::slice::from_ref(&bytes), batch.schema(), 1);
-        assert_eq!(said(&session, "SELECT * FROM t").await, "50 rows");
+        assert_eq!(message(&session, "SELECT * FROM t").await, "50 rows");
         let fewer_rows = |footer: &ParquetMetaData| {
             let groups = footer.row_groups().iter().cloned().map(|group| {
                 let rows = group.num_rows() - 1;
@@ -358,10 +359,10 @@ async fn footer_of_lists_that_says_one_row_less_is_found() {
             with_rows(footer, 47).set_row_groups(groups.collect()).build()
         };
         let (session, _folder) = table(&[forged(&bytes, fewer_rows)], batch.schema(), 1);
-        let said = said(&session, "SELECT * FROM t").await;
+        let message = message(&session, "SELECT * FROM t").await;
         assert!(
-            said.contains("in row group 1, the footer says 19 rows, the pages of column 'l.list.item' hold 20"),
-            "{said}"
+            message.contains("in row group 1, the footer says 19 rows, the pages of column 'l.list.item' hold 20"),
+            "{message}"
         );
     }
 }
@@ -385,8 +386,8 @@ async fn rows_of_the_file_and_of_its_row_groups_are_compared() {
         assert_eq!(changed[at], 30 << 1);
         changed[at] = stated << 1;
         let (session, _folder) = table(&[changed], numbers(1).schema(), 1);
-        let said = said(&session, "SELECT * FROM t").await;
-        assert!(said.contains(expected), "{said}");
+        let message = message(&session, "SELECT * FROM t").await;
+        assert!(message.contains(expected), "{message}");
     }
 }
 
@@ -404,11 +405,14 @@ async fn value_that_does_not_fit_is_named_with_its_file_and_row_however_a_file_i
     let declared = Arc::new(Schema::new(vec![Field::new("n", DataType::Int32, true)]));
     for threads in [1, 4] {
         let (session, _folder) = table(&[good.clone(), bad.clone()], Arc::clone(&declared), threads);
-        let said = said(&session, "SELECT n FROM t").await;
-        assert!(said.ends_with("f1.parquet, row 77778, column 'n': '1099511627776' cannot be read as INT"), "{said}");
+        let message = message(&session, "SELECT n FROM t").await;
+        assert!(
+            message.ends_with("f1.parquet, row 77778, column 'n': '1099511627776' cannot be read as INT"),
+            "{message}"
+        );
     }
     let (session, _folder) = table(&[good], declared, 2);
-    assert_eq!(said(&session, "SELECT n FROM t WHERE n >= 0").await, "1000 rows");
+    assert_eq!(message(&session, "SELECT n FROM t WHERE n >= 0").await, "1000 rows");
 }
 
 #[tokio::test]
@@ -417,8 +421,8 @@ async fn type_that_means_something_else_is_refused_with_both_names() {
     let moment = DataType::Timestamp(TimeUnit::Microsecond, None);
     let declared = Arc::new(Schema::new(vec![Field::new("n", moment, true)]));
     let (session, _folder) = table(&[bytes], declared, 1);
-    let said = said(&session, "SELECT n FROM t").await;
-    assert!(said.starts_with("column 'n' of snapshot.t is TIMESTAMP(6), but file:///"), "{said}");
+    let message = message(&session, "SELECT n FROM t").await;
+    assert!(message.starts_with("column 'n' of snapshot.t is TIMESTAMP(6), but file:///"), "{message}");
 }
 
 #[tokio::test]

@@ -140,17 +140,17 @@ impl Guard {
             None => footer.file_metadata().clone(),
         };
         let (groups, stated) = placed.unwrap_or_else(|| (footer.into_builder().take_row_groups(), None));
-        let mut told: Vec<KeyValue> = file.key_value_metadata().cloned().unwrap_or_default();
+        let mut reported: Vec<KeyValue> = file.key_value_metadata().cloned().unwrap_or_default();
         if has_int96(&file) {
             let schema = arrow_schema(&file, Some(&self.export.schema))?;
             let mut types = Vec::new();
             leaves(schema.fields(), &mut types);
             let is_nanos = |of: &&DataType| matches!(of, DataType::Timestamp(TimeUnit::Nanosecond, _));
             self.nanoseconds = types.iter().map(is_nanos).collect();
-            told.retain(|pair| pair.key != ARROW_SCHEMA_META_KEY);
-            told.push(KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(&schema)));
+            reported.retain(|pair| pair.key != ARROW_SCHEMA_META_KEY);
+            reported.push(KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(&schema)));
         }
-        told.push(KeyValue::new(URI.to_owned(), self.uri()));
+        reported.push(KeyValue::new(URI.to_owned(), self.uri()));
         let declared = &self.export.schema;
         let is_text = |name: &str| declared.field_with_name(name).is_ok_and(|field| field.data_type().is_string());
         let plain = file.schema_descr().root_schema().get_fields().iter().filter(|field| {
@@ -159,11 +159,11 @@ impl Guard {
                 && field.get_basic_info().converted_type() != ConvertedType::UTF8
                 && is_text(field.name())
         });
-        told.extend(plain.map(|field| KeyValue::new(format!("{PLAIN_BYTES}{}", field.name()), String::new())));
-        told.push(KeyValue::new(FIRST_ROW.to_owned(), self.first_row(&groups).to_string()));
+        reported.extend(plain.map(|field| KeyValue::new(format!("{PLAIN_BYTES}{}", field.name()), String::new())));
+        reported.push(KeyValue::new(FIRST_ROW.to_owned(), self.first_row(&groups).to_string()));
         let (rows, created_by) = (rows.cast_signed(), file.created_by().map(ToOwned::to_owned));
         let (schema, orders) = (file.schema_descr_ptr(), file.column_orders().cloned());
-        let file = FileMetaData::new(file.version(), rows, created_by, Some(told), schema, orders);
+        let file = FileMetaData::new(file.version(), rows, created_by, Some(reported), schema, orders);
         let footer = Arc::new(ParquetMetaDataBuilder::new(file).set_row_groups(groups).build());
         self.stated = stated;
         self.footer = Some(Arc::clone(&footer));

@@ -178,6 +178,7 @@ mod tests {
 
     use super::*;
     use crate::config::FileFormat;
+    use crate::layout::FilePartition;
     use crate::manifest::FileEntry;
     use crate::snapshot::{FileListTable, ScanSize, TableFiles, register};
 
@@ -209,7 +210,7 @@ mod tests {
     async fn planned(threads: usize) -> Vec<bool> {
         let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(threads));
         let (uri, etag) = ("file:///export/large.parquet".into(), "e".into());
-        let file = FileEntry { uri, etag, size: 1 << 30, n_record: None, partition: None };
+        let file = FileEntry { uri, etag, size: 1 << 30, n_record: None, partition: FilePartition::None };
         let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
         let files = TableFiles {
             name: "t".to_owned(),

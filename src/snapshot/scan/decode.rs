@@ -211,7 +211,7 @@ pub(crate) mod tests {
     }
 
     /// What the caller makes of an error.
-    pub(crate) fn told(error: DataFusionError) -> String {
+    pub(crate) fn reported(error: DataFusionError) -> String {
         crate::snapshot::text::bytes::Origin { table: "t".into(), uri: "f".into() }.unreadable(error).to_string()
     }
 

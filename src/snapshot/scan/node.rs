@@ -50,7 +50,7 @@ pub(crate) struct FileScanExec {
 impl DisplayAs for FileScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.of_manifest {
-            Some(said) => write!(f, "{}: {said}", self.name()),
+            Some(message) => write!(f, "{}: {message}", self.name()),
             None if self.export.is_some() => write!(f, "{}: of an export, filters see its rows alone", self.name()),
             None => write!(f, "{}: may_be_nan=[{}]", self.name(), self.may_be_nan.join(", ")),
         }

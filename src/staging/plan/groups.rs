@@ -95,9 +95,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::layout::FilePartition;
 
     fn file(uri: String, size: u64) -> FileEntry {
-        FileEntry { uri: uri.into(), etag: "e".into(), size, n_record: None, partition: None }
+        FileEntry { uri: uri.into(), etag: "e".into(), size, n_record: None, partition: FilePartition::None }
     }
 
     #[test]

@@ -458,7 +458,7 @@ mod tests {
     proptest! {
         /// However rows are cut into batches and pieces, what is given out is what a generic sort by partition columns,
         /// keys and row number gives; a partition ends where its values change; and only rows that are in order are
-        /// said to have come so.
+        /// reported as sorted.
         #[test]
         fn run_equals_a_generic_sort(
             values in prop::collection::vec(

@@ -260,12 +260,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failed_input_is_told_by_one_stream_and_ends_the_other() {
+    async fn failed_input_is_reported_by_one_stream_and_ends_the_other() {
         let failure = || Err(DataFusionError::Execution("no more".to_owned()));
         let streams = streams(move || stream::iter([Ok(batch(0)), failure(), Ok(batch(1))]).boxed());
         let given = future::join_all(streams.into_iter().map(TryStreamExt::try_collect::<Vec<_>>)).await;
-        let told: Vec<String> = given.iter().filter_map(|rows| rows.as_ref().err().map(ToString::to_string)).collect();
-        assert_eq!(told, ["Execution error: no more"]);
+        let reported: Vec<String> =
+            given.iter().filter_map(|rows| rows.as_ref().err().map(ToString::to_string)).collect();
+        assert_eq!(reported, ["Execution error: no more"]);
         assert!(given.iter().flatten().all(Vec::is_empty));
     }
 

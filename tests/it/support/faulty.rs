@@ -1,4 +1,4 @@
-//! A store in memory that fails when it is told to: the crash of a process between any two of its writes, and a bad day of
+//! A store in memory that fails when it is reported to: the crash of a process between any two of its writes, and a bad day of
 //! the network.
 //!
 //! It counts what changes something (PUT, parts, completions, deletions), so a test can stop at each of them in turn.

@@ -96,7 +96,7 @@ impl Proxy {
         (self.requests.load(Ordering::Relaxed), self.spoiled.load(Ordering::Relaxed))
     }
 
-    /// What [`Weather::Echo`] said.
+    /// The request that [`Weather::Echo`] received.
     pub(crate) fn echoed(&self) -> String {
         self.echoed.lock().unwrap().clone()
     }
@@ -118,12 +118,12 @@ impl Proxy {
         self.spoiled.fetch_add(1, Ordering::Relaxed);
         match weather {
             Weather::Echo => {
-                let mut said = format!("{} {}", request.method(), request.uri());
+                let mut message = format!("{} {}", request.method(), request.uri());
                 for (name, value) in request.headers() {
-                    write!(said, "\n{name}: {}", String::from_utf8_lossy(value.as_bytes())).unwrap();
+                    write!(message, "\n{name}: {}", String::from_utf8_lossy(value.as_bytes())).unwrap();
                 }
-                self.echoed.lock().unwrap().push_str(&said);
-                Ok(text(403, format!("<Error><Code>AccessDenied</Code><Message>refused: {said}</Message></Error>")))
+                self.echoed.lock().unwrap().push_str(&message);
+                Ok(text(403, format!("<Error><Code>AccessDenied</Code><Message>refused: {message}</Message></Error>")))
             }
             Weather::Status(status) => Ok(failure(status)),
             Weather::Done(status) => forward(request, &upstream).await.map(|_| failure(status)),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::error::TaskStep;
 use crate::inspect::lineage::{File, LineagePartition, LineageTask};
 use crate::inspect::lineage::{Lineage, TableLineage};
 
@@ -107,7 +108,7 @@ fn label(value: Option<&str>) -> String {
 
 /// What is to be looked at first: tasks that failed or run, then those that took longest.
 fn tasks(all: &[LineageTask], most: usize) -> Value {
-    let sums = ["stage", "publish"].map(|step| {
+    let sums = [TaskStep::Stage, TaskStep::Publish].map(|step| {
         let of_step = || all.iter().filter(|task| task.step == step);
         let states = ["done", "running", "failed", "open"];
         let states =
@@ -118,7 +119,7 @@ fn tasks(all: &[LineageTask], most: usize) -> Value {
         let spilled = || of_step().filter_map(|task| task.bytes_spilled);
         sums.insert("bytes_spilled".to_owned(), json!(spilled().sum::<u64>()));
         sums.insert("tasks_spilled".to_owned(), json!(spilled().filter(|&bytes| bytes > 0).count()));
-        (step.to_owned(), Value::Object(sums))
+        (step.name().to_owned(), Value::Object(sums))
     });
     let mut order: Vec<&LineageTask> = all.iter().filter(|task| task.state != "open").collect();
     order.sort_by(|a, b| {
@@ -208,17 +209,17 @@ mod tests {
     #[test]
     fn tasks_to_look_at_come_first_and_all_are_counted() {
         let task = |group, state, seconds| LineageTask {
-            step: "stage",
+            step: TaskStep::Stage,
             group,
             state,
             seconds: Some(seconds),
             ..LineageTask::default()
         };
         let all = [task(1, "done", 1.0), task(2, "open", 0.0), task(3, "failed", 0.5), task(4, "done", 9.0)];
-        let told = tasks(&all, 2);
-        let groups: Vec<&Value> = told["rows"].as_array().unwrap().iter().map(|task| &task["group"]).collect();
+        let reported = tasks(&all, 2);
+        let groups: Vec<&Value> = reported["rows"].as_array().unwrap().iter().map(|task| &task["group"]).collect();
         assert_eq!(groups, [3, 4]);
-        assert_eq!(told["sums"]["stage"]["done"], 2);
-        assert_eq!(told["sums"]["stage"]["seconds"], 10.5);
+        assert_eq!(reported["sums"]["stage"]["done"], 2);
+        assert_eq!(reported["sums"]["stage"]["seconds"], 10.5);
     }
 }
