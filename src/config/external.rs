@@ -16,6 +16,7 @@ use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::ColumnDef;
 
 use super::exclude::Exclude;
+use super::export::{ExportKind, ExportTable};
 use super::keys::{bad_value, bare_name, known_key, location};
 use super::options::{FORMAT_PREFIX, JSON_OPTIONS, SNAPSHOT_OPTIONS};
 use super::tables::SnapshotTable;
@@ -55,7 +56,12 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
         let message = format!("force_null names the column {name}, which is not declared");
         return Err(ConfigError::Plan { message }.at(at));
     }
-    let LocationOptions { exclude, ignore_table_format } = options;
+    let LocationOptions { export, table, exclude, ignore_table_format } = options;
+    let export = export.map(|kind| ExportTable { kind, table });
+    if let (Some(_), [_, (_, second), ..]) = (&export, &*locations) {
+        let reason = "an export is at one place; write a table for each export";
+        return Err(ConfigError::UnsupportedClause { clause: "a second LOCATION", reason }.at(second));
+    }
     Ok(SnapshotTable {
         name,
         at: at.clone(),
@@ -64,24 +70,36 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
         exclude,
         ignore_table_format,
         format,
+        export,
         locations,
     })
 }
 
+/// The words after STORED AS.
+const FORMATS: &str = "PARQUET, CSV, JSON, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP or MYSQL_DUMP";
+
 /// Options that say which files are read, not how.
 #[derive(Default)]
 struct LocationOptions {
+    export: Option<ExportKind>,
+    table: Option<String>,
     exclude: Exclude,
     ignore_table_format: bool,
 }
 
 fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Result<(FileFormat, LocationOptions)> {
+    let export = ExportKind::parse(&stored_as.text);
     let name = match stored_as.text.to_uppercase().as_str() {
         "PARQUET" => "PARQUET",
         "CSV" => "CSV",
         "JSON" | "NDJSON" => "JSON",
-        _ => return Err(bad_value("STORED AS", stored_as, "PARQUET, CSV or JSON")),
+        _ => match export {
+            Some(ExportKind::DynamoDb) => "JSON",
+            Some(_) => "PARQUET",
+            None => return Err(bad_value("STORED AS", stored_as, FORMATS)),
+        },
     };
+    let stored = export.map_or(name, ExportKind::name);
     let (mut csv, mut of_location) = (CsvOptions::default(), LocationOptions::default());
     let mut seen: Vec<(&str, &Position)> = Vec::new();
     for Property { key, value } in options {
@@ -102,8 +120,13 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
                 is_ignored.ok_or_else(|| bad_value(option.name, value, "true or false"))?;
             continue;
         }
-        if name == "PARQUET" || (name == "JSON" && !JSON_OPTIONS.contains(&option.name)) {
-            return Err(ConfigError::OptionNotForFormat { option: option.name, format: name }.at(&key.at));
+        if option.name == "table" && export.is_some() {
+            of_location.table = Some(value.text.clone());
+            continue;
+        }
+        let is_of_csv = !JSON_OPTIONS.contains(&option.name);
+        if export.is_some() || option.name == "table" || name == "PARQUET" || (name == "JSON" && is_of_csv) {
+            return Err(ConfigError::OptionNotForFormat { option: option.name, format: stored }.at(&key.at));
         }
         set_option(&mut csv, option.name, value)?;
     }
@@ -120,6 +143,7 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
         let expected = "a character of its own: delimiter, quote, escape, comment and line ends must differ";
         return Err(bad_value(name, written.unwrap_or(stored_as), expected));
     }
+    of_location.export = export;
     let format = match name {
         "PARQUET" => FileFormat::Parquet,
         "JSON" => FileFormat::Json(csv.text),
@@ -132,7 +156,7 @@ fn set_option(csv: &mut CsvOptions, name: &'static str, value: &PlacedText) -> R
     let bad = |expected| bad_value(name, value, expected);
     let byte = || values::byte(&value.text).ok_or_else(|| bad("one ASCII character, such as ';' or '\\t'"));
     let boolean = || values::boolean(&value.text).ok_or_else(|| bad("true or false"));
-    let TextOptions { compression, infer_records } = &mut csv.text;
+    let TextOptions { compression, infer_records, .. } = &mut csv.text;
     match name {
         "format.has_header" => csv.has_header = boolean()?,
         "format.delimiter" => csv.delimiter = byte()?,

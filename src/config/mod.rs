@@ -11,6 +11,7 @@
 
 pub(crate) mod digest;
 mod exclude;
+mod export;
 mod external;
 mod keys;
 pub mod options;
@@ -29,6 +30,7 @@ mod values;
 mod written;
 
 pub use self::exclude::Exclude;
+pub use self::export::{ExportKind, ExportTable, SqlFamily};
 pub(crate) use self::query::audits::{check_rules, plan_audit, plan_rule};
 pub(crate) use self::query::ignored::{IgnoredClauses, placed};
 pub(crate) use self::query::planner_error::unknown_column;
@@ -45,6 +47,6 @@ pub use self::texts::{ConfigText, ConfigTexts};
 pub(crate) use self::timetype::{CountSeconds, TimeTypes};
 pub(crate) use self::values::duration;
 pub use self::values::{
-    ByteSize, Compression, CsvOptions, EmptyPartition, FileFormat, ForceNull, GroupSize, SortKey, TextOptions,
-    WriteCompression,
+    ByteSize, Compression, CsvOptions, EmptyPartition, FileFormat, ForceNull, GroupSize, InsertOptions, SortKey,
+    TextOptions, WriteCompression,
 };

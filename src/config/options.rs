@@ -180,6 +180,11 @@ pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
         "All formats: globs of files in LOCATION to leave out, such as '*.bak, old/'; can be repeated.",
     ),
     key(
+        "table",
+        "name of the snapshot table",
+        "RDS_EXPORT, PG_DUMP, MYSQL_DUMP: the table in the export, such as 'public.orders'.",
+    ),
+    key(
         "ignore_table_format",
         "false",
         "All formats: whether to read the files of a Delta, Iceberg or Hudi table as plain files, including deleted rows.",

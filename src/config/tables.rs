@@ -9,6 +9,7 @@ use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::sql::sqlparser::ast;
 
 use super::exclude::Exclude;
+use super::export::ExportTable;
 use super::keys::{bad_value, bare_name, location, path_name};
 use super::properties::Properties;
 use super::rules::{Rule, rules};
@@ -35,8 +36,10 @@ pub struct SnapshotTable {
     pub exclude: Exclude,
     /// Whether files of a Delta, Iceberg or Hudi table are read as files of no table format.
     pub ignore_table_format: bool,
-    /// STORED AS and OPTIONS.
+    /// STORED AS and OPTIONS. Of an export: what is known before it is looked at.
     pub format: FileFormat,
+    /// The table of an export that has a manifest or catalogue of its own.
+    pub export: Option<ExportTable>,
     /// LOCATION literals: files, folders, globs or snapshot manifests.
     pub locations: Vec<(Location, Position)>,
 }

@@ -12,6 +12,8 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Word};
 use serde::{Deserialize, Serialize};
 
+use super::export::SqlFamily;
+
 /// A number of bytes, written as `128MB` (decimal), `128MiB` (binary) or a bare integer; never zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ByteSize(pub u64);
@@ -96,9 +98,32 @@ pub enum FileFormat {
     Csv(CsvOptions),
     /// One JSON object per line.
     Json(TextOptions),
+    /// INSERT statements of an SQL dump.
+    Inserts(InsertOptions),
+}
+
+/// How the INSERT statements of a table in an SQL dump are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InsertOptions {
+    /// Dialect of the dump.
+    pub family: SqlFamily,
+    /// Columns of a row of VALUES, in their order.
+    pub columns: Vec<String>,
+    /// Compression, and which bytes of the file are read.
+    pub text: TextOptions,
 }
 
 impl FileFormat {
+    /// Whether the uri of each entry says which bytes of a file it is.
+    pub(crate) fn has_splits(&self) -> bool {
+        match self {
+            Self::Parquet => false,
+            Self::Csv(CsvOptions { text, .. }) | Self::Inserts(InsertOptions { text, .. }) | Self::Json(text) => {
+                text.has_splits
+            }
+        }
+    }
+
     /// `PARQUET`, `CSV` or `JSON`, as written after STORED AS.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -106,6 +131,7 @@ impl FileFormat {
             Self::Parquet => "PARQUET",
             Self::Csv(_) => "CSV",
             Self::Json(_) => "JSON",
+            Self::Inserts(_) => "INSERT statements",
         }
     }
 }
@@ -223,6 +249,9 @@ pub struct TextOptions {
     pub compression: Option<Compression>,
     /// Records per table that schema inference reads; `None`: all.
     pub infer_records: Option<usize>,
+    /// Whether the uri of each entry says which bytes of a file it is, as for tables of an export.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_splits: bool,
 }
 
 /// Compression of a text file as a whole.

@@ -57,6 +57,7 @@ impl Error {
                 own("the file may be truncated or not of this format: export it again, or move it out of the LOCATION")
             }
             Self::NoSource { help, .. } => own(help),
+            Self::Export { fault, .. } => own(fault.help()),
             Self::EmptyFiles { .. } => own("export it again, or declare its columns in CREATE EXTERNAL TABLE"),
             Self::InvalidValue { .. } => own(
                 "correct the value in its file, or declare a type that holds it and convert it in the SELECT; if it is \

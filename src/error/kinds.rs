@@ -4,6 +4,7 @@ use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 
 use super::config::ConfigError;
+use super::export::ExportFault;
 use super::message::{
     and_more, at_file, at_place, audits_failed, belongs, counted, did_you_mean, from_to, in_partition, other_folder,
     partition_text, published_groups, store_hint, was_planned,
@@ -222,6 +223,18 @@ pub enum Error {
         stated: u64,
         /// Rows that came out of the decoder.
         read: u64,
+    },
+    /// A database export that is not complete, or not what the config says.
+    #[error("{at}: snapshot.{table} cannot be read from the export at {location}: {fault}")]
+    Export {
+        /// The literal of LOCATION.
+        at: Position,
+        /// Name of the snapshot table, without `snapshot.`.
+        table: String,
+        /// Where the export is.
+        location: String,
+        /// What is wrong with it.
+        fault: ExportFault,
     },
     /// A task that wrote other rows than it was given.
     #[error("lake.{table}: {written} of {given} rows were written, so nothing was committed")]

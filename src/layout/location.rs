@@ -6,6 +6,7 @@ use std::path::Path;
 use object_store::path::Path as Key;
 use percent_encoding::percent_decode_str;
 
+use super::split::file_uri;
 use crate::error::{Error, Result};
 
 /// A place in a store: `s3://bucket` or `file://` plus a raw key.
@@ -92,11 +93,12 @@ impl Location {
         Ok(Self { store: "file://".to_owned(), key })
     }
 
-    /// A location read back from a manifest `uri`.
+    /// The location of the file with a manifest's `uri`, without its split.
     ///
     /// # Errors
     /// As [`Location::parse`]; a path without scheme is not a uri.
     pub fn from_uri(uri: &str) -> Result<Self> {
+        let uri = file_uri(uri);
         if !uri.contains("://") {
             return Err(Error::Location { location: uri.to_owned(), reason: "it has no scheme" });
         }

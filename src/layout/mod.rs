@@ -25,6 +25,7 @@ mod owner;
 pub mod partition;
 mod relative;
 mod snapshot_folder;
+pub(crate) mod split;
 mod step;
 mod table;
 

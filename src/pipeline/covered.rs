@@ -112,6 +112,7 @@ mod tests {
             undeclared: vec![("year".into(), "INT".into()), ("Day".into(), "DATE".into())],
             replaced: vec!["month".into()],
             lacking: vec![Lacking { column: "o.x".into(), files: 1, of_files: 3, example: "s3://b/a.csv".into() }],
+            ..Coverage::default()
         };
         let reported: Vec<String> = warnings("t", &coverage)
             .iter()

@@ -99,8 +99,12 @@ pub(crate) async fn check_file(file: &FileEntry, check: ContentCheck) -> Result<
     if !location.is_local() || !file.etag.starts_with(CONTENT_TAG) || check == ContentCheck::Never {
         return Ok(());
     }
-    check_local(PathBuf::from(location.to_string()), &Pin { etag: Arc::clone(&file.etag), size: file.size }, check)
-        .await
+    check_local(
+        PathBuf::from(location.to_string()),
+        &Pin { etag: Arc::clone(&file.etag), size: Some(file.size) },
+        check,
+    )
+    .await
 }
 
 /// Compares a local file with what its manifest says.
@@ -115,10 +119,10 @@ pub(super) async fn check_local(path: PathBuf, pin: &Pin, check: ContentCheck) -
         {
             return Ok(());
         }
-        match path.exists() {
-            true => compare(&path.display().to_string(), &pin.etag, pin.size, &mut vec![0; CHUNK]),
+        match pin.size.filter(|_| path.exists()) {
+            Some(size) => compare(&path.display().to_string(), &pin.etag, size, &mut vec![0; CHUNK]),
             // The following read reports it.
-            false => Ok(()),
+            None => Ok(()),
         }
     })
     .await

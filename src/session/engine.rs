@@ -25,6 +25,7 @@ use super::{ContentCheck, Pin, PinnedStore};
 use crate::config::{CountSeconds, IgnoredClauses, TimeTypes};
 use crate::error::Result;
 use crate::layout::Location;
+use crate::layout::split::is_whole_file;
 use crate::manifest::FileEntry;
 use crate::types::width::{BATCH_ROWS, pool_bytes};
 
@@ -275,7 +276,11 @@ impl Pins {
                 pins: HashMap::new(),
                 checks: Vec::new(),
             });
-            of_store.pins.insert(key.clone(), Pin { etag: Arc::clone(&file.etag), size: file.size });
+            // Several parts of a file are pinned once.
+            of_store.pins.insert(
+                key.clone(),
+                Pin { etag: Arc::clone(&file.etag), size: is_whole_file(&file.uri).then_some(file.size) },
+            );
             if location.is_local() {
                 of_store.checks.push((key, check));
             }

@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 pub(crate) struct Pin {
     /// Without quotes; empty when unknown.
     pub(crate) etag: Arc<str>,
-    /// Bytes.
-    pub(crate) size: u64,
+    /// Bytes; None where it is not known, as of a file of which only a part was planned.
+    pub(crate) size: Option<u64>,
 }
 
 /// Whether a local file is hashed before it is read.

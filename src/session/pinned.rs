@@ -27,6 +27,7 @@ use tokio::sync::OnceCell;
 use super::content;
 use super::pin::{ContentCheck, Pin};
 use crate::layout::Location;
+use crate::layout::split::is_whole_file;
 use crate::manifest::{CONTENT_TAG, FileEntry, bare_etag};
 
 /// Store that returns a file only if its etag is the planned one.
@@ -63,7 +64,7 @@ impl PinnedStore {
         location: &Location,
         file: &FileEntry,
     ) -> crate::error::Result<Self> {
-        let pin = Pin { etag: Arc::clone(&file.etag), size: file.size };
+        let pin = Pin { etag: Arc::clone(&file.etag), size: is_whole_file(&file.uri).then_some(file.size) };
         Ok(Self::new(Arc::clone(inner), HashMap::from([(location.key()?, pin)]), location.is_local()))
     }
 
@@ -120,8 +121,8 @@ impl ObjectStore for PinnedStore {
             true => self.get_if_match(location, &pin.etag, options).await?,
             false => (self.inner.get_opts(location, options).await?, false),
         };
-        if result.meta.size != pin.size {
-            return Err(changed(format!("it has {} bytes, planned were {}", result.meta.size, pin.size)));
+        if let Some(planned) = pin.size.filter(|planned| *planned != result.meta.size) {
+            return Err(changed(format!("it has {} bytes, planned were {planned}", result.meta.size)));
         }
         let found = bare_etag(result.meta.e_tag.as_deref().unwrap_or_default());
         // Of local files, earlier versions kept the first part.
@@ -195,7 +196,7 @@ mod tests {
         let path = Path::from("f");
         store.put(&path, "abc".into()).await.unwrap();
         let meta = store.head(&path).await.unwrap();
-        let pin = Pin { etag: meta.e_tag.unwrap().into(), size: meta.size };
+        let pin = Pin { etag: meta.e_tag.unwrap().into(), size: Some(meta.size) };
         let pinned = PinnedStore::new(Arc::clone(&store) as _, HashMap::from([(path.clone(), pin)]), true);
         (store, pinned, path)
     }
@@ -231,7 +232,7 @@ mod tests {
     async fn content_tag_pins_by_size() {
         let folder = tempfile::tempdir().unwrap();
         let (store, _, path) = pinned(folder.path()).await;
-        let pin = Pin { etag: format!("{CONTENT_TAG}1").into(), size: 3 };
+        let pin = Pin { etag: format!("{CONTENT_TAG}1").into(), size: Some(3) };
         let pinned = PinnedStore::new(Arc::clone(&store) as _, HashMap::from([(path.clone(), pin)]), true);
         assert!(pinned.get(&path).await.is_ok());
         store.put(&path, "longer".into()).await.unwrap();
@@ -245,7 +246,7 @@ mod tests {
         let path = Path::from_filesystem_path(folder.path()).unwrap().join("f");
         store.put(&path, "abc".into()).await.unwrap();
         let read = async |check| {
-            let pin = Pin { etag: content_tag(b"abc").into(), size: 3 };
+            let pin = Pin { etag: content_tag(b"abc").into(), size: Some(3) };
             let pinned = PinnedStore::new(Arc::clone(&store), HashMap::from([(path.clone(), pin)]), true);
             pinned.with_content_checks([(path.clone(), check)]).get(&path).await
         };

@@ -24,6 +24,7 @@ use crate::layout::FilePartition;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::session::{OpenStores, PinnedStore, Stores};
+use crate::snapshot::exports::{ExportedTable, exported};
 use crate::snapshot::files::folders::FolderColumns;
 use crate::snapshot::files::found::Doubtful;
 use crate::snapshot::files::left_out::{LeftOut, LeftOutTally};
@@ -81,6 +82,9 @@ pub struct Coverage {
     /// Columns that some files lack, as far as files were looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lacking: Vec<Lacking>,
+    /// What an export says of itself, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Finds the files of `table` and resolves its schema.
@@ -95,6 +99,9 @@ pub(crate) async fn discover(
     table: &SnapshotTable,
     looks: &PeekSlots,
 ) -> Result<Discovered> {
+    if let Some(found) = exported(stores, table).await? {
+        return discover_exported(stores, table, found, looks).await;
+    }
     let mut listing = Listing::default();
     for (location, at) in &table.locations {
         listing.add(stores, own, table, location, at).await?;
@@ -129,10 +136,27 @@ pub(crate) async fn discover(
         undeclared,
         replaced: replaced.iter().map(|field| field.name().clone()).collect(),
         lacking,
+        notes: Vec::new(),
     };
     let schema = if replaced.is_empty() { schema } else { Arc::new(Schema::new(kept)) };
     let SnapshotTable { name, format, partitioned_by: partition, .. } = table;
     Ok(Discovered { table: TableFiles { name, format, schema, partition, files }, coverage })
+}
+
+/// The table of an export, whose files or byte ranges its own catalogue lists.
+async fn discover_exported(
+    stores: &Stores,
+    table: &SnapshotTable,
+    found: ExportedTable,
+    looks: &PeekSlots,
+) -> Result<Discovered> {
+    let ExportedTable { format, schema, files, notes, .. } = found;
+    let declared = table.declared.clone().or(schema);
+    let table = SnapshotTable { format, declared, ..table.clone() };
+    let Resolved { schema, files, lacking } = resolve(stores, &table, files, looks).await?;
+    let SnapshotTable { name, format, .. } = table;
+    let coverage = Coverage { lacking, notes, ..Coverage::default() };
+    Ok(Discovered { table: TableFiles { name, format, schema, partition: Vec::new(), files }, coverage })
 }
 
 /// Leaves out all names of a file but one.

@@ -3,6 +3,8 @@
 mod count;
 pub(crate) mod csv;
 mod discover;
+pub(crate) mod dump;
+pub(crate) mod exports;
 pub(crate) mod files;
 pub(crate) mod json;
 pub(crate) mod names;
@@ -10,6 +12,7 @@ pub(crate) mod parquet;
 pub(crate) mod presence;
 pub(crate) mod scan;
 pub(crate) mod schema;
+pub(crate) mod split;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod values;

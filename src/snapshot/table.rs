@@ -33,6 +33,7 @@ use crate::config::FileFormat;
 use crate::error::Error;
 use crate::layout::Location;
 use crate::layout::partition;
+use crate::layout::split::split_of;
 use crate::manifest::FileEntry;
 use crate::snapshot::parquet::adapt::ExactReading;
 use crate::snapshot::parquet::bounds::StatisticsBounds;
@@ -41,6 +42,7 @@ use crate::snapshot::parquet::guard::Export;
 use crate::snapshot::parquet::whole::WholeFiles;
 use crate::snapshot::scan::node::FileScanExec;
 use crate::snapshot::scan::text::{TextFile, TextScanExec};
+use crate::snapshot::split::Split;
 
 /// Files of one table, decoded alike.
 #[derive(Debug, Clone)]
@@ -427,6 +429,9 @@ fn partitioned_file(location: &Location, file: &FileEntry) -> Result<Partitioned
 }
 
 fn text_file(location: &Location, file: &FileEntry, partition: &[Arc<Field>]) -> Result<TextFile> {
+    let unknown = || DataFusionError::Internal(format!("{} is a part of a file that is not understood", file.uri));
+    let split = split_of(&file.uri).map(|_| Split::of(&file.uri).ok_or_else(unknown)).transpose()?;
+    let split = split.map(|(_, split)| split);
     let values = if partition.is_empty() { Vec::new() } else { partition_values(file, partition)? };
     // The store is pinned: it adds the planned etag to every request by itself.
     Ok(TextFile {
@@ -434,6 +439,8 @@ fn text_file(location: &Location, file: &FileEntry, partition: &[Arc<Field>]) ->
         e_tag: None,
         uri: file.uri.to_string(),
         size: file.size,
+        rows: split.as_ref().and(file.n_record),
+        split,
         values,
     })
 }

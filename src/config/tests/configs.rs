@@ -91,7 +91,7 @@ CREATE EXTERNAL TABLE snapshot.airports STORED AS NDJSON LOCATION 'airports' OPT
         fields,
         ["tailnum Utf8View false", "Year Int16 true", "at Timestamp(µs) true", "cost Decimal128(10, 2) true"]
     );
-    let text = TextOptions { compression: Some(Compression::Gzip), infer_records: Some(100) };
+    let text = TextOptions { compression: Some(Compression::Gzip), infer_records: Some(100), ..TextOptions::default() };
     let csv = CsvOptions {
         has_header: false,
         delimiter: b'\t',
@@ -103,7 +103,7 @@ CREATE EXTERNAL TABLE snapshot.airports STORED AS NDJSON LOCATION 'airports' OPT
     assert_eq!(planes.format, FileFormat::Csv(csv));
     assert_eq!(planes.locations.len(), 2);
     let airports = project.snapshot("airports").unwrap();
-    let text = TextOptions { compression: Some(Compression::Zstd), infer_records: None };
+    let text = TextOptions { compression: Some(Compression::Zstd), ..TextOptions::default() };
     assert_eq!((airports.format.name(), &airports.format), ("JSON", &FileFormat::Json(text)));
 }
 

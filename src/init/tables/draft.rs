@@ -140,7 +140,7 @@ impl DraftTable {
         let text = match &self.format {
             FileFormat::Csv(options) => &options.text,
             FileFormat::Json(options) => options,
-            FileFormat::Parquet => return false,
+            FileFormat::Parquet | FileFormat::Inserts(_) => return false,
         };
         text.compression.is_some_and(|compression| compression != Compression::None)
     }

@@ -41,7 +41,7 @@ pub(crate) fn text(
     texts.retain(|text| !text.bytes.iter().all(u8::is_ascii_whitespace));
     let Some(first) = texts.first() else { return Err("files without a line".to_owned()) };
     let kind = text_kind(&String::from_utf8_lossy(&first.bytes), first.is_cut);
-    let options = TextOptions { compression, infer_records: None };
+    let options = TextOptions { compression, ..TextOptions::default() };
     match kind {
         TextKind::Document(reason) | TextKind::Other(reason) => Err(reason.to_owned()),
         TextKind::Ndjson => {

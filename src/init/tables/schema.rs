@@ -50,7 +50,7 @@ pub(crate) async fn csv(
     options: &CsvOptions,
     codes: &[String],
 ) -> Result<ProposedColumns, String> {
-    let text = TextOptions { compression: None, infer_records: None };
+    let text = TextOptions::default();
     let format = FileFormat::Csv(CsvOptions { text, ..options.clone() });
     let mut types: Vec<(String, Vec<DataType>)> = Vec::new();
     for text in texts {

@@ -85,7 +85,7 @@ pub(crate) async fn over_texts(
             options.compression = Some(Compression::None);
             FileFormat::Json(options)
         }
-        FileFormat::Parquet => FileFormat::Parquet,
+        other @ (FileFormat::Parquet | FileFormat::Inserts(_)) => other,
     };
     let engine = Engine::new(stores, EngineOptions { memory_limit: None, threads: Some(1) });
     files.retain(|file| file.size > 0);

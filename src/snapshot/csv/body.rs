@@ -123,7 +123,13 @@ impl CsvBody {
             self.splitter.clear();
             names
         } else {
-            names_by_position(target, self.splitter.columns())?
+            let columns = self.splitter.columns();
+            let of_table = target.table().fields().len();
+            if target.format().has_splits() && columns != of_table {
+                let reason = format!("its rows have {columns} values, but the export names {of_table} columns");
+                return Err(DataFusionError::Execution(reason));
+            }
+            names_by_position(target, columns)?
         };
         self.found = Some(FileColumns::new(target, names)?);
         Ok(())

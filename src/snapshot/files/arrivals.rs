@@ -12,11 +12,13 @@ use futures::TryStreamExt;
 
 use super::left_out::{LeftOut, LeftOutReason};
 use super::listing::Listing;
+use super::named::{NamedFiles, entry, named};
 use super::same_file::other_names;
 use super::verdict::{ContentVerdict, contents};
-use crate::config::SnapshotTable;
+use crate::config::{ExportKind, SnapshotTable};
 use crate::error::Result;
-use crate::layout::{Location, store_of};
+use crate::layout::split::file_uri;
+use crate::layout::{Location, store_error, store_of};
 use crate::manifest::FileEntry;
 use crate::manifest::fingerprint;
 use crate::session::Stores;
@@ -35,6 +37,8 @@ pub(crate) struct Present {
     doubtful: FewNames,
     /// Whether a manifest lists files, which shows nothing of the files themselves.
     is_listed: bool,
+    /// Whether these are the stored files of an export, of which a table may have parts.
+    of_export: bool,
 }
 
 /// What has changed since a table was planned.
@@ -83,6 +87,9 @@ impl Present {
     /// # Errors
     /// [`crate::Error::Store`], [`crate::Error::Manifest`], [`crate::Error::Location`].
     pub(crate) async fn look(stores: &Stores, table: &SnapshotTable) -> Result<Self> {
+        if table.export.is_some() {
+            return Self::look_at_export(stores, table).await;
+        }
         let (mut listing, mut unknown, mut doubtful) = (Listing::default(), Vec::new(), FewNames::default());
         for (location, at) in &table.locations {
             let found = listing.look(stores, table, (location, at)).await?;
@@ -94,11 +101,39 @@ impl Present {
         let Listing { mut files, is_listed, .. } = listing;
         files.sort_by(|a, b| a.uri.cmp(&b.uri));
         files.dedup_by(|a, b| a.uri == b.uri);
-        Ok(Self { files, unknown, doubtful, is_listed })
+        Ok(Self { files, unknown, doubtful, is_listed, of_export: false })
+    }
+
+    /// The stored files of an export. Which of them a table has is for its catalogue to say, which is not read again:
+    /// a complete export gets no more files.
+    async fn look_at_export(stores: &Stores, table: &SnapshotTable) -> Result<Self> {
+        let (mut files, mut is_listed) = (Vec::new(), false);
+        for (location, _) in &table.locations {
+            // The data of an incremental DynamoDB export is in another folder than its manifest.
+            is_listed |= table.export.as_ref().is_some_and(|export| export.kind == ExportKind::DynamoDb);
+            let store = stores.open(location).await?;
+            match named(stores, &store, location).await? {
+                NamedFiles::Manifest(_) => is_listed = true,
+                NamedFiles::File(file) => files.push(file),
+                NamedFiles::Folder(folder, _) if !is_listed => {
+                    let failed = |source| store_error("list", location, source);
+                    let mut listed = store.list(Some(&location.with_key(&folder).key()?));
+                    while let Some(meta) = listed.try_next().await.map_err(failed)? {
+                        files.push(entry(location, &meta));
+                    }
+                }
+                NamedFiles::Folder(..) => {}
+            }
+        }
+        let (unknown, doubtful) = (Vec::new(), FewNames::default());
+        Ok(Self { files, unknown, doubtful, is_listed, of_export: true })
     }
 
     /// Whether these are the very files of a plan, by its fingerprint, besides those that it left out.
     pub(crate) fn is(&self, fingerprint_of_plan: &str, left_out: &[LeftOut]) -> bool {
+        if self.of_export {
+            return false;
+        }
         let left_out = by_content(left_out);
         let unknown = self.unknown.iter().filter(|file| !left_out.contains(&*file.uri));
         let mut files: Vec<FileEntry> = self.files.iter().chain(unknown).cloned().collect();
@@ -118,10 +153,10 @@ impl Present {
         planned: AsPlanned<'_>,
         is_needed: impl Fn(&str) -> bool,
     ) -> Result<SnapshotChanges> {
-        let Self { files, unknown, doubtful, is_listed } = self;
+        let Self { files, unknown, doubtful, is_listed, of_export } = self;
         let is_planned = |uri: &str| planned.files.binary_search_by(|file| (*file.uri).cmp(uri)).is_ok();
         let mut arrivals = SnapshotChanges { arrived: doubtful, ..SnapshotChanges::default() };
-        let new: Vec<&FileEntry> = files.iter().filter(|file| !is_planned(&file.uri)).collect();
+        let new: Vec<&FileEntry> = files.iter().filter(|file| !of_export && !is_planned(&file.uri)).collect();
         // With the planned ones: another name of one of these is none.
         let mut all: Vec<FileEntry> = planned.files.to_vec();
         all.extend(new.iter().map(|file| (*file).clone()));
@@ -148,7 +183,7 @@ impl Present {
         if !is_listed {
             let now: HashMap<&str, &str> = files.iter().chain(&unknown).map(|file| (&*file.uri, &*file.etag)).collect();
             for file in planned.files.iter().filter(|file| is_needed(&file.uri)) {
-                if now.get(&*file.uri).is_none_or(|etag| **etag != *file.etag) {
+                if now.get(file_uri(&file.uri)).is_none_or(|etag| **etag != *file.etag) {
                     arrivals.changed.add(&file.uri, 1);
                 }
             }

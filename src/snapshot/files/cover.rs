@@ -158,6 +158,7 @@ pub(crate) fn by_name(format: &FileFormat, path: &str) -> Meant {
         FileFormat::Parquet => is_parquet,
         FileFormat::Csv(_) => is_csv,
         FileFormat::Json(_) => is_json,
+        FileFormat::Inserts(_) => false,
     };
     match (is_own, bare, format) {
         (true, ..) => Meant::Data,

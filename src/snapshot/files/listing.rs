@@ -27,6 +27,7 @@ use super::unlisted::walked;
 use super::verdict::{ContentVerdict, contents};
 use crate::config::{Compression, CsvOptions, FileFormat, SnapshotTable};
 use crate::error::{Error, Position, Result};
+use crate::layout::split::split_of;
 use crate::layout::store_error;
 use crate::layout::{Location, store_of};
 use crate::manifest::FileEntry;
@@ -229,6 +230,9 @@ impl Listing {
             None => by_name(&table.format, path),
         };
         found.note(path);
+        if split_of(&file.uri).is_some() {
+            return Doubtful::add(&mut found.doubtful, &file.uri, "its name ends like a part of a dump; rename it");
+        }
         found.finished |= path.rsplit('/').next().is_some_and(|name| name.eq_ignore_ascii_case("_SUCCESS"));
         if table.exclude.has(path) {
             return self.left_out.add(LeftOutReason::Excluded, &file.uri, file.size);

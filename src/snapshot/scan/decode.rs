@@ -14,6 +14,7 @@ use datafusion::error::{DataFusionError, Result};
 use crate::config::FileFormat;
 use crate::snapshot::csv::body::CsvBody;
 use crate::snapshot::csv::columns::can_hold;
+use crate::snapshot::dump::body::InsertBody;
 use crate::snapshot::json::body::{JsonBody, unheld};
 use crate::snapshot::json::tree::Presence;
 use crate::snapshot::text::bytes::RecordLimit;
@@ -30,12 +31,14 @@ const FIRST_ROWS: usize = 256;
 pub(crate) fn target(format: FileFormat, table: SchemaRef, projection: Option<&Vec<usize>>) -> Result<Target> {
     let target = Target::new(format, table, projection)?;
     let unheld = match target.format() {
-        FileFormat::Csv(_) => target.output().fields().iter().find(|field| !can_hold(field.data_type())),
+        FileFormat::Csv(_) | FileFormat::Inserts(_) => {
+            target.output().fields().iter().find(|field| !can_hold(field.data_type()))
+        }
         _ => unheld(&target),
     };
     let Some(field) = unheld else { return Ok(target) };
     let (name, data_type) = (field.name(), type_name(field.data_type()));
-    let format = if matches!(target.format(), FileFormat::Csv(_)) { "CSV" } else { "JSON" };
+    let format = target.format().name();
     Err(DataFusionError::Plan(format!("column '{name}' has type {data_type}, which {format} cannot hold")))
 }
 
@@ -84,12 +87,14 @@ pub(crate) struct FileDecoder {
 enum Body {
     Csv(Box<CsvBody>),
     Json(Box<JsonBody>),
+    Inserts(Box<InsertBody>),
 }
 
 impl FileDecoder {
     pub(crate) fn new(target: Arc<Target>, pace: Pace) -> Result<Self> {
         let body = match &target.format() {
             FileFormat::Csv(_) => Body::Csv(Box::new(CsvBody::new(&target, pace.records)?)),
+            FileFormat::Inserts(_) => Body::Inserts(Box::new(InsertBody::new(&target, pace.records)?)),
             _ => Body::Json(Box::new(JsonBody::new(&target, pace.rows, pace.records)?)),
         };
         Ok(Self { target, body, pace, bytes: 0 })
@@ -100,7 +105,7 @@ impl FileDecoder {
     pub(crate) fn absent(&self) -> Option<&[usize]> {
         match &self.body {
             Body::Csv(body) => body.absent(),
-            Body::Json(_) => None,
+            Body::Json(_) | Body::Inserts(_) => None,
         }
     }
 
@@ -109,7 +114,7 @@ impl FileDecoder {
     pub(crate) fn presence(&self) -> Option<Vec<(String, Presence)>> {
         match &self.body {
             Body::Json(body) => Some(body.presence()),
-            Body::Csv(_) => None,
+            Body::Csv(_) | Body::Inserts(_) => None,
         }
     }
 
@@ -117,7 +122,7 @@ impl FileDecoder {
     pub(crate) fn take_long_field(&mut self) -> Option<u64> {
         match &mut self.body {
             Body::Csv(body) => body.take_long_field(),
-            Body::Json(_) => None,
+            Body::Json(_) | Body::Inserts(_) => None,
         }
     }
 
@@ -132,12 +137,14 @@ impl FileDecoder {
             let used = match &mut self.body {
                 Body::Csv(body) => body.decode(&self.target, chunk, self.pace.rows)?,
                 Body::Json(body) => body.decode(chunk)?,
+                Body::Inserts(body) => body.decode(chunk, self.pace.rows)?,
             };
             chunk.advance(used);
             self.bytes += used;
             let is_full = match &self.body {
                 Body::Csv(body) => body.is_full(self.pace.rows),
                 Body::Json(body) => body.is_full(),
+                Body::Inserts(body) => body.is_full(self.pace.rows),
             };
             if is_full && let Some(batch) = self.flush()? {
                 return Ok(Some(batch));
@@ -151,6 +158,7 @@ impl FileDecoder {
         match &mut self.body {
             Body::Csv(body) => body.end(&self.target)?,
             Body::Json(body) => body.end()?,
+            Body::Inserts(body) => body.end()?,
         }
         self.flush()
     }
@@ -162,6 +170,10 @@ impl FileDecoder {
                 Some((columns, rows)) => Some(self.target.assemble(&columns, rows, body.slots())?),
             },
             Body::Json(body) => body.flush(&self.target)?,
+            Body::Inserts(body) => match body.flush()? {
+                None => None,
+                Some((columns, rows)) => Some(self.target.assemble(&columns, rows, body.slots())?),
+            },
         };
         let Some(batch) = batch else { return Ok(None) };
         if self.pace.learn(batch.num_rows(), self.bytes)

@@ -46,7 +46,7 @@ pub(crate) async fn names_of(
     let text = Bytes::from(text);
     let text = if text.starts_with(BYTE_ORDER_MARK) { text.slice(BYTE_ORDER_MARK.len()..) } else { text };
     Ok(match &table.format {
-        FileFormat::Parquet => None,
+        FileFormat::Parquet | FileFormat::Inserts(_) => None,
         FileFormat::Csv(options) => {
             let names = header(&text, is_cut, options);
             // A header of entirely other columns is an error of the task, which names the options that may be wrong.

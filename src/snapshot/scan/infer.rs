@@ -46,12 +46,13 @@ pub(crate) async fn infer(
     let text = match format {
         FileFormat::Csv(options) => &options.text,
         FileFormat::Json(options) => options,
+        FileFormat::Inserts(options) => &options.text,
         FileFormat::Parquet => {
             let reason = "a parquet file is not inferred".to_owned();
             return Err(origin.unreadable(DataFusionError::Internal(reason)));
         }
     };
-    let request = Request { location, e_tag: None, size: None, compression: text.compression };
+    let request = Request { location, e_tag: None, size: None, compression: text.compression, split: None };
     let chunks = Chunks::open(store.as_ref(), request, origin.clone(), Count::new()).await?;
     let limit = text.infer_records;
     match format {

@@ -50,6 +50,7 @@ use crate::config::{Compression, FileFormat};
 use crate::error::Error;
 use crate::snapshot::json::tree::Presence;
 use crate::snapshot::presence::{ColumnPresence, PresenceCounter};
+use crate::snapshot::split::Split;
 use crate::snapshot::text::bytes::{Chunks, Origin, RecordLimit, Request};
 use crate::snapshot::text::target::Target;
 
@@ -64,6 +65,10 @@ pub(crate) struct TextFile {
     pub(crate) uri: String,
     /// Planned size in bytes; another size is an error.
     pub(crate) size: u64,
+    /// Its rows, where the plan has them; other rows are an error.
+    pub(crate) rows: Option<u64>,
+    /// Which bytes of the file are read; None: all.
+    pub(crate) split: Option<Split>,
     /// The same for all rows: those of the columns in its path.
     pub(crate) values: Vec<ScalarValue>,
 }
@@ -295,6 +300,8 @@ struct OpenText {
     chunk: Bytes,
     decoder: FileDecoder,
     is_at_end: bool,
+    /// Rows so far.
+    rows: u64,
 }
 
 impl RunningScan {
@@ -332,10 +339,16 @@ impl RunningScan {
                 );
             }
             if let Some(batch) = batch {
+                open.rows += batch.num_rows() as u64;
                 self.baseline.record_output(batch.num_rows());
                 return Ok(Some(batch));
             }
             if open.is_at_end {
+                if let Some(stated) = self.files[self.next - 1].rows.filter(|stated| *stated != open.rows) {
+                    let (of, uri) = (format!("snapshot.{}", self.table), open.origin.uri.to_string());
+                    let statement = "the export";
+                    return Err(Error::RowsDiffer { of, uri, statement, stated, read: open.rows });
+                }
                 self.pace = open.decoder.pace();
                 if let Some(fields) = open.decoder.presence() {
                     let of =
@@ -364,10 +377,11 @@ impl RunningScan {
             e_tag: file.e_tag.as_deref(),
             size: Some(file.size),
             compression: self.compression(),
+            split: file.split.as_ref(),
         };
         let chunks = Chunks::open(self.store.as_ref(), request, origin.clone(), self.scanned.clone()).await?;
         let decoder = FileDecoder::new(Arc::clone(&self.target), self.pace).map_err(|e| origin.unreadable(e))?;
-        Ok(OpenText { origin, chunks, chunk: Bytes::new(), decoder, is_at_end: false })
+        Ok(OpenText { origin, chunks, chunk: Bytes::new(), decoder, is_at_end: false, rows: 0 })
     }
 
     fn compression(&self) -> Option<Compression> {
@@ -375,6 +389,7 @@ impl RunningScan {
             FileFormat::Parquet => None,
             FileFormat::Csv(options) => options.text.compression,
             FileFormat::Json(options) => options.compression,
+            FileFormat::Inserts(options) => options.text.compression,
         }
     }
 }
@@ -413,7 +428,15 @@ mod tests {
     async fn put(store: &dyn ObjectStore, name: &str, bytes: Vec<u8>) -> TextFile {
         let (location, size) = (Path::from(name), bytes.len() as u64);
         let put = store.put(&location, bytes.into()).await.unwrap();
-        TextFile { location, e_tag: put.e_tag, uri: format!("memory:///{name}"), size, values: Vec::new() }
+        TextFile {
+            location,
+            e_tag: put.e_tag,
+            uri: format!("memory:///{name}"),
+            size,
+            rows: None,
+            split: None,
+            values: Vec::new(),
+        }
     }
 
     fn table() -> SchemaRef {
@@ -524,8 +547,15 @@ mod tests {
 
     #[test]
     fn display_names_format_files_and_columns() {
-        let file =
-            TextFile { location: Path::from("f"), e_tag: None, uri: "f".to_owned(), size: 1, values: Vec::new() };
+        let file = TextFile {
+            location: Path::from("f"),
+            e_tag: None,
+            uri: "f".to_owned(),
+            size: 1,
+            rows: None,
+            split: None,
+            values: Vec::new(),
+        };
         let scan = scan(vec![file; 3], Some(&vec![1, 0]), csv());
         let shown = displayable(scan.as_ref()).one_line().to_string();
         assert_eq!(shown.trim(), "TextScanExec: format=CSV, files=3, projection=[b, a]");

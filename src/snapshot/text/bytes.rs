@@ -8,7 +8,8 @@
 //! Failures of the store are [`Error::Store`], all others [`Error::ReadSnapshotFile`], or [`Error::InvalidValue`] and
 //! [`Error::Malformed`] where the place is known; all name the file.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, XzDecoder, ZstdDecoder};
@@ -18,16 +19,21 @@ use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::physical_plan::metrics::Count;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
+use md5::{Digest, Md5};
 use object_store::path::Path;
-use object_store::{GetOptions, GetResultPayload, ObjectStore};
+use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::StreamReader;
 
+use super::copy_data::CopyData;
 use super::place::Malformed;
 use crate::config::Compression;
 use crate::error::{Error, InvalidValue, Result};
+use crate::snapshot::dump::archive::blocks::{BlockDecoder, BlockState};
+use crate::snapshot::dump::archive::offsets::DataBlock;
 use crate::snapshot::names::OtherCase;
+use crate::snapshot::split::Split;
 use crate::types::width::{memory_of, most_value};
 
 /// Bytes per chunk: large enough that a chunk's overhead is nothing, small enough to hold several per open file.
@@ -150,6 +156,8 @@ pub(crate) struct Request<'a> {
     pub(crate) size: Option<u64>,
     /// None: by file name.
     pub(crate) compression: Option<Compression>,
+    /// Which bytes of the file are read; None: all.
+    pub(crate) split: Option<&'a Split>,
 }
 
 /// The open file.
@@ -161,7 +169,27 @@ pub(crate) struct Chunks {
 
 enum ByteSource {
     Plain(BoxStream<'static, io::Result<Bytes>>),
-    Packed { reader: UnpackedReader<'static>, buffer: BytesMut },
+    Packed {
+        reader: UnpackedReader<'static>,
+        buffer: BytesMut,
+    },
+    /// COPY data of a pg_dump archive up to its end mark.
+    Copy {
+        of: Box<Self>,
+        data: CopyData,
+    },
+    /// A data block of a pg_dump archive, unpacked.
+    Block {
+        of: Box<Self>,
+        decoder: Box<BlockDecoder>,
+        input: Bytes,
+    },
+    /// A part of another source: bytes to pass over, and bytes to give.
+    Window {
+        of: Box<Self>,
+        skip: u64,
+        rest: u64,
+    },
 }
 
 impl Chunks {
@@ -172,24 +200,54 @@ impl Chunks {
         origin: Origin,
         scanned: Count,
     ) -> Result<Self> {
-        let options = GetOptions { if_match: request.e_tag.map(str::to_owned), ..GetOptions::default() };
+        let range = request.split.and_then(Split::stored);
+        if range.as_ref().is_some_and(Range::is_empty) {
+            return Ok(Self { source: ByteSource::Plain(stream::empty().boxed()), origin, started: true });
+        }
+        let options = GetOptions {
+            if_match: request.e_tag.map(str::to_owned),
+            range: range.clone().map(GetRange::Bounded),
+            ..GetOptions::default()
+        };
         let got = store.get_opts(request.location, options).await.map_err(|e| origin.unavailable(e))?;
-        let size = got.meta.size;
-        if let Some(planned) = request.size.filter(|planned| *planned != size) {
+        let size = range.as_ref().map_or(got.meta.size, |_| got.range.end - got.range.start);
+        // What a part of an unpacked file counts for in a plan is no size of anything stored.
+        let planned = request.size.filter(|_| !matches!(request.split, Some(Split::Unpacked(_))));
+        if let Some(planned) = planned.filter(|planned| *planned != size) {
             let source = format!("it has {size} bytes, planned were {planned}").into();
             let path = request.location.to_string();
             return Err(origin.unavailable(object_store::Error::Precondition { path, source }));
         }
         let stored = match got.payload {
             // Chunks of the store's own stream are so small that handing them over costs more than reading them.
-            GetResultPayload::File(file, _) => local_chunks(file).boxed(),
+            GetResultPayload::File(file, _) => local_chunks(file, got.range).boxed(),
             GetResultPayload::Stream(stream) => stream.map_err(io::Error::other).boxed(),
         };
         let stored = counted(stored, size, scanned).boxed();
+        let stored = match request.split {
+            Some(Split::Whole { md5 }) => with_md5(stored, md5.clone()).boxed(),
+            _ => stored,
+        };
+        let is_plain = matches!(request.split, Some(Split::Bytes(_) | Split::Block(..)));
         let compression = request.compression.unwrap_or_else(|| compression_of(request.location));
         // A file of no bytes is an empty table under every compression, though no compressor writes it.
-        let compression = if size == 0 { Compression::None } else { compression };
-        Ok(Self { source: ByteSource::new(stored, compression), origin, started: false })
+        let compression = if size == 0 || is_plain { Compression::None } else { compression };
+        let mut source = ByteSource::new(stored, compression);
+        match request.split {
+            Some(Split::Unpacked(range)) => source = ByteSource::window(source, range.clone()),
+            Some(Split::Copy(_)) => source = ByteSource::Copy { of: Box::new(source), data: CopyData::default() },
+            Some(Split::Block(range, form)) => {
+                let block = DataBlock { offset: range.start, length: range.end - range.start };
+                let decoder = BlockDecoder::new(*form, block);
+                let decoder = decoder.map_err(|fault| origin.unreadable(DataFusionError::External(fault.into())))?;
+                let block = ByteSource::Block { of: Box::new(source), decoder: Box::new(decoder), input: Bytes::new() };
+                source = ByteSource::Copy { of: Box::new(block), data: CopyData::default() };
+            }
+            None | Some(Split::Whole { .. } | Split::Bytes(_)) => {}
+        }
+        // A byte order mark is at the beginning of a file only.
+        let started = !matches!(request.split, None | Some(Split::Whole { .. }));
+        Ok(Self { source, origin, started })
     }
 
     /// The next bytes, never empty; None at the end.
@@ -258,12 +316,56 @@ impl ByteSource {
         }
     }
 
+    fn window(of: Self, range: Range<u64>) -> Self {
+        Self::Window { of: Box::new(of), skip: range.start, rest: range.end - range.start }
+    }
+
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
         match self {
             Self::Plain(stream) => loop {
                 match stream.try_next().await? {
                     Some(chunk) if chunk.is_empty() => {}
                     chunk => return Ok(chunk),
+                }
+            },
+            Self::Copy { of, data } => loop {
+                let Some(chunk) = Box::pin(of.next()).await? else { return data.finish().map(|()| None) };
+                let rows = data.rows(chunk)?;
+                if !rows.is_empty() {
+                    return Ok(Some(rows));
+                }
+            },
+            Self::Block { of, decoder, input } => loop {
+                let mut out = Vec::with_capacity(CHUNK);
+                let progress = decoder.push(input, &mut out).map_err(io::Error::other)?;
+                input.advance(progress.used);
+                if !out.is_empty() {
+                    return Ok(Some(out.into()));
+                }
+                match progress.state {
+                    BlockState::Done => return Ok(None),
+                    BlockState::Full => {}
+                    BlockState::More => match Box::pin(of.next()).await? {
+                        Some(chunk) => *input = chunk,
+                        None => return decoder.finish().map(|()| None).map_err(io::Error::other),
+                    },
+                }
+            },
+            Self::Window { of, skip, rest } => loop {
+                if *rest == 0 {
+                    return Ok(None);
+                }
+                let Some(mut chunk) = Box::pin(of.next()).await? else {
+                    let reason = format!("it ends {rest} bytes too early");
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
+                };
+                let passed = usize::try_from(*skip).unwrap_or(usize::MAX).min(chunk.len());
+                chunk.advance(passed);
+                *skip -= passed as u64;
+                chunk.truncate(usize::try_from(*rest).unwrap_or(usize::MAX));
+                *rest -= chunk.len() as u64;
+                if !chunk.is_empty() {
+                    return Ok(Some(chunk));
                 }
             },
             Self::Packed { reader, buffer } => {
@@ -276,15 +378,37 @@ impl ByteSource {
     }
 }
 
-fn local_chunks(file: std::fs::File) -> impl futures::Stream<Item = io::Result<Bytes>> + Send {
-    stream::try_unfold(file, |mut file| async {
+fn local_chunks(mut file: std::fs::File, range: Range<u64>) -> impl futures::Stream<Item = io::Result<Bytes>> + Send {
+    let sought = if range.start == 0 { Ok(0) } else { file.seek(SeekFrom::Start(range.start)) };
+    let rest = range.end - range.start;
+    stream::try_unfold((sought.map(|_| file), rest), |(file, rest)| async move {
+        let mut file = file?;
         let read = tokio::task::spawn_blocking(move || {
             let mut chunk = Vec::with_capacity(CHUNK);
-            file.by_ref().take(CHUNK as u64).read_to_end(&mut chunk)?;
+            file.by_ref().take(rest.min(CHUNK as u64)).read_to_end(&mut chunk)?;
             Ok::<_, io::Error>((Bytes::from(chunk), file))
         });
         let (chunk, file) = read.await.map_err(io::Error::other)??;
-        Ok((!chunk.is_empty()).then_some((chunk, file)))
+        let rest = rest.saturating_sub(chunk.len() as u64);
+        Ok((!chunk.is_empty()).then_some((chunk, (Ok(file), rest))))
+    })
+}
+
+/// Fails at the end if the bytes do not have this MD5.
+fn with_md5(
+    stored: BoxStream<'static, io::Result<Bytes>>,
+    stated: String,
+) -> impl futures::Stream<Item = io::Result<Bytes>> + Send {
+    stream::try_unfold((stored, Md5::new(), stated), |(mut stored, mut hash, stated)| async move {
+        if let Some(chunk) = stored.try_next().await? {
+            hash.update(&chunk);
+            return Ok(Some((chunk, (stored, hash, stated))));
+        }
+        let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        if found == stated {
+            return Ok(None);
+        }
+        Err(io::Error::other(format!("it has the MD5 {found}, but the export's manifest has {stated}")))
     })
 }
 
@@ -372,7 +496,7 @@ pub(crate) mod tests {
 
     async fn read(store: &dyn ObjectStore, name: &str, size: Option<u64>) -> Result<Vec<u8>> {
         let location = Path::from(name);
-        let request = Request { location: &location, e_tag: None, size, compression: None };
+        let request = Request { location: &location, e_tag: None, size, compression: None, split: None };
         let origin = Origin { table: "t".into(), uri: format!("store/{name}").into() };
         let scanned = Count::new();
         let mut chunks = Chunks::open(store, request, origin, scanned.clone()).await?;
@@ -490,7 +614,7 @@ pub(crate) mod tests {
         let error = read(&store, "new", Some(4)).await.unwrap_err();
         assert!(error.to_string().starts_with("read store/new failed: it changed after it was planned"), "{error}");
         let location = Path::from("new");
-        let request = Request { location: &location, e_tag: Some("other"), size: None, compression: None };
+        let request = Request { location: &location, e_tag: Some("other"), size: None, compression: None, split: None };
         let origin = Origin { table: "t".into(), uri: "store/new".into() };
         let error = Chunks::open(&store, request, origin, Count::new()).await.err().unwrap();
         assert!(error.to_string().contains("it changed"), "{error}");

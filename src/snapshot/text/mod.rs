@@ -2,5 +2,6 @@
 //! wrong.
 
 pub(crate) mod bytes;
+pub(crate) mod copy_data;
 pub(crate) mod place;
 pub(crate) mod target;

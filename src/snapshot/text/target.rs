@@ -35,7 +35,7 @@ impl Target {
         };
         let null_regex = match &format {
             FileFormat::Csv(options) => options.null_regex.as_deref().map(null_regex).transpose()?,
-            FileFormat::Json(_) => None,
+            FileFormat::Json(_) | FileFormat::Inserts(_) => None,
             FileFormat::Parquet => return Err(DataFusionError::Internal("a parquet file is not text".to_owned())),
         };
         if let FileFormat::Csv(options) = &format

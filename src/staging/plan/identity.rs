@@ -20,6 +20,9 @@ pub(crate) fn declared_text(project: &Project, name: &str) -> Result<String> {
     let format = serde_json::to_string(&table.format);
     let format = format.map_err(|source| Error::DecodeManifest { uri: name.to_owned(), source: source.into() })?;
     words.push(format!("stored as {format}"));
+    if let Some(export) = &table.export {
+        words.push(format!("export {} {}", export.kind.name(), export.table.as_deref().unwrap_or(&table.name)));
+    }
     if let Some(declared) = &table.declared {
         words.push(format!("columns ({})", columns_text(declared.fields())));
     }

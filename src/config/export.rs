@@ -1,0 +1,55 @@
+//! The kinds of database exports that have a manifest or a catalogue of their own, as STORED AS names them.
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of export: which tables and files it has is read from it, not guessed from names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExportKind {
+    /// A snapshot export of RDS or Aurora: Parquet files, `export_info_*.json` and `export_tables_info_*.json`.
+    Rds,
+    /// A DynamoDB export to S3: `manifest-summary.json`, `manifest-files.json` and data files.
+    DynamoDb,
+    /// What `pg_dump` wrote: plain SQL, custom, directory or tar.
+    PgDump,
+    /// What `mysqldump`, `mariadb-dump` or `mydumper` wrote: SQL.
+    MySqlDump,
+}
+
+/// Which table of which kind of export a snapshot table is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportTable {
+    /// Kind of the export at LOCATION.
+    pub kind: ExportKind,
+    /// Its name there, such as `public.orders`; `None`: that of the snapshot table.
+    pub table: Option<String>,
+}
+
+impl ExportKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Rds, Self::DynamoDb, Self::PgDump, Self::MySqlDump];
+
+    /// The word after STORED AS.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rds => "RDS_EXPORT",
+            Self::DynamoDb => "DYNAMODB_EXPORT",
+            Self::PgDump => "PG_DUMP",
+            Self::MySqlDump => "MYSQL_DUMP",
+        }
+    }
+
+    /// The kind with this name, in any case.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(text))
+    }
+}
+
+/// Which dialect a dump is written in: it decides quotes, comments, keywords, types and what a backslash is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SqlFamily {
+    /// pg_dump: `"name"`, `$$text$$`; a backslash in `'text'` is a character, in `E'text'` an escape.
+    Postgres,
+    /// mysqldump and mydumper of MySQL and MariaDB: `` `name` ``, `/*!50001 .. */` is code; a backslash is an escape.
+    MySql,
+}

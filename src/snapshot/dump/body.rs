@@ -1,0 +1,210 @@
+//! The rows of INSERT statements of one table as columns of its types.
+//!
+//! Values are split by [`InsertSplitter`] and read as those of CSV are ([`crate::snapshot::csv::columns`]), but for what
+//! SQL writes in its own way: bytes as `0x00FF` or `_binary '..'`, BIT values as their bytes, DEFAULT for a generated
+//! column. The first value that a column cannot hold is an [`InvalidValue`] with its row, counted in the statements of
+//! the entry.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, BinaryBuilder};
+use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::error::{DataFusionError, Result};
+
+use super::SqlFamily;
+use super::inserts::records::InsertField;
+use super::inserts::splitter::InsertSplitter;
+use crate::config::{FileFormat, InsertOptions};
+use crate::error::InvalidValue;
+use crate::snapshot::csv::columns::{Misread, Nulls, column};
+use crate::snapshot::csv::fields::CsvField;
+use crate::snapshot::text::bytes::RecordLimit;
+use crate::snapshot::text::target::Target;
+use crate::snapshot::values::octets;
+use crate::types::type_name;
+
+/// The rows of one entry.
+pub(crate) struct InsertBody {
+    splitter: InsertSplitter,
+    family: SqlFamily,
+    /// The columns that are asked for, with their places in a row.
+    wanted: Vec<(usize, FieldRef)>,
+    slots: Vec<Option<usize>>,
+    /// Rows before this batch.
+    rows: u64,
+}
+
+/// Columns as they are decoded, and their rows.
+type Decoded = (Vec<ArrayRef>, usize);
+
+impl InsertBody {
+    /// # Errors
+    /// When a column that is asked for is in no row.
+    pub(crate) fn new(target: &Target, limit: RecordLimit) -> Result<Self> {
+        let FileFormat::Inserts(InsertOptions { family, columns, .. }) = target.format() else {
+            return Err(DataFusionError::Internal("the format is not INSERT statements".to_owned()));
+        };
+        let mut wanted = Vec::new();
+        for field in target.output().fields() {
+            let at = columns.iter().position(|name| name == field.name());
+            let at = at.ok_or_else(|| DataFusionError::Internal(format!("no row has the column {}", field.name())))?;
+            wanted.push((at, FieldRef::clone(field)));
+        }
+        let slots = (0..wanted.len()).map(Some).collect();
+        let splitter = InsertSplitter::new(*family, columns.len(), limit.bytes);
+        Ok(Self { splitter, family: *family, wanted, slots, rows: 0 })
+    }
+
+    /// Takes in bytes and says how many; fewer than all when a batch of `rows` is full.
+    pub(crate) fn decode(&mut self, bytes: &[u8], rows: usize) -> Result<usize> {
+        match self.splitter.push(bytes, rows) {
+            Ok(used) => Ok(used),
+            Err(fault) => Err(self.first_error(external(fault))),
+        }
+    }
+
+    /// Ends the statements: the last one must have its semicolon.
+    pub(crate) fn end(&mut self) -> Result<()> {
+        match self.splitter.end() {
+            Ok(()) => Ok(()),
+            Err(fault) => Err(self.first_error(external(fault))),
+        }
+    }
+
+    pub(crate) fn is_full(&self, rows: usize) -> bool {
+        self.splitter.is_full(rows)
+    }
+
+    /// For each column of the output its position among those of [`InsertBody::flush`].
+    pub(crate) fn slots(&self) -> &[Option<usize>] {
+        &self.slots
+    }
+
+    /// The rows so far, if any.
+    pub(crate) fn flush(&mut self) -> Result<Option<Decoded>> {
+        let rows = self.splitter.rows();
+        if rows == 0 {
+            return Ok(None);
+        }
+        let columns = self.columns()?;
+        self.splitter.clear();
+        self.rows += rows as u64;
+        Ok(Some((columns, rows)))
+    }
+
+    fn columns(&mut self) -> Result<Vec<ArrayRef>> {
+        let records = self.splitter.records().map_err(external)?;
+        let mut columns = Vec::with_capacity(self.wanted.len());
+        let mut first: Option<InvalidValue> = None;
+        for (at, field) in &self.wanted {
+            match read(records.column(*at), field.data_type(), self.family) {
+                Ok(column) => columns.push(column),
+                Err(misread) => {
+                    let row = self.rows + misread.row as u64 + 1;
+                    if first.as_ref().is_none_or(|first| row < first.row) {
+                        first = Some(InvalidValue {
+                            row,
+                            column: field.name().clone(),
+                            value: misread.value,
+                            data_type: type_name(field.data_type()),
+                            reason: misread.reason,
+                        });
+                    }
+                }
+            }
+        }
+        first.map_or(Ok(columns), |value| Err(external(value)))
+    }
+
+    /// What is wrong with the rows before the fault, else the fault.
+    fn first_error(&mut self, fault: DataFusionError) -> DataFusionError {
+        if self.splitter.rows() == 0 {
+            return fault;
+        }
+        self.columns().err().unwrap_or(fault)
+    }
+}
+
+fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// One column.
+fn read<'a>(
+    fields: impl ExactSizeIterator<Item = InsertField<'a>> + Clone,
+    data_type: &DataType,
+    family: SqlFamily,
+) -> Result<ArrayRef, Misread> {
+    let misread =
+        |row: usize, value: &str, reason: Option<&'static str>| Misread { row, value: value.to_owned(), reason };
+    if let Some(row) = fields.clone().position(|field| matches!(field, InsertField::Bare(text) if is_default(text))) {
+        let reason = "DEFAULT is the value of a generated column, which the dump does not have";
+        return Err(misread(row, "DEFAULT", Some(reason)));
+    }
+    match (data_type, family) {
+        (DataType::Binary, SqlFamily::MySql) => binary(fields),
+        // BIT is written as its bytes, the highest first.
+        (DataType::UInt64, SqlFamily::MySql) if fields.clone().any(|field| bits(field).is_some()) => {
+            let numbers: Vec<Option<String>> = fields.map(|field| bits(field).or_else(|| bare(field))).collect();
+            let fields = numbers.iter().map(|number| number.as_deref().map_or(CsvField::bare(""), CsvField::bare));
+            column(fields, data_type, Nulls { regex: None, force: false })
+        }
+        _ => {
+            if let Some((row, value)) = fields.clone().enumerate().find_map(|(row, field)| match field {
+                InsertField::Raw(hex) => Some((row, hex)),
+                InsertField::Bytes(hex) if family == SqlFamily::MySql => Some((row, hex)),
+                _ => None,
+            }) {
+                return Err(misread(row, value, Some("it is bytes that are no UTF-8 text")));
+            }
+            let fields = fields.map(|field| match field {
+                InsertField::Null => CsvField::bare(""),
+                InsertField::Bare(text) => CsvField::bare(text),
+                InsertField::Quoted(text) | InsertField::Bytes(text) | InsertField::Raw(text) => CsvField::quoted(text),
+            });
+            column(fields, data_type, Nulls { regex: None, force: false })
+        }
+    }
+}
+
+fn is_default(text: &str) -> bool {
+    text.eq_ignore_ascii_case("DEFAULT")
+}
+
+fn bare(field: InsertField<'_>) -> Option<String> {
+    if let InsertField::Bare(text) = field { Some(text.to_owned()) } else { None }
+}
+
+/// A number that is written as its bytes; None for all else.
+fn bits(field: InsertField<'_>) -> Option<String> {
+    let mut bytes = Vec::new();
+    match field {
+        InsertField::Quoted(text) => bytes.extend_from_slice(text.as_bytes()),
+        InsertField::Bytes(hex) | InsertField::Raw(hex) => {
+            octets::decode(hex.as_bytes(), &mut bytes);
+        }
+        InsertField::Null | InsertField::Bare(_) => return None,
+    }
+    if bytes.len() > 8 {
+        return None;
+    }
+    Some(bytes.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte)).to_string())
+}
+
+/// The bytes of values: of a quoted text its own, whatever it looks like.
+fn binary<'a>(fields: impl ExactSizeIterator<Item = InsertField<'a>>) -> Result<ArrayRef, Misread> {
+    let mut values = BinaryBuilder::with_capacity(fields.len(), 0);
+    let mut bytes = Vec::new();
+    for field in fields {
+        match field {
+            InsertField::Null => values.append_null(),
+            InsertField::Bare(text) | InsertField::Quoted(text) => values.append_value(text),
+            InsertField::Bytes(hex) | InsertField::Raw(hex) => {
+                bytes.clear();
+                octets::decode(hex.as_bytes(), &mut bytes);
+                values.append_value(&bytes);
+            }
+        }
+    }
+    Ok(Arc::new(values.finish()))
+}

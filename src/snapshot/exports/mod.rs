@@ -1,0 +1,181 @@
+//! Database exports that say themselves what belongs to them: which tables, files and rows.
+//!
+//! ```text
+//! LOCATION -> catalog   the export's own manifest or table of contents, checked: nothing is missing, nothing unfinished
+//!          -> tables    each with its files or byte ranges, their format, and columns where the export has their types
+//! ```
+//!
+//! One kind of export is one file or folder here, and an arm in [`catalog`]; nothing else depends on the kind. An export
+//! that is not complete by its own words is an error before anything is planned ([`ExportFault`]).
+
+mod dumped;
+mod dynamodb;
+mod mysql_dump;
+mod pg_dump;
+mod rds;
+mod sql_script;
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use futures::TryStreamExt;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+
+use crate::config::{ExportKind, FileFormat, SnapshotTable};
+use crate::error::{Error, ExportFault, Position, Result};
+use crate::layout::{Location, store_error};
+use crate::manifest::FileEntry;
+use crate::session::Stores;
+
+/// A table as the export has it.
+#[derive(Debug, Clone)]
+pub(crate) struct ExportedTable {
+    /// Its names from the outermost on, such as `shop`, `public`, `orders`.
+    pub(crate) names: Vec<String>,
+    pub(crate) format: FileFormat,
+    /// Its columns, where the export has their types; otherwise the files have them.
+    pub(crate) schema: Option<SchemaRef>,
+    /// Sorted by uri.
+    pub(crate) files: Vec<FileEntry>,
+    /// What people should know, in sentences.
+    pub(crate) notes: Vec<String>,
+    /// Whether another table has its rows: it is a partition of that.
+    pub(crate) is_part: bool,
+}
+
+impl ExportedTable {
+    /// `public.orders`
+    pub(crate) fn name(&self) -> String {
+        self.names.join(".")
+    }
+
+    /// Whether people may call it so: by its whole name, or by its last names.
+    fn is_called(&self, name: &str) -> bool {
+        let own = self.name();
+        own == name || own.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
+    }
+}
+
+/// The place of an export.
+#[derive(Debug, Clone)]
+pub(crate) struct ExportPlace {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) location: Location,
+}
+
+impl ExportPlace {
+    /// LOCATION as a folder.
+    fn folder(&self) -> Location {
+        self.location.with_key(self.location.raw_key().trim_end_matches('/'))
+    }
+
+    /// The file that LOCATION names, if it does.
+    async fn head(&self) -> std::result::Result<Option<ObjectMeta>, Trouble> {
+        if self.location.is_folder() {
+            return Ok(None);
+        }
+        match self.store.head(&self.location.key()?).await {
+            Ok(meta) => Ok(Some(meta)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(store_error("read", &self.location, source).into()),
+        }
+    }
+
+    async fn get(&self, location: &Location) -> std::result::Result<bytes::Bytes, Trouble> {
+        let failed = |source| store_error("read", location, source);
+        Ok(self.store.get(&location.key()?).await.map_err(failed)?.bytes().await.map_err(failed)?)
+    }
+
+    /// All objects below a folder, with their paths from it on, sorted.
+    async fn list(&self, folder: &Location) -> std::result::Result<Vec<(String, ObjectMeta)>, Trouble> {
+        let failed = |source| store_error("list", folder, source);
+        let prefix = folder.key()?;
+        let objects: Vec<ObjectMeta> = self.store.list(Some(&prefix)).try_collect().await.map_err(failed)?;
+        let skip = folder.raw_key().trim_end_matches('/').len();
+        let path = |meta: &ObjectMeta| meta.location.as_ref()[skip..].trim_start_matches('/').to_owned();
+        let mut paths: Vec<_> = objects.into_iter().map(|meta| (path(&meta), meta)).collect();
+        paths.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(paths)
+    }
+}
+
+/// Why a catalogue could not be read.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    Fault(ExportFault),
+    Other(Box<Error>),
+}
+
+impl From<ExportFault> for Trouble {
+    fn from(fault: ExportFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Other(Box::new(error))
+    }
+}
+
+/// The tables of an export, if it is complete. `wanted` says which ones: the files of others need not be listed.
+async fn catalog(
+    kind: ExportKind,
+    place: &ExportPlace,
+    wanted: &(dyn Fn(&[String]) -> bool + Sync),
+) -> std::result::Result<Vec<ExportedTable>, Trouble> {
+    match kind {
+        ExportKind::Rds => rds::catalog(place, wanted).await,
+        ExportKind::DynamoDb => dynamodb::catalog(place).await,
+        ExportKind::PgDump => pg_dump::catalog(place).await,
+        ExportKind::MySqlDump => mysql_dump::catalog(place).await,
+    }
+}
+
+/// The table of an export that a snapshot table is.
+///
+/// # Errors
+/// [`Error::Export`], [`Error::Store`].
+pub(crate) async fn exported(stores: &Stores, table: &SnapshotTable) -> Result<Option<ExportedTable>> {
+    let (Some(export), Some((location, at))) = (&table.export, table.locations.first()) else { return Ok(None) };
+    let name = export.table.as_deref().unwrap_or(&table.name);
+    let place = ExportPlace { store: stores.open(location).await?, location: location.clone() };
+    let refused = |fault| refused(table, location, at, fault);
+    // The export of one table is that table, whatever it is called.
+    let is_one = export.kind == ExportKind::DynamoDb;
+    let called = |names: &[String]| {
+        let whole = names.join(".");
+        whole == name || whole.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
+    };
+    let tables = match catalog(export.kind, &place, &called).await {
+        Ok(tables) => tables,
+        Err(Trouble::Fault(fault)) => return Err(refused(fault)),
+        Err(Trouble::Other(error)) => return Err(*error),
+    };
+    let all: Vec<String> = tables.iter().map(ExportedTable::name).collect();
+    let mut found = tables.into_iter().filter(|table| is_one || table.is_called(name));
+    let Some(first) = found.next() else {
+        return Err(refused(ExportFault::NoTable { name: name.to_owned(), tables: all }));
+    };
+    let others: Vec<String> = found.map(|table| table.name()).collect();
+    if !others.is_empty() && first.name() != name {
+        let tables = [vec![first.name()], others].concat();
+        return Err(refused(ExportFault::Ambiguous { name: name.to_owned(), tables }));
+    }
+    Ok(Some(first))
+}
+
+fn refused(table: &SnapshotTable, location: &Location, at: &Position, fault: ExportFault) -> Error {
+    Error::Export { at: at.clone(), table: table.name.clone(), location: location.to_string(), fault }
+}
+
+/// The tables of the export at a location, whichever.
+///
+/// # Errors
+/// [`Trouble`].
+pub(crate) async fn all_tables(
+    kind: ExportKind,
+    place: &ExportPlace,
+) -> std::result::Result<Vec<ExportedTable>, Trouble> {
+    catalog(kind, place, &|_| true).await
+}

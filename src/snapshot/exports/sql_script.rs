@@ -1,0 +1,135 @@
+//! One file of SQL text, read once: its statements, and where the rows of each table are in it.
+//!
+//! Data of a plain file is cut into entries of some size, which tasks read side by side, each its own bytes. A packed
+//! file has no place to begin at but its first byte: each table is one entry, and reading it unpacks what is before it.
+
+use std::io::BufRead;
+
+use datafusion::physical_plan::metrics::Count;
+use object_store::ObjectMeta;
+
+use super::dumped::Dumped;
+use super::{ExportPlace, Trouble};
+use crate::config::{Compression, SqlFamily};
+use crate::error::ExportFault;
+use crate::layout::{FilePartition, Location};
+use crate::manifest::{FileEntry, bare_etag};
+use crate::snapshot::dump::script::{DumpEvent, DumpFault, DumpScanner};
+use crate::snapshot::split::Split;
+use crate::snapshot::text::bytes::{Chunks, Origin, Request, compression_of};
+
+/// Bytes of an entry of a plain file.
+const ENTRY: u64 = 32 << 20;
+
+/// What one file of SQL is.
+pub(super) struct SqlFile<'a> {
+    pub(super) location: Location,
+    pub(super) meta: &'a ObjectMeta,
+    /// Its name in messages.
+    pub(super) name: &'a str,
+    pub(super) family: SqlFamily,
+}
+
+/// What was found in a file besides statements and data.
+#[derive(Debug, Default)]
+pub(super) struct ScriptEnd {
+    /// The dump program says that the dump is whole.
+    pub(super) is_complete: bool,
+    /// The first line names the dump program, which also writes a mark at the end.
+    pub(super) has_head: bool,
+}
+
+/// Reads a file and adds what it has to `dumped`.
+pub(super) async fn scan(
+    place: &ExportPlace,
+    file: &SqlFile<'_>,
+    mut dumped: Dumped,
+) -> Result<(Dumped, ScriptEnd), Trouble> {
+    let key = file.location.key()?;
+    let uri = file.location.uri();
+    let etag = bare_etag(file.meta.e_tag.as_deref().unwrap_or_default()).to_owned();
+    let is_plain = compression_of(&key) == Compression::None;
+    let request = Request { location: &key, e_tag: None, size: Some(file.meta.size), compression: None, split: None };
+    let origin = Origin { table: "".into(), uri: uri.as_str().into() };
+    let chunks = Chunks::open(place.store.as_ref(), request, origin, Count::new()).await;
+    let chunks = chunks.map_err(|error| cut(file.name, &error))?;
+    let (family, name) = (file.family, file.name.to_owned());
+    let scanned = chunks
+        .read_with(move |reader| {
+            let mut end = ScriptEnd::default();
+            let mut scanner = DumpScanner::with_family(if is_plain { ENTRY } else { u64::MAX }, family);
+            let mut events = Vec::new();
+            let mut is_first = true;
+            loop {
+                let bytes = match reader.fill_buf() {
+                    Ok(bytes) => bytes,
+                    Err(error) => return Err(ExportFault::Cut { file: name, reason: error.to_string() }),
+                };
+                if bytes.is_empty() {
+                    break;
+                }
+                if std::mem::take(&mut is_first) {
+                    end.has_head = names_program(bytes);
+                }
+                let fault = scanner.push(bytes, &mut events).err();
+                let used = bytes.len();
+                reader.consume(used);
+                take(&mut events, &mut dumped, &mut end, (&uri, &etag, is_plain))?;
+                if let Some(fault) = fault {
+                    return Err(refused(&name, &fault));
+                }
+            }
+            let fault = scanner.end(&mut events).err();
+            take(&mut events, &mut dumped, &mut end, (&uri, &etag, is_plain))?;
+            fault.map_or(Ok((dumped, end)), |fault| Err(refused(&name, &fault)))
+        })
+        .await;
+    Ok(scanned.map_err(|error| cut(file.name, &error))??)
+}
+
+fn cut(file: &str, error: &crate::error::Error) -> ExportFault {
+    ExportFault::Cut { file: file.to_owned(), reason: crate::error::describe::describe(error) }
+}
+
+fn refused(file: &str, fault: &DumpFault) -> ExportFault {
+    let (file, reason) = (file.to_owned(), fault.to_string());
+    match fault {
+        DumpFault::NotEnded { .. } => ExportFault::Cut { file, reason },
+        _ => ExportFault::Metadata { file, reason },
+    }
+}
+
+/// Whether a dump begins with the line of a program that ends it with a mark.
+fn names_program(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(4096)];
+    let heads: [&[u8]; 4] =
+        [b"-- MySQL dump", b"-- MariaDB dump", b"-- PostgreSQL database dump", b"-- PostgreSQL database cluster dump"];
+    heads.iter().any(|name| memchr::memmem::find(head, name).is_some())
+}
+
+fn take(
+    events: &mut Vec<DumpEvent>,
+    dumped: &mut Dumped,
+    end: &mut ScriptEnd,
+    (uri, etag, is_plain): (&str, &str, bool),
+) -> Result<(), ExportFault> {
+    for event in events.drain(..) {
+        match event {
+            DumpEvent::Statement { text, .. } => dumped.add_statement(&text)?,
+            DumpEvent::Complete => end.is_complete = true,
+            DumpEvent::Data { table, columns, form, bytes, rows } => {
+                let size = bytes.end - bytes.start;
+                let split = if is_plain { Split::Bytes(bytes) } else { Split::Unpacked(bytes) };
+                let entry = FileEntry {
+                    uri: split.uri(uri).into(),
+                    etag: etag.into(),
+                    size,
+                    n_record: Some(rows),
+                    partition: FilePartition::None,
+                };
+                dumped.add_data(table, columns, form, (rows > 0).then_some(entry))?;
+            }
+        }
+    }
+    Ok(())
+}
