@@ -156,7 +156,7 @@ fn set_option(csv: &mut CsvOptions, name: &'static str, value: &PlacedText) -> R
     let bad = |expected| bad_value(name, value, expected);
     let byte = || values::byte(&value.text).ok_or_else(|| bad("one ASCII character, such as ';' or '\\t'"));
     let boolean = || values::boolean(&value.text).ok_or_else(|| bad("true or false"));
-    let TextOptions { compression, infer_records, .. } = &mut csv.text;
+    let TextOptions { compression, infer_records } = &mut csv.text;
     match name {
         "format.has_header" => csv.has_header = boolean()?,
         "format.delimiter" => csv.delimiter = byte()?,

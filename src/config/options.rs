@@ -182,7 +182,7 @@ pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
     key(
         "table",
         "name of the snapshot table",
-        "RDS_EXPORT, PG_DUMP, MYSQL_DUMP: the table in the export, such as 'public.orders'.",
+        "All formats of exports: the table in the export, such as 'public.orders'.",
     ),
     key(
         "ignore_table_format",

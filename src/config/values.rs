@@ -114,16 +114,6 @@ pub struct InsertOptions {
 }
 
 impl FileFormat {
-    /// Whether the uri of each entry says which bytes of a file it is.
-    pub(crate) fn has_splits(&self) -> bool {
-        match self {
-            Self::Parquet => false,
-            Self::Csv(CsvOptions { text, .. }) | Self::Inserts(InsertOptions { text, .. }) | Self::Json(text) => {
-                text.has_splits
-            }
-        }
-    }
-
     /// `PARQUET`, `CSV` or `JSON`, as written after STORED AS.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -159,6 +149,9 @@ pub struct CsvOptions {
     pub null_regex: Option<String>,
     /// Columns in which quoted fields may be NULL too.
     pub force_null: ForceNull,
+    /// Columns of files without a header, in their order; empty: those of the table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
     /// Compression and schema inference.
     pub text: TextOptions,
 }
@@ -176,6 +169,7 @@ impl Default for CsvOptions {
             comment: None,
             null_regex: None,
             force_null: ForceNull::None,
+            columns: Vec::new(),
             text: TextOptions::default(),
         }
     }
@@ -249,9 +243,6 @@ pub struct TextOptions {
     pub compression: Option<Compression>,
     /// Records per table that schema inference reads; `None`: all.
     pub infer_records: Option<usize>,
-    /// Whether the uri of each entry says which bytes of a file it is, as for tables of an export.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub has_splits: bool,
 }
 
 /// Compression of a text file as a whole.

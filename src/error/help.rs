@@ -59,6 +59,9 @@ impl Error {
             Self::NoSource { help, .. } => own(help),
             Self::Export { fault, .. } => own(fault.help()),
             Self::EmptyFiles { .. } => own("export it again, or declare its columns in CREATE EXTERNAL TABLE"),
+            Self::InvalidValue { uri, .. } if is_part_of_dump(uri) => own(
+                "declare the column as VARCHAR, with the others, in CREATE EXTERNAL TABLE, and convert it in the SELECT",
+            ),
             Self::InvalidValue { .. } => own(
                 "correct the value in its file, or declare a type that holds it and convert it in the SELECT; if it is \
                  a word for NULL in CSV, write OPTIONS ('null_regex' '^(NA)?$')",
@@ -166,6 +169,11 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// Whether a uri names a part of a file, see `crate::layout::split`.
+fn is_part_of_dump(uri: &str) -> bool {
+    uri.rsplit_once('#').is_some_and(|(_, part)| part.contains('='))
 }
 
 /// The cast that stores a value which the type in the lake cannot hold.

@@ -221,7 +221,7 @@ fn line(NamedTable { name, found }: &NamedTable) -> TableLine {
     let proposal = &found.proposal;
     TableLine {
         table: name.clone(),
-        format: found.format.name(),
+        format: found.stored_as(),
         files: found.files,
         bytes: found.bytes,
         rows: found.rows,

@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{DataType, FieldRef};
 use indicatif::{HumanBytes, HumanCount};
 
 use super::names::{comment, escaped, literal};
-use crate::config::{Compression, CsvOptions, FileFormat, ForceNull, TextOptions};
+use crate::config::{Compression, CsvOptions, ExportKind, FileFormat, ForceNull, TextOptions};
 use crate::init::survey::locate::HERE;
 use crate::init::survey::read::Read;
 use crate::init::tables::found_table::{FoundTable, Item, NamedTable};
@@ -121,17 +121,20 @@ fn snapshot_table(text: &mut String, frame: &Frame, NamedTable { name, found }: 
         let columns = found.partitioned_by.iter().map(|(name, data_type)| [ident(name), declared(data_type)].join(" "));
         push_line(text, &format!("PARTITIONED BY ({})", columns.collect::<Vec<_>>().join(", ")));
     }
-    push_line(text, &format!("STORED AS {}", found.format.name()));
+    push_line(text, &format!("STORED AS {}", found.stored_as()));
     let locations: Vec<String> =
         found.locations.iter().map(|location| location_literal(&frame.base, location)).collect();
-    let options = options(&found.format);
+    let options: Vec<(String, String)> = match &found.export {
+        Some(export) => export.table.iter().map(|table| ("table".to_owned(), table.clone())).collect(),
+        None => options(&found.format).into_iter().map(|(key, value)| (format!("format.{key}"), value)).collect(),
+    };
     let end = if options.is_empty() { ";" } else { "" };
     match locations.as_slice() {
         [one] => push_line(text, &format!("LOCATION {one}{end}")),
         many => push_line(text, &format!("LOCATION (\n  {}\n){end}", many.join(",\n  "))),
     }
     if !options.is_empty() {
-        let options = options.iter().map(|(key, value)| format!("'format.{key}' {}", literal(value)));
+        let options = options.iter().map(|(key, value)| format!("'{key}' {}", literal(value)));
         push_line(text, &format!("OPTIONS ({});", options.collect::<Vec<_>>().join(", ")));
     }
 }
@@ -155,7 +158,15 @@ fn about(found: &FoundTable) -> String {
         (rows, false) => format!("about {}", count(rows, "row")),
     };
     let (files, bytes) = (count(found.files, "file"), HumanBytes(found.bytes));
-    format!("{files}, {bytes}, {}: {rows}", found.format.name())
+    let format = found.stored_as();
+    let (files, table) = match &found.export {
+        Some(export) if matches!(export.kind, ExportKind::PgDump | ExportKind::MySqlDump) => {
+            (count(found.files, "part"), export.table.as_deref().unwrap_or_default())
+        }
+        _ => (files, ""),
+    };
+    let table = if table.is_empty() { String::new() } else { format!("{table}, ") };
+    format!("{table}{files}, {bytes}, {format}: {rows}")
 }
 
 fn location_literal(base: &str, location: &str) -> String {
@@ -373,6 +384,7 @@ mod tests {
             wishes: Vec::new(),
             folder: String::new(),
             locations: locations.iter().map(|location| (*location).to_owned()).collect(),
+            export: None,
             format: FileFormat::Csv(options),
             declared: Some(schema),
             partitioned_by: Vec::new(),

@@ -14,14 +14,15 @@ use super::choose::choose;
 use super::names::{GENERIC, plain, split_ending};
 use super::tables::found_table::NamedTable;
 use crate::concurrency::spread;
-use crate::config::FileFormat;
+use crate::config::{ExportKind, ExportTable, FileFormat};
 use crate::error::{Error, Result};
 use crate::init::survey::dates::{date_in_folders, is_dated, without_date};
-use crate::init::survey::locate::locations;
+use crate::init::survey::locate::{HERE, locations};
 use crate::init::survey::read::Read;
 use crate::init::survey::sample::SampleSource;
 use crate::init::survey::tally::{GROUPS, Group, Key, ListedFile, Tally, key_of};
 use crate::init::tables::columns::{columns_as_they_are, improve};
+use crate::init::tables::exported::{FoundExport, propose_table, tables_of};
 use crate::init::tables::exports::{Described, RdsTable, describe, rds_schema};
 use crate::init::tables::folder::{Draft, FolderTables, KnownFolder, look_into};
 use crate::init::tables::found_table::{FoundTable, TableSize};
@@ -30,8 +31,11 @@ use crate::layout::store_error;
 use crate::layout::{Location, below, store_of};
 use crate::manifest::FileEntry;
 use crate::session::Engine;
+use crate::snapshot::files::content::{Content, look};
+use crate::snapshot::files::peek::HEAD;
 use crate::snapshot::files::unlisted::unlisted;
 use crate::snapshot::manifest_files;
+use crate::snapshot::unpack;
 
 /// Bytes of contents that are read of a location, more or less.
 const BUDGET: u64 = 256 << 20;
@@ -41,6 +45,9 @@ const FOLDER: (u64, u64) = (1 << 20, 16 << 20);
 
 /// Bytes of one metadata file of an export; a larger one is none.
 const CONTROL: u64 = 64 << 20;
+
+/// Text of a dump in which its program is named.
+const FIRST_TEXT: usize = 4 << 10;
 
 /// Words in folder names that say where something is, not what.
 const PLACES: [&str; 6] = ["manifests", "manifest", "manifest_summary", "snapshot_file_groups", "raw", "tables"];
@@ -75,6 +82,21 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
             drafts.extend(of_manifest(engine, &source, &mut tally, path, &mut read).await?);
         }
     }
+    let mut tables: Vec<FoundTable> = Vec::new();
+    for export in dumps(&source, &mut tally, &mut read).await? {
+        let newest = tally.newest.unwrap_or_default();
+        let here = export.path == HERE;
+        let location = if here { source.root.clone() } else { source.root.join(&export.path) };
+        match tables_of(engine, location, export.kind).await? {
+            Err(reason) => tally.ignore(&format!("an export that cannot be read: {reason}"), &export.path, 0),
+            Ok(found) => {
+                for table in found.into_iter().filter(|table| !table.is_part) {
+                    tables.push(propose_table(engine, &export, table, newest).await?);
+                }
+            }
+        }
+    }
+    let refused = refused(engine, &source, &described).await?;
     let (exported, dates) = choose(&source, &mut tally, &mut read).await?;
     let mut folders: BTreeMap<&str, Vec<(Key, Group)>> = BTreeMap::new();
     for (key, group) in tally.groups.iter().filter(|(key, _)| !tally.older.contains(key)) {
@@ -93,7 +115,6 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
         }
         drafts.extend(of_folder.drafts);
     }
-    let mut tables: Vec<FoundTable> = Vec::new();
     let mut per_folder: BTreeMap<String, usize> = BTreeMap::new();
     for draft in &drafts {
         *per_folder.entry(draft.found.folder.clone()).or_default() += 1;
@@ -103,6 +124,15 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
         let Draft { keys, group, mut found } = draft;
         found.notes.extend(keys.iter().filter_map(|key| dates.get(key).cloned()));
         found.wishes = wishes(&described, &keys, &group, &found, is_only, name);
+        if let Some((export, kind, table)) = export_of(&described, &found.folder) {
+            if let Some(reason) = refused.get(&export) {
+                let reason = format!("an export that cannot be read: {reason}");
+                tally.ignore_all(&reason, found.files, found.bytes, &found.folder);
+                continue;
+            }
+            found.locations = vec![if export.is_empty() { HERE.to_owned() } else { below(&export, "") }];
+            found.export = Some(ExportTable { kind, table });
+        }
         if found.locations.is_empty() {
             let Some(locations) = locations(&tally, &keys, &group, &found.format) else {
                 let example = group.sample().first().map(|file| file.path.clone()).unwrap_or_default();
@@ -120,6 +150,111 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
         return Err(nothing(location, &tally));
     }
     Ok(Survey { tables, tally, described, read, root, exported })
+}
+
+/// The export that a folder is in, from the location on, its kind, and the name of the table there.
+fn export_of(described: &[Described], folder: &str) -> Option<(String, ExportKind, Option<String>)> {
+    if let Some((database, table)) = rds_export(described, folder) {
+        let target = rds_table(described, database, table).map(|table| table.target.clone());
+        let export = folder.strip_suffix(&[database, table].join("/"))?.trim_end_matches('/');
+        return Some((export.to_owned(), ExportKind::Rds, Some(target?)));
+    }
+    match dynamo_export(described, folder)? {
+        Described::Dynamo { folder: export, .. } => Some((export.clone(), ExportKind::DynamoDb, None)),
+        _ => None,
+    }
+}
+
+/// Why exports of RDS and DynamoDB cannot be read, by their folders.
+async fn refused(
+    engine: &Arc<Engine>,
+    source: &SampleSource,
+    described: &[Described],
+) -> Result<BTreeMap<String, String>> {
+    let mut refused = BTreeMap::new();
+    for described in described {
+        let (folder, kind) = match described {
+            Described::RdsExport { folder, .. } => (folder, ExportKind::Rds),
+            Described::Dynamo { folder, .. } => (folder, ExportKind::DynamoDb),
+            _ => continue,
+        };
+        let location = source.root.with_key(source.root.join(folder).raw_key().trim_end_matches('/'));
+        if let Err(reason) = tables_of(engine, location, kind).await? {
+            refused.insert(folder.clone(), reason);
+        }
+    }
+    Ok(refused)
+}
+
+/// The dumps among files that may be some, by what they begin with.
+async fn dumps(source: &SampleSource, tally: &mut Tally, read: &mut Read) -> Result<Vec<FoundExport>> {
+    let mut files = std::mem::take(&mut tally.dumps);
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let folder_of = |path: &str| path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+    let is_named = |file: &ListedFile, name: &str| file.path.rsplit('/').next() == Some(name);
+    let mut found: Vec<FoundExport> = Vec::new();
+    let is_schema = |file: &&ListedFile| file.path.contains("-schema.sql");
+    for file in &files {
+        let folder = folder_of(&file.path);
+        let kind = match () {
+            () if is_named(file, "toc.dat") => ExportKind::PgDump,
+            () if is_named(file, "metadata") || is_named(file, "metadata.partial") => {
+                let has_schema = files.iter().filter(is_schema).any(|other| folder_of(&other.path) == folder);
+                if !has_schema {
+                    continue;
+                }
+                ExportKind::MySqlDump
+            }
+            () => continue,
+        };
+        // All files of a dump's folder are its own.
+        tally.groups.retain(|key, _| key.folder != folder);
+        let path = if folder.is_empty() { HERE.to_owned() } else { below(&folder, "") };
+        if !found.iter().any(|other| other.path == path) {
+            found.push(FoundExport { path, kind });
+        }
+    }
+    let of_folder = |path: &str| {
+        let folder = folder_of(path);
+        let folder = if folder.is_empty() { HERE.to_owned() } else { below(&folder, "") };
+        found.iter().any(|export| export.path == folder)
+    };
+    let (parts, alone): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| of_folder(&file.path));
+    // A dump is read whole, to find out what its tables are.
+    for part in parts {
+        read.add(Read { files: 1, bytes: part.size, rows: 0, requests: 1 });
+    }
+    for file in alone {
+        let head = source.head(&file, HEAD).await?;
+        let kind = kind_of(&head, file.size > HEAD).await;
+        let bytes = if kind.is_some() { file.size } else { head.len() as u64 };
+        read.add(Read { files: 1, bytes, rows: 0, requests: 1 });
+        match kind {
+            Some(kind) => found.push(FoundExport { path: file.path, kind }),
+            None => tally.no_dump(&file),
+        }
+    }
+    Ok(found)
+}
+
+/// Which dump begins so.
+async fn kind_of(head: &[u8], is_cut: bool) -> Option<ExportKind> {
+    let unpacked;
+    // Its text need not be UTF-8 throughout: values of binary columns are in it as they are.
+    let text = match look(head, is_cut) {
+        Content::PgDump => return Some(ExportKind::PgDump),
+        Content::Packed(compression) => {
+            unpacked = unpack(head, compression, is_cut, FIRST_TEXT).await.ok()?.0;
+            &unpacked
+        }
+        _ => head,
+    };
+    let text = &text[..text.len().min(FIRST_TEXT)];
+    let has = |words: &str| memchr::memmem::find(text, words.as_bytes()).is_some();
+    if has("-- PostgreSQL database dump") || has("-- PostgreSQL database cluster dump") {
+        return Some(ExportKind::PgDump);
+    }
+    (has("-- MySQL dump") || has("-- MariaDB dump")).then_some(ExportKind::MySqlDump)
 }
 
 fn nothing(location: &Location, tally: &Tally) -> Error {
@@ -321,6 +456,10 @@ fn empty_tables(described: &[Described], tally: &mut Tally, tables: &mut Vec<Fou
             tally.ignore("an empty table, whose columns the export does not tell", &folder, 0);
             continue;
         };
+        let export = export_of(described, &folder).map(|(export, kind, table)| {
+            let place = if export.is_empty() { HERE.to_owned() } else { below(&export, "") };
+            (place, ExportTable { kind, table })
+        });
         let mut items = columns_as_they_are(&schema);
         items.iter_mut().for_each(|item| improve(item, known.rds.as_deref()));
         let proposal = propose(table, &items, TableSize { lake_bytes: 0, is_whole: true });
@@ -331,7 +470,8 @@ fn empty_tables(described: &[Described], tally: &mut Tally, tables: &mut Vec<Fou
         let mut found = FoundTable {
             wishes: Vec::new(),
             folder: folder.clone(),
-            locations: vec![below(&folder, "")],
+            locations: vec![export.as_ref().map_or_else(|| below(&folder, ""), |(export, _)| export.clone())],
+            export: export.map(|(_, export)| export),
             format: FileFormat::Parquet,
             declared: Some(Arc::new(schema)),
             partitioned_by: Vec::new(),

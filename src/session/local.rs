@@ -330,6 +330,6 @@ mod tests {
         store.delete(&path("gone")).await.unwrap();
         syncs.settle().unwrap();
         let state = syncs.lock();
-        assert!(state.files.is_empty() && state.folders.is_empty() && state.threads == 0);
+        assert!(state.files.is_empty() && state.folders.is_empty() && state.threads == state.idle);
     }
 }

@@ -19,12 +19,12 @@ use super::names::{Lacking, NameCheck};
 use super::table::TableFiles;
 use crate::concurrency::spread;
 use crate::config::{FileFormat, SnapshotTable};
-use crate::error::{Error, Result, caught};
+use crate::error::{Error, Result, caught, nearest};
 use crate::layout::FilePartition;
 use crate::layout::Location;
 use crate::manifest::FileEntry;
 use crate::session::{OpenStores, PinnedStore, Stores};
-use crate::snapshot::exports::{ExportedTable, exported};
+use crate::snapshot::exports::{ExportCatalogs, ExportedTable, exported};
 use crate::snapshot::files::folders::FolderColumns;
 use crate::snapshot::files::found::Doubtful;
 use crate::snapshot::files::left_out::{LeftOut, LeftOutTally};
@@ -48,13 +48,16 @@ pub(crate) struct PeekSlots {
     texts: Arc<Semaphore>,
     threads: usize,
     footers: Arc<Semaphore>,
+    /// Catalogues of exports that were read.
+    catalogs: ExportCatalogs,
 }
 
 impl PeekSlots {
     /// Of text files, which are read whole, one per thread.
     pub(crate) fn new(threads: usize) -> Self {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
-        Self { texts: semaphore(threads), threads, footers: semaphore(FOOTERS_AT_ONCE) }
+        let catalogs = ExportCatalogs::default();
+        Self { texts: semaphore(threads), threads, footers: semaphore(FOOTERS_AT_ONCE), catalogs }
     }
 }
 
@@ -99,7 +102,7 @@ pub(crate) async fn discover(
     table: &SnapshotTable,
     looks: &PeekSlots,
 ) -> Result<Discovered> {
-    if let Some(found) = exported(stores, table).await? {
+    if let Some(found) = exported(stores, &looks.catalogs, table).await? {
         return discover_exported(stores, table, found, looks).await;
     }
     let mut listing = Listing::default();
@@ -151,6 +154,14 @@ async fn discover_exported(
     looks: &PeekSlots,
 ) -> Result<Discovered> {
     let ExportedTable { format, schema, files, notes, .. } = found;
+    if let (Some(declared), Some(schema)) = (&table.declared, &schema) {
+        let names = || schema.fields().iter().map(|field| field.name().as_str());
+        if let Some(field) = declared.fields().iter().find(|field| names().all(|name| name != field.name())) {
+            let (column, nearest) = (field.name().clone(), nearest(field.name(), names()));
+            let at = table.at.clone();
+            return Err(Error::ColumnInNoFile { at, table: table.name.clone(), column, nearest });
+        }
+    }
     let declared = table.declared.clone().or(schema);
     let table = SnapshotTable { format, declared, ..table.clone() };
     let Resolved { schema, files, lacking } = resolve(stores, &table, files, looks).await?;

@@ -52,6 +52,12 @@ impl Report {
 fn left_out(plans: &[PlanView]) -> Vec<String> {
     let mut lines = Vec::new();
     for (table, coverage) in plans.iter().flat_map(|plan| &plan.coverage) {
+        for note in &coverage.notes {
+            let line = format!("snapshot.{table}: {note}");
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
         let reported = coverage.left_out.iter().filter(|left| !left.reason.is_reported());
         let reported: Vec<String> = reported.map(|left| left.sentence()).collect();
         let line = format!("snapshot.{table}: not read: {}", reported.join(", "));
@@ -185,6 +191,9 @@ fn plan_json(plan: &PlanView, config: &Path) -> Value {
         "audits": plan.audits.iter().map(|audit| json!({ "audit": audit.audit, "kind": audit.kind })).collect::<Vec<_>>(),
         "warnings": warnings_json(&plan.warnings),
         "left_out": left_out_json(plan.coverage.iter().map(|(table, coverage)| (table, &coverage.left_out))),
+        "export_notes": plan.coverage.iter().flat_map(|(table, coverage)| coverage.notes.iter().map(move |note| json!({
+            "table": table, "note": note,
+        }))).collect::<Vec<_>>(),
         "lacking_columns": plan.coverage.iter().flat_map(|(table, coverage)| coverage.lacking.iter().map(move |lacking| json!({
             "table": table, "column": lacking.column, "files": lacking.files, "of_files": lacking.of_files,
             "example": lacking.example,

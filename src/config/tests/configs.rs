@@ -91,7 +91,7 @@ CREATE EXTERNAL TABLE snapshot.airports STORED AS NDJSON LOCATION 'airports' OPT
         fields,
         ["tailnum Utf8View false", "Year Int16 true", "at Timestamp(µs) true", "cost Decimal128(10, 2) true"]
     );
-    let text = TextOptions { compression: Some(Compression::Gzip), infer_records: Some(100), ..TextOptions::default() };
+    let text = TextOptions { compression: Some(Compression::Gzip), infer_records: Some(100) };
     let csv = CsvOptions {
         has_header: false,
         delimiter: b'\t',

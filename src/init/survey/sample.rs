@@ -20,7 +20,7 @@ use crate::layout::FilePartition;
 use crate::layout::Location;
 use crate::layout::store_error;
 use crate::manifest::FileEntry;
-use crate::snapshot::files::content::{Content, look};
+use crate::snapshot::files::content::{Content, DUMP, look};
 use crate::snapshot::{FooterBounds, Unpacked, compression_of, read_foreign_footer, unpack};
 
 /// Files of which the first bytes are read when not all can be.
@@ -86,7 +86,8 @@ impl SampleSource {
         self.root.join(&file.path)
     }
 
-    fn entry(&self, file: &ListedFile) -> FileEntry {
+    /// The file as an entry of a list.
+    pub(crate) fn entry(&self, file: &ListedFile) -> FileEntry {
         FileEntry {
             uri: self.location(file).uri().into(),
             etag: file.etag.as_str().into(),
@@ -167,6 +168,7 @@ async fn parquet(source: &SampleSource, files: &[&ListedFile], has_all: bool) ->
                 let reason = match look(&head, file.size > HEAD) {
                     Content::Packed(_) => "a compressed Parquet file; decompress it".to_owned(),
                     Content::Foreign(what) | Content::Other(what) => what.to_owned(),
+                    Content::PgDump => DUMP.to_owned(),
                     Content::Text => "text, under a name of Parquet; rename it".to_owned(),
                     Content::Parquet => format!("a Parquet file that cannot be read: {}", error.strip_backtrace()),
                 };
@@ -211,6 +213,7 @@ async fn text(source: &SampleSource, files: &[&ListedFile], head: u64, is_whole:
             Content::Packed(compression) => Some(compression),
             Content::Text => None,
             Content::Parquet => return Ok(unusable("some files are Parquet and some are text, under one name", read)),
+            Content::PgDump => return Ok(unusable(DUMP, read)),
             Content::Foreign(what) | Content::Other(what) => return Ok(unusable(what, read)),
         };
         if packed.is_some_and(|other| other != compression) && !text.as_ref().is_ok_and(|(text, _)| text.is_empty()) {
@@ -225,6 +228,7 @@ async fn text(source: &SampleSource, files: &[&ListedFile], head: u64, is_whole:
             Content::Text => {}
             Content::Parquet => return Ok(unusable("a compressed Parquet file; decompress it", read)),
             Content::Packed(_) => return Ok(unusable("a file that was compressed twice; decompress it once", read)),
+            Content::PgDump => return Ok(unusable("a compressed archive of pg_dump; unpack it", read)),
             Content::Foreign(what) | Content::Other(what) => return Ok(unusable(what, read)),
         }
         is_whole &= !is_cut;

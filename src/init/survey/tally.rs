@@ -191,6 +191,8 @@ pub(crate) struct Tally {
     pub(crate) ignored: BTreeMap<String, Ignored>,
     /// Metadata of exports and manifests, to be read.
     pub(crate) control: Vec<ListedFile>,
+    /// Files that may be dumps of a database, by their names.
+    pub(crate) dumps: Vec<ListedFile>,
     /// Where files lie that belong to no table and might be taken for a table's.
     pub(crate) strays: Strays,
     /// Folders of tables that have a log.
@@ -264,6 +266,15 @@ fn is_control(name: &str) -> bool {
     name.ends_with(".json") && (starts || name == "manifest-files.json")
 }
 
+/// Whether a file may be a dump, or a part of one that tells.
+fn is_dump_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let bare = [".gz", ".zst", ".bz2", ".xz"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+    let endings = [".sql", ".dump", ".pgdump", ".dmp", ".backup", ".tar", ".custom"];
+    endings.iter().any(|ending| bare.ends_with(ending))
+        || ["toc.dat", "metadata", "metadata.partial"].contains(&name.as_str())
+}
+
 impl Tally {
     /// Takes in one file.
     pub(crate) fn add(&mut self, file: ListedFile, modified: DateTime<Utc>) {
@@ -286,6 +297,10 @@ impl Tally {
             if self.table_formats.len() < CONTROL {
                 self.table_formats.insert(root, format);
             }
+        }
+        if is_dump_name(&name) && self.dumps.len() < CONTROL {
+            self.dumps.push(file);
+            return;
         }
         if let Some((reason, is_left_out)) = reason(&file.path, &name, &ending) {
             if !is_left_out && self.strays.len() < CONTROL {
@@ -338,6 +353,18 @@ impl Tally {
                 self.ignore_all(&reason, group.files + group.empty, group.bytes, &example);
             }
         }
+    }
+
+    /// Counts a file that is no dump after all, as its name says.
+    pub(crate) fn no_dump(&mut self, file: &ListedFile) {
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        let (_, ending) = split_ending(name);
+        let (reason, is_left_out) = reason(&file.path, name, &ending).unwrap_or(("a file of no known format", false));
+        if !is_left_out && self.strays.len() < CONTROL {
+            let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            self.strays.insert((folder.to_owned(), ending));
+        }
+        self.ignore(reason, &file.path, file.size);
     }
 
     /// Counts a file that belongs to no table.

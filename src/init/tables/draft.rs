@@ -108,6 +108,7 @@ pub(crate) async fn draft(
         wishes: Vec::new(),
         folder: keys[0].folder.clone(),
         locations: Vec::new(),
+        export: None,
         format: table.format.clone(),
         declared: table.declared.take(),
         partitioned_by,

@@ -5,7 +5,7 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 
 use super::profile::Profile;
 use super::proposal::Proposal;
-use crate::config::FileFormat;
+use crate::config::{ExportTable, FileFormat};
 use crate::init::survey::read::Read;
 
 /// One column of a proposed SELECT.
@@ -55,6 +55,8 @@ pub(crate) struct FoundTable {
     /// Literals for LOCATION, from the location on: folders end with a slash, globs are escaped.
     pub(crate) locations: Vec<String>,
     pub(crate) format: FileFormat,
+    /// The table of an export with a manifest or catalogue of its own.
+    pub(crate) export: Option<ExportTable>,
     /// Columns for CREATE EXTERNAL TABLE; None: those of the files.
     pub(crate) declared: Option<SchemaRef>,
     /// Columns in the names of folders, in the order of the path.
@@ -71,6 +73,13 @@ pub(crate) struct FoundTable {
     /// Lines for the comment above the table.
     pub(crate) notes: Vec<String>,
     pub(crate) proposal: Proposal,
+}
+
+impl FoundTable {
+    /// The words after STORED AS.
+    pub(crate) fn stored_as(&self) -> &'static str {
+        self.export.as_ref().map_or(self.format.name(), |export| export.kind.name())
+    }
 }
 
 /// A table and its name.

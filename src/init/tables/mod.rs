@@ -5,6 +5,7 @@ pub(crate) mod columns;
 pub(crate) mod dialect;
 pub(crate) mod draft;
 pub(crate) mod dynamo;
+pub(crate) mod exported;
 pub(crate) mod exports;
 pub(crate) mod folder;
 pub(crate) mod form;

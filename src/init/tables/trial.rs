@@ -7,6 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Date32Type, SchemaRef};
+use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::prelude::SessionContext;
@@ -207,6 +208,25 @@ fn affordable(files: &[&(FileEntry, Arc<ParquetMetaData>)], schema: &SchemaRef, 
     });
     columns.sort_unstable();
     columns
+}
+
+/// Reads all columns of the first rows of a table's first entry. An error of the engine is the inner one.
+///
+/// # Errors
+/// When the engine cannot be set up.
+pub(crate) async fn over_entries(
+    engine: &Engine,
+    table: &TableFiles,
+) -> Result<std::result::Result<Outcome, DataFusionError>> {
+    let names: Vec<String> = table.schema.fields().iter().map(|field| ident(field.name())).collect();
+    let first = table.files.first().cloned().into_iter().collect();
+    let mut trial = Trial::new(&names);
+    let session = engine.task_session(&table.files).await?;
+    let list = FileListTable::of_export(TableFiles { files: first, ..table.clone() }, ScanSize::AsListed);
+    register(&session, "snapshot", "t", list)?;
+    let ran = Box::pin(trial.look(&session, Some(ROWS))).await;
+    let is_whole = table.files.len() == 1 && trial.rows < ROWS as u64;
+    Ok(ran.map(|()| trial.finish(is_whole)))
 }
 
 struct Trial<'a> {

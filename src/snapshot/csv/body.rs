@@ -54,11 +54,14 @@ impl CsvBody {
     pub(crate) fn new(target: &Target, limit: RecordLimit) -> Result<Self> {
         let options = options(target)?;
         // All columns of a file without header are declared: a table of one column has files of one.
-        let columns = (!options.has_header && target.table().fields().len() == 1).then_some(1);
+        let count = if options.columns.is_empty() { target.table().fields().len() } else { options.columns.len() };
+        let columns = (!options.has_header && count == 1).then_some(1);
         let splitter = Splitter::new(options, columns).with_limit(limit);
         let mut body = Self { splitter, has_header: options.has_header, found: None, rows: 0 };
         if columns.is_some() {
-            body.found = Some(FileColumns::new(target, names_by_position(target, 1)?)?);
+            let names = &options.columns;
+            let names = if names.is_empty() { names_by_position(target, 1)? } else { names.clone() };
+            body.found = Some(FileColumns::new(target, names)?);
         }
         Ok(body)
     }
@@ -124,12 +127,12 @@ impl CsvBody {
             names
         } else {
             let columns = self.splitter.columns();
-            let of_table = target.table().fields().len();
-            if target.format().has_splits() && columns != of_table {
-                let reason = format!("its rows have {columns} values, but the export names {of_table} columns");
+            let names = &options(target)?.columns;
+            if !names.is_empty() && names.len() != columns {
+                let reason = format!("its rows have {columns} values, but there are {} columns", names.len());
                 return Err(DataFusionError::Execution(reason));
             }
-            names_by_position(target, columns)?
+            if names.is_empty() { names_by_position(target, columns)? } else { names.clone() }
         };
         self.found = Some(FileColumns::new(target, names)?);
         Ok(())

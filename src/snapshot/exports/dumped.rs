@@ -19,6 +19,7 @@ use crate::config::{CsvOptions, FileFormat, InsertOptions, SqlFamily, TextOption
 use crate::error::ExportFault;
 use crate::manifest::FileEntry;
 use crate::snapshot::dump::ddl::{DdlCatalog, DdlFault, DdlTable, TableKind};
+use crate::snapshot::dump::inserts::settings::objection;
 use crate::snapshot::dump::script::{DataForm, DumpName};
 
 /// Deepest partitions of partitions that are followed.
@@ -32,6 +33,13 @@ pub(super) struct Dumped {
     family: SqlFamily,
     ddl: DdlCatalog,
     data: BTreeMap<DumpName, TableData>,
+    /// The database that `\\connect` names, and the tables of those before it.
+    database: Option<String>,
+    before: Vec<ExportedTable>,
+    /// Why text in quotes, or all text, would be misread.
+    objection: Option<String>,
+    /// Whether the dump has TIMESTAMPs of MySQL in UTC.
+    is_utc: bool,
 }
 
 /// The data of one table.
@@ -44,12 +52,52 @@ struct TableData {
 
 impl Dumped {
     pub(super) fn new(file: &str, family: SqlFamily) -> Self {
-        Self { file: file.to_owned(), family, ddl: DdlCatalog::new(family), data: BTreeMap::new() }
+        Self {
+            file: file.to_owned(),
+            family,
+            ddl: DdlCatalog::new(family),
+            data: BTreeMap::new(),
+            database: None,
+            before: Vec::new(),
+            objection: None,
+            is_utc: false,
+        }
     }
 
     /// Takes in a statement.
     pub(super) fn add_statement(&mut self, text: &str) -> Result<(), ExportFault> {
+        if let Some(database) = text.strip_prefix("\\connect") {
+            // pg_dumpall: the same names may come again in another database.
+            self.end_database()?;
+            let name = database.split_whitespace().rfind(|word| !word.starts_with('-')).unwrap_or_default();
+            let name = name.rsplit_once("dbname=").map_or(name, |(_, name)| name);
+            self.database = Some(name.trim_matches(['"', '\'']).to_owned());
+            return Ok(());
+        }
+        let first = text.trim_start().get(..4).unwrap_or_default();
+        if first.eq_ignore_ascii_case("SET ") {
+            let objection = match self.family {
+                SqlFamily::MySql => objection::<true>(text.as_bytes()),
+                SqlFamily::Postgres => objection::<false>(text.as_bytes()),
+            };
+            self.objection = self.objection.take().or(objection);
+            let upper = text.to_ascii_uppercase();
+            if self.family == SqlFamily::MySql && upper.contains("TIME_ZONE") && !upper.contains("@@TIME_ZONE") {
+                self.is_utc = upper.contains("+00:00") || upper.contains("'UTC'");
+                if !self.is_utc && !upper.contains('@') {
+                    let reason = "its TIMESTAMPs are not in UTC; dump with --tz-utc".to_owned();
+                    return Err(ExportFault::Metadata { file: self.file.clone(), reason });
+                }
+            }
+        }
         self.ddl.add(text).map_err(|fault| self.unreadable(fault))
+    }
+
+    /// The rows of a table so far, if all of its data has their number.
+    pub(super) fn rows(&self, schema: &str, table: &str) -> Option<u64> {
+        let is_it = |name: &&DumpName| name.name == table && name.schema.as_deref().is_none_or(|of| of == schema);
+        let Some(name) = self.data.keys().find(is_it) else { return Some(0) };
+        self.data[name].entries.iter().map(|entry| entry.n_record).sum()
     }
 
     /// Takes in a piece of a table's data; None: it has no row.
@@ -78,9 +126,24 @@ impl Dumped {
     }
 
     /// The tables with their data.
-    pub(super) fn finish(self) -> Result<Vec<ExportedTable>, ExportFault> {
-        let Self { file, family, ddl, mut data } = self;
-        let tables = ddl.finish();
+    pub(super) fn finish(mut self) -> Result<Vec<ExportedTable>, ExportFault> {
+        self.end_database()?;
+        Ok(self.before)
+    }
+
+    /// Ends the statements and data of one database.
+    fn end_database(&mut self) -> Result<(), ExportFault> {
+        let (file, family, database) = (self.file.clone(), self.family, self.database.take());
+        let ddl = std::mem::replace(&mut self.ddl, DdlCatalog::new(family));
+        let mut data = std::mem::take(&mut self.data);
+        if let Some(reason) = self.objection.take().filter(|_| !data.is_empty()) {
+            return Err(ExportFault::Metadata { file, reason });
+        }
+        let of_database = |names: Vec<String>| database.iter().cloned().chain(names).collect::<Vec<_>>();
+        let mut tables = ddl.finish();
+        if family == SqlFamily::MySql && !self.is_utc {
+            tables.iter_mut().for_each(without_zone);
+        }
         let mut found: Vec<(ExportedTable, Option<DumpName>)> = Vec::new();
         for table in &tables {
             if matches!(table.kind, TableKind::View) {
@@ -93,14 +156,25 @@ impl Dumped {
                 }
                 _ => None,
             };
-            let names = table.schema.iter().chain([&table.name]).cloned().collect();
+            let names = of_database(table.schema.iter().chain([&table.name]).cloned().collect());
             found.push((exported(&file, family, names, Some(table), of)?, parent));
         }
         for (name, of) in data {
-            let names = name.schema.iter().chain([&name.name]).cloned().collect();
+            let names = of_database(name.schema.iter().chain([&name.name]).cloned().collect());
             found.push((exported(&file, family, names, None, Some(of))?, None));
         }
-        Ok(with_partitions(found))
+        // Partitions have parents in their own database.
+        self.before.extend(with_partitions(found));
+        Ok(())
+    }
+}
+
+/// TIMESTAMPs of a dump that does not say their zone are read as they are written.
+fn without_zone(table: &mut DdlTable) {
+    for column in &mut table.columns {
+        if let DataType::Timestamp(_, zone) = &mut column.data_type {
+            *zone = None;
+        }
     }
 }
 
@@ -165,14 +239,17 @@ fn exported(
         notes.push("The dump has no CREATE TABLE of it, so all columns are text.".to_owned());
     }
     let schema: SchemaRef = Arc::new(Schema::new(fields));
-    let text = TextOptions { has_splits: true, ..TextOptions::default() };
+    let text = TextOptions::default();
     let format = match form {
-        DataForm::Copy => FileFormat::Csv(CsvOptions { text, ..copy_text() }),
+        DataForm::Copy => {
+            let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
+            FileFormat::Csv(CsvOptions { columns, text, ..copy_text() })
+        }
         DataForm::Insert => FileFormat::Inserts(InsertOptions { family, columns, text }),
     };
     let mut files = data.map(|data| data.entries).unwrap_or_default();
     files.sort_by(|one, other| one.uri.cmp(&other.uri));
-    Ok(ExportedTable { names, format, schema: Some(schema), files, notes, is_part: false })
+    Ok(ExportedTable { names, format, schema: Some(schema), files, notes, is_part: false, unreadable: None })
 }
 
 /// The text form of PostgreSQL's COPY: tabs, backslash escapes, `\N` for NULL.
@@ -198,6 +275,7 @@ fn with_partitions(mut found: Vec<(ExportedTable, Option<DumpName>)>) -> Vec<Exp
             bare && (name.schema.is_none() || schema == name.schema.as_ref())
         })
     };
+    let (mut tops, mut apart): (Vec<(usize, usize)>, Vec<usize>) = (Vec::new(), Vec::new());
     for at in 0..found.len() {
         let mut top = found[at].1.as_ref().and_then(|parent| place(&found, parent));
         for _ in 0..MAX_DEPTH {
@@ -221,10 +299,16 @@ fn with_partitions(mut found: Vec<(ExportedTable, Option<DumpName>)>) -> Vec<Exp
             whole.files.extend(part.files);
             whole.files.sort_by(|one, other| one.uri.cmp(&other.uri));
         } else {
+            let reason = "its partitions do not have the same columns in the same order; read each as a table";
+            whole.unreadable = Some(format!("{}: {reason}", whole.name()));
             whole.is_part = true;
-            whole.notes.push("Its partitions do not have the same columns in the same order.".to_owned());
-            found[at].0.is_part = false;
+            apart.push(top);
         }
+        tops.push((at, top));
+    }
+    // Partitions that cannot be one table are tables.
+    for (at, _) in tops.into_iter().filter(|(_, top)| apart.contains(top)) {
+        found[at].0.is_part = false;
     }
     found.into_iter().map(|(table, _)| table).collect()
 }

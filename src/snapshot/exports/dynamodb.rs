@@ -7,7 +7,7 @@
 //! AWSDynamoDB/ID/data/*.json.gz           one item per line; of an incremental export in AWSDynamoDB/data/
 //! ```
 //!
-//! An export is complete if both manifests are as their MD5 says, the counts of the files add up, and each data file is
+//! An export is complete if the list of files is as its MD5 says, the counts of the files add up, and each data file is
 //! there. While a data file is read its MD5 and its rows are compared with the manifest. Keys are those of the bucket
 //! that was exported to; a copy has them below another folder, so data files are found by their way from the manifest.
 //! Incremental exports are read as they are: one row per changed item with its images. They are not merged.
@@ -58,7 +58,7 @@ pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, T
     if !listed.contains_key(SUMMARY) {
         return Err(ExportFault::NotFound { expected: SUMMARY }.into());
     }
-    let summary = checked(place, &folder, SUMMARY, &listed).await?;
+    let (summary, edited) = checked(place, &folder, SUMMARY, &listed).await?;
     let summary: Summary = serde_json::from_slice(&summary).map_err(|error| metadata(SUMMARY, &error))?;
     if let Some(format) = summary.output_format.as_ref().filter(|format| *format != "DYNAMODB_JSON") {
         let help = "export again with the output format DYNAMODB_JSON";
@@ -67,7 +67,10 @@ pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, T
     if !listed.contains_key(FILES) {
         return Err(ExportFault::Missing { manifest: SUMMARY.to_owned(), what: FILES.to_owned() }.into());
     }
-    let bytes = checked(place, &folder, FILES, &listed).await?;
+    let (bytes, changed) = checked(place, &folder, FILES, &listed).await?;
+    if let Some(fault) = changed {
+        return Err(fault.into());
+    }
     let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
     let files: Vec<DataFile> =
         lines.map(serde_json::from_slice).collect::<Result<_, _>>().map_err(|error| metadata(FILES, &error))?;
@@ -83,13 +86,14 @@ pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, T
     let arn = summary.table_arn.unwrap_or_default();
     let table = arn.rsplit("table/").next().unwrap_or_default().split('/').next().unwrap_or_default();
     let mut notes = Vec::new();
+    // People take account numbers out of it. Nothing is lost by that: the list of files has an MD5 of its own.
+    notes.extend(edited.map(|fault| format!("The summary of the export was edited: {fault}.")));
     if summary.export_type.as_deref().is_some_and(|kind| kind.starts_with("INCREMENTAL")) {
         let note = "An incremental export: a row per changed item, with its keys and images; it is not merged with a \
                     full one.";
         notes.push(note.to_owned());
     }
-    let options = TextOptions { has_splits: true, ..TextOptions::default() };
-    let format = FileFormat::Json(options);
+    let format = FileFormat::Json(TextOptions::default());
     Ok(vec![ExportedTable {
         names: vec![table.to_owned()],
         format,
@@ -97,6 +101,7 @@ pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, T
         files: entries,
         notes,
         is_part: false,
+        unreadable: None,
     }])
 }
 
@@ -111,13 +116,13 @@ fn metadata(file: &str, error: &serde_json::Error) -> ExportFault {
     ExportFault::Metadata { file: file.to_owned(), reason: error.to_string() }
 }
 
-/// A manifest whose MD5 is right, if the export has it.
+/// A manifest, and its fault if it is not as its MD5 says.
 async fn checked(
     place: &ExportPlace,
     folder: &Location,
     name: &str,
     listed: &HashMap<String, ObjectMeta>,
-) -> Result<bytes::Bytes, Trouble> {
+) -> Result<(bytes::Bytes, Option<ExportFault>), Trouble> {
     let bytes = place.get(&folder.join(name)).await?;
     let sum = format!("{}.md5", name.trim_end_matches(".json"));
     if listed.contains_key(&sum) {
@@ -125,10 +130,11 @@ async fn checked(
         let stated = String::from_utf8_lossy(&stated).trim().to_owned();
         let found = STANDARD.encode(Md5::digest(&bytes));
         if stated != found {
-            return Err(ExportFault::Checksum { file: name.to_owned(), found, manifest: sum, stated }.into());
+            let fault = ExportFault::Checksum { file: name.to_owned(), found, manifest: sum, stated };
+            return Ok((bytes, Some(fault)));
         }
     }
-    Ok(bytes)
+    Ok((bytes, None))
 }
 
 /// The data files, which are all there. They are where the manifest is, seen from its key.

@@ -15,11 +15,13 @@ mod pg_dump;
 mod rds;
 mod sql_script;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use tokio::sync::OnceCell;
 
 use crate::config::{ExportKind, FileFormat, SnapshotTable};
 use crate::error::{Error, ExportFault, Position, Result};
@@ -41,6 +43,8 @@ pub(crate) struct ExportedTable {
     pub(crate) notes: Vec<String>,
     /// Whether another table has its rows: it is a partition of that.
     pub(crate) is_part: bool,
+    /// Why its rows cannot be read, where that is so.
+    pub(crate) unreadable: Option<String>,
 }
 
 impl ExportedTable {
@@ -51,8 +55,7 @@ impl ExportedTable {
 
     /// Whether people may call it so: by its whole name, or by its last names.
     fn is_called(&self, name: &str) -> bool {
-        let own = self.name();
-        own == name || own.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
+        is_called(&self.names, name)
     }
 }
 
@@ -136,33 +139,66 @@ async fn catalog(
 ///
 /// # Errors
 /// [`Error::Export`], [`Error::Store`].
-pub(crate) async fn exported(stores: &Stores, table: &SnapshotTable) -> Result<Option<ExportedTable>> {
+pub(crate) async fn exported(
+    stores: &Stores,
+    catalogs: &ExportCatalogs,
+    table: &SnapshotTable,
+) -> Result<Option<ExportedTable>> {
     let (Some(export), Some((location, at))) = (&table.export, table.locations.first()) else { return Ok(None) };
     let name = export.table.as_deref().unwrap_or(&table.name);
     let place = ExportPlace { store: stores.open(location).await?, location: location.clone() };
     let refused = |fault| refused(table, location, at, fault);
     // The export of one table is that table, whatever it is called.
     let is_one = export.kind == ExportKind::DynamoDb;
-    let called = |names: &[String]| {
-        let whole = names.join(".");
-        whole == name || whole.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
+    let called = |names: &[String]| is_called(names, name);
+    let read = async {
+        match catalog(export.kind, &place, &called).await {
+            Ok(tables) => Ok(Arc::new(tables)),
+            Err(Trouble::Fault(fault)) => Err(refused(fault)),
+            Err(Trouble::Other(error)) => Err(*error),
+        }
     };
-    let tables = match catalog(export.kind, &place, &called).await {
-        Ok(tables) => tables,
-        Err(Trouble::Fault(fault)) => return Err(refused(fault)),
-        Err(Trouble::Other(error)) => return Err(*error),
+    // What RDS has of a table is listed for that table only.
+    let tables = match export.kind {
+        ExportKind::Rds => read.await?,
+        kind => catalogs.get(kind, location).get_or_try_init(|| read).await?.clone(),
     };
-    let all: Vec<String> = tables.iter().map(ExportedTable::name).collect();
-    let mut found = tables.into_iter().filter(|table| is_one || table.is_called(name));
-    let Some(first) = found.next() else {
-        return Err(refused(ExportFault::NoTable { name: name.to_owned(), tables: all }));
+    let found: Vec<&ExportedTable> = tables.iter().filter(|table| is_one || table.is_called(name)).collect();
+    let found = match *found {
+        [] => {
+            let tables = tables.iter().map(ExportedTable::name).collect();
+            return Err(refused(ExportFault::NoTable { name: name.to_owned(), tables }));
+        }
+        [one] => one,
+        _ => match found.iter().find(|table| table.name() == name) {
+            Some(exact) => exact,
+            None => {
+                let tables = found.iter().map(|table| table.name()).collect();
+                return Err(refused(ExportFault::Ambiguous { name: name.to_owned(), tables }));
+            }
+        },
     };
-    let others: Vec<String> = found.map(|table| table.name()).collect();
-    if !others.is_empty() && first.name() != name {
-        let tables = [vec![first.name()], others].concat();
-        return Err(refused(ExportFault::Ambiguous { name: name.to_owned(), tables }));
+    if let Some(reason) = &found.unreadable {
+        let what = reason.clone();
+        return Err(refused(ExportFault::Unread { what, help: "write a snapshot table for each of them" }));
     }
-    Ok(Some(first))
+    Ok(Some(found.clone()))
+}
+
+/// Whether the last of these names are so, with dots between.
+fn is_called(names: &[String], name: &str) -> bool {
+    (0..names.len()).any(|from| names[from..].join(".") == name)
+}
+
+/// The catalogues that were read while tables are planned side by side: a dump is scanned once for all of its tables.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ExportCatalogs(Arc<Mutex<HashMap<(ExportKind, Location), Arc<OnceCell<Arc<Vec<ExportedTable>>>>>>>);
+
+impl ExportCatalogs {
+    fn get(&self, kind: ExportKind, location: &Location) -> Arc<OnceCell<Arc<Vec<ExportedTable>>>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry((kind, location.clone())).or_default())
+    }
 }
 
 fn refused(table: &SnapshotTable, location: &Location, at: &Position, fault: ExportFault) -> Error {

@@ -101,6 +101,7 @@ pub(super) async fn catalog(
                     files: Vec::new(),
                     notes: Vec::new(),
                     is_part: false,
+                    unreadable: None,
                 });
                 continue;
             }
@@ -116,6 +117,7 @@ pub(super) async fn catalog(
                 files,
                 notes,
                 is_part: false,
+                unreadable: None,
             });
         }
     }

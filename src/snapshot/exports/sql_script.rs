@@ -107,6 +107,13 @@ fn names_program(bytes: &[u8]) -> bool {
     heads.iter().any(|name| memchr::memmem::find(head, name).is_some())
 }
 
+/// A file of several dumps: their tables would be one.
+fn second_dump(uri: &str, line: Option<u64>) -> ExportFault {
+    let file = uri.rsplit('/').next().unwrap_or_default().to_owned();
+    let line = line.map_or_else(String::new, |line| format!(" at line {line}"));
+    ExportFault::Metadata { file, reason: format!("another dump follows the first{line}; split the file") }
+}
+
 fn take(
     events: &mut Vec<DumpEvent>,
     dumped: &mut Dumped,
@@ -115,8 +122,15 @@ fn take(
 ) -> Result<(), ExportFault> {
     for event in events.drain(..) {
         match event {
-            DumpEvent::Statement { text, .. } => dumped.add_statement(&text)?,
+            DumpEvent::Statement { text, line } => {
+                let is_table = text.trim_start().get(..7).is_some_and(|word| word.eq_ignore_ascii_case("CREATE "));
+                if end.is_complete && is_table {
+                    return Err(second_dump(uri, Some(line)));
+                }
+                dumped.add_statement(&text)?;
+            }
             DumpEvent::Complete => end.is_complete = true,
+            DumpEvent::Data { .. } if end.is_complete => return Err(second_dump(uri, None)),
             DumpEvent::Data { table, columns, form, bytes, rows } => {
                 let size = bytes.end - bytes.start;
                 let split = if is_plain { Split::Bytes(bytes) } else { Split::Unpacked(bytes) };

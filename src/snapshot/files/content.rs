@@ -7,6 +7,8 @@ use crate::config::Compression;
 pub(crate) enum Content {
     Parquet,
     Packed(Compression),
+    /// An archive of pg_dump, in its custom form or as tar.
+    PgDump,
     /// UTF-8 text, or nothing.
     Text,
     /// Data or a document in a format that is not read, and what to do about it.
@@ -14,6 +16,9 @@ pub(crate) enum Content {
     /// What it is, and what to do about it.
     Other(&'static str),
 }
+
+/// What an archive of pg_dump is, and what to do about it.
+pub(crate) const DUMP: &str = "an archive of pg_dump; read it with STORED AS PG_DUMP";
 
 /// What kind of text it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +40,10 @@ const MAGIC: &[(&[u8], Content)] = &[
     (b"\x28\xb5\x2f\xfd", Content::Packed(Compression::Zstd)),
     (b"BZh", Content::Packed(Compression::Bzip2)),
     (b"\xfd7zXZ\0", Content::Packed(Compression::Xz)),
+    (b"PGDMP", Content::PgDump),
+    (b"PGCOPY\n\xff\r\n\0", Content::Foreign("COPY BINARY of PostgreSQL, which is not read; export with FORMAT csv")),
+    (b"\xff\xff\xff\xff", Content::Foreign("an Arrow IPC stream, which is not read; export as Parquet")),
+    (b"7z\xbc\xaf\x27\x1c", Content::Other("a 7z archive; unpack it")),
     (b"ORC", Content::Foreign("ORC, which is not read; export as Parquet")),
     (b"Obj\x01", Content::Foreign("Avro, which is not read; export as Parquet")),
     (b"ARROW1", Content::Foreign("Arrow IPC, which is not read; export as Parquet")),
@@ -52,6 +61,10 @@ const MAGIC: &[(&[u8], Content)] = &[
 pub(crate) fn look(bytes: &[u8], is_cut: bool) -> Content {
     if let Some((_, content)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         return *content;
+    }
+    if bytes.get(257..262) == Some(b"ustar") {
+        let is_dump = bytes.starts_with(b"toc.dat\0") || bytes.starts_with(b"./toc.dat\0");
+        return if is_dump { Content::PgDump } else { Content::Other("a tar archive; unpack it") };
     }
     match std::str::from_utf8(bytes) {
         _ if bytes.contains(&0) => Content::Other("binary data of a kind that is not known"),
@@ -83,10 +96,29 @@ pub(crate) fn text_kind(text: &str, is_cut: bool) -> TextKind {
         }
         return TextKind::Other("JSON over several lines; write one object per line, as `jq -c .` does");
     }
+    if let Some(kind) = dump_kind(text) {
+        return TextKind::Other(kind);
+    }
     if text.starts_with("<?xml") || text.starts_with("<!DOCTYPE") || text.starts_with("<html") {
         return TextKind::Document("XML or HTML, which is not read");
     }
     TextKind::Lines
+}
+
+/// Text that is statements, not rows.
+fn dump_kind(text: &str) -> Option<&'static str> {
+    let head = text.get(..4096).unwrap_or(text);
+    if head.contains("-- PostgreSQL database") {
+        return Some("a dump of pg_dump; read it with STORED AS PG_DUMP");
+    }
+    if head.contains("-- MySQL dump") || head.contains("-- MariaDB dump") {
+        return Some("a dump of mysqldump; read it with STORED AS MYSQL_DUMP");
+    }
+    let words = ["CREATE TABLE ", "INSERT INTO ", "/*!40", "SET SQL_MODE", "DROP TABLE ", "-- "];
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let is_sql = words.iter().any(|word| first.starts_with(word));
+    (is_sql && (head.contains("CREATE TABLE ") || head.contains("INSERT INTO ")))
+        .then_some("SQL statements; read a dump with STORED AS PG_DUMP or MYSQL_DUMP, or export as CSV")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncReadExt;
 
-use super::content::{Content, look};
+use super::content::{Content, DUMP, look};
 use crate::config::Compression;
 use crate::error::Result;
 use crate::layout::Location;
@@ -47,6 +47,7 @@ pub(crate) async fn peek(store: &Arc<dyn ObjectStore>, file: &FileEntry, bytes: 
             Ok((text, is_cut)) => match look(&text, is_cut) {
                 Content::Text => (Ok(text), is_cut),
                 Content::Parquet => (Err("a compressed Parquet file; unpack it".to_owned()), is_cut),
+                Content::PgDump => (Err("a compressed archive of pg_dump; unpack it".to_owned()), is_cut),
                 Content::Packed(_) => (Err("a file that was compressed twice; unpack it once".to_owned()), is_cut),
                 Content::Foreign(what) | Content::Other(what) => (Err(what.to_owned()), is_cut),
             },
@@ -54,6 +55,7 @@ pub(crate) async fn peek(store: &Arc<dyn ObjectStore>, file: &FileEntry, bytes: 
         },
         Content::Text => (Ok(head.to_vec()), is_cut),
         Content::Parquet => (Err("Parquet".to_owned()), is_cut),
+        Content::PgDump => (Err(DUMP.to_owned()), is_cut),
         Content::Foreign(what) | Content::Other(what) => (Err(what.to_owned()), is_cut),
     };
     Ok(Peeked { content, text, is_cut })

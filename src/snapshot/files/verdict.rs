@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::Stream;
 use object_store::ObjectStore;
 
-use super::content::{Content, TextKind, text_kind};
+use super::content::{Content, DUMP, TextKind, text_kind};
 use super::peek::{HEAD, Peeked, peek};
 use crate::concurrency::{spread, turn};
 use crate::config::{Compression, FileFormat};
@@ -55,6 +55,7 @@ fn verdict_of(format: &FileFormat, peeked: &Peeked) -> ContentVerdict {
     let is_parquet = matches!(format, FileFormat::Parquet);
     let text = match (peeked.content, &peeked.text) {
         (Content::Parquet, _) if is_parquet => return ContentVerdict::Data(packed),
+        (Content::PgDump, _) => return ContentVerdict::Uncertain(DUMP.to_owned()),
         (Content::Packed(_), Err(reason)) => return ContentVerdict::Uncertain(reason.clone()),
         (Content::Packed(_), Ok(_)) if is_parquet => return ContentVerdict::OtherFormat,
         (Content::Other(what), _) if !is_parquet => return ContentVerdict::Uncertain(what.to_owned()),

@@ -29,6 +29,7 @@ impl ArchiveText {
         std::str::from_utf8(&self.0).map_err(|_| ArchiveFault::Encoding { text: self.lossy().into_owned() })
     }
 
+    #[cfg(test)]
     /// The bytes as they stand.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0

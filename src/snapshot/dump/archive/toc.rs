@@ -110,6 +110,7 @@ impl Toc {
         self.entries.iter().filter(|e| e.kind() == EntryKind::TableData && e.data != DataAt::Nowhere)
     }
 
+    #[cfg(test)]
     /// The definition of the table whose data `data` is; none in a dump made with `--data-only`.
     pub(crate) fn table_of(&self, data: &TocEntry) -> Option<&TocEntry> {
         let table = |e: &&TocEntry| {
@@ -122,11 +123,6 @@ impl Toc {
     /// The encoding of all texts and data, as in `SET client_encoding = 'UTF8';`.
     pub(crate) fn encoding(&self) -> Option<String> {
         self.setting("ENCODING")
-    }
-
-    /// Whether strings in SQL (`--inserts`) are standard conforming; none where the dump does not say.
-    pub(crate) fn standard_strings(&self) -> Option<bool> {
-        self.setting("STDSTRINGS").map(|v| v == "on")
     }
 
     fn setting(&self, desc: &str) -> Option<String> {

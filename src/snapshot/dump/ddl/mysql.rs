@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   int(5) unsigned zerofill -> UInt32      bit(8)              -> UInt64
-//!   decimal(65,30)           -> Decimal256  enum('a','it''s')   -> Utf8, or Binary by its character set
+//!   decimal(65,30)           -> Utf8        enum('a','it''s')   -> Utf8, or Binary by its character set
 //! ```
 //!
 //! It fails only where a type does not end.
@@ -162,7 +162,7 @@ mod tests {
             ("decimal", "decimal", DataType::Decimal128(10, 0)),
             ("decimal(5) unsigned", "decimal(5) unsigned", DataType::Decimal128(5, 0)),
             ("decimal(38,10)", "decimal(38,10)", DataType::Decimal128(38, 10)),
-            ("decimal(65, 30)", "decimal(65,30)", DataType::Decimal256(65, 30)),
+            ("decimal(65, 30)", "decimal(65,30)", DataType::Utf8),
             ("date", "date", DataType::Date32),
             ("datetime(6)", "datetime(6)", DataType::Timestamp(us, None)),
             ("timestamp(3) NULL", "timestamp(3)", DataType::Timestamp(us, Some("UTC".into()))),

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   timestamp(3) with time zone -> Timestamp(us, "UTC")    public."Order Status"[] -> Utf8
-//!   numeric(65,30)              -> Decimal256(65, 30)      public.eur              -> named, looked up later
+//!   numeric(65,30)              -> Utf8, exact         public.eur              -> named, looked up later
 //! ```
 //!
 //! It fails only where a type does not end.
@@ -251,8 +251,8 @@ mod tests {
             ("float(25)", "float(25)", DataType::Float64),
             ("real", "real", DataType::Float32),
             ("numeric ( 38 , 10 )", "numeric(38,10)", DataType::Decimal128(38, 10)),
-            ("numeric(39)", "numeric(39)", DataType::Decimal256(39, 0)),
-            ("numeric(76,76)", "numeric(76,76)", DataType::Decimal256(76, 76)),
+            ("numeric(39)", "numeric(39)", DataType::Utf8),
+            ("numeric(76,76)", "numeric(76,76)", DataType::Utf8),
             ("numeric(77,1)", "numeric(77,1)", DataType::Utf8),
             ("numeric(5,-2)", "numeric(5,-2)", DataType::Utf8),
             ("numeric(2,5)", "numeric(2,5)", DataType::Utf8),

@@ -96,16 +96,13 @@ pub(super) fn read_args(lexer: &mut Lexer<'_>, declared: &mut Declared) -> Resul
     }
 }
 
-/// The decimal of a precision and scale, or None when Arrow has none that holds all values exactly.
+/// The decimal of a precision and scale, or None when there is none that all readers of a lake know: they read 38 digits.
 pub(super) fn decimal(precision: i64, scale: i64) -> Option<DataType> {
-    if !(1..=76).contains(&precision) || !(0..=precision).contains(&scale) {
+    if !(1..=38).contains(&precision) || !(0..=precision).contains(&scale) {
         return None;
     }
     let (precision, scale) = (u8::try_from(precision).ok()?, i8::try_from(scale).ok()?);
-    Some(match precision {
-        ..=38 => DataType::Decimal128(precision, scale),
-        _ => DataType::Decimal256(precision, scale),
-    })
+    Some(DataType::Decimal128(precision, scale))
 }
 
 #[cfg(test)]
@@ -133,7 +130,7 @@ mod tests {
     #[test]
     fn decimal_is_none_where_arrow_would_lose_digits() {
         assert_eq!(decimal(38, 38), Some(DataType::Decimal128(38, 38)));
-        assert_eq!(decimal(39, 0), Some(DataType::Decimal256(39, 0)));
+        assert_eq!(decimal(39, 0), None);
         for (precision, scale) in [(0, 0), (77, 0), (5, 6), (5, -1), (i64::MAX, i64::MAX), (i64::MIN, 0)] {
             assert_eq!(decimal(precision, scale), None);
         }

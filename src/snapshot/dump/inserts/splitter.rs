@@ -118,6 +118,7 @@ impl InsertSplitter {
         self.rows
     }
 
+    #[cfg(test)]
     /// Values of each row; 0 before it is known.
     pub(crate) fn columns(&self) -> usize {
         self.columns
@@ -128,6 +129,7 @@ impl InsertSplitter {
         self.rows > 0 && (self.rows >= rows || self.end >= MAX_BATCH || self.at >= MAX_BATCH)
     }
 
+    #[cfg(test)]
     /// The column list of the INSERTs; None if they have none, or before the first.
     pub(crate) fn names(&self) -> Option<&[String]> {
         self.head.as_ref()?.1.as_deref()
@@ -232,7 +234,7 @@ impl InsertSplitter {
             let reason = "a batch has too many bytes that are not UTF-8".to_owned();
             return Err(InsertFault::Statement { offset: self.offset, reason });
         };
-        Ok(InsertRecords { text, anew, spans: &self.spans[..self.complete], columns: self.columns, rows: self.rows })
+        Ok(InsertRecords { text, anew, spans: &self.spans[..self.complete], columns: self.columns })
     }
 
     /// Forgets the complete rows.
@@ -381,41 +383,5 @@ mod tests {
         }
         assert_eq!((splitter.rows(), pushed), (32, 32));
         assert_eq!(splitter.push(b"x", 1000), Ok(0));
-    }
-
-    #[test]
-    #[ignore = "measures; run it in release with --nocapture"]
-    fn speed() {
-        let path = std::env::var("INSERTS").unwrap();
-        let columns = std::env::var("COLUMNS").unwrap().parse().unwrap();
-        let dialect = if std::env::var("PG").is_ok() { SqlFamily::Postgres } else { SqlFamily::MySql };
-        let input = std::fs::read(path).unwrap();
-        for size in [64 << 10, 1 << 20] {
-            let (started, mut rows, mut length) = (std::time::Instant::now(), 0, 0);
-            let (mut pushing, mut batches) = (std::time::Duration::ZERO, 0);
-            let mut splitter = InsertSplitter::new(dialect, columns, 64 << 20);
-            for mut chunk in input.chunks(size) {
-                while !chunk.is_empty() {
-                    let began = std::time::Instant::now();
-                    chunk = &chunk[splitter.push(chunk, 8192).unwrap()..];
-                    pushing += began.elapsed();
-                    if splitter.is_full(8192) {
-                        let records = splitter.records().unwrap();
-                        rows += records.rows();
-                        length += records.text.len() + records.anew.len();
-                        splitter.clear();
-                        batches += 1;
-                    }
-                }
-            }
-            splitter.end().unwrap();
-            rows += splitter.records().unwrap().rows();
-            let seconds = started.elapsed().as_secs_f64();
-            let speed = input.len() as f64 / 1e6 / seconds;
-            println!(
-                "chunks of {size}: {rows} rows, {batches} batches, {length} bytes, \
-                 {seconds:.2} s, {speed:.0} MB/s, push {pushing:?}"
-            );
-        }
     }
 }

@@ -63,6 +63,7 @@ struct InsertRun {
 }
 
 impl DumpScanner {
+    #[cfg(test)]
     /// Makes a scanner that finds out by itself which family the dump is of. Data is cut at the first end of a row
     /// (COPY) or statement (INSERT) at which a piece has `split_bytes`.
     pub(crate) fn new(split_bytes: u64) -> Self {
@@ -80,6 +81,7 @@ impl DumpScanner {
         Self { split: split.max(1), offset: 0, text, state: ScanState::TextScan, run, schema, cluster: false, fault }
     }
 
+    #[cfg(test)]
     /// Family that the text has shown up to now, which a reader of INSERT values needs too.
     pub(crate) fn family(&self) -> Option<SqlFamily> {
         self.text.rules.family

@@ -1,0 +1,148 @@
+//! Tables of exports that have a manifest or catalogue of their own: dumps, whose tables are found in them, and the
+//! exports of RDS and DynamoDB, whose tables are found as those of other files are.
+//!
+//! The columns of a dump's table have the types of its CREATE TABLE. A trial reads rows of it; a column with a value
+//! that its type cannot hold, such as 'infinity' in a DATE, is declared as text, and the config says so.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
+
+use super::columns::{columns_as_they_are, improve};
+use super::found_table::{FoundTable, TableSize};
+use super::propose::propose;
+use super::trial::{Outcome, over_entries};
+use crate::config::{ExportKind, ExportTable};
+use crate::error::{Error, Result};
+use crate::init::names::plain;
+use crate::init::survey::read::Read;
+use crate::layout::Location;
+use crate::session::Engine;
+use crate::snapshot::TableFiles;
+use crate::snapshot::exports::{ExportPlace, ExportedTable, Trouble, all_tables};
+
+/// Columns that are declared as text one after the other, at most.
+const MAX_TEXT: usize = 64;
+
+/// An export below the location: its path from there on, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FoundExport {
+    pub(crate) path: String,
+    pub(crate) kind: ExportKind,
+}
+
+/// The tables of an export, or why it cannot be read.
+///
+/// # Errors
+/// [`Error::Store`].
+pub(crate) async fn tables_of(
+    engine: &Engine,
+    location: Location,
+    kind: ExportKind,
+) -> Result<std::result::Result<Vec<ExportedTable>, String>> {
+    let store = engine.stores().open(&location).await?;
+    match all_tables(kind, &ExportPlace { store, location }).await {
+        Ok(tables) => Ok(Ok(tables)),
+        Err(Trouble::Fault(fault)) => Ok(Err(fault.to_string())),
+        Err(Trouble::Other(error)) => Err(*error),
+    }
+}
+
+/// The proposal for one table of a dump.
+///
+/// # Errors
+/// [`Error::Store`], [`Error::Engine`].
+pub(crate) async fn propose_table(
+    engine: &Engine,
+    export: &FoundExport,
+    table: ExportedTable,
+    newest: DateTime<Utc>,
+) -> Result<FoundTable> {
+    let name = table.names.last().cloned().unwrap_or_default();
+    let whole_name = table.name();
+    let ExportedTable { names, format, schema, files, mut notes, .. } = table;
+    let schema = schema.unwrap_or_else(|| Arc::new(Schema::empty()));
+    let bytes: u64 = files.iter().map(|file| file.size).sum();
+    let counted = files.iter().map(|file| file.n_record).sum::<Option<u64>>();
+    let count = files.len() as u64;
+    let list = TableFiles { name: "t".to_owned(), format: format.clone(), schema, partition: Vec::new(), files };
+    let (schema, outcome, as_text) = trial(engine, list).await?;
+    for (column, why) in &as_text {
+        notes.push(format!("Column {column} is declared as text: {why}."));
+    }
+    let mut items = columns_as_they_are(&schema);
+    let (mut sampled, mut is_whole) = (0, counted == Some(0));
+    if let Some(outcome) = outcome {
+        (sampled, is_whole) = (outcome.rows, outcome.is_whole);
+        for (item, (data_type, profile)) in items.iter_mut().zip(outcome.columns) {
+            (item.data_type, item.profile) = (data_type, profile);
+            improve(item, None);
+        }
+    }
+    let proposal = propose(&name, &items, TableSize { lake_bytes: bytes.saturating_mul(15) / 100, is_whole });
+    let shortest = (1..=names.len()).map(|count| names[names.len() - count..].join("_"));
+    Ok(FoundTable {
+        wishes: shortest.filter_map(|name| plain(&name)).collect(),
+        folder: export.path.clone(),
+        locations: vec![export.path.clone()],
+        export: Some(ExportTable { kind: export.kind, table: Some(whole_name) }),
+        format,
+        declared: (!as_text.is_empty()).then_some(schema),
+        partitioned_by: Vec::new(),
+        items,
+        left_out: Vec::new(),
+        files: count,
+        bytes,
+        rows: counted.map_or((sampled, is_whole), |rows| (rows, true)),
+        read: Read { files: 0, bytes: 0, rows: sampled, requests: 0 },
+        newest,
+        notes,
+        proposal,
+    })
+}
+
+/// Reads rows of the table, with columns as text where their type does not hold a value.
+async fn trial(engine: &Engine, mut table: TableFiles) -> Result<(SchemaRef, Option<Outcome>, Vec<(String, String)>)> {
+    let mut as_text: Vec<(String, String)> = Vec::new();
+    if table.files.is_empty() || table.schema.fields().is_empty() {
+        return Ok((table.schema, None, as_text));
+    }
+    loop {
+        let error = match over_entries(engine, &table).await? {
+            Ok(outcome) => return Ok((table.schema, Some(outcome), as_text)),
+            Err(error) => error,
+        };
+        let Some((column, why)) = wrong_value(&error).filter(|_| as_text.len() < MAX_TEXT) else {
+            as_text.clear();
+            return Ok((table.schema, None, as_text));
+        };
+        let fields = table.schema.fields().iter().map(|field| {
+            let is_it = *field.name() == column && *field.data_type() != DataType::Utf8;
+            if is_it { Field::new(field.name(), DataType::Utf8, true) } else { field.as_ref().clone() }
+        });
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        if schema == *table.schema {
+            return Ok((table.schema, None, Vec::new()));
+        }
+        as_text.push((column, why));
+        table.schema = Arc::new(schema);
+    }
+}
+
+/// The column with a value that its type cannot hold, and that value.
+fn wrong_value(error: &DataFusionError) -> Option<(String, String)> {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if let Some(Error::InvalidValue { value, .. }) = error.downcast_ref::<Error>() {
+            let why = format!("'{}' cannot be read as {}", value.value, value.data_type);
+            return Some((value.column.clone(), why));
+        }
+        source = match error.downcast_ref::<DataFusionError>() {
+            Some(DataFusionError::External(inner)) => Some(inner.as_ref()),
+            _ => error.source(),
+        };
+    }
+    None
+}
