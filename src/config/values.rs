@@ -109,6 +109,8 @@ pub struct InsertOptions {
     pub family: SqlFamily,
     /// Columns of a row of VALUES, in their order.
     pub columns: Vec<String>,
+    /// Those of them that are of type BIT: MySQL writes the bytes of the number.
+    pub bits: Vec<String>,
     /// Compression, and which bytes of the file are read.
     pub text: TextOptions,
 }

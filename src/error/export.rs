@@ -64,7 +64,7 @@ pub enum ExportFault {
     /// A file is not as its checksum says.
     #[error("{file} has the MD5 {found}, but {manifest} has {stated}")]
     Checksum {
-        /// The file.
+        /// Its name in the export.
         file: String,
         /// What it is.
         found: String,
@@ -76,7 +76,7 @@ pub enum ExportFault {
     /// A metadata file cannot be read.
     #[error("{file}: {reason}")]
     Metadata {
-        /// The file.
+        /// Its name in the export.
         file: String,
         /// What is wrong.
         reason: String,
@@ -88,6 +88,12 @@ pub enum ExportFault {
         what: String,
         /// What to do.
         help: &'static str,
+    },
+    /// The rows of a table cannot be read from this export.
+    #[error("{reason}")]
+    Table {
+        /// The table, and why.
+        reason: String,
     },
     /// The dump ends too early or is damaged.
     #[error("{file} is not a whole dump: {reason}")]
@@ -137,6 +143,7 @@ impl ExportFault {
             }
             Self::Counts { .. } | Self::Metadata { .. } => "export again",
             Self::Unread { help, .. } => help,
+            Self::Table { .. } => "leave the table out of the config, or read it from another export",
             Self::NoTable { .. } | Self::Ambiguous { .. } => {
                 "name the table as the export does: OPTIONS ('table' 'schema.table')"
             }

@@ -91,6 +91,10 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
             Err(reason) => tally.ignore(&format!("an export that cannot be read: {reason}"), &export.path, 0),
             Ok(found) => {
                 for table in found.into_iter().filter(|table| !table.is_part) {
+                    if let Some(reason) = &table.unreadable {
+                        tally.ignore(&format!("a table of a dump: {reason}"), &export.path, 0);
+                        continue;
+                    }
                     tables.push(propose_table(engine, &export, table, newest).await?);
                 }
             }
@@ -156,7 +160,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
 fn export_of(described: &[Described], folder: &str) -> Option<(String, ExportKind, Option<String>)> {
     if let Some((database, table)) = rds_export(described, folder) {
         let target = rds_table(described, database, table).map(|table| table.target.clone());
-        let export = folder.strip_suffix(&[database, table].join("/"))?.trim_end_matches('/');
+        let export = folder.strip_suffix(&below(database, table))?.trim_end_matches('/');
         return Some((export.to_owned(), ExportKind::Rds, Some(target?)));
     }
     match dynamo_export(described, folder)? {

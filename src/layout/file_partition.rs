@@ -24,12 +24,12 @@ pub enum FilePartition {
     /// All rows are in one partition: its Hive path `k1=v1/k2=v2`, empty for an unpartitioned table.
     One(Arc<str>),
     /// The rows are in several small partitions.
-    Many(PartitionRows),
+    Many(ManyPartitions),
 }
 
 /// Several partitions and the rows of each. It stays one text: a list of a million files fits into memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartitionRows(Arc<str>);
+pub struct ManyPartitions(Arc<str>);
 
 /// A text names several partitions, but not the rows of each.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +54,7 @@ impl FilePartition {
             // Writing to a text cannot fail.
             let _ = write!(text, "{comma}{path}*{rows}");
         }
-        Self::Many(PartitionRows(text.into()))
+        Self::Many(ManyPartitions(text.into()))
     }
 
     /// Reads the form of a manifest.
@@ -67,7 +67,7 @@ impl FilePartition {
             return Ok(Self::one(text));
         }
         let is_whole = text.split(',').all(|member| parse_member(member).is_some());
-        if is_whole { Ok(Self::Many(PartitionRows(text.into()))) } else { Err(BadPartition { text: text.to_owned() }) }
+        if is_whole { Ok(Self::Many(ManyPartitions(text.into()))) } else { Err(BadPartition { text: text.to_owned() }) }
     }
 
     /// The form of a manifest.
@@ -76,7 +76,7 @@ impl FilePartition {
         match self {
             Self::None => None,
             Self::One(path) => Some(path),
-            Self::Many(PartitionRows(text)) => Some(text),
+            Self::Many(ManyPartitions(text)) => Some(text),
         }
     }
 
@@ -107,7 +107,7 @@ impl FilePartition {
     }
 }
 
-impl PartitionRows {
+impl ManyPartitions {
     /// The rows of all partitions; `None` if they are more than a number holds.
     #[must_use]
     pub fn total(&self) -> Option<u64> {

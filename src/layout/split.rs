@@ -4,8 +4,8 @@
 //! s3://b/in/shop.sql#bytes=4096-70123      file s3://b/in/shop.sql, split bytes=4096-70123
 //! ```
 //!
-//! Here is only what tells the two apart; `crate::snapshot::split` knows what a split means. A file whose name ends like
-//! a split cannot be read: listings report it.
+//! Here is only what tells the two apart; `crate::snapshot::split` knows what a split means. A file whose name ends
+//! like a split cannot be read: listings report it.
 
 /// The words that a split begins with.
 const KINDS: [&str; 5] = ["bytes=", "unpacked=", "copy=", "block=", "md5="];

@@ -13,6 +13,7 @@ pub(crate) mod presence;
 pub(crate) mod scan;
 pub(crate) mod schema;
 pub(crate) mod split;
+pub(crate) mod sql;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod values;

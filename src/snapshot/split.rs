@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use crate::layout::split::split_of;
 use crate::snapshot::dump::archive::blocks::BlockForm;
-use crate::snapshot::dump::archive::toc::ArchiveCompression;
+use crate::snapshot::dump::archive::format::ArchiveCompression;
 
 /// Which bytes of a file belong to an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]

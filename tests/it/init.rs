@@ -1,5 +1,8 @@
 //! `snaplake init`: an unknown folder becomes a config that runs unchanged, and gives the rows that the files hold.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use md5::{Digest, Md5};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -144,6 +147,7 @@ fn rds_export() -> Work {
         .file("rds/exp-1/shop/public.orders/2/_SUCCESS", "")
         .file("rds/exp-1/shop/public.Empty_One/1/_SUCCESS", "")
         .file("rds/exp-1/shop/audit.gone/_SUCCESS", "")
+        .file("rds/exp-1/shop/audit.log/_SUCCESS", "")
         .copy(&orders(1, 1))
         .copy(&orders(2, 101))
         .copy(&log(1))
@@ -164,7 +168,7 @@ fn rds_export_is_known_by_its_metadata_and_empty_tables_have_columns() {
     for text in [
         "SET snaplake.database      = 'shop';",
         "'2024-01-31T05:06:07Z';  -- from the export",
-        "LOCATION '${snapshot:-../rds}/exp-1/shop/public.orders/'",
+        "STORED AS RDS_EXPORT\nLOCATION '${snapshot:-../rds}/exp-1/'\nOPTIONS ('table' 'shop.public.orders');",
         "-- The export warns: a row was too large",
     ] {
         assert!(config.contains(text), "no {text} in {config}");
@@ -182,13 +186,11 @@ fn dynamo_export() -> Work {
         )
     };
     let summary = r#"{"version":"2020-06-30","tableArn":"arn:aws:dynamodb:eu-west-1:1:table/Shop.Orders",
-        "exportTime":"2024-01-31T00:00:00.123Z","itemCount":20,"outputFormat":"DYNAMODB_JSON"}"#;
-    empty()
+        "exportTime":"2024-01-31T00:00:00.123Z","itemCount":20,"outputFormat":"DYNAMODB_JSON",
+        "manifestFilesS3Key":"AWSDynamoDB/01706659200000-a1b2c3d4/manifest-files.json"}"#;
+    let work = empty()
         .file(&format!("export/{folder}/_started"), "")
         .file(&format!("export/{folder}/manifest-summary.json"), summary)
-        .file(&format!("export/{folder}/manifest-summary.checksum"), "x")
-        .file(&format!("export/{folder}/manifest-files.json"), "{\"itemCount\":10}\n{\"itemCount\":10}\n")
-        .file(&format!("export/{folder}/manifest-files.checksum"), "x")
         .gzip(
             &format!("export/{folder}/data/ajqzu7adbm4jzcuotgvmvpk7p4.json.gz"),
             &(0..10).map(item).collect::<String>(),
@@ -197,7 +199,36 @@ fn dynamo_export() -> Work {
             &format!("export/{folder}/data/bbqzu7adbm4jzcuotgvmvpk7p4.json.gz"),
             &(10..20).map(item).collect::<String>(),
         )
-        .gzip(&format!("export/{folder}/data/ccqzu7adbm4jzcuotgvmvpk7p4.json.gz"), "")
+        .gzip(&format!("export/{folder}/data/ccqzu7adbm4jzcuotgvmvpk7p4.json.gz"), "");
+    let sum = |path: &str| STANDARD.encode(Md5::digest(fs::read(work.path(path)).unwrap()));
+    let line = |(name, items): (&str, u64)| {
+        let (key, path) = (format!("{folder}/data/{name}.json.gz"), format!("export/{folder}/data/{name}.json.gz"));
+        format!("{{\"itemCount\":{items},\"md5Checksum\":\"{}\",\"dataFileS3Key\":\"{key}\"}}\n", sum(&path))
+    };
+    let files =
+        [("ajqzu7adbm4jzcuotgvmvpk7p4", 10), ("bbqzu7adbm4jzcuotgvmvpk7p4", 10), ("ccqzu7adbm4jzcuotgvmvpk7p4", 0)];
+    work.write(&format!("export/{folder}/manifest-files.json"), &files.map(line).concat());
+    for name in ["summary", "files"] {
+        let sum = sum(&format!("export/{folder}/manifest-{name}.json"));
+        work.write(&format!("export/{folder}/manifest-{name}.md5"), &sum);
+    }
+    work
+}
+
+#[test]
+fn dynamodb_export_with_a_changed_or_missing_file_is_refused_and_nothing_is_published() {
+    let data = "export/AWSDynamoDB/01706659200000-a1b2c3d4/data/ajqzu7adbm4jzcuotgvmvpk7p4.json.gz";
+    let work = dynamo_export();
+    init(&work, "export");
+    let whole = fs::read(work.path(data)).unwrap();
+    let mut changed = whole.clone();
+    // A byte of the gzip header that no reader looks at.
+    changed[9] ^= 1;
+    fs::write(work.path(data), changed).unwrap();
+    work.run(&["run", "configs/x.sql"]).failed(1, &["has the MD5", "ajqzu7adbm4jzcuotgvmvpk7p4"]);
+    fs::remove_file(work.path(data)).unwrap();
+    work.run(&["run", "configs/x.sql", "--replan"]).failed(1, &["manifest-files.json lists", "not there"]);
+    assert!(!work.path("out").join("x/datalake").exists());
 }
 
 #[test]

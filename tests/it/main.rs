@@ -14,6 +14,7 @@ mod covered;
 mod crash;
 mod damage;
 mod diff;
+mod dumps;
 mod etags;
 mod faults;
 mod foreign;

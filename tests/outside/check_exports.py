@@ -35,7 +35,10 @@ TIME = "2026-01-01T00:00:00Z"
 SHOWN = 5  # differences of a table
 WORKERS = 2
 # Damage to these is damage to one of the others.
-SAME_DAMAGE = ["pg_dump --column-inserts", "pg_dump --rows-per-insert", "pg_dump --load-via-partition-root", "pg_dump --data-only"]
+SAME_DAMAGE = [
+    "pg_dump --column-inserts", "pg_dump --rows-per-insert", "pg_dump --load-via-partition-root", "pg_dump --data-only", "pg_dump -Fc -Z0",
+    "mysqldump --hex-blob", "mysqldump --skip-extended-insert",
+]  # fmt: skip
 
 # Table of the lake -> name in the export; no name: its own.
 Tables = dict[str, str | None]

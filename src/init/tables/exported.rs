@@ -62,7 +62,10 @@ pub(crate) async fn propose_table(
 ) -> Result<FoundTable> {
     let name = table.names.last().cloned().unwrap_or_default();
     let whole_name = table.name();
-    let ExportedTable { names, format, schema, files, mut notes, .. } = table;
+    let ExportedTable { names, format, schema, files, mut notes, undeclared, .. } = table;
+    if let Some(reason) = &undeclared {
+        notes.push(format!("Declared, since {reason}."));
+    }
     let schema = schema.unwrap_or_else(|| Arc::new(Schema::empty()));
     let bytes: u64 = files.iter().map(|file| file.size).sum();
     let counted = files.iter().map(|file| file.n_record).sum::<Option<u64>>();
@@ -89,7 +92,7 @@ pub(crate) async fn propose_table(
         locations: vec![export.path.clone()],
         export: Some(ExportTable { kind: export.kind, table: Some(whole_name) }),
         format,
-        declared: (!as_text.is_empty()).then_some(schema),
+        declared: (!as_text.is_empty() || undeclared.is_some()).then_some(schema),
         partitioned_by: Vec::new(),
         items,
         left_out: Vec::new(),

@@ -5,11 +5,9 @@
 //! archive   pg_dump -Fc, -Fd, -Ft: table of contents, data blocks
 //! ddl       CREATE TABLE, TYPE and DOMAIN statements to columns with Arrow types
 //! inserts   rows out of INSERT statements
-//! body      the rows of INSERT statements as columns
 //! ```
 
 pub(crate) mod archive;
-pub(crate) mod body;
 pub(crate) mod ddl;
 pub(crate) mod inserts;
 pub(crate) mod script;

@@ -9,7 +9,7 @@
 //! A table without a CREATE TABLE, as in a dump with `--data-only`, has text columns. A table whose rows cannot be
 //! matched with columns is a fault that names it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -19,7 +19,7 @@ use crate::config::{CsvOptions, FileFormat, InsertOptions, SqlFamily, TextOption
 use crate::error::ExportFault;
 use crate::manifest::FileEntry;
 use crate::snapshot::dump::ddl::{DdlCatalog, DdlFault, DdlTable, TableKind};
-use crate::snapshot::dump::inserts::settings::objection;
+use crate::snapshot::dump::inserts::settings::{is_utf8, objection};
 use crate::snapshot::dump::script::{DataForm, DumpName};
 
 /// Deepest partitions of partitions that are followed.
@@ -36,10 +36,16 @@ pub(super) struct Dumped {
     /// The database that `\\connect` names, and the tables of those before it.
     database: Option<String>,
     before: Vec<ExportedTable>,
-    /// Why text in quotes, or all text, would be misread.
-    objection: Option<String>,
+    /// Why quotes, and why all text, would be misread from here on.
+    mode: Option<String>,
+    charset: Option<String>,
     /// Whether the dump has TIMESTAMPs of MySQL in UTC.
     is_utc: bool,
+    /// Whether text is in the bytes of its column, and the tables that have columns of another charset than UTF-8.
+    is_binary: bool,
+    other_charsets: BTreeMap<String, String>,
+    /// Tables that others inherit from, and these.
+    heirs: BTreeMap<String, Vec<String>>,
 }
 
 /// The data of one table.
@@ -59,8 +65,12 @@ impl Dumped {
             data: BTreeMap::new(),
             database: None,
             before: Vec::new(),
-            objection: None,
+            mode: None,
+            charset: None,
             is_utc: false,
+            is_binary: false,
+            other_charsets: BTreeMap::new(),
+            heirs: BTreeMap::new(),
         }
     }
 
@@ -80,17 +90,56 @@ impl Dumped {
                 SqlFamily::MySql => objection::<true>(text.as_bytes()),
                 SqlFamily::Postgres => objection::<false>(text.as_bytes()),
             };
-            self.objection = self.objection.take().or(objection);
             let upper = text.to_ascii_uppercase();
+            if upper.contains("SQL_MODE") || upper.contains("CONFORMING") {
+                self.mode = objection;
+            } else if ["NAMES", "CHARSET", "CHARACTER SET", "CLIENT_ENCODING"].iter().any(|word| upper.contains(word)) {
+                self.charset = objection;
+            }
+            self.is_binary |= self.family == SqlFamily::MySql && upper.contains("NAMES BINARY");
             if self.family == SqlFamily::MySql && upper.contains("TIME_ZONE") && !upper.contains("@@TIME_ZONE") {
-                self.is_utc = upper.contains("+00:00") || upper.contains("'UTC'");
-                if !self.is_utc && !upper.contains('@') {
+                let is_utc = upper.contains("+00:00") || upper.contains("'UTC'");
+                // The end of a dump sets the zone back to a variable.
+                self.is_utc |= is_utc;
+                if !is_utc && !upper.contains('@') {
                     let reason = "its TIMESTAMPs are not in UTC; dump with --tz-utc".to_owned();
                     return Err(ExportFault::Metadata { file: self.file.clone(), reason });
                 }
             }
         }
+        if text.trim_start().get(..7).is_some_and(|word| word.eq_ignore_ascii_case("CREATE ")) {
+            self.note_table(text)?;
+        }
         self.ddl.add(text).map_err(|fault| self.unreadable(fault))
+    }
+
+    /// What a CREATE TABLE says besides its columns.
+    fn note_table(&mut self, text: &str) -> Result<(), ExportFault> {
+        let mut alone = DdlCatalog::new(self.family);
+        alone.add(text).map_err(|fault| self.unreadable(fault))?;
+        let Some(table) = alone.finish().into_iter().find(|table| !matches!(table.kind, TableKind::View)) else {
+            return Ok(());
+        };
+        if self
+            .data
+            .iter()
+            .any(|(name, data)| table.schema == name.schema && table.name == name.name && !data.entries.is_empty())
+        {
+            let reason = format!("it creates {} again after rows of it: several dumps in one file", table.name);
+            return Err(ExportFault::Metadata { file: self.file.clone(), reason });
+        }
+        if let Some(charset) = other_charset(text).filter(|_| self.family == SqlFamily::MySql) {
+            self.other_charsets.insert(table.name.clone(), charset);
+        }
+        if self.family == SqlFamily::Postgres
+            && let Some((_, parents)) = text.rsplit_once("INHERITS (")
+        {
+            for parent in parents.split(')').next().unwrap_or_default().split(',') {
+                let parent = parent.rsplit('.').next().unwrap_or_default().trim().trim_matches('"').to_owned();
+                self.heirs.entry(parent).or_default().push(table.name.clone());
+            }
+        }
+        Ok(())
     }
 
     /// The rows of a table so far, if all of its data has their number.
@@ -108,6 +157,10 @@ impl Dumped {
         form: DataForm,
         entry: Option<FileEntry>,
     ) -> Result<(), ExportFault> {
+        let mode = self.mode.as_ref().filter(|_| form == DataForm::Insert);
+        if let Some(reason) = mode.or(self.charset.as_ref()).filter(|_| entry.is_some()) {
+            return Err(ExportFault::Metadata { file: self.file.clone(), reason: reason.clone() });
+        }
         let known = self.data.entry(table.clone()).or_insert_with(|| TableData {
             columns: columns.clone(),
             form,
@@ -136,19 +189,38 @@ impl Dumped {
         let (file, family, database) = (self.file.clone(), self.family, self.database.take());
         let ddl = std::mem::replace(&mut self.ddl, DdlCatalog::new(family));
         let mut data = std::mem::take(&mut self.data);
-        if let Some(reason) = self.objection.take().filter(|_| !data.is_empty()) {
-            return Err(ExportFault::Metadata { file, reason });
-        }
         let of_database = |names: Vec<String>| database.iter().cloned().chain(names).collect::<Vec<_>>();
         let mut tables = ddl.finish();
-        if family == SqlFamily::MySql && !self.is_utc {
-            tables.iter_mut().for_each(without_zone);
+        let is_zone_unknown = family == SqlFamily::MySql && !self.is_utc;
+        let mut unzoned = BTreeSet::new();
+        for table in tables.iter_mut().filter(|_| is_zone_unknown) {
+            if without_zone(table) {
+                unzoned.insert((table.schema.clone(), table.name.clone()));
+            }
         }
+        // COPY is written for a table without rows too, INSERT is not.
+        let is_copy = family == SqlFamily::Postgres && data.values().any(|data| data.form == DataForm::Copy);
+        let is_without_data = data.is_empty();
+        let (charsets, heirs) = (std::mem::take(&mut self.other_charsets), std::mem::take(&mut self.heirs));
         let mut found: Vec<(ExportedTable, Option<DumpName>)> = Vec::new();
         for table in &tables {
             if matches!(table.kind, TableKind::View) {
                 continue;
             }
+            let has_data = data.keys().any(|name| is_of(table, name));
+            let reason = match &table.kind {
+                TableKind::Foreign if !has_data => {
+                    Some("it is a foreign table, whose rows are not in the dump".to_owned())
+                }
+                TableKind::Partitioned => None,
+                TableKind::PartitionOf(_) if tables.iter().any(|other| is_parent(table, other)) => None,
+                _ if !has_data && (is_copy || is_without_data) => Some("the dump has no data of it".to_owned()),
+                _ => charsets.get(&table.name).filter(|_| self.is_binary && has_data).map(|charset| {
+                    format!(
+                        "it has text in {charset}, which the dump has as bytes; dump with mysqldump, which writes UTF-8"
+                    )
+                }),
+            };
             let of = data.keys().find(|name| is_of(table, name)).cloned().and_then(|name| data.remove(&name));
             let parent = match &table.kind {
                 TableKind::PartitionOf(parent) => {
@@ -157,7 +229,16 @@ impl Dumped {
                 _ => None,
             };
             let names = of_database(table.schema.iter().chain([&table.name]).cloned().collect());
-            found.push((exported(&file, family, names, Some(table), of)?, parent));
+            let mut one = exported(&file, family, names, Some(table), of)?;
+            one.undeclared = unzoned.contains(&(table.schema.clone(), table.name.clone())).then(|| {
+                "the dump does not say in which time zone its TIMESTAMPs are; declare the columns, these as TIMESTAMP"
+                    .to_owned()
+            });
+            one.unreadable = reason.map(|reason| format!("{}: {reason}", one.name()));
+            if let Some(heirs) = heirs.get(&table.name) {
+                one.notes.push(format!("Tables inherit from it, and have rows of their own: {}.", heirs.join(", ")));
+            }
+            found.push((one, parent));
         }
         for (name, of) in data {
             let names = of_database(name.schema.iter().chain([&name.name]).cloned().collect());
@@ -169,13 +250,21 @@ impl Dumped {
     }
 }
 
-/// TIMESTAMPs of a dump that does not say their zone are read as they are written.
-fn without_zone(table: &mut DdlTable) {
+/// TIMESTAMPs of a dump that does not say their zone are read as they are written. Whether the table has one.
+fn without_zone(table: &mut DdlTable) -> bool {
+    let mut has_one = false;
     for column in &mut table.columns {
         if let DataType::Timestamp(_, zone) = &mut column.data_type {
-            *zone = None;
+            has_one |= zone.take().is_some();
         }
     }
+    has_one
+}
+
+/// Whether a table has another one as a partition.
+fn is_parent(table: &DdlTable, other: &DdlTable) -> bool {
+    let TableKind::PartitionOf(parent) = &other.kind else { return false };
+    parent.name == table.name && (parent.schema.is_none() || parent.schema == table.schema)
 }
 
 /// Whether data under this name is the table's: a name without a schema is one that only one table can have.
@@ -245,11 +334,28 @@ fn exported(
             let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
             FileFormat::Csv(CsvOptions { columns, text, ..copy_text() })
         }
-        DataForm::Insert => FileFormat::Inserts(InsertOptions { family, columns, text }),
+        DataForm::Insert => {
+            let of_type = |name: &String| ddl.and_then(|ddl| ddl.columns.iter().find(|column| column.name == *name));
+            let is_bit = |name: &String| {
+                family == SqlFamily::MySql
+                    && of_type(name).is_some_and(|column| column.declared.to_ascii_lowercase().starts_with("bit"))
+            };
+            let bits = columns.iter().filter(|name| is_bit(name)).cloned().collect();
+            FileFormat::Inserts(InsertOptions { family, columns, bits, text })
+        }
     };
     let mut files = data.map(|data| data.entries).unwrap_or_default();
     files.sort_by(|one, other| one.uri.cmp(&other.uri));
-    Ok(ExportedTable { names, format, schema: Some(schema), files, notes, is_part: false, unreadable: None })
+    Ok(ExportedTable {
+        names,
+        format,
+        schema: Some(schema),
+        files,
+        notes,
+        is_part: false,
+        unreadable: None,
+        undeclared: None,
+    })
 }
 
 /// The text form of PostgreSQL's COPY: tabs, backslash escapes, `\N` for NULL.
@@ -266,7 +372,7 @@ fn copy_text() -> CsvOptions {
     }
 }
 
-/// A partitioned table gets the data of its partitions, if all of them have its columns in its order.
+/// A partitioned table gets the data of its partitions, and of theirs, if all have its columns in its order.
 fn with_partitions(mut found: Vec<(ExportedTable, Option<DumpName>)>) -> Vec<ExportedTable> {
     let place = |found: &[(ExportedTable, Option<DumpName>)], name: &DumpName| {
         found.iter().position(|(table, _)| {
@@ -275,40 +381,57 @@ fn with_partitions(mut found: Vec<(ExportedTable, Option<DumpName>)>) -> Vec<Exp
             bare && (name.schema.is_none() || schema == name.schema.as_ref())
         })
     };
-    let (mut tops, mut apart): (Vec<(usize, usize)>, Vec<usize>) = (Vec::new(), Vec::new());
-    for at in 0..found.len() {
-        let mut top = found[at].1.as_ref().and_then(|parent| place(&found, parent));
+    let leaves: Vec<ExportedTable> = found.iter().map(|(table, _)| table.clone()).collect();
+    // With --load-via-partition-root it has the rows of all of them.
+    let has_own = |at: usize| !leaves[at].files.is_empty();
+    let mut apart: Vec<usize> = Vec::new();
+    for (at, part) in leaves.iter().enumerate() {
+        let mut below = at;
         for _ in 0..MAX_DEPTH {
-            match top.and_then(|top| found[top].1.as_ref()).and_then(|parent| place(&found, parent)) {
-                Some(above) if Some(above) != top => top = Some(above),
-                _ => break,
+            let Some(above) = found[below].1.as_ref().and_then(|parent| place(&found, parent)) else { break };
+            if above == at {
+                break;
             }
+            found[at].0.is_part = true;
+            let whole = &mut found[above].0;
+            if let Some(reason) = part.unreadable.as_ref().filter(|_| !has_own(above)) {
+                whole.unreadable.get_or_insert_with(|| reason.clone());
+            } else if !part.files.is_empty() {
+                if whole.files.is_empty() {
+                    whole.format = part.format.clone();
+                    whole.schema = part.schema.clone();
+                }
+                if whole.schema == part.schema && whole.format == part.format {
+                    whole.files.extend(part.files.iter().cloned());
+                    whole.files.sort_by(|one, other| one.uri.cmp(&other.uri));
+                } else {
+                    let reason = "its partitions do not have the same columns in the same order; read each as a table";
+                    whole.unreadable = Some(format!("{}: {reason}", whole.name()));
+                    apart.push(above);
+                }
+            }
+            below = above;
         }
-        let Some(top) = top.filter(|top| *top != at) else { continue };
-        let part = found[at].0.clone();
-        found[at].0.is_part = true;
-        if part.files.is_empty() {
-            continue;
-        }
-        let whole = &mut found[top].0;
-        if whole.files.is_empty() {
-            whole.format = part.format.clone();
-            whole.schema = part.schema.clone();
-        }
-        if whole.schema == part.schema && whole.format == part.format {
-            whole.files.extend(part.files);
-            whole.files.sort_by(|one, other| one.uri.cmp(&other.uri));
-        } else {
-            let reason = "its partitions do not have the same columns in the same order; read each as a table";
-            whole.unreadable = Some(format!("{}: {reason}", whole.name()));
-            whole.is_part = true;
-            apart.push(top);
-        }
-        tops.push((at, top));
     }
-    // Partitions that cannot be one table are tables.
-    for (at, _) in tops.into_iter().filter(|(_, top)| apart.contains(top)) {
-        found[at].0.is_part = false;
+    // Partitions of what cannot be one table are tables.
+    for at in 0..found.len() {
+        let parent = found[at].1.as_ref().and_then(|parent| place(&found, parent));
+        if parent.is_some_and(|parent| apart.contains(&parent)) {
+            found[at].0.is_part = false;
+        }
     }
     found.into_iter().map(|(table, _)| table).collect()
+}
+
+/// A charset that a CREATE TABLE of MySQL names and that is not UTF-8 or bytes.
+fn other_charset(text: &str) -> Option<String> {
+    let upper = text.to_ascii_uppercase();
+    ["CHARSET=", "CHARSET ", "CHARACTER SET "].iter().find_map(|words| {
+        upper.match_indices(words).find_map(|(at, words)| {
+            let name: String =
+                upper[at + words.len()..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let is_known = is_utf8(&name) || name.is_empty();
+            (!is_known).then(|| name.to_ascii_lowercase())
+        })
+    })
 }

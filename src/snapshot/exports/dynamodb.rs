@@ -3,7 +3,7 @@
 //! ```text
 //! AWSDynamoDB/ID/manifest-summary.json    itemCount, outputFormat, and the key of the next one
 //! AWSDynamoDB/ID/manifest-files.json      a line per data file: key, itemCount, md5Checksum
-//! AWSDynamoDB/ID/*.md5                    MD5 of these two, in base64
+//! AWSDynamoDB/ID/*.md5, *.checksum        MD5 of these two, in base64
 //! AWSDynamoDB/ID/data/*.json.gz           one item per line; of an incremental export in AWSDynamoDB/data/
 //! ```
 //!
@@ -24,7 +24,7 @@ use serde::Deserialize;
 use super::{ExportPlace, ExportedTable, Trouble};
 use crate::config::{FileFormat, TextOptions};
 use crate::error::ExportFault;
-use crate::layout::Location;
+use crate::layout::{Location, below};
 use crate::manifest::FileEntry;
 use crate::snapshot::files::named::entry;
 use crate::snapshot::split::Split;
@@ -34,7 +34,7 @@ const FILES: &str = "manifest-files.json";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Summary {
+struct DynamoSummary {
     table_arn: Option<String>,
     manifest_files_s3_key: Option<String>,
     item_count: Option<u64>,
@@ -59,7 +59,7 @@ pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, T
         return Err(ExportFault::NotFound { expected: SUMMARY }.into());
     }
     let (summary, edited) = checked(place, &folder, SUMMARY, &listed).await?;
-    let summary: Summary = serde_json::from_slice(&summary).map_err(|error| metadata(SUMMARY, &error))?;
+    let summary: DynamoSummary = serde_json::from_slice(&summary).map_err(|error| metadata(SUMMARY, &error))?;
     if let Some(format) = summary.output_format.as_ref().filter(|format| *format != "DYNAMODB_JSON") {
         let help = "export again with the output format DYNAMODB_JSON";
         return Err(ExportFault::Unread { what: format!("the output format {format}"), help }.into());
@@ -102,6 +102,7 @@ pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, T
         notes,
         is_part: false,
         unreadable: None,
+        undeclared: None,
     }])
 }
 
@@ -124,8 +125,8 @@ async fn checked(
     listed: &HashMap<String, ObjectMeta>,
 ) -> Result<(bytes::Bytes, Option<ExportFault>), Trouble> {
     let bytes = place.get(&folder.join(name)).await?;
-    let sum = format!("{}.md5", name.trim_end_matches(".json"));
-    if listed.contains_key(&sum) {
+    let sums = ["md5", "checksum"].map(|ending| format!("{}.{ending}", name.trim_end_matches(".json")));
+    if let Some(sum) = sums.into_iter().find(|sum| listed.contains_key(sum)) {
         let stated = place.get(&folder.join(&sum)).await?;
         let stated = String::from_utf8_lossy(&stated).trim().to_owned();
         let found = STANDARD.encode(Md5::digest(&bytes));
@@ -159,7 +160,7 @@ async fn entries(
                 above = above.rsplit_once('/').map_or("", |(above, _)| above);
             }
             let (inner, name) = rest.rsplit_once('/').unwrap_or(("", rest));
-            let base = folder.with_key(&[above, inner].join("/"));
+            let base = folder.with_key(&below(above, inner));
             if !of_others.contains_key(base.raw_key()) {
                 of_others.insert(base.raw_key().to_owned(), place.list(&base).await?.into_iter().collect());
             }
@@ -173,6 +174,10 @@ async fn entries(
             return Err(ExportFault::Metadata { file: FILES.to_owned(), reason }.into());
         };
         let md5 = md5.iter().map(|byte| format!("{byte:02x}")).collect();
+        if file.item_count.is_none() {
+            let reason = format!("{} has no itemCount", file.key);
+            return Err(ExportFault::Metadata { file: FILES.to_owned(), reason }.into());
+        }
         entries.push(FileEntry {
             uri: Split::Whole { md5 }.uri(&found.uri).into(),
             n_record: file.item_count,
@@ -180,6 +185,10 @@ async fn entries(
         });
     }
     entries.sort_by(|one, other| one.uri.cmp(&other.uri));
+    if let Some([twice, _]) = entries.array_windows().find(|[one, other]| one.uri == other.uri) {
+        let reason = format!("it lists {} twice", twice.uri);
+        return Err(ExportFault::Metadata { file: FILES.to_owned(), reason }.into());
+    }
     Ok(entries)
 }
 

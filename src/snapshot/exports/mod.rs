@@ -5,8 +5,8 @@
 //!          -> tables    each with its files or byte ranges, their format, and columns where the export has their types
 //! ```
 //!
-//! One kind of export is one file or folder here, and an arm in [`catalog`]; nothing else depends on the kind. An export
-//! that is not complete by its own words is an error before anything is planned ([`ExportFault`]).
+//! One kind of export is one file or folder here, and an arm in [`catalog`]; nothing else depends on the kind. An
+//! export that is not complete by its own words is an error before anything is planned ([`ExportFault`]).
 
 mod dumped;
 mod dynamodb;
@@ -45,6 +45,8 @@ pub(crate) struct ExportedTable {
     pub(crate) is_part: bool,
     /// Why its rows cannot be read, where that is so.
     pub(crate) unreadable: Option<String>,
+    /// Why its columns have to be declared, where that is so.
+    pub(crate) undeclared: Option<String>,
 }
 
 impl ExportedTable {
@@ -161,7 +163,7 @@ pub(crate) async fn exported(
     // What RDS has of a table is listed for that table only.
     let tables = match export.kind {
         ExportKind::Rds => read.await?,
-        kind => catalogs.get(kind, location).get_or_try_init(|| read).await?.clone(),
+        kind => Arc::clone(catalogs.get(kind, location).get_or_try_init(|| read).await?),
     };
     let found: Vec<&ExportedTable> = tables.iter().filter(|table| is_one || table.is_called(name)).collect();
     let found = match *found {
@@ -178,9 +180,9 @@ pub(crate) async fn exported(
             }
         },
     };
-    if let Some(reason) = &found.unreadable {
-        let what = reason.clone();
-        return Err(refused(ExportFault::Unread { what, help: "write a snapshot table for each of them" }));
+    let undeclared = found.undeclared.as_ref().filter(|_| table.declared.is_none());
+    if let Some(reason) = found.unreadable.as_ref().or(undeclared) {
+        return Err(refused(ExportFault::Table { reason: reason.clone() }));
     }
     Ok(Some(found.clone()))
 }
@@ -192,10 +194,13 @@ fn is_called(names: &[String], name: &str) -> bool {
 
 /// The catalogues that were read while tables are planned side by side: a dump is scanned once for all of its tables.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ExportCatalogs(Arc<Mutex<HashMap<(ExportKind, Location), Arc<OnceCell<Arc<Vec<ExportedTable>>>>>>>);
+pub(crate) struct ExportCatalogs(Arc<Mutex<HashMap<(ExportKind, Location), Catalog>>>);
+
+/// A catalogue that is read once, or not yet.
+type Catalog = Arc<OnceCell<Arc<Vec<ExportedTable>>>>;
 
 impl ExportCatalogs {
-    fn get(&self, kind: ExportKind, location: &Location) -> Arc<OnceCell<Arc<Vec<ExportedTable>>>> {
+    fn get(&self, kind: ExportKind, location: &Location) -> Catalog {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry((kind, location.clone())).or_default())
     }

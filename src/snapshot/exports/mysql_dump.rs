@@ -5,9 +5,9 @@
 //! LOCATION 'dump/'                     mydumper: DB.TABLE-schema.sql, DB.TABLE[.NNNNN].sql, metadata
 //! ```
 //!
-//! A dump of mysqldump is complete once it has its last line; one that was made with `--skip-comments` has no such line.
-//! mydumper writes `metadata` last, and `metadata.partial` until then. Statements and escapes: "mysqldump" of the MySQL
-//! Reference Manual; file names: documentation of mydumper.
+//! A dump of mysqldump is complete once it has its last line; one that was made with `--skip-comments` has no such
+//! line. mydumper writes `metadata` last, and `metadata.partial` until then. Statements and escapes: "mysqldump" of
+//! the MySQL Reference Manual; file names: documentation of mydumper.
 
 use std::collections::BTreeMap;
 
@@ -56,6 +56,11 @@ async fn of_folder(place: &ExportPlace) -> Result<Vec<ExportedTable>, Trouble> {
     check_numbers(listed.iter().map(|(path, _)| path.as_str()))?;
     if let Some((path, _)) = listed.iter().find(|(path, meta)| meta.size == 0 && role(path).is_some()) {
         return Err(ExportFault::Cut { file: path.clone(), reason: "it is empty".to_owned() }.into());
+    }
+    let is_data = |path: &str| path.contains(".sql") || path.ends_with(".dat");
+    if let Some((path, _)) = listed.iter().find(|(path, _)| role(path).is_none() && is_data(path)) {
+        let help = "unpack it, or dump again with --compress, which writes .gz or .zst";
+        return Err(ExportFault::Unread { what: format!("{path}, whose ending is not known,"), help }.into());
     }
     let metadata = place.get(&folder.join(METADATA)).await?;
     let counts = stated_rows(&String::from_utf8_lossy(&metadata));

@@ -7,8 +7,8 @@
 //! shop.tar                the same as members
 //! ```
 //!
-//! A plain dump is complete once it has its last line; the data of each table of an archive ends with a mark of its own.
-//! Archives made with `--inserts` and large objects are not read.
+//! A plain dump is complete once it has its last line; the data of each table of an archive ends with a mark of its
+//! own. Archives made with `--inserts` and large objects are not read.
 
 use std::collections::BTreeMap;
 
@@ -24,9 +24,10 @@ use crate::manifest::{FileEntry, bare_etag};
 use crate::snapshot::dump::archive::blocks::BlockForm;
 use crate::snapshot::dump::archive::entry::{DataAt, EntryKind, TocEntry};
 use crate::snapshot::dump::archive::fault::ArchiveFault;
+use crate::snapshot::dump::archive::format::{ArchiveCompression, ArchiveFormat};
 use crate::snapshot::dump::archive::offsets::{BlockPlan, DataBlocks, plan};
 use crate::snapshot::dump::archive::tar::TarScan;
-use crate::snapshot::dump::archive::toc::{ArchiveCompression, ArchiveFormat, Fed, Toc, TocReader};
+use crate::snapshot::dump::archive::toc::{Fed, Toc, TocReader};
 use crate::snapshot::dump::script::{DataForm, DumpEvent, DumpScanner};
 use crate::snapshot::split::Split;
 

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use super::{ExportPlace, ExportedTable, Trouble};
 use crate::config::FileFormat;
 use crate::error::ExportFault;
+use crate::layout::below;
 use crate::manifest::FileEntry;
 use crate::snapshot::files::named::entry;
 
@@ -67,12 +68,14 @@ pub(super) async fn catalog(
     let root = place.location.with_key(place.location.raw_key().trim_end_matches('/'));
     let infos = metadata(place).await?;
     let is_info = |name: &&String| name.starts_with(INFO);
-    let Some(info) = infos.keys().find(is_info) else {
+    if !infos.keys().any(|name| is_info(&name)) {
         return Err(ExportFault::NotFound { expected: "export_info_*.json" }.into());
-    };
-    let ExportInfo { status } = parsed(info, &infos[info])?;
-    if let Some(status) = status.filter(|status| !status.eq_ignore_ascii_case(COMPLETE)) {
-        return Err(ExportFault::Status { file: info.clone(), status, expected: COMPLETE }.into());
+    }
+    for info in infos.keys().filter(is_info) {
+        let ExportInfo { status } = parsed(info, &infos[info])?;
+        if let Some(status) = status.filter(|status| !status.eq_ignore_ascii_case(COMPLETE)) {
+            return Err(ExportFault::Status { file: info.clone(), status, expected: COMPLETE }.into());
+        }
     }
     let lists: Vec<&String> = infos.keys().filter(|name| name.starts_with(TABLES)).collect();
     if lists.is_empty() {
@@ -102,6 +105,7 @@ pub(super) async fn catalog(
                     notes: Vec::new(),
                     is_part: false,
                     unreadable: None,
+                    undeclared: None,
                 });
                 continue;
             }
@@ -118,6 +122,7 @@ pub(super) async fn catalog(
                 notes,
                 is_part: false,
                 unreadable: None,
+                undeclared: None,
             });
         }
     }
@@ -193,7 +198,7 @@ fn folders(target: &str) -> Vec<String> {
     // Characters that paths do not take are underscores there.
     let plain = |text: &str| text.replace([' ', '\\', '`', '"'], "_");
     let (database, rest) = target.split_once('.').unwrap_or(("", target));
-    vec![format!("{}/{}", plain(database), plain(rest)), format!("{}/{}", plain(database), plain(target))]
+    [rest, target].map(|table| below(&plain(database), &plain(table))).to_vec()
 }
 
 /// The Parquet files of a table whose batches are all complete.
@@ -204,7 +209,7 @@ async fn files(
     list: &str,
 ) -> Result<Vec<FileEntry>, Trouble> {
     for path in folders(&table.target) {
-        let folder = root.join(&format!("{path}/"));
+        let folder = root.join(&below(&path, ""));
         let listed = place.list(&folder).await?;
         if listed.is_empty() {
             continue;
@@ -220,14 +225,13 @@ async fn files(
                 *parts += 1;
                 files.push(entry(&folder, meta));
             } else if !file.is_empty() && !file.starts_with(['_', '.']) {
-                let what = format!("{path}/{name}, which is no Parquet file,");
+                let what = format!("{}, which is no Parquet file,", below(&path, name));
                 let help = "remove it from the folder of the export, or export again";
                 return Err(ExportFault::Unread { what, help }.into());
             }
         }
         if let Some((batch, _)) = batches.iter().find(|(_, (is_complete, _))| !is_complete) {
-            let folder = [path.as_str(), batch].join("/");
-            let folder = folder.trim_end_matches('/').to_owned();
+            let folder = if batch.is_empty() { path.clone() } else { below(&path, batch) };
             return Err(ExportFault::Unfinished { folder, mark: MARK }.into());
         }
         // Batches are numbered from 1 on.
@@ -235,7 +239,9 @@ async fn files(
         if numbers.len() == batches.len()
             && let Some(missing) = (1..=numbers.len() as u64).find(|number| !numbers.contains(number))
         {
-            return Err(ExportFault::Missing { manifest: list.to_owned(), what: format!("{path}/{missing}") }.into());
+            return Err(
+                ExportFault::Missing { manifest: list.to_owned(), what: below(&path, &missing.to_string()) }.into()
+            );
         }
         return Ok(files);
     }

@@ -49,7 +49,14 @@ pub(super) async fn scan(
     let uri = file.location.uri();
     let etag = bare_etag(file.meta.e_tag.as_deref().unwrap_or_default()).to_owned();
     let is_plain = compression_of(&key) == Compression::None;
-    let request = Request { location: &key, e_tag: None, size: Some(file.meta.size), compression: None, split: None };
+    let request = Request {
+        location: &key,
+        e_tag: None,
+        size: Some(file.meta.size),
+        compression: None,
+        split: None,
+        is_raw: true,
+    };
     let origin = Origin { table: "".into(), uri: uri.as_str().into() };
     let chunks = Chunks::open(place.store.as_ref(), request, origin, Count::new()).await;
     let chunks = chunks.map_err(|error| cut(file.name, &error))?;
@@ -70,6 +77,16 @@ pub(super) async fn scan(
                 }
                 if std::mem::take(&mut is_first) {
                     end.has_head = names_program(bytes);
+                    let line = memchr::memchr(b'\n', bytes).map(|at| &bytes[..at]);
+                    if family == SqlFamily::Postgres && line.is_some_and(|line| line.ends_with(b"\r")) {
+                        let reason =
+                            "its lines end with CR LF, which would become part of values; make them end with LF";
+                        return Err(ExportFault::Metadata { file: name, reason: reason.to_owned() });
+                    }
+                    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+                        let help = "convert it to UTF-8, such as with iconv, or dump again";
+                        return Err(ExportFault::Unread { what: format!("{name}, which is UTF-16,"), help });
+                    }
                 }
                 let fault = scanner.push(bytes, &mut events).err();
                 let used = bytes.len();

@@ -275,8 +275,8 @@ fn place(column: &ColumnChunkMetaData, size: u64) -> Option<(Option<i64>, u64, u
     Some((dictionary, start, length))
 }
 
-/// Before 3.0, the C++ library compressed pages of the second version and marked them as not compressed (ARROW-10353). Files
-/// of Arrow 1 and 2 say 1.5.1-SNAPSHOT.
+/// Before 3.0, the C++ library compressed pages of the second version and marked them as not compressed
+/// (ARROW-10353). Files of Arrow 1 and 2 say 1.5.1-SNAPSHOT.
 pub(crate) fn compresses_all_pages(created_by: &str) -> bool {
     let version = created_by.strip_prefix("parquet-cpp-arrow version ");
     match version.or_else(|| created_by.strip_prefix("parquet-cpp version ")) {

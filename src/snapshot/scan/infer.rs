@@ -52,7 +52,8 @@ pub(crate) async fn infer(
             return Err(origin.unreadable(DataFusionError::Internal(reason)));
         }
     };
-    let request = Request { location, e_tag: None, size: None, compression: text.compression, split: None };
+    let request =
+        Request { location, e_tag: None, size: None, compression: text.compression, split: None, is_raw: false };
     let chunks = Chunks::open(store.as_ref(), request, origin.clone(), Count::new()).await?;
     let limit = text.infer_records;
     match format {

@@ -378,6 +378,7 @@ impl RunningScan {
             size: Some(file.size),
             compression: self.compression(),
             split: file.split.as_ref(),
+            is_raw: false,
         };
         let chunks = Chunks::open(self.store.as_ref(), request, origin.clone(), self.scanned.clone()).await?;
         let decoder = FileDecoder::new(Arc::clone(&self.target), self.pace).map_err(|e| origin.unreadable(e))?;

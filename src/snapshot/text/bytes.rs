@@ -158,6 +158,8 @@ pub(crate) struct Request<'a> {
     pub(crate) compression: Option<Compression>,
     /// Which bytes of the file are read; None: all.
     pub(crate) split: Option<&'a Split>,
+    /// Whether a byte order mark is kept: places in the file count it.
+    pub(crate) is_raw: bool,
 }
 
 /// The open file.
@@ -202,7 +204,12 @@ impl Chunks {
     ) -> Result<Self> {
         let range = request.split.and_then(Split::stored);
         if range.as_ref().is_some_and(Range::is_empty) {
-            return Ok(Self { source: ByteSource::Plain(stream::empty().boxed()), origin, started: true });
+            let nothing = ByteSource::Plain(stream::empty().boxed());
+            // COPY data has an end mark even without rows: then this is an error.
+            let is_copy = matches!(request.split, Some(Split::Copy(_) | Split::Block(..)));
+            let copy = |of| ByteSource::Copy { of: Box::new(of), data: CopyData::default() };
+            let source = if is_copy { copy(nothing) } else { nothing };
+            return Ok(Self { source, origin, started: true });
         }
         let options = GetOptions {
             if_match: request.e_tag.map(str::to_owned),
@@ -246,7 +253,7 @@ impl Chunks {
             None | Some(Split::Whole { .. } | Split::Bytes(_)) => {}
         }
         // A byte order mark is at the beginning of a file only.
-        let started = !matches!(request.split, None | Some(Split::Whole { .. }));
+        let started = request.is_raw || !matches!(request.split, None | Some(Split::Whole { .. }));
         Ok(Self { source, origin, started })
     }
 
@@ -496,7 +503,7 @@ pub(crate) mod tests {
 
     async fn read(store: &dyn ObjectStore, name: &str, size: Option<u64>) -> Result<Vec<u8>> {
         let location = Path::from(name);
-        let request = Request { location: &location, e_tag: None, size, compression: None, split: None };
+        let request = Request { location: &location, e_tag: None, size, compression: None, split: None, is_raw: false };
         let origin = Origin { table: "t".into(), uri: format!("store/{name}").into() };
         let scanned = Count::new();
         let mut chunks = Chunks::open(store, request, origin, scanned.clone()).await?;
@@ -614,7 +621,14 @@ pub(crate) mod tests {
         let error = read(&store, "new", Some(4)).await.unwrap_err();
         assert!(error.to_string().starts_with("read store/new failed: it changed after it was planned"), "{error}");
         let location = Path::from("new");
-        let request = Request { location: &location, e_tag: Some("other"), size: None, compression: None, split: None };
+        let request = Request {
+            location: &location,
+            e_tag: Some("other"),
+            size: None,
+            compression: None,
+            split: None,
+            is_raw: false,
+        };
         let origin = Origin { table: "t".into(), uri: "store/new".into() };
         let error = Chunks::open(&store, request, origin, Count::new()).await.err().unwrap();
         assert!(error.to_string().contains("it changed"), "{error}");

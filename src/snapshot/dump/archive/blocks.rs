@@ -15,8 +15,9 @@
 use super::codec::BlockCodec;
 use super::cursor::integer;
 use super::fault::ArchiveFault;
+use super::format::ArchiveCompression;
 use super::offsets::DataBlock;
-use super::toc::{ArchiveCompression, Toc};
+use super::toc::Toc;
 
 /// How much one push may add to the output, about.
 const STEP: usize = 1 << 20;
@@ -41,7 +42,7 @@ pub(crate) struct BlockProgress {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum BlockPart {
     Head,
     Length,
     Chunk(u64),
@@ -55,7 +56,7 @@ pub(crate) struct BlockDecoder {
     block: DataBlock,
     /// Bytes of the block that are behind.
     behind: u64,
-    part: Part,
+    part: BlockPart,
     /// A head or a length that came in part: at most ten bytes.
     buf: Vec<u8>,
     codec: BlockCodec,
@@ -84,7 +85,7 @@ impl BlockDecoder {
     pub(crate) fn new(form: BlockForm, block: DataBlock) -> Result<Self, ArchiveFault> {
         let codec = BlockCodec::new(form.compression).map_err(|e| ArchiveFault::unread(e, block.offset))?;
         let (id, int_size) = (form.id, usize::from(form.int_size));
-        Ok(Self { id, int_size, block, behind: 0, part: Part::Head, buf: Vec::with_capacity(10), codec })
+        Ok(Self { id, int_size, block, behind: 0, part: BlockPart::Head, buf: Vec::with_capacity(10), codec })
     }
 
     /// Takes the next bytes of the block and appends what they stand for to `out`.
@@ -92,7 +93,7 @@ impl BlockDecoder {
         let (start, mut used) = (out.len(), 0);
         let state = loop {
             let room = STEP.saturating_sub(out.len() - start);
-            if self.part == Part::Done {
+            if self.part == BlockPart::Done {
                 break BlockState::Done;
             } else if room == 0 {
                 break BlockState::Full;
@@ -103,14 +104,14 @@ impl BlockDecoder {
             let n = match self.part {
                 // What the decoder still holds comes before anything new.
                 _ if self.codec.pending() => self.decode(&[], out, room)?,
-                Part::Chunk(left) => {
+                BlockPart::Chunk(left) => {
                     let n = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                     let n = self.decode(&rest[..n], out, room)?;
                     let left = left - n as u64;
-                    self.part = if left == 0 { Part::Length } else { Part::Chunk(left) };
+                    self.part = if left == 0 { BlockPart::Length } else { BlockPart::Chunk(left) };
                     n
                 }
-                Part::Head => self.gather(rest, 2 + self.int_size),
+                BlockPart::Head => self.gather(rest, 2 + self.int_size),
                 _ => self.gather(rest, 1 + self.int_size),
             };
             used += n;
@@ -122,7 +123,7 @@ impl BlockDecoder {
 
     /// The fault of a file that ended before the block was complete; nothing after `Done`.
     pub(crate) fn finish(&self) -> Result<(), ArchiveFault> {
-        if self.part == Part::Done {
+        if self.part == BlockPart::Done {
             return Ok(());
         }
         Err(ArchiveFault::cut(format!("the data of entry {} is not complete", self.id), self.at()))
@@ -146,35 +147,35 @@ impl BlockDecoder {
     }
 
     /// Reads the small buffer when it is full, and says what comes next.
-    fn gathered(&mut self) -> Result<Part, ArchiveFault> {
+    fn gathered(&mut self) -> Result<BlockPart, ArchiveFault> {
         let whole = match self.part {
-            Part::Head => 2 + self.int_size,
-            Part::Length => 1 + self.int_size,
+            BlockPart::Head => 2 + self.int_size,
+            BlockPart::Length => 1 + self.int_size,
             other => return Ok(other),
         };
         if self.buf.len() < whole || self.codec.pending() {
             return Ok(self.part);
         }
         let at = self.at().saturating_sub(whole as u64);
-        let part = if self.part == Part::Head { self.head(at)? } else { self.length(at)? };
+        let part = if self.part == BlockPart::Head { self.head(at)? } else { self.length(at)? };
         self.buf.clear();
         Ok(part)
     }
 
-    fn head(&self, at: u64) -> Result<Part, ArchiveFault> {
+    fn head(&self, at: u64) -> Result<BlockPart, ArchiveFault> {
         let id = integer(&self.buf[1..]).map_err(|e| ArchiveFault::damaged(e, at + 1))?;
         match self.buf[0] {
             _ if id != i64::from(self.id) => Err(ArchiveFault::damaged(
                 format!("a block of entry {id} where that of entry {} should be", self.id),
                 at,
             )),
-            1 => Ok(Part::Length),
+            1 => Ok(BlockPart::Length),
             3 => Err(ArchiveFault::unread(format!("entry {id} is large objects, not the data of a table,"), at)),
             kind => Err(ArchiveFault::damaged(format!("a block of the unknown type {kind} for entry {id}"), at)),
         }
     }
 
-    fn length(&self, at: u64) -> Result<Part, ArchiveFault> {
+    fn length(&self, at: u64) -> Result<BlockPart, ArchiveFault> {
         let length = integer(&self.buf).map_err(|e| ArchiveFault::damaged(e, at))?;
         let damaged = |what: String| Err(ArchiveFault::damaged(what, at));
         match u64::try_from(length) {
@@ -186,19 +187,19 @@ impl BlockDecoder {
                 let (id, got, planned) = (self.id, self.behind, self.block.length);
                 damaged(format!("the end of entry {id} after {got} bytes instead of {planned}"))
             }
-            Ok(0) => Ok(Part::Done),
+            Ok(0) => Ok(BlockPart::Done),
             Ok(n) if n > self.block.length.saturating_sub(self.behind) => {
                 damaged(format!("a chunk of {n} bytes that leads out of the block of entry {}", self.id))
             }
-            Ok(n) => Ok(Part::Chunk(n)),
+            Ok(n) => Ok(BlockPart::Chunk(n)),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::made::{Made, find_blocks, read_all, read_block, read_toc};
-    use super::super::toc::ArchiveFormat;
+    use super::super::format::ArchiveFormat;
+    use super::super::made_tests::{Made, find_blocks, read_all, read_block, read_toc};
     use super::*;
     use proptest::prelude::*;
 

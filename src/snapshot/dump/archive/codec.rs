@@ -12,8 +12,8 @@
 use flate2::{Decompress, FlushDecompress, Status};
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
+use super::format::ArchiveCompression;
 use super::lz4::Lz4;
-use super::toc::ArchiveCompression;
 
 /// zstd takes 2^27 bytes of window as its own largest default, and pg_dump's `long` mode is just that.
 const ZSTD_WINDOW_LOG: u32 = 27;

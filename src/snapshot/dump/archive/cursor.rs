@@ -2,8 +2,8 @@
 //!
 //! An archive writes an integer as a sign byte (0 or 1) and `int_size` bytes of magnitude, low byte first. A text is
 //! an integer length and its bytes; a negative length is no text at all (NULL). The cursor never waits and never
-//! allocates before the bytes are there: it answers `CursorStop::More` with the length that it needs, and the caller tries
-//! again from the same place with a longer slice.
+//! allocates before the bytes are there: it answers `CursorStop::More` with the length that it needs, and the caller
+//! tries again from the same place with a longer slice.
 //!
 //! ```text
 //! 00 05 00 00 00 'o' 'w' 'n' 'e' 'r'     the text "owner"

@@ -14,7 +14,7 @@ use std::fmt;
 
 use super::cursor::{CursorStop, TocCursor};
 use super::fault::ArchiveFault;
-use super::toc::ArchiveFormat;
+use super::format::ArchiveFormat;
 
 /// A text of the archive, in the encoding of the dump.
 #[derive(Clone, PartialEq, Eq)]

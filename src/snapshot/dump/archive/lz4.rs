@@ -13,7 +13,7 @@ const WINDOW: usize = 64 << 10;
 
 /// What the next `need` bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum Lz4Part {
     Head,
     Length,
     DataBlock { packed: bool },
@@ -22,7 +22,7 @@ enum Part {
 
 /// The state between two pieces.
 pub(crate) struct Lz4 {
-    part: Part,
+    part: Lz4Part,
     /// The bytes of `part` that came so far.
     buf: Vec<u8>,
     need: usize,
@@ -42,7 +42,7 @@ impl Lz4 {
     /// Begins before a frame.
     pub(crate) fn new() -> Self {
         Self {
-            part: Part::Head,
+            part: Lz4Part::Head,
             buf: Vec::new(),
             need: 7,
             max_block: 0,
@@ -80,7 +80,7 @@ impl Lz4 {
     fn part(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
         let word = |b: &[u8]| b.iter().take(4).rev().fold(0_u32, |n, b| n << 8 | u32::from(*b));
         match self.part {
-            Part::Head => {
+            Lz4Part::Head => {
                 self.ended = false;
                 let whole = head_size(&self.buf)?;
                 if whole > self.buf.len() {
@@ -88,13 +88,13 @@ impl Lz4 {
                     return Ok(());
                 }
                 self.head()?;
-                self.await_part(Part::Length, 4);
+                self.await_part(Lz4Part::Length, 4);
             }
-            Part::Length => match word(&self.buf) {
+            Lz4Part::Length => match word(&self.buf) {
                 0 if self.content_size.is_some_and(|size| size != self.produced) => {
                     return Err("an lz4 frame that does not have the size it says".to_owned());
                 }
-                0 if self.content_sum.is_some() => self.await_part(Part::Sum, 4),
+                0 if self.content_sum.is_some() => self.await_part(Lz4Part::Sum, 4),
                 0 => self.end(),
                 length => {
                     let size = (length & 0x7fff_ffff) as usize;
@@ -102,10 +102,10 @@ impl Lz4 {
                         return Err(format!("an lz4 block of {size} bytes in a frame with at most {}", self.max_block));
                     }
                     let sum = if self.block_sums { 4 } else { 0 };
-                    self.await_part(Part::DataBlock { packed: length >> 31 == 0 }, size + sum);
+                    self.await_part(Lz4Part::DataBlock { packed: length >> 31 == 0 }, size + sum);
                 }
             },
-            Part::DataBlock { packed } => {
+            Lz4Part::DataBlock { packed } => {
                 let size = self.need - if self.block_sums { 4 } else { 0 };
                 let (block, sum) = self.buf.split_at(size);
                 if self.block_sums && Xxh32::of(block) != word(sum) {
@@ -129,9 +129,9 @@ impl Lz4 {
                     let old = self.dict.len().saturating_sub(WINDOW);
                     self.dict.drain(..old);
                 }
-                self.await_part(Part::Length, 4);
+                self.await_part(Lz4Part::Length, 4);
             }
-            Part::Sum => {
+            Lz4Part::Sum => {
                 if self.content_sum.as_ref().is_some_and(|sum| sum.finish() != word(&self.buf)) {
                     return Err("an lz4 frame with a wrong check sum".to_owned());
                 }
@@ -141,13 +141,13 @@ impl Lz4 {
         Ok(())
     }
 
-    fn await_part(&mut self, part: Part, need: usize) {
+    fn await_part(&mut self, part: Lz4Part, need: usize) {
         self.buf.clear();
         (self.part, self.need) = (part, need);
     }
 
     fn end(&mut self) {
-        self.await_part(Part::Head, 7);
+        self.await_part(Lz4Part::Head, 7);
         self.ended = true;
     }
 

@@ -15,6 +15,7 @@ mod codec;
 mod cursor;
 pub(crate) mod entry;
 pub(crate) mod fault;
+pub(crate) mod format;
 mod lz4;
 pub(crate) mod offsets;
 pub(crate) mod tar;
@@ -22,4 +23,4 @@ pub(crate) mod toc;
 mod walk;
 
 #[cfg(test)]
-mod made;
+mod made_tests;

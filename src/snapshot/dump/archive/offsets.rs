@@ -77,7 +77,7 @@ pub(crate) fn plan(toc: &Toc, file_size: u64) -> Result<BlockPlan, ArchiveFault>
 
 /// What stands at the place of the walk.
 #[derive(Debug, Clone, Copy)]
-enum Part {
+enum WalkPart {
     Head,
     /// The id of a large object, or 0.
     Oid,
@@ -100,7 +100,7 @@ pub(crate) struct BlockScan {
     walk: ArchiveWalk,
     size: u64,
     int_size: usize,
-    part: Part,
+    part: WalkPart,
     /// The entry and the begin of the block that the walk is in.
     open: (i32, u64),
     wanted: BTreeMap<i32, WantedBytes>,
@@ -117,7 +117,7 @@ impl BlockScan {
         }
         let walk = ArchiveWalk::new(toc.data_start, size);
         let int_size = usize::from(toc.int_size);
-        Self { walk, size, int_size, part: Part::Head, open: (0, 0), wanted, found: DataBlocks::new() }
+        Self { walk, size, int_size, part: WalkPart::Head, open: (0, 0), wanted, found: DataBlocks::new() }
     }
 
     /// The range to read and to feed next; none when the walk is over.
@@ -141,7 +141,7 @@ impl BlockScan {
         if self.walk.at() > self.size {
             return Err(ArchiveFault::cut("its table of contents is not complete", self.size));
         }
-        if !matches!(self.part, Part::Head) {
+        if !matches!(self.part, WalkPart::Head) {
             return Err(ArchiveFault::cut(
                 format!("the block of entry {} is not complete", self.open.0),
                 self.walk.at(),
@@ -157,19 +157,19 @@ impl BlockScan {
     fn step(&mut self, view: &WalkView<'_>) -> Result<bool, ArchiveFault> {
         let at = self.walk.at();
         let (size, what) = match self.part {
-            Part::Head => (2 + self.int_size, "the head of a data block"),
-            Part::Oid => (1 + self.int_size, "the id of a large object"),
-            Part::Length { .. } => (1 + self.int_size, "the length of a data chunk"),
+            WalkPart::Head => (2 + self.int_size, "the head of a data block"),
+            WalkPart::Oid => (1 + self.int_size, "the id of a large object"),
+            WalkPart::Length { .. } => (1 + self.int_size, "the length of a data chunk"),
         };
         let Some(raw) = self.walk.take(view, size, what)? else { return Ok(false) };
         let number = |raw: &[u8]| integer(raw).map_err(|e| ArchiveFault::damaged(e, at));
         match self.part {
-            Part::Head => self.head(raw[0], number(&raw[1..])?, at)?,
-            Part::Oid if number(raw)? == 0 => self.close()?,
-            Part::Oid => self.part = Part::Length { large_objects: true },
-            Part::Length { large_objects } => match (u64::try_from(number(raw)?), large_objects) {
+            WalkPart::Head => self.head(raw[0], number(&raw[1..])?, at)?,
+            WalkPart::Oid if number(raw)? == 0 => self.close()?,
+            WalkPart::Oid => self.part = WalkPart::Length { large_objects: true },
+            WalkPart::Length { large_objects } => match (u64::try_from(number(raw)?), large_objects) {
                 (Err(_), _) => return Err(ArchiveFault::damaged("a data chunk with a negative length", at)),
-                (Ok(0), true) => self.part = Part::Oid,
+                (Ok(0), true) => self.part = WalkPart::Oid,
                 (Ok(0), false) => self.close()?,
                 (Ok(n), _) => self.walk.skip(n, "a data chunk")?,
             },
@@ -183,8 +183,8 @@ impl BlockScan {
             return damaged(format!("a block of type {kind} for entry {id}, which has no data or is not there,"));
         };
         self.part = match kind {
-            1 if !wanted.large_objects => Part::Length { large_objects: false },
-            3 if wanted.large_objects => Part::Oid,
+            1 if !wanted.large_objects => WalkPart::Length { large_objects: false },
+            3 if wanted.large_objects => WalkPart::Oid,
             _ => return damaged(format!("a block of the wrong type {kind} for {}", wanted.name)),
         };
         if wanted.offset.is_some_and(|offset| offset != at) || self.found.contains_key(&id) {
@@ -197,15 +197,15 @@ impl BlockScan {
     fn close(&mut self) -> Result<(), ArchiveFault> {
         let (id, offset) = self.open;
         self.found.insert(id, DataBlock { offset, length: self.walk.at().saturating_sub(offset) });
-        self.part = Part::Head;
+        self.part = WalkPart::Head;
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::made::{Made, find_blocks, read_toc};
-    use super::super::toc::ArchiveFormat;
+    use super::super::format::ArchiveFormat;
+    use super::super::made_tests::{Made, find_blocks, read_toc};
     use super::*;
     use proptest::prelude::*;
 

@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use super::fault::ArchiveFault;
 use super::walk::{ArchiveWalk, WalkView};
+use crate::layout::below;
 
 const HEAD: usize = 512;
 /// Names and pax records are some hundred bytes.
@@ -31,7 +32,7 @@ pub(crate) struct TarMember {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum TarPart {
     Head,
     /// The content of a long name or of pax records, of so many bytes.
     Extra {
@@ -47,7 +48,7 @@ enum Part {
 #[derive(Debug)]
 pub(crate) struct TarScan {
     walk: ArchiveWalk,
-    part: Part,
+    part: TarPart,
     members: Vec<TarMember>,
     names: HashSet<String>,
     /// What pax records or a long name say about the next member.
@@ -59,18 +60,18 @@ impl TarScan {
     /// Begins at the first byte of an archive of `file_size` bytes.
     pub(crate) fn new(file_size: u64) -> Self {
         let walk = ArchiveWalk::new(0, file_size);
-        Self { walk, part: Part::Head, members: Vec::new(), names: HashSet::new(), next_name: None, next_size: None }
+        Self { walk, part: TarPart::Head, members: Vec::new(), names: HashSet::new(), next_name: None, next_size: None }
     }
 
     /// The range to read and to feed next; none when the walk is over.
     pub(crate) fn next_read(&self) -> Option<Range<u64>> {
-        (self.part != Part::Done && !self.walk.at_end()).then(|| self.walk.ask())
+        (self.part != TarPart::Done && !self.walk.at_end()).then(|| self.walk.ask())
     }
 
     /// Takes the bytes of the range that `next_read` gave.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), ArchiveFault> {
         let view = self.walk.view(bytes);
-        while self.part != Part::Done && !self.walk.at_end() {
+        while self.part != TarPart::Done && !self.walk.at_end() {
             if !self.step(&view)? {
                 break;
             }
@@ -81,14 +82,14 @@ impl TarScan {
     /// The members in the order of the archive, once `next_read` gives none.
     pub(crate) fn members(self) -> Result<Vec<TarMember>, ArchiveFault> {
         match self.part {
-            Part::Done | Part::Zeros => Ok(self.members),
+            TarPart::Done | TarPart::Zeros => Ok(self.members),
             _ => Err(ArchiveFault::cut("the tar archive has no end mark", self.walk.at())),
         }
     }
 
     fn step(&mut self, view: &WalkView<'_>) -> Result<bool, ArchiveFault> {
         let at = self.walk.at();
-        if let Part::Extra { pax, length } = self.part {
+        if let TarPart::Extra { pax, length } = self.part {
             let n = usize::try_from(padded(length)).unwrap_or(usize::MAX);
             let Some(raw) = self.walk.take(view, n, "a long name or pax record")? else { return Ok(false) };
             let raw = &raw[..raw.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
@@ -97,13 +98,13 @@ impl TarScan {
             } else {
                 self.next_name = Some(text(raw, at)?)
             }
-            self.part = Part::Head;
+            self.part = TarPart::Head;
             return Ok(true);
         }
         let Some(head) = self.walk.take(view, HEAD, "a tar head")? else { return Ok(false) };
         if head.iter().all(|b| *b == 0) {
-            self.part = if self.part == Part::Zeros { Part::Done } else { Part::Zeros };
-        } else if self.part == Part::Zeros {
+            self.part = if self.part == TarPart::Zeros { TarPart::Done } else { TarPart::Zeros };
+        } else if self.part == TarPart::Zeros {
             return Err(ArchiveFault::damaged("a tar head after the end mark", at));
         } else {
             self.head(head, at)?;
@@ -118,7 +119,7 @@ impl TarScan {
         let content = "the content of a tar member";
         match kind {
             b'x' | b'L' if written <= MAX_EXTRA => {
-                self.part = Part::Extra { pax: kind == b'x', length: written };
+                self.part = TarPart::Extra { pax: kind == b'x', length: written };
             }
             b'g' | b'K' => self.walk.skip(padded(written), content)?,
             b'0' | 0 | b'7' => {
@@ -211,7 +212,7 @@ fn number(field: &[u8], at: u64) -> Result<u64, ArchiveFault> {
 fn own_name(head: &[u8], at: u64) -> Result<String, ArchiveFault> {
     let name = text(&head[..100], at)?;
     let prefix = if &head[257..263] == b"ustar\0" { text(&head[345..500], at)? } else { String::new() };
-    Ok(if prefix.is_empty() { name } else { format!("{prefix}/{name}") })
+    Ok(if prefix.is_empty() { name } else { below(&prefix, &name) })
 }
 
 /// A text up to its first zero byte.

@@ -1,9 +1,10 @@
 //! Walks through a large file by range reads: small things are read, large ones are jumped over.
 //!
-//! A scanner (of data blocks, of tar headers) asks [`ArchiveWalk`] for a few bytes at its place or skips some. The walk
-//! says which range to read next. It keeps no bytes. The window doubles up to 8 MiB while the scanner goes on inside
-//! it (chunks of 4 KiB), and halves down to 64 KiB when the scanner jumps far (tar members of gigabytes), so that
-//! either way few reads are made. It does no reading itself. A file that is shorter than promised is a [`ArchiveFault`].
+//! A scanner (of data blocks, of tar headers) asks [`ArchiveWalk`] for a few bytes at its place or skips some. The
+//! walk says which range to read next. It keeps no bytes. The window doubles up to 8 MiB while the scanner goes on
+//! inside it (chunks of 4 KiB), and halves down to 64 KiB when the scanner jumps far (tar members of gigabytes), so
+//! that either way few reads are made. It does no reading itself. A file that is shorter than promised is a
+//! [`ArchiveFault`].
 //!
 //! ```text
 //! file    [hdr|chunk][hdr|chunk][hdr|chunk ................... ][hdr|chunk]

@@ -16,7 +16,7 @@
 use super::create::{Created, RawTable, UserType, read_alter, read_create, read_namespace};
 use super::lex::Lexer;
 use super::names::NameMap;
-use super::{DdlFault, DdlTable, SqlName, TableKind, resolve};
+use super::{DdlFault, SqlName, TableKind};
 use crate::snapshot::dump::SqlFamily;
 
 /// What the statements made so far.
@@ -73,11 +73,6 @@ impl DdlCatalog {
         self.namespace.as_deref()
     }
 
-    /// All tables and views in the order of their first statements, with domains, parents and partitions looked up.
-    pub(crate) fn finish(self) -> Vec<DdlTable> {
-        resolve::finish(self)
-    }
-
     /// Keeps what a statement made.
     fn put(&mut self, created: Created) {
         match created {
@@ -108,7 +103,7 @@ impl DdlCatalog {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::read;
+    use super::super::read_tests::read;
     use super::*;
     use proptest::prelude::*;
 

@@ -281,7 +281,7 @@ fn first_schema(path: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{read, shown};
+    use super::super::read_tests::{read, shown};
     use super::*;
 
     #[test]

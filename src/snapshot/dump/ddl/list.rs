@@ -171,7 +171,7 @@ fn is_constraint(first: &Token<'_>, lexer: &Lexer<'_>) -> Result<bool, DdlFault>
 #[cfg(test)]
 mod tests {
     use super::super::TableKind;
-    use super::super::testing::{one, shown};
+    use super::super::read_tests::{one, shown};
     use super::*;
     use datafusion::arrow::datatypes::DataType;
     use proptest::prelude::*;

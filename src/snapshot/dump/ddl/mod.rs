@@ -27,9 +27,9 @@ mod list;
 mod mysql;
 mod names;
 mod postgres;
-mod resolve;
 #[cfg(test)]
-mod testing;
+mod read_tests;
+mod resolve;
 mod types;
 
 use datafusion::arrow::datatypes::DataType;

@@ -23,8 +23,15 @@ const MAX_DOMAINS: usize = 64;
 /// Columns that all tables together may get from parents and types.
 const MAX_INHERITED: usize = 1_000_000;
 
+impl DdlCatalog {
+    /// All tables and views in the order of their first statements, with domains, parents and partitions looked up.
+    pub(crate) fn finish(self) -> Vec<DdlTable> {
+        finish(self)
+    }
+}
+
 /// See [`DdlCatalog::finish`].
-pub(super) fn finish(catalog: DdlCatalog) -> Vec<DdlTable> {
+fn finish(catalog: DdlCatalog) -> Vec<DdlTable> {
     let mut done: Vec<Option<DdlTable>> = catalog.tables.iter().map(|_| None).collect();
     let mut budget = MAX_INHERITED;
     for place in parents_first(&catalog) {

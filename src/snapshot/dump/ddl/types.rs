@@ -96,7 +96,8 @@ pub(super) fn read_args(lexer: &mut Lexer<'_>, declared: &mut Declared) -> Resul
     }
 }
 
-/// The decimal of a precision and scale, or None when there is none that all readers of a lake know: they read 38 digits.
+/// The decimal of a precision and scale, or None when there is none that all readers of a lake know: they read 38
+/// digits.
 pub(super) fn decimal(precision: i64, scale: i64) -> Option<DataType> {
     if !(1..=38).contains(&precision) || !(0..=precision).contains(&scale) {
         return None;

@@ -200,7 +200,7 @@ impl<const MYSQL: bool> HeadCursor<'_, MYSQL> {
         Ok(is)
     }
 
-    fn expect(&mut self, name: &str) -> Result<(), InsertHalt> {
+    fn require(&mut self, name: &str) -> Result<(), InsertHalt> {
         match self.keyword(name)? {
             true => Ok(()),
             false => wrong(self.at, format!("'{}' where {name} is expected", shown(self.bytes, self.at))),
@@ -216,7 +216,7 @@ impl<const MYSQL: bool> HeadCursor<'_, MYSQL> {
                 || self.keyword("LOW_PRIORITY")?
                 || self.keyword("HIGH_PRIORITY")?)
         {}
-        self.expect("INTO")?;
+        self.require("INTO")?;
         let mut table = vec![self.name()?];
         while self.peek()? == b'.' {
             self.at += 1;
@@ -226,12 +226,12 @@ impl<const MYSQL: bool> HeadCursor<'_, MYSQL> {
         let names = if self.peek()? == b'(' { Some(self.names()?) } else { None };
         if !MYSQL && self.keyword("OVERRIDING")? {
             if !self.keyword("SYSTEM")? {
-                self.expect("USER")?;
+                self.require("USER")?;
             }
-            self.expect("VALUE")?;
+            self.require("VALUE")?;
         }
         if !(MYSQL && self.keyword("VALUE")?) {
-            self.expect("VALUES")?;
+            self.require("VALUES")?;
         }
         Ok(HeadStatement::Insert { table, names })
     }

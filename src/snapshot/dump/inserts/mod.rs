@@ -1,4 +1,4 @@
-//! Rows out of INSERT statements: where each value begins and ends, and how it was written.
+//! TestRows out of INSERT statements: where each value begins and ends, and how it was written.
 //!
 //! ```text
 //! INSERT INTO `t` VALUES (1,'a\\'b',NULL),(2,0x00FF,'')    row 1: Bare 1, Quoted a'b, Null
@@ -17,6 +17,6 @@ pub(crate) mod splitter;
 mod values;
 
 #[cfg(test)]
-mod property;
+mod property_tests;
 #[cfg(test)]
-mod testing;
+mod rows_tests;

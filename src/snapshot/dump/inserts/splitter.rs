@@ -288,7 +288,7 @@ type Head = (Vec<String>, Option<Vec<String>>);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::dump::inserts::testing::{Owned, rows_of};
+    use crate::snapshot::dump::inserts::rows_tests::{Owned, rows_of};
 
     fn quoted(text: &str) -> Owned {
         Owned::Quoted(text.to_owned())

@@ -1,5 +1,8 @@
 //! Says why a dump cannot be scanned, always with the line; does not try to go on after a fault.
 
+/// Longest statement outside of data, in bytes.
+pub(super) const LIMIT: usize = 16 << 20;
+
 /// Reason why a dump is not usable as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DumpFault {
@@ -42,7 +45,7 @@ pub(crate) enum DumpFault {
         what: String,
     },
     /// Statement that is no DDL of a real dump; the limit keeps memory bounded.
-    #[error("line {line}: this statement is longer than {} MB", super::text::LIMIT >> 20)]
+    #[error("line {line}: this statement is longer than {} MB", LIMIT >> 20)]
     TooLong {
         /// Line where it begins.
         line: u64,

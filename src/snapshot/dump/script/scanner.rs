@@ -14,7 +14,7 @@ use super::copy::{CopyScan, CopyStep};
 use super::insert::{InsertScan, OddTuple};
 use super::kinds::{self, CommentNote, StatementVerdict};
 use super::quote::is_word;
-use super::text::{StatementKind, TextScan, TextStep};
+use super::text::{ScannedKind, TextScan, TextStep};
 use super::words::{DataHead, HeadFault, copy_head, insert_head};
 use super::{DataForm, DumpEvent, DumpFault, DumpName};
 use crate::snapshot::dump::SqlFamily;
@@ -299,8 +299,8 @@ impl DumpScanner {
         let (text, kind, _, line) = self.text.statement();
         let family = self.text.rules.family;
         match kind {
-            StatementKind::Insert => return Err(DumpFault::NoValues { line }),
-            StatementKind::Copy => {
+            ScannedKind::Insert => return Err(DumpFault::NoValues { line }),
+            ScannedKind::Copy => {
                 let mut head = copy_head(text, Some(SqlFamily::Postgres)).map_err(|fault| match fault {
                     HeadFault::Shape => {
                         DumpFault::OddCopy { line, why: "only COPY table (columns) FROM stdin has its rows here" }
@@ -311,10 +311,10 @@ impl DumpScanner {
                 self.text.rules.family = Some(self.text.rules.family.unwrap_or(SqlFamily::Postgres));
                 self.state = ScanState::CopyLine(CopyBlock { head, line, cut: false });
             }
-            StatementKind::Other if family == Some(SqlFamily::MySql) && self.bare_body(text) => {
+            ScannedKind::Other if family == Some(SqlFamily::MySql) && self.bare_body(text) => {
                 return Err(DumpFault::BareRoutine { line });
             }
-            StatementKind::Other => match kinds::judge(text, family) {
+            ScannedKind::Other => match kinds::judge(text, family) {
                 StatementVerdict::Keep => {
                     let text = std::str::from_utf8(text).map_err(|_| DumpFault::NotUtf8 { line })?.to_owned();
                     if let Some(charset) = kinds::unsafe_charset(text.as_bytes()) {

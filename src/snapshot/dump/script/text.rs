@@ -15,11 +15,10 @@ mod quoted;
 mod tests;
 
 use super::DumpFault;
+use super::fault::LIMIT;
 use super::quote::{Backslash, QuoteRules, is_word};
 use crate::snapshot::dump::SqlFamily;
 
-/// Longest statement outside of data, in bytes.
-pub(super) const LIMIT: usize = 16 << 20;
 /// Longest part of a comment or command line that is kept.
 const NOTE_LIMIT: usize = 4096;
 
@@ -40,7 +39,7 @@ pub(super) enum TextStep {
 
 /// First word of a statement, as far as the scanner has to know it before the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StatementKind {
+pub(super) enum ScannedKind {
     /// INSERT or REPLACE.
     Insert,
     /// COPY.
@@ -131,7 +130,7 @@ pub(super) struct TextScan {
     begun: bool,
     start: u64,
     start_line: u64,
-    kind: StatementKind,
+    kind: ScannedKind,
     /// The statement began with `/*!`: the signs of these comments are left out.
     unwrap: bool,
     /// `/*!` comments that are open.
@@ -165,7 +164,7 @@ impl TextScan {
             begun: false,
             start: 0,
             start_line: 1,
-            kind: StatementKind::Other,
+            kind: ScannedKind::Other,
             unwrap: false,
             exec: 0,
             mark: (0, 0),
@@ -192,7 +191,7 @@ impl TextScan {
     }
 
     /// Text of the statement so far, its kind, the offset and the line of its first byte.
-    pub(super) fn statement(&self) -> (&[u8], StatementKind, u64, u64) {
+    pub(super) fn statement(&self) -> (&[u8], ScannedKind, u64, u64) {
         (&self.buf, self.kind, self.start, self.start_line)
     }
 
@@ -212,7 +211,7 @@ impl TextScan {
         self.buf.shrink_to(1 << 20);
         (self.begun, self.unwrap, self.prefix_e, self.after_begin) = (false, false, false, false);
         (self.exec, self.words, self.paren, self.atomic, self.run) = (0, 0, 0, 0, 0);
-        (self.kind, self.mode, self.word) = (StatementKind::Other, TextMode::Code, TextWord::default());
+        (self.kind, self.mode, self.word) = (ScannedKind::Other, TextMode::Code, TextWord::default());
     }
 
     /// Reads the byte at offset `pos`.
@@ -397,11 +396,11 @@ impl TextScan {
                 return Ok(None);
             }
             self.kind = match () {
-                () if word.is("insert") || word.is("replace") => StatementKind::Insert,
-                () if word.is("copy") => StatementKind::Copy,
-                () => StatementKind::Other,
+                () if word.is("insert") || word.is("replace") => ScannedKind::Insert,
+                () if word.is("copy") => ScannedKind::Copy,
+                () => ScannedKind::Other,
             };
-        } else if self.kind == StatementKind::Insert && self.paren == 0 && word.is("values") {
+        } else if self.kind == ScannedKind::Insert && self.paren == 0 && word.is("values") {
             return Ok(Some(TextStep::Values));
         }
         if !self.my() {

@@ -204,9 +204,9 @@ fn plural(count: usize) -> &'static str {
 #[cfg(test)]
 mod tests {
     use crate::snapshot::dump::SqlFamily;
-    use crate::snapshot::dump::inserts::testing::{Owned, Rows, read};
+    use crate::snapshot::dump::inserts::rows_tests::{Owned, TestRows, read};
 
-    fn mysql(input: &str) -> Result<Rows, String> {
+    fn mysql(input: &str) -> Result<TestRows, String> {
         read(SqlFamily::MySql, 0, input.as_bytes()).map_err(|fault| fault.to_string())
     }
 

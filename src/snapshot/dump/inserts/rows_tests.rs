@@ -27,7 +27,7 @@ impl From<InsertField<'_>> for Owned {
     }
 }
 
-pub(crate) type Rows = Vec<Vec<Owned>>;
+pub(crate) type TestRows = Vec<Vec<Owned>>;
 
 /// The rows of an input, in chunks of these sizes again and again, with how it ended.
 pub(crate) fn rows_of(
@@ -35,7 +35,7 @@ pub(crate) fn rows_of(
     input: &[u8],
     sizes: &[usize],
     batch: usize,
-) -> (Rows, Result<(), InsertFault>) {
+) -> (TestRows, Result<(), InsertFault>) {
     let (mut rows, mut at, mut sizes) = (Vec::new(), 0, sizes.iter().cycle());
     let ended = loop {
         let end = input.len().min(at + sizes.next().unwrap());
@@ -59,7 +59,7 @@ pub(crate) fn rows_of(
     (rows, ended)
 }
 
-fn take(splitter: &mut InsertSplitter, batch: usize, rows: &mut Rows) {
+fn take(splitter: &mut InsertSplitter, batch: usize, rows: &mut TestRows) {
     let columns = splitter.columns();
     let records = splitter.records().unwrap();
     assert!(records.rows() <= batch.max(1));
@@ -76,7 +76,7 @@ fn take(splitter: &mut InsertSplitter, batch: usize, rows: &mut Rows) {
 }
 
 /// All rows, or what is wrong.
-pub(crate) fn read(dialect: SqlFamily, columns: usize, input: &[u8]) -> Result<Rows, InsertFault> {
+pub(crate) fn read(dialect: SqlFamily, columns: usize, input: &[u8]) -> Result<TestRows, InsertFault> {
     let (rows, ended) = rows_of(&mut InsertSplitter::new(dialect, columns, 1 << 20), input, &[usize::MAX >> 1], 1000);
     ended.map(|()| rows)
 }

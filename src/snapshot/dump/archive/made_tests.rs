@@ -8,8 +8,9 @@ use std::io::Write;
 
 use super::blocks::{BlockDecoder, BlockForm, BlockState};
 use super::fault::ArchiveFault;
+use super::format::ArchiveFormat;
 use super::offsets::{BlockPlan, DataBlock, DataBlocks, plan};
-use super::toc::{ArchiveFormat, Fed, Toc, TocReader};
+use super::toc::{Fed, Toc, TocReader};
 
 /// The settings of a made archive.
 pub(crate) struct Made {

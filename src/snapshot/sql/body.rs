@@ -1,9 +1,9 @@
 //! The rows of INSERT statements of one table as columns of its types.
 //!
-//! Values are split by [`InsertSplitter`] and read as those of CSV are ([`crate::snapshot::csv::columns`]), but for what
-//! SQL writes in its own way: bytes as `0x00FF` or `_binary '..'`, BIT values as their bytes, DEFAULT for a generated
-//! column. The first value that a column cannot hold is an [`InvalidValue`] with its row, counted in the statements of
-//! the entry.
+//! Values are split by [`InsertSplitter`] and read as those of CSV are ([`crate::snapshot::csv::columns`]), but for
+//! what SQL writes in its own way: bytes as `0x00FF` or `_binary '..'`, BIT values as their bytes, DEFAULT for a
+//! generated column. The first value that a column cannot hold is an [`InvalidValue`] with its row, counted in the
+//! statements of the entry.
 
 use std::sync::Arc;
 
@@ -11,13 +11,12 @@ use datafusion::arrow::array::{ArrayRef, BinaryBuilder};
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::error::{DataFusionError, Result};
 
-use super::SqlFamily;
-use super::inserts::records::InsertField;
-use super::inserts::splitter::InsertSplitter;
-use crate::config::{FileFormat, InsertOptions};
+use crate::config::{FileFormat, InsertOptions, SqlFamily};
 use crate::error::InvalidValue;
 use crate::snapshot::csv::columns::{Misread, Nulls, column};
 use crate::snapshot::csv::fields::CsvField;
+use crate::snapshot::dump::inserts::records::InsertField;
+use crate::snapshot::dump::inserts::splitter::InsertSplitter;
 use crate::snapshot::text::bytes::RecordLimit;
 use crate::snapshot::text::target::Target;
 use crate::snapshot::values::octets;
@@ -27,28 +26,28 @@ use crate::types::type_name;
 pub(crate) struct InsertBody {
     splitter: InsertSplitter,
     family: SqlFamily,
-    /// The columns that are asked for, with their places in a row.
-    wanted: Vec<(usize, FieldRef)>,
+    /// The columns that are asked for, with their places in a row, and whether they are of type BIT.
+    wanted: Vec<(usize, FieldRef, bool)>,
     slots: Vec<Option<usize>>,
     /// Rows before this batch.
     rows: u64,
 }
 
 /// Columns as they are decoded, and their rows.
-type Decoded = (Vec<ArrayRef>, usize);
+type InsertedColumns = (Vec<ArrayRef>, usize);
 
 impl InsertBody {
     /// # Errors
     /// When a column that is asked for is in no row.
     pub(crate) fn new(target: &Target, limit: RecordLimit) -> Result<Self> {
-        let FileFormat::Inserts(InsertOptions { family, columns, .. }) = target.format() else {
+        let FileFormat::Inserts(InsertOptions { family, columns, bits, .. }) = target.format() else {
             return Err(DataFusionError::Internal("the format is not INSERT statements".to_owned()));
         };
         let mut wanted = Vec::new();
         for field in target.output().fields() {
             let at = columns.iter().position(|name| name == field.name());
             let at = at.ok_or_else(|| DataFusionError::Internal(format!("no row has the column {}", field.name())))?;
-            wanted.push((at, FieldRef::clone(field)));
+            wanted.push((at, FieldRef::clone(field), bits.contains(field.name())));
         }
         let slots = (0..wanted.len()).map(Some).collect();
         let splitter = InsertSplitter::new(*family, columns.len(), limit.bytes);
@@ -81,7 +80,7 @@ impl InsertBody {
     }
 
     /// The rows so far, if any.
-    pub(crate) fn flush(&mut self) -> Result<Option<Decoded>> {
+    pub(crate) fn flush(&mut self) -> Result<Option<InsertedColumns>> {
         let rows = self.splitter.rows();
         if rows == 0 {
             return Ok(None);
@@ -96,8 +95,11 @@ impl InsertBody {
         let records = self.splitter.records().map_err(external)?;
         let mut columns = Vec::with_capacity(self.wanted.len());
         let mut first: Option<InvalidValue> = None;
-        for (at, field) in &self.wanted {
-            match read(records.column(*at), field.data_type(), self.family) {
+        for (at, field, is_bit) in &self.wanted {
+            let column = records.column(*at);
+            let read =
+                if *is_bit { bits(column, field.data_type()) } else { read(column, field.data_type(), self.family) };
+            match read {
                 Ok(column) => columns.push(column),
                 Err(misread) => {
                     let row = self.rows + misread.row as u64 + 1;
@@ -143,12 +145,6 @@ fn read<'a>(
     }
     match (data_type, family) {
         (DataType::Binary, SqlFamily::MySql) => binary(fields),
-        // BIT is written as its bytes, the highest first.
-        (DataType::UInt64, SqlFamily::MySql) if fields.clone().any(|field| bits(field).is_some()) => {
-            let numbers: Vec<Option<String>> = fields.map(|field| bits(field).or_else(|| bare(field))).collect();
-            let fields = numbers.iter().map(|number| number.as_deref().map_or(CsvField::bare(""), CsvField::bare));
-            column(fields, data_type, Nulls { regex: None, force: false })
-        }
         _ => {
             if let Some((row, value)) = fields.clone().enumerate().find_map(|(row, field)| match field {
                 InsertField::Raw(hex) => Some((row, hex)),
@@ -171,24 +167,37 @@ fn is_default(text: &str) -> bool {
     text.eq_ignore_ascii_case("DEFAULT")
 }
 
-fn bare(field: InsertField<'_>) -> Option<String> {
-    if let InsertField::Bare(text) = field { Some(text.to_owned()) } else { None }
-}
-
-/// A number that is written as its bytes; None for all else.
-fn bits(field: InsertField<'_>) -> Option<String> {
+/// Numbers of type BIT: those that are quoted are written as their bytes, the highest first.
+fn bits<'a>(
+    fields: impl ExactSizeIterator<Item = InsertField<'a>> + Clone,
+    data_type: &DataType,
+) -> Result<ArrayRef, Misread> {
+    let mut numbers: Vec<Option<String>> = Vec::with_capacity(fields.len());
     let mut bytes = Vec::new();
-    match field {
-        InsertField::Quoted(text) => bytes.extend_from_slice(text.as_bytes()),
-        InsertField::Bytes(hex) | InsertField::Raw(hex) => {
-            octets::decode(hex.as_bytes(), &mut bytes);
+    for (row, field) in fields.enumerate() {
+        bytes.clear();
+        match field {
+            InsertField::Null => {
+                numbers.push(None);
+                continue;
+            }
+            InsertField::Bare(text) => {
+                numbers.push(Some(text.to_owned()));
+                continue;
+            }
+            InsertField::Quoted(text) => bytes.extend_from_slice(text.as_bytes()),
+            InsertField::Bytes(hex) | InsertField::Raw(hex) => {
+                octets::decode(hex.as_bytes(), &mut bytes);
+            }
         }
-        InsertField::Null | InsertField::Bare(_) => return None,
+        if bytes.len() > 8 {
+            let value = String::from_utf8_lossy(&bytes).into_owned();
+            return Err(Misread { row, value, reason: Some("it has more than the 64 bits of a BIT") });
+        }
+        numbers.push(Some(bytes.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte)).to_string()));
     }
-    if bytes.len() > 8 {
-        return None;
-    }
-    Some(bytes.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte)).to_string())
+    let fields = numbers.iter().map(|number| number.as_deref().map_or(CsvField::bare(""), CsvField::bare));
+    column(fields, data_type, Nulls { regex: None, force: false })
 }
 
 /// The bytes of values: of a quoted text its own, whatever it looks like.

@@ -1,17 +1,17 @@
-//! Rows that are made up, written by a simple encoder of each dialect, and read back in any chunks and batches.
+//! TestRows that are made up, written by a simple encoder of each dialect, and read back in any chunks and batches.
 
 use crate::snapshot::dump::SqlFamily;
 use proptest::prelude::*;
 
 use crate::snapshot::dump::inserts::fault::InsertFault;
+use crate::snapshot::dump::inserts::rows_tests::{Owned, TestRows, rows_of};
 use crate::snapshot::dump::inserts::splitter::InsertSplitter;
-use crate::snapshot::dump::inserts::testing::{Owned, Rows, rows_of};
 
 const COLUMNS: usize = 3;
 
 /// A value, with a number that chooses between the ways to write it.
 #[derive(Debug, Clone)]
-enum SqlValue {
+enum TestValue {
     Null,
     Number(String),
     Text(String),
@@ -19,7 +19,7 @@ enum SqlValue {
     Bits(u64),
 }
 
-fn value() -> impl Strategy<Value = (SqlValue, u8)> {
+fn value() -> impl Strategy<Value = (TestValue, u8)> {
     // Many characters that mean something.
     let text = prop_oneof![Just("(),;'\"\\`-#/*\0\n\r\t\u{1a}%_nrtbZ0xuEé😀 ".to_owned())].prop_flat_map(|signs| {
         let signs: Vec<char> = signs.chars().collect();
@@ -27,12 +27,12 @@ fn value() -> impl Strategy<Value = (SqlValue, u8)> {
     });
     let bytes = prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\''), Just(b'\\'), Just(0), Just(0xc3)], 0..8);
     let one = prop_oneof![
-        Just(SqlValue::Null),
-        "-?[0-9]{1,20}(\\.[0-9]{1,5})?(e[+-]?[0-9]{1,3})?|true|FALSE".prop_map(SqlValue::Number),
-        text.clone().prop_map(SqlValue::Text),
-        text.prop_map(SqlValue::Text),
-        bytes.prop_map(SqlValue::Bytes),
-        any::<u64>().prop_map(SqlValue::Bits),
+        Just(TestValue::Null),
+        "-?[0-9]{1,20}(\\.[0-9]{1,5})?(e[+-]?[0-9]{1,3})?|true|FALSE".prop_map(TestValue::Number),
+        text.clone().prop_map(TestValue::Text),
+        text.prop_map(TestValue::Text),
+        bytes.prop_map(TestValue::Bytes),
+        any::<u64>().prop_map(TestValue::Bits),
     ];
     (one, any::<u8>())
 }
@@ -73,22 +73,22 @@ fn mysql_quoted(bytes: &[u8], way: u8, out: &mut Vec<u8>) {
     out.push(quote);
 }
 
-fn mysql(value: &SqlValue, way: u8, out: &mut Vec<u8>) -> Owned {
+fn mysql(value: &TestValue, way: u8, out: &mut Vec<u8>) -> Owned {
     match value {
-        SqlValue::Null => {
+        TestValue::Null => {
             out.extend(b"NULL");
             Owned::Null
         }
-        SqlValue::Number(number) => {
+        TestValue::Number(number) => {
             out.extend(number.as_bytes());
             Owned::Bare(number.clone())
         }
-        SqlValue::Text(text) => {
+        TestValue::Text(text) => {
             out.extend([&b""[..], b"_utf8mb4 "][usize::from(way & 16 != 0)]);
             mysql_quoted(text.as_bytes(), way, out);
             Owned::Quoted(text.clone())
         }
-        SqlValue::Bytes(bytes) => {
+        TestValue::Bytes(bytes) => {
             match way >> 5 {
                 0 | 1 if !bytes.is_empty() => out.extend(format!("0x{}", hex(bytes).to_uppercase()).as_bytes()),
                 2 => out.extend(format!("X'{}'", hex(bytes)).as_bytes()),
@@ -104,7 +104,7 @@ fn mysql(value: &SqlValue, way: u8, out: &mut Vec<u8>) -> Owned {
             }
             Owned::Bytes(format!("\\x{}", hex(bytes)))
         }
-        SqlValue::Bits(bits) => {
+        TestValue::Bits(bits) => {
             out.extend(match way & 1 {
                 0 => format!("b'{bits:b}'").into_bytes(),
                 _ => format!("0b{bits:064b}").into_bytes(),
@@ -114,15 +114,15 @@ fn mysql(value: &SqlValue, way: u8, out: &mut Vec<u8>) -> Owned {
     }
 }
 
-fn postgres(value: &SqlValue, way: u8, out: &mut Vec<u8>) -> Owned {
+fn postgres(value: &TestValue, way: u8, out: &mut Vec<u8>) -> Owned {
     match value {
-        SqlValue::Null | SqlValue::Number(_) => mysql(value, way, out),
-        SqlValue::Text(text) if way & 1 == 0 => {
+        TestValue::Null | TestValue::Number(_) => mysql(value, way, out),
+        TestValue::Text(text) if way & 1 == 0 => {
             out.extend(format!("'{}'", text.replace('\'', "''")).as_bytes());
             out.extend([&b""[..], b"::text", b" :: pg_catalog.text"][usize::from(way % 3)]);
             Owned::Quoted(text.clone())
         }
-        SqlValue::Text(text) => {
+        TestValue::Text(text) => {
             // E'..' has no NUL.
             let text = text.replace('\0', "");
             out.extend(b"E'");
@@ -144,11 +144,11 @@ fn postgres(value: &SqlValue, way: u8, out: &mut Vec<u8>) -> Owned {
             out.push(b'\'');
             Owned::Quoted(text)
         }
-        SqlValue::Bytes(bytes) if way & 1 == 0 => {
+        TestValue::Bytes(bytes) if way & 1 == 0 => {
             out.extend(format!("'\\x{}'", hex(bytes)).as_bytes());
             Owned::Quoted(format!("\\x{}", hex(bytes)))
         }
-        SqlValue::Bytes(bytes) => {
+        TestValue::Bytes(bytes) => {
             out.push(b'\'');
             for byte in bytes {
                 out.push(*byte);
@@ -157,7 +157,7 @@ fn postgres(value: &SqlValue, way: u8, out: &mut Vec<u8>) -> Owned {
             out.push(b'\'');
             text_or_raw(bytes)
         }
-        SqlValue::Bits(bits) => {
+        TestValue::Bits(bits) => {
             out.extend(format!("B'{bits:b}'").as_bytes());
             Owned::Quoted(format!("{bits:b}"))
         }
@@ -165,7 +165,7 @@ fn postgres(value: &SqlValue, way: u8, out: &mut Vec<u8>) -> Owned {
 }
 
 /// The statements of rows, and what is to be read.
-fn written(rows: &[Vec<(SqlValue, u8)>], breaks: &[u8], dialect: SqlFamily) -> (Vec<u8>, Rows) {
+fn written(rows: &[Vec<(TestValue, u8)>], breaks: &[u8], dialect: SqlFamily) -> (Vec<u8>, TestRows) {
     let (mut out, mut expected) = (b"-- it's\nSET x = 'a;b';\n".to_vec(), Vec::new());
     let mut is_open = false;
     for (number, row) in rows.iter().enumerate() {
@@ -200,7 +200,7 @@ fn written(rows: &[Vec<(SqlValue, u8)>], breaks: &[u8], dialect: SqlFamily) -> (
     (out, expected)
 }
 
-fn rows() -> impl Strategy<Value = Vec<Vec<(SqlValue, u8)>>> {
+fn rows() -> impl Strategy<Value = Vec<Vec<(TestValue, u8)>>> {
     prop::collection::vec(prop::collection::vec(value(), COLUMNS), 0..12)
 }
 

@@ -1,0 +1,3 @@
+//! Rows of SQL statements as columns of a table's types.
+
+pub(crate) mod body;

@@ -1,0 +1,136 @@
+//! Dumps of databases, found by `init`, read and published; and those that are refused, with nothing published.
+//!
+//! The dumps are small texts in the form of pg_dump and mysqldump; tests/outside/check_exports.py compares real ones with
+//! their servers.
+
+use crate::support::{Run, Work};
+
+const POSTGRES: &str = r"-- PostgreSQL database dump
+
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+
+CREATE TABLE public.notes (
+    id bigint NOT NULL,
+    total numeric(12,2),
+    note text,
+    raw bytea,
+    at timestamp with time zone,
+    ok boolean
+);
+
+COPY public.notes (id, total, note, raw, at, ok) FROM stdin;
+1	10.50	plain	\\x00ff	2024-01-01 00:00:00+00	t
+2	\N		\N	\N	f
+3	-0.01	\\N	\\x	2024-02-29 12:34:56.789+02	\N
+4	0.00	tab\there\nline	\\x5c	infinity	\N
+\.
+
+
+CREATE TABLE public.nothing (
+    id integer
+);
+
+COPY public.nothing (id) FROM stdin;
+\.
+
+
+--
+-- PostgreSQL database dump complete
+--
+";
+
+const MYSQL: &str = r#"-- MySQL dump 10.13  Distrib 8.0.36
+/*!40101 SET NAMES utf8mb4 */;
+/*!40103 SET TIME_ZONE='+00:00' */;
+CREATE TABLE `notes` (
+  `id` bigint unsigned NOT NULL,
+  `total` decimal(12,2) DEFAULT NULL,
+  `note` text,
+  `raw` varbinary(20) DEFAULT NULL,
+  `flag` bit(8) DEFAULT NULL,
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+INSERT INTO `notes` VALUES (18446744073709551615,10.50,'it\'s; (odd), ok',_binary '\0\\x',b'101'),(2,NULL,'',0x00ff,'1'),(3,-0.01,'\\N',NULL,NULL);
+INSERT INTO `notes` VALUES (4,0.00,'-- Dump completed',x'',_binary '1');
+-- Dump completed on 2026-01-31  0:00:00
+"#;
+
+fn found(file: &str, text: &str) -> Work {
+    let work = Work::config("").file(file, text);
+    work.run(&["init", "in/", "-o", "configs/x.sql"]).ok();
+    work.run(&["run", "configs/x.sql"]).ok();
+    work
+}
+
+fn rows(work: &Work, sql: &str) -> String {
+    work.run(&["query", "configs/x.sql", "--format", "csv", "-c", sql]).ok().stdout
+}
+
+fn refused(file: &str, text: &str, kind: &str, words: &[&str]) {
+    let tables = format!(
+        "CREATE EXTERNAL TABLE snapshot.notes STORED AS {kind} LOCATION '{file}';
+         CREATE TABLE lake.notes AS SELECT * FROM snapshot.notes;"
+    );
+    let work = Work::config(&tables).file(file, text);
+    let run: Run = work.run(&["run", "config.sql"]);
+    assert!(run.code != 0, "{}", run.stderr);
+    for word in words {
+        assert!(run.stderr.contains(word), "no {word} in {}", run.stderr);
+    }
+    assert_eq!(work.paths("out/lake"), Vec::<String>::new());
+}
+
+#[test]
+fn every_value_of_a_pg_dump_is_published_and_one_that_no_type_holds_is_text() {
+    let work = found("in/shop.sql", POSTGRES);
+    let sql = "SELECT id, total, note, encode(raw, 'hex') AS raw, at, ok FROM lake.notes ORDER BY id";
+    insta::assert_snapshot!("pg_dump_notes", rows(&work, sql));
+    assert_eq!(rows(&work, "SELECT count(*) AS n, count(note) AS notes FROM lake.notes"), "n,notes\n4,4\n");
+    assert_eq!(rows(&work, "SELECT count(*) AS n FROM lake.nothing"), "n\n0\n");
+}
+
+#[test]
+fn every_value_of_a_mysqldump_is_published() {
+    let work = found("in/shop.sql", MYSQL);
+    let sql = "SELECT id, total, note, encode(raw, 'hex') AS raw, flag FROM lake.notes ORDER BY id";
+    insta::assert_snapshot!("mysqldump_notes", rows(&work, sql));
+    assert_eq!(rows(&work, "SELECT count(*) AS n, count(note) AS notes FROM lake.notes"), "n,notes\n4,4\n");
+}
+
+#[test]
+fn dump_that_is_cut_anywhere_is_refused_and_nothing_is_published() {
+    for (text, kind) in [(POSTGRES, "PG_DUMP"), (MYSQL, "MYSQL_DUMP")] {
+        let end = text.rfind("omplete").unwrap();
+        for at in (60..end).step_by(97) {
+            refused("in/shop.sql", &text[..at], kind, &["shop.sql", "help:"]);
+        }
+    }
+}
+
+#[test]
+fn what_a_dump_says_of_itself_that_would_change_its_values_is_refused() {
+    let with = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from));
+        text.replace(from, to)
+    };
+    let pg = |from: &str, to: &str, words: &[&str]| refused("in/s.sql", &with(POSTGRES, from, to), "PG_DUMP", words);
+    pg("client_encoding = 'UTF8'", "client_encoding = 'LATIN1'", &["encoding 'LATIN1'"]);
+    pg("\n", "\r\n", &["CR LF"]);
+    pg("COPY public.notes", "COPY public.other", &["no data of it"]);
+    pg("\\N\t\\N\tf", "\\N\tf", &["5 fields"]);
+    let twice = [POSTGRES, POSTGRES].concat();
+    refused("in/s.sql", &twice, "PG_DUMP", &["another dump follows"]);
+    let my = |from: &str, to: &str, words: &[&str]| refused("in/s.sql", &with(MYSQL, from, to), "MYSQL_DUMP", words);
+    my("NAMES utf8mb4", "NAMES latin1", &["character set 'latin1'"]);
+    my("TIME_ZONE='+00:00'", "TIME_ZONE='+05:00'", &["not in UTC"]);
+    my("/*!40103", "/*!40101 SET SQL_MODE='NO_BACKSLASH_ESCAPES' */;\n/*!40103", &["NO_BACKSLASH_ESCAPES"]);
+    my("(4,0.00,", "(4,", &["4 values"]);
+}
+
+#[test]
+fn table_of_a_dump_is_named_as_the_dump_names_it() {
+    let other = POSTGRES.replace("public.nothing", "audit.notes").replace("id integer", "id bigint");
+    refused("in/s.sql", &other, "PG_DUMP", &["several tables notes: public.notes, audit.notes", "OPTIONS ('table'"]);
+    refused("in/s.sql", &POSTGRES.replace("notes", "nites"), "PG_DUMP", &["no table notes", "public.nites"]);
+}
