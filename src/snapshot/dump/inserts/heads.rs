@@ -5,7 +5,7 @@
 //! ----------------------------------------        --  the head, and the end
 //! ```
 //!
-//! A head is read as a whole, so its bytes are looked at anew when more of them come; they are few, and [`MAX_TOKEN`]
+//! A head is read as a whole, so its bytes are looked at anew when more of them come; they are few, and `MAX_TOKEN`
 //! bounds them. What is not known here is wrong: an INSERT of a SELECT, `ON DUPLICATE KEY UPDATE`, an executable
 //! comment that holds a statement with rows.
 

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Literals only: a number, a string, bytes, bits, NULL, TRUE, FALSE and DEFAULT. What a server would have to compute
-//! (a call, an operator, a cast that may cut, strings side by side) is [`InsertHalt::WrongInsert`], never guessed. It
+//! (a call, an operator, a cast that may cut, strings side by side) is [`InsertHalt::Wrong`], never guessed. It
 //! knows no types.
 
 use memchr::{memchr, memchr2};
