@@ -31,6 +31,8 @@ import export_data as data
 from common import Report, give_up
 from export_servers import MariaDb, NoServer, Postgres, Server
 
+# Seconds that one run of the program may take; all take a second or two.
+LONGEST = 180
 TIME = "2026-01-01T00:00:00Z"
 SHOWN = 5  # differences of a table
 WORKERS = 2
@@ -69,7 +71,9 @@ class Lake:
             config.append(f"CREATE TABLE lake.{name} AS SELECT {every} FROM snapshot.{name};")
         (work / "config.sql").write_text("\n".join(config))
         command = [snaplake, "run", "config.sql", "--quiet"]
-        done = subprocess.run(command, cwd=work, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+        done = subprocess.run(
+            command, cwd=work, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=LONGEST
+        )
         self.code, self.said = done.returncode, (done.stdout + done.stderr).strip()
 
     def published(self) -> list[Path]:
@@ -241,8 +245,8 @@ def mariadb_dumps(server: MariaDb) -> dict:
     def mydumper(*options: str):
         def make(folder: Path) -> Path:
             where = ["--host=127.0.0.1", f"--port={server.port}", "--user=root"]
-            what = ["--regex=^(shop|audit)[.]", f"--outputdir={folder / 'shop'}", "--threads=2", "--rows=9000"]
-            server.run([server.mydumper, *where, *what, *options])
+            what = ["--regex=^(shop|audit)[.]", "--threads=2", "--rows=9000"]
+            server.dump_folder([server.mydumper, *where, *what, *options], folder / "shop")
             return folder / "shop"
 
         return make
@@ -429,7 +433,7 @@ class Check:
         to_file(mariadb, server_zone, folder / "zone.sql")
         to_file(mariadb, latin1, folder / "latin1.sql")
         where = ["--host=127.0.0.1", f"--port={mariadb.port}", "--user=root", "--database=odd"]
-        mariadb.run([mariadb.mydumper, *where, f"--outputdir={folder / 'mydumper'}"])
+        mariadb.dump_folder([mariadb.mydumper, *where], folder / "mydumper")
         partitions = [("public", "reordered"), ("public", "middle"), ("public", "middle_1")]
         for server, schema, file, tables in (
             (postgres, "public", "odd.sql", partitions),
@@ -592,6 +596,9 @@ def main() -> None:
     arguments = parser.parse_args()
     # So that servers stop when this is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Nothing here waits for ever: a run that hangs is a failure.
+    signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"not done after {5 * LONGEST} s"))
+    signal.alarm(5 * LONGEST)
     report, servers = Report(), []
     folder = Path(tempfile.mkdtemp(prefix="snaplake-exports-"))
     # Servers that do not run as root have to get at their folders.
