@@ -149,7 +149,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
         }
         tables.push(found);
     }
-    empty_tables(&described, &mut tally, &mut tables, name);
+    empty_tables(&described, &refused, &mut tally, &mut tables, name);
     if tables.is_empty() {
         return Err(nothing(location, &tally));
     }
@@ -449,11 +449,20 @@ fn wishes(
 }
 
 /// Tables of an RDS export that have no file: their mark is there.
-fn empty_tables(described: &[Described], tally: &mut Tally, tables: &mut Vec<FoundTable>, location: &str) {
+fn empty_tables(
+    described: &[Described],
+    refused: &BTreeMap<String, String>,
+    tally: &mut Tally,
+    tables: &mut Vec<FoundTable>,
+    location: &str,
+) {
     for folder in std::mem::take(&mut tally.finished) {
         let is_known = tables.iter().any(|table| table.folder == folder)
             || tally.groups.keys().any(|key| key.folder == folder && tally.groups[key].files > 0);
         let Some((database, table)) = rds_export(described, &folder).filter(|_| !is_known) else { continue };
+        if export_of(described, &folder).is_some_and(|(export, ..)| refused.contains_key(&export)) {
+            continue;
+        }
         let known = known(described, &folder);
         let columns = rds_table(described, database, table).and_then(|table| rds_schema(&table.columns));
         let Some(schema) = columns else {

@@ -99,6 +99,24 @@ fn every_value_of_a_mysqldump_is_published() {
 }
 
 #[test]
+fn byte_order_mark_before_a_dump_moves_no_row() {
+    for (text, last) in [(POSTGRES, "4"), (MYSQL, "18446744073709551615")] {
+        let work = found("in/shop.sql", &["\u{feff}", text].concat());
+        let sql = "SELECT count(*) AS n, max(id) AS last FROM lake.notes";
+        assert_eq!(rows(&work, sql), format!("n,last\n4,{last}\n"));
+    }
+}
+
+#[test]
+fn dump_without_data_is_no_table_without_rows() {
+    let from = POSTGRES.find("COPY public.notes").unwrap();
+    let to = POSTGRES.find("CREATE TABLE public.nothing").unwrap();
+    let end = POSTGRES.find("COPY public.nothing").unwrap();
+    let schema = [&POSTGRES[..from], &POSTGRES[to..end], "-- PostgreSQL database dump complete\n"].concat();
+    refused("in/s.sql", &schema, "PG_DUMP", &["public.notes: the dump has no data of it"]);
+}
+
+#[test]
 fn dump_that_is_cut_anywhere_is_refused_and_nothing_is_published() {
     for (text, kind) in [(POSTGRES, "PG_DUMP"), (MYSQL, "MYSQL_DUMP")] {
         let end = text.rfind("omplete").unwrap();

@@ -176,6 +176,15 @@ fn rds_export_is_known_by_its_metadata_and_empty_tables_have_columns() {
     insta::assert_snapshot!("rds_orders", written["sql/x/orders.sql"]);
 }
 
+#[test]
+fn rds_export_that_is_not_complete_is_no_table_and_its_reason_is_shown() {
+    let project = rds_export();
+    project.write("rds/exp-1/export_info_exp-1.json", &EXPORT_INFO.replace("COMPLETE", "FAILED"));
+    let run = project.run(&["init", "rds", "-o", "configs/x.sql"]);
+    run.failed(1, &["export_info_exp-1.json has the status FAILED, not COMPLETE"]);
+    assert!(!project.path("configs/x.sql").exists());
+}
+
 fn dynamo_export() -> Work {
     let folder = "AWSDynamoDB/01706659200000-a1b2c3d4";
     let item = |n: usize| {
