@@ -47,6 +47,14 @@ pub enum ExportFault {
         /// The file or folder.
         what: String,
     },
+    /// One of several numbered things is not there.
+    #[error("{place} has no {what}, though it has others")]
+    Gap {
+        /// Where it should be.
+        place: String,
+        /// What is missing.
+        what: String,
+    },
     /// Two numbers of the export differ.
     #[error("{one} has {found} {unit}, but {other} has {stated}")]
     Counts {
@@ -138,7 +146,7 @@ impl ExportFault {
             Self::Status { .. } | Self::TableStatus { .. } | Self::Unfinished { .. } => {
                 "wait until the export is complete, or export again"
             }
-            Self::Missing { .. } | Self::Checksum { .. } | Self::Cut { .. } => {
+            Self::Missing { .. } | Self::Gap { .. } | Self::Checksum { .. } | Self::Cut { .. } => {
                 "copy the export again, as a whole; if it is the original, export again"
             }
             Self::Counts { .. } | Self::Metadata { .. } => "export again",

@@ -108,6 +108,22 @@ fn byte_order_mark_before_a_dump_moves_no_row() {
 }
 
 #[test]
+fn zone_and_names_of_other_parts_of_a_mysqldump_do_not_count_for_its_rows() {
+    let event = "DELIMITER ;;\n/*!50003 SET time_zone = 'SYSTEM' */ ;;\n/*!50106 CREATE EVENT `e` ON SCHEDULE EVERY 1 DAY DO \
+                 SELECT 1 */ ;;\n/*!50003 SET time_zone = @saved_time_zone */ ;;\nDELIMITER ;\n";
+    let other = "USE `other`;\nCREATE TABLE `notes` (`id` int, `at` timestamp NULL) DEFAULT CHARSET=latin1;\n\
+                 INSERT INTO `notes` VALUES (7,'2024-01-01 00:00:00');\n-- Dump completed";
+    let text = MYSQL.replace("CREATE TABLE", "USE `shop`;\nCREATE TABLE");
+    let text = text.replace("-- Dump completed on", &[event, other, " on"].concat());
+    let work = Work::config("").file("in/all.sql", text);
+    work.run(&["init", "in/", "-o", "configs/x.sql"]).ok();
+    work.run(&["run", "configs/x.sql"]).ok();
+    let sql = "SELECT at FROM lake.other_notes";
+    assert_eq!(rows(&work, sql), "at\n2024-01-01T00:00:00Z\n");
+    assert_eq!(rows(&work, "SELECT count(*) AS n FROM lake.shop_notes"), "n\n4\n");
+}
+
+#[test]
 fn dump_without_data_is_no_table_without_rows() {
     let from = POSTGRES.find("COPY public.notes").unwrap();
     let to = POSTGRES.find("CREATE TABLE public.nothing").unwrap();

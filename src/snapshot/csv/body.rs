@@ -9,7 +9,7 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::error::{DataFusionError, Result};
 
-use super::columns::{Nulls, column};
+use super::columns::{Nulls, column, keep_first};
 use super::fields::Splitter;
 use super::head::{check_header, distinct, first_record, names_by_position};
 use crate::config::{CsvOptions, FileFormat};
@@ -17,7 +17,6 @@ use crate::error::InvalidValue;
 use crate::snapshot::text::bytes::RecordLimit;
 use crate::snapshot::text::place::Malformed;
 use crate::snapshot::text::target::Target;
-use crate::types::type_name;
 
 /// The records of one file.
 pub(crate) struct CsvBody {
@@ -147,18 +146,7 @@ impl CsvBody {
             let nulls = Nulls { regex: target.null_regex(), force: wanted.force_null };
             match column(records.column(wanted.at), wanted.field.data_type(), nulls) {
                 Ok(column) => columns.push(column),
-                Err(misread) => {
-                    let row = self.rows + misread.row as u64 + 1;
-                    if first.as_ref().is_none_or(|first| row < first.row) {
-                        first = Some(InvalidValue {
-                            row,
-                            column: wanted.field.name().clone(),
-                            value: misread.value,
-                            data_type: type_name(wanted.field.data_type()),
-                            reason: misread.reason,
-                        });
-                    }
-                }
+                Err(misread) => keep_first(&mut first, &wanted.field, misread, self.rows),
             }
         }
         first.map_or(Ok(columns), |value| Err(external(value)))

@@ -19,7 +19,7 @@ use datafusion::arrow::compute::kernels::cast_utils::Parser;
 use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use datafusion::arrow::datatypes::{
     ArrowTimestampType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
-    DecimalType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    DecimalType, FieldRef, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
@@ -27,10 +27,12 @@ use datafusion::arrow::datatypes::{
 use regex::Regex;
 
 use super::fields::CsvField;
+use crate::error::InvalidValue;
 use crate::snapshot::text::target::TEXT_BLOCK;
 use crate::snapshot::values::numeral::{Numeral, TOO_MANY_DIGITS};
 use crate::snapshot::values::times::{self, ColumnZone, Reason, TOO_LARGE};
 use crate::snapshot::values::{octets, quick};
+use crate::types::type_name;
 
 /// Which fields of a column are NULL.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +59,15 @@ pub(crate) struct Misread {
     pub(crate) row: usize,
     pub(crate) value: String,
     pub(crate) reason: Reason,
+}
+
+/// Keeps the value of the first row that is wrong: `row` counts from the rows before the batch.
+pub(crate) fn keep_first(first: &mut Option<InvalidValue>, field: &FieldRef, misread: Misread, rows_before: u64) {
+    let row = rows_before + misread.row as u64 + 1;
+    if first.as_ref().is_none_or(|first| row < first.row) {
+        let (column, data_type) = (field.name().clone(), type_name(field.data_type()));
+        *first = Some(InvalidValue { row, column, value: misread.value, data_type, reason: misread.reason });
+    }
 }
 
 /// Whether a field of CSV can hold a value of this type.

@@ -39,11 +39,13 @@ pub(super) struct Dumped {
     /// Why quotes, and why all text, would be misread from here on.
     mode: Option<String>,
     charset: Option<String>,
-    /// Whether the dump has TIMESTAMPs of MySQL in UTC.
-    is_utc: bool,
+    /// Whether TIMESTAMPs of MySQL are in UTC from here on, and before the last SET; None: it is not known.
+    zone: [Option<bool>; 2],
+    /// Tables with rows whose zone is not known.
+    unzoned: BTreeSet<DumpName>,
     /// Whether text is in the bytes of its column, and the tables that have columns of another charset than UTF-8.
     is_binary: bool,
-    other_charsets: BTreeMap<String, String>,
+    other_charsets: BTreeMap<DumpName, String>,
     /// Tables that others inherit from, and these.
     heirs: BTreeMap<String, Vec<String>>,
 }
@@ -67,7 +69,8 @@ impl Dumped {
             before: Vec::new(),
             mode: None,
             charset: None,
-            is_utc: false,
+            zone: [None; 2],
+            unzoned: BTreeSet::new(),
             is_binary: false,
             other_charsets: BTreeMap::new(),
             heirs: BTreeMap::new(),
@@ -98,13 +101,10 @@ impl Dumped {
             }
             self.is_binary |= self.family == SqlFamily::MySql && upper.contains("NAMES BINARY");
             if self.family == SqlFamily::MySql && upper.contains("TIME_ZONE") && !upper.contains("@@TIME_ZONE") {
+                // A variable sets it back: events are written in a zone of their own.
+                let is_back = upper.contains('@');
                 let is_utc = upper.contains("+00:00") || upper.contains("'UTC'");
-                // The end of a dump sets the zone back to a variable.
-                self.is_utc |= is_utc;
-                if !is_utc && !upper.contains('@') {
-                    let reason = "its TIMESTAMPs are not in UTC; dump with --tz-utc".to_owned();
-                    return Err(ExportFault::Metadata { file: self.file.clone(), reason });
-                }
+                self.zone = if is_back { [self.zone[1]; 2] } else { [Some(is_utc), self.zone[0]] };
             }
         }
         if text.trim_start().get(..7).is_some_and(|word| word.eq_ignore_ascii_case("CREATE ")) {
@@ -120,23 +120,21 @@ impl Dumped {
         let Some(table) = alone.finish().into_iter().find(|table| !matches!(table.kind, TableKind::View)) else {
             return Ok(());
         };
-        if self
-            .data
-            .iter()
-            .any(|(name, data)| table.schema == name.schema && table.name == name.name && !data.entries.is_empty())
-        {
-            let reason = format!("it creates {} again after rows of it: several dumps in one file", table.name);
+        let schema = table.schema.or_else(|| self.ddl.namespace().map(str::to_owned));
+        let name = DumpName { schema, name: table.name };
+        if self.data.get(&name).is_some_and(|data| !data.entries.is_empty()) {
+            let reason = format!("it creates {} again after rows of it: several dumps in one file", shown(&name));
             return Err(ExportFault::Metadata { file: self.file.clone(), reason });
         }
         if let Some(charset) = other_charset(text).filter(|_| self.family == SqlFamily::MySql) {
-            self.other_charsets.insert(table.name.clone(), charset);
+            self.other_charsets.insert(name.clone(), charset);
         }
         if self.family == SqlFamily::Postgres
             && let Some((_, parents)) = text.rsplit_once("INHERITS (")
         {
             for parent in parents.split(')').next().unwrap_or_default().split(',') {
                 let parent = parent.rsplit('.').next().unwrap_or_default().trim().trim_matches('"').to_owned();
-                self.heirs.entry(parent).or_default().push(table.name.clone());
+                self.heirs.entry(parent).or_default().push(name.name.clone());
             }
         }
         Ok(())
@@ -160,6 +158,16 @@ impl Dumped {
         let mode = self.mode.as_ref().filter(|_| form == DataForm::Insert);
         if let Some(reason) = mode.or(self.charset.as_ref()).filter(|_| entry.is_some()) {
             return Err(ExportFault::Metadata { file: self.file.clone(), reason: reason.clone() });
+        }
+        if self.family == SqlFamily::MySql && entry.is_some() {
+            match self.zone[0] {
+                Some(true) => {}
+                None => drop(self.unzoned.insert(table.clone())),
+                Some(false) => {
+                    let reason = "its TIMESTAMPs are not in UTC; dump with --tz-utc".to_owned();
+                    return Err(ExportFault::Metadata { file: self.file.clone(), reason });
+                }
+            }
         }
         let known = self.data.entry(table.clone()).or_insert_with(|| TableData {
             columns: columns.clone(),
@@ -191,10 +199,10 @@ impl Dumped {
         let mut data = std::mem::take(&mut self.data);
         let of_database = |names: Vec<String>| database.iter().cloned().chain(names).collect::<Vec<_>>();
         let mut tables = ddl.finish();
-        let is_zone_unknown = family == SqlFamily::MySql && !self.is_utc;
+        let names = std::mem::take(&mut self.unzoned);
         let mut unzoned = BTreeSet::new();
-        for table in tables.iter_mut().filter(|_| is_zone_unknown) {
-            if without_zone(table) {
+        for table in &mut tables {
+            if names.iter().any(|name| is_of(table, name)) && without_zone(table) {
                 unzoned.insert((table.schema.clone(), table.name.clone()));
             }
         }
@@ -215,7 +223,7 @@ impl Dumped {
                 TableKind::Partitioned => None,
                 TableKind::PartitionOf(_) if tables.iter().any(|other| is_parent(table, other)) => None,
                 _ if !has_data && (is_copy || is_without_data) => Some("the dump has no data of it".to_owned()),
-                _ => charsets.get(&table.name).filter(|_| self.is_binary && has_data).map(|charset| {
+                _ => charsets.get(&DumpName { schema: table.schema.clone(), name: table.name.clone() }).filter(|_| self.is_binary && has_data).map(|charset| {
                     format!(
                         "it has text in {charset}, which the dump has as bytes; dump with mysqldump, which writes UTF-8"
                     )

@@ -123,8 +123,8 @@ fn check_numbers<'a>(paths: impl Iterator<Item = &'a str>) -> Result<(), ExportF
         numbers.sort_unstable();
         let first = numbers.first().copied().unwrap_or(0).min(1);
         if let Some((missing, _)) = (first..).zip(&numbers).find(|(expected, found)| expected != *found) {
-            let what = format!("the piece {missing} of {table}");
-            return Err(ExportFault::Missing { manifest: "the folder".to_owned(), what });
+            let what = format!("piece {missing} of {table}");
+            return Err(ExportFault::Gap { place: "the folder".to_owned(), what });
         }
     }
     Ok(())
@@ -169,7 +169,7 @@ mod tests {
         for (numbers, missing) in [(&[0, 1, 2][..], None), (&[1, 2], None), (&[0, 2], Some("1")), (&[3], Some("1"))] {
             let names = names(numbers);
             let error = check_numbers(names.iter().map(String::as_str)).err().map(|error| error.to_string());
-            let expected = missing.map(|at| format!("the folder lists the piece {at} of s.t, which is not there"));
+            let expected = missing.map(|at| format!("the folder has no piece {at} of s.t, though it has others"));
             assert_eq!(error, expected, "{numbers:?}");
         }
     }

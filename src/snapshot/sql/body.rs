@@ -13,14 +13,13 @@ use datafusion::error::{DataFusionError, Result};
 
 use crate::config::{FileFormat, InsertOptions, SqlFamily};
 use crate::error::InvalidValue;
-use crate::snapshot::csv::columns::{Misread, Nulls, column};
+use crate::snapshot::csv::columns::{Misread, Nulls, column, keep_first};
 use crate::snapshot::csv::fields::CsvField;
 use crate::snapshot::dump::inserts::records::InsertField;
 use crate::snapshot::dump::inserts::splitter::InsertSplitter;
 use crate::snapshot::text::bytes::RecordLimit;
 use crate::snapshot::text::target::Target;
 use crate::snapshot::values::octets;
-use crate::types::type_name;
 
 /// The rows of one entry.
 pub(crate) struct InsertBody {
@@ -101,18 +100,7 @@ impl InsertBody {
                 if *is_bit { bits(column, field.data_type()) } else { read(column, field.data_type(), self.family) };
             match read {
                 Ok(column) => columns.push(column),
-                Err(misread) => {
-                    let row = self.rows + misread.row as u64 + 1;
-                    if first.as_ref().is_none_or(|first| row < first.row) {
-                        first = Some(InvalidValue {
-                            row,
-                            column: field.name().clone(),
-                            value: misread.value,
-                            data_type: type_name(field.data_type()),
-                            reason: misread.reason,
-                        });
-                    }
-                }
+                Err(misread) => keep_first(&mut first, field, misread, self.rows),
             }
         }
         first.map_or(Ok(columns), |value| Err(external(value)))

@@ -67,7 +67,6 @@ impl DdlCatalog {
         Ok(())
     }
 
-    #[cfg(test)]
     /// The schema or database of bare names at this place of the dump, so that INSERT and COPY can be matched.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
