@@ -14,7 +14,7 @@ use super::choose::choose;
 use super::names::{GENERIC, plain, split_ending};
 use super::tables::found_table::NamedTable;
 use crate::concurrency::spread;
-use crate::config::{ExportKind, ExportTable, FileFormat};
+use crate::config::{ExportKind, ExportTable, FileFormat, SqlFamily};
 use crate::error::{Error, Result};
 use crate::init::survey::dates::{date_in_folders, is_dated, without_date};
 use crate::init::survey::locate::{HERE, locations};
@@ -31,6 +31,7 @@ use crate::layout::store_error;
 use crate::layout::{Location, below, store_of};
 use crate::manifest::FileEntry;
 use crate::session::Engine;
+use crate::snapshot::dump::head::program_of;
 use crate::snapshot::files::content::{Content, look};
 use crate::snapshot::files::peek::HEAD;
 use crate::snapshot::files::unlisted::unlisted;
@@ -253,12 +254,10 @@ async fn kind_of(head: &[u8], is_cut: bool) -> Option<ExportKind> {
         }
         _ => head,
     };
-    let text = &text[..text.len().min(FIRST_TEXT)];
-    let has = |words: &str| memchr::memmem::find(text, words.as_bytes()).is_some();
-    if has("-- PostgreSQL database dump") || has("-- PostgreSQL database cluster dump") {
-        return Some(ExportKind::PgDump);
-    }
-    (has("-- MySQL dump") || has("-- MariaDB dump")).then_some(ExportKind::MySqlDump)
+    Some(match program_of(text)? {
+        SqlFamily::Postgres => ExportKind::PgDump,
+        SqlFamily::MySql => ExportKind::MySqlDump,
+    })
 }
 
 fn nothing(location: &Location, tally: &Tally) -> Error {

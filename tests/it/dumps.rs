@@ -153,6 +153,8 @@ fn what_a_dump_says_of_itself_that_would_change_its_values_is_refused() {
     pg("\n", "\r\n", &["CR LF"]);
     pg("COPY public.notes", "COPY public.other", &["no data of it"]);
     pg("\\N\t\\N\tf", "\\N\tf", &["5 fields"]);
+    refused("in/s.sql", POSTGRES, "MYSQL_DUMP", &["a dump of pg_dump", "STORED AS PG_DUMP"]);
+    refused("in/s.sql", MYSQL, "PG_DUMP", &["a dump of mysqldump", "STORED AS MYSQL_DUMP"]);
     let twice = [POSTGRES, POSTGRES].concat();
     refused("in/s.sql", &twice, "PG_DUMP", &["another dump follows"]);
     let my = |from: &str, to: &str, words: &[&str]| refused("in/s.sql", &with(MYSQL, from, to), "MYSQL_DUMP", words);

@@ -9,6 +9,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod ddl;
+pub(crate) mod head;
 pub(crate) mod inserts;
 pub(crate) mod script;
 

@@ -163,8 +163,8 @@ fn check_numbers(lists: &[&String]) -> Result<(), ExportFault> {
     let mut next = 1;
     for (from, to) in ranges {
         if from > next {
-            let what = format!("list of the tables {next} to {}", from - 1);
-            return Err(ExportFault::Gap { place: "the export".to_owned(), what });
+            let what = format!("tables {next} to {}", from - 1);
+            return Err(ExportFault::Gap { place: format!("{TABLES}*.json"), what });
         }
         next = next.max(to + 1);
     }
@@ -258,7 +258,7 @@ mod tests {
         let lists =
             ["export_tables_info_e_from_4_to_6.json", "export_tables_info_e_from_1_to_2.json"].map(String::from);
         let error = check_numbers(&lists.iter().collect::<Vec<_>>()).unwrap_err().to_string();
-        assert_eq!(error, "the export has no list of the tables 3 to 3, though it has others");
+        assert_eq!(error, "export_tables_info_*.json has no tables 3 to 3, though it has others");
         let lists =
             ["export_tables_info_e_from_1_to_2.json", "export_tables_info_e_from_3_to_3.json"].map(String::from);
         assert!(check_numbers(&lists.iter().collect::<Vec<_>>()).is_ok());

@@ -14,6 +14,7 @@ use crate::config::{Compression, SqlFamily};
 use crate::error::ExportFault;
 use crate::layout::{FilePartition, Location};
 use crate::manifest::{FileEntry, bare_etag};
+use crate::snapshot::dump::head::program_of;
 use crate::snapshot::dump::script::{DumpEvent, DumpFault, DumpScanner};
 use crate::snapshot::split::Split;
 use crate::snapshot::text::bytes::{Chunks, Origin, Request, compression_of};
@@ -76,7 +77,8 @@ pub(super) async fn scan(
                     break;
                 }
                 if std::mem::take(&mut is_first) {
-                    end.has_head = names_program(bytes);
+                    end.has_head = program_of(bytes).is_some();
+                    refuse_other_family(&name, bytes, family)?;
                     let line = memchr::memchr(b'\n', bytes).map(|at| &bytes[..at]);
                     if family == SqlFamily::Postgres && line.is_some_and(|line| line.ends_with(b"\r")) {
                         let reason =
@@ -116,12 +118,14 @@ fn refused(file: &str, fault: &DumpFault) -> ExportFault {
     }
 }
 
-/// Whether a dump begins with the line of a program that ends it with a mark.
-fn names_program(bytes: &[u8]) -> bool {
-    let head = &bytes[..bytes.len().min(4096)];
-    let heads: [&[u8]; 4] =
-        [b"-- MySQL dump", b"-- MariaDB dump", b"-- PostgreSQL database dump", b"-- PostgreSQL database cluster dump"];
-    heads.iter().any(|name| memchr::memmem::find(head, name).is_some())
+/// A dump of the other family would be read with the wrong quotes.
+fn refuse_other_family(name: &str, bytes: &[u8], family: SqlFamily) -> Result<(), ExportFault> {
+    let (program, help) = match program_of(bytes).filter(|other| *other != family) {
+        Some(SqlFamily::Postgres) => ("pg_dump", "write STORED AS PG_DUMP"),
+        Some(SqlFamily::MySql) => ("mysqldump", "write STORED AS MYSQL_DUMP"),
+        None => return Ok(()),
+    };
+    Err(ExportFault::Unread { what: format!("{name}, which is a dump of {program},"), help })
 }
 
 /// A file of several dumps: their tables would be one.

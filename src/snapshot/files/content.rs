@@ -1,6 +1,7 @@
 //! What a file is, as its first bytes say: endings lie. Pure.
 
-use crate::config::Compression;
+use crate::config::{Compression, SqlFamily};
+use crate::snapshot::dump::head::program_of;
 
 /// What the first bytes of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,13 +108,12 @@ pub(crate) fn text_kind(text: &str, is_cut: bool) -> TextKind {
 
 /// Text that is statements, not rows.
 fn dump_kind(text: &str) -> Option<&'static str> {
+    match program_of(text.as_bytes()) {
+        Some(SqlFamily::Postgres) => return Some("a dump of pg_dump; read it with STORED AS PG_DUMP"),
+        Some(SqlFamily::MySql) => return Some("a dump of mysqldump; read it with STORED AS MYSQL_DUMP"),
+        None => {}
+    }
     let head = text.get(..4096).unwrap_or(text);
-    if head.contains("-- PostgreSQL database") {
-        return Some("a dump of pg_dump; read it with STORED AS PG_DUMP");
-    }
-    if head.contains("-- MySQL dump") || head.contains("-- MariaDB dump") {
-        return Some("a dump of mysqldump; read it with STORED AS MYSQL_DUMP");
-    }
     let words = ["CREATE TABLE ", "INSERT INTO ", "/*!40", "SET SQL_MODE", "DROP TABLE ", "-- "];
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let is_sql = words.iter().any(|word| first.starts_with(word));
