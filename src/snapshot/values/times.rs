@@ -33,6 +33,11 @@ pub(crate) struct Instant {
 
 /// A date, or a date and time, in this zone where none is written; without a zone, no offset but zero is taken.
 pub(crate) fn instant(text: &str, zone: Option<&Tz>) -> Result<Instant, Reason> {
+    if let Some((shorter, beyond)) = seconds_of_offset(text) {
+        let found = instant(shorter, zone)?;
+        let is_held = zone.is_some() || beyond == 0;
+        return if is_held { Ok(Instant { seconds: found.seconds - beyond, ..found }) } else { Err(Some(OFFSET)) };
+    }
     let parsed = match zone {
         Some(zone) => string_to_datetime(zone, text).map(|time| time.with_timezone(&Utc)),
         None => string_to_datetime(&Utc, text),
@@ -52,6 +57,21 @@ pub(crate) fn instant(text: &str, zone: Option<&Tz>) -> Result<Instant, Reason> 
         return Err(Some(OFFSET));
     }
     Ok(Instant { seconds: time.timestamp(), nanoseconds: time.timestamp_subsec_nanos(), has_offset })
+}
+
+/// The text without the seconds of its offset, and these: PostgreSQL writes `+00:19:32` for local mean time.
+fn seconds_of_offset(text: &str) -> Option<(&str, i64)> {
+    let (before, offset) = text.split_at_checked(text.len().checked_sub(9)?)?;
+    match offset.as_bytes() {
+        [sign @ (b'+' | b'-'), h, i, b':', m, n, b':', s, t]
+            if [h, i, m, n, s, t].into_iter().all(u8::is_ascii_digit) && before.len() > 10 =>
+        {
+            let seconds = i64::from(s - b'0') * 10 + i64::from(t - b'0');
+            let seconds = if *sign == b'-' { -seconds } else { seconds };
+            (seconds.abs() < 60).then(|| (&text[..text.len() - 3], seconds))
+        }
+        _ => None,
+    }
 }
 
 /// A number of the unit, if it is a whole one.
@@ -156,6 +176,18 @@ mod tests {
             assert_eq!(ColumnZone::new(None).unwrap().timestamp(text, unit), number, "{text}");
         }
         number
+    }
+
+    #[test]
+    fn offset_may_have_seconds() {
+        let zone: Tz = "UTC".parse().unwrap();
+        let at = |text| instant(text, Some(&zone)).map(|instant| instant.seconds);
+        let plain = at("1937-01-01 00:00:00+00:00").unwrap();
+        assert_eq!(at("1937-01-01 00:00:00+00:19:32"), Ok(plain - 19 * 60 - 32));
+        assert_eq!(at("1937-01-01 00:00:00.5-00:19:32"), Ok(plain + 19 * 60 + 32));
+        assert_eq!(at("1937-01-01 00:00:00+00:19:60"), Err(None));
+        assert_eq!(instant("1937-01-01 00:00:00+00:00:01", None), Err(Some(OFFSET)));
+        assert_eq!(instant("1937-01-01 00:00:00+00:00:00", None).map(|instant| instant.seconds), Ok(plain));
     }
 
     #[test]
