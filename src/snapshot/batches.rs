@@ -1,0 +1,37 @@
+//! What a decoder of files that have a schema of their own gives to a scan.
+//!
+//! A format is one folder beside this file: its decoder, and an implementation of [`BatchDecoder`] for one file.
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::error::Result;
+
+/// A decoder of one file in its own schema.
+pub(crate) trait BatchDecoder: Send {
+    /// Takes in bytes and says how many; none where columns are to be chosen or batches to be taken first.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    fn push(&mut self, bytes: &[u8]) -> Result<usize>;
+
+    /// The columns of the file that can be read, once its head was read.
+    fn schema(&self) -> Option<SchemaRef>;
+
+    /// Goes on with these columns alone, once the schema is known.
+    ///
+    /// # Errors
+    /// When one of them cannot be read.
+    fn choose(&mut self, columns: Vec<String>) -> Result<()>;
+
+    /// The next batch, if one is full; at the end of the file also one that is not.
+    ///
+    /// # Errors
+    /// When its bytes are damaged.
+    fn next(&mut self, is_last: bool) -> Result<Option<RecordBatch>>;
+
+    /// All bytes were pushed, and all batches taken.
+    ///
+    /// # Errors
+    /// When the file is cut.
+    fn end(&mut self) -> Result<()>;
+}
