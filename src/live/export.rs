@@ -1,0 +1,204 @@
+//! The export of a live database: once, consistently, into Parquet files and a manifest.
+//!
+//! ```text
+//!   holder   snapshot ------------------------------------------------- COMMIT -> manifest
+//!   workers        SET TRANSACTION SNAPSHOT, COPY range, COPY range ...
+//! ```
+//!
+//! Guarantees: every file has rows of one and the same snapshot; a table's files together have as many rows as the
+//! server counts in it; a manifest is there only if all of that went well. A connection that ends, of the holder or of
+//! a worker, ends the export: nothing is patched together from two snapshots. It does not resume and does not repeat
+//! by itself.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::task::JoinSet;
+
+use super::catalog::{LiveColumn, RelationKind, is_called};
+use super::fault::LiveFault;
+use super::holder::{Holder, PlannedTable, WantedTable};
+use super::options::{LiveEvent, LiveExport};
+use super::place::new_try;
+use super::worker::Worker;
+use crate::snapshot::exports::live_manifest::{LiveColumnEntry, LiveFile, LiveManifest, LiveTable, VERSION};
+
+/// A piece of work: of the table with this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReadJob {
+    Read { table: usize, range: usize },
+    Count { table: usize },
+}
+
+/// What came of it.
+enum Done {
+    File { table: usize, range: usize, file: LiveFile },
+    Counted { table: usize, rows: u64 },
+}
+
+type Queue = Arc<Mutex<VecDeque<ReadJob>>>;
+
+impl LiveExport {
+    /// Exports, or finds the export that is there already.
+    ///
+    /// # Errors
+    /// [`LiveFault`]. Then there is no manifest, and what was written is garbage.
+    pub(crate) async fn run(self) -> Result<LiveManifest, LiveFault> {
+        if let Some(there) = self.place.read().await? {
+            self.check(&there)?;
+            return Ok(there);
+        }
+        let this = Arc::new(self);
+        let holder =
+            Holder::take(&this.address, &this.tables, this.options.range_bytes, this.options.lock_timeout).await?;
+        this.tell(|| LiveEvent::Snapshot {
+            snapshot: holder.snapshot.clone(),
+            ranges: holder.tables.iter().map(|table| table.ranges.len()).sum(),
+        });
+        let folder = new_try();
+        let tables = Arc::new(holder.tables.clone());
+        let queue: Queue = Arc::new(Mutex::new(jobs(&tables, this.options.count)));
+        let mut workers = JoinSet::new();
+        let most = tables.iter().map(|table| table.ranges.len() + 1).sum::<usize>().max(1);
+        for _ in 0..this.options.workers.clamp(1, most) {
+            let (this, tables, queue) = (Arc::clone(&this), Arc::clone(&tables), Arc::clone(&queue));
+            let (folder, id, lock) = (folder.clone(), holder.snapshot.id.clone(), holder.lock.clone());
+            workers.spawn(async move { work(&this, &folder, &id, &lock, &tables, &queue).await });
+        }
+        // Leaving early drops the workers, which closes their connections.
+        let mut done = Vec::new();
+        loop {
+            tokio::select! {
+                reason = holder.session.lost() => return Err(LiveFault::HolderLost { reason }),
+                ended = workers.join_next() => match ended {
+                    Some(Ok(some)) => done.extend(some?),
+                    Some(Err(error)) => {
+                        return Err(LiveFault::WorkerLost { doing: "read".to_owned(), reason: error.to_string() });
+                    }
+                    None => break,
+                },
+            }
+        }
+        let (source, snapshot) = (holder.source.clone(), holder.snapshot.clone());
+        holder.release().await?;
+        let tables = entries(&tables, done)?;
+        let manifest = LiveManifest { version: VERSION, source, snapshot, folder, tables };
+        this.place.commit(&manifest).await?;
+        Ok(manifest)
+    }
+
+    /// That an export which is there has what is wanted, as it is wanted.
+    fn check(&self, there: &LiveManifest) -> Result<(), LiveFault> {
+        let (database, time) = (&there.source.database, &there.snapshot.time);
+        let refused = |table: &str, reason: String| LiveFault::Table { table: table.to_owned(), reason };
+        if *database != self.address.database {
+            let reason = format!("{} is an export of the database {database}", self.place.manifest());
+            return Err(refused(&self.address.database, reason));
+        }
+        for WantedTable { name, text_columns } in &self.tables {
+            let mut named = there.tables.iter().filter(|table| is_called(&table.schema, &table.name, database, name));
+            let (Some(table), None) = (named.next(), named.next()) else {
+                let reason = format!("is not in the export of {time}, which has one moment for all tables");
+                return Err(refused(name, reason));
+            };
+            let is_printed =
+                |name: &&String| table.columns.iter().any(|column| column.name == **name && column.printed);
+            if let Some(column) = text_columns.iter().find(|name| !is_printed(name)) {
+                let reason = format!("the column {column:?} is not text in the export of {time}");
+                return Err(refused(name, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody needs to listen.
+    fn tell(&self, event: impl FnOnce() -> LiveEvent) {
+        if let Some(events) = &self.events {
+            let _ = events.send(event());
+        }
+    }
+}
+
+/// Large ones first, so that no long one is left at the end. A count reads no values and sends nothing.
+fn jobs(tables: &[PlannedTable], count: bool) -> VecDeque<ReadJob> {
+    const COUNT_SHARE: u64 = 8;
+    let mut jobs = Vec::new();
+    for (number, table) in tables.iter().enumerate() {
+        let ranges = table.ranges.iter().enumerate();
+        jobs.extend(ranges.map(|(range, found)| (found.bytes, ReadJob::Read { table: number, range })));
+        // A view may be dear, and a foreign table may have other rows by then.
+        let counted = !matches!(table.relation.kind, RelationKind::View | RelationKind::Foreign);
+        if count && counted {
+            let bytes: u64 = table.ranges.iter().map(|range| range.bytes).sum();
+            jobs.push((bytes / COUNT_SHARE, ReadJob::Count { table: number }));
+        }
+    }
+    jobs.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+    jobs.into_iter().map(|(_, job)| job).collect()
+}
+
+async fn work(
+    export: &LiveExport,
+    folder: &str,
+    snapshot: &str,
+    lock: &str,
+    tables: &[PlannedTable],
+    queue: &Queue,
+) -> Result<Vec<Done>, LiveFault> {
+    let worker = Worker::join(export, folder, snapshot, lock).await?;
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let mut done = Vec::new();
+    while let Some(job) = next() {
+        done.push(match job {
+            ReadJob::Read { table, range } => {
+                let file = match worker.read(&tables[table], range).await {
+                    Ok(file) => file,
+                    Err(fault) => return Err(worker.explain(fault).await),
+                };
+                let name = || tables[table].relation.full_name();
+                export.tell(|| LiveEvent::Range { table: name(), rows: file.rows, bytes: file.size });
+                Done::File { table, range, file }
+            }
+            ReadJob::Count { table } => Done::Counted { table, rows: worker.count(&tables[table]).await? },
+        });
+    }
+    Ok(done)
+}
+
+/// The files of a table by range, and its rows as the server counts them.
+type Found = (Vec<(usize, LiveFile)>, Option<u64>);
+
+fn entries(tables: &[PlannedTable], done: Vec<Done>) -> Result<Vec<LiveTable>, LiveFault> {
+    let mut found: Vec<Found> = vec![(Vec::new(), None); tables.len()];
+    for done in done {
+        match done {
+            Done::File { table, range, file } => found[table].0.push((range, file)),
+            Done::Counted { table, rows } => found[table].1 = Some(rows),
+        }
+    }
+    let mut entries = Vec::new();
+    for (table, (mut files, counted)) in tables.iter().zip(found) {
+        files.sort_by_key(|(range, _)| *range);
+        let rows = files.iter().map(|(_, file)| file.rows).sum();
+        if let Some(counted) = counted.filter(|counted| *counted != rows) {
+            return Err(LiveFault::Count { table: table.relation.full_name(), read: rows, counted });
+        }
+        let column = |column: &LiveColumn| LiveColumnEntry {
+            name: column.name.clone(),
+            sql_type: column.sql_type.clone(),
+            printed: column.read.printed,
+        };
+        entries.push(LiveTable {
+            schema: table.relation.schema.clone(),
+            name: table.relation.name.clone(),
+            kind: table.relation.kind.name().to_owned(),
+            columns: table.columns.iter().map(column).collect(),
+            rows,
+            counted,
+            notes: table.notes.clone(),
+            files: files.into_iter().map(|(_, file)| file).collect(),
+        });
+    }
+    entries.sort_by(|one, other| (&one.schema, &one.name).cmp(&(&other.schema, &other.name)));
+    Ok(entries)
+}

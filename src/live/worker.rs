@@ -1,0 +1,206 @@
+//! A connection that sees the held snapshot, and reads ranges into Parquet files one after another.
+//!
+//! In memory are one batch, one row group and the parts of an upload, whatever the size of the table. Locks are taken
+//! at the start and not when a range is read: behind a waiting ALTER TABLE a reader would wait for the holder, and the
+//! holder for the reader.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::snapshot::pg_binary::{PgBinaryBatch, PgBinaryColumn, PgBinaryDecoder, PgBinaryFault};
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::parquet::arrow::AsyncArrowWriter;
+use datafusion::parquet::basic::{Compression, ZstdLevel};
+use datafusion::parquet::file::properties::WriterProperties;
+use futures::{StreamExt, pin_mut};
+use object_store::ObjectStoreExt;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+
+use super::catalog::{LiveColumn, RelationKind};
+use super::fault::{LiveFault, WriteFault};
+use super::holder::{PlannedTable, is_rewritten, lost_or_refused};
+use super::options::{LiveExport, LiveOptions};
+use super::place::{LivePlace, file_name};
+use super::quote::literal;
+use super::ranges::TableRange;
+use super::session::PgSession;
+use crate::snapshot::exports::live_manifest::LiveFile;
+
+/// The server sends each row by itself; the decoder is quicker with many at once.
+const CHUNK: usize = 64 << 10;
+
+/// PostgreSQL's own limit of a value.
+const MAX_RECORD: usize = 1 << 30;
+
+/// One reader.
+pub(crate) struct Worker<'a> {
+    session: PgSession,
+    place: &'a LivePlace,
+    folder: &'a str,
+    options: &'a LiveOptions,
+}
+
+impl<'a> Worker<'a> {
+    /// # Errors
+    /// [`LiveFault`].
+    pub(crate) async fn join(
+        export: &'a LiveExport,
+        folder: &'a str,
+        snapshot: &str,
+        lock: &str,
+    ) -> Result<Self, LiveFault> {
+        let session = PgSession::connect(&export.address).await?;
+        let failed = |doing: &'static str| move |error| lost_or_refused(doing, &error);
+        session.begin(export.options.lock_timeout).await.map_err(failed("begin a transaction"))?;
+        let import = format!("SET TRANSACTION SNAPSHOT {}", literal(snapshot));
+        session.client().batch_execute(&import).await.map_err(failed("import the snapshot"))?;
+        session.client().batch_execute(lock).await.map_err(failed("lock the tables against TRUNCATE and ALTER"))?;
+        Ok(Self { session, place: &export.place, folder, options: &export.options })
+    }
+
+    /// The same with what the server said when it ended the connection, which a COPY does not get to see.
+    pub(crate) async fn explain(&self, fault: LiveFault) -> LiveFault {
+        const LAST_WORDS: Duration = Duration::from_secs(1);
+        match fault {
+            LiveFault::WorkerLost { doing, reason } => {
+                let reason = tokio::time::timeout(LAST_WORDS, self.session.lost()).await.unwrap_or(reason);
+                LiveFault::WorkerLost { doing, reason }
+            }
+            other => other,
+        }
+    }
+
+    /// Rows of a table, as the server counts them.
+    ///
+    /// # Errors
+    /// [`LiveFault`].
+    pub(crate) async fn count(&self, table: &PlannedTable) -> Result<u64, LiveFault> {
+        let name = table.relation.full_name();
+        let sql = format!("SELECT pg_catalog.count(*) FROM {}", table.relation.sql());
+        let row = self.session.client().query_one(&sql, &[]).await;
+        let count = row.and_then(|row| row.try_get::<_, i64>(0));
+        count.map(i64::unsigned_abs).map_err(|error| lost_or_refused(&format!("count {name}"), &error))
+    }
+
+    /// Reads a range into its file.
+    ///
+    /// # Errors
+    /// [`LiveFault`].
+    pub(crate) async fn read(&self, table: &PlannedTable, number: usize) -> Result<LiveFile, LiveFault> {
+        let range = &table.ranges[number];
+        let doing = format!("read {}", table.relation.full_name());
+        let failed = |error| lost_or_refused(&doing, &error);
+        let name = file_name(&table.relation.schema, &table.relation.name, number + 1);
+        let wrong = |source: WriteFault| LiveFault::Write { path: name.clone(), source };
+        let path = self.place.file(self.folder, &name).map_err(|error| wrong(error.into()))?;
+        let mut file = RangeFile::create(self.place, path, table, self.options).map_err(&wrong)?;
+        let damaged =
+            |fault: PgBinaryFault| LiveFault::Rows { place: place_of(table, range), reason: fault.to_string() };
+        let column = |column: &LiveColumn| {
+            PgBinaryColumn::new(&column.name, column.read.arrow.clone(), column.read.wire.clone())
+        };
+        let columns: Vec<PgBinaryColumn> = table.columns.iter().map(column).collect();
+        let mut decoder = PgBinaryDecoder::new(&columns, MAX_RECORD).map_err(damaged)?;
+
+        let copy = self.session.client().copy_out(&copy_statement(table, range)).await.map_err(failed)?;
+        pin_mut!(copy);
+        let mut chunk = Vec::with_capacity(CHUNK);
+        let mut ended = false;
+        while !ended {
+            match copy.next().await {
+                Some(row) => chunk.extend_from_slice(&row.map_err(failed)?),
+                None => ended = true,
+            }
+            if chunk.len() < CHUNK && !ended {
+                continue;
+            }
+            let mut rest = &chunk[..];
+            while !rest.is_empty() {
+                let used = decoder.push(rest, self.options.batch_rows).map_err(damaged)?;
+                rest = rest.get(used..).unwrap_or_default();
+                if decoder.is_full(self.options.batch_rows) {
+                    file.write(decoder.flush().map_err(damaged)?).await.map_err(&wrong)?;
+                }
+            }
+            chunk.clear();
+            chunk.shrink_to(CHUNK);
+        }
+        decoder.end().map_err(damaged)?;
+        file.write(decoder.flush().map_err(damaged)?).await.map_err(&wrong)?;
+        // A materialized view cannot be locked; its refresh in between would read as empty.
+        if table.relation.kind == RelationKind::Materialized && is_rewritten(&self.session, &table.relation).await? {
+            return Err(LiveFault::Rewritten { table: table.relation.full_name() });
+        }
+        let (size, rows, etag) = file.finish(self.place).await.map_err(&wrong)?;
+        let blocks = range.blocks.map(|blocks| (blocks.from, blocks.to));
+        Ok(LiveFile { name, part: range.part.clone(), blocks, size, rows, etag })
+    }
+}
+
+fn place_of(table: &PlannedTable, range: &TableRange) -> String {
+    let from = range.blocks.map(|blocks| format!(" from block {} on", blocks.from)).unwrap_or_default();
+    let name = table.relation.full_name();
+    if range.part == name { format!("{name}{from}") } else { format!("{name}, partition {}{from}", range.part) }
+}
+
+/// `COPY (SELECT .. FROM ONLY "public"."orders" WHERE ctid < ..) TO STDOUT (FORMAT binary)`
+fn copy_statement(table: &PlannedTable, range: &TableRange) -> String {
+    let columns: Vec<String> =
+        table.columns.iter().map(|column| column.read.expression(&column.name, &column.pg)).collect();
+    let (columns, from, condition) = (columns.join(", "), &range.from, range.condition());
+    format!("COPY (SELECT {columns} FROM {from}{condition}) TO STDOUT (FORMAT binary)")
+}
+
+/// The Arrow schema of a table.
+pub(crate) fn schema(table: &PlannedTable) -> SchemaRef {
+    // NOT NULL is not believed: from PostgreSQL 18 on it may be unproven.
+    let field = |column: &LiveColumn| Field::new(&column.name, column.read.arrow.clone(), true);
+    Arc::new(Schema::new(table.columns.iter().map(field).collect::<Vec<_>>()))
+}
+
+/// A Parquet file on its way.
+struct RangeFile {
+    writer: AsyncArrowWriter<BufWriter>,
+    schema: SchemaRef,
+    path: Path,
+    rows: u64,
+    row_group_bytes: usize,
+}
+
+impl RangeFile {
+    fn create(place: &LivePlace, path: Path, table: &PlannedTable, options: &LiveOptions) -> Result<Self, WriteFault> {
+        let schema = schema(table);
+        let properties = WriterProperties::builder()
+            .set_compression(if options.zstd { Compression::ZSTD(ZstdLevel::try_new(1)?) } else { Compression::SNAPPY })
+            .build();
+        let sink = BufWriter::new(Arc::clone(&place.store), path.clone());
+        let writer = AsyncArrowWriter::try_new(sink, Arc::clone(&schema), Some(properties))?;
+        Ok(Self { writer, schema, path, rows: 0, row_group_bytes: options.row_group_bytes })
+    }
+
+    async fn write(&mut self, batch: Option<PgBinaryBatch>) -> Result<(), WriteFault> {
+        let Some((columns, rows)) = batch else { return Ok(()) };
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+        self.writer.write(&batch).await?;
+        self.rows += rows as u64;
+        if self.writer.memory_size() >= self.row_group_bytes {
+            self.writer.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self, place: &LivePlace) -> Result<(u64, u64, Option<String>), WriteFault> {
+        self.writer.finish().await?;
+        let size = self.writer.bytes_written() as u64;
+        let stored = place.store.head(&self.path).await?;
+        if stored.size != size {
+            let source = format!("{} bytes were stored of {size}", stored.size).into();
+            return Err(object_store::Error::Generic { store: "live export", source }.into());
+        }
+        let etag = stored.e_tag.map(|etag| etag.trim_matches('"').to_owned());
+        Ok((size, self.rows, etag))
+    }
+}
