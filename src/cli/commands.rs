@@ -21,7 +21,7 @@ use crate::inspect::query::QuerySession;
 use crate::pipeline::clean::{self, CleanOptions};
 use crate::pipeline::repair::repair;
 use crate::pipeline::replan::{PublishedTables, replan};
-use crate::pipeline::{Pipeline, TaskSpec};
+use crate::pipeline::{Pipeline, TableReport, TaskSpec};
 use crate::session::{Engine, EngineOptions, Stores};
 
 /// How often a watch looks.
@@ -63,12 +63,18 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
             Ok(())
         }
         Command::Audit { .. } => pipeline.audit().await.map(|verdicts| report.audits(&verdicts)),
-        Command::Publish { .. } => pipeline.publish().await.map(|tables| report.tables(&tables, &requests())),
+        Command::Publish { .. } => {
+            let tables = pipeline.publish().await?;
+            report.tables(&tables, &requests());
+            all_was_read(&tables)
+        }
         Command::Run { replan: is_new, withdraw, .. } => {
             if *is_new {
                 replan(&pipeline, if *withdraw { PublishedTables::Withdraw } else { PublishedTables::Keep }).await?;
             }
-            pipeline.run().await.map(|tables| report.tables(&tables, &requests()))
+            let tables = pipeline.run().await?;
+            report.tables(&tables, &requests());
+            all_was_read(&tables)
         }
         Command::Status { watch, .. } => status(&pipeline, report, *watch).await,
         Command::Diff { against, key, samples, .. } => {
@@ -87,6 +93,13 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
         Command::Report { page: options, .. } => page(&pipeline, report, options).await,
         Command::Init(_) | Command::Task(_) | Command::Completions { .. } => Ok(()),
     }
+}
+
+/// Refuses to call it a success that files which may have rows were not read.
+fn all_was_read(tables: &[TableReport]) -> Result<()> {
+    let files = tables.iter().map(|table| table.files_left_out).sum();
+    let example = tables.iter().find_map(|table| table.left_out.clone());
+    example.map_or(Ok(()), |example| Err(Error::FilesLeftOut { files, example }))
 }
 
 async fn init_config(arguments: &InitArguments, report: &Arc<Report>) -> Result<()> {

@@ -16,7 +16,7 @@ Examples:
 
 Options can also precede the command: snaplake --memory-limit 2GB run configs/shop.sql
 
-Exit codes: 0 success, 1 failure, 2 usage or config, 3 validation failed, 4 an audit failed,
+Exit codes: 0 success, 1 failure, 2 usage or config, 3 validation failed, 4 an audit failed, 5 files not read,
             130 interrupted (143 by SIGTERM)";
 
 pub(super) const TASK: &str = "\

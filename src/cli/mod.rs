@@ -1,8 +1,8 @@
 //! The command line: `arguments` with their `values` and `help`, and one short function per subcommand in `commands`.
 //! This file has the frame around them: threads, signals, the exit code.
 //!
-//! Exit codes: 0 success, 1 failure, 2 usage or config, 3 validation failed, 4 an audit failed, 130 interrupted (143 by
-//! SIGTERM).
+//! Exit codes: 0 success, 1 failure, 2 usage or config, 3 validation failed, 4 an audit failed, 5 published, but files
+//! that may have rows were not read, 130 interrupted (143 by SIGTERM).
 
 mod arguments;
 mod commands;

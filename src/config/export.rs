@@ -1,6 +1,10 @@
 //! The kinds of database exports that have a manifest or a catalogue of their own, as STORED AS names them.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
+
+use crate::layout::partition;
 
 /// A kind of export: which tables and files it has is read from it, not guessed from names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,6 +17,29 @@ pub enum ExportKind {
     PgDump,
     /// What `mysqldump`, `mariadb-dump` or `mydumper` wrote: SQL.
     MySqlDump,
+    /// The folder that `mongodump` wrote: BSON files and metadata.
+    MongoDbDump,
+    /// A running PostgreSQL database, which is exported into the staging folder first.
+    Postgres,
+}
+
+/// A running database, as LOCATION names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DatabaseUrl {
+    /// Without a password, such as `postgres://user@host:5432/shop`.
+    pub url: String,
+    /// Folder of the config, where relative paths of certificates begin.
+    pub folder: PathBuf,
+}
+
+impl DatabaseUrl {
+    /// What the folder of its export is called: the address without parameters, but for the service.
+    pub(crate) fn folder_name(&self) -> String {
+        let address = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        let (address, parameters) = address.split_once('?').unwrap_or((address, ""));
+        let service = parameters.split('&').find(|parameter| parameter.starts_with("service="));
+        partition::encode(&[address, service.unwrap_or_default()].concat())
+    }
 }
 
 /// Which table of which kind of export a snapshot table is.
@@ -22,11 +49,14 @@ pub struct ExportTable {
     pub kind: ExportKind,
     /// Its name there, such as `public.orders`; `None`: that of the snapshot table.
     pub table: Option<String>,
+    /// The database, if the export is one of a running database.
+    pub database: Option<DatabaseUrl>,
 }
 
 impl ExportKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Rds, Self::DynamoDb, Self::PgDump, Self::MySqlDump];
+    pub const ALL: [Self; 6] =
+        [Self::Rds, Self::DynamoDb, Self::PgDump, Self::MySqlDump, Self::MongoDbDump, Self::Postgres];
 
     /// The word after STORED AS.
     #[must_use]
@@ -36,6 +66,8 @@ impl ExportKind {
             Self::DynamoDb => "DYNAMODB_EXPORT",
             Self::PgDump => "PG_DUMP",
             Self::MySqlDump => "MYSQL_DUMP",
+            Self::MongoDbDump => "MONGODB_DUMP",
+            Self::Postgres => "POSTGRES",
         }
     }
 

@@ -15,15 +15,20 @@ use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSou
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::ColumnDef;
 
+use super::dialects;
+use url::Url;
+
 use super::exclude::Exclude;
-use super::export::{ExportKind, ExportTable};
+use super::export::{DatabaseUrl, ExportKind, ExportTable};
+use super::invalid::OnInvalid;
 use super::keys::{bad_value, bare_name, known_key, location};
 use super::options::{FORMAT_PREFIX, JSON_OPTIONS, SNAPSHOT_OPTIONS};
 use super::tables::SnapshotTable;
 use super::timetype::TimeTypes;
-use super::values::{self, CsvOptions, FileFormat, ForceNull, TextOptions};
+use super::values::{self, ColumnSet, CsvOptions, FileFormat, JsonDialect, JsonOptions, TextOptions, Undeclared};
 use crate::config::text::parse::lower_first;
 use crate::config::text::statement::{ExternalTable, PlacedText, Property};
+use crate::error::redact::REDACTOR;
 use crate::error::{ConfigError, Position, Result};
 use crate::layout::Location;
 use crate::layout::partition;
@@ -41,8 +46,17 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
     }
     let (format, options) = file_format(&statement.format, &statement.options)?;
     let DeclaredColumns { declared, partitioned_by } = columns(&statement, at)?;
+    if let (FileFormat::PgBinary(_), None) = (&format, &declared) {
+        let message = "STORED AS PG_BINARY needs columns: the files have neither names nor types".to_owned();
+        return Err(ConfigError::Plan { message }.at(at));
+    }
     let mut locations: Vec<(Location, Position)> = Vec::new();
+    let mut database = None;
     for written in &statement.locations {
+        if options.export == Some(ExportKind::Postgres) {
+            database = Some(database_url(written, base)?);
+            continue;
+        }
         let location = location(written, base)?;
         if let Some((_, first)) = locations.iter().find(|(other, _)| *other == location) {
             let (name, first) = (written.text.clone(), first.clone());
@@ -56,8 +70,8 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
         let message = format!("force_null names the column {name}, which is not declared");
         return Err(ConfigError::Plan { message }.at(at));
     }
-    let LocationOptions { export, table, exclude, ignore_table_format } = options;
-    let export = export.map(|kind| ExportTable { kind, table });
+    let LocationOptions { export, table, exclude, ignore_table_format, undeclared, on_invalid } = options;
+    let export = export.map(|kind| ExportTable { kind, table, database });
     if let (Some(_), [_, (_, second), ..]) = (&export, &*locations) {
         let reason = "an export is at one place; write a table for each export";
         return Err(ConfigError::UnsupportedClause { clause: "a second LOCATION", reason }.at(second));
@@ -69,14 +83,33 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
         partitioned_by,
         exclude,
         ignore_table_format,
+        undeclared,
+        on_invalid,
         format,
         export,
         locations,
     })
 }
 
+/// The address of a database. Its password is never in it: configs, logs and manifests show addresses.
+fn database_url(written: &PlacedText, base: &Path) -> Result<DatabaseUrl> {
+    let bad = |reason| {
+        let location = REDACTOR.redact(&written.text).into_owned();
+        ConfigError::BadLocation { location, reason }.at(&written.at)
+    };
+    let url = Url::parse(&written.text).map_err(|_| bad("it is no URL such as postgres://user@host:5432/database"))?;
+    if !["postgres", "postgresql"].contains(&url.scheme()) {
+        return Err(bad("its scheme is not postgres://"));
+    }
+    if url.password().is_some() || url.query_pairs().any(|(name, _)| name.ends_with("password")) {
+        return Err(bad("write the password into PGPASSWORD or ~/.pgpass, not into a URL"));
+    }
+    Ok(DatabaseUrl { url: written.text.clone(), folder: base.to_owned() })
+}
+
 /// The words after STORED AS.
-const FORMATS: &str = "PARQUET, CSV, JSON, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP or MYSQL_DUMP";
+const FORMATS: &str = "PARQUET, CSV, JSON, AVRO, ARROW, BSON, PG_BINARY, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP, MYSQL_DUMP, MONGODB_DUMP or \
+     POSTGRES";
 
 /// Options that say which files are read, not how.
 #[derive(Default)]
@@ -85,6 +118,8 @@ struct LocationOptions {
     table: Option<String>,
     exclude: Exclude,
     ignore_table_format: bool,
+    undeclared: Undeclared,
+    on_invalid: OnInvalid,
 }
 
 fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Result<(FileFormat, LocationOptions)> {
@@ -93,6 +128,10 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
         "PARQUET" => "PARQUET",
         "CSV" => "CSV",
         "JSON" | "NDJSON" => "JSON",
+        "AVRO" => "AVRO",
+        "ARROW" => "ARROW",
+        "PG_BINARY" => "PG_BINARY",
+        "BSON" => "BSON",
         _ => match export {
             Some(ExportKind::DynamoDb) => "JSON",
             Some(_) => "PARQUET",
@@ -101,6 +140,14 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
     };
     let stored = export.map_or(name, ExportKind::name);
     let (mut csv, mut of_location) = (CsvOptions::default(), LocationOptions::default());
+    let mut dialect = JsonDialect::Plain;
+    let written = options.iter().find(|option| {
+        known_key("option", SNAPSHOT_OPTIONS, FORMAT_PREFIX, &option.key)
+            .is_ok_and(|option| option.name == "format.dialect")
+    });
+    if let (Some(Property { value, .. }), "CSV") = (written, name) {
+        csv = dialects::csv(&value.text).ok_or_else(|| bad_value("dialect", value, dialects::NAMES))?;
+    }
     let mut seen: Vec<(&str, &Position)> = Vec::new();
     for Property { key, value } in options {
         let option = known_key("option", SNAPSHOT_OPTIONS, FORMAT_PREFIX, key)?;
@@ -120,12 +167,36 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
                 is_ignored.ok_or_else(|| bad_value(option.name, value, "true or false"))?;
             continue;
         }
+        if option.name == "on_invalid" {
+            let expected = "error, null, or an answer per column, such as 'day = null, note = text'";
+            of_location.on_invalid =
+                OnInvalid::parse(&value.text).ok_or_else(|| bad_value(option.name, value, expected))?;
+            continue;
+        }
+        if option.name == "undeclared" {
+            let undeclared = Undeclared::parse(&value.text);
+            of_location.undeclared = undeclared.ok_or_else(|| bad_value(option.name, value, "ignore or error"))?;
+            continue;
+        }
+        if option.name == "format.dialect" && export.is_none() && ["CSV", "JSON"].contains(&name) {
+            if name == "JSON" {
+                let read = JsonDialect::parse(&value.text);
+                dialect = read.ok_or_else(|| bad_value("dialect", value, JsonDialect::NAMES))?;
+            }
+            continue;
+        }
         if option.name == "table" && export.is_some() {
             of_location.table = Some(value.text.clone());
             continue;
         }
-        let is_of_csv = !JSON_OPTIONS.contains(&option.name);
-        if export.is_some() || option.name == "table" || name == "PARQUET" || (name == "JSON" && is_of_csv) {
+        let is_held = match name {
+            "CSV" => true,
+            "JSON" => JSON_OPTIONS.contains(&option.name),
+            "PG_BINARY" => option.name == "format.compression",
+            "BSON" => ["format.compression", "format.schema_infer_max_rec"].contains(&option.name),
+            _ => false,
+        };
+        if export.is_some() || option.name == "table" || !is_held {
             return Err(ConfigError::OptionNotForFormat { option: option.name, format: stored }.at(&key.at));
         }
         set_option(&mut csv, option.name, value)?;
@@ -144,9 +215,14 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
         return Err(bad_value(name, written.unwrap_or(stored_as), expected));
     }
     of_location.export = export;
+    csv.text.undeclared = of_location.undeclared;
     let format = match name {
         "PARQUET" => FileFormat::Parquet,
-        "JSON" => FileFormat::Json(csv.text),
+        "AVRO" => FileFormat::Avro,
+        "ARROW" => FileFormat::Arrow,
+        "PG_BINARY" => FileFormat::PgBinary(csv.text),
+        "BSON" => FileFormat::Json(JsonOptions { dialect: JsonDialect::Bson, text: csv.text }),
+        "JSON" => FileFormat::Json(JsonOptions { dialect, text: csv.text }),
         _ => FileFormat::Csv(csv),
     };
     Ok((format, of_location))
@@ -156,7 +232,7 @@ fn set_option(csv: &mut CsvOptions, name: &'static str, value: &PlacedText) -> R
     let bad = |expected| bad_value(name, value, expected);
     let byte = || values::byte(&value.text).ok_or_else(|| bad("one ASCII character, such as ';' or '\\t'"));
     let boolean = || values::boolean(&value.text).ok_or_else(|| bad("true or false"));
-    let TextOptions { compression, infer_records } = &mut csv.text;
+    let TextOptions { compression, infer_records, charset, .. } = &mut csv.text;
     match name {
         "format.has_header" => csv.has_header = boolean()?,
         "format.delimiter" => csv.delimiter = byte()?,
@@ -165,7 +241,7 @@ fn set_option(csv: &mut CsvOptions, name: &'static str, value: &PlacedText) -> R
         "format.escape" => csv.escape = if value.text.is_empty() { None } else { Some(byte()?) },
         "format.escape_sequences" => csv.escape_sequences = boolean()?,
         "format.force_null" => {
-            csv.force_null = ForceNull::parse(&value.text)
+            csv.force_null = ColumnSet::parse(&value.text)
                 .ok_or_else(|| bad("true, false, or names of columns, such as 'id, day'"))?;
         }
         // CR LF is what a reader without a terminator takes for one line end.
@@ -180,6 +256,10 @@ fn set_option(csv: &mut CsvOptions, name: &'static str, value: &PlacedText) -> R
         "format.compression" => {
             *compression =
                 values::compression(&value.text).ok_or_else(|| bad("gzip, zstd, bzip2, xz, uncompressed or auto"))?;
+        }
+        "format.encoding" => {
+            let is_known = encoding_rs::Encoding::for_label(value.text.as_bytes()).is_some();
+            *charset = Some(is_known.then(|| value.text.to_lowercase()).ok_or_else(|| bad("a name such as latin1"))?);
         }
         "format.schema_infer_max_rec" => {
             let records = value.text.parse().ok().filter(|records| *records > 0);

@@ -9,10 +9,12 @@
 //! Every mistake of the user becomes [`Error::Config`](crate::error::Error::Config) with `file:line:column`. Only
 //! [`load`] reads files; nothing here touches a store or lists a snapshot.
 
+mod dialects;
 pub(crate) mod digest;
 mod exclude;
 mod export;
 mod external;
+mod invalid;
 mod keys;
 pub mod options;
 mod properties;
@@ -30,7 +32,8 @@ mod values;
 mod written;
 
 pub use self::exclude::Exclude;
-pub use self::export::{ExportKind, ExportTable, SqlFamily};
+pub use self::export::{DatabaseUrl, ExportKind, ExportTable, SqlFamily};
+pub use self::invalid::OnInvalid;
 pub(crate) use self::query::audits::{check_rules, plan_audit, plan_rule};
 pub(crate) use self::query::ignored::{IgnoredClauses, placed};
 pub(crate) use self::query::planner_error::unknown_column;
@@ -47,6 +50,6 @@ pub use self::texts::{ConfigText, ConfigTexts};
 pub(crate) use self::timetype::{CountSeconds, TimeTypes};
 pub(crate) use self::values::duration;
 pub use self::values::{
-    ByteSize, Compression, CsvOptions, EmptyPartition, FileFormat, ForceNull, GroupSize, InsertOptions, SortKey,
-    TextOptions, WriteCompression,
+    ByteSize, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize, InsertOptions, JsonDialect,
+    JsonOptions, SortKey, TextOptions, Undeclared, WriteCompression,
 };

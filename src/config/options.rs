@@ -4,8 +4,8 @@
 //! types of the values.
 
 pub use super::values::{
-    ByteSize, Compression, CsvOptions, EmptyPartition, FileFormat, ForceNull, GroupSize, SortKey, TextOptions,
-    WriteCompression,
+    ByteSize, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize, JsonDialect, JsonOptions,
+    SortKey, TextOptions, Undeclared, WriteCompression,
 };
 
 /// One key: its name, its default and what it does.
@@ -125,7 +125,7 @@ pub const PROPERTIES: &[OptionDoc] = &[
 ];
 
 /// Those of [`SNAPSHOT_OPTIONS`] about the text of a file, which JSON files have as CSV files do.
-pub(super) const JSON_OPTIONS: [&str; 2] = ["format.compression", "format.schema_infer_max_rec"];
+pub(super) const JSON_OPTIONS: [&str; 3] = ["format.compression", "format.encoding", "format.schema_infer_max_rec"];
 
 /// `CREATE EXTERNAL TABLE snapshot.t ... OPTIONS (key value)`; the prefix `format.`, of keys about decoding, may be
 /// left out.
@@ -172,7 +172,19 @@ pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
         "by file name",
         "CSV and JSON: compression of the files: gzip, zstd, bzip2, xz, uncompressed or auto.",
     ),
+    key(
+        "format.encoding",
+        "UTF-8, or UTF-16 with a byte order mark",
+        "CSV and JSON: character set of the files, such as latin1, windows-1252, shift_jis or utf-16le.",
+    ),
     key("format.schema_infer_max_rec", "all", "CSV and JSON: number of records per table for schema inference."),
+    key(
+        "format.dialect",
+        "none",
+        "CSV: how a program writes CSV, as defaults of the other options: postgres, postgres_text, mysql, \
+         mysql_batch, redshift, snowflake, bigquery or dms. JSON: dynamodb or mongodb takes the types \
+         off that these write around values.",
+    ),
     key("format.newlines_in_values", "true", "CSV: accepted for compatibility; always on."),
     key(
         "exclude",
@@ -183,6 +195,18 @@ pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
         "table",
         "name of the snapshot table",
         "All formats of exports: the table in the export, such as 'public.orders'.",
+    ),
+    key(
+        "on_invalid",
+        "error",
+        "All formats: what becomes of a value that the type of its column cannot hold: 'error', 'null' (counted in the \
+         report), or an answer per column, such as 'day = null, note = text'; text makes the column VARCHAR.",
+    ),
+    key(
+        "undeclared",
+        "ignore",
+        "All formats: what a column of a file is that the table does not declare: 'ignore' lists it in the plan, 'error' \
+         refuses it.",
     ),
     key(
         "ignore_table_format",

@@ -194,7 +194,10 @@ fn resolve(sources: Vec<SqlSource>, top: Position, texts: Arc<ConfigTexts>) -> R
     for (at, kind, base) in rest {
         let (what, name) = match kind {
             StatementKind::CreateExternalTable(statement) => {
-                let table = external::snapshot_table(&at, *statement, &base)?;
+                let mut table = external::snapshot_table(&at, *statement, &base)?;
+                if let Some(database) = table.export.as_ref().and_then(|export| export.database.as_ref()) {
+                    table.locations = vec![(project.settings.database_export(database), at.clone())];
+                }
                 let name = format!("snapshot.{}", table.name);
                 project.snapshots.push(table);
                 ("table", name)
@@ -289,7 +292,8 @@ impl Project {
             if let Some(root) = layouts.iter().map(TableLayout::root).find(|root| root.overlaps(layout.lake())) {
                 return Err(taken("published to", layout.lake(), format!("the staging folder {root}")));
             }
-            for snapshot in &self.snapshots {
+            let is_running = |table: &&SnapshotTable| table.export.as_ref().is_some_and(|of| of.database.is_some());
+            for snapshot in self.snapshots.iter().filter(|table| !is_running(table)) {
                 // A glob says exactly which files it means; a folder means all that is ever put into it.
                 let whole = |location: &&Location| !location.raw_key().contains(['*', '?', '[']);
                 for location in snapshot.locations.iter().map(|(location, _)| location).filter(whole) {

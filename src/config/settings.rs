@@ -8,13 +8,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use url::Url;
 
+use super::export::DatabaseUrl;
 use super::keys::{CODEC, EMPTY, GROUP, SIZE, bad_value, location, path_name};
 use super::properties::Properties;
 use super::values::{ByteSize, EmptyPartition, GroupSize, WriteCompression, boolean, duration};
 use super::written::WrittenSettings;
 use crate::config::text::statement::PlacedText;
 use crate::error::{Position, Result};
-use crate::layout::{Location, SnapshotFolder, snapshot_time};
+use crate::layout::{Location, SnapshotFolder, database_export, snapshot_time};
 
 /// What applies to all tables.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +42,14 @@ pub struct Settings {
     pub durability: Durability,
     /// How to reach S3; credentials come from the environment.
     pub s3: S3Settings,
+}
+
+impl Settings {
+    /// Folder of the export of a running database.
+    pub(crate) fn database_export(&self, database: &DatabaseUrl) -> Location {
+        let time = (&self.snapshot_folder, self.snapshot_time.as_str());
+        database_export(&self.staging, &self.database, time, &database.folder_name())
+    }
 }
 
 const SNAPSHOT_FOLDER: &str = "one folder name that holds the whole time, in the letters of strftime, such as \

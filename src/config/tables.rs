@@ -10,10 +10,11 @@ use datafusion::sql::sqlparser::ast;
 
 use super::exclude::Exclude;
 use super::export::ExportTable;
+use super::invalid::OnInvalid;
 use super::keys::{bad_value, bare_name, location, path_name};
 use super::properties::Properties;
 use super::rules::{Rule, rules};
-use super::values::{self, EmptyPartition, FileFormat, GroupSize, SortKey, WriteCompression};
+use super::values::{self, EmptyPartition, FileFormat, GroupSize, SortKey, Undeclared, WriteCompression};
 use super::written::WrittenSettings;
 use crate::config::text::statement::{LakeStatement, PlacedQuery, ViewStatement};
 use crate::config::text::unnamed::unnamed;
@@ -36,6 +37,10 @@ pub struct SnapshotTable {
     pub exclude: Exclude,
     /// Whether files of a Delta, Iceberg or Hudi table are read as files of no table format.
     pub ignore_table_format: bool,
+    /// What a column that a file has and `declared` does not is.
+    pub undeclared: Undeclared,
+    /// What becomes of a value that its column cannot hold.
+    pub on_invalid: OnInvalid,
     /// STORED AS and OPTIONS. Of an export: what is known before it is looked at.
     pub format: FileFormat,
     /// The table of an export that has a manifest or catalogue of its own.

@@ -96,10 +96,16 @@ pub enum FileFormat {
     Parquet,
     /// Delimited text.
     Csv(CsvOptions),
-    /// One JSON object per line.
-    Json(TextOptions),
+    /// JSON objects, one after the other.
+    Json(JsonOptions),
     /// INSERT statements of an SQL dump.
     Inserts(InsertOptions),
+    /// Avro object container files.
+    Avro,
+    /// Arrow IPC, as files or streams.
+    Arrow,
+    /// PostgreSQL's `COPY ... (FORMAT binary)`.
+    PgBinary(TextOptions),
 }
 
 /// How the INSERT statements of a table in an SQL dump are read.
@@ -116,15 +122,55 @@ pub struct InsertOptions {
 }
 
 impl FileFormat {
-    /// `PARQUET`, `CSV` or `JSON`, as written after STORED AS.
+    /// As written after STORED AS, such as `PARQUET`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Parquet => "PARQUET",
             Self::Csv(_) => "CSV",
+            Self::Json(JsonOptions { dialect: JsonDialect::Bson, .. }) => "BSON",
             Self::Json(_) => "JSON",
             Self::Inserts(_) => "INSERT statements",
+            Self::Avro => "AVRO",
+            Self::Arrow => "ARROW",
+            Self::PgBinary(_) => "PG_BINARY",
         }
+    }
+
+    /// Options that many formats share; `None` for a format that has none of them.
+    pub(crate) fn text(&self) -> Option<&TextOptions> {
+        match self {
+            Self::Csv(options) => Some(&options.text),
+            Self::Json(options) => Some(&options.text),
+            Self::Inserts(options) => Some(&options.text),
+            Self::PgBinary(options) => Some(options),
+            Self::Parquet | Self::Avro | Self::Arrow => None,
+        }
+    }
+
+    /// See [`Self::text`].
+    pub(crate) fn text_mut(&mut self) -> Option<&mut TextOptions> {
+        match self {
+            Self::Csv(options) => Some(&mut options.text),
+            Self::Json(options) => Some(&mut options.text),
+            Self::Inserts(options) => Some(&mut options.text),
+            Self::PgBinary(options) => Some(options),
+            Self::Parquet | Self::Avro | Self::Arrow => None,
+        }
+    }
+
+    /// Whether the bytes of a file are text.
+    pub(crate) fn is_text(&self) -> bool {
+        match self {
+            Self::Json(options) => options.dialect != JsonDialect::Bson,
+            Self::Csv(_) | Self::Inserts(_) => true,
+            Self::Parquet | Self::Avro | Self::Arrow | Self::PgBinary(_) => false,
+        }
+    }
+
+    /// Whether a file has the names and types of its columns, so that a schema costs no more than its head.
+    pub(crate) fn has_schema(&self) -> bool {
+        matches!(self, Self::Parquet | Self::Avro | Self::Arrow)
     }
 }
 
@@ -150,7 +196,7 @@ pub struct CsvOptions {
     /// Fields that match this regular expression are NULL.
     pub null_regex: Option<String>,
     /// Columns in which quoted fields may be NULL too.
-    pub force_null: ForceNull,
+    pub force_null: ColumnSet,
     /// Columns of files without a header, in their order; empty: those of the table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
@@ -170,7 +216,7 @@ impl Default for CsvOptions {
             terminator: None,
             comment: None,
             null_regex: None,
-            force_null: ForceNull::None,
+            force_null: ColumnSet::None,
             columns: Vec::new(),
             text: TextOptions::default(),
         }
@@ -199,10 +245,10 @@ impl CsvOptions {
     }
 }
 
-/// Columns of a CSV file in which a quoted field may be NULL.
+/// Some columns of a table, such as those in which a quoted field may be NULL.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ForceNull {
-    /// No column: a quoted field is never NULL.
+pub enum ColumnSet {
+    /// No column.
     #[default]
     None,
     /// Every column.
@@ -211,7 +257,7 @@ pub enum ForceNull {
     Columns(Vec<String>),
 }
 
-impl ForceNull {
+impl ColumnSet {
     /// Reads `true`, `false`, or column names with commas between.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match boolean(text) {
@@ -221,7 +267,12 @@ impl ForceNull {
         }
     }
 
-    /// Whether a quoted field of this column may be NULL.
+    /// Whether no column is one of them.
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+
+    /// Whether this column is one of them.
     pub(crate) fn holds(&self, column: &str) -> bool {
         match self {
             Self::None => false,
@@ -238,6 +289,61 @@ impl ForceNull {
     }
 }
 
+/// Options of JSON.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct JsonOptions {
+    /// What the values of a record look like.
+    #[serde(default, skip_serializing_if = "JsonDialect::is_plain")]
+    pub dialect: JsonDialect,
+    /// Compression, schema inference and names.
+    #[serde(flatten)]
+    pub text: TextOptions,
+}
+
+/// How a database writes values that JSON does not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JsonDialect {
+    /// As JSON has them.
+    #[default]
+    Plain,
+    /// DynamoDB: each value with its type, such as `{"N": "7"}`.
+    DynamoDb,
+    /// MongoDB's extended JSON, as mongoexport writes it.
+    MongoDb,
+    /// No text: MongoDB's BSON, as mongodump writes it.
+    Bson,
+}
+
+impl JsonDialect {
+    /// As written in OPTIONS.
+    pub(crate) const NAMES: &str = "plain, dynamodb or mongodb";
+
+    /// As written in OPTIONS.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::DynamoDb => "dynamodb",
+            Self::MongoDb => "mongodb",
+            Self::Bson => "bson",
+        }
+    }
+
+    /// Reads one of [`Self::NAMES`].
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "plain" => Some(Self::Plain),
+            "dynamodb" => Some(Self::DynamoDb),
+            "mongodb" => Some(Self::MongoDb),
+            _ => None,
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_plain(&self) -> bool {
+        *self == Self::Plain
+    }
+}
+
 /// Options that CSV and JSON share.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TextOptions {
@@ -245,6 +351,38 @@ pub struct TextOptions {
     pub compression: Option<Compression>,
     /// Records per table that schema inference reads; `None`: all.
     pub infer_records: Option<usize>,
+    /// Character set of the files, by a name of the WHATWG Encoding Standard; `None`: UTF-8, or UTF-16 with its mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charset: Option<String>,
+    /// Columns that a file has and the table does not declare.
+    #[serde(default, skip_serializing_if = "Undeclared::is_ignored")]
+    pub undeclared: Undeclared,
+}
+
+/// What a column of a file that is not declared is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Undeclared {
+    /// Not read.
+    #[default]
+    Ignore,
+    /// An error.
+    Error,
+}
+
+impl Undeclared {
+    /// Reads `ignore` or `error`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "ignore" => Some(Self::Ignore),
+            "error" => Some(Self::Error),
+            _ => None,
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_ignored(&self) -> bool {
+        *self == Self::Ignore
+    }
 }
 
 /// Compression of a text file as a whole.
@@ -557,13 +695,13 @@ mod tests {
 
     #[test]
     fn force_null_is_all_columns_none_or_a_list() {
-        assert_eq!(ForceNull::parse("TRUE"), Some(ForceNull::All));
-        assert_eq!(ForceNull::parse("false"), Some(ForceNull::None));
-        let list = ForceNull::parse(r#"Id, "Total", "true""#).unwrap();
-        assert_eq!(list, ForceNull::Columns(vec!["id".into(), "Total".into(), "true".into()]));
+        assert_eq!(ColumnSet::parse("TRUE"), Some(ColumnSet::All));
+        assert_eq!(ColumnSet::parse("false"), Some(ColumnSet::None));
+        let list = ColumnSet::parse(r#"Id, "Total", "true""#).unwrap();
+        assert_eq!(list, ColumnSet::Columns(vec!["id".into(), "Total".into(), "true".into()]));
         assert!(list.holds("id") && !list.holds("total"));
         for text in ["", "a b", "a,", ",a", "a,,b", "a.b"] {
-            assert_eq!(ForceNull::parse(text), None, "{text}");
+            assert_eq!(ColumnSet::parse(text), None, "{text}");
         }
     }
 

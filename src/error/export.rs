@@ -111,6 +111,9 @@ pub enum ExportFault {
         /// What shows it.
         reason: String,
     },
+    /// A running database whose tables were not exported yet.
+    #[error("the database was not exported yet")]
+    NotExported,
     /// The export has no such table.
     #[error("it has no table {name}{}", among(tables))]
     NoTable {
@@ -151,6 +154,7 @@ impl ExportFault {
             }
             Self::Counts { .. } | Self::Metadata { .. } => "export again",
             Self::Unread { help, .. } => help,
+            Self::NotExported => "`snaplake run` exports it first; `snaplake plan` shows its tables after that",
             Self::Table { .. } => "leave the table out of the config, or read it from another export",
             Self::NoTable { .. } | Self::Ambiguous { .. } => {
                 "name the table as the export does: OPTIONS ('table' 'schema.table')"

@@ -76,6 +76,10 @@ impl Error {
             Self::ColumnInNoFile { nearest: Some(nearest), .. } => {
                 Some(format!("write \"{nearest}\", or leave the column out of CREATE EXTERNAL TABLE"))
             }
+            Self::FilesLeftOut { .. } => {
+                own("read them with a table of their own, or leave them out on purpose: OPTIONS ('exclude' '...')")
+            }
+            Self::UndeclaredColumn { .. } => own("declare it, or write OPTIONS ('undeclared' 'ignore')"),
             Self::ColumnInNoFile { .. } => own("leave it out of CREATE EXTERNAL TABLE"),
             Self::TooManyFolders { .. } => own("choose a folder inside it"),
             Self::OutputExists { .. } => own("add --force to replace it, or choose another file with -o"),

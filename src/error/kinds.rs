@@ -531,6 +531,37 @@ pub enum Error {
         /// The nearest column of the files.
         nearest: Option<String>,
     },
+    /// A file has a column that the table does not declare, and `undeclared` is `error`.
+    #[error("{at}: snapshot.{table} does not declare the column '{column}' of {uri}")]
+    UndeclaredColumn {
+        /// CREATE EXTERNAL TABLE.
+        at: Position,
+        /// Name of the snapshot table, without `snapshot.`.
+        table: String,
+        /// As the file has it, dotted for nested fields.
+        column: String,
+        /// A file that has it.
+        uri: String,
+    },
+    /// All is published, but files that may have rows were not read.
+    #[error("published, but {files} files that may have rows were not read, such as {example}")]
+    FilesLeftOut {
+        /// How many.
+        files: u64,
+        /// One of them.
+        example: String,
+    },
+    /// A running database could not be exported.
+    #[error("{at}: {address} was not exported")]
+    Database {
+        /// CREATE EXTERNAL TABLE.
+        at: Position,
+        /// The database, without a password.
+        address: String,
+        /// What the export met.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A task number beyond the plan.
     #[error("lake.{table} has no {step} group {number}: the plan has groups 1 to {count}")]
     NoSuchGroup {

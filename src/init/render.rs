@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{DataType, FieldRef};
 use indicatif::{HumanBytes, HumanCount};
 
 use super::names::{comment, escaped, literal};
-use crate::config::{Compression, CsvOptions, ExportKind, FileFormat, ForceNull, TextOptions};
+use crate::config::{ColumnSet, Compression, CsvOptions, ExportKind, FileFormat, JsonDialect, JsonOptions};
 use crate::init::survey::locate::HERE;
 use crate::init::survey::read::Read;
 use crate::init::tables::found_table::{FoundTable, Item, NamedTable};
@@ -99,9 +99,6 @@ fn snapshot_table(text: &mut String, frame: &Frame, NamedTable { name, found }: 
     for note in &found.notes {
         push_comment(text, &comment(note));
     }
-    for (column, why) in found.left_out.iter().filter(|_| found.declared.is_some()) {
-        push_comment(text, &comment(&format!("Column {} is left out: {why}.", ident(column))));
-    }
     let table = ident(name);
     match &found.declared {
         None => push_line(text, &format!("CREATE EXTERNAL TABLE snapshot.{table}")),
@@ -124,10 +121,19 @@ fn snapshot_table(text: &mut String, frame: &Frame, NamedTable { name, found }: 
     push_line(text, &format!("STORED AS {}", found.stored_as()));
     let locations: Vec<String> =
         found.locations.iter().map(|location| location_literal(&frame.base, location)).collect();
-    let options: Vec<(String, String)> = match &found.export {
+    let mut options: Vec<(String, String)> = match &found.export {
         Some(export) => export.table.iter().map(|table| ("table".to_owned(), table.clone())).collect(),
         None => options(&found.format).into_iter().map(|(key, value)| (format!("format.{key}"), value)).collect(),
     };
+    // What the sample did not have, or a later export has, must not go missing.
+    let has_names = match &found.format {
+        FileFormat::Json(_) => true,
+        FileFormat::Csv(csv) => csv.has_header && found.export.is_none(),
+        _ => false,
+    };
+    if has_names && found.declared.is_some() {
+        options.push(("undeclared".to_owned(), "error".to_owned()));
+    }
     let end = if options.is_empty() { ";" } else { "" };
     match locations.as_slice() {
         [one] => push_line(text, &format!("LOCATION {one}{end}")),
@@ -194,17 +200,18 @@ fn options(format: &FileFormat) -> Vec<(&'static str, String)> {
         options.extend(csv.comment.map(|comment| ("comment", byte(comment))));
         options.extend(csv.null_regex.clone().map(|pattern| ("null_regex", pattern)));
         options.extend(match &csv.force_null {
-            ForceNull::None => None,
-            ForceNull::All => Some(("force_null", "true".to_owned())),
-            ForceNull::Columns(names) => {
+            ColumnSet::None => None,
+            ColumnSet::All => Some(("force_null", "true".to_owned())),
+            ColumnSet::Columns(names) => {
                 let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
                 Some(("force_null", names.join(", ")))
             }
         });
     }
-    let (FileFormat::Csv(CsvOptions { text, .. }) | FileFormat::Json(text)) = format else { return options };
-    let TextOptions { compression, .. } = text;
-    let name = compression.map(|compression| match compression {
+    if let FileFormat::Json(JsonOptions { dialect, .. }) = format {
+        options.extend((*dialect != JsonDialect::Plain).then(|| ("dialect", dialect.name().to_owned())));
+    }
+    let name = format.text().and_then(|text| text.compression).map(|compression| match compression {
         Compression::None => "uncompressed",
         Compression::Gzip => "gzip",
         Compression::Zstd => "zstd",
@@ -389,7 +396,6 @@ mod tests {
             declared: Some(schema),
             partitioned_by: Vec::new(),
             items,
-            left_out: Vec::new(),
             files: 2,
             bytes: 2_000,
             rows: (20, true),

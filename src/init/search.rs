@@ -136,7 +136,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
                 continue;
             }
             found.locations = vec![if export.is_empty() { HERE.to_owned() } else { below(&export, "") }];
-            found.export = Some(ExportTable { kind, table });
+            found.export = Some(ExportTable { kind, table, database: None });
         }
         if found.locations.is_empty() {
             let Some(locations) = locations(&tally, &keys, &group, &found.format) else {
@@ -470,7 +470,7 @@ fn empty_tables(
         };
         let export = export_of(described, &folder).map(|(export, kind, table)| {
             let place = if export.is_empty() { HERE.to_owned() } else { below(&export, "") };
-            (place, ExportTable { kind, table })
+            (place, ExportTable { kind, table, database: None })
         });
         let mut items = columns_as_they_are(&schema);
         items.iter_mut().for_each(|item| improve(item, known.rds.as_deref()));
@@ -488,7 +488,6 @@ fn empty_tables(
             declared: Some(Arc::new(schema)),
             partitioned_by: Vec::new(),
             items,
-            left_out: Vec::new(),
             files: 0,
             bytes: 0,
             rows: (0, true),

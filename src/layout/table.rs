@@ -18,6 +18,17 @@ pub struct TableLayout {
     lake: Location,
 }
 
+/// Folder of the export of a running database, which all tables of a snapshot share:
+/// `{staging}/{D}/_live/snapshot=TIME/{name}`.
+pub(crate) fn database_export(
+    staging: &Location,
+    database: &str,
+    (naming, time): (&SnapshotFolder, &str),
+    name: &str,
+) -> Location {
+    staging.join(&format!("{}/_live/{}/{name}", partition::encode(database), naming.name(time)))
+}
+
 /// A manifest's two files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestFiles {

@@ -6,10 +6,15 @@
 //! | `undeclared_folders` | folders are named `k=v`, and `k` is no column |
 //! | `folder_replaces_column` | a column that PARTITIONED BY declares is in the files, too |
 //! | `lacking_column` | some files lack a column, so it is NULL for their rows |
+//! | `unread_columns` | files have columns that the table does not declare |
+//! | `set_to_null` | values are NULL because their type cannot hold them, and `on_invalid` asks for that |
 //! | `case_only` | two columns differ only in case, which readers of the lake ignore |
 
 use std::collections::HashMap;
 
+use indicatif::HumanCount;
+
+use super::validate::Validation;
 use super::warning::Warning;
 use crate::snapshot::Coverage;
 use crate::types::ident;
@@ -20,12 +25,12 @@ const TOLD: usize = 10;
 /// All that apply, in the order of the table above.
 pub(crate) fn warnings(table: &str, coverage: &Coverage) -> Vec<Warning> {
     let once = [left_out(table, coverage), folders(table, coverage), replaced(table, coverage)];
-    once.into_iter().flatten().chain(lacking(table, coverage)).collect()
+    once.into_iter().flatten().chain(lacking(table, coverage)).chain(unread(table, coverage)).collect()
 }
 
 /// Whether a run shows it too, not only a plan.
 pub(super) fn is_reported_by_run(warning: &Warning) -> bool {
-    ["left_out_files", "undeclared_folders"].contains(&warning.code)
+    ["left_out_files", "undeclared_folders", "unread_columns"].contains(&warning.code)
 }
 
 fn left_out(table: &str, coverage: &Coverage) -> Option<Warning> {
@@ -76,6 +81,36 @@ fn lacking(table: &str, coverage: &Coverage) -> Vec<Warning> {
     all.map(|lacking| one(&lacking.column, lacking.files, lacking.of_files, &lacking.example)).collect()
 }
 
+fn unread(table: &str, coverage: &Coverage) -> Option<Warning> {
+    let first = coverage.unread.first()?;
+    let names: Vec<_> = coverage.unread.iter().take(TOLD).map(|unread| unread.column.as_str()).collect();
+    let more = coverage.unread.len() - names.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Some(Warning {
+        code: "unread_columns",
+        problem: format!(
+            "files of snapshot.{table} have columns that are not declared, so they are not read: {}{more}, such as in {}",
+            names.join(", "),
+            first.example
+        ),
+        advice: "declare those that you want; OPTIONS ('undeclared' 'error') refuses such files".into(),
+    })
+}
+
+/// Values that `on_invalid` made NULL.
+pub(super) fn set_to_null(table: &str, validation: &Validation) -> Option<Warning> {
+    let columns = validation.set_to_null.iter();
+    let columns: Vec<_> = columns.map(|(column, values)| format!("{column}: {}", HumanCount(*values))).collect();
+    (!columns.is_empty()).then(|| Warning {
+        code: "set_to_null",
+        problem: format!(
+            "values of snapshot.{table} are NULL because their type cannot hold them ({})",
+            columns.join(", ")
+        ),
+        advice: "that is what on_invalid asks for; 'text' keeps such values".into(),
+    })
+}
+
 /// Columns of a lake table that differ by case only.
 pub(crate) fn case_only<'a>(table: &str, columns: impl Iterator<Item = &'a str>) -> Option<Warning> {
     let mut folded: HashMap<String, &str> = HashMap::new();
@@ -92,7 +127,7 @@ pub(crate) fn case_only<'a>(table: &str, columns: impl Iterator<Item = &'a str>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::{Lacking, LeftOut, LeftOutReason};
+    use crate::snapshot::{Lacking, LeftOut, LeftOutReason, UnreadColumn};
 
     #[test]
     fn what_is_found_is_reported_with_what_to_do() {
@@ -112,6 +147,7 @@ mod tests {
             undeclared: vec![("year".into(), "INT".into()), ("Day".into(), "DATE".into())],
             replaced: vec!["month".into()],
             lacking: vec![Lacking { column: "o.x".into(), files: 1, of_files: 3, example: "s3://b/a.csv".into() }],
+            unread: vec![UnreadColumn { column: "o.y".into(), example: "s3://b/a.csv".into() }],
             ..Coverage::default()
         };
         let reported: Vec<String> = warnings("t", &coverage)
@@ -123,6 +159,7 @@ mod tests {
         undeclared_folders: values of the folder names year=, Day= in the LOCATION of snapshot.t are not read; add PARTITIONED BY (year INT, "Day" DATE) to CREATE EXTERNAL TABLE
         folder_replaces_column: column month of snapshot.t is in the files and in PARTITIONED BY; the value of the folder is used; to read the value of the file, remove the column from PARTITIONED BY
         lacking_column: 1 of 3 inspected files of snapshot.t do not have column 'o.x', such as s3://b/a.csv; it is NULL in their rows
+        unread_columns: files of snapshot.t have columns that are not declared, so they are not read: o.y, such as in s3://b/a.csv; declare those that you want; OPTIONS ('undeclared' 'error') refuses such files
         "#);
         assert_eq!(warnings("t", &Coverage::default()), []);
         let marks = Coverage { left_out: coverage.left_out[..1].to_vec(), ..Coverage::default() };

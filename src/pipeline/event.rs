@@ -28,6 +28,21 @@ pub enum Event<'a> {
         /// Input bytes of the tasks to run.
         bytes: u64,
     },
+    /// A running database was exported, by this run or an earlier one.
+    Exported {
+        /// Without a password.
+        address: &'a str,
+        /// When the database was as it was exported, RFC 3339.
+        time: &'a str,
+        /// Tables of the export.
+        tables: usize,
+        /// Their rows.
+        rows: u64,
+        /// Bytes of their files.
+        bytes: u64,
+        /// Wall time of this run; next to nothing if an earlier one exported it.
+        seconds: f64,
+    },
     /// Something about the files of a table that will be staged.
     Warned {
         /// Name of the lake table, without `lake.`.

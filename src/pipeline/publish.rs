@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::covered::set_to_null;
 use super::event::Event;
 use super::planned_task::{PlannedTask, TaskInput};
 use super::run::{Known, Pipeline, Table, not_planned};
@@ -54,6 +55,8 @@ impl Pipeline {
                 tasks: 0,
                 seconds: started.elapsed().as_secs_f64(),
                 validation,
+                files_left_out: 0,
+                left_out: None,
             })
         }));
         let reports = reports.await?;
@@ -112,7 +115,10 @@ impl Pipeline {
         let ran = |table: &Table| table.tasks + ran.get(&table.plan.lake.name).copied().unwrap_or_default();
         let finished = tables.iter().map(|table| (&table.plan, ran(table))).map(|(plan, tasks)| async move {
             let (validation, is_new) = self.finish(plan, tasks).await?;
+            let (files_left_out, left_out) = plan.details.left_out();
             let report = TableReport {
+                files_left_out,
+                left_out,
                 table: plan.lake.name.clone(),
                 location: plan.ledger.layout().lake().to_string(),
                 tasks,
@@ -143,7 +149,9 @@ impl Pipeline {
         plan.ledger.check_plan(&plan.lake.name, &plan.details.id).await?;
         // Where checksums are asked for, each task has read again what it published.
         let proof = Proof { engine: &self.engine, lake: &plan.lake, ledger: &plan.ledger, deep: false };
-        Ok((validate(proof).await?, true))
+        let validation = validate(proof).await?;
+        self.warn(&plan.lake.name, set_to_null(&plan.details.driving.table, &validation).as_slice());
+        Ok((validation, true))
     }
 
     pub(super) async fn prepare(&self, plan: &PlanHead, known: &Known, only: Option<usize>) -> Result<Prepared> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::event::Event;
 use super::planned_task::{PlannedTask, SnapshotFiles, TaskInput};
@@ -14,6 +15,7 @@ use crate::concurrency::{read_tables, write_tables};
 use crate::error::Result;
 use crate::error::TaskStep;
 use crate::layout::Step;
+use crate::live::job::export_databases;
 use crate::manifest::FileEntry;
 use crate::manifest::ledger::SummaryListing;
 use crate::staging::plan::{self, PlanHead, StagePlan};
@@ -44,8 +46,26 @@ impl Pipeline {
         }
     }
 
+    /// Exports the running databases of the config that were not exported for this snapshot.
+    async fn export_databases(&self) -> Result<()> {
+        let started = Instant::now();
+        let exported = export_databases(&self.project, self.engine.stores(), self.engine.parallel_tasks()).await?;
+        for database in &exported {
+            self.reporter.on(&Event::Exported {
+                address: &database.address,
+                time: &database.time,
+                tables: database.tables,
+                rows: database.rows,
+                bytes: database.bytes,
+                seconds: started.elapsed().as_secs_f64(),
+            });
+        }
+        Ok(())
+    }
+
     /// Plans of all tables, committed, and their tasks that are not done; with each table's warnings for the end.
     async fn stage_todo(self: &Arc<Self>) -> Result<StageTodo> {
+        self.export_databases().await?;
         let mut tables = Vec::new();
         let plans = self.plan().await?;
         let is_old: Vec<bool> = plans.iter().map(|plan| plan.committed).collect();

@@ -15,4 +15,8 @@ pub struct TableReport {
     pub seconds: f64,
     /// What validation found.
     pub validation: Validation,
+    /// Files in the locations that may have rows and were not read, without an `exclude` that asks for it.
+    pub files_left_out: u64,
+    /// One of them.
+    pub left_out: Option<String>,
 }

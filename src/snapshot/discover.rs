@@ -15,10 +15,10 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use super::names::{Lacking, NameCheck};
+use super::names::{Lacking, NameCheck, UnreadColumn};
 use super::table::TableFiles;
 use crate::concurrency::spread;
-use crate::config::{FileFormat, SnapshotTable};
+use crate::config::{FileFormat, OnInvalid, SnapshotTable};
 use crate::error::{Error, Result, caught, nearest};
 use crate::layout::FilePartition;
 use crate::layout::Location;
@@ -85,6 +85,9 @@ pub struct Coverage {
     /// Columns that some files lack, as far as files were looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lacking: Vec<Lacking>,
+    /// Columns that files have and the table does not declare, as far as files were looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<UnreadColumn>,
     /// What an export says of itself, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -128,7 +131,9 @@ pub(crate) async fn discover(
     }
     files = read_once(table, files, &mut left_out).await?;
     let table = SnapshotTable { format, ..table.clone() };
-    let Resolved { schema, files, lacking } = resolve(stores, &table, files, looks).await?;
+    let Resolved { schema, files, lacking, unread } = resolve(stores, &table, files, looks).await?;
+    let schema = with_text(&schema, &table.on_invalid);
+    check_named(&table, &schema)?;
     let is_of_folders = |name: &str| table.partitioned_by.iter().any(|field| field.name() == name);
     let (replaced, kept): (Vec<_>, Vec<_>) =
         schema.fields().iter().cloned().partition(|field| is_of_folders(field.name()));
@@ -139,11 +144,13 @@ pub(crate) async fn discover(
         undeclared,
         replaced: replaced.iter().map(|field| field.name().clone()).collect(),
         lacking,
+        unread,
         notes: Vec::new(),
     };
     let schema = if replaced.is_empty() { schema } else { Arc::new(Schema::new(kept)) };
-    let SnapshotTable { name, format, partitioned_by: partition, .. } = table;
-    Ok(Discovered { table: TableFiles { name, format, schema, partition, files }, coverage })
+    let SnapshotTable { name, format, partitioned_by: partition, on_invalid, .. } = table;
+    let null_invalid = on_invalid.null;
+    Ok(Discovered { table: TableFiles { name, format, schema, partition, null_invalid, files }, coverage })
 }
 
 /// The table of an export, whose files or byte ranges its own catalogue lists.
@@ -153,7 +160,10 @@ async fn discover_exported(
     found: ExportedTable,
     looks: &PeekSlots,
 ) -> Result<Discovered> {
-    let ExportedTable { format, schema, files, notes, .. } = found;
+    let ExportedTable { mut format, schema, files, notes, .. } = found;
+    if let FileFormat::Json(options) = &mut format {
+        options.text.undeclared = table.undeclared;
+    }
     if let (Some(declared), Some(schema)) = (&table.declared, &schema) {
         let names = || schema.fields().iter().map(|field| field.name().as_str());
         if let Some(field) = declared.fields().iter().find(|field| names().all(|name| name != field.name())) {
@@ -162,12 +172,36 @@ async fn discover_exported(
             return Err(Error::ColumnInNoFile { at, table: table.name.clone(), column, nearest });
         }
     }
-    let declared = table.declared.clone().or(schema);
+    let declared = table.declared.clone().or(schema).map(|schema| with_text(&schema, &table.on_invalid));
     let table = SnapshotTable { format, declared, ..table.clone() };
-    let Resolved { schema, files, lacking } = resolve(stores, &table, files, looks).await?;
-    let SnapshotTable { name, format, .. } = table;
-    let coverage = Coverage { lacking, notes, ..Coverage::default() };
-    Ok(Discovered { table: TableFiles { name, format, schema, partition: Vec::new(), files }, coverage })
+    let Resolved { schema, files, lacking, unread } = resolve(stores, &table, files, looks).await?;
+    let schema = with_text(&schema, &table.on_invalid);
+    check_named(&table, &schema)?;
+    let SnapshotTable { name, format, on_invalid, .. } = table;
+    let coverage = Coverage { lacking, unread, notes, ..Coverage::default() };
+    let (partition, null_invalid) = (Vec::new(), on_invalid.null);
+    Ok(Discovered { table: TableFiles { name, format, schema, partition, null_invalid, files }, coverage })
+}
+
+/// The schema with the columns as VARCHAR that are to keep what their type cannot hold.
+fn with_text(schema: &SchemaRef, on_invalid: &OnInvalid) -> SchemaRef {
+    if on_invalid.text.is_empty() {
+        return Arc::clone(schema);
+    }
+    let fields = schema.fields().iter().map(|field| match on_invalid.text.contains(field.name()) {
+        true => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
+        false => Arc::clone(field),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// The columns that `on_invalid` names are there.
+fn check_named(table: &SnapshotTable, schema: &Schema) -> Result<()> {
+    let names = || schema.fields().iter().map(|field| field.name().as_str());
+    let unknown = table.on_invalid.columns().find(|column| names().all(|name| name != *column));
+    let Some(column) = unknown else { return Ok(()) };
+    let (at, table, nearest) = (table.at.clone(), table.name.clone(), nearest(column, names()));
+    Err(Error::ColumnInNoFile { at, table, column: column.to_owned(), nearest })
 }
 
 /// Leaves out all names of a file but one.
@@ -209,6 +243,7 @@ struct Resolved {
     schema: SchemaRef,
     files: Vec<FileEntry>,
     lacking: Vec<Lacking>,
+    unread: Vec<UnreadColumn>,
 }
 
 async fn resolve(
@@ -218,11 +253,16 @@ async fn resolve(
     looks: &PeekSlots,
 ) -> Result<Resolved> {
     let known = table.declared.is_some() && files.iter().all(|file| file.n_record.is_some());
-    let is_text = !matches!(table.format, FileFormat::Parquet);
+    let is_text = !table.format.has_schema();
+    let is_json_export = table.export.is_some() && matches!(table.format, FileFormat::Json(_));
     if let Some(declared) = table.declared.as_ref().filter(|_| known || is_text) {
         // A manifest that counts rows is taken at its word: none of its files is opened to plan.
-        let lacking = if known { Vec::new() } else { check_some(stores, table, &files, looks).await? };
-        return Ok(Resolved { schema: Arc::clone(declared), files, lacking });
+        let (lacking, unread) = if known && !is_json_export {
+            Default::default()
+        } else {
+            check_some(stores, table, &files, looks).await?
+        };
+        return Ok(Resolved { schema: Arc::clone(declared), files, lacking, unread });
     }
     let opened = stores.open_all(&files).await?;
     let (turns, at_once) = if is_text { (&looks.texts, looks.threads) } else { (&looks.footers, FOOTERS_AT_ONCE) };
@@ -270,8 +310,8 @@ async fn resolve(
         file.n_record = rows.or(file.n_record);
     }
     let found = merger.finish();
-    let lacking = names.finish(true)?;
-    Ok(Resolved { schema: table.declared.clone().unwrap_or(found), files, lacking })
+    let (lacking, unread) = names.finish(true)?;
+    Ok(Resolved { schema: table.declared.clone().unwrap_or(found), files, lacking, unread })
 }
 
 /// Compares the declared columns with those of some text files: these are not read while planning.
@@ -280,9 +320,9 @@ async fn check_some(
     table: &SnapshotTable,
     files: &[FileEntry],
     looks: &PeekSlots,
-) -> Result<Vec<Lacking>> {
+) -> Result<(Vec<Lacking>, Vec<UnreadColumn>)> {
     if matches!(&table.format, FileFormat::Csv(options) if !options.has_header) {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     }
     let chosen: Vec<FileEntry> = some(files).cloned().collect();
     let opened = stores.open_all(&chosen).await?;
@@ -321,6 +361,9 @@ async fn look_into(opened: &OpenStores, table: &SnapshotTable, file: &FileEntry)
     if !matches!(table.format, FileFormat::Parquet) {
         let pinned = Arc::new(PinnedStore::of_file(store, &location, file)?);
         let inferred = infer(pinned, &location.key()?, &file.uri, &table.name, &table.format).await?;
+        if table.format.has_schema() {
+            check_declared(table, file, &inferred.schema)?;
+        }
         return Ok(InspectedFile { schema: Some(inferred.schema), rows: inferred.exact_rows.then_some(inferred.rows) });
     }
     let footer = read_foreign_footer(store, &location, file, FooterBounds::Skipped).await.map_err(unreadable)?;
@@ -334,6 +377,12 @@ async fn look_into(opened: &OpenStores, table: &SnapshotTable, file: &FileEntry)
     let without = without_empty_columns(footer.file_metadata()).map_err(of_parquet)?;
     let file_metadata = without.as_ref().unwrap_or_else(|| footer.file_metadata());
     let schema = arrow_schema(file_metadata, table.declared.as_deref()).map_err(of_parquet)?;
+    check_declared(table, file, &schema)?;
+    Ok(InspectedFile { schema: Some(schema), rows: Some(rows) })
+}
+
+/// The columns of a file can be read as those that are declared.
+fn check_declared(table: &SnapshotTable, file: &FileEntry, schema: &Schema) -> Result<()> {
     for field in table.declared.iter().flat_map(|declared| declared.fields()) {
         let Ok(found) = schema.field_with_name(field.name()) else { continue };
         check_types(found.data_type(), field.data_type()).map_err(|misread| Error::Misread {
@@ -344,5 +393,5 @@ async fn look_into(opened: &OpenStores, table: &SnapshotTable, file: &FileEntry)
             wanted: type_name(&misread.to),
         })?;
     }
-    Ok(InspectedFile { schema: Some(schema), rows: Some(rows) })
+    Ok(())
 }

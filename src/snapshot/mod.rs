@@ -1,14 +1,19 @@
 //! Snapshot tables: which files they have, what schema these share, and how they are read.
 
+pub(crate) mod avro;
+pub(crate) mod batches;
 mod count;
 pub(crate) mod csv;
 mod discover;
 pub(crate) mod dump;
 pub(crate) mod exports;
 pub(crate) mod files;
+pub(crate) mod ipc;
 pub(crate) mod json;
+pub(crate) mod mongo;
 pub(crate) mod names;
 pub(crate) mod parquet;
+pub(crate) mod pg_binary;
 pub(crate) mod presence;
 pub(crate) mod scan;
 pub(crate) mod schema;
@@ -28,7 +33,7 @@ pub use self::files::left_out::{LeftOut, LeftOutReason};
 pub(crate) use self::files::named::read_manifest as manifest_files;
 pub(crate) use self::files::own::Own;
 pub(crate) use self::files::peek::{Unpacked, unpack};
-pub use self::names::Lacking;
+pub use self::names::{Lacking, UnreadColumn};
 pub(crate) use self::parquet::claims::{FooterBounds, arrow_schema, rows_of_groups};
 pub(crate) use self::parquet::footer::{read_footer, read_foreign_footer};
 pub use self::presence::ColumnPresence;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use datafusion::arrow::datatypes::{DataType, Fields, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::config::SnapshotTable;
+use crate::config::{SnapshotTable, Undeclared};
 use crate::error::{Error, Result, nearest};
 use crate::types::lake::list_item;
 
@@ -46,6 +46,15 @@ pub struct Lacking {
     /// Of how many that were looked at.
     pub of_files: u64,
     /// One of them.
+    pub example: String,
+}
+
+/// A column that files have and the table does not declare: it is not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadColumn {
+    /// Column, dotted for nested fields.
+    pub column: String,
+    /// One of the files that have it.
     pub example: String,
 }
 
@@ -121,6 +130,8 @@ pub(crate) struct NameCheck<'a> {
     first: Option<String>,
     /// The schema of the last file, what it says, and how many files more have the same.
     last: Option<(Fields, Vec<Says>, u64)>,
+    /// Columns of the files that are not declared, with a file that has each.
+    unread: BTreeMap<String, String>,
 }
 
 impl<'a> NameCheck<'a> {
@@ -130,7 +141,7 @@ impl<'a> NameCheck<'a> {
             want(declared.fields(), &mut Vec::new(), &mut wanted);
         }
         let seen = table.declared.is_none().then(HashMap::new);
-        Self { table, wanted, seen, files: 0, first: None, last: None }
+        Self { table, wanted, seen, files: 0, first: None, last: None, unread: BTreeMap::new() }
     }
 
     /// Takes in a file that says its schema.
@@ -187,6 +198,15 @@ impl<'a> NameCheck<'a> {
             None => self.wanted.iter().map(|wanted| wanted.path.as_slice()).collect(),
             Some(_) => BTreeSet::new(),
         };
+        if self.seen.is_none() {
+            let of_folders = &self.table.partitioned_by;
+            for column in names.not_among(&paths, &mut Vec::new()) {
+                let is_of_folder = of_folders.iter().any(|field| *field.name() == column);
+                if self.unread.len() < TOLD && !is_of_folder {
+                    self.unread.entry(column).or_insert_with(|| uri.to_owned());
+                }
+            }
+        }
         let mut all = Vec::with_capacity(self.wanted.len());
         let mut folded: HashMap<&[String], HashMap<String, Vec<&String>>> = HashMap::new();
         for wanted in &self.wanted {
@@ -235,12 +255,14 @@ impl<'a> NameCheck<'a> {
         Ok(all)
     }
 
-    /// What some files lack; `is_all`: no file was left unseen.
+    /// What some files lack, and what they have that is not declared; `is_all`: no file was left unseen.
     ///
     /// # Errors
-    /// [`Error::ColumnInNoFile`].
-    pub(crate) fn finish(mut self, is_all: bool) -> Result<Vec<Lacking>> {
+    /// [`Error::ColumnInNoFile`], [`Error::UndeclaredColumn`].
+    pub(crate) fn finish(mut self, is_all: bool) -> Result<(Vec<Lacking>, Vec<UnreadColumn>)> {
         self.settle();
+        let unread = std::mem::take(&mut self.unread).into_iter();
+        let unread: Vec<_> = unread.map(|(column, example)| UnreadColumn { column, example }).collect();
         let mut reported = Vec::new();
         for wanted in self.wanted.into_iter().filter(|wanted| wanted.lacks > 0) {
             let column = wanted.path.join(".");
@@ -257,11 +279,32 @@ impl<'a> NameCheck<'a> {
             reported.push(Lacking { column, files: wanted.lacks, of_files, example });
         }
         reported.truncate(TOLD);
-        Ok(reported)
+        if let (Undeclared::Error, [UnreadColumn { column, example }, ..]) = (self.table.undeclared, &*unread) {
+            let (at, table) = (self.table.at.clone(), self.table.name.clone());
+            return Err(Error::UndeclaredColumn { at, table, column: column.clone(), uri: example.clone() });
+        }
+        Ok((reported, unread))
     }
 }
 
 impl NameTree {
+    /// The names that are none of these paths, dotted; below a name that is one without fields, all are.
+    fn not_among(&self, paths: &BTreeSet<&[String]>, parents: &mut Vec<String>) -> Vec<String> {
+        let mut found = Vec::new();
+        let has_fields =
+            |path: &[String]| paths.iter().any(|other| other.len() > path.len() && other.starts_with(path));
+        for (name, below) in self.0.iter().flatten() {
+            parents.push(name.clone());
+            if !paths.contains(parents.as_slice()) {
+                found.push(parents.join("."));
+            } else if has_fields(parents) {
+                found.extend(below.not_among(paths, parents));
+            }
+            parents.pop();
+        }
+        found
+    }
+
     /// The names below these parents.
     fn below(&self, parents: &[String]) -> Option<&BTreeMap<String, Self>> {
         match parents.split_first() {
@@ -359,7 +402,7 @@ mod tests {
         for (number, (text, is_whole)) in files.iter().enumerate() {
             check.add_names(&format!("f{number}"), &json(text), *is_whole)?;
         }
-        check.finish(is_all)
+        check.finish(is_all).map(|(lacking, _)| lacking)
     }
 
     #[test]
@@ -402,7 +445,8 @@ mod tests {
         for (number, names) in [&["a"][..], &["a"], &["a"], &["a", "b"], &["a", "b"], &["b"]].into_iter().enumerate() {
             check.add_schema(&format!("f{number}"), &schema(names)).unwrap();
         }
-        let lacking: Vec<_> = check.finish(true).unwrap().into_iter().map(|l| (l.column, l.files, l.example)).collect();
+        let lacking: Vec<_> =
+            check.finish(true).unwrap().0.into_iter().map(|l| (l.column, l.files, l.example)).collect();
         assert_eq!(lacking, [("a".into(), 1, "f5".into()), ("b".into(), 3, "f0".to_owned())]);
     }
 }

@@ -23,6 +23,9 @@ pub struct ColumnPresence {
     /// Whether there are more files, which were not read to their end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_partial: bool,
+    /// Values that are NULL because their column's type cannot hold them, by column.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub set_to_null: BTreeMap<String, u64>,
 }
 
 impl ColumnPresence {
@@ -41,7 +44,11 @@ impl ColumnPresence {
     pub(crate) fn add(&mut self, other: &Self) {
         self.files += other.files;
         self.is_partial |= other.is_partial;
-        for (all, of_other) in [(&mut self.absent, &other.absent), (&mut self.unknown, &other.unknown)] {
+        for (all, of_other) in [
+            (&mut self.absent, &other.absent),
+            (&mut self.unknown, &other.unknown),
+            (&mut self.set_to_null, &other.set_to_null),
+        ] {
             for (column, files) in of_other {
                 *all.entry(column.clone()).or_default() += files;
             }
@@ -87,6 +94,13 @@ impl PresenceCounter {
         unknown: impl IntoIterator<Item = &'a str>,
     ) {
         self.lock().add_file(absent, unknown);
+    }
+
+    /// Takes in values of a column that are NULL because its type cannot hold them.
+    pub(crate) fn add_set_to_null(&self, column: &str, values: u64) {
+        if values > 0 {
+            *self.lock().set_to_null.entry(column.to_owned()).or_default() += values;
+        }
     }
 
     /// Adds what was counted so far to `presence`, if it is of that table.

@@ -29,7 +29,7 @@ use datafusion::prelude::SessionContext;
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::presence::PresenceCounter;
-use crate::config::FileFormat;
+use crate::config::{ColumnSet, FileFormat};
 use crate::error::Error;
 use crate::layout::Location;
 use crate::layout::partition;
@@ -56,6 +56,8 @@ pub struct TableFiles {
     /// Columns that follow these: their values are in each file's [`FileEntry::partition`], or in a file of several
     /// partitions.
     pub partition: Vec<Arc<Field>>,
+    /// Columns whose values are NULL where the column's type cannot hold them.
+    pub null_invalid: ColumnSet,
     /// The files, sorted by uri.
     pub files: Vec<FileEntry>,
 }
@@ -182,7 +184,10 @@ impl FileListTable {
                 StatisticsBounds::of(&state.runtime_env().memory_pool.memory_limit(), state.config().batch_size());
             Arc::new(Export { bounds, ..self.export(&url, projection, presence.clone()) })
         });
-        let adapter = export.as_ref().map(|export| Arc::new(ExactReading { table: Arc::clone(&export.table) }) as _);
+        let adapter = export.as_ref().map(|export| {
+            let (table, presence) = (Arc::clone(&export.table), export.presence.clone());
+            Arc::new(ExactReading { table, null_invalid: self.table.null_invalid.clone(), presence }) as _
+        });
         let source = parquet_source(table, state.runtime_env().object_store(&url)?, true, export);
         let config = FileScanConfigBuilder::new(url, source)
             .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
@@ -254,7 +259,7 @@ impl TableProvider for FileListTable {
                 continue;
             }
             for part in files.chunks(files.len().div_ceil(partitions)) {
-                let TableFiles { name, schema, partition, format, .. } = &self.table;
+                let TableFiles { name, schema, partition, format, null_invalid, .. } = &self.table;
                 let texts = part.iter().map(|(location, file)| text_file(location, file, partition));
                 let texts = texts.collect::<Result<_>>()?;
                 let scan = TextScanExec::new(
@@ -264,7 +269,8 @@ impl TableProvider for FileListTable {
                     (Arc::clone(schema), partition),
                     projection,
                     format.clone(),
-                )?;
+                )?
+                .with_null_invalid(null_invalid.clone());
                 let scan = Arc::new(scan.with_statistics(self.statistics().project(projection)));
                 scans.push(scan);
             }

@@ -4,7 +4,7 @@
     check_exports.py --snaplake PATH [--prove]
 
 Starts PostgreSQL and MariaDB, makes a database in each, and dumps with pg_dump, mysqldump and mydumper in each of their forms.
-For each dump the lake must have what the server itself says. Then dumps that are cut, damaged or incomplete, and trees as RDS
+For each dump, and for the running PostgreSQL, the lake must have what the server itself says. Then dumps that are cut, damaged or incomplete, and trees as RDS
 and DynamoDB export them, must be refused: exit code, nothing published, and a message that names the file. Two things cannot
 be seen by anyone, and are left out: a file of mydumper cut after a `;`, and a tar cut within the zeros at its end.
 `--prove` changes, removes and adds a row after the dump, which must be all that the comparison finds.
@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import zlib
 from pathlib import Path
 
@@ -56,10 +57,10 @@ def lake_name(schema: str, table: str) -> str:
 class Lake:
     """One run of the program on one export."""
 
-    def __init__(self, snaplake: Path, work: Path, kind: str, location: Path, tables: Tables):
+    def __init__(self, snaplake: Path, work: Path, kind: str, location: Path | str, tables: Tables):
         work.mkdir(parents=True)
         self.root = work / "lake"
-        folder = "/" if location.is_dir() else ""
+        folder = "/" if isinstance(location, Path) and location.is_dir() else ""
         config = [
             f"SET snaplake.database = 'shop'; SET snaplake.snapshot_time = '{TIME}';",
             f"SET snaplake.staging = '{work}/staging'; SET snaplake.datalake = '{work}/lake';",
@@ -402,15 +403,61 @@ class Check:
             for what, wrong in pool.map(one, range(len(list(cases(location))))):
                 self.report.check(not wrong, f"{title}, {what}: refused", f"{title}, {what}: {wrong}")
 
+    def running(self, postgres: Postgres, database: Database) -> None:
+        """The server itself, with all columns that a SELECT shows."""
+        names = {of: name for of, name in tables_of("running", database).items() if of != ("public", "parent")}
+        url = f"postgres://postgres@127.0.0.1:{postgres.port}/shop"
+        self.compare("running PostgreSQL", "POSTGRES", url, names, database)
+        work = self.folder()
+        lake = Lake(self.snaplake, work, "POSTGRES", url, {"nothing": "public.nothing"})
+        holds = lake.code == 1 and "no table" in lake.said and not lake.published()
+        self.report.check(holds, "running PostgreSQL, no such table: refused", f"running PostgreSQL, no such table: {lake.said}")
+        work = self.folder()
+        lake = Lake(self.snaplake, work, "POSTGRES", url.replace("@", ":secret@"), {"wide": "wide"})
+        holds = lake.code == 2 and "PGPASSWORD" in lake.said and "secret" not in lake.said and not lake.published()
+        self.report.check(holds, "running PostgreSQL, a password in the URL: refused", f"a password in the URL: {lake.said}")
+        work = self.folder()
+        lake = Lake(self.snaplake, work, "POSTGRES", f"postgres://postgres@127.0.0.1:1/shop", {"wide": "wide"})
+        holds = lake.code == 1 and not lake.published()
+        self.report.check(holds, "running PostgreSQL, no server: refused", f"running PostgreSQL, no server: {lake.said}")
+        postgres.ask("CREATE VIEW slow AS SELECT id, pg_sleep(0.02)::text AS slept FROM generate_series(1, 500) AS of (id)", "shop")
+        for what, state in (("the holder", "idle in transaction"), ("a reader", "active")):
+            self.ended(what, state, url, postgres)
+
+    def ended(self, what: str, state: str, url: str, postgres: Postgres) -> None:
+        """A connection that ends while rows are read: an error, nothing of it is used, and the next run is whole."""
+        work = self.folder()
+        ending = f"""SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+            WHERE datname = 'shop' AND pid <> pg_backend_pid() AND state = '{state}'
+            AND EXISTS (SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active')"""
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            run = pool.submit(Lake, self.snaplake, work, "POSTGRES", url, {"slow": "slow"})
+            while not run.done() and postgres.ask(ending, "shop") == [["0"]]:
+                time.sleep(0.2)
+            lake = run.result()
+        manifests = list((work / "staging").rglob("live-export.json"))
+        holds = lake.code == 1 and "begin again" in lake.said and not lake.published() and not manifests
+        done = subprocess.run([self.snaplake, "run", "config.sql", "--quiet"], cwd=work, capture_output=True, text=True, timeout=LONGEST)
+        holds = holds and done.returncode == 0 and lake.read("slow").num_rows == 500
+        title = f"running PostgreSQL, {what} ends"
+        self.report.check(holds, f"{title}: refused, and the next run is whole", f"{title}: {lake.said} {done.stderr}")
+
     def dump(self, title: str, make, database: Database) -> None:
         kind = "PG_DUMP" if isinstance(database.server, Postgres) else "MYSQL_DUMP"
         folder = self.folder()
         folder.mkdir()
         location = make(folder)
         names = tables_of(title, database)
-        tables = dict(names.values())
+        self.compare(title, kind, location, names, database)
+        wide = {name: named for of, (name, named) in names.items() if of[1] == "wide"}
+        if title not in SAME_DAMAGE:
+            self.damaged(title, kind, location, wide, lambda copy: broken(title, copy))
+        shutil.rmtree(folder)
+
+    def compare(self, title: str, kind: str, location: Path | str, names: dict[tuple[str, str], tuple[str, str]], database: Database) -> None:
+        """Each table of a lake with that of the server."""
         work = self.folder()
-        lake = Lake(self.snaplake, work, kind, location, tables)
+        lake = Lake(self.snaplake, work, kind, location, dict(names.values()))
         if lake.code != 0:
             self.report.fail(f"{title}: {lake.said}")
         for of, (name, _) in names.items():
@@ -422,11 +469,6 @@ class Check:
                 not wrong, f"{title}: {'.'.join(of)}: {rows} rows equal", f"{title}: {'.'.join(of)}: {'; '.join(wrong[:SHOWN])}{more}"
             )
         shutil.rmtree(work)
-        wide = {name: named for of, (name, named) in names.items() if of[1] == "wide"}
-
-        if title not in SAME_DAMAGE:
-            self.damaged(title, kind, location, wide, lambda copy: broken(title, copy))
-        shutil.rmtree(folder)
 
     def odd(self, postgres: Postgres, mariadb: MariaDb) -> None:
         """Dumps whose rows are easy to get wrong: the lake is right, or the dump is refused."""
@@ -508,8 +550,10 @@ class Check:
         lake = Lake(self.snaplake, work, "DYNAMODB_EXPORT", root, {"users": None})
         holds, said = False, lake.said
         if lake.code == 0:
-            found = sorted((without_nulls(item) for item in lake.read("users").column("Item").to_pylist()), key=json.dumps)
-            holds = found == sorted(data.DYNAMODB_ITEMS, key=json.dumps)
+            key = lambda item: item["pk"]  # noqa: E731
+            found = sorted((without_nulls(item) for item in lake.read("users").to_pylist()), key=key)
+            expected = [without_nulls({name: data.plain(value) for name, value in item.items()}) for item in data.DYNAMODB_ITEMS]
+            holds = found == sorted(expected, key=key)
             said = f"{len(found)} items, e.g. {found[:1]}"
         self.report.check(holds, f"DynamoDB: {len(data.DYNAMODB_ITEMS)} items equal", f"DynamoDB: differs: {said}")
         manifests = {name: f"manifest-{name}.json" for name in ("files", "summary")}
@@ -632,6 +676,8 @@ def main() -> None:
                 for title, make in dumps.items():
                     if arguments.only in title:
                         check.dump(title, make, database)
+            if arguments.only in "running PostgreSQL":
+                check.running(postgres, Database(postgres, "shop", data.POSTGRES_TABLES))
             if arguments.only in "odd":
                 check.odd(postgres, mariadb)
             for title, of_tree in (("RDS", check.rds), ("DynamoDB", check.dynamodb)):

@@ -237,10 +237,43 @@ def write_rds(root: Path) -> None:
             (folder / "_SUCCESS").touch()
 
 
-DYNAMODB_ITEMS = [
-    {"pk": {"S": f"user#{n}/ü"}, "n": {"N": f"{n}.5"}, "flag": {"BOOL": n % 2 == 0}, "note": {"S": "" if n % 2 else "a\n\"b\"\\"}}
-    for n in range(500)
-]  # fmt: skip
+def dynamodb_item(n: int) -> dict:
+    """Each type of DynamoDB; some items lack an attribute, or have NULL."""
+    item = {
+        "pk": {"S": f"user#{n}/ü"}, "n": {"N": f"{n}.5"}, "flag": {"BOOL": n % 2 == 0}, "note": {"S": "" if n % 2 else "a\n\"b\"\\"},
+        "big": {"N": f"{n + 1}" + "0" * 30 + "1"}, "raw": {"B": base64.b64encode(bytes([n % 256, 0])).decode()},
+        "tags": {"SS": ["a", "{\"N\""]}, "sizes": {"NS": [str(n), "-1"]}, "blobs": {"BS": ["AA=="]},
+        "at": {"M": {"S": {"S": "not a type"}, "inner": {"M": {"list": {"L": [{"N": "1"}, {"NULL": True}]}}}}},
+        "none": {"NULL": True} if n % 3 else {"S": "x"},
+    }  # fmt: skip
+    if n % 5 == 0:
+        del item["tags"]
+    return item
+
+
+DYNAMODB_ITEMS = [dynamodb_item(n) for n in range(500)]
+
+
+def plain(value: dict):
+    """A value of DynamoDB without its type; a number of more digits than a DOUBLE keeps as text, as snaplake infers it."""
+    ((kind, inner),) = value.items()
+    octets = lambda text: "\\x" + base64.b64decode(text).hex()  # noqa: E731
+    match kind:
+        case "N":
+            return inner if len(inner) > 20 else float(inner) if "." in inner else int(inner)
+        case "B":
+            return octets(inner)
+        case "NULL":
+            return None
+        case "NS":
+            return [int(number) for number in inner]
+        case "BS":
+            return [octets(text) for text in inner]
+        case "L":
+            return [plain(item) for item in inner]
+        case "M":
+            return {name: plain(item) for name, item in inner.items()}
+    return inner
 
 
 def write_manifest(file: Path, text: str) -> None:

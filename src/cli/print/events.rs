@@ -39,6 +39,12 @@ impl Reporter for Report {
                 ));
                 self.board.begin(table, step, Tasks { total: Some(tasks), done, failed: 0 }, bytes);
             }
+            Event::Exported { address, time, tables, rows, bytes, seconds } => self.line(&format!(
+                "export  {address} as of {time}: {}, {} rows, {}, {seconds:.1} s",
+                count(tables, "table"),
+                HumanCount(rows),
+                HumanBytes(bytes)
+            )),
             Event::Warned { table, problem, advice } => self.line(&format!("warning {table}: {problem}; {advice}")),
             Event::Rows(written) => self.board.add_rows(written),
             Event::Task { table, step, bytes, .. } => {

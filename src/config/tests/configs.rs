@@ -91,7 +91,7 @@ CREATE EXTERNAL TABLE snapshot.airports STORED AS NDJSON LOCATION 'airports' OPT
         fields,
         ["tailnum Utf8View false", "Year Int16 true", "at Timestamp(µs) true", "cost Decimal128(10, 2) true"]
     );
-    let text = TextOptions { compression: Some(Compression::Gzip), infer_records: Some(100) };
+    let text = TextOptions { compression: Some(Compression::Gzip), infer_records: Some(100), ..TextOptions::default() };
     let csv = CsvOptions {
         has_header: false,
         delimiter: b'\t',
@@ -104,7 +104,10 @@ CREATE EXTERNAL TABLE snapshot.airports STORED AS NDJSON LOCATION 'airports' OPT
     assert_eq!(planes.locations.len(), 2);
     let airports = project.snapshot("airports").unwrap();
     let text = TextOptions { compression: Some(Compression::Zstd), ..TextOptions::default() };
-    assert_eq!((airports.format.name(), &airports.format), ("JSON", &FileFormat::Json(text)));
+    assert_eq!(
+        (airports.format.name(), &airports.format),
+        ("JSON", &FileFormat::Json(JsonOptions { text, ..JsonOptions::default() }))
+    );
 }
 
 #[test]
@@ -224,7 +227,7 @@ fn options_of_quotes_escapes_and_null_depend_on_one_another() {
     assert_eq!(csv("escape '\\'"), CsvOptions { escape, escape_sequences: true, ..default.clone() });
     assert_eq!(csv("escape_sequences false, escape '\\'"), CsvOptions { escape, ..default.clone() });
     assert_eq!(csv("escape '^'"), CsvOptions { escape: Some(b'^'), ..default.clone() });
-    let force_null = ForceNull::Columns(vec!["a".to_owned(), "B".to_owned()]);
+    let force_null = ColumnSet::Columns(vec!["a".to_owned(), "B".to_owned()]);
     assert_eq!(csv("lax_quotes true, force_null 'a, \"B\"'"), CsvOptions { lax_quotes: true, force_null, ..default });
 }
 
@@ -234,7 +237,7 @@ fn wrong_snapshot_tables_are_reported_at_their_place() {
     let reported = [
         table("flights", "STORED AS CSV LOCATION 'x'"),
         table("lake.x", "STORED AS CSV LOCATION 'x'"),
-        table("snapshot.x", "STORED AS AVRO LOCATION 'x'"),
+        table("snapshot.x", "STORED AS ORC LOCATION 'x'"),
         table("snapshot.x", "STORED AS CSV LOCATION ''"),
         table("snapshot.x", "STORED AS CSV LOCATION ('a', './a')"),
         table("snapshot.x", "STORED AS CSV PARTITIONED BY (a) LOCATION 'x'"),
@@ -258,7 +261,7 @@ fn wrong_snapshot_tables_are_reported_at_their_place() {
     insta::assert_snapshot!(reported, @r#"
     a.sql:1:23: CREATE EXTERNAL TABLE must name a table in schema snapshot
     a.sql:1:23: CREATE EXTERNAL TABLE must name a table in schema snapshot
-    a.sql:1:44: invalid value 'AVRO' for STORED AS: expected PARQUET, CSV, JSON, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP or MYSQL_DUMP
+    a.sql:1:44: invalid value 'ORC' for STORED AS: expected PARQUET, CSV, JSON, AVRO, ARROW, BSON, PG_BINARY, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP, MYSQL_DUMP, MONGODB_DUMP or POSTGRES
     a.sql:1:57: '' is not a location: it is empty
     a.sql:1:63: location './a' is defined twice; the first is at a.sql:1:58
     a.sql:1:48: PARTITIONED BY column a has no type; write PARTITIONED BY (a INT)

@@ -112,7 +112,7 @@ mod tests {
 
     use super::super::tally::ListedFile;
     use super::*;
-    use crate::config::{CsvOptions, TextOptions};
+    use crate::config::{CsvOptions, JsonOptions};
 
     fn tally(paths: &[&str]) -> Tally {
         let mut tally = Tally::default();
@@ -157,7 +157,7 @@ mod tests {
             let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
             let tally = tally(&paths);
             for (key, group) in &tally.groups {
-                for format in [csv(), FileFormat::Json(TextOptions::default())] {
+                for format in [csv(), FileFormat::Json(JsonOptions::default())] {
                     let Some(found) = locations(&tally, std::slice::from_ref(key), group, &format) else { continue };
                     let meant: BTreeSet<&str> = paths.iter().copied().filter(|path| found.iter().any(|literal| means(literal, path, &format))).collect();
                     let all: BTreeSet<String> = group.sample().iter().map(|file| file.path.clone()).collect();

@@ -13,14 +13,15 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::read::Read;
 use super::tally::{Group, ListedFile};
-use crate::config::Compression;
+use crate::config::{Compression, FileFormat};
 use crate::error::Result;
 use crate::layout::FilePartition;
 
 use crate::layout::Location;
 use crate::layout::store_error;
 use crate::manifest::FileEntry;
-use crate::snapshot::files::content::{Content, DUMP, look};
+use crate::snapshot::files::content::{Content, look};
+use crate::snapshot::text::charset::beginning;
 use crate::snapshot::{FooterBounds, Unpacked, compression_of, read_foreign_footer, unpack};
 
 /// Files of which the first bytes are read when not all can be.
@@ -55,6 +56,8 @@ pub(crate) struct SampledText {
 #[derive(Debug)]
 pub(crate) enum Sampled {
     Parquet(Vec<(FileEntry, Arc<ParquetMetaData>)>),
+    /// Of another format whose files have a schema.
+    Typed(Vec<FileEntry>, FileFormat),
     /// With the option `compression`, if the file names lie.
     Text {
         texts: Vec<SampledText>,
@@ -125,9 +128,17 @@ pub(crate) async fn sample(source: &SampleSource, group: &Group, budget: u64) ->
         (spread, (budget / count.max(1) as u64).max(HEAD))
     };
     let Some(first) = files.first() else { return Ok(unusable("it is empty", Read::default())) };
-    let start = source.head(first, 4).await?;
-    if look(&start, first.size > 4) == Content::Parquet {
-        return parquet(source, &group.sample(), has_all).await;
+    let start = source.head(first, 8).await?;
+    let format = match look(&start, first.size > 8) {
+        Content::Parquet => return parquet(source, &group.sample(), has_all).await,
+        Content::Avro => Some(FileFormat::Avro),
+        Content::Arrow => Some(FileFormat::Arrow),
+        _ => None,
+    };
+    if let Some(format) = format {
+        let entries = group.sample().into_iter().map(|file| source.entry(file)).collect();
+        let read = Read { files: files.len() as u64, bytes: 0, rows: 0, requests: 1 };
+        return Ok(GroupSample { what: Sampled::Typed(entries, format), read, is_whole: has_all });
     }
     text(source, &files, head, is_whole).await
 }
@@ -167,10 +178,9 @@ async fn parquet(source: &SampleSource, files: &[&ListedFile], has_all: bool) ->
                 let head = source.head(file, HEAD).await?;
                 let reason = match look(&head, file.size > HEAD) {
                     Content::Packed(_) => "a compressed Parquet file; decompress it".to_owned(),
-                    Content::Foreign(what) | Content::Other(what) => what.to_owned(),
-                    Content::PgDump => DUMP.to_owned(),
                     Content::Text => "text, under a name of Parquet; rename it".to_owned(),
                     Content::Parquet => format!("a Parquet file that cannot be read: {}", error.strip_backtrace()),
+                    other => other.advice().unwrap_or_default().to_owned(),
                 };
                 return Ok(unusable(reason, read));
             }
@@ -213,8 +223,7 @@ async fn text(source: &SampleSource, files: &[&ListedFile], head: u64, is_whole:
             Content::Packed(compression) => Some(compression),
             Content::Text => None,
             Content::Parquet => return Ok(unusable("some files are Parquet and some are text, under one name", read)),
-            Content::PgDump => return Ok(unusable(DUMP, read)),
-            Content::Foreign(what) | Content::Other(what) => return Ok(unusable(what, read)),
+            other => return Ok(unusable(other.advice().unwrap_or_default(), read)),
         };
         if packed.is_some_and(|other| other != compression) && !text.as_ref().is_ok_and(|(text, _)| text.is_empty()) {
             return Ok(unusable("some files are compressed and some are not, under one ending; rename them", read));
@@ -229,10 +238,10 @@ async fn text(source: &SampleSource, files: &[&ListedFile], head: u64, is_whole:
             Content::Parquet => return Ok(unusable("a compressed Parquet file; decompress it", read)),
             Content::Packed(_) => return Ok(unusable("a file that was compressed twice; decompress it once", read)),
             Content::PgDump => return Ok(unusable("a compressed archive of pg_dump; unpack it", read)),
-            Content::Foreign(what) | Content::Other(what) => return Ok(unusable(what, read)),
+            other => return Ok(unusable(other.advice().unwrap_or_default(), read)),
         }
         is_whole &= !is_cut;
-        texts.push(SampledText { path: file.path.clone(), bytes, is_cut });
+        texts.push(SampledText { path: file.path.clone(), bytes: beginning(bytes), is_cut });
     }
     let actual = packed.flatten().unwrap_or(Compression::None);
     let names_agree = files.iter().all(|file| {

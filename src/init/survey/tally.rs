@@ -18,7 +18,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use twox_hash::XxHash64;
 
 use super::dates::date_of;
-use crate::config::{CsvOptions, FileFormat, TextOptions};
+use crate::config::{CsvOptions, FileFormat, JsonOptions};
 use crate::init::names::{is_volatile, split_ending, stem};
 use crate::layout::partition;
 use crate::snapshot::LeftOutReason;
@@ -240,7 +240,7 @@ fn reason(path: &str, name: &str, ending: &str) -> Option<(&'static str, bool)> 
     let meant = match by_name(&FileFormat::Parquet, path) {
         Meant::Left(LeftOutReason::OtherFormat) if !name.ends_with(".log") => {
             match by_name(&FileFormat::Csv(CsvOptions::default()), path) {
-                Meant::Left(LeftOutReason::OtherFormat) => by_name(&FileFormat::Json(TextOptions::default()), path),
+                Meant::Left(LeftOutReason::OtherFormat) => by_name(&FileFormat::Json(JsonOptions::default()), path),
                 meant => meant,
             }
         }

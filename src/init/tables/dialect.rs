@@ -5,7 +5,7 @@
 //! word such as `NA` means NULL if it is all that keeps a column from being numbers or dates. Records are split as
 //! when a snapshot is read.
 
-use crate::config::{CsvOptions, ForceNull};
+use crate::config::{ColumnSet, CsvOptions};
 use crate::snapshot::{BYTE_ORDER_MARK, CsvField, Splitter, distinct};
 
 /// Words that exports write for NULL.
@@ -304,7 +304,7 @@ pub(crate) struct DialectValues {
     /// The words that it represents.
     pub(crate) null_words: Vec<&'static str>,
     /// The option `force_null`: columns of numbers and the like in which quotes are around nothing.
-    pub(crate) force_null: ForceNull,
+    pub(crate) force_null: ColumnSet,
     /// Columns, by name or else by number from 1, whose numbers have leading zeros.
     pub(crate) codes: Vec<String>,
 }
@@ -368,7 +368,7 @@ pub(crate) fn values(texts: &[DialectText<'_>], options: &CsvOptions, is_whole: 
     };
     let codes = named(|column| column.codes > 0 && column.is_typed());
     let forced = named(|column| column.quoted_empty > 0 && column.typed > 0 && column.codes == 0 && column.is_typed());
-    let force_null = if forced.is_empty() { ForceNull::None } else { ForceNull::Columns(forced) };
+    let force_null = if forced.is_empty() { ColumnSet::None } else { ColumnSet::Columns(forced) };
     DialectValues { null_regex, null_words, force_null, codes }
 }
 
@@ -496,7 +496,7 @@ mod tests {
         assert_eq!(of("a,b\n1,\\N\n2,\n", false).null_regex.as_deref(), Some("^\\\\N$"));
         assert_eq!(of("a,b\n1,\\N\n,x\n", true).null_regex.as_deref(), Some("^(\\\\N)?$"));
         let values = of("a,b\n\"1\",\"x\"\n\"\",\"\"\n", true);
-        assert_eq!((values.null_regex, values.force_null), (None, ForceNull::Columns(vec!["a".into()])));
+        assert_eq!((values.null_regex, values.force_null), (None, ColumnSet::Columns(vec!["a".into()])));
     }
 
     #[test]

@@ -15,15 +15,15 @@ use super::found_table::{FoundTable, Item, TableSize};
 use super::part::{Data, KnownFolder, SampledGroup};
 use super::propose::propose;
 use super::schema::{self, ProposedColumns};
-use super::trial::{Outcome, over_parquet, over_texts};
-use crate::config::{Compression, CsvOptions, FileFormat, TextOptions};
+use super::trial::{Outcome, over_entries, over_parquet, over_texts};
+use crate::config::{ColumnSet, Compression, CsvOptions, FileFormat, JsonDialect, JsonOptions, TextOptions};
 use crate::error::Result;
 use crate::init::names::is_packed;
 use crate::init::survey::read::Read;
 use crate::init::survey::sample::SampledText;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
-use crate::snapshot::rows_of_groups;
+use crate::snapshot::{TableFiles, rows_of_groups};
 use crate::types::{ident, sql_type};
 
 type Drafted = std::result::Result<FoundTable, String>;
@@ -40,6 +40,7 @@ pub(crate) async fn draft(
     let seen_columns = columns;
     let mut drafted = match data {
         Data::Parquet(files, schema) => of_parquet(engine, &files, schema, is_whole, budget).await?,
+        Data::Typed(files, schema, format) => of_typed(engine, files, schema, format, is_whole).await?,
         Data::Csv(texts, options) => of_csv(&texts, options, is_whole).await?,
         Data::Json(texts, options) if known.is_dynamo => of_dynamo(&texts, options).await?,
         Data::Json(texts, options) => of_json(&texts, options).await?,
@@ -85,7 +86,7 @@ pub(crate) async fn draft(
         notes.push(format!("{column} {} {are} read from folder names, not from the files.", names.join(", ")));
     }
     notes.append(&mut table.notes);
-    if !is_whole && !matches!(table.format, FileFormat::Parquet) {
+    if !is_whole && !table.format.has_schema() {
         let (rows, files) = (HumanCount(table.outcome.rows), HumanCount(total.files));
         notes.push(format!(
             "The types are from the first {rows} rows of {files} files. A later value that does not fit is an"
@@ -113,7 +114,6 @@ pub(crate) async fn draft(
         declared: table.declared.take(),
         partitioned_by,
         items,
-        left_out: std::mem::take(&mut table.left_out),
         files: group.files,
         bytes: group.bytes,
         rows,
@@ -129,7 +129,6 @@ struct DraftTable {
     format: FileFormat,
     declared: Option<SchemaRef>,
     items: Vec<Item>,
-    left_out: Vec<(String, String)>,
     notes: Vec<String>,
     outcome: Outcome,
     exact_rows: Option<u64>,
@@ -138,12 +137,8 @@ struct DraftTable {
 
 impl DraftTable {
     fn is_packed(&self) -> bool {
-        let text = match &self.format {
-            FileFormat::Csv(options) => &options.text,
-            FileFormat::Json(options) => options,
-            FileFormat::Parquet | FileFormat::Inserts(_) => return false,
-        };
-        text.compression.is_some_and(|compression| compression != Compression::None)
+        let compression = self.format.text().and_then(|text| text.compression);
+        compression.is_some_and(|compression| compression != Compression::None)
     }
 }
 
@@ -173,11 +168,44 @@ async fn of_parquet(
         format: FileFormat::Parquet,
         declared: is_declarable.then_some(schema),
         items,
-        left_out: Vec::new(),
         notes,
         outcome: Outcome { is_whole: outcome.is_whole && has_all, ..outcome },
         exact_rows: has_all.then_some(rows),
         estimated_rows: estimated,
+    }))
+}
+
+async fn of_typed(
+    engine: &Engine,
+    files: Vec<FileEntry>,
+    schema: SchemaRef,
+    format: FileFormat,
+    has_all: bool,
+) -> Result<Tabled> {
+    let is_one = files.len() == 1;
+    let table = TableFiles {
+        name: "t".to_owned(),
+        format: format.clone(),
+        schema: Arc::clone(&schema),
+        partition: Vec::new(),
+        null_invalid: ColumnSet::None,
+        files,
+    };
+    let outcome = match over_entries(engine, &table).await? {
+        Ok(outcome) => outcome,
+        Err(error) => return Ok(Err(schema::root_cause(&error))),
+    };
+    let is_declarable = has_all && schema.fields().iter().all(|field| sql_type(field.data_type()).is_some());
+    let items = columns_as_they_are(&schema);
+    let note = "Columns and types are read from the files when the snapshot is planned.".to_owned();
+    Ok(Ok(DraftTable {
+        format,
+        declared: is_declarable.then_some(schema),
+        items,
+        notes: if is_declarable { Vec::new() } else { vec![note] },
+        outcome: Outcome { is_whole: outcome.is_whole && is_one && has_all, ..outcome },
+        exact_rows: None,
+        estimated_rows: None,
     }))
 }
 
@@ -205,7 +233,15 @@ async fn of_csv(texts: &[SampledText], mut options: CsvOptions, is_whole: bool) 
 
 async fn of_json(texts: &[SampledText], options: TextOptions) -> Result<Tabled> {
     match schema::json(texts).await {
-        Ok(columns) => of_text(texts, FileFormat::Json(options), columns, Vec::new()).await,
+        Ok(columns) => {
+            of_text(
+                texts,
+                FileFormat::Json(JsonOptions { text: options, ..JsonOptions::default() }),
+                columns,
+                Vec::new(),
+            )
+            .await
+        }
         Err(reason) => Ok(Err(reason)),
     }
 }
@@ -224,34 +260,21 @@ async fn of_dynamo(texts: &[SampledText], options: TextOptions) -> Result<Tabled
     }
     let Some(schema) = attributes.schema() else { return Ok(Err("no item has an attribute".to_owned())) };
     let schema = Arc::new(schema);
-    let items: Vec<Item> = attributes
-        .unwrapped()
-        .into_iter()
-        .map(|column| Item { name: column.name, expr: column.expr, note: column.note, ..Item::default() })
-        .collect();
-    let mut notes = vec![
-        "Attributes that no sampled item has are not read. To get one, declare it inside \"Item\" in the config with the".to_owned(),
-        "type that its items say (S, N, BOOL, M, L, ...), and select it as the others here.".to_owned(),
-    ];
+    let mut items = columns_as_they_are(&schema);
+    for item in &mut items {
+        item.note = attributes.note(&item.name).map(str::to_owned);
+    }
+    let mut notes = Vec::new();
     if attributes.is_full() {
-        notes.push("The table has more attributes than listed here.".to_owned());
+        notes.push("The items have more attributes than are listed here: declare those that you want.".to_owned());
     }
     let expressions: Vec<String> = items.iter().map(|item| item.expr.clone()).collect();
-    let format = FileFormat::Json(options);
+    let format = FileFormat::Json(JsonOptions { dialect: JsonDialect::DynamoDb, text: options });
     let outcome = match over_texts(texts, format.clone(), &schema, &expressions).await? {
         Ok(outcome) => outcome,
         Err(reason) => return Ok(Err(reason)),
     };
-    Ok(Ok(DraftTable {
-        format,
-        declared: Some(schema),
-        items,
-        left_out: Vec::new(),
-        notes,
-        outcome,
-        exact_rows: None,
-        estimated_rows: None,
-    }))
+    Ok(Ok(DraftTable { format, declared: Some(schema), items, notes, outcome, exact_rows: None, estimated_rows: None }))
 }
 
 async fn of_text(
@@ -273,15 +296,5 @@ async fn of_text(
         Ok(outcome) => outcome,
         Err(reason) => return Ok(Err(reason)),
     };
-    let left_out = columns.left_out;
-    Ok(Ok(DraftTable {
-        format,
-        declared: Some(schema),
-        items,
-        left_out,
-        notes,
-        outcome,
-        exact_rows: None,
-        estimated_rows: None,
-    }))
+    Ok(Ok(DraftTable { format, declared: Some(schema), items, notes, outcome, exact_rows: None, estimated_rows: None }))
 }

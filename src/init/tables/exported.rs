@@ -14,7 +14,7 @@ use super::columns::{columns_as_they_are, improve};
 use super::found_table::{FoundTable, TableSize};
 use super::propose::propose;
 use super::trial::{Outcome, over_entries};
-use crate::config::{ExportKind, ExportTable};
+use crate::config::{ColumnSet, ExportKind, ExportTable};
 use crate::error::{Error, Result};
 use crate::init::names::plain;
 use crate::init::survey::read::Read;
@@ -70,7 +70,14 @@ pub(crate) async fn propose_table(
     let bytes: u64 = files.iter().map(|file| file.size).sum();
     let counted = files.iter().map(|file| file.n_record).sum::<Option<u64>>();
     let count = files.len() as u64;
-    let list = TableFiles { name: "t".to_owned(), format: format.clone(), schema, partition: Vec::new(), files };
+    let list = TableFiles {
+        name: "t".to_owned(),
+        format: format.clone(),
+        schema,
+        partition: Vec::new(),
+        null_invalid: ColumnSet::None,
+        files,
+    };
     let (schema, outcome, as_text) = trial(engine, list).await?;
     for (column, why) in &as_text {
         notes.push(format!("Column {column} is declared as text: {why}."));
@@ -90,12 +97,11 @@ pub(crate) async fn propose_table(
         wishes: shortest.filter_map(|name| plain(&name)).collect(),
         folder: export.path.clone(),
         locations: vec![export.path.clone()],
-        export: Some(ExportTable { kind: export.kind, table: Some(whole_name) }),
+        export: Some(ExportTable { kind: export.kind, table: Some(whole_name), database: None }),
         format,
         declared: (!as_text.is_empty() || undeclared.is_some()).then_some(schema),
         partitioned_by: Vec::new(),
         items,
-        left_out: Vec::new(),
         files: count,
         bytes,
         rows: counted.map_or((sampled, is_whole), |rows| (rows, true)),

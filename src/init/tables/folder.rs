@@ -9,6 +9,7 @@ use super::draft::draft;
 use super::form::{parquet, text};
 use super::found_table::FoundTable;
 pub(crate) use super::part::{Data, KnownFolder, SampledGroup};
+use super::typed::typed;
 use crate::error::Result;
 use crate::init::survey::read::Read;
 use crate::init::survey::sample::{SampleSource, Sampled, sample};
@@ -69,6 +70,7 @@ pub(crate) async fn look_into(
         let data = match sampled.what {
             Sampled::Unusable(reason) => Err(reason),
             Sampled::Parquet(files) => parquet(files),
+            Sampled::Typed(files, format) => typed(source, files, format).await?,
             Sampled::Text { texts, compression } => text(texts, compression, &key, known),
         };
         match data {
@@ -109,10 +111,17 @@ impl SampledGroup {
         let are_alike = stems().any(|(a, b)| words(a)[0] == words(b)[0] || a.is_empty() || b.is_empty());
         let has_form = match (&self.data, &other.data) {
             (Data::Parquet(_, a), Data::Parquet(_, b)) => a.fields() == b.fields() || do_merge(a, b),
+            (Data::Typed(_, a, one), Data::Typed(_, b, other)) => {
+                one == other && (a.fields() == b.fields() || do_merge(a, b))
+            }
             (Data::Csv(_, a), Data::Csv(_, b)) => a == b,
             (Data::Json(_, a), Data::Json(_, b)) => a == b,
             _ => false,
         };
+        // Columns of files without a header have no names: only the names of the files say what is one table.
+        if matches!(&self.data, Data::Csv(_, options) if !options.has_header) {
+            return has_form && is_one_stem && self.columns.len() == other.columns.len();
+        }
         let (small, large) = match self.columns.len() < other.columns.len() {
             true => (&self.columns, &other.columns),
             false => (&other.columns, &self.columns),
@@ -133,6 +142,13 @@ impl SampledGroup {
         self.is_whole &= other.is_whole;
         match (&mut self.data, other.data) {
             (Data::Parquet(files, schema), Data::Parquet(more, other)) => {
+                files.extend(more);
+                let mut merger = SchemaMerger::typed("t");
+                if merger.add("", schema).and_then(|()| merger.add("", &other)).is_ok() {
+                    *schema = merger.finish();
+                }
+            }
+            (Data::Typed(files, schema, _), Data::Typed(more, other, _)) => {
                 files.extend(more);
                 let mut merger = SchemaMerger::typed("t");
                 if merger.add("", schema).and_then(|()| merger.add("", &other)).is_ok() {

@@ -62,8 +62,6 @@ pub(crate) struct FoundTable {
     /// Columns in the names of folders, in the order of the path.
     pub(crate) partitioned_by: Vec<(String, DataType)>,
     pub(crate) items: Vec<Item>,
-    /// SELECT items that are left out, and why.
-    pub(crate) left_out: Vec<(String, String)>,
     pub(crate) files: u64,
     pub(crate) bytes: u64,
     /// Rows of the table, and whether that is exact.

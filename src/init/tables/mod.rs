@@ -16,3 +16,4 @@ pub(crate) mod proposal;
 pub(crate) mod propose;
 pub(crate) mod schema;
 pub(crate) mod trial;
+mod typed;

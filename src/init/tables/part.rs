@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 
 use super::exports::RdsColumn;
-use crate::config::{CsvOptions, TextOptions};
+use crate::config::{CsvOptions, FileFormat, TextOptions};
 use crate::init::survey::read::Read;
 use crate::init::survey::sample::SampledText;
 use crate::init::survey::tally::{Group, Key};
@@ -35,6 +35,8 @@ pub(crate) struct SampledGroup {
 /// Sampled files of one form.
 pub(crate) enum Data {
     Parquet(Vec<(FileEntry, Arc<ParquetMetaData>)>, SchemaRef),
+    /// Of another format whose files have a schema.
+    Typed(Vec<FileEntry>, SchemaRef, FileFormat),
     Csv(Vec<SampledText>, CsvOptions),
     Json(Vec<SampledText>, TextOptions),
 }

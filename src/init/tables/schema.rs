@@ -11,7 +11,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 
-use crate::config::{CsvOptions, FileFormat, TextOptions};
+use crate::config::{CsvOptions, FileFormat, JsonOptions, TextOptions};
 use crate::error::Error;
 use crate::init::survey::sample::SampledText;
 use crate::snapshot::scan::infer::infer;
@@ -24,8 +24,6 @@ pub(crate) struct ProposedColumns {
     pub(crate) fields: Vec<Field>,
     /// Columns with a word about their type.
     pub(crate) notes: Vec<(String, String)>,
-    /// Columns that are not declared, and why.
-    pub(crate) left_out: Vec<(String, String)>,
 }
 
 async fn inferred(bytes: &[u8], format: &FileFormat) -> Result<Inferred, Error> {
@@ -90,7 +88,7 @@ pub(crate) async fn json(texts: &[SampledText]) -> Result<ProposedColumns, Strin
         all.extend_from_slice(text.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text.bytes));
         all.push(b'\n');
     }
-    let format = FileFormat::Json(TextOptions::default());
+    let format = FileFormat::Json(JsonOptions::default());
     let mut columns = ProposedColumns::default();
     let mut mixed: Vec<(String, bool)> = Vec::new();
     let schema = loop {
@@ -107,7 +105,10 @@ pub(crate) async fn json(texts: &[SampledText]) -> Result<ProposedColumns, Strin
         let data_type = declared(field.data_type());
         match data_type.as_ref().and_then(sql_type) {
             Some(_) => columns.fields.extend(data_type.map(|t| Field::new(field.name(), t, true))),
-            None => columns.left_out.push((field.name().clone(), "it has no value that a column can hold".to_owned())),
+            None => {
+                columns.notes.push((field.name().clone(), "JSON of values without a field".to_owned()));
+                columns.fields.push(Field::new(field.name(), DataType::Utf8, true));
+            }
         }
     }
     for (name, is_scalar) in mixed {
@@ -115,7 +116,11 @@ pub(crate) async fn json(texts: &[SampledText]) -> Result<ProposedColumns, Strin
             columns.notes.push((name.clone(), "text, because values have several types".to_owned()));
             columns.fields.push(Field::new(name, DataType::Utf8, true));
         } else {
-            columns.left_out.push((name, "its values are of several kinds (plain, lists, objects)".to_owned()));
+            columns.notes.push((
+                name.clone(),
+                "text, because values are of several kinds; lists and objects are JSON".to_owned(),
+            ));
+            columns.fields.push(Field::new(name, DataType::Utf8, true));
         }
     }
     Ok(columns)
@@ -186,15 +191,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn json_attributes_of_several_types_become_text_or_are_left_out() {
+    async fn json_attributes_of_several_types_or_none_become_text() {
         let texts = texts(&[
             "{\"a\":1,\"o\":{\"x\":1},\"e\":{}}\n",
             "{\"a\":\"x\",\"o\":[1],\"n\":null,\"d.e\":{\"f\":true}}\n",
         ]);
         let columns = json(&texts).await.unwrap();
-        assert!(shown(&columns).starts_with("n Utf8, d.e Struct"), "{}", shown(&columns));
-        assert!(shown(&columns).ends_with("a Utf8"), "{}", shown(&columns));
-        let left_out: Vec<_> = columns.left_out.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(left_out, ["e", "o"]);
+        let shown = shown(&columns);
+        for column in ["e Utf8", "n Utf8", "d.e Struct", "a Utf8", "o Utf8"] {
+            assert!(shown.contains(column), "{column}: {shown}");
+        }
     }
 }

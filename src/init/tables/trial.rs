@@ -18,7 +18,7 @@ use object_store::path::Path;
 
 use super::profile::{Dates, Profile, Profiler, between};
 use super::schema::root_cause;
-use crate::config::{Compression, FileFormat};
+use crate::config::{ColumnSet, Compression, FileFormat};
 use crate::error::Result;
 use crate::init::survey::sample::{FOOTER, SampledText};
 use crate::layout::FilePartition;
@@ -77,20 +77,20 @@ pub(crate) async fn over_texts(
         });
     }
     stores.insert(STORE, store);
-    let format = match format {
-        FileFormat::Csv(mut options) => {
-            options.text.compression = Some(Compression::None);
-            FileFormat::Csv(options)
-        }
-        FileFormat::Json(mut options) => {
-            options.compression = Some(Compression::None);
-            FileFormat::Json(options)
-        }
-        other @ (FileFormat::Parquet | FileFormat::Inserts(_)) => other,
-    };
+    let mut format = format;
+    if let Some(text) = format.text_mut() {
+        text.compression = Some(Compression::None);
+    }
     let engine = Engine::new(stores, EngineOptions { memory_limit: None, threads: Some(1) });
     files.retain(|file| file.size > 0);
-    let table = TableFiles { name: "t".to_owned(), format, schema: Arc::clone(schema), partition: Vec::new(), files };
+    let table = TableFiles {
+        name: "t".to_owned(),
+        format,
+        schema: Arc::clone(schema),
+        partition: Vec::new(),
+        null_invalid: ColumnSet::None,
+        files,
+    };
     let mut trial = Trial::new(expressions);
     let ran = trial.run(&engine, table, None).await?;
     let name = |reason: String| match texts.len() {
@@ -116,6 +116,7 @@ pub(crate) async fn over_parquet(
         format: FileFormat::Parquet,
         schema: Arc::clone(schema),
         partition: Vec::new(),
+        null_invalid: ColumnSet::None,
         files,
     };
     let bytes: u64 = files.iter().map(|(file, _)| file.size).sum();

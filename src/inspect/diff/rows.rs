@@ -23,7 +23,7 @@ use futures::TryStreamExt;
 use serde_json::Value;
 
 use super::changes::{Change, RowChanges, RowSample};
-use crate::config::FileFormat;
+use crate::config::{ColumnSet, FileFormat};
 use crate::error::{Error, Result};
 use crate::lake::LakeColumns;
 use crate::layout::partition;
@@ -66,6 +66,7 @@ impl Comparison<'_> {
                 format: FileFormat::Parquet,
                 schema: Arc::clone(&columns.file),
                 partition: columns.partition.clone(),
+                null_invalid: ColumnSet::None,
                 files: files.clone(),
             };
             register(&session, "lake", name, FileListTable::new(table, ScanSize::AsListed))?;

@@ -19,7 +19,7 @@ use datafusion::functions_aggregate::count::count_all;
 use datafusion::prelude::{Column, Expr};
 
 use super::model::LakeSample;
-use crate::config::FileFormat;
+use crate::config::{ColumnSet, FileFormat};
 use crate::error::Result;
 use crate::error::unwrap_engine;
 use crate::lake::LakeColumns;
@@ -98,6 +98,7 @@ pub(super) async fn estimate(
         format: FileFormat::Parquet,
         schema: Arc::clone(&columns.file),
         partition: columns.partition.clone(),
+        null_invalid: ColumnSet::None,
         files: chosen,
     };
     let table = FileListTable::new(files, ScanSize::AsListed);

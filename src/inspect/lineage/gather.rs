@@ -187,6 +187,7 @@ fn sources(pipeline: &Pipeline, plan: &StagePlan) -> Result<Vec<LineageSource>> 
             columns: of.columns()?.iter().map(column).collect(),
             left_out: of.coverage.left_out.clone(),
             lacking: of.coverage.lacking.clone(),
+            unread: of.coverage.unread.clone(),
         })
     })
     .collect()

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::error::TaskStep;
 use crate::pipeline::audit::AuditSummary;
 use crate::pipeline::validate::{Hop, Validation};
-use crate::snapshot::{Lacking, LeftOut};
+use crate::snapshot::{Lacking, LeftOut, UnreadColumn};
 
 /// Form of the JSON.
 pub(crate) const VERSION: u32 = 1;
@@ -94,6 +94,8 @@ pub(crate) struct LineageSource {
     pub(crate) left_out: Vec<LeftOut>,
     /// Columns that some files lack, as far as files were looked at.
     pub(crate) lacking: Vec<Lacking>,
+    /// Columns that files have and that are not read, as far as files were looked at.
+    pub(crate) unread: Vec<UnreadColumn>,
 }
 
 /// A column of a snapshot table.

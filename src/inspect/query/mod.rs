@@ -38,7 +38,7 @@ pub(crate) use self::index::FileIndex;
 use self::manifests::{FileRow, StatisticsStream, TaskRow, files, tasks};
 use self::table::ManifestTable;
 use crate::concurrency::read_tables;
-use crate::config::{FileFormat, Held};
+use crate::config::{ColumnSet, FileFormat, Held};
 use crate::error::Result;
 use crate::lake::HiveLake;
 use crate::layout::Step;
@@ -203,6 +203,7 @@ impl QueryTables {
             format: FileFormat::Parquet,
             schema: columns.file,
             partition: columns.partition,
+            null_invalid: ColumnSet::None,
             files: std::mem::take(&mut committed.files),
         };
         let statistics = std::mem::take(&mut committed.statistics);

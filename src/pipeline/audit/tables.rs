@@ -8,7 +8,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
 use super::{Audit, AuditQuery};
-use crate::config::{FileFormat, Project, StagedCounts, plan_audit, plan_rule};
+use crate::config::{ColumnSet, FileFormat, Project, StagedCounts, plan_audit, plan_rule};
 use crate::error::Result;
 use crate::lake::LakeColumns;
 use crate::manifest::FileEntry;
@@ -33,7 +33,10 @@ impl AuditTable {
     pub(super) fn of_lake(schema: &'static str, name: &str, columns: LakeColumns, files: Vec<FileEntry>) -> Self {
         let LakeColumns { file, partition } = columns;
         let (name, format) = (name.to_owned(), FileFormat::Parquet);
-        Self { schema, files: TableFiles { name, format, schema: file, partition, files } }
+        Self {
+            schema,
+            files: TableFiles { name, format, schema: file, partition, null_invalid: ColumnSet::None, files },
+        }
     }
 
     /// Its files, if the audit reads it.

@@ -15,7 +15,7 @@
 
 pub(crate) mod deep;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -118,6 +118,9 @@ pub struct Validation {
     /// Whether the published files were read once more for it.
     #[serde(default)]
     pub deep: bool,
+    /// Values that are NULL because the type of their column in the snapshot cannot hold them, by column.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub set_to_null: BTreeMap<String, u64>,
     /// The files that were proven. Kept with it, and not shown.
     #[serde(default, skip_serializing)]
     pub(crate) content: Option<LakeContent>,
@@ -188,6 +191,7 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
     let (mut staging, mut rows_read, mut read_all, mut rows_selected) = (Hop::default(), 0, true, 0);
     let mut partitions = PartitionRows::default();
     let (mut selected, mut without_sums) = (ColumnSums::default(), 0);
+    let mut set_to_null: BTreeMap<String, u64> = BTreeMap::new();
     let mut stranger = None;
     let mut of_plan = |id: &str, step, group| {
         if id != plan.details.id {
@@ -200,6 +204,9 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
         rows_read += manifest.details.task.rows_read;
         read_all &= manifest.details.read_all;
         rows_selected += manifest.details.task.rows_written;
+        for (column, values) in manifest.details.columns.set_to_null {
+            *set_to_null.entry(column).or_default() += values;
+        }
         staging.add(&manifest.files);
         partitions.stage(&manifest.files);
         match &manifest.details.task.checksums {
@@ -313,6 +320,7 @@ async fn compare(proof: Proof<'_>, published_to: &HiveLake<'_>) -> Result<Valida
         staging,
         lake,
         footer_rows: footers,
+        set_to_null,
         partitions: partitions.0.len() as u64,
         checksums: without_sums == 0,
         deep,

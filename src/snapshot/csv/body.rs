@@ -5,14 +5,16 @@
 //! column, or
 //! [`InvalidValue`] with the row, counted from 1 without the header.
 
+use std::collections::BTreeMap;
+
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::error::{DataFusionError, Result};
 
-use super::columns::{Nulls, column, keep_first};
+use super::columns::{Nulls, column, column_or_null, keep_first};
 use super::fields::Splitter;
 use super::head::{check_header, distinct, first_record, names_by_position};
-use crate::config::{CsvOptions, FileFormat};
+use crate::config::{CsvOptions, FileFormat, Undeclared};
 use crate::error::InvalidValue;
 use crate::snapshot::text::bytes::RecordLimit;
 use crate::snapshot::text::place::Malformed;
@@ -26,6 +28,8 @@ pub(crate) struct CsvBody {
     found: Option<FileColumns>,
     /// Rows before this batch.
     rows: u64,
+    /// Values that are NULL because their column cannot hold them.
+    pub(crate) set_to_null: BTreeMap<String, u64>,
 }
 
 /// The columns of one file.
@@ -56,7 +60,8 @@ impl CsvBody {
         let count = if options.columns.is_empty() { target.table().fields().len() } else { options.columns.len() };
         let columns = (!options.has_header && count == 1).then_some(1);
         let splitter = Splitter::new(options, columns).with_limit(limit);
-        let mut body = Self { splitter, has_header: options.has_header, found: None, rows: 0 };
+        let set_to_null = BTreeMap::new();
+        let mut body = Self { splitter, has_header: options.has_header, found: None, rows: 0, set_to_null };
         if columns.is_some() {
             let names = &options.columns;
             let names = if names.is_empty() { names_by_position(target, 1)? } else { names.clone() };
@@ -122,6 +127,7 @@ impl CsvBody {
         let names = if self.has_header {
             let names = distinct(first_record(&mut self.splitter).map_err(external)?);
             check_header(target.table(), &names)?;
+            check_undeclared(target, &names)?;
             self.splitter.clear();
             names
         } else {
@@ -144,7 +150,15 @@ impl CsvBody {
         let mut first: Option<InvalidValue> = None;
         for wanted in &found.wanted {
             let nulls = Nulls { regex: target.null_regex(), force: wanted.force_null };
-            match column(records.column(wanted.at), wanted.field.data_type(), nulls) {
+            let (fields, data_type) = (|| records.column(wanted.at), wanted.field.data_type());
+            let mut read = column(fields(), data_type, nulls);
+            if read.is_err() && target.is_null_invalid(wanted.field.name()) {
+                read = column_or_null(fields(), data_type, nulls).map(|(column, invalid)| {
+                    *self.set_to_null.entry(wanted.field.name().clone()).or_default() += invalid;
+                    column
+                });
+            }
+            match read {
                 Ok(column) => columns.push(column),
                 Err(misread) => keep_first(&mut first, &wanted.field, misread, self.rows),
             }
@@ -180,6 +194,17 @@ impl FileColumns {
     }
 }
 
+/// A header has no column that the table does not declare, where that is asked for.
+fn check_undeclared(target: &Target, names: &[String]) -> Result<()> {
+    if target.undeclared() == Undeclared::Ignore {
+        return Ok(());
+    }
+    let is_known = |name: &String| target.table().field_with_name(name).is_ok() || target.of_path().contains(name);
+    let Some(name) = names.iter().find(|name| !is_known(name)) else { return Ok(()) };
+    let reason = format!("the column '{name}' is not declared; declare it, or set the option 'undeclared' 'ignore'");
+    Err(external(Malformed { line: 1, column: 1, reason }))
+}
+
 fn options(target: &Target) -> Result<&CsvOptions> {
     match target.format() {
         FileFormat::Csv(options) => Ok(options),
@@ -200,7 +225,7 @@ mod tests {
     use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 
     use super::*;
-    use crate::config::ForceNull;
+    use crate::config::ColumnSet;
     use crate::snapshot::scan::decode::{FileDecoder, Pace, target};
     use crate::snapshot::scan::decode::{tests::decode, tests::decode_in, tests::lines, tests::schema};
 
@@ -299,10 +324,10 @@ mod tests {
     fn force_null_takes_quoted_fields_as_null_in_all_columns_or_some() {
         let format = |force_null| FileFormat::Csv(CsvOptions { force_null, ..options() });
         let text = "a,b,c\n\"\",\"\",\"\"\n";
-        assert_eq!(nulls(&decode(&format(ForceNull::All), &table(), None, text).unwrap()), [1, 1, 1]);
-        let some = format(ForceNull::Columns(vec!["a".into(), "c".into()]));
+        assert_eq!(nulls(&decode(&format(ColumnSet::All), &table(), None, text).unwrap()), [1, 1, 1]);
+        let some = format(ColumnSet::Columns(vec!["a".into(), "c".into()]));
         assert_eq!(nulls(&decode(&some, &table(), None, text).unwrap()), [1, 0, 1]);
-        let error = fails(&format(ForceNull::Columns(vec!["x".into()])), &table(), text);
+        let error = fails(&format(ColumnSet::Columns(vec!["x".into()])), &table(), text);
         assert!(error.contains("force_null names the column 'x', which the table lacks"), "{error}");
     }
 
@@ -320,7 +345,7 @@ mod tests {
             error.contains("row 1, column 'a': '' cannot be read as BIGINT: it is empty, which null_regex"),
             "{error}"
         );
-        let force = FileFormat::Csv(CsvOptions { force_null: ForceNull::All, ..regex });
+        let force = FileFormat::Csv(CsvOptions { force_null: ColumnSet::All, ..regex });
         assert_eq!(nulls(&decode(&force, &table(), None, text).unwrap()), [1, 2, 1]);
     }
 

@@ -155,6 +155,28 @@ pub(crate) fn column<'a>(
     }
 }
 
+/// The column in its type, with NULL where that cannot hold the value; and how many these are.
+#[cold]
+pub(crate) fn column_or_null<'a>(
+    fields: impl ExactSizeIterator<Item = CsvField<'a>>,
+    data_type: &DataType,
+    nulls: Nulls<'_>,
+) -> Result<(ArrayRef, u64), Misread> {
+    const PLAIN: Nulls<'static> = Nulls { regex: None, force: false };
+    let mut invalid = 0;
+    let kept = fields.map(|field| {
+        if nulls.is_null(field) {
+            return CsvField::bare("");
+        }
+        let field = CsvField::quoted(field.text);
+        let is_valid = column(std::iter::once(field), data_type, PLAIN).is_ok();
+        invalid += u64::from(!is_valid);
+        if is_valid { field } else { CsvField::bare("") }
+    });
+    let kept: Vec<_> = kept.collect();
+    Ok((column(kept.into_iter(), data_type, PLAIN)?, invalid))
+}
+
 /// The fields of one column.
 #[derive(Clone)]
 struct Cells<'r, I> {

@@ -22,7 +22,7 @@ use object_store::ObjectMeta;
 use serde::Deserialize;
 
 use super::{ExportPlace, ExportedTable, Trouble};
-use crate::config::{FileFormat, TextOptions};
+use crate::config::{FileFormat, JsonDialect, JsonOptions};
 use crate::error::ExportFault;
 use crate::layout::{Location, below};
 use crate::manifest::FileEntry;
@@ -93,7 +93,7 @@ pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, T
                     full one.";
         notes.push(note.to_owned());
     }
-    let format = FileFormat::Json(TextOptions::default());
+    let format = FileFormat::Json(JsonOptions { dialect: JsonDialect::DynamoDb, ..JsonOptions::default() });
     Ok(vec![ExportedTable {
         names: vec![table.to_owned()],
         format,

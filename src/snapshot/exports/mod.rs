@@ -10,6 +10,9 @@
 
 mod dumped;
 mod dynamodb;
+mod live;
+pub(crate) mod live_manifest;
+mod mongodb_dump;
 mod mysql_dump;
 mod pg_dump;
 mod rds;
@@ -134,6 +137,8 @@ async fn catalog(
         ExportKind::DynamoDb => dynamodb::catalog(place).await,
         ExportKind::PgDump => pg_dump::catalog(place).await,
         ExportKind::MySqlDump => mysql_dump::catalog(place).await,
+        ExportKind::MongoDbDump => mongodb_dump::catalog(place).await,
+        ExportKind::Postgres => live::catalog(place).await,
     }
 }
 

@@ -56,6 +56,7 @@ pub(super) async fn scan(
         size: Some(file.meta.size),
         compression: None,
         split: None,
+        charset: None,
         is_raw: true,
     };
     let origin = Origin { table: "".into(), uri: uri.as_str().into() };

@@ -10,12 +10,30 @@ pub(crate) enum Content {
     Packed(Compression),
     /// An archive of pg_dump, in its custom form or as tar.
     PgDump,
-    /// UTF-8 text, or nothing.
+    Avro,
+    Arrow,
+    /// PostgreSQL's `COPY ... (FORMAT binary)`.
+    PgBinary,
+    /// UTF-8 text, or UTF-16 with its mark, or nothing.
     Text,
     /// Data or a document in a format that is not read, and what to do about it.
     Foreign(&'static str),
     /// What it is, and what to do about it.
     Other(&'static str),
+}
+
+impl Content {
+    /// What a file is that belongs to no table of text or Parquet, and what to do about it.
+    pub(crate) fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::PgDump => Some(DUMP),
+            Self::Avro => Some("Avro; read it with STORED AS AVRO"),
+            Self::Arrow => Some("Arrow IPC; read it with STORED AS ARROW"),
+            Self::PgBinary => Some("COPY BINARY of PostgreSQL; read it with STORED AS PG_BINARY"),
+            Self::Foreign(what) | Self::Other(what) => Some(what),
+            Self::Parquet | Self::Packed(_) | Self::Text => None,
+        }
+    }
 }
 
 /// What an archive of pg_dump is, and what to do about it.
@@ -42,20 +60,20 @@ const MAGIC: &[(&[u8], Content)] = &[
     (b"BZh", Content::Packed(Compression::Bzip2)),
     (b"\xfd7zXZ\0", Content::Packed(Compression::Xz)),
     (b"PGDMP", Content::PgDump),
-    (b"PGCOPY\n\xff\r\n\0", Content::Foreign("COPY BINARY of PostgreSQL, which is not read; export with FORMAT csv")),
-    (b"\xff\xff\xff\xff", Content::Foreign("an Arrow IPC stream, which is not read; export as Parquet")),
+    (b"PGCOPY\n\xff\r\n\0", Content::PgBinary),
+    (b"\xff\xff\xff\xff", Content::Arrow),
     (b"7z\xbc\xaf\x27\x1c", Content::Other("a 7z archive; unpack it")),
     (b"ORC", Content::Foreign("ORC, which is not read; export as Parquet")),
-    (b"Obj\x01", Content::Foreign("Avro, which is not read; export as Parquet")),
-    (b"ARROW1", Content::Foreign("Arrow IPC, which is not read; export as Parquet")),
+    (b"Obj\x01", Content::Avro),
+    (b"ARROW1", Content::Arrow),
     (b"PK\x03\x04", Content::Other("a zip archive or an Excel file; unpack it or save it as CSV")),
     (b"SQLite format 3\0", Content::Foreign("an SQLite database; export its tables as CSV")),
     (b"%PDF", Content::Foreign("a PDF document")),
     (b"\x04\x22\x4d\x18", Content::Other("compressed with LZ4, which is not read; unpack it")),
     (b"\xff\x06\0\0sNaPpY", Content::Other("compressed with Snappy, which is not read; unpack it")),
     (b"\xe0\x01\x00\xea", Content::Foreign("binary Ion; export as DYNAMODB_JSON")),
-    (b"\xff\xfe", Content::Other("UTF-16 text; save it as UTF-8")),
-    (b"\xfe\xff", Content::Other("UTF-16 text; save it as UTF-8")),
+    (b"\xff\xfe", Content::Text),
+    (b"\xfe\xff", Content::Text),
 ];
 
 /// What a file is that begins with these bytes; `is_cut` says that it goes on.
@@ -72,7 +90,7 @@ pub(crate) fn look(bytes: &[u8], is_cut: bool) -> Content {
         Ok(_) => Content::Text,
         // A character that the cut has halved.
         Err(error) if is_cut && error.error_len().is_none() => Content::Text,
-        Err(_) => Content::Other("text that is not UTF-8; save it as UTF-8"),
+        Err(_) => Content::Other("text that is not UTF-8; name its character set in OPTIONS ('encoding' '...')"),
     }
 }
 

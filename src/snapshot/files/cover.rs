@@ -9,7 +9,7 @@
 //! | `000000_0`, `part-m-00000`, `20240101_x_abc`, `x.dat` | nothing: the content decides |
 
 use super::left_out::LeftOutReason;
-use crate::config::FileFormat;
+use crate::config::{FileFormat, JsonDialect, JsonOptions};
 use crate::layout::OWNER;
 
 /// What a file name says about the content of the file.
@@ -30,11 +30,13 @@ const PARQUET: &[&str] = &["parquet", "parq", "pq"];
 const CSV: &[&str] = &["csv", "tsv", "txt"];
 const JSON: &[&str] = &["json", "ndjson", "jsonl"];
 
+const ARROW: &[&str] = &["arrow", "arrows", "feather", "ipc"];
+
 /// Endings of data in formats that are not read, or not by this table.
 const OTHER_DATA: &[&str] = &[
-    "orc", "avro", "arrow", "arrows", "feather", "ipc", "xlsx", "xls", "xlsb", "ods", "sqlite", "sqlite3", "duckdb",
-    "dbf", "mdb", "accdb", "sav", "dta", "sas7bdat", "rds", "rdata", "h5", "hdf5", "npy", "npz", "pkl", "pickle",
-    "shp", "ion",
+    "orc", "avro", "bson", "arrow", "arrows", "feather", "ipc", "xlsx", "xls", "xlsb", "ods", "sqlite", "sqlite3",
+    "duckdb", "dbf", "mdb", "accdb", "sav", "dta", "sas7bdat", "rds", "rdata", "h5", "hdf5", "npy", "npz", "pkl",
+    "pickle", "shp", "ion",
 ];
 
 const DOCUMENTS: &[&str] = &[
@@ -157,8 +159,11 @@ pub(crate) fn by_name(format: &FileFormat, path: &str) -> Meant {
     let is_own = match format {
         FileFormat::Parquet => is_parquet,
         FileFormat::Csv(_) => is_csv,
+        FileFormat::Json(JsonOptions { dialect: JsonDialect::Bson, .. }) => bare == "bson",
         FileFormat::Json(_) => is_json,
-        FileFormat::Inserts(_) => false,
+        FileFormat::Avro => bare == "avro",
+        FileFormat::Arrow => ARROW.contains(&bare),
+        FileFormat::Inserts(_) | FileFormat::PgBinary(_) => false,
     };
     match (is_own, bare, format) {
         (true, ..) => Meant::Data,
@@ -206,7 +211,8 @@ pub(crate) fn evident(name: &str) -> Option<LeftOutReason> {
         || (ending == "parquet" && starts(&["manifest-data"]))
         || (ending.is_empty() && name.ends_with("manifest"))
         || name.ends_with("-manifest.csv")
-        || ending == "metadata";
+        || ending == "metadata"
+        || name.ends_with(".metadata.json");
     is_manifest.then_some(LeftOutReason::Manifest)
 }
 
@@ -230,14 +236,14 @@ fn split(name: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{CsvOptions, TextOptions};
+    use crate::config::CsvOptions;
 
     fn csv() -> FileFormat {
         FileFormat::Csv(CsvOptions::default())
     }
 
     fn json() -> FileFormat {
-        FileFormat::Json(TextOptions::default())
+        FileFormat::Json(JsonOptions::default())
     }
 
     #[test]

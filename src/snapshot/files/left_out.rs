@@ -64,6 +64,14 @@ impl LeftOutReason {
     }
 }
 
+impl LeftOutReason {
+    /// Whether such a file may have rows of the snapshot, and nobody said that it is to be left out.
+    #[must_use]
+    pub fn may_have_rows(self) -> bool {
+        matches!(self, Self::HiddenData | Self::OtherFormat)
+    }
+}
+
 /// Files that are not read, for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {

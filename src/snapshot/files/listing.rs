@@ -25,7 +25,7 @@ use super::own::Own;
 use super::table_format::{table_above, table_of};
 use super::unlisted::walked;
 use super::verdict::{ContentVerdict, contents};
-use crate::config::{Compression, CsvOptions, FileFormat, SnapshotTable};
+use crate::config::{Compression, FileFormat, SnapshotTable};
 use crate::error::{Error, Position, Result};
 use crate::layout::split::split_of;
 use crate::layout::store_error;
@@ -313,9 +313,7 @@ impl Listing {
     /// [`Error::UncertainFiles`] when a name says another compression than the content, and not all files are alike.
     pub(crate) fn format(&self, table: &SnapshotTable) -> Result<FileFormat> {
         let mut format = table.format.clone();
-        let (FileFormat::Csv(CsvOptions { text, .. }) | FileFormat::Json(text)) = &mut format else {
-            return Ok(format);
-        };
+        let Some(text) = format.text_mut() else { return Ok(format) };
         let Some((packed, example)) = self.misnamed.as_ref().filter(|_| text.compression.is_none()) else {
             return Ok(format);
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncReadExt;
 
-use super::content::{Content, DUMP, look};
+use super::content::{Content, look};
 use crate::config::Compression;
 use crate::error::Result;
 use crate::layout::Location;
@@ -13,6 +13,7 @@ use crate::layout::store_error;
 use crate::manifest::FileEntry;
 use crate::session::PinnedStore;
 use crate::snapshot::text::bytes::unpacked;
+use crate::snapshot::text::charset::beginning;
 
 /// Bytes of a file that are read: a header, or enough lines to recognize its format.
 pub(crate) const HEAD: u64 = 64 << 10;
@@ -45,18 +46,21 @@ pub(crate) async fn peek(store: &Arc<dyn ObjectStore>, file: &FileEntry, bytes: 
     let (text, is_cut) = match content {
         Content::Packed(compression) => match unpack(&head, compression, is_cut, TEXT).await {
             Ok((text, is_cut)) => match look(&text, is_cut) {
-                Content::Text => (Ok(text), is_cut),
+                Content::Text => (Ok(beginning(text)), is_cut),
                 Content::Parquet => (Err("a compressed Parquet file; unpack it".to_owned()), is_cut),
                 Content::PgDump => (Err("a compressed archive of pg_dump; unpack it".to_owned()), is_cut),
+                Content::PgBinary => (Err("packed COPY BINARY of PostgreSQL".to_owned()), is_cut),
+                Content::Avro | Content::Arrow => {
+                    (Err("a compressed file of Avro or Arrow; unpack it".to_owned()), is_cut)
+                }
                 Content::Packed(_) => (Err("a file that was compressed twice; unpack it once".to_owned()), is_cut),
                 Content::Foreign(what) | Content::Other(what) => (Err(what.to_owned()), is_cut),
             },
             Err(reason) => (Err(reason), is_cut),
         },
-        Content::Text => (Ok(head.to_vec()), is_cut),
+        Content::Text => (Ok(beginning(head.to_vec())), is_cut),
         Content::Parquet => (Err("Parquet".to_owned()), is_cut),
-        Content::PgDump => (Err(DUMP.to_owned()), is_cut),
-        Content::Foreign(what) | Content::Other(what) => (Err(what.to_owned()), is_cut),
+        other => (Err(other.advice().unwrap_or_default().to_owned()), is_cut),
     };
     Ok(Peeked { content, text, is_cut })
 }

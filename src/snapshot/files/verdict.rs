@@ -25,7 +25,7 @@ pub(crate) fn contents(
     format: &FileFormat,
     files: &[FileEntry],
 ) -> impl Stream<Item = Result<ContentVerdict>> {
-    let bytes = if matches!(format, FileFormat::Parquet) { MAGIC } else { HEAD };
+    let bytes = if format.has_schema() { MAGIC } else { HEAD };
     let jobs = files.iter().map(move |file| {
         let (store, file, format) = (Arc::clone(store), file.clone(), format.clone());
         async move {
@@ -53,13 +53,21 @@ fn verdict_of(format: &FileFormat, peeked: &Peeked) -> ContentVerdict {
         _ => Compression::None,
     };
     let is_parquet = matches!(format, FileFormat::Parquet);
+    let is_binary = !format.is_text();
+    match (peeked.content, format) {
+        (Content::Avro, FileFormat::Avro)
+        | (Content::Arrow, FileFormat::Arrow)
+        | (Content::PgBinary, FileFormat::PgBinary(_)) => return ContentVerdict::Data(Compression::None),
+        (Content::Avro | Content::Arrow | Content::PgBinary, _) => return ContentVerdict::OtherFormat,
+        _ => {}
+    }
     let text = match (peeked.content, &peeked.text) {
         (Content::Parquet, _) if is_parquet => return ContentVerdict::Data(packed),
         (Content::PgDump, _) => return ContentVerdict::Uncertain(DUMP.to_owned()),
         (Content::Packed(_), Err(reason)) => return ContentVerdict::Uncertain(reason.clone()),
-        (Content::Packed(_), Ok(_)) if is_parquet => return ContentVerdict::OtherFormat,
-        (Content::Other(what), _) if !is_parquet => return ContentVerdict::Uncertain(what.to_owned()),
-        (_, Ok(text)) if !is_parquet => String::from_utf8_lossy(text),
+        (Content::Packed(_), Ok(_)) if is_binary => return ContentVerdict::OtherFormat,
+        (Content::Other(what), _) if !is_binary => return ContentVerdict::Uncertain(what.to_owned()),
+        (_, Ok(text)) if !is_binary => String::from_utf8_lossy(text),
         _ => return ContentVerdict::OtherFormat,
     };
     if text.trim().is_empty() {

@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::FieldRef;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::{DataFusionError, Result};
 
+use super::dialect::PlainJson;
 use super::split::{RecordReader, RecordSplitter};
 use super::text::{Cursor, Fault};
 use super::tree::{JsonNode, Objects, Presence, Scratch, nullable};
@@ -21,6 +22,8 @@ use crate::snapshot::text::target::{BATCH_BYTES, Target};
 
 /// The records of one file.
 pub(crate) struct JsonBody {
+    /// What the bytes go through first; None: they are plain JSON.
+    plain: Option<PlainJson>,
     splitter: RecordSplitter,
     batch: Batch,
 }
@@ -55,8 +58,8 @@ impl JsonBody {
         let others = target.table().fields().iter().map(|field| field.name().as_str());
         let others = others.filter(|name| target.output().field_with_name(name).is_err());
         let batch = Batch {
-            root: root.with_skipped(others),
-            scratch: Scratch::default(),
+            root: root.with_skipped(others).with_null_invalid(target.null_invalid()),
+            scratch: Scratch::new(target.undeclared(), target.of_path()),
             wanted: fields.len(),
             limit: rows,
             rows: 0,
@@ -65,7 +68,8 @@ impl JsonBody {
             apart: None,
             apart_rows: 0,
         };
-        Ok(Self { splitter: RecordSplitter::new(limit), batch })
+        let plain = PlainJson::new(target.format(), limit);
+        Ok(Self { plain, splitter: RecordSplitter::new(limit), batch })
     }
 
     /// Goes on with batches of another size, between two batches.
@@ -75,15 +79,33 @@ impl JsonBody {
 
     /// Takes in bytes and says how many; fewer than all when a batch is full.
     pub(crate) fn decode(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.splitter.push(bytes, &mut self.batch)
+        let Some(plain) = &mut self.plain else { return self.splitter.push(bytes, &mut self.batch) };
+        let mut used = 0;
+        if plain.rest().is_empty() {
+            plain.push(bytes)?;
+            used = bytes.len();
+        }
+        let read = self.splitter.push(plain.rest(), &mut self.batch)?;
+        plain.advance(read);
+        Ok(used)
     }
 
     pub(crate) fn is_full(&self) -> bool {
         self.batch.is_full()
     }
 
-    /// To be called when all bytes were decoded.
+    /// To be called when all bytes were decoded, until a batch is not full.
     pub(crate) fn end(&mut self) -> Result<()> {
+        if let Some(plain) = &mut self.plain {
+            for _ in 0..2 {
+                let read = self.splitter.push(plain.rest(), &mut self.batch)?;
+                plain.advance(read);
+                if !plain.rest().is_empty() {
+                    return Ok(());
+                }
+                plain.end()?;
+            }
+        }
         self.splitter.finish(&mut self.batch)?;
         self.batch.root.check_names().map_err(|error| DataFusionError::External(Box::new(error)))
     }
@@ -105,6 +127,11 @@ impl JsonBody {
         batch.since += rows as u64;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(Some(RecordBatch::try_new_with_options(Arc::clone(target.output()), columns, &options)?))
+    }
+
+    /// How many values of each column are NULL because they do not fit.
+    pub(crate) fn set_to_null(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.batch.root.set_to_null()
     }
 
     /// The declared columns and nested fields, as dotted paths, and whether the file has them so far.

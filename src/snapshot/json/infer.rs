@@ -15,6 +15,7 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::error::DataFusionError;
 
 use super::body::{A_LIST, NO_OBJECT};
+use super::dialect::PlainJson;
 use super::split::{RecordReader, RecordSplitter};
 use super::text::{Cursor, Fault};
 use crate::error::Result;
@@ -31,7 +32,12 @@ const MAX_DEPTH: usize = 128;
 const EXACT_IN_DOUBLE: u64 = 1 << 53;
 
 /// Reads NDJSON to the end, or up to that many records.
-pub(crate) fn infer_json(reader: &mut ChunkReader, limit: Option<usize>, origin: &Origin) -> Result<Inferred> {
+pub(crate) fn infer_json(
+    reader: &mut ChunkReader,
+    mut plain: Option<PlainJson>,
+    limit: Option<usize>,
+    origin: &Origin,
+) -> Result<Inferred> {
     let mut splitter = RecordSplitter::default();
     let mut walk = JsonWalk {
         columns: Members::default(),
@@ -46,7 +52,7 @@ pub(crate) fn infer_json(reader: &mut ChunkReader, limit: Option<usize>, origin:
     while !is_at_end && !walk.is_full() {
         let chunk = reader.fill_buf().map_err(|error| origin.unreadable(DataFusionError::IoError(error)))?;
         is_at_end = chunk.is_empty();
-        let used = if is_at_end { splitter.finish(&mut walk).map(|()| 0) } else { splitter.push(chunk, &mut walk) };
+        let used = take(chunk, plain.as_mut(), &mut splitter, &mut walk);
         let used = used.map_err(|error| match walk.clash.take() {
             Some(clash) => clash.into_error(&origin.table, &walk.place),
             None => origin.unreadable(error),
@@ -55,6 +61,32 @@ pub(crate) fn infer_json(reader: &mut ChunkReader, limit: Option<usize>, origin:
     }
     let schema = Schema::new(walk.columns.fields(Scope::File));
     Ok(Inferred { schema, rows: walk.rows, exact_rows: !walk.is_full() })
+}
+
+/// Takes in a chunk and says how many bytes of it; an empty one is the end.
+fn take(
+    chunk: &[u8],
+    plain: Option<&mut PlainJson>,
+    splitter: &mut RecordSplitter,
+    walk: &mut JsonWalk,
+) -> datafusion::error::Result<usize> {
+    let is_at_end = chunk.is_empty();
+    let Some(plain) = plain else {
+        return if is_at_end { splitter.finish(walk).map(|()| 0) } else { splitter.push(chunk, walk) };
+    };
+    if is_at_end {
+        plain.end()?
+    } else {
+        plain.push(chunk)?
+    }
+    while !plain.rest().is_empty() && !walk.is_full() {
+        let read = splitter.push(plain.rest(), walk)?;
+        plain.advance(read);
+    }
+    if is_at_end && !walk.is_full() {
+        splitter.finish(walk)?;
+    }
+    Ok(chunk.len())
 }
 
 /// The records of one file.

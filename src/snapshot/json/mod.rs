@@ -2,6 +2,8 @@
 //! of a file that declares none (infer).
 
 pub(crate) mod body;
+pub(crate) mod dialect;
+mod dynamo;
 pub(crate) mod infer;
 pub(crate) mod leaf;
 pub(crate) mod split;

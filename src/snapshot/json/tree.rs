@@ -3,8 +3,8 @@
 //! Attributes are found by name; where records are alike, the next attribute is the next field, and no name is looked
 //! up. A field that an object does not have is filled up with NULL when its next value comes, so what is missing costs
 //! nothing, and a field that is filled already occurs twice in its object, which is an error. Attributes that are not
-//! declared are read for their syntax only. Each field knows whether any object had it, null included, and whether one
-//! had it in other letters.
+//! declared are read for their syntax only, or are an error, as the option `undeclared` says. Each field knows whether
+//! any object had it, null included, and whether one had it in other letters.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use datafusion::arrow::error::ArrowError;
 
 use super::leaf::{Leaf, Scalar, leaf};
 use super::text::{Cursor, Fault, Unfit};
+use crate::config::{ColumnSet, Undeclared};
 use crate::snapshot::names::OtherCase;
 use crate::types::type_name;
 
@@ -27,6 +28,26 @@ pub(crate) struct Scratch {
     name: String,
     text: String,
     open: Vec<u8>,
+    undeclared: Undeclared,
+    /// Columns that folders have, which an object may have too, as JSON writes their names.
+    of_path: Vec<String>,
+    /// Whether a value that does not fit is NULL, in the column that is being read.
+    is_null_invalid: bool,
+    /// Such values of that column.
+    set_to_null: u64,
+}
+
+impl Scratch {
+    pub(crate) fn new(undeclared: Undeclared, of_path: &[String]) -> Self {
+        let of_path = of_path.iter().map(|name| format!("\"{name}\"")).collect();
+        Self { undeclared, of_path, ..Self::default() }
+    }
+
+    /// Whether an attribute that is not declared, with the colon after its name, is one too much.
+    fn is_too_much(&self, name: &str) -> bool {
+        let name = name.trim_end_matches(':').trim_end();
+        self.undeclared == Undeclared::Error && !self.of_path.iter().any(|known| known == name)
+    }
 }
 
 /// Whether the objects of a file have a declared field.
@@ -116,9 +137,17 @@ impl JsonNode {
             _ => return Err(cursor.no_value()),
         };
         match &mut self.kind {
-            JsonKind::Leaf(leaf) => leaf.push(value).map_err(|reason| self.unfit(value.written(), reason)),
-            _ => Err(self.unfit(value.written(), None)),
+            JsonKind::Leaf(leaf) => match leaf.push(value) {
+                Ok(()) => return Ok(()),
+                Err(reason) if !scratch.is_null_invalid => return Err(self.unfit(value.written(), reason)),
+                Err(_) => {}
+            },
+            _ if !scratch.is_null_invalid => return Err(self.unfit(value.written(), None)),
+            _ => {}
         }
+        scratch.set_to_null += 1;
+        self.nulls(1);
+        Ok(())
     }
 
     #[cold]
@@ -176,12 +205,24 @@ pub(crate) struct Attribute {
     is_present: bool,
     /// The name in other letters, as it was seen before the name itself was.
     other_case: Option<Box<str>>,
+    /// Of a column of the table: whether values that do not fit are NULL, and how many were.
+    is_null_invalid: bool,
+    set_to_null: u64,
 }
 
 impl Attribute {
     fn new(name: &str, node: JsonNode) -> Self {
         let is_plain = !name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-        Self { name: name.to_owned(), is_plain, node, length: 0, is_present: false, other_case: None }
+        Self {
+            name: name.to_owned(),
+            is_plain,
+            node,
+            length: 0,
+            is_present: false,
+            other_case: None,
+            is_null_invalid: false,
+            set_to_null: 0,
+        }
     }
 
     fn fill(&mut self, length: usize) {
@@ -219,6 +260,17 @@ impl Objects {
         Some(Self { columns, names, fields: fields.clone(), nulls, length: 0, is_any: false })
     }
 
+    /// The same with columns in which values that do not fit are NULL.
+    pub(crate) fn with_null_invalid(mut self, columns: &ColumnSet) -> Self {
+        self.columns.iter_mut().for_each(|column| column.is_null_invalid = columns.holds(&column.name));
+        self
+    }
+
+    /// How many values of each column are NULL because they do not fit.
+    pub(crate) fn set_to_null(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.columns.iter().map(|column| (column.name.as_str(), column.set_to_null))
+    }
+
     /// The same with further fields, for which only the presence is recorded.
     pub(crate) fn with_skipped<'a>(mut self, names: impl Iterator<Item = &'a str>) -> Self {
         self.columns.extend(names.map(|name| Attribute::new(name, JsonNode::skipped())));
@@ -243,6 +295,9 @@ impl Objects {
             };
             cursor.colon()?;
             let Some(position) = position else {
+                if scratch.is_too_much(cursor.since(start)) {
+                    return Err(cursor.wrong_at(start, undeclared(cursor.since(start))));
+                }
                 cursor.skip(&mut scratch.open, &mut scratch.text)?;
                 continue;
             };
@@ -252,7 +307,14 @@ impl Objects {
             }
             column.fill(self.length);
             column.is_present = true;
+            if column.is_null_invalid {
+                (scratch.is_null_invalid, scratch.set_to_null) = (true, 0);
+            }
             column.node.read(cursor, scratch).map_err(|fault| fault.within(&column.name))?;
+            if column.is_null_invalid {
+                column.set_to_null += scratch.set_to_null;
+                scratch.is_null_invalid = false;
+            }
             column.length += 1;
             next = position + 1;
         }
@@ -320,6 +382,13 @@ impl Objects {
         });
         other.map_or(Ok(()), Err)
     }
+}
+
+/// `name` is how it is written, with the colon after it.
+#[cold]
+fn undeclared(name: &str) -> String {
+    let name = name.trim_end_matches(':').trim_end();
+    format!("the attribute {name} is not declared; declare it, or set the option 'undeclared' 'ignore'")
 }
 
 /// Lists, of one length if that is declared.

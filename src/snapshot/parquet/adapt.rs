@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
@@ -18,16 +18,22 @@ use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 use datafusion::physical_plan::PhysicalExpr;
 
-use super::exact::{CastFailure, Loss, check_types, exactly};
+use super::exact::{CastFailure, Loss, check_types, exactly, or_null};
 use super::guard::{FIRST_ROW, PLAIN_BYTES, URI};
 use super::scalar::{NOT_UTF8, not_text};
+use crate::config::ColumnSet;
 use crate::error::{Error, InvalidValue};
+use crate::snapshot::presence::PresenceCounter;
 use crate::types::type_name;
 
 /// For the files of one table.
 #[derive(Debug)]
 pub(crate) struct ExactReading {
     pub(crate) table: Arc<str>,
+    /// Columns whose values are NULL where their type cannot hold them.
+    pub(crate) null_invalid: ColumnSet,
+    /// Counts these values.
+    pub(crate) presence: PresenceCounter,
 }
 
 impl PhysicalExprAdapterFactory for ExactReading {
@@ -38,7 +44,8 @@ impl PhysicalExprAdapterFactory for ExactReading {
             uri: message(URI).unwrap_or_default().into(),
             first_row: message(FIRST_ROW).and_then(|row| row.parse().ok()).unwrap_or(0),
         };
-        Ok(Arc::new(FileReading { place, table, file }))
+        let (null_invalid, presence) = (self.null_invalid.clone(), self.presence.clone());
+        Ok(Arc::new(FileReading { place, table, file, null_invalid, presence }))
     }
 }
 
@@ -55,6 +62,8 @@ struct FileReading {
     place: RowOrigin,
     table: SchemaRef,
     file: SchemaRef,
+    null_invalid: ColumnSet,
+    presence: PresenceCounter,
 }
 
 impl PhysicalExprAdapter for FileReading {
@@ -89,7 +98,8 @@ impl FileReading {
                 wanted: type_name(&misread.to),
             })
         })?;
-        Ok(Arc::new(ReadAs { column, wanted, place: self.place.clone(), is_plain, rows: Arc::default() }))
+        let nulls = self.null_invalid.holds(name).then(|| self.presence.clone());
+        Ok(Arc::new(ReadAs { column, wanted, place: self.place.clone(), is_plain, nulls, rows: Arc::default() }))
     }
 }
 
@@ -105,8 +115,24 @@ struct ReadAs {
     place: RowOrigin,
     /// Whether it holds texts of which nobody looked whether they are.
     is_plain: bool,
+    /// Where values that do not fit are NULL: counts them.
+    nulls: Option<PresenceCounter>,
     /// Rows of the batches so far.
     rows: Arc<AtomicU64>,
+}
+
+impl ReadAs {
+    /// The values in the wanted type.
+    fn read(&self, array: &ArrayRef) -> Result<ArrayRef, CastFailure> {
+        let wrong = if self.is_plain { not_text(array) } else { None };
+        match wrong {
+            Some((row, value)) => {
+                let (to, reason) = (self.wanted.data_type().clone(), Some(NOT_UTF8));
+                Err(CastFailure::Loss(Loss { row, path: String::new(), value, to, reason }))
+            }
+            None => exactly(array, self.wanted.data_type()),
+        }
+    }
 }
 
 impl PartialEq for ReadAs {
@@ -147,17 +173,14 @@ impl PhysicalExpr for ReadAs {
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         let before = self.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
         let array = self.column.evaluate(batch)?.into_array(batch.num_rows())?;
-        let wrong = if self.is_plain { not_text(&array) } else { None };
-        let found = match wrong {
-            Some((row, value)) => {
-                let (to, reason) = (self.wanted.data_type().clone(), Some(NOT_UTF8));
-                Err(CastFailure::Loss(Loss { row, path: String::new(), value, to, reason }))
-            }
-            None => exactly(&array, self.wanted.data_type()),
-        };
-        match found {
+        match self.read(&array) {
             Ok(array) => Ok(ColumnarValue::Array(array)),
             Err(CastFailure::Arrow(error)) => Err(error.into()),
+            Err(CastFailure::Loss(_)) if let Some(counter) = &self.nulls => {
+                let (array, invalid) = or_null(&array, |array| self.read(array))?;
+                counter.add_set_to_null(self.wanted.name(), invalid);
+                Ok(ColumnarValue::Array(array))
+            }
             Err(CastFailure::Loss(loss)) => {
                 let value = InvalidValue {
                     row: self.place.first_row + before + loss.row as u64 + 1,
@@ -178,7 +201,8 @@ impl PhysicalExpr for ReadAs {
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
         let (wanted, place, rows) = (Arc::clone(&self.wanted), self.place.clone(), Arc::clone(&self.rows));
-        Ok(Arc::new(Self { column: children.swap_remove(0), wanted, place, is_plain: self.is_plain, rows }))
+        let (column, nulls) = (children.swap_remove(0), self.nulls.clone());
+        Ok(Arc::new(Self { column, wanted, place, is_plain: self.is_plain, nulls, rows }))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

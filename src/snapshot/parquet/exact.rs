@@ -7,9 +7,11 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, GenericListArray, MapArray, OffsetSizeTrait, StructArray, make_array, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, GenericListArray, MapArray, OffsetSizeTrait, StructArray, make_array,
+    new_null_array,
 };
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
+use datafusion::arrow::compute::nullif;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::array_value_to_string;
@@ -118,6 +120,24 @@ pub(crate) fn exactly(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, CastF
             Some(way) => scalar(array, to, way),
             None => Err(ArrowError::CastError(format!("{from} is not {to}")).into()),
         },
+    }
+}
+
+/// What `read` makes of an array, with NULL for each value that it refuses; and how many these are.
+///
+/// # Errors
+/// When the types do not go together.
+#[cold]
+pub(crate) fn or_null(
+    array: &ArrayRef,
+    read: impl Fn(&ArrayRef) -> Result<ArrayRef, CastFailure>,
+) -> Result<(ArrayRef, u64), ArrowError> {
+    let is_refused = |row| matches!(read(&array.slice(row, 1)), Err(CastFailure::Loss(_)));
+    let refused: BooleanArray = (0..array.len()).map(|row| Some(is_refused(row))).collect();
+    match read(&nullif(array, &refused)?) {
+        Ok(array) => Ok((array, refused.true_count() as u64)),
+        Err(CastFailure::Arrow(error)) => Err(error),
+        Err(CastFailure::Loss(loss)) => Err(ArrowError::CastError(format!("row {} was to be NULL", loss.row))),
     }
 }
 

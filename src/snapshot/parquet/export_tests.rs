@@ -23,7 +23,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::claims::footer_bytes;
-use crate::config::FileFormat;
+use crate::config::{ColumnSet, FileFormat};
 use crate::error::unwrap_engine;
 use crate::layout::FilePartition;
 use crate::manifest::FileEntry;
@@ -109,6 +109,7 @@ fn table(files: &[Vec<u8>], schema: SchemaRef, threads: usize) -> (SessionContex
         format: FileFormat::Parquet,
         schema,
         partition: Vec::new(),
+        null_invalid: ColumnSet::None,
         files: entries.collect(),
     };
     register(&session, "public", "t", FileListTable::of_export(files, ScanSize::Driving)).unwrap();

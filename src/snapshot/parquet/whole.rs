@@ -177,7 +177,7 @@ mod tests {
     use object_store::path::Path;
 
     use super::*;
-    use crate::config::FileFormat;
+    use crate::config::{ColumnSet, FileFormat};
     use crate::layout::FilePartition;
     use crate::manifest::FileEntry;
     use crate::snapshot::{FileListTable, ScanSize, TableFiles, register};
@@ -217,6 +217,7 @@ mod tests {
             format: FileFormat::Parquet,
             schema,
             partition: Vec::new(),
+            null_invalid: ColumnSet::None,
             files: vec![file],
         };
         register(&session, "public", "t", FileListTable::of_export(files, ScanSize::AsListed)).unwrap();

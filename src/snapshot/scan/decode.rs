@@ -4,6 +4,7 @@
 //! and bytes. A column that the file does not have is NULL. It does no I/O. Errors name column, row and value, or line
 //! and column of the text; the caller adds the file.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -11,11 +12,16 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 
+use super::typed::TypedBody;
 use crate::config::FileFormat;
+use crate::snapshot::avro::file::AvroFile;
+use crate::snapshot::batches::BatchDecoder;
 use crate::snapshot::csv::body::CsvBody;
 use crate::snapshot::csv::columns::can_hold;
+use crate::snapshot::ipc::file::ArrowFile;
 use crate::snapshot::json::body::{JsonBody, unheld};
 use crate::snapshot::json::tree::Presence;
+use crate::snapshot::pg_binary::body::{PgBinaryBody, unsent};
 use crate::snapshot::sql::body::InsertBody;
 use crate::snapshot::text::bytes::RecordLimit;
 use crate::snapshot::text::target::{BATCH_BYTES, Target};
@@ -34,7 +40,9 @@ pub(crate) fn target(format: FileFormat, table: SchemaRef, projection: Option<&V
         FileFormat::Csv(_) | FileFormat::Inserts(_) => {
             target.output().fields().iter().find(|field| !can_hold(field.data_type()))
         }
-        _ => unheld(&target),
+        FileFormat::Json(_) => unheld(&target),
+        FileFormat::PgBinary(_) => unsent(&target),
+        FileFormat::Parquet | FileFormat::Avro | FileFormat::Arrow => None,
     };
     let Some(field) = unheld else { return Ok(target) };
     let (name, data_type) = (field.name(), type_name(field.data_type()));
@@ -88,6 +96,17 @@ enum Body {
     Csv(Box<CsvBody>),
     Json(Box<JsonBody>),
     Inserts(Box<InsertBody>),
+    PgBinary(Box<PgBinaryBody>),
+    Typed(Box<TypedBody>),
+}
+
+/// The decoder of a format whose files have a schema of their own; None: it has none, or is Parquet.
+pub(crate) fn batch_decoder(format: &FileFormat) -> Option<Box<dyn BatchDecoder>> {
+    match format {
+        FileFormat::Avro => Some(Box::new(AvroFile::new())),
+        FileFormat::Arrow => Some(Box::new(ArrowFile::new())),
+        _ => None,
+    }
 }
 
 impl FileDecoder {
@@ -95,7 +114,11 @@ impl FileDecoder {
         let body = match &target.format() {
             FileFormat::Csv(_) => Body::Csv(Box::new(CsvBody::new(&target, pace.records)?)),
             FileFormat::Inserts(_) => Body::Inserts(Box::new(InsertBody::new(&target, pace.records)?)),
-            _ => Body::Json(Box::new(JsonBody::new(&target, pace.rows, pace.records)?)),
+            FileFormat::PgBinary(_) => Body::PgBinary(Box::new(PgBinaryBody::new(&target, pace.records)?)),
+            format => match batch_decoder(format) {
+                Some(decoder) => Body::Typed(Box::new(TypedBody::new(decoder, &target))),
+                None => Body::Json(Box::new(JsonBody::new(&target, pace.rows, pace.records)?)),
+            },
         };
         Ok(Self { target, body, pace, bytes: 0 })
     }
@@ -105,7 +128,8 @@ impl FileDecoder {
     pub(crate) fn absent(&self) -> Option<&[usize]> {
         match &self.body {
             Body::Csv(body) => body.absent(),
-            Body::Json(_) | Body::Inserts(_) => None,
+            Body::Typed(body) => body.absent(),
+            Body::Json(_) | Body::Inserts(_) | Body::PgBinary(_) => None,
         }
     }
 
@@ -114,7 +138,7 @@ impl FileDecoder {
     pub(crate) fn presence(&self) -> Option<Vec<(String, Presence)>> {
         match &self.body {
             Body::Json(body) => Some(body.presence()),
-            Body::Csv(_) | Body::Inserts(_) => None,
+            _ => None,
         }
     }
 
@@ -122,7 +146,21 @@ impl FileDecoder {
     pub(crate) fn take_long_field(&mut self) -> Option<u64> {
         match &mut self.body {
             Body::Csv(body) => body.take_long_field(),
-            Body::Json(_) | Body::Inserts(_) => None,
+            _ => None,
+        }
+    }
+
+    /// How many values of each column are NULL because its type cannot hold them.
+    pub(crate) fn set_to_null(&self) -> Vec<(&str, u64)> {
+        fn of_map(map: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
+            map.iter().map(|(name, count)| (name.as_str(), *count)).collect()
+        }
+        match &self.body {
+            Body::Csv(body) => of_map(&body.set_to_null),
+            Body::Json(body) => body.set_to_null().collect(),
+            Body::Inserts(body) => of_map(&body.set_to_null),
+            Body::Typed(body) => of_map(&body.set_to_null),
+            Body::PgBinary(_) => Vec::new(),
         }
     }
 
@@ -138,6 +176,8 @@ impl FileDecoder {
                 Body::Csv(body) => body.decode(&self.target, chunk, self.pace.rows)?,
                 Body::Json(body) => body.decode(chunk)?,
                 Body::Inserts(body) => body.decode(chunk, self.pace.rows)?,
+                Body::PgBinary(body) => body.decode(&self.target, chunk, self.pace.rows)?,
+                Body::Typed(body) => body.decode(&self.target, chunk)?,
             };
             chunk.advance(used);
             self.bytes += used;
@@ -145,6 +185,8 @@ impl FileDecoder {
                 Body::Csv(body) => body.is_full(self.pace.rows),
                 Body::Json(body) => body.is_full(),
                 Body::Inserts(body) => body.is_full(self.pace.rows),
+                Body::PgBinary(body) => body.is_full(self.pace.rows),
+                Body::Typed(body) => body.is_full(),
             };
             if is_full && let Some(batch) = self.flush()? {
                 return Ok(Some(batch));
@@ -159,6 +201,8 @@ impl FileDecoder {
             Body::Csv(body) => body.end(&self.target)?,
             Body::Json(body) => body.end()?,
             Body::Inserts(body) => body.end()?,
+            Body::PgBinary(body) => body.end(&self.target)?,
+            Body::Typed(body) => body.end(&self.target)?,
         }
         self.flush()
     }
@@ -171,6 +215,14 @@ impl FileDecoder {
             },
             Body::Json(body) => body.flush(&self.target)?,
             Body::Inserts(body) => match body.flush()? {
+                None => None,
+                Some((columns, rows)) => Some(self.target.assemble(&columns, rows, body.slots())?),
+            },
+            Body::PgBinary(body) => match body.flush()? {
+                None => None,
+                Some((columns, rows)) => Some(self.target.assemble(&columns, rows, body.slots())?),
+            },
+            Body::Typed(body) => match body.flush(&self.target, self.pace.rows)? {
                 None => None,
                 Some((columns, rows)) => Some(self.target.assemble(&columns, rows, body.slots())?),
             },
@@ -212,10 +264,10 @@ pub(crate) mod tests {
     use datafusion::arrow::util::pretty::pretty_format_batches;
 
     use super::*;
-    use crate::config::TextOptions;
+    use crate::config::JsonOptions;
 
     pub(crate) fn json_format() -> FileFormat {
-        FileFormat::Json(TextOptions::default())
+        FileFormat::Json(JsonOptions::default())
     }
 
     pub(crate) fn schema(columns: &[(&str, DataType)]) -> SchemaRef {

@@ -16,8 +16,9 @@ use crate::manifest::FileEntry;
 use crate::snapshot::csv::fields::Splitter;
 use crate::snapshot::csv::head::{distinct, first_record};
 use crate::snapshot::files::peek::{HEAD, Peeked, peek};
+use crate::snapshot::json::dialect::PlainJson;
 use crate::snapshot::names::NameTree;
-use crate::snapshot::text::bytes::BYTE_ORDER_MARK;
+use crate::snapshot::text::bytes::{BYTE_ORDER_MARK, RecordLimit};
 
 /// Files that are looked at.
 pub(crate) const HEADS: usize = 16;
@@ -46,14 +47,25 @@ pub(crate) async fn names_of(
     let text = Bytes::from(text);
     let text = if text.starts_with(BYTE_ORDER_MARK) { text.slice(BYTE_ORDER_MARK.len()..) } else { text };
     Ok(match &table.format {
-        FileFormat::Parquet | FileFormat::Inserts(_) => None,
+        FileFormat::Parquet
+        | FileFormat::Inserts(_)
+        | FileFormat::Avro
+        | FileFormat::Arrow
+        | FileFormat::PgBinary(_) => None,
         FileFormat::Csv(options) => {
             let names = header(&text, is_cut, options);
             // A header of entirely other columns is an error of the task, which names the options that may be wrong.
             let is_of_table = |name: &String| columns.iter().any(|field| field.name().eq_ignore_ascii_case(name));
             names.filter(|names| names.iter().any(is_of_table)).map(|names| (NameTree::of_names(names), true))
         }
-        FileFormat::Json(_) => of_json(&text, is_cut),
+        FileFormat::Json(_) => match PlainJson::new(&table.format, RecordLimit::default()) {
+            None => of_json(&text, is_cut),
+            // What is wrong is reported when the file is read.
+            Some(mut plain) => match plain.push(&text) {
+                Ok(()) => of_json(plain.rest(), is_cut),
+                Err(_) => None,
+            },
+        },
     })
 }
 

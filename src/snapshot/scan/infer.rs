@@ -12,21 +12,24 @@
 use std::io::BufRead;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::metrics::Count;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
-use crate::config::{CsvOptions, FileFormat};
+use super::decode::batch_decoder;
+use crate::config::{Compression, CsvOptions, FileFormat};
 use crate::error::Result;
+use crate::snapshot::batches::BatchDecoder;
 use crate::snapshot::csv::columns::Nulls;
 use crate::snapshot::csv::fields::Splitter;
 use crate::snapshot::csv::guess::Guess;
 use crate::snapshot::csv::head::{distinct, first_record};
+use crate::snapshot::json::dialect::PlainJson;
 use crate::snapshot::json::infer::infer_json;
 use crate::snapshot::schema::inferred::Inferred;
-use crate::snapshot::text::bytes::{ChunkReader, Chunks, Origin, Request};
+use crate::snapshot::text::bytes::{ChunkReader, Chunks, Origin, RecordLimit, Request};
 use crate::snapshot::text::place::Malformed;
 use crate::snapshot::text::target::null_regex;
 
@@ -43,19 +46,22 @@ pub(crate) async fn infer(
     format: &FileFormat,
 ) -> Result<Inferred> {
     let origin = Origin { table: table.into(), uri: uri.into() };
-    let text = match format {
-        FileFormat::Csv(options) => &options.text,
-        FileFormat::Json(options) => options,
-        FileFormat::Inserts(options) => &options.text,
-        FileFormat::Parquet => {
-            let reason = "a parquet file is not inferred".to_owned();
-            return Err(origin.unreadable(DataFusionError::Internal(reason)));
-        }
+    let text = format.text().cloned().unwrap_or_default();
+    let request = Request {
+        location,
+        e_tag: None,
+        size: None,
+        compression: if format.has_schema() { Some(Compression::None) } else { text.compression },
+        split: None,
+        charset: text.charset.as_deref(),
+        is_raw: !format.is_text(),
     };
-    let request =
-        Request { location, e_tag: None, size: None, compression: text.compression, split: None, is_raw: false };
     let chunks = Chunks::open(store.as_ref(), request, origin.clone(), Count::new()).await?;
     let limit = text.infer_records;
+    if let Some(decoder) = batch_decoder(format) {
+        let schema = schema_of(chunks, decoder, &origin).await?;
+        return Ok(Inferred { schema: schema.as_ref().clone(), rows: 0, exact_rows: false });
+    }
     match format {
         FileFormat::Csv(options) => {
             let null_regex =
@@ -63,8 +69,30 @@ pub(crate) async fn infer(
             let mut columns = CsvInference::new(options.clone(), null_regex, limit);
             chunks.read_with(move |reader| columns.infer(reader, &origin)).await?
         }
-        _ => chunks.read_with(move |reader| infer_json(reader, limit, &origin)).await?,
+        _ => {
+            let plain = PlainJson::new(format, RecordLimit::default());
+            chunks.read_with(move |reader| infer_json(reader, plain, limit, &origin)).await?
+        }
     }
+}
+
+/// The schema that a file has itself, of which its head is read.
+async fn schema_of(mut chunks: Chunks, mut decoder: Box<dyn BatchDecoder>, origin: &Origin) -> Result<SchemaRef> {
+    while let Some(chunk) = chunks.next().await? {
+        let mut rest = &chunk[..];
+        while !rest.is_empty() {
+            if let Some(schema) = decoder.schema() {
+                return Ok(schema);
+            }
+            let used = decoder.push(rest).map_err(|error| origin.unreadable(error))?;
+            rest = &rest[used..];
+        }
+    }
+    if let Some(schema) = decoder.schema() {
+        return Ok(schema);
+    }
+    let end = decoder.end().map_err(|error| origin.unreadable(error));
+    end.and_then(|()| Err(origin.unreadable(DataFusionError::Execution("it ends before its schema".to_owned()))))
 }
 
 /// Records that are looked at together.
@@ -171,7 +199,7 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
-    use crate::config::{ForceNull, TextOptions};
+    use crate::config::{ColumnSet, JsonOptions, TextOptions};
     use crate::snapshot::text::bytes::{tests::PACKED, tests::pack};
 
     async fn infer_bytes(name: &str, bytes: Vec<u8>, format: &FileFormat) -> Result<Inferred> {
@@ -193,7 +221,7 @@ mod tests {
     }
 
     async fn json(text: &str) -> Result<String> {
-        infer_text(text, &FileFormat::Json(TextOptions::default())).await.map(|inferred| columns(&inferred.schema))
+        infer_text(text, &FileFormat::Json(JsonOptions::default())).await.map(|inferred| columns(&inferred.schema))
     }
 
     #[tokio::test]
@@ -263,7 +291,7 @@ mod tests {
     #[tokio::test]
     async fn csv_quotes_say_nothing_of_a_type_but_that_an_empty_field_is_text() {
         let text = "a,b,c\n\"1\",\"\",\"\"\n\"2\",\"3\",\"4\"\n";
-        let force_null = ForceNull::Columns(vec!["c".into()]);
+        let force_null = ColumnSet::Columns(vec!["c".into()]);
         let options = CsvOptions { force_null, ..CsvOptions::default() };
         let inferred = infer_text(text, &FileFormat::Csv(options)).await.unwrap();
         assert_eq!(columns(&inferred.schema), "a Int64, b Utf8, c Int64");
@@ -273,7 +301,7 @@ mod tests {
     async fn every_compression_and_empty_files_of_both_formats() {
         let formats = [
             (FileFormat::Csv(CsvOptions::default()), "a,b\n1,x\n2,y\n"),
-            (FileFormat::Json(TextOptions::default()), "{\"a\":1,\"b\":\"x\"}\n\n{\"a\":2}"),
+            (FileFormat::Json(JsonOptions::default()), "{\"a\":1,\"b\":\"x\"}\n\n{\"a\":2}"),
         ];
         for (format, text) in formats {
             for (extension, compression) in PACKED {
@@ -300,7 +328,7 @@ mod tests {
     #[tokio::test]
     async fn json_attribute_of_the_last_line_is_in_the_schema() {
         let text = "{\"a\":1}\n".repeat(200_000) + "{\"late\":{\"x\":[1,2.5]},\"a\":null}";
-        let inferred = infer_text(&text, &FileFormat::Json(TextOptions::default())).await.unwrap();
+        let inferred = infer_text(&text, &FileFormat::Json(JsonOptions::default())).await.unwrap();
         let late = inferred.schema.field(1);
         assert_eq!((late.name().as_str(), inferred.rows), ("late", 200_001));
         let DataType::Struct(fields) = late.data_type() else { panic!("{late}") };
@@ -346,7 +374,7 @@ mod tests {
                 let mut merger = crate::snapshot::SchemaMerger::new("t");
                 for number in files {
                     let text = format!("{{\"a\":{number},\"l\":[{number}],\"o\":{{\"x\":{number}}}}}");
-                    let format = FileFormat::Json(TextOptions::default());
+                    let format = FileFormat::Json(JsonOptions::default());
                     merger.add(number, &infer_text(&text, &format).await.unwrap().schema).unwrap();
                 }
                 let merged = merger.finish();

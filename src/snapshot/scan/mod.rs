@@ -6,3 +6,4 @@ pub(crate) mod heads;
 pub(crate) mod infer;
 pub(crate) mod node;
 pub(crate) mod text;
+pub(crate) mod typed;

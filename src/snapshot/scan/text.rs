@@ -46,7 +46,7 @@ use object_store::path::Path;
 
 use super::decode::{FileDecoder, Pace, target};
 use super::node::FileScanExec;
-use crate::config::{Compression, FileFormat};
+use crate::config::{ColumnSet, Compression, FileFormat};
 use crate::error::Error;
 use crate::snapshot::json::tree::Presence;
 use crate::snapshot::presence::{ColumnPresence, PresenceCounter};
@@ -103,7 +103,7 @@ impl TextScanExec {
     ) -> Result<Self> {
         let (columns, of_file) = Assembly::new(&schema, of_path, projection)?;
         let of_file = if of_path.is_empty() { projection } else { Some(&of_file) };
-        let target = Arc::new(target(format, schema, of_file)?);
+        let target = Arc::new(target(format, schema, of_file)?.with_path(of_path));
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&columns.output)),
             Partitioning::UnknownPartitioning(1),
@@ -124,6 +124,14 @@ impl TextScanExec {
             metrics: ExecutionPlanMetricsSet::new(),
             presence,
         })
+    }
+
+    /// With columns whose values are NULL where their type cannot hold them.
+    pub(crate) fn with_null_invalid(mut self, columns: ColumnSet) -> Self {
+        if let Some(target) = Arc::get_mut(&mut self.target) {
+            target.set_null_invalid(columns);
+        }
+        self
     }
 
     /// Tells the optimizer how much the scan yields, in terms of the projected columns.
@@ -350,6 +358,9 @@ impl RunningScan {
                     return Err(Error::RowsDiffer { of, uri, statement, stated, read: open.rows });
                 }
                 self.pace = open.decoder.pace();
+                for (column, values) in open.decoder.set_to_null() {
+                    self.presence.add_set_to_null(column, values);
+                }
                 if let Some(fields) = open.decoder.presence() {
                     let of =
                         |presence| fields.iter().filter(move |(_, of)| *of == presence).map(|(name, _)| name.as_str());
@@ -378,7 +389,8 @@ impl RunningScan {
             size: Some(file.size),
             compression: self.compression(),
             split: file.split.as_ref(),
-            is_raw: false,
+            charset: self.target.format().text().and_then(|text| text.charset.as_deref()),
+            is_raw: !self.target.format().is_text(),
         };
         let chunks = Chunks::open(self.store.as_ref(), request, origin.clone(), self.scanned.clone()).await?;
         let decoder = FileDecoder::new(Arc::clone(&self.target), self.pace).map_err(|e| origin.unreadable(e))?;
@@ -386,11 +398,10 @@ impl RunningScan {
     }
 
     fn compression(&self) -> Option<Compression> {
-        match self.target.format() {
-            FileFormat::Parquet => None,
-            FileFormat::Csv(options) => options.text.compression,
-            FileFormat::Json(options) => options.compression,
-            FileFormat::Inserts(options) => options.text.compression,
+        match self.target.format().text() {
+            Some(text) => text.compression,
+            // Avro and Arrow pack their blocks, whatever a name ends with.
+            None => Some(Compression::None),
         }
     }
 }

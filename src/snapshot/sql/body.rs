@@ -5,13 +5,14 @@
 //! generated column. The first value that a column cannot hold is an [`InvalidValue`] with its row, counted in the
 //! statements of the entry.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, BinaryBuilder};
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::error::{DataFusionError, Result};
 
-use crate::config::{FileFormat, InsertOptions, SqlFamily};
+use crate::config::{ColumnSet, FileFormat, InsertOptions, SqlFamily};
 use crate::error::InvalidValue;
 use crate::snapshot::csv::columns::{Misread, Nulls, column, keep_first};
 use crate::snapshot::csv::fields::CsvField;
@@ -30,6 +31,9 @@ pub(crate) struct InsertBody {
     slots: Vec<Option<usize>>,
     /// Rows before this batch.
     rows: u64,
+    null_invalid: ColumnSet,
+    /// Values that are NULL because their column cannot hold them.
+    pub(crate) set_to_null: BTreeMap<String, u64>,
 }
 
 /// Columns as they are decoded, and their rows.
@@ -50,7 +54,8 @@ impl InsertBody {
         }
         let slots = (0..wanted.len()).map(Some).collect();
         let splitter = InsertSplitter::new(*family, columns.len(), limit.bytes);
-        Ok(Self { splitter, family: *family, wanted, slots, rows: 0 })
+        let (null_invalid, set_to_null) = (target.null_invalid().clone(), BTreeMap::new());
+        Ok(Self { splitter, family: *family, wanted, slots, rows: 0, null_invalid, set_to_null })
     }
 
     /// Takes in bytes and says how many; fewer than all when a batch of `rows` is full.
@@ -95,10 +100,15 @@ impl InsertBody {
         let mut columns = Vec::with_capacity(self.wanted.len());
         let mut first: Option<InvalidValue> = None;
         for (at, field, is_bit) in &self.wanted {
-            let column = records.column(*at);
-            let read =
-                if *is_bit { bits(column, field.data_type()) } else { read(column, field.data_type(), self.family) };
-            match read {
+            let (column, data_type) = (|| records.column(*at), field.data_type());
+            let mut found = read(column(), data_type, self.family, *is_bit);
+            if found.is_err() && self.null_invalid.holds(field.name()) {
+                found = read_or_null(column(), data_type, self.family, *is_bit).map(|(column, invalid)| {
+                    *self.set_to_null.entry(field.name().clone()).or_default() += invalid;
+                    column
+                });
+            }
+            match found {
                 Ok(column) => columns.push(column),
                 Err(misread) => keep_first(&mut first, field, misread, self.rows),
             }
@@ -119,12 +129,34 @@ fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusion
     DataFusionError::External(Box::new(error))
 }
 
+/// One column, with NULL where its type cannot hold the value; and how many these are.
+#[cold]
+fn read_or_null<'a>(
+    fields: impl ExactSizeIterator<Item = InsertField<'a>>,
+    data_type: &DataType,
+    family: SqlFamily,
+    is_bit: bool,
+) -> Result<(ArrayRef, u64), Misread> {
+    let mut invalid = 0;
+    let kept = fields.map(|field| {
+        let is_valid = read(std::iter::once(field), data_type, family, is_bit).is_ok();
+        invalid += u64::from(!is_valid);
+        if is_valid { field } else { InsertField::Null }
+    });
+    let kept: Vec<_> = kept.collect();
+    Ok((read(kept.into_iter(), data_type, family, is_bit)?, invalid))
+}
+
 /// One column.
 fn read<'a>(
     fields: impl ExactSizeIterator<Item = InsertField<'a>> + Clone,
     data_type: &DataType,
     family: SqlFamily,
+    is_bit: bool,
 ) -> Result<ArrayRef, Misread> {
+    if is_bit {
+        return bits(fields, data_type);
+    }
     let misread =
         |row: usize, value: &str, reason: Option<&'static str>| Misread { row, value: value.to_owned(), reason };
     if let Some(row) = fields.clone().position(|field| matches!(field, InsertField::Bare(text) if is_default(text))) {

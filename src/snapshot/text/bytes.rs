@@ -26,6 +26,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::StreamReader;
 
+use super::charset::ToUtf8;
 use super::copy_data::CopyData;
 use super::place::Malformed;
 use crate::config::Compression;
@@ -158,7 +159,9 @@ pub(crate) struct Request<'a> {
     pub(crate) compression: Option<Compression>,
     /// Which bytes of the file are read; None: all.
     pub(crate) split: Option<&'a Split>,
-    /// Whether a byte order mark is kept: places in the file count it.
+    /// Character set of the text; None: UTF-8, or UTF-16 with its mark.
+    pub(crate) charset: Option<&'a str>,
+    /// Whether the bytes are given as they are: no text, or one whose places count a byte order mark.
     pub(crate) is_raw: bool,
 }
 
@@ -167,6 +170,7 @@ pub(crate) struct Chunks {
     source: ByteSource,
     origin: Origin,
     started: bool,
+    charset: Option<ToUtf8>,
 }
 
 enum ByteSource {
@@ -209,7 +213,7 @@ impl Chunks {
             let is_copy = matches!(request.split, Some(Split::Copy(_) | Split::Block(..)));
             let copy = |of| ByteSource::Copy { of: Box::new(of), data: CopyData::default() };
             let source = if is_copy { copy(nothing) } else { nothing };
-            return Ok(Self { source, origin, started: true });
+            return Ok(Self { source, origin, started: true, charset: None });
         }
         let options = GetOptions {
             if_match: request.e_tag.map(str::to_owned),
@@ -254,11 +258,32 @@ impl Chunks {
         }
         // A byte order mark is at the beginning of a file only.
         let started = request.is_raw || !matches!(request.split, None | Some(Split::Whole { .. }));
-        Ok(Self { source, origin, started })
+        let charset = request.charset.and_then(ToUtf8::named);
+        Ok(Self { source, origin, started, charset })
     }
 
     /// The next bytes, never empty; None at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            let chunk = self.pull_text().await?;
+            let Some(charset) = &mut self.charset else { return Ok(chunk) };
+            let mut text = Vec::new();
+            let pushed = match &chunk {
+                Some(bytes) => charset.push(bytes, false, &mut text),
+                None => charset.push(&[], true, &mut text),
+            };
+            pushed.map_err(|error| self.origin.io(error))?;
+            if chunk.is_none() {
+                self.charset = None;
+            }
+            if !text.is_empty() {
+                return Ok(Some(text.into()));
+            }
+        }
+    }
+
+    /// The next bytes, without the mark at the beginning of UTF-8.
+    async fn pull_text(&mut self) -> Result<Option<Bytes>> {
         if self.started {
             return self.pull().await;
         }
@@ -269,6 +294,9 @@ impl Chunks {
                 Some(chunk) => head.extend_from_slice(&chunk),
                 None => break,
             }
+        }
+        if self.charset.is_none() {
+            self.charset = ToUtf8::of_mark(&head);
         }
         if head.starts_with(BYTE_ORDER_MARK) {
             head.advance(BYTE_ORDER_MARK.len());
@@ -503,7 +531,15 @@ pub(crate) mod tests {
 
     async fn read(store: &dyn ObjectStore, name: &str, size: Option<u64>) -> Result<Vec<u8>> {
         let location = Path::from(name);
-        let request = Request { location: &location, e_tag: None, size, compression: None, split: None, is_raw: false };
+        let request = Request {
+            location: &location,
+            e_tag: None,
+            size,
+            compression: None,
+            split: None,
+            charset: None,
+            is_raw: false,
+        };
         let origin = Origin { table: "t".into(), uri: format!("store/{name}").into() };
         let scanned = Count::new();
         let mut chunks = Chunks::open(store, request, origin, scanned.clone()).await?;
@@ -627,6 +663,7 @@ pub(crate) mod tests {
             size: None,
             compression: None,
             split: None,
+            charset: None,
             is_raw: false,
         };
         let origin = Origin { table: "t".into(), uri: "store/new".into() };

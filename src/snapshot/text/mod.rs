@@ -2,6 +2,7 @@
 //! wrong.
 
 pub(crate) mod bytes;
+pub(crate) mod charset;
 pub(crate) mod copy_data;
 pub(crate) mod place;
 pub(crate) mod target;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
 
-use crate::config::FileFormat;
+use crate::config::{ColumnSet, FileFormat, Undeclared};
 
 /// Text bytes that one batch is made of, more or less: rows of any width use the same memory.
 pub(crate) const BATCH_BYTES: usize = 16 * 1024 * 1024;
@@ -23,6 +23,10 @@ pub(crate) struct Target {
     table: SchemaRef,
     /// The columns that are asked for.
     output: SchemaRef,
+    /// Columns that folders have: those of a file are not read.
+    of_path: Vec<String>,
+    /// Columns whose values are NULL where their type cannot hold them.
+    null_invalid: ColumnSet,
 }
 
 impl Target {
@@ -35,7 +39,11 @@ impl Target {
         };
         let null_regex = match &format {
             FileFormat::Csv(options) => options.null_regex.as_deref().map(null_regex).transpose()?,
-            FileFormat::Json(_) | FileFormat::Inserts(_) => None,
+            FileFormat::Json(_)
+            | FileFormat::Inserts(_)
+            | FileFormat::Avro
+            | FileFormat::Arrow
+            | FileFormat::PgBinary(_) => None,
             FileFormat::Parquet => return Err(DataFusionError::Internal("a parquet file is not text".to_owned())),
         };
         if let FileFormat::Csv(options) = &format
@@ -43,7 +51,37 @@ impl Target {
         {
             return Err(DataFusionError::Plan(format!("force_null names the column '{name}', which the table lacks")));
         }
-        Ok(Self { format, null_regex, table, output })
+        Ok(Self { format, null_regex, table, output, of_path: Vec::new(), null_invalid: ColumnSet::None })
+    }
+
+    /// With columns that the folders of the files have.
+    pub(crate) fn with_path(self, columns: &[FieldRef]) -> Self {
+        Self { of_path: columns.iter().map(|field| field.name().clone()).collect(), ..self }
+    }
+
+    /// With columns whose values are NULL where their type cannot hold them.
+    pub(crate) fn set_null_invalid(&mut self, null_invalid: ColumnSet) {
+        self.null_invalid = null_invalid;
+    }
+
+    /// Columns whose values are NULL where their type cannot hold them.
+    pub(crate) fn null_invalid(&self) -> &ColumnSet {
+        &self.null_invalid
+    }
+
+    /// Whether a value that the column cannot hold is NULL, rather than an error.
+    pub(crate) fn is_null_invalid(&self, column: &str) -> bool {
+        self.null_invalid.holds(column)
+    }
+
+    /// The names of the columns that folders have.
+    pub(crate) fn of_path(&self) -> &[String] {
+        &self.of_path
+    }
+
+    /// What a column of a file that is not declared is.
+    pub(crate) fn undeclared(&self) -> Undeclared {
+        self.format.text().map_or(Undeclared::Ignore, |text| text.undeclared)
     }
 
     /// The columns that are asked for.

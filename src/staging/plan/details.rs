@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frozen::freeze;
 use crate::config::digest;
-use crate::config::{FileFormat, Held};
+use crate::config::{ColumnSet, FileFormat, Held};
 use crate::error::{Error, Result};
 use crate::manifest::FileEntry;
 use crate::snapshot::{Coverage, TableFiles};
@@ -74,6 +74,17 @@ pub struct PlanDetails {
     pub driving: PlannedSource,
     /// Snapshot tables that every task reads whole, with their files.
     pub whole: Vec<(PlannedSource, Vec<FileEntry>)>,
+}
+
+impl PlanDetails {
+    /// Files that may have rows and are not read, without an `exclude` that asks for it, and one of them.
+    pub(crate) fn left_out(&self) -> (u64, Option<String>) {
+        let sources = self.whole.iter().map(|(source, _)| source).chain([&self.driving]);
+        let left_out = sources.flat_map(|source| &source.coverage.left_out).filter(|left| left.reason.may_have_rows());
+        left_out.fold((0, None), |(files, example), left| {
+            (files + left.files, example.or_else(|| left.examples.first().cloned()))
+        })
+    }
 }
 
 /// Hashes of values of the environment, by which a changed one is noticed (`crate::config::digest`).
@@ -136,6 +147,9 @@ pub struct PlannedSource {
     /// Columns of folders, which follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<SchemaText>,
+    /// Columns whose values are NULL where their type cannot hold them.
+    #[serde(default, skip_serializing_if = "ColumnSet::is_none")]
+    pub null_invalid: ColumnSet,
     /// What the config had: locations and declared columns.
     pub declared: String,
     /// The files that are left out, and the columns that some files lack.
@@ -162,7 +176,8 @@ impl PlannedSource {
         let (name, format) = (self.table.clone(), self.format.clone());
         let partition = self.partition.as_ref().map(SchemaText::decode).transpose()?;
         let partition = partition.map_or_else(Vec::new, |schema| schema.fields().to_vec());
-        Ok(TableFiles { name, format, schema: self.schema.decode()?, partition, files: files.to_vec() })
+        let (schema, null_invalid) = (self.schema.decode()?, self.null_invalid.clone());
+        Ok(TableFiles { name, format, schema, partition, null_invalid, files: files.to_vec() })
     }
 }
 

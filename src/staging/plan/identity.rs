@@ -5,7 +5,7 @@ use datafusion::arrow::datatypes::FieldRef;
 use datafusion::sql::sqlparser::ast;
 
 use super::relations::relations;
-use crate::config::{Held, LakeTable, Project};
+use crate::config::{Held, LakeTable, OnInvalid, Project, Undeclared};
 use crate::error::{Error, Result};
 use crate::types::type_name;
 
@@ -35,6 +35,15 @@ pub(crate) fn declared_text(project: &Project, name: &str) -> Result<String> {
     }
     if table.ignore_table_format {
         words.push("ignore_table_format".to_owned());
+    }
+    if table.undeclared == Undeclared::Error {
+        words.push("undeclared columns are an error".to_owned());
+    }
+    if table.on_invalid != OnInvalid::default() {
+        let on_invalid = serde_json::to_string(&table.on_invalid);
+        let on_invalid =
+            on_invalid.map_err(|source| Error::DecodeManifest { uri: name.to_owned(), source: source.into() })?;
+        words.push(format!("on_invalid {on_invalid}"));
     }
     Ok(words.join(" "))
 }

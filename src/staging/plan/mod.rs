@@ -35,7 +35,7 @@ use self::identity::{EMPTY_PARTITION, held, ordering_text, plain_text, select_te
 pub(crate) use self::relations::{Relations, register_helpers, register_views, relations};
 use self::select::output_schema;
 pub(crate) use self::select::{bind, physical_plan};
-use crate::config::{LakeTable, Project, Settings, StoredColumn, plan_select};
+use crate::config::{ColumnSet, LakeTable, Project, Settings, StoredColumn, plan_select};
 use crate::error::{Error, Result, difference};
 use crate::lake::LakeColumns;
 use crate::layout::Step;
@@ -237,6 +237,7 @@ impl<'a> Planner<'a> {
                 format: found.table.format.clone(),
                 schema: Arc::clone(&found.table.schema),
                 partition: found.table.partition.clone(),
+                null_invalid: ColumnSet::None,
                 files: Vec::new(),
             };
             register(&session, "snapshot", name, FileListTable::of_export(empty, ScanSize::AsListed))?;
@@ -340,6 +341,7 @@ impl<'a> Planner<'a> {
             } else {
                 Some(SchemaText::encode(&Schema::new(table.partition.clone()))?)
             },
+            null_invalid: table.null_invalid.clone(),
             declared: declared_text(self.project, &table.name)?,
             coverage: coverage.clone(),
         })
