@@ -91,8 +91,8 @@ impl LiveExport {
     fn check(&self, there: &LiveManifest) -> Result<(), LiveFault> {
         let (database, time) = (&there.source.database, &there.snapshot.time);
         let refused = |table: &str, reason: String| LiveFault::Table { table: table.to_owned(), reason };
-        if *database != self.address.database {
-            let reason = format!("{} is an export of the database {database}", self.place.manifest());
+        if there.source.address != self.address.to_string() {
+            let reason = format!("{} is an export of {}", self.place.manifest(), there.source.address);
             return Err(refused(&self.address.database, reason));
         }
         for WantedTable { name, text_columns } in &self.tables {

@@ -109,7 +109,7 @@ impl Unwrapping<'_, '_> {
     fn record(&mut self) -> Result<(), Fault> {
         self.open(b'{', "a record of a DynamoDB export is an object")?;
         let start = self.cursor.at();
-        let names = "a record has Item, or Metadata, Keys, NewImage and OldImage";
+        let names = "a DynamoDB record is an object with Item, or with Metadata, Keys, NewImage and OldImage";
         if !self.cursor.member(true)? {
             return Err(self.cursor.wrong_at(start, names));
         }

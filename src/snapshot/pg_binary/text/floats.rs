@@ -5,7 +5,8 @@
 //! one digit more is printed. And of two decimals that are equally near to the number, the even one is printed. Source:
 //! `double_to_shortest_decimal_bufn` in `d2s.c`, `f2s.c`.
 
-use std::fmt::Write as _;
+use std::fmt::{LowerExp, Write as _};
+use std::str::FromStr;
 
 /// Room for 17 digits, a sign, a point and an exponent.
 const ROOM: usize = 40;
@@ -42,27 +43,8 @@ pub(crate) fn write_f64(value: f64, out: &mut String) {
         return;
     }
     let bits = value.to_bits() & !(1 << 63);
-    let (mantissa, exponent) = (bits & ((1 << 52) - 1), (bits >> 52) as i32);
-    let exact = if exponent == 0 { (mantissa, -1074) } else { (mantissa | 1 << 52, exponent - 1075) };
-    let number = Exact { mantissa: exact.0, exponent: exact.1, is_power: mantissa == 0 && exponent > 1 };
-    let mut digits = PgDigits::of(ShortText::of(format_args!("{value:e}")).as_str());
-    // One digit more at a time; 17 always do.
-    for places in 1..17 {
-        if !number.is_half_way(digits) {
-            break;
-        }
-        let longer = ShortText::of(format_args!("{value:.places$e}"));
-        if longer.as_str().parse() == Ok(value) {
-            digits = PgDigits::of(longer.as_str());
-        }
-    }
-    if let Some(even) = number.even(digits)
-        && even.text().as_str().parse() == Ok(value.abs())
-        && !number.is_half_way(even)
-    {
-        digits = even;
-    }
-    digits.push(value.is_sign_negative(), 15, out);
+    let number = Exact::of(bits & ((1 << 52) - 1), (bits >> 52) as i32, 52, 1075);
+    shortest(value.abs(), number, 17).push(value.is_sign_negative(), 15, out);
 }
 
 pub(crate) fn write_f32(value: f32, out: &mut String) {
@@ -70,26 +52,28 @@ pub(crate) fn write_f32(value: f32, out: &mut String) {
         return;
     }
     let bits = value.to_bits() & !(1 << 31);
-    let (mantissa, exponent) = (u64::from(bits & ((1 << 23) - 1)), (bits >> 23) as i32);
-    let exact = if exponent == 0 { (mantissa, -149) } else { (mantissa | 1 << 23, exponent - 150) };
-    let number = Exact { mantissa: exact.0, exponent: exact.1, is_power: mantissa == 0 && exponent > 1 };
+    let number = Exact::of(u64::from(bits & ((1 << 23) - 1)), (bits >> 23) as i32, 23, 150);
+    shortest(value.abs(), number, 9).push(value.is_sign_negative(), 6, out);
+}
+
+/// The digits of a positive number; `most` of them always do.
+fn shortest<T: LowerExp + FromStr + PartialEq>(value: T, number: Exact, most: usize) -> PgDigits {
+    let reads_as_value = |text: &ShortText| text.as_str().parse().is_ok_and(|read: T| read == value);
     let mut digits = PgDigits::of(ShortText::of(format_args!("{value:e}")).as_str());
-    for places in 1..9 {
+    // One digit more at a time.
+    for places in 1..most {
         if !number.is_half_way(digits) {
             break;
         }
         let longer = ShortText::of(format_args!("{value:.places$e}"));
-        if longer.as_str().parse() == Ok(value) {
+        if reads_as_value(&longer) {
             digits = PgDigits::of(longer.as_str());
         }
     }
-    if let Some(even) = number.even(digits)
-        && even.text().as_str().parse() == Ok(value.abs())
-        && !number.is_half_way(even)
-    {
-        digits = even;
+    match number.even(digits) {
+        Some(even) if reads_as_value(&even.text()) && !number.is_half_way(even) => even,
+        _ => digits,
     }
-    digits.push(value.is_sign_negative(), 6, out);
 }
 
 fn push_special(value: f64, out: &mut String) -> bool {
@@ -122,6 +106,13 @@ struct Exact {
 }
 
 impl Exact {
+    /// Of the fields of an IEEE 754 number: its fraction of `places` bits, and its exponent plus `bias`.
+    fn of(fraction: u64, exponent: i32, places: u32, bias: i32) -> Self {
+        let (mantissa, two) =
+            if exponent == 0 { (fraction, 1 - bias) } else { (fraction | 1 << places, exponent - bias) };
+        Self { mantissa, exponent: two, is_power: fraction == 0 && exponent > 1 }
+    }
+
     /// Whether a decimal is half-way to a neighbour. Only numbers with an even mantissa are read from it.
     fn is_half_way(self, digits: PgDigits) -> bool {
         let Self { mantissa, exponent, is_power } = self;
