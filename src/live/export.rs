@@ -202,3 +202,53 @@ fn entries(tables: &[PlannedTable], done: Vec<Done>) -> Result<Vec<LiveTable>, L
     entries.sort_by(|one, other| (&one.schema, &one.name).cmp(&(&other.schema, &other.name)));
     Ok(entries)
 }
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::super::address::PgAddress;
+    use super::super::options::LiveOptions;
+    use super::super::place::LivePlace;
+    use super::super::surroundings::Surroundings;
+    use super::*;
+    use crate::snapshot::exports::live_manifest::{LiveSnapshot, LiveSource};
+
+    #[test]
+    fn an_export_of_another_server_is_refused_even_if_its_database_has_the_same_name() {
+        let address = |text: &str| {
+            PgAddress::parse(text, std::path::Path::new("/conf"), &Surroundings::default()).expect("a valid address")
+        };
+        let (wanted, other) =
+            (address("postgres://u@one.example:5432/shop"), address("postgres://u@two.example:5432/shop"));
+        let export = LiveExport {
+            address: wanted.clone(),
+            tables: Vec::new(),
+            place: LivePlace { store: Arc::new(InMemory::new()), folder: "live".into() },
+            options: LiveOptions::default(),
+            events: None,
+        };
+        let there = |of: &PgAddress| LiveManifest {
+            version: VERSION,
+            source: LiveSource {
+                system: "postgresql".to_owned(),
+                server_version: "15".to_owned(),
+                system_identifier: None,
+                address: of.to_string(),
+                database: of.database.clone(),
+                standby: None,
+            },
+            snapshot: LiveSnapshot {
+                id: "1".to_owned(),
+                time: "2024-01-01T00:00:00Z".to_owned(),
+                lsn: None,
+                visible: None,
+            },
+            folder: "try".to_owned(),
+            tables: Vec::new(),
+        };
+        assert!(export.check(&there(&wanted)).is_ok());
+        let refused = export.check(&there(&other)).map_err(|fault| fault.to_string());
+        assert!(refused.is_err_and(|reason| reason.contains("is an export of postgres://u@two.example:5432/shop")));
+    }
+}
