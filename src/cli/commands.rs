@@ -23,6 +23,7 @@ use crate::pipeline::repair::repair;
 use crate::pipeline::replan::{PublishedTables, replan};
 use crate::pipeline::{Pipeline, TableReport, TaskSpec};
 use crate::session::{Engine, EngineOptions, Stores};
+use crate::snapshot::exports::every_table::with_every_table;
 
 /// How often a watch looks.
 const WATCH_TIME: Duration = Duration::from_secs(2);
@@ -37,10 +38,11 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
     let Some(options) = command.options() else { return Ok(()) };
     let variables = Variables { named: options.variables.iter().cloned().collect(), ..Variables::default() };
     let mut project = load(&options.config, &variables)?;
+    let engine = engine(&project, &options.engine);
+    project = with_every_table(project, engine.stores()).await?;
     if !options.tables.is_empty() {
         project.select_tables(&options.tables)?;
     }
-    let engine = engine(&project, &options.engine);
     let pipeline = Pipeline::new(project, engine, Arc::clone(report) as _);
     let requests = || pipeline.engine().stores().requests();
     match command {

@@ -71,6 +71,11 @@ impl ExportKind {
         }
     }
 
+    /// Whether it is a database that runs, which has to be exported first.
+    pub(crate) fn is_running(self) -> bool {
+        self == Self::Postgres
+    }
+
     /// The kind with this name, in any case.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(text))
@@ -84,4 +89,9 @@ pub enum SqlFamily {
     Postgres,
     /// mysqldump and mydumper of MySQL and MariaDB: `` `name` ``, `/*!50001 .. */` is code; a backslash is an escape.
     MySql,
+}
+
+/// Whether the last of a table's names, the outermost first, are so with dots between.
+pub(crate) fn is_called(names: &[String], name: &str) -> bool {
+    (0..names.len()).any(|from| names[from..].join(".") == name)
 }

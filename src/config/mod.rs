@@ -29,9 +29,11 @@ pub(crate) mod text;
 mod texts;
 mod timetype;
 mod values;
+mod wildcard;
 mod written;
 
 pub use self::exclude::Exclude;
+pub(crate) use self::export::is_called;
 pub use self::export::{DatabaseUrl, ExportKind, ExportTable, SqlFamily};
 pub use self::invalid::OnInvalid;
 pub(crate) use self::query::audits::{check_rules, plan_audit, plan_rule};
@@ -53,3 +55,4 @@ pub use self::values::{
     ByteSize, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize, InsertOptions, JsonDialect,
     JsonOptions, SortKey, TextOptions, Undeclared, WriteCompression,
 };
+pub use self::wildcard::ListedExport;

@@ -194,7 +194,7 @@ pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
     key(
         "table",
         "name of the snapshot table",
-        "All formats of exports: the table in the export, such as 'public.orders'.",
+        "All formats of exports: the table in the export, such as 'public.orders'; for '*', a glob of tables.",
     ),
     key(
         "on_invalid",

@@ -14,6 +14,7 @@ use super::settings::Settings;
 use super::tables::{self, LakeTable, SnapshotTable, View};
 use super::text::parse;
 use super::texts::{ConfigText, ConfigTexts};
+use super::wildcard::{EVERY, ListedExport, expand};
 use super::written::WrittenSettings;
 use crate::config::text::statement::{PlacedText, Statement, StatementKind};
 use crate::config::text::variables::Variables;
@@ -55,7 +56,7 @@ struct SqlSource {
 pub fn load(path: &Path, variables: &Variables) -> Result<Project> {
     let name: Arc<str> = path.display().to_string().into();
     let mut used = BTreeSet::new();
-    let mut texts = ConfigTexts { files: Vec::new(), variables: variables.named.clone() };
+    let mut texts = ConfigTexts { variables: variables.named.clone(), ..ConfigTexts::default() };
     let mut read = |path: &Path, name: &Arc<str>| {
         let text = read(path, name)?;
         let base = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
@@ -188,10 +189,10 @@ fn resolve(sources: Vec<SqlSource>, top: Position, texts: Arc<ConfigTexts>) -> R
         unselected: Vec::new(),
         views: Vec::new(),
         start,
-        texts,
+        texts: Arc::clone(&texts),
     };
     let mut names: Vec<(String, Position)> = Vec::new();
-    for (at, kind, base) in rest {
+    for (at, kind, base) in expand(rest, &texts.exports)? {
         let (what, name) = match kind {
             StatementKind::CreateExternalTable(statement) => {
                 let mut table = external::snapshot_table(&at, *statement, &base)?;
@@ -259,6 +260,19 @@ impl Project {
     /// All lake tables, whether selected or not.
     pub fn all_lakes(&self) -> impl Iterator<Item = &LakeTable> {
         self.lakes.iter().chain(&self.unselected)
+    }
+
+    /// The snapshot tables `snapshot."*"`, whose exports have to be listed.
+    pub(crate) fn wildcards(&self) -> impl Iterator<Item = &SnapshotTable> {
+        self.snapshots.iter().filter(|table| table.name == EVERY && table.export.is_some())
+    }
+
+    /// The same project with a table for each one of these exports, in place of `snapshot."*"` and `lake."*"`.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub(crate) fn with_exports(&self, exports: Vec<ListedExport>) -> Result<Self> {
+        load_texts(&Arc::new(ConfigTexts { exports, ..ConfigTexts::clone(&self.texts) }))
     }
 
     /// The paths of one lake table.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::wildcard::ListedExport;
+
 /// The config and its models as they are written, `${env:NAME}` included, with the values of `${name}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigTexts {
@@ -12,6 +14,9 @@ pub struct ConfigTexts {
     pub files: Vec<ConfigText>,
     /// Values given with `--var name=value`.
     pub variables: BTreeMap<String, String>,
+    /// The tables of exports that `snapshot."*"` means, once they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<ListedExport>,
 }
 
 /// One file of SQL.

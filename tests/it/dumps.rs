@@ -170,3 +170,79 @@ fn table_of_a_dump_is_named_as_the_dump_names_it() {
     refused("in/s.sql", &other, "PG_DUMP", &["several tables notes: public.notes, audit.notes", "OPTIONS ('table'"]);
     refused("in/s.sql", &POSTGRES.replace("notes", "nites"), "PG_DUMP", &["no table notes", "public.nites"]);
 }
+
+/// A dump with `public.orders`, `audit.orders`, `public.log` and the partitioned `public.events`.
+fn schemas() -> String {
+    let table = |name: &str, rows: &str| {
+        format!(
+            "CREATE TABLE {name} (\n    id bigint,\n    note text\n);\n\nCOPY {name} (id, note) FROM stdin;\n{rows}\\.\n\n"
+        )
+    };
+    let head =
+        "-- PostgreSQL database dump\n\nSET client_encoding = 'UTF8';\nSET standard_conforming_strings = on;\n\n";
+    let events = "CREATE TABLE public.events (\n    id bigint,\n    note text\n)\nPARTITION BY RANGE (id);\n\n";
+    let attach = "ALTER TABLE ONLY public.events ATTACH PARTITION public.events_1 FOR VALUES FROM (0) TO (9);\n\n";
+    let tables = [
+        head,
+        events,
+        &table("public.events_1", "1\te\n2\t\\N\n"),
+        attach,
+        &table("public.orders", "1\ta\n2\tb\n3\t\n"),
+        &table("audit.orders", "7\tx\n"),
+        &table("public.log", "1\tl\n"),
+        "--\n-- PostgreSQL database dump complete\n--\n",
+    ];
+    tables.concat()
+}
+
+const EVERY: &str = r#"CREATE EXTERNAL TABLE snapshot."*" STORED AS PG_DUMP LOCATION 'in/shop.sql';
+     CREATE TABLE lake."*" AS SELECT * FROM snapshot."*";"#;
+
+#[test]
+fn one_statement_publishes_every_table_of_a_dump_each_once() {
+    let work = Work::config(EVERY).file("in/shop.sql", schemas());
+    // A task is complete by itself: it has the list of tables.
+    let tasks = work.run(&["stage", "config.sql", "--print-tasks", "--table", "log"]).ok().stdout;
+    assert!(tasks.contains(r#"["audit","orders"]"#), "{tasks}");
+    work.run(&["run", "config.sql"]).ok();
+    let sql = "SELECT (SELECT count(*) FROM lake.events) AS events, (SELECT count(note) FROM lake.public_orders) AS orders, \
+               (SELECT max(id) FROM lake.audit_orders) AS audit, (SELECT max(note) FROM lake.log) AS log";
+    assert_eq!(query(&work, sql), "events,orders,audit,log\n2,3,7,l\n");
+    let status = work.run(&["status", "config.sql"]).ok().stdout;
+    assert!(!status.contains("events_1"), "{status}");
+}
+
+#[test]
+fn table_with_its_own_statement_or_outside_the_globs_is_not_one_of_every_table() {
+    let config = r#"CREATE EXTERNAL TABLE snapshot.log STORED AS PG_DUMP LOCATION 'in/shop.sql';
+         CREATE EXTERNAL TABLE snapshot."*" STORED AS PG_DUMP LOCATION 'in/shop.sql'
+         OPTIONS ('table' 'public.*', 'exclude' 'ev*');
+         CREATE TABLE lake.log AS SELECT id + 10 AS id FROM snapshot.log;
+         CREATE TABLE lake."*" AS SELECT id, coalesce(note, '?') AS note FROM snapshot."*";"#;
+    let work = Work::config(config).file("in/shop.sql", schemas());
+    work.run(&["run", "config.sql"]).ok();
+    let sql = "SELECT (SELECT count(*) FROM lake.orders) AS orders, (SELECT max(id) FROM lake.log) AS log";
+    assert_eq!(query(&work, sql), "orders,log\n3,11\n");
+    let missing = work.run(&["query", "config.sql", "-c", "SELECT * FROM lake.events"]);
+    assert!(missing.code != 0 && missing.stderr.contains("events"), "{}", missing.stderr);
+}
+
+#[test]
+fn every_table_of_what_names_no_tables_is_refused_with_what_to_do() {
+    for (config, words) in [
+        (EVERY.replace("PG_DUMP", "CSV"), "means the tables of an export that names them"),
+        (EVERY.replace("PG_DUMP", "POSTGRES").replace("in/shop.sql", "postgres://u@h/d"), "snaplake init URL does so"),
+        (EVERY.replace("FROM snapshot.\"*\"", "FROM snapshot.a"), "must read snapshot.\"*\""),
+        (EVERY.replace("snapshot.\"*\" STORED", "snapshot.a STORED"), "says which tables these are"),
+        (EVERY.replace("'in/shop.sql'", "'in/shop.sql' OPTIONS ('table' 'nobody.*')"), "no lake table"),
+    ] {
+        let work = Work::config(&config).file("in/shop.sql", schemas());
+        let run = work.run(&["run", "config.sql"]);
+        assert!(run.code != 0 && run.stderr.contains(words), "{config}\n{}", run.stderr);
+        assert_eq!(work.paths("out/lake"), Vec::<String>::new());
+    }
+}
+
+fn query(work: &Work, sql: &str) -> String {
+    work.run(&["query", "config.sql", "--format", "csv", "-c", sql]).ok().stdout
+}

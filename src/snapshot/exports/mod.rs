@@ -10,6 +10,7 @@
 
 mod dumped;
 mod dynamodb;
+pub(crate) mod every_table;
 mod live;
 pub(crate) mod live_manifest;
 mod mongodb_dump;
@@ -26,7 +27,7 @@ use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::sync::OnceCell;
 
-use crate::config::{ExportKind, FileFormat, SnapshotTable};
+use crate::config::{ExportKind, FileFormat, SnapshotTable, is_called};
 use crate::error::{Error, ExportFault, Position, Result};
 use crate::layout::{Location, store_error};
 use crate::manifest::FileEntry;
@@ -190,11 +191,6 @@ pub(crate) async fn exported(
         return Err(refused(ExportFault::Table { reason: reason.clone() }));
     }
     Ok(Some(found.clone()))
-}
-
-/// Whether the last of these names are so, with dots between.
-fn is_called(names: &[String], name: &str) -> bool {
-    (0..names.len()).any(|from| names[from..].join(".") == name)
 }
 
 /// The catalogues that were read while tables are planned side by side: a dump is scanned once for all of its tables.
