@@ -6,6 +6,7 @@
 //! | `undeclared_folders` | folders are named `k=v`, and `k` is no column |
 //! | `folder_replaces_column` | a column that PARTITIONED BY declares is in the files, too |
 //! | `lacking_column` | some files lack a column, so it is NULL for their rows |
+//! | `widened_column` | the type of a column is not the same in all files |
 //! | `unread_columns` | files have columns that the table does not declare |
 //! | `set_to_null` | values are NULL because their type cannot hold them, and `on_invalid` asks for that |
 //! | `case_only` | two columns differ only in case, which readers of the lake ignore |
@@ -16,7 +17,7 @@ use indicatif::HumanCount;
 
 use super::validate::Validation;
 use super::warning::Warning;
-use crate::snapshot::Coverage;
+use crate::snapshot::{Coverage, WidenedColumn};
 use crate::types::ident;
 
 /// Columns with a warning of their own.
@@ -25,7 +26,12 @@ const TOLD: usize = 10;
 /// All that apply, in the order of the table above.
 pub(crate) fn warnings(table: &str, coverage: &Coverage) -> Vec<Warning> {
     let once = [left_out(table, coverage), folders(table, coverage), replaced(table, coverage)];
-    once.into_iter().flatten().chain(lacking(table, coverage)).chain(unread(table, coverage)).collect()
+    once.into_iter()
+        .flatten()
+        .chain(lacking(table, coverage))
+        .chain(widened(table, coverage))
+        .chain(unread(table, coverage))
+        .collect()
 }
 
 /// Whether a run shows it too, not only a plan.
@@ -81,6 +87,22 @@ fn lacking(table: &str, coverage: &Coverage) -> Vec<Warning> {
     all.map(|lacking| one(&lacking.column, lacking.files, lacking.of_files, &lacking.example)).collect()
 }
 
+fn widened(table: &str, coverage: &Coverage) -> Vec<Warning> {
+    let one = |of: &WidenedColumn| {
+        let types: Vec<_> = of.types.iter().map(|(name, example)| format!("{name} in {example}")).collect();
+        Warning {
+            code: "widened_column",
+            problem: format!(
+                "the type of '{}' differs between files of snapshot.{table}: {}",
+                of.column,
+                types.join(", ")
+            ),
+            advice: format!("it is read as {}", of.read_as).into(),
+        }
+    };
+    coverage.widened.iter().take(TOLD).map(one).collect()
+}
+
 fn unread(table: &str, coverage: &Coverage) -> Option<Warning> {
     let first = coverage.unread.first()?;
     let names: Vec<_> = coverage.unread.iter().take(TOLD).map(|unread| unread.column.as_str()).collect();
@@ -127,7 +149,7 @@ pub(crate) fn case_only<'a>(table: &str, columns: impl Iterator<Item = &'a str>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::{Lacking, LeftOut, LeftOutReason, UnreadColumn};
+    use crate::snapshot::{Lacking, LeftOut, LeftOutReason, UnreadColumn, WidenedColumn};
 
     #[test]
     fn what_is_found_is_reported_with_what_to_do() {
@@ -147,6 +169,11 @@ mod tests {
             undeclared: vec![("year".into(), "INT".into()), ("Day".into(), "DATE".into())],
             replaced: vec!["month".into()],
             lacking: vec![Lacking { column: "o.x".into(), files: 1, of_files: 3, example: "s3://b/a.csv".into() }],
+            widened: vec![WidenedColumn {
+                column: "n".into(),
+                types: vec![("INT".into(), "s3://b/a".into()), ("BIGINT".into(), "s3://b/b".into())],
+                read_as: "BIGINT".into(),
+            }],
             unread: vec![UnreadColumn { column: "o.y".into(), example: "s3://b/a.csv".into() }],
             ..Coverage::default()
         };
@@ -159,6 +186,7 @@ mod tests {
         undeclared_folders: values of the folder names year=, Day= in the LOCATION of snapshot.t are not read; add PARTITIONED BY (year INT, "Day" DATE) to CREATE EXTERNAL TABLE
         folder_replaces_column: column month of snapshot.t is in the files and in PARTITIONED BY; the value of the folder is used; to read the value of the file, remove the column from PARTITIONED BY
         lacking_column: 1 of 3 inspected files of snapshot.t do not have column 'o.x', such as s3://b/a.csv; it is NULL in their rows
+        widened_column: the type of 'n' differs between files of snapshot.t: INT in s3://b/a, BIGINT in s3://b/b; it is read as BIGINT
         unread_columns: files of snapshot.t have columns that are not declared, so they are not read: o.y, such as in s3://b/a.csv; declare those that you want; OPTIONS ('undeclared' 'error') refuses such files
         "#);
         assert_eq!(warnings("t", &Coverage::default()), []);

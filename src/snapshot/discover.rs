@@ -36,6 +36,7 @@ use crate::snapshot::parquet::exact::check_types;
 use crate::snapshot::parquet::footer::read_foreign_footer;
 use crate::snapshot::scan::heads::{names_of, some};
 use crate::snapshot::scan::infer::infer;
+use crate::snapshot::schema::drift::{TypeDrift, WidenedColumn};
 use crate::snapshot::schema::merge::SchemaMerger;
 use crate::types::type_name;
 
@@ -88,6 +89,9 @@ pub struct Coverage {
     /// Columns that files have and the table does not declare, as far as files were looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<UnreadColumn>,
+    /// Columns whose type is not the same in all files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub widened: Vec<WidenedColumn>,
     /// What an export says of itself, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -131,7 +135,7 @@ pub(crate) async fn discover(
     }
     files = read_once(table, files, &mut left_out).await?;
     let table = SnapshotTable { format, ..table.clone() };
-    let Resolved { schema, files, lacking, unread } = resolve(stores, &table, files, looks).await?;
+    let Resolved { schema, files, lacking, unread, widened } = resolve(stores, &table, files, looks).await?;
     let schema = with_text(&schema, &table.on_invalid);
     check_named(&table, &schema)?;
     let is_of_folders = |name: &str| table.partitioned_by.iter().any(|field| field.name() == name);
@@ -145,6 +149,7 @@ pub(crate) async fn discover(
         replaced: replaced.iter().map(|field| field.name().clone()).collect(),
         lacking,
         unread,
+        widened,
         notes: Vec::new(),
     };
     let schema = if replaced.is_empty() { schema } else { Arc::new(Schema::new(kept)) };
@@ -174,11 +179,11 @@ async fn discover_exported(
     }
     let declared = table.declared.clone().or(schema).map(|schema| with_text(&schema, &table.on_invalid));
     let table = SnapshotTable { format, declared, ..table.clone() };
-    let Resolved { schema, files, lacking, unread } = resolve(stores, &table, files, looks).await?;
+    let Resolved { schema, files, lacking, unread, widened } = resolve(stores, &table, files, looks).await?;
     let schema = with_text(&schema, &table.on_invalid);
     check_named(&table, &schema)?;
     let SnapshotTable { name, format, on_invalid, .. } = table;
-    let coverage = Coverage { lacking, unread, notes, ..Coverage::default() };
+    let coverage = Coverage { lacking, unread, widened, notes, ..Coverage::default() };
     let (partition, null_invalid) = (Vec::new(), on_invalid.null);
     Ok(Discovered { table: TableFiles { name, format, schema, partition, null_invalid, files }, coverage })
 }
@@ -244,6 +249,7 @@ struct Resolved {
     files: Vec<FileEntry>,
     lacking: Vec<Lacking>,
     unread: Vec<UnreadColumn>,
+    widened: Vec<WidenedColumn>,
 }
 
 async fn resolve(
@@ -262,7 +268,7 @@ async fn resolve(
         } else {
             check_some(stores, table, &files, looks).await?
         };
-        return Ok(Resolved { schema: Arc::clone(declared), files, lacking, unread });
+        return Ok(Resolved { schema: Arc::clone(declared), files, lacking, unread, widened: Vec::new() });
     }
     let opened = stores.open_all(&files).await?;
     let (turns, at_once) = if is_text { (&looks.texts, looks.threads) } else { (&looks.footers, FOOTERS_AT_ONCE) };
@@ -283,7 +289,7 @@ async fn resolve(
     });
     // What a file says is taken in at once and dropped: a million schemas do not fit into memory.
     let mut merger = if is_text { SchemaMerger::new(&table.name) } else { SchemaMerger::typed(&table.name) };
-    let mut names = NameCheck::new(table);
+    let (mut names, mut drift) = (NameCheck::new(table), TypeDrift::default());
     let mut rows = Vec::with_capacity(files.len());
     let mut seen = spread(jobs, at_once);
     while let Some(seen) = seen.try_next().await? {
@@ -294,7 +300,13 @@ async fn resolve(
                 // Declared types win, so those of the files need not go together; that a name is there twice still
                 // counts.
                 Some(_) => merger.add(&file.uri, &names_only(schema))?,
-                None => merger.add(&file.uri, schema)?,
+                None => {
+                    merger.add(&file.uri, schema)?;
+                    // The type of a column in text files is that of its values.
+                    if !is_text {
+                        drift.add(&file.uri, schema);
+                    }
+                }
             }
         }
         rows.push(seen.rows);
@@ -311,7 +323,8 @@ async fn resolve(
     }
     let found = merger.finish();
     let (lacking, unread) = names.finish(true)?;
-    Ok(Resolved { schema: table.declared.clone().unwrap_or(found), files, lacking, unread })
+    let widened = drift.finish(&found);
+    Ok(Resolved { schema: table.declared.clone().unwrap_or(found), files, lacking, unread, widened })
 }
 
 /// Compares the declared columns with those of some text files: these are not read while planning.

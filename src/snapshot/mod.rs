@@ -40,6 +40,7 @@ pub use self::presence::ColumnPresence;
 #[cfg(feature = "bench")]
 pub(crate) use self::scan::decode::decode_file;
 pub(crate) use self::scan::text::column_presence;
+pub use self::schema::drift::WidenedColumn;
 pub(crate) use self::schema::inferred::Inferred;
 pub(crate) use self::schema::merge::SchemaMerger;
 pub use self::table::TableFiles;

@@ -179,8 +179,29 @@ fn columns_that_come_and_go_are_reported_and_the_others_compared() {
     assert_eq!(found["rows"], json!({"added": 0, "removed": 0, "changed": 1}), "{found:#}");
     assert_eq!(found["samples"][0]["key"]["id"], "8", "{found:#}");
     assert_eq!(found["partitions"][0]["partition"], "");
-    let retyped = json!([["amount", "Float64", "Decimal128(9, 2)"]]);
-    assert_eq!(found["columns"], json!({"added": ["extra"], "removed": ["tags"], "retyped": retyped}));
+    let retyped = json!([["amount", "DOUBLE", "DECIMAL(9,2)"]]);
+    let columns = json!({"added": ["extra"], "removed": ["tags"], "retyped": retyped, "perhaps_renamed": []});
+    assert_eq!(found["columns"], columns);
+    assert_eq!(found["sources"], json!([]));
+}
+
+#[test]
+fn columns_of_the_snapshot_that_come_go_and_change_their_type_are_reported_before_those_of_the_lake() {
+    let tables = "CREATE EXTERNAL TABLE snapshot.orders STORED AS NDJSON LOCATION '${export}/';
+        CREATE TABLE lake.orders AS SELECT * FROM snapshot.orders;";
+    let work = published(tables, 9, |all| {
+        for row in all {
+            let row = row.as_object_mut().unwrap();
+            let note = row.remove("note").unwrap();
+            row.insert("remark".to_owned(), note);
+            row.insert("id".to_owned(), json!("x"));
+        }
+    });
+    let text = diff(&work, &[]).ok().stdout;
+    for line in ["snapshot.orders: added remark", "snapshot.orders: removed note", "lake.orders: added remark"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(text.contains("snapshot.orders: the type of id changed from BIGINT to VARCHAR"), "{text}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::report::{OutputFormat, Report};
 use super::text::{count, pretty, print, table};
-use crate::inspect::diff::{Change, DataSize, RowChanges, RowSample, TableDiff};
+use crate::inspect::diff::{Change, ColumnChanges, DataSize, RowChanges, RowSample, TableDiff};
 
 /// Partitions that are shown; all are in the JSON.
 const PARTITIONS: usize = 40;
@@ -40,14 +40,10 @@ impl Report {
 /// Columns, partitions and samples of one table.
 fn details(diff: &TableDiff) {
     let name = &diff.table;
-    for (what, columns) in [("added", &diff.columns.added), ("removed", &diff.columns.removed)] {
-        if !columns.is_empty() {
-            print(&format!("lake.{name}: {what} {}", columns.join(", ")));
-        }
+    for source in &diff.sources {
+        columns(&format!("snapshot.{}", source.table), &source.columns);
     }
-    for (column, before, after) in &diff.columns.retyped {
-        print(&format!("lake.{name}: the type of {column} changed from {before} to {after}"));
-    }
+    columns(&format!("lake.{name}"), &diff.columns);
     let is_partitioned = diff.partitions.iter().any(|partition| !partition.partition.is_empty());
     if is_partitioned {
         let head = ["partition", "rows", "files", "bytes", "added", "removed", "changed"].map(str::to_owned).to_vec();
@@ -67,6 +63,20 @@ fn details(diff: &TableDiff) {
     if !diff.samples.is_empty() {
         print(&format!("\nlake.{name}, example rows:"));
         diff.samples.iter().for_each(|row| print(&sample(row)));
+    }
+}
+
+fn columns(table: &str, changes: &ColumnChanges) {
+    for (what, columns) in [("added", &changes.added), ("removed", &changes.removed)] {
+        if !columns.is_empty() {
+            print(&format!("{table}: {what} {}", columns.join(", ")));
+        }
+    }
+    for (column, before, after) in &changes.retyped {
+        print(&format!("{table}: the type of {column} changed from {before} to {after}"));
+    }
+    for (before, after) in &changes.perhaps_renamed {
+        print(&format!("{table}: {before} was perhaps renamed to {after}, which has its type and its place"));
     }
 }
 

@@ -198,6 +198,9 @@ fn plan_json(plan: &PlanView, config: &Path) -> Value {
             "table": table, "column": lacking.column, "files": lacking.files, "of_files": lacking.of_files,
             "example": lacking.example,
         }))).collect::<Vec<_>>(),
+        "widened_columns": plan.coverage.iter().flat_map(|(table, coverage)| coverage.widened.iter().map(move |widened| json!({
+            "table": table, "column": widened.column, "types": widened.types, "read_as": widened.read_as,
+        }))).collect::<Vec<_>>(),
         "unread_columns": plan.coverage.iter().flat_map(|(table, coverage)| coverage.unread.iter().map(move |unread| json!({
             "table": table, "column": unread.column, "example": unread.example,
         }))).collect::<Vec<_>>(),

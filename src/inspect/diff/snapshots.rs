@@ -10,11 +10,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use futures::TryStreamExt;
 use serde::Serialize;
 
 use super::changes::{RowChanges, RowSample};
+use super::columns::{ColumnChanges, SourceChanges};
 use super::rows::{Compared, Comparison};
 use crate::compaction::plan::PartitionDetails;
 use crate::config::LakeTable;
@@ -44,6 +45,8 @@ pub(crate) struct TableDiff {
     pub(crate) before: DataSize,
     pub(crate) after: DataSize,
     pub(crate) columns: ColumnChanges,
+    /// The same of the snapshot tables that it is made from.
+    pub(crate) sources: Vec<SourceChanges>,
     /// Partitions whose files are the same.
     pub(crate) same_partitions: usize,
     /// All others.
@@ -59,15 +62,6 @@ pub(crate) struct DataSize {
     pub(crate) files: usize,
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
-}
-
-/// Columns of which the rest says nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct ColumnChanges {
-    pub(crate) added: Vec<String>,
-    pub(crate) removed: Vec<String>,
-    /// Name, type before, type after.
-    pub(crate) retyped: Vec<(String, String, String)>,
 }
 
 /// A partition whose files differ.
@@ -126,7 +120,8 @@ async fn table(pipeline: &Pipeline, lake: &LakeTable, options: &DiffOptions) -> 
         table: lake.name.clone(),
         before: before.contents(),
         after: after.contents(),
-        columns: columns(&before.schema, &after.schema),
+        columns: ColumnChanges::between(&before.schema, &after.schema),
+        sources: sources(&before.details, &after.details)?,
         same_partitions: same.len(),
         partitions: differing.iter().map(partition).collect(),
         rows: None,
@@ -232,26 +227,25 @@ impl Side {
     }
 }
 
-/// Columns of one side only, and those whose type has changed.
-fn columns(before: &SchemaRef, after: &SchemaRef) -> ColumnChanges {
-    let only_in = |one: &SchemaRef, other: &SchemaRef| {
-        let names = one.fields().iter().map(|field| field.name());
-        names.filter(|name| other.index_of(name).is_err()).cloned().collect()
+/// The columns of the snapshot tables that both read, where they differ.
+fn sources(before: &PlanDetails, after: &PlanDetails) -> Result<Vec<SourceChanges>> {
+    let all = |details: &PlanDetails| -> Result<Vec<(String, Schema)>> {
+        let sources = details.whole.iter().map(|(source, _)| source).chain([&details.driving]);
+        sources.map(|source| Ok((source.table.clone(), Schema::new(source.columns()?)))).collect()
     };
-    let retyped = before.fields().iter().filter_map(|field| {
-        let now = after.field_with_name(field.name()).ok()?;
-        let types = (field.data_type().to_string(), now.data_type().to_string());
-        (field.data_type() != now.data_type()).then(|| (field.name().clone(), types.0, types.1))
-    });
-    ColumnChanges { added: only_in(after, before), removed: only_in(before, after), retyped: retyped.collect() }
+    let (before, mut changes) = (all(before)?, Vec::new());
+    for (table, after) in all(after)? {
+        let Some((_, before)) = before.iter().find(|(name, _)| *name == table) else { continue };
+        let columns = ColumnChanges::between(before, &after);
+        if !columns.is_empty() {
+            changes.push(SourceChanges { table, columns });
+        }
+    }
+    Ok(changes)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use datafusion::arrow::datatypes::{DataType, Field, Schema};
-
     use super::*;
     use crate::inspect::diff::Change;
     use crate::layout::FilePartition;
@@ -278,20 +272,6 @@ mod tests {
         let Error::NoDiff { table, against, reason } = error else { panic!("{error:?}") };
         assert_eq!((table.as_str(), against.as_str()), ("t", JANUARY));
         reason
-    }
-
-    #[test]
-    fn columns_are_compared_by_name_whatever_their_order() {
-        let schema = |fields: &[(&str, DataType)]| -> SchemaRef {
-            let fields = fields.iter().map(|(name, of)| Field::new(*name, of.clone(), true));
-            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-        };
-        let before = schema(&[("a", DataType::Int32), ("b", DataType::Utf8), ("c", DataType::Date32)]);
-        let after = schema(&[("d", DataType::Utf8), ("c", DataType::Date32), ("a", DataType::Int64)]);
-        let changes = columns(&before, &after);
-        assert_eq!((changes.added, changes.removed), (vec!["d".to_owned()], vec!["b".to_owned()]));
-        assert_eq!(changes.retyped, [("a".to_owned(), "Int32".to_owned(), "Int64".to_owned())]);
-        assert_eq!(columns(&before, &before), ColumnChanges::default());
     }
 
     #[tokio::test]

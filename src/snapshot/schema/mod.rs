@@ -2,6 +2,7 @@
 //! that folders add, and whether the files have what is declared (names, presence).
 
 pub(crate) mod clash;
+pub(crate) mod drift;
 pub(crate) mod inferred;
 pub(crate) mod merge;
 pub(crate) mod widen;
