@@ -136,7 +136,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
                 continue;
             }
             found.locations = vec![if export.is_empty() { HERE.to_owned() } else { below(&export, "") }];
-            found.export = Some(ExportTable { kind, table, database: None });
+            found.export = Some(ExportTable { kind, table, database: None, merged: Vec::new() });
         }
         if found.locations.is_empty() {
             let Some(locations) = locations(&tally, &keys, &group, &found.format) else {
@@ -470,7 +470,7 @@ fn empty_tables(
         };
         let export = export_of(described, &folder).map(|(export, kind, table)| {
             let place = if export.is_empty() { HERE.to_owned() } else { below(&export, "") };
-            (place, ExportTable { kind, table, database: None })
+            (place, ExportTable { kind, table, database: None, merged: Vec::new() })
         });
         let mut items = columns_as_they_are(&schema);
         items.iter_mut().for_each(|item| improve(item, known.rds.as_deref()));
