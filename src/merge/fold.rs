@@ -6,9 +6,9 @@
 //! changes   once more: the image of each last put is given out
 //! ```
 //!
-//! Two last changes with one time and other images are an error; the order of attributes and of a set's elements, and the
-//! spelling of numbers, is no difference. So is an item that the full export has twice. A last change that an export
-//! from before the full one has is in the full one already, and is not applied.
+//! Two last changes with one time and other images are an error; the order of attributes and of a set's elements, and
+//! the spelling of numbers, is no difference. An error, too, is an item that the full export has twice. A last change
+//! that an export from before the full one has is in the full one already, and is not applied.
 //!
 //! Memory: one entry of the map per key. A bucket with more records than that allows is split by more of the digest.
 
@@ -20,7 +20,7 @@ use twox_hash::XxHash64;
 
 use super::fault::{CONTRADICTION, scratch};
 use super::key::{KeyDigest, add_number};
-use super::spill::{Bucket, Buckets, Filling, MOST_LEVELS, SpillKind, SpillRecord};
+use super::spill::{Buckets, Filling, MOST_LEVELS, SpillBucket, SpillKind, SpillRecord};
 use crate::error::{Error, ExportFault};
 use crate::snapshot::exports::merged_manifest::MergedCounts;
 
@@ -88,7 +88,7 @@ impl Folding {
     /// Merges a bucket of a level.
     pub(super) fn fold(
         &self,
-        bucket: &Bucket,
+        bucket: &SpillBucket,
         level: usize,
         out: &mut impl ItemSink,
         counts: &mut MergedCounts,
@@ -106,7 +106,12 @@ impl Folding {
         parts.all.iter().try_for_each(|part| self.fold(part, level + 1, out, counts))
     }
 
-    fn fold_whole(&self, bucket: &Bucket, out: &mut impl ItemSink, counts: &mut MergedCounts) -> Result<(), FoldFault> {
+    fn fold_whole(
+        &self,
+        bucket: &SpillBucket,
+        out: &mut impl ItemSink,
+        counts: &mut MergedCounts,
+    ) -> Result<(), FoldFault> {
         let mut keys = self.last_changes(bucket, counts)?;
         if keys.values().any(|last| last.is_tied) {
             self.check_ties(bucket, &keys)?;
@@ -155,7 +160,11 @@ impl Folding {
     }
 
     /// The last change of each key.
-    fn last_changes(&self, bucket: &Bucket, counts: &mut MergedCounts) -> Result<HashMap<KeyDigest, Last>, FoldFault> {
+    fn last_changes(
+        &self,
+        bucket: &SpillBucket,
+        counts: &mut MergedCounts,
+    ) -> Result<HashMap<KeyDigest, Last>, FoldFault> {
         let mut keys: HashMap<KeyDigest, Last> = HashMap::new();
         let mut number = 0;
         bucket.changes.read(|change| -> Result<(), FoldFault> {
@@ -200,7 +209,7 @@ impl Folding {
     }
 
     /// Changes of one key with one time are one change, if they decide.
-    fn check_ties(&self, bucket: &Bucket, keys: &HashMap<KeyDigest, Last>) -> Result<(), FoldFault> {
+    fn check_ties(&self, bucket: &SpillBucket, keys: &HashMap<KeyDigest, Last>) -> Result<(), FoldFault> {
         let mut images: HashMap<KeyDigest, (u16, Option<Value>)> = HashMap::new();
         bucket.changes.read(|change| {
             let is_tied = keys.get(&change.digest).is_some_and(|last| last.is_tied && last.written == change.written);

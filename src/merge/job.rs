@@ -1,8 +1,8 @@
 //! The merges of a config: each is made once per snapshot, before its table is planned.
 //!
 //! Guarantees: a manifest is there only if every export is whole and all records went somewhere; it is written last and
-//! only if there is none, so a process that dies leaves garbage that nobody reads, and a rerun begins anew. A merge that
-//! is there is used if it is one of the very exports that the config names; exports that are gone since then are not
+//! only if there is none, so a process that dies leaves garbage that nobody reads, and a rerun begins anew. A merge
+//! that is there is used if it is one of the very exports that the config names; exports that are gone since then are not
 //! missed.
 
 use std::hash::{BuildHasher, RandomState};
@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::chain::{ChainLink, ExportChain, PlacedExport, chain};
 use super::fault::{refused, unmergeable};
 use super::fold::{Folding, KEY_BYTES, of_table};
-use super::read::{Readers, Reading};
+use super::read::{Readers, RecordKind};
 use super::record::SharedSchema;
 use super::sink::{PackedLines, write};
 use super::spill::Buckets;
@@ -165,11 +165,11 @@ impl Merge<'_> {
         };
         let mut sources = Vec::with_capacity(self.sources.len());
         let changes = chain.links.iter().zip(0..).flat_map(|(link, export)| {
-            let reading = Reading::Changes { export, from: link.from.micros, to: link.to.micros };
+            let reading = RecordKind::Changes { export, from: link.from.micros, to: link.to.micros };
             link.files.iter().map(move |file| (file.clone(), reading))
         });
         let changes = readers.read(changes).await?;
-        let items = chain.full.export.files.iter().map(|file| (file.clone(), Reading::Items));
+        let items = chain.full.export.files.iter().map(|file| (file.clone(), RecordKind::Items));
         let items = readers.read(items).await?;
         sources.push(MergedSource {
             location: chain.full.location.to_string(),

@@ -27,7 +27,7 @@ const MOST_LINE: usize = 16 << 20;
 
 /// What the files of one export are read as.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Reading {
+pub(super) enum RecordKind {
     /// Items of the full export.
     Items,
     /// Changes of an incremental one, of this index, written from a time on and before another.
@@ -52,7 +52,7 @@ impl Readers {
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::RowsDiffer`], [`Error::ReadSnapshotFile`], [`Error::Store`], [`Error::Io`].
-    pub(super) async fn read(&self, files: impl IntoIterator<Item = (FileEntry, Reading)>) -> Result<Vec<u64>> {
+    pub(super) async fn read(&self, files: impl IntoIterator<Item = (FileEntry, RecordKind)>) -> Result<Vec<u64>> {
         let jobs: Vec<_> = files
             .into_iter()
             .enumerate()
@@ -64,7 +64,7 @@ impl Readers {
         spread(jobs, self.at_once).try_collect().await
     }
 
-    async fn read_file(&self, number: usize, file: &FileEntry, reading: Reading) -> Result<u64> {
+    async fn read_file(&self, number: usize, file: &FileEntry, reading: RecordKind) -> Result<u64> {
         let location = Location::from_uri(&file.uri)?;
         let store = self.stores.of(&location)?;
         let split = Split::of(&file.uri).map(|(_, split)| split);
@@ -79,7 +79,7 @@ impl Readers {
             is_raw: false,
         };
         let mut chunks = Chunks::open(store.as_ref(), request, origin.clone(), Count::new()).await?;
-        let kind = if matches!(reading, Reading::Items) { SpillKind::Items } else { SpillKind::Changes };
+        let kind = if matches!(reading, RecordKind::Items) { SpillKind::Items } else { SpillKind::Changes };
         let mut lines = Lines {
             origin: &origin,
             number,
@@ -110,7 +110,7 @@ struct Lines<'b> {
     origin: &'b Origin,
     /// Of the file.
     number: usize,
-    reading: Reading,
+    reading: RecordKind,
     parser: RecordParser,
     filling: Filling<'b>,
     /// A line whose end is missing.
@@ -175,7 +175,7 @@ impl Lines<'_> {
     fn record(&mut self, cursor: &mut Cursor<'_>) -> Result<std::result::Result<(), Fault>> {
         let start = cursor.at();
         let record = match self.reading {
-            Reading::Items => match self.parser.item(cursor) {
+            RecordKind::Items => match self.parser.item(cursor) {
                 Ok(digest) => {
                     // Without changes no key is known, and each item is one of its own.
                     let own = || {
@@ -191,7 +191,7 @@ impl Lines<'_> {
                 }
                 Err(fault) => return Ok(Err(fault)),
             },
-            Reading::Changes { export, from, to } => match self.parser.change(cursor) {
+            RecordKind::Changes { export, from, to } => match self.parser.change(cursor) {
                 Ok(change) if !(from..to).contains(&change.written) => {
                     let reason = format!(
                         "WriteTimestampMicros {} is not in the time of the export, from {from} on and before {to}",

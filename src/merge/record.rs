@@ -1,7 +1,7 @@
 //! The lines of DynamoDB exports, as far as a merge has to know them: keys, times and where images are.
 //!
-//! A line of a full export has an `Item`; its key attributes are looked up by the names in `Keys` of the changes. A line
-//! of an incremental export has `Metadata` with the time of the write, `Keys`, and `NewImage` unless the item was
+//! A line of a full export has an `Item`; its key attributes are looked up by the names in `Keys` of the changes. A
+//! line of an incremental export has `Metadata` with the time of the write, `Keys`, and `NewImage` unless the item was
 //! deleted; `OldImage` is not used. Everything else of a line is checked as JSON only: it is carried over as it is and
 //! read later. An image whose key attributes are not `Keys` is an error. Pure.
 //!
@@ -21,7 +21,7 @@ pub(super) type SharedSchema = Arc<OnceLock<KeySchema>>;
 
 /// One change of an item.
 #[derive(Debug)]
-pub(super) struct Change<'a> {
+pub(super) struct ChangeRecord<'a> {
     pub(super) digest: KeyDigest,
     /// `Metadata.WriteTimestampMicros`
     pub(super) written: i64,
@@ -74,7 +74,7 @@ impl RecordParser {
     }
 
     /// Reads a record of an incremental export.
-    pub(super) fn change<'a>(&mut self, cursor: &mut Cursor<'a>) -> Result<Change<'a>, Fault> {
+    pub(super) fn change<'a>(&mut self, cursor: &mut Cursor<'a>) -> Result<ChangeRecord<'a>, Fault> {
         const NAMES: [&str; 4] = ["Metadata", "Keys", "NewImage", "OldImage"];
         open(cursor, A_CHANGE)?;
         let start = cursor.at();
@@ -115,7 +115,7 @@ impl RecordParser {
                 return Err(cursor.wrong_at(at, "the image has another key than Keys"));
             }
         }
-        Ok(Change { digest, written, keys, image: image.map(|(_, image)| image) })
+        Ok(ChangeRecord { digest, written, keys, image: image.map(|(_, image)| image) })
     }
 
     /// `{"WriteTimestampMicros":{"N":"1680109764000000"}}`; the number may also be a plain text.

@@ -1,7 +1,7 @@
 //! Files of merged items: a thread merges buckets and packs lines, a task writes what it packed.
 //!
-//! Each file is zstd, has about [`FILE_BYTES`] of text, and its MD5 and rows are kept for the manifest. A few MiB are on
-//! their way at once. What is written is compared with the size that the store says.
+//! Each file is zstd, has about [`FILE_BYTES`] of text, and its MD5 and rows are kept for the manifest. A few MiB are
+//! on their way at once. What is written is compared with the size that the store says.
 
 use std::io::Write;
 use std::sync::Arc;

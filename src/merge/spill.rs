@@ -142,7 +142,7 @@ impl SpillFile {
 
 /// The two files of a bucket.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(super) struct SpillBucket {
     pub(super) changes: SpillFile,
     pub(super) items: SpillFile,
 }
@@ -150,7 +150,7 @@ pub(super) struct Bucket {
 /// The buckets of one level; those of a bucket that was too large are of the next one.
 #[derive(Debug)]
 pub(super) struct Buckets {
-    pub(super) all: Vec<Bucket>,
+    pub(super) all: Vec<SpillBucket>,
     /// Where no other level looks into the digest.
     level: usize,
 }
@@ -164,7 +164,7 @@ impl Buckets {
         // Hashing leaves some buckets fuller than others.
         let wanted = (records + records / 4) / most.max(1);
         let count = usize::try_from(wanted).unwrap_or(MOST_BUCKETS).clamp(1, MOST_BUCKETS).next_power_of_two();
-        let bucket = |_| Ok(Bucket { changes: SpillFile::create()?, items: SpillFile::create()? });
+        let bucket = |_| Ok(SpillBucket { changes: SpillFile::create()?, items: SpillFile::create()? });
         let all = (0..count).map(bucket).collect::<io::Result<Vec<_>>>()?;
         Ok(Self { all, level })
     }
@@ -218,7 +218,7 @@ impl<'b> Filling<'b> {
         if *records == 0 {
             return Ok(());
         }
-        let Bucket { changes, items } = &self.buckets.all[index];
+        let SpillBucket { changes, items } = &self.buckets.all[index];
         let file = if self.kind == SpillKind::Changes { changes } else { items };
         file.write(buffer, *records)?;
         *records = 0;
