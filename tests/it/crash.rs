@@ -235,7 +235,7 @@ async fn stage_task_ends_well_where_a_planner_that_lost_has_just_written_its_own
 async fn merge_of_exports_stopped_at_any_write_gives_the_same_rows_when_run_again() {
     let tables = "
         CREATE EXTERNAL TABLE snapshot.users (pk VARCHAR, v BIGINT) STORED AS DYNAMODB_EXPORT
-        LOCATION ('s3://bucket/AWSDynamoDB/full/', 's3://bucket/AWSDynamoDB/a/');
+        LOCATION ('${export}/AWSDynamoDB/full/', '${export}/AWSDynamoDB/a/');
         CREATE TABLE lake.users WITH (sorted_by = ARRAY['pk']) AS SELECT pk, v FROM snapshot.users;
     ";
     let job = Job::new(tables, 0, 0).await;
@@ -248,7 +248,7 @@ async fn merge_of_exports_stopped_at_any_write_gives_the_same_rows_when_run_agai
     let full = export("full", "users", &Scope::Full(1), &[&(0..60).map(item).collect::<String>()]);
     let changes = export("a", "users", &Scope::Incremental(1, 2), &[&(40..80).map(put).collect::<String>()]);
     for (key, bytes) in full.into_iter().chain(changes) {
-        job.store.set(&key, bytes).await;
+        job.store.set(&format!("export/{key}"), bytes).await;
     }
     // Names of files are those of a try, so contents are compared.
     let lake = async || -> Vec<Bytes> {
