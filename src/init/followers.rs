@@ -23,6 +23,8 @@ pub(crate) struct Followers {
     pub(crate) full: String,
     /// Folders of the incremental ones, in the order of time.
     folders: Vec<String>,
+    /// One that is later and does not go on from them.
+    apart: Option<String>,
     /// The end of the last one, as the export writes it.
     end: Option<String>,
     files: u64,
@@ -71,7 +73,15 @@ pub(crate) async fn followers(
             followers.folders.push(folder.to_owned());
             (followers.end, end) = (time.clone().or(followers.end), end.max(Some(to)));
         }
+        followers.apart = described.iter().find_map(|other| match other {
+            Described::Dynamo { folder, span: of, .. } => {
+                let is_later = of.is_incremental && of.arn == span.arn && of.to > end;
+                (is_later && !followers.folders.contains(folder)).then(|| folder.clone())
+            }
+            _ => None,
+        });
         if followers.folders.is_empty() {
+            all.extend(followers.apart.is_some().then_some(followers));
             continue;
         }
         let sampled = sample(source, &Group::of(listed, tally.newest.unwrap_or_default()), CHANGES).await?;
@@ -138,6 +148,14 @@ impl Followers {
         found.files += self.files;
         found.bytes += self.bytes;
         found.rows = (found.rows.0, self.records == 0 && found.rows.1);
+        if let Some(folder) = &self.apart {
+            found.notes.push(format!(
+                "Not merged: {folder}. Before it is a hole in time, or an incremental export that cannot be read."
+            ));
+        }
+        if self.folders.is_empty() {
+            return;
+        }
         let (exports, changes) = (self.folders.len(), self.records);
         let end = self.end.as_deref().unwrap_or_default();
         found.notes.push(format!(

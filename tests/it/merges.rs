@@ -204,3 +204,26 @@ fn a_damaged_merge_is_refused() {
     std::fs::write(work.path(&path), text.replacen("\"added\": 1", "\"added\": 2", 1)).unwrap();
     work.run(&["run", "config.sql"]).failed(1, &["merged-export.json", "changes that went somewhere: 8, but 7"]);
 }
+
+#[test]
+fn init_proposes_one_table_of_all_exports_with_the_attributes_that_only_changes_have() {
+    let late = put(4, 5, "late", "1", "5").replace(r#"{"v":"#, r#"{"only":{"S":"x"},"v":"#);
+    let changes = export("b", "users", &Scope::Incremental(3, 5), &[&late]);
+    let apart = export("c", "users", &Scope::Incremental(6, 7), &[&put(6, 5, "apart", "1", "6")]);
+    let work = with(config("", TABLE, ""), [full(), first(), changes, apart].concat());
+    work.run(&["init", "in", "-o", "new.sql"]).ok();
+    let text = std::fs::read_to_string(work.path("new.sql")).unwrap();
+    for words in [
+        "AWSDynamoDB/full/',\n  '${snapshot:-in}/AWSDynamoDB/a/',\n  '${snapshot:-in}/AWSDynamoDB/b/'\n)",
+        "Incremental exports (2, 5 changes) are merged onto the full one: the table as of 2026-01-01T05:00:00Z.",
+        "Not merged: AWSDynamoDB/c.",
+        "SET snaplake.snapshot_time = '2026-01-01T05:00:00Z'",
+        "OPTIONS ('undeclared' 'error')",
+    ] {
+        assert!(text.contains(words), "no {words} in {text}");
+    }
+    work.run(&["run", "new.sql", "--quiet"]).ok();
+    let sql = "SELECT pk, only FROM lake.users ORDER BY pk";
+    let found = work.run(&["query", "new.sql", "--format", "csv", "-c", sql]).ok().stdout;
+    assert_eq!(found, "pk,only\nkept,\nlate,x\nnew,\nupdated,\n");
+}
