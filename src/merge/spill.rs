@@ -14,8 +14,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::key::KeyDigest;
 
-/// Buckets of one level at most: each has two files open.
-pub(super) const MOST_BUCKETS: usize = 128;
+/// Buckets of the first level at most, and of each other one, which every thread may have: each has two files open.
+const MOST_BUCKETS: [usize; 2] = [128, 16];
 
 /// Digest, time, export, whether there is an image, length of the keys, length of the image.
 const HEAD: usize = 32 + 8 + 2 + 1 + 4 + 4;
@@ -163,7 +163,8 @@ impl Buckets {
     pub(super) fn new(records: u64, most: u64, level: usize) -> io::Result<Self> {
         // Hashing leaves some buckets fuller than others.
         let wanted = (records + records / 4) / most.max(1);
-        let count = usize::try_from(wanted).unwrap_or(MOST_BUCKETS).clamp(1, MOST_BUCKETS).next_power_of_two();
+        let most = MOST_BUCKETS[level.min(1)];
+        let count = usize::try_from(wanted).unwrap_or(most).clamp(1, most).next_power_of_two();
         let bucket = |_| Ok(SpillBucket { changes: SpillFile::create()?, items: SpillFile::create()? });
         let all = (0..count).map(bucket).collect::<io::Result<Vec<_>>>()?;
         Ok(Self { all, level })
