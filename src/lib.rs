@@ -30,7 +30,7 @@
 //! cli                  arguments, one short function per subcommand; `print`, the only module that prints
 //! init, inspect        a first config for an unknown location; what people ask for, read-only: plan, status, query, diff, lineage
 //! pipeline             the steps in order, one task by its number, audits, the proof; repair, replan, clean
-//! live                 running databases, exported before they are planned
+//! live, merge          before planning: running databases are exported; incremental exports become one with a full one
 //! staging, compaction  first step: groups of snapshot files become sorted staging files; second step: these become lake files
 //! lake                 what "published" means, the columns of a lake, its proof
 //! snapshot             which files a LOCATION covers, their one schema, and how each format is read
@@ -68,6 +68,7 @@ mod lake;
 pub mod layout;
 mod live;
 pub mod manifest;
+mod merge;
 pub mod pipeline;
 pub mod session;
 pub mod snapshot;

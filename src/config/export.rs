@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::layout::partition;
+use crate::error::Position;
+use crate::layout::{Location, partition};
 
 /// A kind of export: which tables and files it has is read from it, not guessed from names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +52,8 @@ pub struct ExportTable {
     pub table: Option<String>,
     /// The database, if the export is one of a running database.
     pub database: Option<DatabaseUrl>,
+    /// The exports at several LOCATIONs that are merged into one before they are read, if there are several.
+    pub merged: Vec<(Location, Position)>,
 }
 
 impl ExportKind {

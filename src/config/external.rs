@@ -71,10 +71,14 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
         return Err(ConfigError::Plan { message }.at(at));
     }
     let LocationOptions { export, table, exclude, ignore_table_format, undeclared, on_invalid } = options;
-    let export = export.map(|kind| ExportTable { kind, table, database });
-    if let (Some(_), [_, (_, second), ..]) = (&export, &*locations) {
-        let reason = "an export is at one place; write a table for each export";
-        return Err(ConfigError::UnsupportedClause { clause: "a second LOCATION", reason }.at(second));
+    let mut export = export.map(|kind| ExportTable { kind, table, database, merged: Vec::new() });
+    if let (Some(export), [_, (_, second), ..]) = (&mut export, &*locations) {
+        if export.kind != ExportKind::DynamoDb {
+            let reason = "an export is at one place; write a table for each export";
+            return Err(ConfigError::UnsupportedClause { clause: "a second LOCATION", reason }.at(second));
+        }
+        // A full export and incremental ones: where their merge is, the settings say.
+        export.merged.clone_from(&locations);
     }
     Ok(SnapshotTable {
         name,

@@ -196,8 +196,13 @@ fn resolve(sources: Vec<SqlSource>, top: Position, texts: Arc<ConfigTexts>) -> R
         let (what, name) = match kind {
             StatementKind::CreateExternalTable(statement) => {
                 let mut table = external::snapshot_table(&at, *statement, &base)?;
-                if let Some(database) = table.export.as_ref().and_then(|export| export.database.as_ref()) {
-                    table.locations = vec![(project.settings.database_export(database), at.clone())];
+                if let Some(export) = &table.export {
+                    if let Some(database) = &export.database {
+                        table.locations = vec![(project.settings.database_export(database), at.clone())];
+                    }
+                    if let Some((_, first)) = export.merged.first() {
+                        table.locations = vec![(project.settings.merged_export(&table.name), first.clone())];
+                    }
                 }
                 let name = format!("snapshot.{}", table.name);
                 project.snapshots.push(table);
@@ -310,7 +315,9 @@ impl Project {
             for snapshot in self.snapshots.iter().filter(|table| !is_running(table)) {
                 // A glob says exactly which files it means; a folder means all that is ever put into it.
                 let whole = |location: &&Location| !location.raw_key().contains(['*', '?', '[']);
-                for location in snapshot.locations.iter().map(|(location, _)| location).filter(whole) {
+                let merged = snapshot.export.as_ref().map(|export| &export.merged).filter(|merged| !merged.is_empty());
+                let read = merged.unwrap_or(&snapshot.locations);
+                for location in read.iter().map(|(location, _)| location).filter(whole) {
                     let holder = || format!("snapshot.{} at {location}", snapshot.name);
                     if location.overlaps(layout.lake()) {
                         return Err(taken("published to", layout.lake(), holder()));

@@ -15,7 +15,7 @@ use super::values::{ByteSize, EmptyPartition, GroupSize, WriteCompression, boole
 use super::written::WrittenSettings;
 use crate::config::text::statement::PlacedText;
 use crate::error::{Position, Result};
-use crate::layout::{Location, SnapshotFolder, database_export, snapshot_time};
+use crate::layout::{Location, SnapshotFolder, database_export, merged_export, snapshot_time};
 
 /// What applies to all tables.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +49,12 @@ impl Settings {
     pub(crate) fn database_export(&self, database: &DatabaseUrl) -> Location {
         let time = (&self.snapshot_folder, self.snapshot_time.as_str());
         database_export(&self.staging, &self.database, time, &database.folder_name())
+    }
+
+    /// Folder of the merge of the exports of a snapshot table.
+    pub(crate) fn merged_export(&self, table: &str) -> Location {
+        let time = (&self.snapshot_folder, self.snapshot_time.as_str());
+        merged_export(&self.staging, &self.database, time, table)
     }
 }
 

@@ -114,6 +114,17 @@ pub enum ExportFault {
     /// A running database whose tables were not exported yet.
     #[error("the database was not exported yet")]
     NotExported,
+    /// Exports that are to be merged and were not yet.
+    #[error("the exports were not merged yet")]
+    NotMerged,
+    /// Exports that cannot be merged: they are not of one table, or not of one stretch of time.
+    #[error("{reason}")]
+    Unmergeable {
+        /// What does not go together, with both sides.
+        reason: String,
+        /// What to do.
+        help: &'static str,
+    },
     /// The export has no such table.
     #[error("it has no table {name}{}", among(tables))]
     NoTable {
@@ -155,6 +166,8 @@ impl ExportFault {
             Self::Counts { .. } | Self::Metadata { .. } => "export again",
             Self::Unread { help, .. } => help,
             Self::NotExported => "`snaplake run` exports it first; `snaplake plan` shows its tables after that",
+            Self::NotMerged => "`snaplake run` merges them first; `snaplake plan` shows the table after that",
+            Self::Unmergeable { help, .. } => help,
             Self::Table { .. } => "leave the table out of the config, or read it from another export",
             Self::NoTable { .. } | Self::Ambiguous { .. } => {
                 "name the table as the export does: OPTIONS ('table' 'schema.table')"

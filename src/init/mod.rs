@@ -19,6 +19,7 @@
 
 pub(crate) mod choose;
 mod files;
+mod followers;
 mod names;
 mod render;
 pub(crate) mod search;
@@ -203,9 +204,16 @@ fn time(
     if let Some(time) = &options.snapshot_time {
         return (time.clone(), "as given");
     }
-    let exported = described.iter().find_map(|described| match described {
-        Described::RdsExport { time, .. } | Described::Dynamo { time, .. } => time.clone(),
+    let merged = described.iter().filter_map(|described| match described {
+        Described::Dynamo { time, span, .. } if span.is_incremental => time.clone(),
         _ => None,
+    });
+    // The table is as of the end of the last one that is merged.
+    let exported = merged.max().or_else(|| {
+        described.iter().find_map(|described| match described {
+            Described::RdsExport { time, .. } | Described::Dynamo { time, .. } => time.clone(),
+            _ => None,
+        })
     });
     if let Some(time) = exported {
         return (time, "from the export");

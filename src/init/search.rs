@@ -11,6 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::choose::choose;
+use super::followers::followers;
 use super::names::{GENERIC, plain, split_ending};
 use super::tables::found_table::NamedTable;
 use crate::concurrency::spread;
@@ -76,7 +77,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
     let source = SampleSource { store, root: root.clone() };
     tally.refuse_table_formats();
     let mut read = Read::default();
-    let described = described(&source, &mut tally, &mut read).await?;
+    let mut described = described(&source, &mut tally, &mut read).await?;
     let mut drafts = Vec::new();
     for manifest in &described {
         if let Described::Manifest { path } = manifest {
@@ -102,6 +103,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
         }
     }
     let refused = refused(engine, &source, &described).await?;
+    let followers = followers(engine, &source, &mut described, &mut tally, &mut read).await?;
     let (exported, dates) = choose(&source, &mut tally, &mut read).await?;
     let mut folders: BTreeMap<&str, Vec<(Key, Group)>> = BTreeMap::new();
     for (key, group) in tally.groups.iter().filter(|(key, _)| !tally.older.contains(key)) {
@@ -109,7 +111,10 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
     }
     let budget = (BUDGET / folders.len().max(1) as u64).clamp(FOLDER.0, FOLDER.1);
     let jobs = folders.into_iter().map(|(folder, groups)| {
-        let (source, engine, known) = (source.clone(), Arc::clone(engine), known(&described, folder));
+        let mut known = known(&described, folder);
+        let merged = followers.iter().find(|merged| below(&merged.full, "data") == folder);
+        known.changes = merged.map(|merged| merged.changes.clone()).unwrap_or_default();
+        let (source, engine) = (source.clone(), Arc::clone(engine));
         async move { Box::pin(look_into(&source, &engine, groups, &known, budget)).await }
     });
     let looked: Vec<FolderTables> = spread(jobs.collect::<Vec<_>>(), engine.parallel_tasks()).try_collect().await?;
@@ -136,7 +141,10 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
                 continue;
             }
             found.locations = vec![if export.is_empty() { HERE.to_owned() } else { below(&export, "") }];
-            found.export = Some(ExportTable { kind, table, database: None });
+            found.export = Some(ExportTable { kind, table, database: None, merged: Vec::new() });
+            if let Some(merged) = followers.iter().find(|merged| merged.full == export) {
+                merged.add_to(&mut found);
+            }
         }
         if found.locations.is_empty() {
             let Some(locations) = locations(&tally, &keys, &group, &found.format) else {
@@ -470,7 +478,7 @@ fn empty_tables(
         };
         let export = export_of(described, &folder).map(|(export, kind, table)| {
             let place = if export.is_empty() { HERE.to_owned() } else { below(&export, "") };
-            (place, ExportTable { kind, table, database: None })
+            (place, ExportTable { kind, table, database: None, merged: Vec::new() })
         });
         let mut items = columns_as_they_are(&schema);
         items.iter_mut().for_each(|item| improve(item, known.rds.as_deref()));

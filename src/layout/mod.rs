@@ -36,5 +36,5 @@ pub use self::owner::{OWNER, SUCCESS, completed, owned_by};
 pub use self::relative::{below, store_of, written_from};
 pub use self::snapshot_folder::{SnapshotFolder, snapshot_time};
 pub use self::step::{Step, failed_number, is_lake_name, is_running, is_staging_name, lake_stem, manifest_number};
-pub(crate) use self::table::database_export;
 pub use self::table::{ManifestFiles, TableLayout};
+pub(crate) use self::table::{database_export, merged_export};

@@ -29,6 +29,17 @@ pub(crate) fn database_export(
     staging.join(&format!("{}/_live/{}/{name}", partition::encode(database), naming.name(time)))
 }
 
+/// Folder of the merge of the exports of a snapshot table: `{staging}/{D}/_merged/snapshot=TIME/{table}`.
+pub(crate) fn merged_export(
+    staging: &Location,
+    database: &str,
+    (naming, time): (&SnapshotFolder, &str),
+    table: &str,
+) -> Location {
+    let table = partition::encode(table);
+    staging.join(&format!("{}/_merged/{}/{table}", partition::encode(database), naming.name(time)))
+}
+
 /// A manifest's two files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestFiles {

@@ -43,6 +43,21 @@ pub enum Event<'a> {
         /// Wall time of this run; next to nothing if an earlier one exported it.
         seconds: f64,
     },
+    /// Incremental exports were merged onto a full one, by this run or an earlier one.
+    Merged {
+        /// Name of the snapshot table, without `snapshot.`.
+        table: &'a str,
+        /// When the table was as it is now, RFC 3339.
+        time: &'a str,
+        /// Exports that were merged.
+        exports: usize,
+        /// Rows of the table.
+        rows: u64,
+        /// Bytes of its files.
+        bytes: u64,
+        /// Wall time of this run; next to nothing if an earlier one merged them.
+        seconds: f64,
+    },
     /// Something about the files of a table that will be staged.
     Warned {
         /// Name of the lake table, without `lake.`.

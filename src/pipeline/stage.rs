@@ -18,6 +18,7 @@ use crate::layout::Step;
 use crate::live::job::export_databases;
 use crate::manifest::FileEntry;
 use crate::manifest::ledger::SummaryListing;
+use crate::merge::job::merge_exports;
 use crate::staging::plan::{self, PlanHead, StagePlan};
 use crate::staging::run::StageTask;
 
@@ -63,9 +64,27 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Merges the exports of the config that were not merged for this snapshot.
+    async fn merge_exports(&self) -> Result<()> {
+        let started = Instant::now();
+        let merged = merge_exports(&self.project, &self.engine).await?;
+        for table in &merged {
+            self.reporter.on(&Event::Merged {
+                table: &table.table,
+                time: &table.time,
+                exports: table.exports,
+                rows: table.rows,
+                bytes: table.bytes,
+                seconds: started.elapsed().as_secs_f64(),
+            });
+        }
+        Ok(())
+    }
+
     /// Plans of all tables, committed, and their tasks that are not done; with each table's warnings for the end.
     async fn stage_todo(self: &Arc<Self>) -> Result<StageTodo> {
         self.export_databases().await?;
+        self.merge_exports().await?;
         let mut tables = Vec::new();
         let plans = self.plan().await?;
         let is_old: Vec<bool> = plans.iter().map(|plan| plan.committed).collect();

@@ -18,6 +18,7 @@ use snaplake::session::Stores;
 use snaplake::staging::plan::{GroupDetails, commit};
 use snaplake::{Error, Pipeline};
 
+use crate::merges::{Scope, change, export};
 use crate::support::faulty::{Fault, Faulty, Stop};
 use crate::support::{EVENTS, Work, events};
 
@@ -228,4 +229,52 @@ async fn stage_task_ends_well_where_a_planner_that_lost_has_just_written_its_own
         assert!(pipeline.run_task(&task).await.unwrap().ran, "group {group}");
     }
     assert_eq!(job.pipeline().run().await.unwrap()[0].validation.footer_rows, 90);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn merge_of_exports_stopped_at_any_write_gives_the_same_rows_when_run_again() {
+    let tables = "
+        CREATE EXTERNAL TABLE snapshot.users (pk VARCHAR, v BIGINT) STORED AS DYNAMODB_EXPORT
+        LOCATION ('${export}/AWSDynamoDB/full/', '${export}/AWSDynamoDB/a/');
+        CREATE TABLE lake.users WITH (sorted_by = ARRAY['pk']) AS SELECT pk, v FROM snapshot.users;
+    ";
+    let job = Job::new(tables, 0, 0).await;
+    let key = |number: usize| format!(r#"{{"pk":{{"S":"{number:03}"}}}}"#);
+    let item = |number: usize| format!("{{\"Item\":{}}}\n", key(number));
+    let put = |number: usize| {
+        let image = format!(r#"{{"pk":{{"S":"{number:03}"}},"v":{{"N":"{number}"}}}}"#);
+        change(1, number as u64, &key(number), (number % 3 > 0).then_some(image.as_str()))
+    };
+    let full = export("full", "users", &Scope::Full(1), &[&(0..60).map(item).collect::<String>()]);
+    let changes = export("a", "users", &Scope::Incremental(1, 2), &[&(40..80).map(put).collect::<String>()]);
+    for (key, bytes) in full.into_iter().chain(changes) {
+        job.store.set(&format!("export/{key}"), bytes).await;
+    }
+    // Names of files are those of a try, so contents are compared.
+    let lake = async || -> Vec<Bytes> {
+        let mut all: Vec<Bytes> = job
+            .store
+            .objects("out/lake")
+            .await
+            .into_iter()
+            .filter(|(key, _)| key.ends_with(".parquet"))
+            .map(|(_, of)| of)
+            .collect();
+        all.sort();
+        all
+    };
+    job.run().await.unwrap();
+    let (expected, writes) = (lake().await, job.store.writes());
+    let at = writes.iter().position(|write| write.ends_with("/merged-export.json")).unwrap() + 1;
+    assert!(writes[..at].iter().all(|write| write.contains("/_merged/")), "{writes:?}");
+    for stop in around(1..=at + 2, &[Fault::Error, Fault::Panic, Fault::Death]) {
+        job.clear().await;
+        job.store.revive(Some(stop));
+        let _ = job.run().await;
+        job.store.revive(None);
+        if let Err(error) = job.run().await {
+            panic!("{stop:?}: the rerun failed: {error:?}");
+        }
+        assert!(lake().await == expected, "{stop:?}");
+    }
 }

@@ -27,6 +27,7 @@ mod invalid;
 mod json_page;
 mod lake_types;
 mod limits;
+mod merges;
 mod mistakes;
 mod places;
 mod proof;

@@ -57,17 +57,19 @@ def lake_name(schema: str, table: str) -> str:
 class Lake:
     """One run of the program on one export."""
 
-    def __init__(self, snaplake: Path, work: Path, kind: str, location: Path | str, tables: Tables):
+    def __init__(self, snaplake: Path, work: Path, kind: str, location: Path | str | list[Path], tables: Tables):
         work.mkdir(parents=True)
         self.root = work / "lake"
-        folder = "/" if isinstance(location, Path) and location.is_dir() else ""
+        places = location if isinstance(location, list) else [location]
+        written = [f"'{place}{'/' if isinstance(place, Path) and place.is_dir() else ''}'" for place in places]
+        of = written[0] if len(written) == 1 else f"({', '.join(written)})"
         config = [
             f"SET snaplake.database = 'shop'; SET snaplake.snapshot_time = '{TIME}';",
             f"SET snaplake.staging = '{work}/staging'; SET snaplake.datalake = '{work}/lake';",
         ]
         for name, of_export in tables.items():
             option = f" OPTIONS ('table' '{of_export.replace(chr(39), chr(39) * 2)}')" if of_export else ""
-            config.append(f"CREATE EXTERNAL TABLE snapshot.{name} STORED AS {kind} LOCATION '{location}{folder}'{option};")
+            config.append(f"CREATE EXTERNAL TABLE snapshot.{name} STORED AS {kind} LOCATION {of}{option};")
             # Wider than other programs read; the program asks for a cast.
             every = "* REPLACE (CAST(n65 AS VARCHAR) AS n65)" if name.endswith("numbers") else "*"
             config.append(f"CREATE TABLE lake.{name} AS SELECT {every} FROM snapshot.{name};")
@@ -583,6 +585,33 @@ class Check:
         self.damaged("DynamoDB", "DYNAMODB_EXPORT", root, {"users": None}, cases)
         shutil.rmtree(work)
 
+    def history(self) -> None:
+        """Incremental exports of DynamoDB, merged onto a full one, against a dictionary."""
+        for seed in range(4):
+            bucket = self.folder()
+            folders, expected = data.write_history(bucket, seed)
+            lake = Lake(self.snaplake, self.folder(), "DYNAMODB_EXPORT", folders, {"users": None})
+            holds, said = False, lake.said
+            if lake.code == 0:
+                found = {item["v"]: without_nulls(item) for item in lake.read("users").to_pylist()}
+                wanted = [without_nulls({name: data.plain(value) for name, value in item.items()}) for item in expected.values()]
+                wrong = [(item, found.get(item["v"])) for item in wanted if found.get(item["v"]) != item]
+                holds, said = not wrong and len(found) == len(wanted), f"{len(found)} items of {len(wanted)}, wrong: {wrong[:1]}"
+            title = f"DynamoDB, merged, seed {seed}"
+            self.report.check(holds, f"{title}: {len(expected)} items equal", f"{title}: differs: {said}")
+        part = next(folder for folder in folders if folder.name == "part2")
+        for what, places, word, damage in [
+            ("a hole", [folder for folder in folders if folder.name != "part3"], "T12:00:00.000Z", None),
+            ("no full export", [folder for folder in folders if folder.name != "full"], "no export is a full one", None),
+            ("a data file of changes missing", folders, "part21.json.gz", lambda: (bucket / "AWSDynamoDB/data/part21.json.gz").unlink()),
+            ("a list of files cut", folders, "manifest-files", lambda: cut(part / "manifest-files.json", 100)()),
+        ]:  # fmt: skip
+            if damage:
+                damage()
+            lake = Lake(self.snaplake, self.folder(), "DYNAMODB_EXPORT", places, {"users": None})
+            holds = lake.code == 1 and word in lake.said and not lake.published()
+            self.report.check(holds, f"DynamoDB, merged, {what}: refused", f"DynamoDB, merged, {what}: {lake.said}")
+
     def prove(self, title: str, make, server: Server) -> None:
         """One value changed, one row removed and one added after the dump: each is found, and nothing else."""
         folder = self.folder()
@@ -680,7 +709,7 @@ def main() -> None:
                 check.running(postgres, Database(postgres, "shop", data.POSTGRES_TABLES))
             if arguments.only in "odd":
                 check.odd(postgres, mariadb)
-            for title, of_tree in (("RDS", check.rds), ("DynamoDB", check.dynamodb)):
+            for title, of_tree in (("RDS", check.rds), ("DynamoDB", check.dynamodb), ("DynamoDB, merged", check.history)):
                 if arguments.only in title:
                     of_tree()
     except NoServer as error:

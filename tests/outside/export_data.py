@@ -1,9 +1,11 @@
 """What check_exports.py exports: the SQL of two databases, and trees as RDS and DynamoDB write them, in the documented layout."""
 
 import base64
+import datetime
 import gzip
 import hashlib
 import json
+import random
 from pathlib import Path
 
 import pyarrow as pa
@@ -260,7 +262,7 @@ def plain(value: dict):
     octets = lambda text: "\\x" + base64.b64decode(text).hex()  # noqa: E731
     match kind:
         case "N":
-            return inner if len(inner) > 20 else float(inner) if "." in inner else int(inner)
+            return inner if len(inner) > 20 else float(inner) if set(".eE") & set(inner) else int(inner)
         case "B":
             return octets(inner)
         case "NULL":
@@ -301,3 +303,63 @@ def write_dynamodb(bucket: Path) -> Path:
     }  # fmt: skip
     write_manifest(root / "manifest-summary.json", json.dumps(summary))
     return root
+
+
+def write_history(bucket: Path, seed: int) -> tuple[list[Path], dict]:
+    """A table that changes: a full export and incremental ones, of which some overlap; their folders, and the items at the end."""
+    rng = random.Random(seed)
+    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+    hour = lambda at: (start + datetime.timedelta(hours=at)).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # noqa: E731
+    micros = lambda at: int(start.timestamp() * 1_000_000) + round(at * 3_600_000_000)  # noqa: E731
+
+    def image(key: tuple, version: int) -> dict:
+        item = dynamodb_item(version)
+        octets, number = key
+        spelled = rng.choice([str(number), f"{number}.0", f"{number}e0", f"{number * 10}E-1"])
+        return {"kb": {"B": base64.b64encode(octets).decode()}, "kn": {"N": spelled}} | item | {"v": {"N": str(version)}}
+
+    writes = []
+    for n in range(3000):
+        key = (bytes([rng.randrange(8), 0, 255]), rng.randrange(-40, 40))
+        writes.append((rng.uniform(-5, 20), n, key, None if rng.random() < 0.3 else image(key, n)))
+    writes.sort(key=lambda write: write[0])
+    table = lambda until: {key: item for at, _, key, item in writes if at < until}  # noqa: E731
+
+    def export(name: str, data: str, files: list[list[dict]], summary: dict) -> Path:
+        root = bucket / "AWSDynamoDB" / name
+        for folder in (root, bucket / data):
+            folder.mkdir(parents=True, exist_ok=True)
+        lines = []
+        for number, records in enumerate(files):
+            packed = gzip.compress(b"".join(json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in records))
+            part = f"{data}/{name}{number}.json.gz"
+            (bucket / part).write_bytes(packed)
+            md5 = base64.b64encode(hashlib.md5(packed).digest()).decode()
+            lines.append({"itemCount": len(records), "md5Checksum": md5, "dataFileS3Key": part})
+        write_manifest(root / "manifest-files.json", "".join(json.dumps(line) + "\n" for line in lines))
+        summary = {
+            "tableArn": "arn:aws:dynamodb:us-east-1:123456789012:table/users", "tableId": "1", "outputFormat": "DYNAMODB_JSON",
+            "manifestFilesS3Key": f"AWSDynamoDB/{name}/manifest-files.json", "itemCount": sum(map(len, files)),
+        } | summary  # fmt: skip
+        write_manifest(root / "manifest-summary.json", json.dumps(summary))
+        return root
+
+    items = [{"Item": item} for item in table(0).values() if item]
+    full = {"exportType": "FULL_EXPORT", "exportTime": hour(0)}
+    folders = [export("full", "AWSDynamoDB/full/data", [items[0::2], [], items[1::2]], full)]
+    for number, (begin, end) in enumerate([(-2, 3), (3, 8), (6, 12), (12, 13), (13, 20)]):
+        last = {key: (at, item) for at, _, key, item in writes if begin <= at < end}
+        before = table(begin)
+        changes = []
+        for key, (at, item) in last.items():
+            keys = {name: value for name, value in (item or image(key, 0)).items() if name in ("kb", "kn")}
+            change = {"Metadata": {"WriteTimestampMicros": {"N": str(micros(at))}}, "Keys": keys}
+            change |= {"OldImage": before[key]} if before.get(key) else {}
+            changes.append(change | ({"NewImage": item} if item else {}))
+        rng.shuffle(changes)
+        scope = {
+            "exportType": "INCREMENTAL_EXPORT", "outputView": "NEW_AND_OLD_IMAGES", "exportFromTime": hour(begin), "exportToTime": hour(end),
+        }  # fmt: skip
+        folders.append(export(f"part{number}", "AWSDynamoDB/data", [changes[:100], changes[100:]], scope))
+    rng.shuffle(folders)
+    return folders, {key: item for key, item in table(20).items() if item}

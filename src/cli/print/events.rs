@@ -45,6 +45,12 @@ impl Reporter for Report {
                 HumanCount(rows),
                 HumanBytes(bytes)
             )),
+            Event::Merged { table, time, exports, rows, bytes, seconds } => self.line(&format!(
+                "merge   {table} as of {time}: {}, {} rows, {}, {seconds:.1} s",
+                count(exports, "export"),
+                HumanCount(rows),
+                HumanBytes(bytes)
+            )),
             Event::Warned { table, problem, advice } => self.line(&format!("warning {table}: {problem}; {advice}")),
             Event::Rows(written) => self.board.add_rows(written),
             Event::Task { table, step, bytes, .. } => {

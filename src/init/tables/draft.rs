@@ -42,7 +42,7 @@ pub(crate) async fn draft(
         Data::Parquet(files, schema) => of_parquet(engine, &files, schema, is_whole, budget).await?,
         Data::Typed(files, schema, format) => of_typed(engine, files, schema, format, is_whole).await?,
         Data::Csv(texts, options) => of_csv(&texts, options, is_whole).await?,
-        Data::Json(texts, options) if known.is_dynamo => of_dynamo(&texts, options).await?,
+        Data::Json(texts, options) if known.is_dynamo => of_dynamo(&texts, &known.changes, options).await?,
         Data::Json(texts, options) => of_json(&texts, options).await?,
     };
     let table = match &mut drafted {
@@ -246,7 +246,7 @@ async fn of_json(texts: &[SampledText], options: TextOptions) -> Result<Tabled> 
     }
 }
 
-async fn of_dynamo(texts: &[SampledText], options: TextOptions) -> Result<Tabled> {
+async fn of_dynamo(texts: &[SampledText], changes: &[Vec<u8>], options: TextOptions) -> Result<Tabled> {
     let mut attributes = Attributes::default();
     for text in texts {
         for line in serde_json::Deserializer::from_slice(&text.bytes).into_iter() {
@@ -256,6 +256,12 @@ async fn of_dynamo(texts: &[SampledText], options: TextOptions) -> Result<Tabled
                     "a line without an Item: an incremental export, which has no one row per item".to_owned()
                 ));
             }
+        }
+    }
+    for bytes in changes {
+        // The last line may be cut.
+        for line in serde_json::Deserializer::from_slice(bytes).into_iter().map_while(|line| line.ok()) {
+            attributes.take_change(&line);
         }
     }
     let Some(schema) = attributes.schema() else { return Ok(Err("no item has an attribute".to_owned())) };

@@ -148,6 +148,13 @@ impl Attributes {
         true
     }
 
+    /// Takes in the image of a line of an incremental export, if it has one.
+    pub(crate) fn take_change(&mut self, line: &Value) {
+        if let Some(image) = line.get("NewImage").and_then(Value::as_object) {
+            self.members.take(image, ATTRIBUTES);
+        }
+    }
+
     /// The columns; None when no item has an attribute.
     pub(crate) fn schema(&self) -> Option<Schema> {
         let DynamoMembers(members) = &self.members;

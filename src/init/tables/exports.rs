@@ -15,9 +15,20 @@ pub(crate) enum Described {
     /// `export_tables_info_*.json`
     RdsTables { folder: String, tables: Vec<RdsTable> },
     /// DynamoDB's `manifest-summary.json`
-    Dynamo { folder: String, table: String, time: Option<String>, items: Option<u64> },
+    Dynamo { folder: String, table: String, time: Option<String>, items: Option<u64>, span: DynamoSpan },
     /// A manifest of `s3manifesto`: a list of files.
     Manifest { path: String },
+}
+
+/// Which table an export of DynamoDB is of, and which time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DynamoSpan {
+    pub(crate) arn: String,
+    /// Where an incremental export begins.
+    pub(crate) from: Option<DateTime<Utc>>,
+    /// Its end, or the time of a full one.
+    pub(crate) to: Option<DateTime<Utc>>,
+    pub(crate) is_incremental: bool,
 }
 
 /// A table of an RDS export.
@@ -53,8 +64,13 @@ pub(crate) fn describe(path: &str, bytes: &[u8]) -> Option<Described> {
     }
     if let Some(arn) = text("tableArn") {
         let table = arn.rsplit("table/").next().unwrap_or_default().split('/').next().unwrap_or_default().to_owned();
-        let time = text("exportTime").as_deref().and_then(time);
-        return Some(Described::Dynamo { folder, table, time, items: json.get("itemCount").and_then(Value::as_u64) });
+        let is_incremental = text("exportType").is_some_and(|kind| kind.starts_with("INCREMENTAL"));
+        let end = text(if is_incremental { "exportToTime" } else { "exportTime" });
+        let exact = |text: &str| DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
+        let (from, to) = (text("exportFromTime").as_deref().and_then(exact), end.as_deref().and_then(exact));
+        let (time, items) = (end.as_deref().and_then(time), json.get("itemCount").and_then(Value::as_u64));
+        let span = DynamoSpan { arn, from, to, is_incremental };
+        return Some(Described::Dynamo { folder, table, time, items, span });
     }
     let is_manifest = text("manifest").is_some() && json.get("fingerprint").is_some();
     is_manifest.then(|| Described::Manifest { path: path.to_owned() })
@@ -169,6 +185,12 @@ mod tests {
             table: "Orders".into(),
             time: Some("2024-01-31T00:00:00Z".into()),
             items: Some(3),
+            span: DynamoSpan {
+                arn: "arn:aws:dynamodb:eu-west-1:1:table/Orders".into(),
+                from: None,
+                to: DateTime::parse_from_rfc3339("2024-01-31T00:00:00.5Z").ok().map(|time| time.to_utc()),
+                is_incremental: false,
+            },
         };
         assert_eq!(describe("AWSDynamoDB/01/manifest-summary.json", summary), Some(expected));
         let manifest = br#"{"manifest":"s3://b/m.parquet","size":1,"n_record":1,"fingerprint":"x","details":{}}"#;

@@ -19,6 +19,8 @@ pub(crate) struct KnownFolder {
     pub(crate) rds: Option<Vec<RdsColumn>>,
     /// Whether the files are DynamoDB's typed JSON.
     pub(crate) is_dynamo: bool,
+    /// Beginnings of files of changes that are merged onto its items.
+    pub(crate) changes: Vec<Vec<u8>>,
     pub(crate) notes: Vec<String>,
 }
 

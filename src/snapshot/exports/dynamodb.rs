@@ -10,7 +10,8 @@
 //! An export is complete if the list of files is as its MD5 says, the counts of the files add up, and each data file is
 //! there. While a data file is read its MD5 and its rows are compared with the manifest. Keys are those of the bucket
 //! that was exported to; a copy has them below another folder, so data files are found by their way from the manifest.
-//! Incremental exports are read as they are: one row per changed item with its images. They are not merged.
+//! An incremental export alone is read as it is: one row per changed item with its images. The room `merge` merges
+//! several exports, see [`super::merged`].
 //! Format: "DynamoDB table export output format" of the DynamoDB Developer Guide.
 
 use std::collections::HashMap;
@@ -18,13 +19,13 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
-use object_store::ObjectMeta;
+use object_store::{ObjectMeta, ObjectStoreExt};
 use serde::Deserialize;
 
 use super::{ExportPlace, ExportedTable, Trouble};
 use crate::config::{FileFormat, JsonDialect, JsonOptions};
 use crate::error::ExportFault;
-use crate::layout::{Location, below};
+use crate::layout::{Location, below, store_error};
 use crate::manifest::FileEntry;
 use crate::snapshot::files::named::entry;
 use crate::snapshot::split::Split;
@@ -40,6 +41,11 @@ struct DynamoSummary {
     item_count: Option<u64>,
     output_format: Option<String>,
     export_type: Option<String>,
+    export_time: Option<String>,
+    export_from_time: Option<String>,
+    export_to_time: Option<String>,
+    output_view: Option<String>,
+    table_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -51,8 +57,62 @@ struct DataFile {
     key: String,
 }
 
+/// An export that is complete.
+#[derive(Debug, Clone)]
+pub(crate) struct DynamoExport {
+    /// Of the table, as AWS names it.
+    pub(crate) arn: String,
+    /// Another one if a table of the same name was made anew.
+    pub(crate) table_id: Option<String>,
+    pub(crate) scope: DynamoScope,
+    /// MD5 of the list of its files, in base64.
+    pub(crate) md5: String,
+    /// Sorted by uri, each with its rows.
+    pub(crate) files: Vec<FileEntry>,
+    /// What people should know, in sentences.
+    pub(crate) notes: Vec<String>,
+}
+
+/// What an export has, times as it writes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DynamoScope {
+    /// All items of one moment; old exports do not say which.
+    Full { time: Option<String> },
+    /// The last change of each item from a time on, up to another one that is not included.
+    Incremental { from: Option<String>, to: Option<String>, view: Option<String> },
+}
+
 /// The one table of the export, if it is complete.
 pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, Trouble> {
+    let DynamoExport { arn, scope, files, mut notes, .. } = read(place).await?;
+    if let DynamoScope::Incremental { .. } = scope {
+        let note = "An incremental export: a row per changed item, with its keys and images; it is not merged with a \
+                    full one.";
+        notes.push(note.to_owned());
+    }
+    Ok(vec![table(&arn, files, notes)])
+}
+
+/// What is read of the files of a table.
+pub(super) fn table(arn: &str, files: Vec<FileEntry>, notes: Vec<String>) -> ExportedTable {
+    let name = arn.rsplit("table/").next().unwrap_or_default().split('/').next().unwrap_or_default();
+    ExportedTable {
+        names: vec![name.to_owned()],
+        format: FileFormat::Json(JsonOptions { dialect: JsonDialect::DynamoDb, ..JsonOptions::default() }),
+        schema: None,
+        files,
+        notes,
+        is_part: false,
+        unreadable: None,
+        undeclared: None,
+    }
+}
+
+/// The export at a place, if it is complete.
+///
+/// # Errors
+/// [`Trouble`].
+pub(crate) async fn read(place: &ExportPlace) -> Result<DynamoExport, Trouble> {
     let folder = folder(place);
     let listed: HashMap<String, ObjectMeta> = place.list(&folder).await?.into_iter().collect();
     if !listed.contains_key(SUMMARY) {
@@ -83,27 +143,41 @@ pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, T
     }
     let of_manifest = summary.manifest_files_s3_key.as_deref().unwrap_or_default();
     let entries = entries(place, &folder, &listed, of_manifest, &files).await?;
-    let arn = summary.table_arn.unwrap_or_default();
-    let table = arn.rsplit("table/").next().unwrap_or_default().split('/').next().unwrap_or_default();
-    let mut notes = Vec::new();
     // People take account numbers out of it. Nothing is lost by that: the list of files has an MD5 of its own.
-    notes.extend(edited.map(|fault| format!("The summary of the export was edited: {fault}.")));
-    if summary.export_type.as_deref().is_some_and(|kind| kind.starts_with("INCREMENTAL")) {
-        let note = "An incremental export: a row per changed item, with its keys and images; it is not merged with a \
-                    full one.";
-        notes.push(note.to_owned());
-    }
-    let format = FileFormat::Json(JsonOptions { dialect: JsonDialect::DynamoDb, ..JsonOptions::default() });
-    Ok(vec![ExportedTable {
-        names: vec![table.to_owned()],
-        format,
-        schema: None,
+    let notes = edited.map(|fault| format!("The summary of the export was edited: {fault}."));
+    let is_incremental = summary.export_type.as_deref().is_some_and(|kind| kind.starts_with("INCREMENTAL"));
+    let scope = match is_incremental {
+        true => DynamoScope::Incremental {
+            from: summary.export_from_time,
+            to: summary.export_to_time,
+            view: summary.output_view,
+        },
+        false => DynamoScope::Full { time: summary.export_time },
+    };
+    Ok(DynamoExport {
+        arn: summary.table_arn.unwrap_or_default(),
+        table_id: summary.table_id,
+        scope,
+        md5: STANDARD.encode(Md5::digest(&bytes)),
         files: entries,
-        notes,
-        is_part: false,
-        unreadable: None,
-        undeclared: None,
-    }])
+        notes: notes.into_iter().collect(),
+    })
+}
+
+/// The MD5 of the list of files, in base64; `None`: there is none any more.
+///
+/// # Errors
+/// [`Trouble`].
+pub(crate) async fn md5(place: &ExportPlace) -> Result<Option<String>, Trouble> {
+    let at = folder(place).join(FILES);
+    match place.store.get(&at.key()?).await {
+        Ok(found) => {
+            let bytes = found.bytes().await.map_err(|source| store_error("read", &at, source))?;
+            Ok(Some(STANDARD.encode(Md5::digest(&bytes))))
+        }
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(source) => Err(store_error("read", &at, source).into()),
+    }
 }
 
 /// The folder of the export: LOCATION, or that of the manifest that it names.

@@ -9,10 +9,12 @@
 //! export that is not complete by its own words is an error before anything is planned ([`ExportFault`]).
 
 mod dumped;
-mod dynamodb;
+pub(crate) mod dynamodb;
 pub(crate) mod every_table;
 mod live;
 pub(crate) mod live_manifest;
+pub(crate) mod merged;
+pub(crate) mod merged_manifest;
 mod mongodb_dump;
 mod mysql_dump;
 mod pg_dump;
@@ -160,7 +162,11 @@ pub(crate) async fn exported(
     let is_one = export.kind == ExportKind::DynamoDb;
     let called = |names: &[String]| is_called(names, name);
     let read = async {
-        match catalog(export.kind, &place, &called).await {
+        let found = match export.merged.is_empty() {
+            true => catalog(export.kind, &place, &called).await,
+            false => merged::catalog(&place).await,
+        };
+        match found {
             Ok(tables) => Ok(Arc::new(tables)),
             Err(Trouble::Fault(fault)) => Err(refused(fault)),
             Err(Trouble::Other(error)) => Err(*error),
