@@ -213,7 +213,7 @@ pub(super) struct LogArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct InitArguments {
-    /// Folder, file or URL of the export: a path, s3://, gs:// or az://.
+    /// Folder, file or URL: a path, s3://, gs://, az://, or postgres:// for a database.
     pub(super) location: String,
     /// Config file to write, such as configs/shop.sql.
     #[arg(short, long, value_name = "FILE")]

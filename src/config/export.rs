@@ -1,8 +1,9 @@
 //! The kinds of database exports that have a manifest or a catalogue of their own, as STORED AS names them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::error::Position;
 use crate::layout::{Location, partition};
@@ -34,6 +35,22 @@ pub struct DatabaseUrl {
 }
 
 impl DatabaseUrl {
+    /// Reads an address, where relative paths are relative to `folder`. Its password is never in it: configs, logs and
+    /// manifests show addresses.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(crate) fn parse(text: &str, folder: &Path) -> Result<Self, &'static str> {
+        let url = Url::parse(text).map_err(|_| "it is no URL such as postgres://user@host:5432/database")?;
+        if !["postgres", "postgresql"].contains(&url.scheme()) {
+            return Err("its scheme is not postgres://");
+        }
+        if url.password().is_some() || url.query_pairs().any(|(name, _)| name.ends_with("password")) {
+            return Err("write the password into PGPASSWORD or ~/.pgpass, not into a URL");
+        }
+        Ok(Self { url: text.to_owned(), folder: folder.to_owned() })
+    }
+
     /// What the folder of its export is called: the address without parameters, but for the service.
     pub(crate) fn folder_name(&self) -> String {
         let address = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);

@@ -562,6 +562,13 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A running database could not be looked at.
+    #[error("the database cannot be looked at")]
+    DatabaseUnread {
+        /// What the look met.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A task number beyond the plan.
     #[error("lake.{table} has no {step} group {number}: the plan has groups 1 to {count}")]
     NoSuchGroup {

@@ -10,14 +10,17 @@
 //!          -> locate   a LOCATION that means these files only
 //!          -> render   SQL with the reasons as comments
 //!          -> files    all files or none
+//!
+//! postgres://.. -> database   the catalogue of a running database, then render and files
 //! ```
 //!
-//! `survey`, `choose`, `sample`, `schema`, `folder`, `draft`, `trial` and `files` do I/O; all else is pure, and the
+//! `survey`, `choose`, `database`, `sample`, `schema`, `folder`, `draft`, `trial` and `files` do I/O; all else is pure, and the
 //! same facts give the same bytes. It proposes and does not decide: whatever people know better they change in the
 //! files. A snapshot is never written to. Files that cannot be used are listed with the reason, and do not keep others
 //! from being found; it fails when no table is found, when the store does, and when files are in the way.
 
 pub(crate) mod choose;
+mod database;
 mod files;
 mod followers;
 mod names;
@@ -51,7 +54,7 @@ const UP: usize = 4;
 /// What the user asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct InitOptions {
-    /// Path or URL.
+    /// Path or URL, or the address of a database.
     pub(crate) location: String,
     /// The config to write.
     pub(crate) output: PathBuf,
@@ -78,6 +81,8 @@ pub(crate) struct Initialized {
     pub(crate) files: u64,
     pub(crate) bytes: u64,
     pub(crate) read: Read,
+    /// Whether the location is a running database.
+    pub(crate) is_database: bool,
 }
 
 /// A table in a few words.
@@ -114,11 +119,14 @@ pub(crate) fn snapshot_time(text: &str) -> Option<String> {
 ///
 /// # Errors
 /// [`Error::NothingFound`], [`Error::TooManyFolders`], [`Error::OutputExists`], [`Error::ForeignModel`],
-/// [`Error::OutputFile`], [`Error::Location`], [`Error::Store`], [`Error::Io`].
+/// [`Error::OutputFile`], [`Error::Location`], [`Error::Store`], [`Error::Io`], [`Error::DatabaseUnread`].
 pub(crate) async fn init(engine: &Arc<Engine>, options: &InitOptions) -> Result<Initialized> {
     let stem = options.output.file_stem().and_then(|stem| plain(&stem.to_string_lossy()));
     let output = Output::new(&options.output, stem.as_deref().unwrap_or("lake"))?;
     output.check(options.force)?;
+    if database::is_database(&options.location) {
+        return database::init(options, output).await;
+    }
     let location = Location::parse(&options.location, Path::new("."))?;
     if location.to_string().contains(['*', '?', '[']) {
         let reason = "LOCATION would take its '*', '?' or '[' for a glob; name a folder above it, or rename it";
@@ -159,6 +167,7 @@ pub(crate) async fn init(engine: &Arc<Engine>, options: &InitOptions) -> Result<
         files: tally.files,
         bytes: tally.bytes,
         read,
+        server: None,
     };
     let config = render::config(&frame, &tables);
     let texts: Vec<(String, String)> =
@@ -181,6 +190,7 @@ pub(crate) async fn init(engine: &Arc<Engine>, options: &InitOptions) -> Result<
         files: tally.files,
         bytes: tally.bytes,
         read,
+        is_database: false,
     })
 }
 

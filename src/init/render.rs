@@ -43,6 +43,8 @@ pub(super) struct Frame {
     pub(super) files: u64,
     pub(super) bytes: u64,
     pub(super) read: Read,
+    /// What a running database is, if the tables are of one.
+    pub(super) server: Option<String>,
 }
 
 fn count(number: u64, noun: &str) -> String {
@@ -55,17 +57,34 @@ pub(super) fn config(frame: &Frame, tables: &[NamedTable]) -> String {
     let tables_found = count(tables.len() as u64, "table");
     let (files, bytes) = (count(frame.files, "file"), HumanBytes(frame.bytes));
     let config = comment(&frame.config);
-    let lines = [
-        format!("{tables_found} that `snaplake init` found in {}: {files}, {bytes}.", comment(&frame.location)),
-        format!("It read {} of them. The config is a proposal: review and change it.", HumanBytes(frame.read.bytes)),
-        String::new(),
-        format!("    snaplake plan {config}     show the plan; writes nothing"),
-        format!("    snaplake run {config}      stage, audit, publish, validate; a rerun does the rest"),
+    let found = format!("{tables_found} that `snaplake init` found in {}", comment(&frame.location));
+    let mut lines = match &frame.server {
+        None => vec![
+            format!("{found}: {files}, {bytes}."),
+            format!(
+                "It read {} of them. The config is a proposal: review and change it.",
+                HumanBytes(frame.read.bytes)
+            ),
+            String::new(),
+            format!("    snaplake plan {config}     show the plan; writes nothing"),
+            format!("    snaplake run {config}      stage, audit, publish, validate; a rerun does the rest"),
+        ],
+        Some(server) => vec![
+            format!("{found}: {}, about {bytes}.", comment(server)),
+            "It read the catalogue and no row. The config is a proposal: review and change it.".to_owned(),
+            String::new(),
+            format!(
+                "    snaplake run {config}      export once, stage, audit, publish, validate; a rerun does the rest"
+            ),
+            format!("    snaplake plan {config}     show the plan of what was exported; writes nothing"),
+        ],
+    };
+    let snapshot = if frame.server.is_some() { "postgres://user@host/database" } else { "s3://bucket/export" };
+    lines.extend([
         String::new(),
         "To use other locations:".to_owned(),
-        "    --var snapshot=s3://bucket/export  --var staging=s3://bucket/staging  --var datalake=s3://bucket/lake"
-            .to_owned(),
-    ];
+        format!("    --var snapshot={snapshot}  --var staging=s3://bucket/staging  --var datalake=s3://bucket/lake"),
+    ]);
     for line in lines {
         push_comment(&mut text, &line);
     }
@@ -165,10 +184,15 @@ fn about(found: &FoundTable) -> String {
     };
     let (files, bytes) = (count(found.files, "file"), HumanBytes(found.bytes));
     let format = found.stored_as();
+    if let Some(export) = found.export.as_ref().filter(|export| export.kind == ExportKind::Postgres) {
+        let rows = if found.rows.0 > 0 { format!(", {rows}") } else { String::new() };
+        return format!("{}, {bytes} there{rows}", export.table.as_deref().unwrap_or_default());
+    }
     let (files, table) = match &found.export {
         Some(export) if matches!(export.kind, ExportKind::PgDump | ExportKind::MySqlDump) => {
             (count(found.files, "part"), export.table.as_deref().unwrap_or_default())
         }
+        Some(export) if export.kind == ExportKind::MongoDbDump => (files, export.table.as_deref().unwrap_or_default()),
         _ => (files, ""),
     };
     let table = if table.is_empty() { String::new() } else { format!("{table}, ") };
@@ -209,7 +233,8 @@ fn options(format: &FileFormat) -> Vec<(&'static str, String)> {
         });
     }
     if let FileFormat::Json(JsonOptions { dialect, .. }) = format {
-        options.extend((*dialect != JsonDialect::Plain).then(|| ("dialect", dialect.name().to_owned())));
+        let is_named = !matches!(dialect, JsonDialect::Plain | JsonDialect::Bson);
+        options.extend(is_named.then(|| ("dialect", dialect.name().to_owned())));
     }
     let name = format.text().and_then(|text| text.compression).map(|compression| match compression {
         Compression::None => "uncompressed",
@@ -370,6 +395,7 @@ mod tests {
             files: 2,
             bytes: 2_000,
             read: Read { files: 2, bytes: 2_000, rows: 20, requests: 2 },
+            server: None,
         }
     }
 

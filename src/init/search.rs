@@ -19,11 +19,12 @@ use crate::config::{ExportKind, ExportTable, FileFormat, SqlFamily};
 use crate::error::{Error, Result};
 use crate::init::survey::dates::{date_in_folders, is_dated, without_date};
 use crate::init::survey::locate::{HERE, locations};
+use crate::init::survey::mongodump::mongodumps;
 use crate::init::survey::read::Read;
 use crate::init::survey::sample::SampleSource;
-use crate::init::survey::tally::{GROUPS, Group, Key, ListedFile, Tally, key_of};
+use crate::init::survey::tally::{GROUPS, Group, Key, ListedFile, Tally, is_mongo_metadata, key_of};
 use crate::init::tables::columns::{columns_as_they_are, improve};
-use crate::init::tables::exported::{FoundExport, propose_table, tables_of};
+use crate::init::tables::exported::{FoundExport, propose_documents, propose_table, tables_of};
 use crate::init::tables::exports::{Described, RdsTable, describe, rds_schema};
 use crate::init::tables::folder::{Draft, FolderTables, KnownFolder, look_into};
 use crate::init::tables::found_table::{FoundTable, TableSize};
@@ -97,7 +98,15 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
                         tally.ignore(&format!("a table of a dump: {reason}"), &export.path, 0);
                         continue;
                     }
-                    tables.push(propose_table(engine, &export, table, newest).await?);
+                    if table.schema.is_some() {
+                        tables.push(propose_table(engine, &export, table, newest).await?);
+                        continue;
+                    }
+                    let name = table.name();
+                    match propose_documents(engine, &export, table, newest, &mut read).await? {
+                        Ok(found) => tables.push(found),
+                        Err(reason) => tally.ignore(&format!("{name} of a dump: {reason}"), &export.path, 0),
+                    }
                 }
             }
         }
@@ -201,11 +210,17 @@ async fn refused(
 
 /// The dumps among files that may be some, by what they begin with.
 async fn dumps(source: &SampleSource, tally: &mut Tally, read: &mut Read) -> Result<Vec<FoundExport>> {
-    let mut files = std::mem::take(&mut tally.dumps);
+    let files = std::mem::take(&mut tally.dumps);
+    let name_of = |file: &ListedFile| file.path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let (notes, mut files): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| is_mongo_metadata(&name_of(file)));
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let folder_of = |path: &str| path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
     let is_named = |file: &ListedFile, name: &str| file.path.rsplit('/').next() == Some(name);
     let mut found: Vec<FoundExport> = Vec::new();
+    for folder in mongodumps(tally, notes) {
+        let path = if folder.is_empty() { HERE.to_owned() } else { below(&folder, "") };
+        found.push(FoundExport { path, kind: ExportKind::MongoDbDump });
+    }
     let is_schema = |file: &&ListedFile| file.path.contains("-schema.sql");
     for file in &files {
         let folder = folder_of(&file.path);

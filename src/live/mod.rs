@@ -22,6 +22,7 @@ mod secret;
 mod service;
 mod session;
 mod surroundings;
+pub(crate) mod survey;
 mod tls;
 mod types;
 mod worker;

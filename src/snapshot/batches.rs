@@ -6,6 +6,8 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 
+use crate::snapshot::ipc::ahead::IpcAhead;
+
 /// A decoder of one file in its own schema.
 pub(crate) trait BatchDecoder: Send {
     /// Takes in bytes and says how many; none where columns are to be chosen or batches to be taken first.
@@ -13,6 +15,9 @@ pub(crate) trait BatchDecoder: Send {
     /// # Errors
     /// When the file is damaged.
     fn push(&mut self, bytes: &[u8]) -> Result<usize>;
+
+    /// Takes in parts of an Arrow file that are needed before their turn, before any byte is pushed.
+    fn take_ahead(&mut self, _: Vec<IpcAhead>) {}
 
     /// The columns of the file that can be read, once its head was read.
     fn schema(&self) -> Option<SchemaRef>;

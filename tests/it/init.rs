@@ -528,3 +528,77 @@ fn parquet_exports_by_date_are_compared_by_their_footers() {
         "1000,1900"
     );
 }
+
+/// A document of MongoDB as BSON: `_id` and `n`, and `note` unless it is empty.
+fn bson(id: u8, n: i64, note: &str) -> Vec<u8> {
+    let mut body = [&b"\x07_id\0"[..], &[id; 12], b"\x12n\0", &n.to_le_bytes()].concat();
+    if !note.is_empty() {
+        body.extend([b"\x02note\0", &(note.len() as i32 + 1).to_le_bytes()[..], note.as_bytes(), b"\0"].concat());
+    }
+    body.push(0);
+    [&(body.len() as i32 + 4).to_le_bytes()[..], &body].concat()
+}
+
+fn bsons(count: u8) -> Vec<u8> {
+    (1..=count).flat_map(|id| bson(id, i64::MAX - i64::from(id), if id % 2 == 0 { "é" } else { "" })).collect()
+}
+
+#[test]
+fn a_mongodump_is_one_export_whose_collections_run_as_they_are() {
+    let notes = |name: &str| format!(r#"{{"indexes":[],"uuid":"a","collectionName":"{name}","type":"collection"}}"#);
+    let project = empty()
+        .file("in/dump/prelude.json", r#"{"ServerVersion":"7.0.1","ToolVersion":"100.12.0"}"#)
+        .file("in/dump/shop/orders_1.bson", bsons(7))
+        .file("in/dump/shop/orders_1.metadata.json", notes("orders_1"))
+        .file("in/dump/shop/orders_2.bson", bsons(3))
+        .file("in/dump/shop/orders_2.metadata.json", notes("orders_2"))
+        .file("in/dump/shop/none.bson", "")
+        .file("in/dump/shop/none.metadata.json", notes("none"))
+        .file("in/days.csv", "id,day\n1,2024-01-31\n");
+    let reported = init(&project, "in");
+    assert!(reported.stdout.contains("shop.none of a dump: the collection is empty"), "{}", reported.stdout);
+    assert_eq!(tables(&project), ["days", "orders_1", "orders_2"]);
+    let config = &written(&project)["configs/x.sql"];
+    for line in ["STORED AS MONGODB_DUMP", "OPTIONS ('table' 'shop.orders_1', 'undeclared' 'error');", "/dump/'"] {
+        assert!(config.contains(line), "{config}");
+    }
+    ok(project.run(&["run", "configs/x.sql"]));
+    let sums = "SELECT count(*), count(note), max(n), min(_id) FROM lake.orders_1";
+    assert_eq!(rows(&project, sums), "7,3,9223372036854775806,010101010101010101010101");
+    assert_eq!(rows(&project, "SELECT count(*) FROM lake.orders_2"), "3");
+}
+
+#[test]
+fn files_of_mongodb_are_known_by_what_is_in_them_and_copy_binary_is_listed_with_what_to_do() {
+    let line =
+        |id: u8| format!(r#"{{"_id":{{"$oid":"{}"}},"n":{{"$numberLong":"{id}"}}}}"#, format!("{id:02x}").repeat(12));
+    let copy = [&b"PGCOPY\n\xff\r\n\0"[..], &[0; 8], &[0, 1, 0, 0, 0, 1, 1], &[0xff, 0xff]].concat();
+    let project = empty()
+        .file("in/orders/a.bson", bsons(5))
+        .gzip("in/packed/b.bson.gz", bsons(4))
+        .file("in/lines/c.json", format!("{}\n{}\n", line(1), line(2)))
+        .file("in/list/d.json", format!("[{},\n{}]\n", line(3), line(4)))
+        .file("in/plain/e.json", "{\"id\":{\"$id\":\"x\"}}\n")
+        .file("in/binary/f.bin", copy);
+    let reported = init(&project, "in");
+    let advice = "ignored binary/f.bin: COPY BINARY of PostgreSQL; read it with STORED AS PG_BINARY, and declare";
+    assert!(reported.stdout.contains(advice), "{}", reported.stdout);
+    let files = written(&project);
+    let config = &files["configs/x.sql"];
+    assert_eq!(config.matches("STORED AS BSON").count(), 2, "{config}");
+    assert_eq!(config.matches("'format.dialect' 'mongodb'").count(), 2, "{config}");
+    assert_eq!(tables(&project), ["lines", "list", "orders", "packed", "plain"]);
+    run_and_compare(&project, &["lines", "list", "orders", "packed", "plain"]);
+    assert_eq!(rows(&project, "SELECT count(*), count(note), max(n) FROM lake.packed"), "4,2,9223372036854775806");
+    assert_eq!(rows(&project, "SELECT sum(n), max(_id) FROM lake.list"), "7,040404040404040404040404");
+}
+
+#[test]
+fn a_database_that_cannot_be_looked_at_is_an_error_without_a_secret() {
+    let project = empty();
+    let secret = project.run(&["init", "postgres://reader:geheim@127.0.0.1:1/shop", "-o", "configs/x.sql"]);
+    let secret = secret.failed(2, &["PGPASSWORD"]);
+    assert!(!secret.stderr.contains("geheim") && !secret.stdout.contains("geheim"), "{}", secret.stderr);
+    project.run(&["init", "postgres://reader@127.0.0.1:1/shop", "-o", "configs/x.sql"]).failed(1, &["cannot connect"]);
+    assert_eq!(project.paths("configs"), Vec::<String>::new());
+}

@@ -132,9 +132,9 @@ impl Work {
     }
 
     /// Adds a file as gzip of a text.
-    pub(crate) fn gzip(self, name: &str, content: &str) -> Self {
+    pub(crate) fn gzip(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-        gzip.write_all(content.as_bytes()).unwrap();
+        gzip.write_all(content.as_ref()).unwrap();
         let bytes = gzip.finish().unwrap();
         self.file(name, bytes)
     }

@@ -17,6 +17,7 @@ import datetime
 import gzip
 import itertools
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -425,6 +426,32 @@ class Check:
         postgres.ask("CREATE VIEW slow AS SELECT id, pg_sleep(0.02)::text AS slept FROM generate_series(1, 500) AS of (id)", "shop")
         for what, state in (("the holder", "idle in transaction"), ("a reader", "active")):
             self.ended(what, state, url, postgres)
+        self.proposed(url, names, database)
+
+    def proposed(self, url: str, names: dict[tuple[str, str], tuple[str, str]], database: Database) -> None:
+        """What `init` writes for the server runs as it is and gives its rows; the view is listed, and no table."""
+        work = self.folder()
+        work.mkdir()
+        command = lambda *words: subprocess.run(  # noqa: E731
+            [self.snaplake, *words], cwd=work, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LONGEST
+        )
+        found, ran = command("init", url, "-o", "config.sql"), command("run", "config.sql", "--quiet")
+        holds = found.returncode == 0 and ran.returncode == 0 and "ignored public.slow: a view" in found.stdout
+        self.report.check(holds, "init of a running PostgreSQL: runs as it is", f"init: {found.stdout}{found.stderr}{ran.stderr}")
+        if not holds:
+            return
+        config = (work / "config.sql").read_text()
+        pattern = r"CREATE EXTERNAL TABLE snapshot\.(.+)\nSTORED AS POSTGRES\nLOCATION .*\nOPTIONS \('table' '(.*)'\);"
+        proposed = {of.replace("''", "'"): name.strip('"') for name, of in re.findall(pattern, config)}
+        for of in names:
+            name = proposed.get(".".join(of))
+            files = sorted((work / "out/shop/datalake").rglob(f"{name}/**/*.parquet")) if name else []
+            wrong = ["it is not proposed"] if name is None else ["it has no file"]
+            if files:
+                wrong, _ = database.differences(of, pa.concat_tables([pq.read_table(file, partitioning=None) for file in files]))
+            shown = "; ".join(wrong[:SHOWN])
+            self.report.check(not wrong, f"init of a running PostgreSQL: {'.'.join(of)} equal", f"init: {'.'.join(of)}: {shown}")
+        shutil.rmtree(work)
 
     def ended(self, what: str, state: str, url: str, postgres: Postgres) -> None:
         """A connection that ends while rows are read: an error, nothing of it is used, and the next run is whole."""

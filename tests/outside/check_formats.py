@@ -4,7 +4,7 @@
     check_formats.py --snaplake PATH
 
 fastavro writes each type of Avro in each codec, pyarrow each type of Arrow as file, stream and Feather, packed and not, polars
-Avro. The lake is read by pyarrow. A file that is cut must be refused. At the end one value is changed, which must be all that
+Avro and Arrow files. The lake is read by pyarrow. A file that is cut must be refused. At the end one value is changed, which must be all that
 the comparison finds. Exit code 1: something differs.
 """
 
@@ -154,6 +154,13 @@ def arrow_writer(table: pa.Table, packing: str | None, is_stream: bool) -> Calla
     return write
 
 
+def polars_writer(table: pa.Table, packing: str, batch: int | None) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        pl.from_arrow(table).write_ipc(folder / "a.arrow", compression=packing, record_batch_size=batch)
+
+    return write
+
+
 def cut(write: Callable[[Path], None], less: int) -> Callable[[Path], None]:
     def written(folder: Path) -> None:
         write(folder)
@@ -182,7 +189,14 @@ def main() -> None:
         check.equal("Avro of polars", "AVRO", lambda folder: pl.from_arrow(some).write_avro(folder / "a.avro", "deflate"), some.to_pylist())
         stream = lambda folder: pl.from_arrow(table).write_ipc_stream(folder / "a.arrows")  # noqa: E731
         check.equal("Arrow stream of polars", "ARROW", stream, table.to_pylist())
+        for packing in ("uncompressed", "lz4", "zstd"):
+            for batch in (None, 777):
+                title = f"Arrow file of polars, {packing}, {batch or 'all'} rows a batch"
+                check.equal(title, "ARROW", polars_writer(table, packing, batch), table.to_pylist())
+        none = table.slice(0, 0)
+        check.equal("Arrow file of polars without rows", "ARROW", polars_writer(none, "zstd", None), [])
         for less in (1, 1000):
+            check.refused(f"Arrow file of polars cut by {less} bytes", "ARROW", cut(polars_writer(table, "lz4", 777), less))
             check.refused(f"Avro cut by {less} bytes", "AVRO", cut(avro_writer("null", 16_000), less))
             for is_stream in (False, True):
                 check.refused(f"Arrow cut by {less} bytes, {is_stream=}", "ARROW", cut(arrow_writer(table, None, is_stream), less))

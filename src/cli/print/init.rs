@@ -37,6 +37,12 @@ impl Report {
                 if ignored.files > 1 { format!(" and {} more", HumanCount(ignored.files - 1)) } else { String::new() };
             print(&format!("ignored {}{more}: {}", ignored.example, ignored.reason));
         }
+        let config = found.config.display();
+        if found.is_database {
+            self.line("read the catalogue of the database");
+            self.line(&format!("wrote {config} and {}", count(found.written.len().saturating_sub(1), "model")));
+            return self.line(&format!("next: review them, then run\n  snaplake run {config}"));
+        }
         let read = format!(
             "read {} of {} in {}",
             HumanBytes(found.read.bytes),
@@ -44,7 +50,6 @@ impl Report {
             count_u64(found.read.requests, "read")
         );
         self.line(&read);
-        let config = found.config.display();
         self.line(&format!("wrote {config} and {}", count(found.written.len().saturating_sub(1), "model")));
         self.line(&format!("next: review them, then run\n  snaplake plan {config}\n  snaplake run {config}"));
     }

@@ -3,6 +3,7 @@
 pub(crate) mod dated;
 pub(crate) mod dates;
 pub(crate) mod locate;
+pub(crate) mod mongodump;
 pub(crate) mod read;
 pub(crate) mod sample;
 pub(crate) mod tally;

@@ -21,6 +21,7 @@ use crate::layout::Location;
 use crate::layout::store_error;
 use crate::manifest::FileEntry;
 use crate::snapshot::files::content::{Content, look};
+use crate::snapshot::mongo::bson::begins;
 use crate::snapshot::text::charset::beginning;
 use crate::snapshot::{FooterBounds, Unpacked, compression_of, read_foreign_footer, unpack};
 
@@ -197,7 +198,8 @@ async fn text_of<'a>(source: &SampleSource, file: &'a ListedFile, head: u64, lim
     let bytes = source.head(file, head).await?;
     let mut read = Read { files: 1, bytes: bytes.len() as u64, rows: 0, requests: 1 };
     let is_cut = file.size > bytes.len() as u64;
-    let content = look(&bytes, is_cut);
+    // A document's length may look like the mark of a packed file.
+    let content = if begins(&bytes) { Content::Text } else { look(&bytes, is_cut) };
     let Content::Packed(compression) = content else {
         return Ok((file, content, Ok((bytes.to_vec(), is_cut)), read));
     };
@@ -233,7 +235,9 @@ async fn text(source: &SampleSource, files: &[&ListedFile], head: u64, is_whole:
             Ok(text) => text,
             Err(reason) => return Ok(unusable(reason, read)),
         };
+        let is_bson = begins(&bytes);
         match look(&bytes, is_cut) {
+            _ if is_bson => {}
             Content::Text => {}
             Content::Parquet => return Ok(unusable("a compressed Parquet file; decompress it", read)),
             Content::Packed(_) => return Ok(unusable("a file that was compressed twice; decompress it once", read)),
@@ -241,7 +245,8 @@ async fn text(source: &SampleSource, files: &[&ListedFile], head: u64, is_whole:
             other => return Ok(unusable(other.advice().unwrap_or_default(), read)),
         }
         is_whole &= !is_cut;
-        texts.push(SampledText { path: file.path.clone(), bytes: beginning(bytes), is_cut });
+        let bytes = if is_bson { bytes } else { beginning(bytes) };
+        texts.push(SampledText { path: file.path.clone(), bytes, is_cut });
     }
     let actual = packed.flatten().unwrap_or(Compression::None);
     let names_agree = files.iter().all(|file| {

@@ -266,12 +266,19 @@ fn is_control(name: &str) -> bool {
     name.ends_with(".json") && (starts || name == "manifest-files.json")
 }
 
+/// Whether mongodump gives its notes on a collection, or on the dump, such a name.
+pub(crate) fn is_mongo_metadata(name: &str) -> bool {
+    let bare = name.strip_suffix(".gz").unwrap_or(name);
+    bare.ends_with(".metadata.json") || bare == "prelude.json"
+}
+
 /// Whether a file may be a dump, or a part of one that tells.
 fn is_dump_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let bare = [".gz", ".zst", ".bz2", ".xz"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
     let endings = [".sql", ".dump", ".pgdump", ".dmp", ".backup", ".tar", ".custom"];
     endings.iter().any(|ending| bare.ends_with(ending))
+        || is_mongo_metadata(&name)
         || ["toc.dat", "metadata", "metadata.partial"].contains(&name.as_str())
 }
 
@@ -287,7 +294,6 @@ impl Tally {
             self.finished.insert(of_table);
             return self.ignore("a mark of a finished export", &file.path, file.size);
         }
-        let (_, ending) = split_ending(&name);
         if is_control(&name) && self.control.len() < CONTROL {
             self.control.push(file);
             return;
@@ -302,9 +308,22 @@ impl Tally {
             self.dumps.push(file);
             return;
         }
+        self.add_to_group(file, modified);
+    }
+
+    /// Takes in a file that may be data, once it is known that it is nothing else.
+    pub(crate) fn add_data(&mut self, file: ListedFile) {
+        let modified = self.newest.unwrap_or_default();
+        self.add_to_group(file, modified);
+    }
+
+    fn add_to_group(&mut self, file: ListedFile, modified: DateTime<Utc>) {
+        let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+        let (folder, name) = (folder.to_owned(), name.to_owned());
+        let (_, ending) = split_ending(&name);
         if let Some((reason, is_left_out)) = reason(&file.path, &name, &ending) {
             if !is_left_out && self.strays.len() < CONTROL {
-                self.strays.insert((folder.to_owned(), ending));
+                self.strays.insert((folder, ending));
             }
             return self.ignore(reason, &file.path, file.size);
         }

@@ -42,7 +42,7 @@ pub(crate) async fn draft(
         Data::Parquet(files, schema) => of_parquet(engine, &files, schema, is_whole, budget).await?,
         Data::Typed(files, schema, format) => of_typed(engine, files, schema, format, is_whole).await?,
         Data::Csv(texts, options) => of_csv(&texts, options, is_whole).await?,
-        Data::Json(texts, options) if known.is_dynamo => of_dynamo(&texts, &known.changes, options).await?,
+        Data::Json(texts, options) if known.is_dynamo => of_dynamo(&texts, &known.changes, options.text).await?,
         Data::Json(texts, options) => of_json(&texts, options).await?,
     };
     let table = match &mut drafted {
@@ -231,17 +231,14 @@ async fn of_csv(texts: &[SampledText], mut options: CsvOptions, is_whole: bool) 
     of_text(texts, format, columns, notes).await
 }
 
-async fn of_json(texts: &[SampledText], options: TextOptions) -> Result<Tabled> {
-    match schema::json(texts).await {
-        Ok(columns) => {
-            of_text(
-                texts,
-                FileFormat::Json(JsonOptions { text: options, ..JsonOptions::default() }),
-                columns,
-                Vec::new(),
-            )
-            .await
-        }
+async fn of_json(texts: &[SampledText], options: JsonOptions) -> Result<Tabled> {
+    let notes = match options.dialect {
+        JsonDialect::MongoDb => vec!["Values have MongoDB's types around them: extended JSON.".to_owned()],
+        _ => Vec::new(),
+    };
+    let format = FileFormat::Json(options);
+    match schema::json(texts, &format).await {
+        Ok(columns) => of_text(texts, format, columns, notes).await,
         Err(reason) => Ok(Err(reason)),
     }
 }

@@ -11,17 +11,24 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 
 use super::columns::{columns_as_they_are, improve};
+use super::folder::look_into;
 use super::found_table::{FoundTable, TableSize};
+use super::part::KnownFolder;
 use super::propose::propose;
 use super::trial::{Outcome, over_entries};
 use crate::config::{ColumnSet, ExportKind, ExportTable};
 use crate::error::{Error, Result};
 use crate::init::names::plain;
 use crate::init::survey::read::Read;
+use crate::init::survey::sample::SampleSource;
+use crate::init::survey::tally::{Group, Key, ListedFile};
 use crate::layout::Location;
 use crate::session::Engine;
 use crate::snapshot::TableFiles;
 use crate::snapshot::exports::{ExportPlace, ExportedTable, Trouble, all_tables};
+
+/// Bytes of a table that are read to find its columns.
+const DOCUMENTS: u64 = 16 << 20;
 
 /// Columns that are declared as text one after the other, at most.
 const MAX_TEXT: usize = 64;
@@ -110,6 +117,47 @@ pub(crate) async fn propose_table(
         notes,
         proposal,
     })
+}
+
+/// The proposal for a table whose columns only its rows show, as those of MongoDB; or why there is none.
+///
+/// # Errors
+/// [`Error::Store`].
+pub(crate) async fn propose_documents(
+    engine: &Arc<Engine>,
+    export: &FoundExport,
+    table: ExportedTable,
+    newest: DateTime<Utc>,
+    read: &mut Read,
+) -> Result<std::result::Result<FoundTable, String>> {
+    let whole_name = table.name();
+    if let Some(reason) = table.undeclared {
+        return Ok(Err(reason));
+    }
+    let Some(first) = table.files.first() else { return Ok(Err("it has no file".to_owned())) };
+    let root = Location::from_uri(&first.uri)?.with_key("");
+    let source = SampleSource { store: engine.stores().open(&root).await?, root };
+    let mut files = Vec::with_capacity(table.files.len());
+    for file in &table.files {
+        let path = Location::from_uri(&file.uri)?.raw_key().to_owned();
+        files.push(ListedFile { path, size: file.size, etag: file.etag.to_string() });
+    }
+    let groups = vec![(Key::of_folder(&whole_name), Group::of(files, newest))];
+    let looked = Box::pin(look_into(&source, engine, groups, &KnownFolder::default(), DOCUMENTS)).await?;
+    read.add(looked.read);
+    let Some(draft) = looked.drafts.into_iter().next() else {
+        let refused = looked.refused.into_iter().next();
+        return Ok(Err(refused.map_or_else(|| "it has no document".to_owned(), |refused| refused.reason)));
+    };
+    let mut found = draft.found;
+    let names = &table.names;
+    let shortest = (1..=names.len()).map(|count| names[names.len() - count..].join("_"));
+    found.wishes = shortest.filter_map(|name| plain(&name)).collect();
+    found.notes.splice(0..0, table.notes);
+    found.folder.clone_from(&export.path);
+    found.locations = vec![export.path.clone()];
+    found.export = Some(ExportTable { kind: export.kind, table: Some(whole_name), database: None });
+    Ok(Ok(found))
 }
 
 /// Reads rows of the table, with columns as text where their type does not hold a value.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 
 use super::dialect::{self, NoTable};
+use super::mongo;
 use super::part::{Data, KnownFolder};
-use crate::config::{Compression, CsvOptions, TextOptions};
+use crate::config::{Compression, CsvOptions, JsonOptions, TextOptions};
 use crate::init::survey::sample::SampledText;
 use crate::init::survey::tally::Key;
 use crate::manifest::FileEntry;
@@ -39,15 +40,18 @@ pub(crate) fn text(
     known: &KnownFolder,
 ) -> FormResult {
     texts.retain(|text| !text.bytes.iter().all(u8::is_ascii_whitespace));
+    let options = TextOptions { compression, ..TextOptions::default() };
+    if let Some((json, names)) = mongo::documents(&mut texts, &options).filter(|_| !known.is_dynamo) {
+        return Ok((Data::Json(texts, json), names));
+    }
     let Some(first) = texts.first() else { return Err("files without a line".to_owned()) };
     let kind = text_kind(&String::from_utf8_lossy(&first.bytes), first.is_cut);
-    let options = TextOptions { compression, ..TextOptions::default() };
     match kind {
         TextKind::Document(reason) | TextKind::Other(reason) => Err(reason.to_owned()),
         TextKind::Ndjson => {
             texts.iter_mut().for_each(cut_after_line);
             let first = texts.first().and_then(|text| first_object(&text.bytes)).unwrap_or_default();
-            Ok((Data::Json(texts, options), first))
+            Ok((Data::Json(texts, JsonOptions { text: options, ..JsonOptions::default() }), first))
         }
         TextKind::Lines if known.is_dynamo => Err("neither a line of DynamoDB's JSON nor an empty file".to_owned()),
         TextKind::Lines => {

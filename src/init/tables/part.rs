@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 
 use super::exports::RdsColumn;
-use crate::config::{CsvOptions, FileFormat, TextOptions};
+use crate::config::{CsvOptions, FileFormat, JsonOptions};
 use crate::init::survey::read::Read;
 use crate::init::survey::sample::SampledText;
 use crate::init::survey::tally::{Group, Key};
@@ -40,5 +40,5 @@ pub(crate) enum Data {
     /// Of another format whose files have a schema.
     Typed(Vec<FileEntry>, SchemaRef, FileFormat),
     Csv(Vec<SampledText>, CsvOptions),
-    Json(Vec<SampledText>, TextOptions),
+    Json(Vec<SampledText>, JsonOptions),
 }

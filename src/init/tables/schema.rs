@@ -14,7 +14,9 @@ use serde_json::Value;
 use crate::config::{CsvOptions, FileFormat, JsonOptions, TextOptions};
 use crate::error::Error;
 use crate::init::survey::sample::SampledText;
+use crate::snapshot::json::dialect::PlainJson;
 use crate::snapshot::scan::infer::infer;
+use crate::snapshot::text::bytes::RecordLimit;
 use crate::snapshot::{BYTE_ORDER_MARK, Inferred};
 use crate::types::sql_type;
 
@@ -81,11 +83,20 @@ pub(crate) async fn csv(
     Ok(columns)
 }
 
-/// The columns of NDJSON texts.
-pub(crate) async fn json(texts: &[SampledText]) -> Result<ProposedColumns, String> {
+/// The columns of texts of JSON in any dialect.
+pub(crate) async fn json(texts: &[SampledText], written: &FileFormat) -> Result<ProposedColumns, String> {
     let mut all = Vec::new();
     for text in texts {
-        all.extend_from_slice(text.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text.bytes));
+        let bytes = text.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text.bytes);
+        match PlainJson::new(written, RecordLimit::default()) {
+            None => all.extend_from_slice(bytes),
+            Some(mut plain) => {
+                plain.push(bytes).map_err(|error| root_cause(&error))?;
+                all.extend_from_slice(plain.rest());
+                plain.end().map_err(|error| root_cause(&error))?;
+                all.extend_from_slice(plain.rest());
+            }
+        }
         all.push(b'\n');
     }
     let format = FileFormat::Json(JsonOptions::default());
@@ -196,7 +207,7 @@ mod tests {
             "{\"a\":1,\"o\":{\"x\":1},\"e\":{}}\n",
             "{\"a\":\"x\",\"o\":[1],\"n\":null,\"d.e\":{\"f\":true}}\n",
         ]);
-        let columns = json(&texts).await.unwrap();
+        let columns = json(&texts, &FileFormat::Json(JsonOptions::default())).await.unwrap();
         let shown = shown(&columns);
         for column in ["e Utf8", "n Utf8", "d.e Struct", "a Utf8", "o Utf8"] {
             assert!(shown.contains(column), "{column}: {shown}");

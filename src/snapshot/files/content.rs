@@ -29,7 +29,9 @@ impl Content {
             Self::PgDump => Some(DUMP),
             Self::Avro => Some("Avro; read it with STORED AS AVRO"),
             Self::Arrow => Some("Arrow IPC; read it with STORED AS ARROW"),
-            Self::PgBinary => Some("COPY BINARY of PostgreSQL; read it with STORED AS PG_BINARY"),
+            Self::PgBinary => {
+                Some("COPY BINARY of PostgreSQL; read it with STORED AS PG_BINARY, and declare its columns")
+            }
             Self::Foreign(what) | Self::Other(what) => Some(what),
             Self::Parquet | Self::Packed(_) | Self::Text => None,
         }

@@ -2,8 +2,8 @@
 //!
 //! A stream must end with its end marker, unless the options say otherwise: without one, a stream cut between two
 //! messages looks whole, and its rows would be lost without a word. A file's footer must list exactly the batches and
-//! dictionaries that were read. In a file, a dictionary must come before the batches that use it, as all writers have
-//! it.
+//! dictionaries that were read. A dictionary of a file may lie behind the batches that use it: whoever reads the file
+//! hands it in ahead ([`super::ahead`]).
 //!
 //! Memory: one message and its batch, and the dictionaries. After a fault the decoder must not be used.
 
@@ -16,6 +16,7 @@ use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::compute::concat;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 
+use super::ahead::IpcAhead;
 use super::arrays::{ArrayReader, MAX_ROWS, Spoilt};
 use super::columns::IpcColumns;
 use super::fault::IpcFault;
@@ -50,6 +51,9 @@ pub(crate) struct IpcDecoder {
     dictionaries: HashMap<i64, ArrayRef>,
     batches: Vec<Block>,
     dictionary_blocks: Vec<Block>,
+    /// Dictionaries to be taken before the first batch, and where those lie that were.
+    ahead: Vec<IpcAhead>,
+    taken: Vec<u64>,
     ready: Option<RecordBatch>,
     /// Rows of the batch that is handed out at once.
     batch_rows: usize,
@@ -68,10 +72,17 @@ impl IpcDecoder {
             dictionaries: HashMap::new(),
             batches: Vec::new(),
             dictionary_blocks: Vec::new(),
+            ahead: Vec::new(),
+            taken: Vec::new(),
             ready: None,
             batch_rows: usize::MAX,
             rows_before: 0,
         }
+    }
+
+    /// With dictionaries of the file that lie behind its first batch.
+    pub(crate) fn with_ahead(self, ahead: Vec<IpcAhead>) -> Self {
+        Self { ahead, ..self }
     }
 
     /// The schema of the batches, once the schema's message is whole.
@@ -94,10 +105,6 @@ impl IpcDecoder {
                 IpcFramed::More => break,
                 IpcFramed::Metadata(message) => {
                     let table = table(&message)?;
-                    if table.version() < MetadataVersion::V4 || table.version() > MetadataVersion::V5 {
-                        let what = format!("the metadata version {:?}", table.version());
-                        return Err(IpcFault::Unsupported { message: message.number, at: message.at, what });
-                    }
                     self.frames.expect_body(table.bodyLength())?;
                     self.message = Some(message);
                 }
@@ -153,11 +160,9 @@ impl IpcDecoder {
                 return Err(fault(format!("of the {what}, number {} is not where it says", place + 1)));
             }
         }
-        if let Some(schema) = footer.schema() {
-            let schema = IpcColumns::of(schema).map_err(fault)?.schema;
-            if schema != columns.schema {
-                return Err(fault("its schema is not that of the first message".to_string()));
-            }
+        let schema = footer.schema().ok_or_else(|| fault("it has no schema".to_string()))?;
+        if IpcColumns::of(schema).map_err(fault)?.schema != columns.schema {
+            return Err(fault("its schema is not that of the file's beginning".to_string()));
         }
         Ok(())
     }
@@ -190,11 +195,17 @@ impl IpcDecoder {
             }
             MessageHeader::DictionaryBatch => {
                 self.dictionary_blocks.push(block());
+                if self.taken.contains(&message.at) {
+                    return Ok(());
+                }
                 let of = table.header_as_dictionary_batch().ok_or_else(no_table)?;
                 self.dictionary(message, of, body, table.version())
             }
             MessageHeader::RecordBatch => {
                 self.batches.push(block());
+                for ahead in std::mem::take(&mut self.ahead) {
+                    self.dictionary_ahead(&ahead)?;
+                }
                 let batch = table.header_as_record_batch().ok_or_else(no_table)?;
                 self.batch(message, batch, body, table.version())
             }
@@ -257,6 +268,26 @@ impl IpcDecoder {
         Ok(())
     }
 
+    /// Takes in a dictionary before its turn.
+    fn dictionary_ahead(&mut self, ahead: &IpcAhead) -> Result<(), IpcFault> {
+        let damaged =
+            |reason: &str| IpcFault::Message { message: ahead.number, at: ahead.at, reason: reason.to_string() };
+        let mut frames = IpcFrames::within(self.options.message_bytes, ahead.at, ahead.number - 1);
+        let mut bytes = &ahead.bytes[..];
+        let IpcFramed::Metadata(message) = frames.next(&mut bytes)? else {
+            return Err(damaged("no whole message where the footer has a dictionary"));
+        };
+        let table = table(&message)?;
+        frames.expect_body(table.bodyLength())?;
+        let IpcFramed::Body(body) = frames.next(&mut bytes)? else {
+            return Err(damaged("no whole message where the footer has a dictionary"));
+        };
+        let of = table.header_as_dictionary_batch();
+        let of = of.ok_or_else(|| damaged("no dictionary where the footer has one"))?;
+        self.taken.push(ahead.at);
+        self.dictionary(&message, of, &body, table.version())
+    }
+
     fn batch(
         &mut self,
         message: &IpcMessage,
@@ -304,9 +335,14 @@ impl IpcDecoder {
 }
 
 fn table(message: &IpcMessage) -> Result<Message<'_>, IpcFault> {
-    root_as_message(&message.metadata).map_err(|error| IpcFault::Message {
+    let table = root_as_message(&message.metadata).map_err(|error| IpcFault::Message {
         message: message.number,
         at: message.at,
         reason: error.to_string(),
-    })
+    })?;
+    if table.version() < MetadataVersion::V4 || table.version() > MetadataVersion::V5 {
+        let what = format!("the metadata version {:?}", table.version());
+        return Err(IpcFault::Unsupported { message: message.number, at: message.at, what });
+    }
+    Ok(table)
 }

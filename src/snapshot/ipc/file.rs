@@ -4,6 +4,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 
+use super::ahead::IpcAhead;
 use super::decoder::{IpcDecoder, IpcOptions};
 use crate::snapshot::batches::BatchDecoder;
 
@@ -15,11 +16,12 @@ pub(crate) struct ArrowFile {
     decoder: IpcDecoder,
     /// Up to the schema, which is read once more for the columns that are chosen; None after that.
     head: Option<Vec<u8>>,
+    ahead: Vec<IpcAhead>,
 }
 
 impl ArrowFile {
     pub(crate) fn new() -> Self {
-        Self { decoder: IpcDecoder::new(IpcOptions::default()), head: Some(Vec::new()) }
+        Self { decoder: IpcDecoder::new(IpcOptions::default()), head: Some(Vec::new()), ahead: Vec::new() }
     }
 }
 
@@ -34,13 +36,18 @@ impl BatchDecoder for ArrowFile {
         Ok(used)
     }
 
+    fn take_ahead(&mut self, ahead: Vec<IpcAhead>) {
+        self.ahead = ahead;
+    }
+
     fn schema(&self) -> Option<SchemaRef> {
         self.decoder.schema()
     }
 
     fn choose(&mut self, columns: Vec<String>) -> Result<()> {
         let Some(head) = self.head.take() else { return Ok(()) };
-        self.decoder = IpcDecoder::new(IpcOptions { columns: Some(columns), ..IpcOptions::default() });
+        let options = IpcOptions { columns: Some(columns), ..IpcOptions::default() };
+        self.decoder = IpcDecoder::new(options).with_ahead(std::mem::take(&mut self.ahead));
         let used = self.decoder.push(&head, ROWS).map_err(external)?;
         if used < head.len() {
             return Err(DataFusionError::Internal("the head of an Arrow file was read in two ways".to_owned()));

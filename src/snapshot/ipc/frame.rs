@@ -6,6 +6,10 @@
 //! file     'ARROW1' 0 0, a stream, footer, its length: i32, 'ARROW1'
 //! ```
 //!
+//! A file of Polars begins with the schema's metadata as it is, without a length before it: readers of files have the
+//! schema from the footer. It is read up to the first message, and the footer, which must have the same schema and
+//! exactly the messages that followed, shows that this was right.
+//!
 //! Memory is taken as the bytes come, never by a length that is only claimed.
 
 use datafusion::arrow::buffer::{Buffer, MutableBuffer};
@@ -15,6 +19,8 @@ use super::fault::IpcFault;
 const CONTINUATION: [u8; 4] = [0xff; 4];
 /// Metadata longer than this is none that a program wrote. Any four letters taken as a length are above it.
 const MAX_METADATA: usize = 256 << 20;
+/// No metadata is that short. In its place is the root's offset of metadata without a length.
+const SHORT: usize = 32;
 
 /// One message.
 #[derive(Debug)]
@@ -46,6 +52,8 @@ enum IpcAwait {
     Prefix,
     Length,
     Metadata,
+    /// Four bytes more of a schema without a length.
+    BareSchema,
     Body,
     /// The end of a stream.
     Nothing,
@@ -60,6 +68,10 @@ pub(super) struct IpcFrames {
     at: u64,
     part: MutableBuffer,
     left: usize,
+    /// A schema without a length, as far as it was read.
+    bare: MutableBuffer,
+    /// Whether the continuation mark of the next message was read to find the end of a schema.
+    has_mark: bool,
     number: u64,
     message_at: u64,
     limit: usize,
@@ -76,10 +88,17 @@ impl IpcFrames {
             at: 0,
             part: MutableBuffer::new(0),
             left: 4,
+            bare: MutableBuffer::new(0),
+            has_mark: false,
             number: 0,
             message_at: 0,
             limit,
         }
+    }
+
+    /// At a message of a file, of which `number` is the one before.
+    pub(super) fn within(limit: usize, at: u64, number: u64) -> Self {
+        Self { awaits: IpcAwait::Prefix, is_file: true, at, number, ..Self::new(limit) }
     }
 
     pub(super) fn form(&self) -> &'static str {
@@ -123,7 +142,8 @@ impl IpcFrames {
 
     /// How long the body of the message is that was given last.
     pub(super) fn expect_body(&mut self, len: i64) -> Result<(), IpcFault> {
-        let bytes = u64::try_from(len).map_err(|_| self.damaged(format!("a body of {len} bytes")))?;
+        let bytes = u64::try_from(len).ok().filter(|len| *len == 0 || !self.has_mark);
+        let bytes = bytes.ok_or_else(|| self.damaged(format!("a body of {len} bytes")))?;
         self.left = usize::try_from(bytes).ok().filter(|&len| len <= self.limit).ok_or(IpcFault::TooLong {
             message: self.number,
             at: self.message_at,
@@ -196,23 +216,38 @@ impl IpcFrames {
                 self.prefix(four)?;
             }
             IpcAwait::Length => self.length(four)?,
-            IpcAwait::Metadata => {
-                self.awaits = IpcAwait::Nothing;
-                return Ok(Some(IpcFramed::Metadata(IpcMessage {
-                    number: self.number,
-                    at: self.message_at,
-                    head_len: self.at - self.message_at,
-                    metadata: part,
-                })));
+            IpcAwait::Metadata => return Ok(Some(self.metadata(part))),
+            // Messages begin at multiples of eight bytes.
+            IpcAwait::BareSchema if four == CONTINUATION && self.bare.len().is_multiple_of(8) => {
+                let bare = std::mem::replace(&mut self.bare, MutableBuffer::new(0));
+                self.has_mark = true;
+                return Ok(Some(self.metadata(bare.into())));
+            }
+            IpcAwait::BareSchema => {
+                if self.bare.len() > MAX_METADATA {
+                    return Err(self.damaged("a schema without an end".to_string()));
+                }
+                self.bare.extend_from_slice(&four);
+                self.left = 4;
             }
             IpcAwait::Body => {
-                self.awaits = IpcAwait::Prefix;
                 self.left = 4;
+                self.awaits = IpcAwait::Prefix;
+                if std::mem::take(&mut self.has_mark) {
+                    self.message_at = self.at - 4;
+                    self.awaits = IpcAwait::Length;
+                }
                 return Ok(Some(IpcFramed::Body(part)));
             }
             IpcAwait::Nothing | IpcAwait::Footer => {}
         }
         Ok(None)
+    }
+
+    fn metadata(&mut self, metadata: Buffer) -> IpcFramed {
+        self.awaits = IpcAwait::Nothing;
+        let head_len = self.at - self.message_at;
+        IpcFramed::Metadata(IpcMessage { number: self.number, at: self.message_at, head_len, metadata })
     }
 
     fn prefix(&mut self, four: [u8; 4]) -> Result<(), IpcFault> {
@@ -238,6 +273,12 @@ impl IpcFrames {
             return Ok(());
         }
         self.number += 1;
+        if self.is_file && self.number == 1 && usize::try_from(len).is_ok_and(|len| len <= SHORT) {
+            self.bare.extend_from_slice(&four);
+            self.awaits = IpcAwait::BareSchema;
+            self.left = 4;
+            return Ok(());
+        }
         self.left = match usize::try_from(len) {
             Ok(len) if len <= MAX_METADATA => len,
             _ => return Err(self.damaged(format!("metadata of {len} bytes"))),

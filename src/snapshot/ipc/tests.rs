@@ -10,8 +10,11 @@ use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, Int8Type, Int32Type, Schema, UnionFields};
 use datafusion::arrow::ipc::CompressionType;
 use datafusion::arrow::ipc::writer::{DictionaryHandling, FileWriter, IpcWriteOptions, StreamWriter};
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
 use proptest::prelude::*;
 
+use super::ahead::{IpcAhead, dictionaries};
 use super::decoder::{IpcDecoder, IpcOptions};
 use super::fault::IpcFault;
 
@@ -86,6 +89,22 @@ fn file(batches: &[RecordBatch]) -> Vec<u8> {
     to.into_inner().unwrap()
 }
 
+/// As Polars writes it: the first message is its metadata alone.
+fn bare_file(batches: &[RecordBatch]) -> Vec<u8> {
+    let mut bytes = file(batches);
+    let at = message_at(&bytes, 0);
+    let len = i32::from_le_bytes(bytes[at + 4..at + 8].try_into().unwrap()) as usize;
+    bytes.copy_within(at + 8..at + 8 + len, at);
+    bytes[at + len..at + len + 8].fill(0);
+    assert!(bytes[at] <= 32 && bytes[at + 1..at + 4] == [0; 3], "the offset of its root");
+    bytes
+}
+
+/// Where the next message is, from a place on.
+fn message_at(bytes: &[u8], from: usize) -> usize {
+    from + 8 * bytes[from..].chunks(8).position(|part| part.starts_with(&[0xff; 4])).unwrap()
+}
+
 /// Two parts of one batch, so that they share a dictionary: a file has one only.
 fn parts(rows: usize, first: usize) -> [RecordBatch; 2] {
     let whole = batch(0, rows);
@@ -136,12 +155,92 @@ fn batches_come_out_of_a_stream_as_they_went_in() {
 #[test]
 fn a_cut_stream_or_file_is_an_error() {
     let batches = parts(8, 3);
-    for bytes in [stream(&batches, options(None)), file(&batches)] {
+    for bytes in [stream(&batches, options(None)), file(&batches), bare_file(&batches)] {
         assert_eq!(read(&bytes).unwrap().len(), 2);
         for cut in 0..bytes.len() {
             assert!(read(&bytes[..cut]).is_err(), "{cut}");
         }
         assert!(read(&[bytes.as_slice(), &[0]].concat()).is_err());
+    }
+}
+
+#[test]
+fn a_file_whose_schema_has_no_length_is_read_and_held_against_its_footer() {
+    let batches = parts(20, 9);
+    let bytes = bare_file(&batches);
+    for chunk in [1, 3, 64, 100_000] {
+        assert_eq!(read_with(IpcOptions::default(), &bytes, chunk, usize::MAX).unwrap(), batches, "{chunk}");
+    }
+    // The first batch is taken for a part of the schema: it is in the footer and nowhere else.
+    let first = message_at(&bytes, 8);
+    let mut without = bytes.clone();
+    without[first..first + 4].fill(0);
+    assert!(read(&without).is_err());
+    let other = file(&[batch(0, 20).project(&[0, 1]).unwrap()]);
+    let footer = |bytes: &[u8]| {
+        let len = i32::from_le_bytes(bytes[bytes.len() - 10..bytes.len() - 6].try_into().unwrap()) as usize;
+        bytes.len() - 10 - len
+    };
+    let mixed = [&bytes[..footer(&bytes)], &other[footer(&other)..]].concat();
+    assert!(matches!(read(&mixed), Err(IpcFault::Footer { .. })), "{:?}", read(&mixed));
+}
+
+/// A file whose dictionary lies behind its batch, as Polars writes it: both messages are swapped.
+fn swapped_file() -> (Vec<u8>, RecordBatch) {
+    let kinds: DictionaryArray<Int8Type> = ["x", "y", "x"].into_iter().map(Some).collect();
+    let batch = RecordBatch::try_from_iter([("kind", Arc::new(kinds) as ArrayRef)]).unwrap();
+    let whole = file(std::slice::from_ref(&batch));
+    let len = i32::from_le_bytes(whole[whole.len() - 10..whole.len() - 6].try_into().unwrap()) as usize;
+    let footer_at = whole.len() - 10 - len;
+    let footer = datafusion::arrow::buffer::Buffer::from(&whole[footer_at..footer_at + len]);
+    let footer = arrow_ipc::root_as_footer(&footer).unwrap();
+    let block = |block: &arrow_ipc::Block| {
+        (block.offset() as usize, block.metaDataLength() as usize + block.bodyLength() as usize)
+    };
+    let dictionary = block(footer.dictionaries().unwrap().get(0));
+    let of_batch = block(footer.recordBatches().unwrap().get(0));
+    assert_eq!(dictionary.0 + dictionary.1, of_batch.0);
+    let mut bytes = whole.clone();
+    let (first, second) = (&whole[dictionary.0..of_batch.0], &whole[of_batch.0..of_batch.0 + of_batch.1]);
+    bytes.splice(dictionary.0..of_batch.0 + of_batch.1, second.iter().chain(first).copied());
+    let moved = |at: usize, to: usize| {
+        let place = whole[footer_at..].windows(8).position(|part| part == (at as u64).to_le_bytes()).unwrap();
+        (footer_at + place, (to as u64).to_le_bytes())
+    };
+    for (place, to) in [moved(of_batch.0, dictionary.0), moved(dictionary.0, dictionary.0 + of_batch.1)] {
+        bytes[place..place + 8].copy_from_slice(&to);
+    }
+    (bytes, batch)
+}
+
+async fn ahead(bytes: &[u8]) -> Vec<IpcAhead> {
+    let (store, key) = (InMemory::new(), object_store::path::Path::from("f"));
+    store.put(&key, bytes.to_vec().into()).await.unwrap();
+    dictionaries(&store, &key, bytes.len() as u64).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_dictionary_behind_its_batch_is_taken_ahead() {
+    let (bytes, batch) = swapped_file();
+    assert!(read(&bytes).is_err());
+    let found = ahead(&bytes).await;
+    assert_eq!(found.iter().map(|ahead| ahead.number).collect::<Vec<_>>(), [3]);
+    for chunk in [1, 100_000] {
+        let mut decoder = IpcDecoder::new(IpcOptions::default()).with_ahead(found.clone());
+        let mut batches = Vec::new();
+        for mut part in bytes.chunks(chunk) {
+            while !part.is_empty() {
+                part = &part[decoder.push(part, 10).unwrap()..];
+                batches.extend(decoder.flush().unwrap());
+            }
+        }
+        decoder.end().unwrap();
+        assert_eq!(batches, [batch.clone()], "{chunk}");
+    }
+    // Nothing lies behind its batches in the files of others, and a damaged footer is left to the decoder.
+    assert!(ahead(&file(&parts(8, 3))).await.is_empty());
+    for cut in 0..bytes.len() {
+        assert!(ahead(&bytes[..cut]).await.is_empty());
     }
 }
 
@@ -187,13 +286,14 @@ proptest! {
 
     #[test]
     fn a_flipped_byte_never_panics(
-        form in 0..3, flips in proptest::collection::vec((any::<proptest::sample::Index>(), 1u8..), 1..40),
+        form in 0..4, flips in proptest::collection::vec((any::<proptest::sample::Index>(), 1u8..), 1..40),
     ) {
         let batches = parts(13, 9);
         let whole = match form {
             0 => stream(&batches, options(None)),
             1 => stream(&batches, options(Some(CompressionType::ZSTD))),
-            _ => file(&batches),
+            2 => file(&batches),
+            _ => bare_file(&batches),
         };
         for (place, with) in flips {
             let mut bytes = whole.clone();

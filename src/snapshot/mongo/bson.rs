@@ -25,6 +25,33 @@ pub(crate) struct BsonFault {
     pub(crate) damage: BsonDamage,
 }
 
+/// Whether a file that begins with these bytes is one: its first document is one, or as far as it is there begins with
+/// the `_id` that a stored document begins with.
+pub(crate) fn begins(bytes: &[u8]) -> bool {
+    let Some(length) = length_of(bytes).filter(|length| *length > SHORTEST) else { return false };
+    if let Some(document) = bytes.get(..length) {
+        return DocumentWalk::new(document, &mut Vec::new(), &mut Vec::new()).write().is_ok();
+    }
+    matches!(bytes.get(4..), Some([0x01..=0x13, b'_', b'i', b'd', 0, ..]))
+}
+
+/// How many of these bytes are whole documents, by their lengths.
+pub(crate) fn whole_documents(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(end) =
+        bytes.get(at..).and_then(length_of).map(|length| at + length).filter(|end| *end <= bytes.len())
+    {
+        at = end;
+    }
+    at
+}
+
+/// The length that a document has in its first bytes, if it can be one.
+fn length_of(bytes: &[u8]) -> Option<usize> {
+    let length = usize::try_from(i32::from_le_bytes(*bytes.first_chunk()?)).ok()?;
+    (SHORTEST..=LONGEST).contains(&length).then_some(length)
+}
+
 /// Turns one file into lines.
 #[derive(Debug, Default)]
 pub(crate) struct BsonToJson {

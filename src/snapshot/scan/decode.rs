@@ -18,6 +18,7 @@ use crate::snapshot::avro::file::AvroFile;
 use crate::snapshot::batches::BatchDecoder;
 use crate::snapshot::csv::body::CsvBody;
 use crate::snapshot::csv::columns::can_hold;
+use crate::snapshot::ipc::ahead::IpcAhead;
 use crate::snapshot::ipc::file::ArrowFile;
 use crate::snapshot::json::body::{JsonBody, unheld};
 use crate::snapshot::json::tree::Presence;
@@ -121,6 +122,13 @@ impl FileDecoder {
             },
         };
         Ok(Self { target, body, pace, bytes: 0 })
+    }
+
+    /// Hands in parts of an Arrow file that are needed before their turn, before any byte is pushed.
+    pub(crate) fn take_ahead(&mut self, ahead: Vec<IpcAhead>) {
+        if let Body::Typed(body) = &mut self.body {
+            body.take_ahead(ahead);
+        }
     }
 
     /// Columns of the output that the file does not have; None as long as it is not known, and at the end if it never

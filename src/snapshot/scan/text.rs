@@ -48,6 +48,7 @@ use super::decode::{FileDecoder, Pace, target};
 use super::node::FileScanExec;
 use crate::config::{ColumnSet, Compression, FileFormat};
 use crate::error::Error;
+use crate::snapshot::ipc::ahead::dictionaries;
 use crate::snapshot::json::tree::Presence;
 use crate::snapshot::presence::{ColumnPresence, PresenceCounter};
 use crate::snapshot::split::Split;
@@ -393,7 +394,11 @@ impl RunningScan {
             is_raw: !self.target.format().is_text(),
         };
         let chunks = Chunks::open(self.store.as_ref(), request, origin.clone(), self.scanned.clone()).await?;
-        let decoder = FileDecoder::new(Arc::clone(&self.target), self.pace).map_err(|e| origin.unreadable(e))?;
+        let mut decoder = FileDecoder::new(Arc::clone(&self.target), self.pace).map_err(|e| origin.unreadable(e))?;
+        if matches!(self.target.format(), FileFormat::Arrow) {
+            let ahead = dictionaries(self.store.as_ref(), &file.location, file.size).await;
+            decoder.take_ahead(ahead.map_err(|source| origin.unavailable(source))?);
+        }
         Ok(OpenText { origin, chunks, chunk: Bytes::new(), decoder, is_at_end: false, rows: 0 })
     }
 

@@ -17,6 +17,7 @@ use datafusion::error::{DataFusionError, Result};
 use crate::config::ColumnSet;
 use crate::error::InvalidValue;
 use crate::snapshot::batches::BatchDecoder;
+use crate::snapshot::ipc::ahead::IpcAhead;
 use crate::snapshot::names::{NameTree, lacked};
 use crate::snapshot::parquet::exact::{CastFailure, Loss, check_types, exactly, or_null};
 use crate::snapshot::text::target::Target;
@@ -49,6 +50,11 @@ impl TypedBody {
     pub(crate) fn new(decoder: Box<dyn BatchDecoder>, target: &Target) -> Self {
         let (ready, null_invalid) = (VecDeque::new(), target.null_invalid().clone());
         Self { decoder, fit: None, ready, has_ended: false, rows: 0, null_invalid, set_to_null: BTreeMap::new() }
+    }
+
+    /// Hands in parts of the file that are needed before their turn.
+    pub(crate) fn take_ahead(&mut self, ahead: Vec<IpcAhead>) {
+        self.decoder.take_ahead(ahead);
     }
 
     /// Takes in bytes and says how many; none where a batch is there already.

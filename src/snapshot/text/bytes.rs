@@ -134,7 +134,7 @@ impl Origin {
     }
 
     /// The store failed to give the file, or the file changed.
-    fn unavailable(&self, source: object_store::Error) -> Error {
+    pub(crate) fn unavailable(&self, source: object_store::Error) -> Error {
         Error::Store { action: "read", uri: self.uri.to_string(), source }
     }
 

@@ -1,4 +1,4 @@
-//! What the fuzz targets share: a bound for single allocations, and snapshot files read from memory.
+//! What the fuzz targets share: a bound for single allocations, and snapshot files and exports read from memory.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::panic::AssertUnwindSafe;
@@ -9,7 +9,7 @@ use futures::FutureExt;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt, path};
 use snaplake::Result;
-use snaplake::config::{Project, S3Settings, Variables, load};
+use snaplake::config::{Project, S3Settings, SnapshotTable, Variables, load};
 use snaplake::session::{Engine, EngineOptions, Stores};
 use snaplake::staging::plan::Planner;
 use tokio::runtime::{Builder, Runtime};
@@ -77,6 +77,18 @@ pub fn engine(store: Arc<dyn ObjectStore>) -> Engine {
     Engine::new(stores, EngineOptions { memory_limit: Some(256 << 20), threads: Some(1) })
 }
 
+/// A config with one snapshot table of one file.
+fn config(name: &str, columns: &str, stored_as: &str) -> Project {
+    let text = format!(
+        "SET snaplake.database = 'd'; SET snaplake.snapshot_time = '2026-01-31T00:00:00Z';
+         SET snaplake.staging = '/staging'; SET snaplake.datalake = '/lake';
+         CREATE EXTERNAL TABLE snapshot.t {columns} STORED AS {stored_as};
+         CREATE TABLE lake.t AS SELECT * FROM snapshot.t;"
+    );
+    let text = text.replace("LOCATION", &format!("LOCATION '/snapshot/{name}'"));
+    project(text.as_bytes()).expect("the config of the target is right")
+}
+
 /// A snapshot table of one file, which each input replaces.
 pub struct SnapshotFile {
     project: Project,
@@ -88,14 +100,7 @@ pub struct SnapshotFile {
 impl SnapshotFile {
     /// A table of one file of this name; `columns` are declared, unless they are empty.
     pub fn new(name: &str, columns: &str, stored_as: &str) -> Self {
-        let text = format!(
-            "SET snaplake.database = 'd'; SET snaplake.snapshot_time = '2026-01-31T00:00:00Z';
-             SET snaplake.staging = '/staging'; SET snaplake.datalake = '/lake';
-             CREATE EXTERNAL TABLE snapshot.t {columns} STORED AS {stored_as};
-             CREATE TABLE lake.t AS SELECT * FROM snapshot.t;"
-        );
-        let text = text.replace("LOCATION", &format!("LOCATION '/snapshot/{name}'"));
-        let project = project(text.as_bytes()).expect("the config of the target is right");
+        let project = config(name, columns, stored_as);
         let store = Arc::new(InMemory::new());
         let engine = engine(Arc::clone(&store) as _);
         let key = path::Path::from_iter(["snapshot", name]);
@@ -113,4 +118,44 @@ impl SnapshotFile {
             drop(rows);
         });
     }
+}
+
+/// A snapshot table of one file, which each input replaces, decoded without an engine: no thread, no plan, so that a
+/// panic ends the process and a second has many inputs.
+pub struct DecodedFile {
+    table: SnapshotTable,
+    store: Arc<dyn ObjectStore>,
+    key: path::Path,
+}
+
+impl DecodedFile {
+    /// As [`SnapshotFile::new`].
+    pub fn new(name: &str, columns: &str, stored_as: &str) -> Self {
+        let table = config(name, columns, stored_as).snapshots.remove(0);
+        Self { table, store: Arc::new(InMemory::new()), key: path::Path::from_iter(["snapshot", name]) }
+    }
+
+    /// Reads all rows, in pieces of a size that the input says.
+    pub fn read(&self, bytes: &[u8]) {
+        block_on(async {
+            self.store.put(&self.key, bytes.to_vec().into()).await.expect("the store takes any bytes");
+            let rows = snaplake::fuzz::decode(&self.store, &self.table, bytes.len() as u64, piece(bytes)).await;
+            drop(rows.map_err(|error| error.to_string()));
+        });
+    }
+}
+
+/// Reads all tables of an export that is one file.
+pub fn read_export(kind: &str, bytes: &[u8]) {
+    block_on(async {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let key = path::Path::from_iter(["snapshot", "f"]);
+        store.put(&key, bytes.to_vec().into()).await.expect("the store takes any bytes");
+        drop(snaplake::fuzz::export(kind, &store, "/snapshot/f", piece(bytes)).await);
+    });
+}
+
+/// Small and large pieces: what a decoder keeps between two of them is searched, too.
+fn piece(bytes: &[u8]) -> usize {
+    [usize::MAX, 1, 7, 64][bytes.len() / 8 % 4]
 }
