@@ -21,6 +21,21 @@ pub enum ExportKind {
     MongoDbDump,
     /// A running PostgreSQL database, which is exported into the staging folder first.
     Postgres,
+    /// The same of MySQL or MariaDB.
+    MySql,
+}
+
+/// How LOCATION names running databases of a kind.
+#[derive(Debug)]
+pub(crate) struct AddressForm {
+    /// What its URLs begin with.
+    pub(crate) schemes: &'static [&'static str],
+    /// What is said of something else.
+    pub(crate) no_url: &'static str,
+    /// What is said of a URL that begins with something else.
+    pub(crate) other_scheme: &'static str,
+    /// What is said of a URL with a password.
+    pub(crate) password: &'static str,
 }
 
 /// A running database, as LOCATION names it.
@@ -55,8 +70,8 @@ pub struct ExportTable {
 
 impl ExportKind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Rds, Self::DynamoDb, Self::PgDump, Self::MySqlDump, Self::MongoDbDump, Self::Postgres];
+    pub const ALL: [Self; 7] =
+        [Self::Rds, Self::DynamoDb, Self::PgDump, Self::MySqlDump, Self::MongoDbDump, Self::Postgres, Self::MySql];
 
     /// The word after STORED AS.
     #[must_use]
@@ -68,6 +83,26 @@ impl ExportKind {
             Self::MySqlDump => "MYSQL_DUMP",
             Self::MongoDbDump => "MONGODB_DUMP",
             Self::Postgres => "POSTGRES",
+            Self::MySql => "MYSQL",
+        }
+    }
+
+    /// How the address of a running database of this kind is written; none if LOCATION is a place of files.
+    pub(crate) fn address(self) -> Option<&'static AddressForm> {
+        match self {
+            Self::Postgres => Some(&AddressForm {
+                schemes: &["postgres", "postgresql"],
+                no_url: "it is no URL such as postgres://user@host:5432/database",
+                other_scheme: "its scheme is not postgres://",
+                password: "write the password into PGPASSWORD or ~/.pgpass, not into a URL",
+            }),
+            Self::MySql => Some(&AddressForm {
+                schemes: &["mysql", "mariadb"],
+                no_url: "it is no URL such as mysql://user@host:3306/database",
+                other_scheme: "its scheme is not mysql:// or mariadb://",
+                password: "write the password into ~/.my.cnf or MYSQL_PWD, not into a URL",
+            }),
+            _ => None,
         }
     }
 

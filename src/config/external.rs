@@ -19,7 +19,7 @@ use super::dialects;
 use url::Url;
 
 use super::exclude::Exclude;
-use super::export::{DatabaseUrl, ExportKind, ExportTable};
+use super::export::{AddressForm, DatabaseUrl, ExportKind, ExportTable};
 use super::invalid::OnInvalid;
 use super::keys::{bad_value, bare_name, known_key, location};
 use super::options::{FORMAT_PREFIX, JSON_OPTIONS, SNAPSHOT_OPTIONS};
@@ -53,8 +53,8 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
     let mut locations: Vec<(Location, Position)> = Vec::new();
     let mut database = None;
     for written in &statement.locations {
-        if options.export == Some(ExportKind::Postgres) {
-            database = Some(database_url(written, base)?);
+        if let Some(form) = options.export.and_then(ExportKind::address) {
+            database = Some(database_url(written, form, base)?);
             continue;
         }
         let location = location(written, base)?;
@@ -92,24 +92,24 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
 }
 
 /// The address of a database. Its password is never in it: configs, logs and manifests show addresses.
-fn database_url(written: &PlacedText, base: &Path) -> Result<DatabaseUrl> {
+fn database_url(written: &PlacedText, form: &AddressForm, base: &Path) -> Result<DatabaseUrl> {
     let bad = |reason| {
         let location = REDACTOR.redact(&written.text).into_owned();
         ConfigError::BadLocation { location, reason }.at(&written.at)
     };
-    let url = Url::parse(&written.text).map_err(|_| bad("it is no URL such as postgres://user@host:5432/database"))?;
-    if !["postgres", "postgresql"].contains(&url.scheme()) {
-        return Err(bad("its scheme is not postgres://"));
+    let url = Url::parse(&written.text).map_err(|_| bad(form.no_url))?;
+    if !form.schemes.contains(&url.scheme()) {
+        return Err(bad(form.other_scheme));
     }
     if url.password().is_some() || url.query_pairs().any(|(name, _)| name.ends_with("password")) {
-        return Err(bad("write the password into PGPASSWORD or ~/.pgpass, not into a URL"));
+        return Err(bad(form.password));
     }
     Ok(DatabaseUrl { url: written.text.clone(), folder: base.to_owned() })
 }
 
 /// The words after STORED AS.
-const FORMATS: &str = "PARQUET, CSV, JSON, AVRO, ARROW, BSON, PG_BINARY, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP, MYSQL_DUMP, MONGODB_DUMP or \
-     POSTGRES";
+const FORMATS: &str = "PARQUET, CSV, JSON, AVRO, ARROW, BSON, PG_BINARY, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP, MYSQL_DUMP, MONGODB_DUMP, \
+     POSTGRES or MYSQL";
 
 /// Options that say which files are read, not how.
 #[derive(Default)]

@@ -1,0 +1,19 @@
+//! PostgreSQL: `STORED AS POSTGRES`.
+//!
+//! ```text
+//! address -> holder (snapshot, catalogue, ranges) -> workers (COPY BINARY -> Parquet) -> manifest
+//! ```
+
+pub(crate) mod address;
+mod catalog;
+mod export;
+mod holder;
+mod password;
+mod quote;
+mod ranges;
+mod said;
+mod service;
+mod session;
+mod tls;
+mod types;
+mod worker;
