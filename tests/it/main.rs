@@ -35,6 +35,7 @@ mod readme;
 mod replan;
 mod report;
 mod requests;
+mod running;
 mod s3;
 mod secrets;
 mod sizes;

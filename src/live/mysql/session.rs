@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::address::MySqlAddress;
-use super::said::{connect_help, said};
+use super::said::{self, connect_help, said};
 use crate::live::fault::LiveFault;
 use crate::live::protection::TlsMode;
 use crate::live::secret::check_mode;
@@ -65,32 +65,32 @@ impl MySqlSession {
         let version = version.and_then(|row| text(&row, 0)).unwrap_or_default();
         let is_mariadb = version.contains("MariaDB");
         let mut session = Self { conn, version, is_mariadb };
-        for statement in session.pinned(lock_timeout) {
-            let pinned = session.conn.query_drop(&statement).await;
-            pinned.map_err(|error| LiveFault::Server {
-                doing: format!("the server refuses {statement}"),
-                reason: said(&error),
-            })?;
-        }
+        session.pin(lock_timeout).await?;
         Ok(session)
     }
 
-    fn pinned(&self, lock_timeout: Duration) -> Vec<String> {
-        let no_limit = if self.is_mariadb {
-            "max_statement_time = 0, idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0"
+    async fn pin(&mut self, lock_timeout: Duration) -> Result<(), LiveFault> {
+        let values = format!(
+            "SET SESSION sql_mode = '', time_zone = '+00:00', sql_select_limit = 18446744073709551615, \
+             net_read_timeout = {PATIENCE}, net_write_timeout = {PATIENCE}, wait_timeout = {PATIENCE}, \
+             lock_wait_timeout = {}",
+            lock_timeout.as_secs().max(1)
+        );
+        let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+        for statement in ["SET NAMES utf8mb4", &values, isolation] {
+            self.execute(statement).await.map_err(|error| said::fault(&format!("take {statement}"), None, &error))?;
+        }
+        // Older versions do not have all of these; a limit that stays is an error that names it.
+        let limits: &[&str] = if self.is_mariadb {
+            &["max_statement_time = 0", "idle_transaction_timeout = 0", "idle_readonly_transaction_timeout = 0"]
         } else {
-            "max_execution_time = 0"
+            &["max_execution_time = 0"]
         };
-        vec![
-            "SET NAMES utf8mb4".to_owned(),
-            format!(
-                "SET SESSION sql_mode = '', time_zone = '+00:00', sql_select_limit = 18446744073709551615, \
-                 net_read_timeout = {PATIENCE}, net_write_timeout = {PATIENCE}, wait_timeout = {PATIENCE}, \
-                 lock_wait_timeout = {}, {no_limit}",
-                lock_timeout.as_secs().max(1)
-            ),
-            "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ".to_owned(),
-        ]
+        for limit in limits {
+            let asked = self.ask(&format!("SET SESSION {limit}")).await;
+            asked.map_err(|error| said::fault("lift its limits of time", None, &error))?;
+        }
+        Ok(())
     }
 
     pub(super) fn conn(&mut self) -> &mut Conn {

@@ -57,7 +57,7 @@ impl Snapshot {
         let start = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
         session.execute(start).await.map_err(failed("start a transaction with a snapshot"))?;
         let snapshot = position(&mut session).await.map_err(failed("tell when the snapshot was taken"))?;
-        for table in &before {
+        for (table, _) in &before {
             let name = table.full_name();
             let lock = format!("SELECT * FROM {} LIMIT 0", table.sql());
             let locked = session.execute(&lock).await;
@@ -66,11 +66,11 @@ impl Snapshot {
         let listed = tables(&mut session, &database).await.map_err(failed("list the tables"))?;
         let after = resolve_all(&listed, wanted)?;
         let mut planned = Vec::with_capacity(after.len());
-        for ((table, before), wanted) in after.into_iter().zip(before).zip(wanted) {
+        for ((table, text_columns), (before, _)) in after.into_iter().zip(before) {
             if table != before {
-                return Err(LiveFault::Rewritten { table: table.full_name() });
+                return Err(LiveFault::Rewritten { table: before.full_name() });
             }
-            planned.push(plan(&mut session, &table, wanted).await?);
+            planned.push(plan(&mut session, &table, &text_columns).await?);
         }
         let identifier = if session.is_mariadb { "SELECT @@global.server_uid" } else { "SELECT @@global.server_uuid" };
         let identifier = session.ask(identifier).await.map_err(failed("tell its own number"))?;
@@ -86,13 +86,20 @@ impl Snapshot {
     }
 }
 
-fn resolve_all(listed: &[MySqlTable], wanted: &[WantedTable]) -> Result<Vec<MySqlTable>, LiveFault> {
-    let all: Result<Vec<_>, _> = wanted.iter().map(|wanted| resolve(listed, &wanted.name).cloned()).collect();
-    let all = all?;
-    match all.iter().find_map(|table| table.without_snapshot().map(|reason| (table.full_name(), reason))) {
-        Some((table, reason)) => Err(LiveFault::Table { table, reason }),
-        None => Ok(all),
+/// Each table once, with its columns that come as text, whatever names it is called by.
+fn resolve_all(listed: &[MySqlTable], wanted: &[WantedTable]) -> Result<Vec<(MySqlTable, Vec<String>)>, LiveFault> {
+    let mut all: Vec<(MySqlTable, Vec<String>)> = Vec::with_capacity(wanted.len());
+    for WantedTable { name, text_columns } in wanted {
+        let table = resolve(listed, name)?;
+        if let Some(reason) = table.without_snapshot() {
+            return Err(LiveFault::Table { table: table.full_name(), reason });
+        }
+        match all.iter_mut().find(|(there, _)| there == table) {
+            Some((_, columns)) => columns.extend(text_columns.iter().cloned()),
+            None => all.push((table.clone(), text_columns.clone())),
+        }
     }
+    Ok(all)
 }
 
 /// The time, and where the binary log was, which MariaDB and Percona Server know exactly.
@@ -116,15 +123,19 @@ async fn position(session: &mut MySqlSession) -> Result<LiveSnapshot, Error> {
     Ok(LiveSnapshot { time, binlog, gtid, ..LiveSnapshot::default() })
 }
 
-async fn plan(session: &mut MySqlSession, table: &MySqlTable, wanted: &WantedTable) -> Result<PlannedTable, LiveFault> {
+async fn plan(
+    session: &mut MySqlSession,
+    table: &MySqlTable,
+    text_columns: &[String],
+) -> Result<PlannedTable, LiveFault> {
     let name = table.full_name();
     let refused = |reason: String| LiveFault::Table { table: name.clone(), reason };
-    let columns = columns(session, table, &wanted.text_columns).await;
+    let columns = columns(session, table, text_columns).await;
     let columns = columns.map_err(|error| said::fault("tell the columns", Some(&name), &error))?.map_err(refused)?;
     if columns.is_empty() {
         return Err(refused("has no columns".to_owned()));
     }
-    if let Some(none) = wanted.text_columns.iter().find(|name| columns.iter().all(|column| column.name != **name)) {
+    if let Some(none) = text_columns.iter().find(|name| columns.iter().all(|column| column.name != **name)) {
         return Err(refused(format!("has no column {none:?}")));
     }
     let mut notes = Vec::new();
@@ -138,4 +149,26 @@ async fn plan(session: &mut MySqlSession, table: &MySqlTable, wanted: &WantedTab
         notes.push("a system-versioned table: its rows are those of now, without their history".to_owned());
     }
     Ok(PlannedTable { table: table.clone(), columns, notes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_with_two_names_is_read_once() {
+        let table = MySqlTable {
+            schema: "shop".into(),
+            name: "t".into(),
+            kind: "BASE TABLE".into(),
+            engine: Some("InnoDB".into()),
+            created: None,
+        };
+        let wanted = |name: &str, column: &str| WantedTable { name: name.into(), text_columns: vec![column.into()] };
+        let all = resolve_all(std::slice::from_ref(&table), &[wanted("t", "a"), wanted("shop.t", "b")]).unwrap();
+        assert_eq!(all, [(table.clone(), vec!["a".to_owned(), "b".to_owned()])]);
+        let plain = MySqlTable { engine: Some("MyISAM".into()), ..table };
+        let error = resolve_all(&[plain], &[wanted("t", "a")]).unwrap_err().to_string();
+        assert!(error.starts_with("shop.t: its engine MyISAM"), "{error}");
+    }
 }
