@@ -23,6 +23,21 @@ pub enum ExportKind {
     MongoDbDump,
     /// A running PostgreSQL database, which is exported into the staging folder first.
     Postgres,
+    /// The same of MySQL or MariaDB.
+    MySql,
+}
+
+/// How LOCATION names running databases of a kind.
+#[derive(Debug)]
+pub(crate) struct AddressForm {
+    /// What its URLs begin with.
+    pub(crate) schemes: &'static [&'static str],
+    /// What is said of something else.
+    pub(crate) no_url: &'static str,
+    /// What is said of a URL that begins with something else.
+    pub(crate) other_scheme: &'static str,
+    /// What is said of a URL with a password.
+    pub(crate) password: &'static str,
 }
 
 /// A running database, as LOCATION names it.
@@ -40,13 +55,13 @@ impl DatabaseUrl {
     ///
     /// # Errors
     /// Why it is none.
-    pub(crate) fn parse(text: &str, folder: &Path) -> Result<Self, &'static str> {
-        let url = Url::parse(text).map_err(|_| "it is no URL such as postgres://user@host:5432/database")?;
-        if !["postgres", "postgresql"].contains(&url.scheme()) {
-            return Err("its scheme is not postgres://");
+    pub(crate) fn parse(text: &str, form: &AddressForm, folder: &Path) -> Result<Self, &'static str> {
+        let url = Url::parse(text).map_err(|_| form.no_url)?;
+        if !form.schemes.contains(&url.scheme()) {
+            return Err(form.other_scheme);
         }
         if url.password().is_some() || url.query_pairs().any(|(name, _)| name.ends_with("password")) {
-            return Err("write the password into PGPASSWORD or ~/.pgpass, not into a URL");
+            return Err(form.password);
         }
         Ok(Self { url: text.to_owned(), folder: folder.to_owned() })
     }
@@ -75,8 +90,8 @@ pub struct ExportTable {
 
 impl ExportKind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Rds, Self::DynamoDb, Self::PgDump, Self::MySqlDump, Self::MongoDbDump, Self::Postgres];
+    pub const ALL: [Self; 7] =
+        [Self::Rds, Self::DynamoDb, Self::PgDump, Self::MySqlDump, Self::MongoDbDump, Self::Postgres, Self::MySql];
 
     /// The word after STORED AS.
     #[must_use]
@@ -88,12 +103,32 @@ impl ExportKind {
             Self::MySqlDump => "MYSQL_DUMP",
             Self::MongoDbDump => "MONGODB_DUMP",
             Self::Postgres => "POSTGRES",
+            Self::MySql => "MYSQL",
+        }
+    }
+
+    /// How the address of a running database of this kind is written; none if LOCATION is a place of files.
+    pub(crate) fn address(self) -> Option<&'static AddressForm> {
+        match self {
+            Self::Postgres => Some(&AddressForm {
+                schemes: &["postgres", "postgresql"],
+                no_url: "it is no URL such as postgres://user@host:5432/database",
+                other_scheme: "its scheme is not postgres://",
+                password: "write the password into PGPASSWORD or ~/.pgpass, not into a URL",
+            }),
+            Self::MySql => Some(&AddressForm {
+                schemes: &["mysql", "mariadb"],
+                no_url: "it is no URL such as mysql://user@host:3306/database",
+                other_scheme: "its scheme is not mysql:// or mariadb://",
+                password: "write the password into ~/.my.cnf or MYSQL_PWD, not into a URL",
+            }),
+            _ => None,
         }
     }
 
     /// Whether it is a database that runs, which has to be exported first.
     pub(crate) fn is_running(self) -> bool {
-        self == Self::Postgres
+        self.address().is_some()
     }
 
     /// The kind with this name, in any case.

@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::ColumnDef;
 
 use super::dialects;
 use super::exclude::Exclude;
-use super::export::{DatabaseUrl, ExportKind, ExportTable};
+use super::export::{AddressForm, DatabaseUrl, ExportKind, ExportTable};
 use super::invalid::OnInvalid;
 use super::keys::{bad_value, bare_name, known_key, location};
 use super::options::{FORMAT_PREFIX, JSON_OPTIONS, SNAPSHOT_OPTIONS};
@@ -51,8 +51,8 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
     let mut locations: Vec<(Location, Position)> = Vec::new();
     let mut database = None;
     for written in &statement.locations {
-        if options.export == Some(ExportKind::Postgres) {
-            database = Some(database_url(written, base)?);
+        if let Some(form) = options.export.and_then(ExportKind::address) {
+            database = Some(database_url(written, form, base)?);
             continue;
         }
         let location = location(written, base)?;
@@ -94,16 +94,16 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
 }
 
 /// The address of a database.
-fn database_url(written: &PlacedText, base: &Path) -> Result<DatabaseUrl> {
-    DatabaseUrl::parse(&written.text, base).map_err(|reason| {
+fn database_url(written: &PlacedText, form: &AddressForm, base: &Path) -> Result<DatabaseUrl> {
+    DatabaseUrl::parse(&written.text, form, base).map_err(|reason| {
         let location = REDACTOR.redact(&written.text).into_owned();
         ConfigError::BadLocation { location, reason }.at(&written.at)
     })
 }
 
 /// The words after STORED AS.
-const FORMATS: &str = "PARQUET, CSV, JSON, AVRO, ARROW, BSON, PG_BINARY, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP, MYSQL_DUMP, MONGODB_DUMP or \
-     POSTGRES";
+const FORMATS: &str = "PARQUET, CSV, JSON, AVRO, ARROW, BSON, PG_BINARY, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP, MYSQL_DUMP, MONGODB_DUMP, \
+     POSTGRES or MYSQL";
 
 /// Options that say which files are read, not how.
 #[derive(Default)]

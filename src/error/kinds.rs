@@ -561,6 +561,8 @@ pub enum Error {
         /// What the export met.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+        /// What to do, if that is known.
+        help: Option<String>,
     },
     /// A running database could not be looked at.
     #[error("the database cannot be looked at")]

@@ -25,7 +25,7 @@ use crate::error::redact::REDACTOR;
 use crate::error::{Error, Result};
 use crate::init::survey::read::Read;
 use crate::layout::{Location, below, written_from};
-use crate::live::survey::{LiveSurvey, SurveyedTable, survey};
+use crate::live::postgres::survey::{LiveSurvey, SurveyedTable, survey};
 use crate::types::ident;
 
 /// Tables that are named where the database has none to propose.
@@ -42,8 +42,9 @@ pub(super) fn is_database(location: &str) -> bool {
 /// [`Error::Location`], [`Error::DatabaseUnread`], [`Error::NothingFound`], and those of files as in [`super::init`].
 pub(super) async fn init(options: &InitOptions, output: Output) -> Result<Initialized> {
     let home = files::folder(&options.output);
-    let url = DatabaseUrl::parse(&options.location, home)
-        .map_err(|reason| Error::Location { location: REDACTOR.redact(&options.location).into_owned(), reason })?;
+    let refused = |reason| Error::Location { location: REDACTOR.redact(&options.location).into_owned(), reason };
+    let form = ExportKind::Postgres.address().ok_or_else(|| refused("it is no running database"))?;
+    let url = DatabaseUrl::parse(&options.location, form, home).map_err(refused)?;
     let found = Box::pin(survey(&url)).await.map_err(|fault| Error::DatabaseUnread { source: fault.into() })?;
     let LiveSurvey { address, database, version, time, tables } = found;
     let (left_out, proposed): (Vec<_>, Vec<_>) = tables.into_iter().partition(|table| table.left_out.is_some());

@@ -22,12 +22,12 @@ pub(crate) enum LiveFault {
         reason: String,
     },
     /// No connection.
-    #[error("cannot connect to {address}: {reason}")]
+    #[error("cannot connect: {reason}")]
     Connect {
-        /// Without a password.
-        address: String,
         /// What the server or the network said.
         reason: String,
+        /// What to do about it.
+        help: String,
     },
     /// The server refused a statement.
     #[error("{doing}: {reason}")]
@@ -96,6 +96,8 @@ pub(crate) enum LiveFault {
         place: String,
         /// What is wrong.
         reason: String,
+        /// The column that can be read as text instead.
+        column: Option<String>,
     },
     /// Rows that were read are not those that the server counted.
     #[error("{table}: {read} rows were read, but the server counts {counted} in the same snapshot")]
@@ -133,6 +135,34 @@ pub(crate) enum LiveFault {
     },
 }
 
+impl LiveFault {
+    /// What a user can do about it, where the message does not say it.
+    pub(crate) fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Connect { help, .. } => help.clone(),
+            Self::HolderLost { .. } | Self::WorkerLost { .. } => {
+                "run again; if the server ends long transactions or idle connections, raise its limits first".to_owned()
+            }
+            Self::Rewritten { .. } => "run again when nobody changes the table's definition".to_owned(),
+            Self::Rows { column: Some(column), .. } => format!(
+                "write OPTIONS ('on_invalid' '{column} = text'), which reads the column as text, and convert it in the \
+                 SELECT"
+            ),
+            Self::NoTable { .. } => {
+                "write OPTIONS ('table' '...') with a name that is there; the user needs SELECT on the table".to_owned()
+            }
+            Self::Count { .. } => "run again; if it comes again, this is a bug: please report it".to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+/// A column as `on_invalid` names it.
+pub(crate) fn named(column: &str) -> String {
+    let is_plain = column.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    if is_plain { column.to_owned() } else { format!("\"{}\"", column.replace('"', "\"\"").replace('\'', "''")) }
+}
+
 /// What stands behind a file that could not be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -156,17 +186,27 @@ pub(crate) enum WriteFault {
 #[non_exhaustive]
 pub(crate) enum AddressFault {
     /// Not a url.
-    #[error("not an address such as postgres://user@host:5432/database?sslmode=verify-full ({0})")]
-    Url(String),
+    #[error("not an address such as {example} ({reason})")]
+    Url {
+        /// One that is right.
+        example: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
     /// Another scheme.
-    #[error("{0}:// is not postgres:// or postgresql://")]
-    Scheme(String),
+    #[error("{scheme}:// is not {known}")]
+    Scheme {
+        /// As written.
+        scheme: String,
+        /// Those that are taken.
+        known: &'static str,
+    },
     /// A password where configs, logs and plans would show it.
-    #[error(
-        "a password does not belong into an address: put it into PGPASSWORD, into ~/.pgpass (or the file that PGPASSFILE \
-         names) or into a service file (?service=name)"
-    )]
-    Password,
+    #[error("a password does not belong into an address: put it into {places}")]
+    Password {
+        /// Where it belongs.
+        places: &'static str,
+    },
     /// A parameter that is not known.
     #[error("unknown parameter {name:?}; known are {known}")]
     Parameter {
@@ -210,39 +250,4 @@ fn nearest(tables: &[String]) -> String {
         some if some.len() <= SHOWN => format!("; there are {}", some.join(", ")),
         many => format!("; there are {} and {} more", many[..SHOWN].join(", "), many.len() - SHOWN),
     }
-}
-
-/// What the server or the network said, without the driver's wrapping.
-pub(crate) fn said(error: &tokio_postgres::Error) -> String {
-    use std::error::Error as _;
-    if let Some(db) = error.as_db_error() {
-        let mut text = format!("{} (SQLSTATE {})", db.message(), db.code().code());
-        for more in [db.detail(), db.hint()].into_iter().flatten() {
-            text.push_str("; ");
-            text.push_str(more);
-        }
-        return text;
-    }
-    let mut text = error.to_string();
-    let mut inner = error.source();
-    while let Some(cause) = inner {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        inner = cause.source();
-    }
-    text
-}
-
-/// Whether the connection is gone, rather than the statement refused.
-pub(crate) fn is_lost(error: &tokio_postgres::Error) -> bool {
-    error.is_closed()
-        || match error.as_db_error() {
-            // Class 57P: the server is shutting down, crashed, or ended this connection. Class 08: connection
-            // exceptions.
-            Some(db) => db.code().code().starts_with("57P") || db.code().code().starts_with("08"),
-            None => std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>()),
-        }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::address::PgAddress;
 use super::fault::LiveFault;
-use super::holder::WantedTable;
-use super::options::{LiveExport, LiveOptions};
+use super::mysql::address::MySqlAddress;
+use super::options::{LiveExport, LiveOptions, WantedTable};
 use super::place::LivePlace;
+use super::postgres::address::PgAddress;
 use super::surroundings::Surroundings;
-use crate::config::{DatabaseUrl, Project, SnapshotTable};
+use crate::config::{DatabaseUrl, ExportKind, Project, SnapshotTable};
 use crate::error::{Error, Result};
 use crate::session::Stores;
 
@@ -54,9 +54,10 @@ async fn export(
     tables: &[&SnapshotTable],
 ) -> Result<ExportedDatabase> {
     let at = tables.first().map_or_else(|| project.start.clone(), |table| table.at.clone());
-    let failed = |address: String, fault: LiveFault| Error::Database { at: at.clone(), address, source: fault.into() };
-    let address = PgAddress::parse(&database.url, &database.folder, &Surroundings::of_process());
-    let address = address.map_err(|fault| failed("the database".to_owned(), fault))?;
+    let failed = |address: String, fault: LiveFault| {
+        let help = fault.help();
+        Error::Database { at: at.clone(), address, source: fault.into(), help }
+    };
     let mut wanted: Vec<WantedTable> = Vec::new();
     for table in tables {
         let name = table.export.as_ref().and_then(|export| export.table.clone()).unwrap_or_else(|| table.name.clone());
@@ -69,9 +70,21 @@ async fn export(
     let folder = project.settings.database_export(database);
     let place = LivePlace { store: stores.open(&folder).await?, folder: folder.key()? };
     let options = LiveOptions { workers: threads, ..LiveOptions::default() };
-    let name = address.to_string();
-    let export = LiveExport { address, tables: wanted, place, options, events: None };
-    let manifest = Box::pin(export.run()).await.map_err(|fault| failed(name, fault))?;
+    let surroundings = Surroundings::of_process();
+    let (url, base) = (&database.url, &database.folder);
+    let unreadable = |fault| failed("the database".to_owned(), fault);
+    let is_mysql = tables.iter().any(|table| table.export.as_ref().is_some_and(|of| of.kind == ExportKind::MySql));
+    let manifest = if is_mysql {
+        let address = MySqlAddress::parse(url, base, &surroundings).map_err(unreadable)?;
+        let name = address.to_string();
+        let export = LiveExport { address, tables: wanted, place, options, events: None };
+        Box::pin(export.run()).await.map_err(|fault| failed(name, fault))?
+    } else {
+        let address = PgAddress::parse(url, base, &surroundings).map_err(unreadable)?;
+        let name = address.to_string();
+        let export = LiveExport { address, tables: wanted, place, options, events: None };
+        Box::pin(export.run()).await.map_err(|fault| failed(name, fault))?
+    };
     let files = || manifest.tables.iter().flat_map(|table| &table.files);
     Ok(ExportedDatabase {
         address: manifest.source.address.clone(),

@@ -1,28 +1,21 @@
-//! Live databases as a source of snapshots: `STORED AS POSTGRES`.
+//! Live databases as a source of snapshots: `STORED AS POSTGRES`, `STORED AS MYSQL`.
 //!
 //! ```text
-//! LOCATION -> address -> holder (snapshot, catalogue, ranges) -> workers (COPY BINARY -> Parquet) -> manifest
+//! LOCATION -> address -> snapshot, catalogue -> rows -> Parquet files -> manifest
 //! ```
 //!
 //! The tables of one database are exported once, as of one moment, into the staging root; from then on they are read as
-//! Parquet like any other export ([`crate::snapshot::exports`]). Nothing is written to the database, and no password is
-//! written anywhere.
+//! Parquet like any other export ([`crate::snapshot::exports`]). What is of one kind of server is in its own folder; the
+//! files here are for all. Nothing is written to the database, and no password is written anywhere.
 
-mod address;
-mod catalog;
-mod export;
+mod earlier;
 pub(crate) mod fault;
-mod holder;
+mod files;
 pub(crate) mod job;
+mod mysql;
 mod options;
 mod place;
-mod quote;
-mod ranges;
+pub(crate) mod postgres;
+mod protection;
 mod secret;
-mod service;
-mod session;
 mod surroundings;
-pub(crate) mod survey;
-mod tls;
-mod types;
-mod worker;

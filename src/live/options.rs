@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::address::PgAddress;
-use super::holder::WantedTable;
 use super::place::LivePlace;
 use crate::snapshot::exports::live_manifest::LiveSnapshot;
 
 /// What is exported and to where.
 #[derive(Debug, Clone)]
-pub(crate) struct LiveExport {
+pub(crate) struct LiveExport<Address> {
     /// The database.
-    pub(crate) address: PgAddress,
+    pub(crate) address: Address,
     /// Its tables, each once.
     pub(crate) tables: Vec<WantedTable>,
     /// Where files and manifest go.
@@ -22,6 +20,15 @@ pub(crate) struct LiveExport {
     pub(crate) options: LiveOptions,
     /// Who is told how far it is, if anybody.
     pub(crate) events: Option<UnboundedSender<LiveEvent>>,
+}
+
+/// A table that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WantedTable {
+    /// `orders`, `public.orders`, `shop.public.orders`.
+    pub(crate) name: String,
+    /// Columns that come as text, whatever their type.
+    pub(crate) text_columns: Vec<String>,
 }
 
 /// How far an export is.

@@ -36,6 +36,7 @@ mod readme;
 mod replan;
 mod report;
 mod requests;
+mod running;
 mod s3;
 mod secrets;
 mod sizes;

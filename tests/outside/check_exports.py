@@ -4,7 +4,7 @@
     check_exports.py --snaplake PATH [--prove]
 
 Starts PostgreSQL and MariaDB, makes a database in each, and dumps with pg_dump, mysqldump and mydumper in each of their forms.
-For each dump, and for the running PostgreSQL, the lake must have what the server itself says. Then dumps that are cut, damaged or incomplete, and trees as RDS
+For each dump, and for the running servers, the lake must have what the server itself says. Then dumps that are cut, damaged or incomplete, and trees as RDS
 and DynamoDB export them, must be refused: exit code, nothing published, and a message that names the file. Two things cannot
 be seen by anyone, and are left out: a file of mydumper cut after a `;`, and a tar cut within the zeros at its end.
 `--prove` changes, removes and adds a row after the dump, which must be all that the comparison finds.
@@ -17,6 +17,7 @@ import datetime
 import gzip
 import itertools
 import json
+import os
 import re
 import shutil
 import signal
@@ -58,7 +59,10 @@ def lake_name(schema: str, table: str) -> str:
 class Lake:
     """One run of the program on one export."""
 
-    def __init__(self, snaplake: Path, work: Path, kind: str, location: Path | str | list[Path], tables: Tables):
+    def __init__(
+        self, snaplake: Path, work: Path, kind: str, location: Path | str | list[Path], tables: Tables,
+        on_invalid: dict[str, str] | None = None, environment: dict[str, str] | None = None,
+    ):  # fmt: skip
         work.mkdir(parents=True)
         self.root = work / "lake"
         places = location if isinstance(location, list) else [location]
@@ -69,7 +73,9 @@ class Lake:
             f"SET snaplake.staging = '{work}/staging'; SET snaplake.datalake = '{work}/lake';",
         ]
         for name, of_export in tables.items():
-            option = f" OPTIONS ('table' '{of_export.replace(chr(39), chr(39) * 2)}')" if of_export else ""
+            options = {"table": of_export, "on_invalid": (on_invalid or {}).get(name)}
+            options = ", ".join(f"'{option}' '{value.replace(chr(39), chr(39) * 2)}'" for option, value in options.items() if value)
+            option = f" OPTIONS ({options})" if options else ""
             config.append(f"CREATE EXTERNAL TABLE snapshot.{name} STORED AS {kind} LOCATION {of}{option};")
             # Wider than other programs read; the program asks for a cast.
             every = "* REPLACE (CAST(n65 AS VARCHAR) AS n65)" if name.endswith("numbers") else "*"
@@ -77,8 +83,9 @@ class Lake:
         (work / "config.sql").write_text("\n".join(config))
         command = [snaplake, "run", "config.sql", "--quiet"]
         done = subprocess.run(
-            command, cwd=work, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=LONGEST
-        )
+            command, cwd=work, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=LONGEST,
+            env=os.environ | (environment or {}),
+        )  # fmt: skip
         self.code, self.said = done.returncode, (done.stdout + done.stderr).strip()
 
     def published(self) -> list[Path]:
@@ -156,6 +163,8 @@ class Database:
 
     def __init__(self, server: Server, database: str, tables: list[tuple[str, str]]):
         self.server, self.tables = server, tables
+        # Whether the lake must have generated columns, too.
+        self.keeps_all = False
         self.columns = {of: server.columns(database, *of) for of in tables}
         self.rows = {of: list(map(list, zip(*server.rows(database, *of)))) for of in tables}
 
@@ -163,7 +172,7 @@ class Database:
         """What is missing, extra or different in a table of the lake, and how many rows it has."""
         columns, has = self.columns[of], lake.column_names
         # pg_dump writes no generated column, nor do the others as they like.
-        lost = [name for name, _, is_generated in columns if name not in has and not is_generated]
+        lost = [name for name, _, is_generated in columns if name not in has and (self.keeps_all or not is_generated)]
         surplus = [name for name in has if name not in [name for name, _, _ in columns]]
         if lost or surplus or len(set(has)) != len(has):
             return [f"columns missing: {lost}; columns too many: {surplus}; columns: {has}"], 0
@@ -411,21 +420,13 @@ class Check:
         names = {of: name for of, name in tables_of("running", database).items() if of != ("public", "parent")}
         url = f"postgres://postgres@127.0.0.1:{postgres.port}/shop"
         self.compare("running PostgreSQL", "POSTGRES", url, names, database)
-        work = self.folder()
-        lake = Lake(self.snaplake, work, "POSTGRES", url, {"nothing": "public.nothing"})
-        holds = lake.code == 1 and "no table" in lake.said and not lake.published()
-        self.report.check(holds, "running PostgreSQL, no such table: refused", f"running PostgreSQL, no such table: {lake.said}")
-        work = self.folder()
-        lake = Lake(self.snaplake, work, "POSTGRES", url.replace("@", ":secret@"), {"wide": "wide"})
-        holds = lake.code == 2 and "PGPASSWORD" in lake.said and "secret" not in lake.said and not lake.published()
-        self.report.check(holds, "running PostgreSQL, a password in the URL: refused", f"a password in the URL: {lake.said}")
-        work = self.folder()
-        lake = Lake(self.snaplake, work, "POSTGRES", f"postgres://postgres@127.0.0.1:1/shop", {"wide": "wide"})
-        holds = lake.code == 1 and not lake.published()
-        self.report.check(holds, "running PostgreSQL, no server: refused", f"running PostgreSQL, no server: {lake.said}")
+        self.no_export("running PostgreSQL", "POSTGRES", url, "PGPASSWORD")
         postgres.ask("CREATE VIEW slow AS SELECT id, pg_sleep(0.02)::text AS slept FROM generate_series(1, 500) AS of (id)", "shop")
         for what, state in (("the holder", "idle in transaction"), ("a reader", "active")):
-            self.ended(what, state, url, postgres)
+            ending = f"""SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE datname = 'shop' AND pid <> pg_backend_pid() AND state = '{state}'
+                AND EXISTS (SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active')"""
+            self.ended(f"running PostgreSQL, {what} ends", "POSTGRES", url, lambda: postgres.ask(ending, "shop") != [["0"]])
         self.proposed(url, names, database)
 
     def proposed(self, url: str, names: dict[tuple[str, str], tuple[str, str]], database: Database) -> None:
@@ -453,23 +454,113 @@ class Check:
             self.report.check(not wrong, f"init of a running PostgreSQL: {'.'.join(of)} equal", f"init: {'.'.join(of)}: {shown}")
         shutil.rmtree(work)
 
-    def ended(self, what: str, state: str, url: str, postgres: Postgres) -> None:
+    def no_export(self, title: str, kind: str, url: str, password_place: str) -> None:
+        """What cannot be exported is an error that says so, once and without secrets."""
+        without_port = url.replace(url.split("@")[1].split("/")[0], "127.0.0.1:1")
+        for what, location, code, words in (
+            ("no such table", url, 1, ["no table", "help:"]),
+            ("a password in the URL", url.replace("@", ":secret@"), 2, [password_place]),
+            ("no server", without_port, 1, ["was not exported", "refused", "help:"]),
+        ):
+            lake = Lake(self.snaplake, self.folder(), kind, location, {"nothing": "nothing.at_all"})
+            missing = [word for word in words if word not in lake.said]
+            holds = lake.code == code and not missing and "secret" not in lake.said and not lake.published()
+            holds = holds and lake.said.count("127.0.0.1:1/") == (1 if what == "no server" else 0)
+            self.report.check(holds, f"{title}, {what}: refused", f"{title}, {what}: without {missing}: {lake.code}, {lake.said}")
+
+    def ended(self, title: str, kind: str, url: str, end) -> None:
         """A connection that ends while rows are read: an error, nothing of it is used, and the next run is whole."""
         work = self.folder()
-        ending = f"""SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-            WHERE datname = 'shop' AND pid <> pg_backend_pid() AND state = '{state}'
-            AND EXISTS (SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active')"""
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            run = pool.submit(Lake, self.snaplake, work, "POSTGRES", url, {"slow": "slow"})
-            while not run.done() and postgres.ask(ending, "shop") == [["0"]]:
+            run = pool.submit(Lake, self.snaplake, work, kind, url, {"slow": "slow"})
+            while not run.done() and not end():
                 time.sleep(0.2)
             lake = run.result()
         manifests = list((work / "staging").rglob("live-export.json"))
         holds = lake.code == 1 and "begin again" in lake.said and not lake.published() and not manifests
         done = subprocess.run([self.snaplake, "run", "config.sql", "--quiet"], cwd=work, capture_output=True, text=True, timeout=LONGEST)
         holds = holds and done.returncode == 0 and lake.read("slow").num_rows == 500
-        title = f"running PostgreSQL, {what} ends"
         self.report.check(holds, f"{title}: refused, and the next run is whole", f"{title}: {lake.said} {done.stderr}")
+
+    def running_mariadb(self, mariadb: MariaDb) -> None:
+        """The server itself: its values, one moment for all tables, and what it cannot give."""
+        title = "running MariaDB"
+        mariadb.ask(data.RUNNING_MARIADB)
+        for schema, tables in (("shop", data.MARIADB_TABLES), ("running", data.RUNNING_TABLES)):
+            database = Database(mariadb, schema, [of for of in tables if of[0] == schema])
+            database.keeps_all = True
+            self.compare(title, "MYSQL", f"mysql://root@127.0.0.1:{mariadb.port}/{schema}", tables_of("running", database), database)
+        url = f"mysql://root@127.0.0.1:{mariadb.port}/running"
+        self.no_export(title, "MYSQL", url, "MYSQL_PWD")
+        self.zero_dates(title, url, mariadb)
+        self.secret_user(title, mariadb)
+        lake = Lake(self.snaplake, self.folder(), "MYSQL", url, {"plain": None})
+        holds = lake.code == 1 and "running.plain" in lake.said and "MyISAM" in lake.said and not lake.published()
+        self.report.check(holds, f"{title}, an engine without snapshots: refused", f"{title}, MyISAM: {lake.said}")
+        self.one_moment(title, url, mariadb)
+        reader = "SELECT id FROM information_schema.processlist WHERE info LIKE '%`slow`%' AND id <> connection_id()"
+
+        def end() -> bool:
+            found = mariadb.ask(reader)
+            for (number,) in found:
+                mariadb.ask(f"KILL CONNECTION {number}")
+            return bool(found)
+
+        self.ended(f"{title}, the reader is killed", "MYSQL", url, end)
+
+    def zero_dates(self, title: str, url: str, mariadb: MariaDb) -> None:
+        """A zero date is an error that names it; as text it is what the server prints."""
+        lake = Lake(self.snaplake, self.folder(), "MYSQL", url, {"zero": None})
+        missing = [word for word in ("running.zero", "'d'", "'0000-00-00'", "on_invalid", "d = text") if word not in lake.said]
+        self.report.check(lake.code == 1 and not missing and not lake.published(), f"{title}, a zero date: refused", f"{title}, a zero date: {lake.said}")
+        columns = "d = text, dt = text, ts = text"
+        lake = Lake(self.snaplake, self.folder(), "MYSQL", url, {"zero": None}, {"zero": columns})
+        wrong, rows = ([lake.said], 0) if lake.code else Database(mariadb, "running", [("running", "zero")]).differences(("running", "zero"), lake.read("zero"))
+        self.report.check(not wrong, f"{title}, zero dates as text: {rows} rows equal", f"{title}, zero dates as text: {wrong[:SHOWN]}")
+
+    def secret_user(self, title: str, mariadb: MariaDb) -> None:
+        """A password from the option file or the environment; a wrong one is refused and not shown."""
+        mariadb.ask("CREATE OR REPLACE USER reader@'127.0.0.1' IDENTIFIED BY 'ge # heim'; GRANT SELECT ON running.* TO reader@'127.0.0.1'")
+        url = f"mariadb://127.0.0.1:{mariadb.port}/running"
+        for what, options, variables, code in (
+            ("from ~/.my.cnf", "user = reader\npassword = 'ge # heim' # secret\n", {}, 0),
+            ("from MYSQL_PWD", "user = reader\n", {"MYSQL_PWD": "ge # heim"}, 0),
+            ("that is wrong", "user = reader\npassword = falsch\n", {}, 1),
+        ):
+            home = self.folder()
+            home.mkdir()
+            (home / ".my.cnf").write_text(f"[client]\n{options}")
+            (home / ".my.cnf").chmod(0o600)
+            work = self.folder()
+            lake = Lake(self.snaplake, work, "MYSQL", url, {"hidden": None}, environment={"HOME": str(home), **variables})
+            written = [file for file in work.rglob("*") if file.is_file() and b"ge # heim" in file.read_bytes()]
+            holds = lake.code == code and not written and "heim" not in lake.said and "falsch" not in lake.said
+            holds = holds and (code == 0 or ("Access denied" in lake.said and "help:" in lake.said and not lake.published()))
+            self.report.check(holds, f"{title}, a password {what}: {'used' if code == 0 else 'refused'}", f"{title}, a password {what}: {lake.said}")
+
+    def one_moment(self, title: str, url: str, mariadb: MariaDb) -> None:
+        """Rows that are written together, all the time, are in both tables or in none; no table is altered meanwhile."""
+        work = self.folder()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            run = pool.submit(Lake, self.snaplake, work, "MYSQL", url, {"first": None, "slow": None, "second": None})
+            written, altered = 0, None
+            while not run.done():
+                mariadb.ask("BEGIN; INSERT INTO first VALUES (DEFAULT, 'x'); INSERT INTO second SELECT max(id), 'y' FROM first; COMMIT", "running")
+                written += 1
+                if altered is None and mariadb.ask("SELECT 1 FROM information_schema.processlist WHERE info LIKE '%`slow`%' AND id <> connection_id()"):
+                    try:
+                        mariadb.ask("SET lock_wait_timeout = 1; ALTER TABLE second ADD more int", "running")
+                        altered = "the table was altered"
+                    except NoServer as error:
+                        altered = str(error)
+            lake = run.result()
+        ids = [] if lake.code else [sorted(lake.read(name).column("id").to_pylist()) for name in ("first", "second")]
+        holds = lake.code == 0 and ids[0] == ids[1] and ids[0] == list(range(1, len(ids[0]) + 1)) and len(ids[0]) < written
+        holds = holds and "Lock wait timeout" in (altered or "")
+        self.report.check(
+            holds, f"{title}: one moment for all tables while {written} rows are written, and no ALTER TABLE",
+            f"{title}, one moment: {lake.said} {[len(found) for found in ids]} of {written} rows; ALTER TABLE: {altered}",
+        )  # fmt: skip
 
     def dump(self, title: str, make, database: Database) -> None:
         kind = "PG_DUMP" if isinstance(database.server, Postgres) else "MYSQL_DUMP"
@@ -734,6 +825,8 @@ def main() -> None:
                         check.dump(title, make, database)
             if arguments.only in "running PostgreSQL":
                 check.running(postgres, Database(postgres, "shop", data.POSTGRES_TABLES))
+            if arguments.only in "running MariaDB":
+                check.running_mariadb(mariadb)
             if arguments.only in "odd":
                 check.odd(postgres, mariadb)
             for title, of_tree in (("RDS", check.rds), ("DynamoDB", check.dynamodb), ("DynamoDB, merged", check.history)):

@@ -172,6 +172,32 @@ CREATE TRIGGER a_trigger BEFORE INSERT ON events FOR EACH ROW SET NEW.what = 'IN
 """
 
 
+# What only a running server shows: columns that SELECT * leaves out, shapes, floats to the last digit, a view, bytes as enum.
+RUNNING_TABLES = [("running", "hidden"), ("running", "shapes"), ("running", "a_view"), ("running", "versions"), ("running", "letters"), ("running", "floats")]
+RUNNING_MARIADB = """
+CREATE DATABASE running CHARACTER SET utf8mb4;
+USE running;
+SET sql_mode = '';
+CREATE TABLE hidden (id int PRIMARY KEY, shown int, unseen int INVISIBLE, twice int AS (shown * 2) VIRTUAL INVISIBLE);
+INSERT INTO hidden (id, shown, unseen) VALUES (1, 2, 3), (2, NULL, NULL);
+CREATE TABLE shapes (id int PRIMARY KEY, g geometry, p point);
+INSERT INTO shapes VALUES (1, ST_GeomFromText('LINESTRING(0 0, 1.5 -1)'), ST_GeomFromText('POINT(1 2)')), (2, NULL, NULL);
+CREATE VIEW a_view AS SELECT h.id, h.shown, CAST(s.id AS DECIMAL(20, 3)) AS wide, NULL AS none FROM hidden h LEFT JOIN shapes s ON s.id = h.id;
+CREATE TABLE versions (id int PRIMARY KEY, v int) WITH SYSTEM VERSIONING;
+INSERT INTO versions VALUES (1, 1), (2, 2);
+UPDATE versions SET v = 3 WHERE id = 1;
+DELETE FROM versions WHERE id = 2;
+CREATE TABLE letters (id int PRIMARY KEY, l varchar(20) CHARACTER SET latin1, c char(9) CHARACTER SET cp1251, u varchar(9) CHARACTER SET utf16, e enum('é', 'ü') CHARACTER SET latin1);
+INSERT INTO letters VALUES (1, 'é€', 'Привет', '日本😀', 'ü'), (2, '', '', '', 'é'), (3, NULL, NULL, NULL, NULL);
+CREATE TABLE floats (id int PRIMARY KEY, f float, d double);
+INSERT INTO floats VALUES (1, 16777215, 0.1e0 + 0.2e0), (2, 1e-45, 5e-324), (3, -0e0, -1.7976931348623157e308);
+CREATE TABLE zero (id int PRIMARY KEY, d date, dt datetime(3), ts timestamp NULL);
+INSERT INTO zero VALUES (1, '2024-02-29', '2024-02-29 01:02:03.4', '2024-02-29 01:02:03'), (2, '0000-00-00', '0000-00-00', '0000-00-00'), (3, '2024-00-00', NULL, NULL);
+CREATE TABLE plain (id int PRIMARY KEY) ENGINE = MyISAM;
+CREATE TABLE first (id int PRIMARY KEY AUTO_INCREMENT, t text);
+CREATE TABLE second (id int PRIMARY KEY, t text);
+CREATE VIEW slow AS SELECT seq AS id, sleep(0.02) AS slept FROM mysql.seq_1_to_500;
+"""
 # Rows that are easy to get wrong. Partitions with another order of columns, or with partitions of their own; databases with
 # tables of the same name in one dump; bytes in latin1 that are UTF-8 of something else; times in the server's zone.
 ODD_POSTGRES = [

@@ -207,7 +207,9 @@ class MariaDb(Server):
 
         def text(name: str, kind: str) -> str:
             column = tick(name)
-            value = column if kind in binary else f"{column} + 0" if kind == "bit" else column
+            # A FLOAT prints six digits; as a DOUBLE it has all.
+            number = f"{column} + 0" if kind == "bit" else f"CAST({column} AS DOUBLE)" if kind == "float" else column
+            value = column if kind in binary else number
             value = value if kind in binary else f"CAST({value} AS CHAR CHARACTER SET utf8mb4)"
             return f"IF({column} IS NULL, 'N', HEX({value}))"
 

@@ -232,6 +232,22 @@ fn options_of_quotes_escapes_and_null_depend_on_one_another() {
 }
 
 #[test]
+fn address_of_a_running_database_is_of_its_kind_and_without_a_password() {
+    for (stored_as, location, reason) in [
+        ("MYSQL", "mysql://u:geheim@h/d", "write the password into ~/.my.cnf or MYSQL_PWD, not into a URL"),
+        ("MYSQL", "mariadb://u@h/d?password=geheim", "write the password into ~/.my.cnf or MYSQL_PWD, not into a URL"),
+        ("MYSQL", "postgres://u@h/d", "its scheme is not mysql:// or mariadb://"),
+        ("MYSQL", "exports/shop/", "it is no URL such as mysql://user@host:3306/database"),
+        ("POSTGRES", "postgres://u:geheim@h/d", "write the password into PGPASSWORD or ~/.pgpass, not into a URL"),
+        ("POSTGRES", "mysql://u@h/d", "its scheme is not postgres://"),
+    ] {
+        let table = format!("CREATE EXTERNAL TABLE snapshot.flights STORED AS {stored_as} LOCATION '{location}'");
+        let error = refused(&format!("{table};\n{HEAD}{LAKE}"));
+        assert!(error.contains(reason) && !error.contains("geheim"), "{error}");
+    }
+}
+
+#[test]
 fn wrong_snapshot_tables_are_reported_at_their_place() {
     let table = |name: &str, rest: &str| refused(&format!("CREATE EXTERNAL TABLE {name} {rest};\n{HEAD}{LAKE}"));
     let reported = [
@@ -261,7 +277,7 @@ fn wrong_snapshot_tables_are_reported_at_their_place() {
     insta::assert_snapshot!(reported, @r#"
     a.sql:1:23: CREATE EXTERNAL TABLE must name a table in schema snapshot
     a.sql:1:23: CREATE EXTERNAL TABLE must name a table in schema snapshot
-    a.sql:1:44: invalid value 'ORC' for STORED AS: expected PARQUET, CSV, JSON, AVRO, ARROW, BSON, PG_BINARY, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP, MYSQL_DUMP, MONGODB_DUMP or POSTGRES
+    a.sql:1:44: invalid value 'ORC' for STORED AS: expected PARQUET, CSV, JSON, AVRO, ARROW, BSON, PG_BINARY, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP, MYSQL_DUMP, MONGODB_DUMP, POSTGRES or MYSQL
     a.sql:1:57: '' is not a location: it is empty
     a.sql:1:63: location './a' is defined twice; the first is at a.sql:1:58
     a.sql:1:48: PARTITIONED BY column a has no type; write PARTITIONED BY (a INT)

@@ -1,4 +1,5 @@
-//! The export of a running database, as the room `live` has put it into the staging folder: `STORED AS POSTGRES`.
+//! The export of a running database, as the room `live` has put it into the staging folder: `STORED AS POSTGRES`,
+//! `STORED AS MYSQL`.
 //!
 //! Its manifest names all files with their sizes and rows, so nothing is listed. Without a manifest the database was
 //! not exported yet.
@@ -29,8 +30,15 @@ pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, T
         return Err(metadata(format!("its version {} is not {VERSION}", manifest.version)).into());
     }
     let LiveManifest { source, snapshot, folder, tables, .. } = manifest;
-    let lsn = snapshot.lsn.map(|lsn| format!(", LSN {lsn}")).unwrap_or_default();
-    let note = format!("Exported from PostgreSQL {} at {}{lsn}.", source.server_version, snapshot.time);
+    let system = match source.system.as_str() {
+        "postgresql" => "PostgreSQL",
+        "mysql" => "MySQL",
+        "mariadb" => "MariaDB",
+        other => other,
+    };
+    let lsn = snapshot.lsn.map(|lsn| format!(", LSN {lsn}"));
+    let point = lsn.or_else(|| snapshot.binlog.map(|binlog| format!(", binary log {binlog}"))).unwrap_or_default();
+    let note = format!("Exported from {system} {} at {}{point}.", source.server_version, snapshot.time);
     let table = |table: LiveTable| {
         let files = table.files.into_iter().map(|file| FileEntry {
             uri: place.folder().join(&below(&folder, &file.name)).uri().into(),
@@ -42,7 +50,12 @@ pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, T
         let mut files: Vec<_> = files.collect();
         files.sort_by(|one, other| one.uri.cmp(&other.uri));
         ExportedTable {
-            names: vec![source.database.clone(), table.schema, table.name],
+            // A database of MySQL is its own and only schema.
+            names: if table.schema == source.database && source.system != "postgresql" {
+                vec![table.schema, table.name]
+            } else {
+                vec![source.database.clone(), table.schema, table.name]
+            },
             format: FileFormat::Parquet,
             schema: None,
             files,

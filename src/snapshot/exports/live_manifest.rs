@@ -28,7 +28,7 @@ pub(crate) struct LiveManifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LiveSource {
-    /// `postgresql`
+    /// `postgresql`, `mysql` or `mariadb`
     pub(crate) system: String,
     /// As the server says it.
     pub(crate) server_version: String,
@@ -43,10 +43,10 @@ pub(crate) struct LiveSource {
 }
 
 /// A point in the life of a database.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LiveSnapshot {
-    /// As `pg_export_snapshot()` named it.
+    /// As `pg_export_snapshot()` named it; empty where snapshots have no names.
     pub(crate) id: String,
     /// The server's clock when it was taken, RFC 3339.
     pub(crate) time: String,
@@ -55,6 +55,12 @@ pub(crate) struct LiveSnapshot {
     pub(crate) lsn: Option<String>,
     /// Exactly which transactions are in it: `xmin:xmax:in progress`.
     pub(crate) visible: Option<String>,
+    /// MySQL and MariaDB: `file:position` of the binary log, exactly where the snapshot was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) binlog: Option<String>,
+    /// MySQL and MariaDB: the transactions that are in it, by their global identifiers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gtid: Option<String>,
 }
 
 /// One table.

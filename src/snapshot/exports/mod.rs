@@ -141,7 +141,7 @@ async fn catalog(
         ExportKind::PgDump => pg_dump::catalog(place).await,
         ExportKind::MySqlDump => mysql_dump::catalog(place).await,
         ExportKind::MongoDbDump => mongodb_dump::catalog(place).await,
-        ExportKind::Postgres => live::catalog(place).await,
+        ExportKind::Postgres | ExportKind::MySql => live::catalog(place).await,
     }
 }
 

@@ -110,8 +110,8 @@ impl Present {
         let (mut files, mut is_listed) = (Vec::new(), false);
         for (location, _) in &table.locations {
             // The data of an incremental DynamoDB export is in another folder than its manifest.
-            let names_its_files = [ExportKind::DynamoDb, ExportKind::Postgres];
-            is_listed |= table.export.as_ref().is_some_and(|export| names_its_files.contains(&export.kind));
+            let names_its_files = |kind: ExportKind| kind == ExportKind::DynamoDb || kind.address().is_some();
+            is_listed |= table.export.as_ref().is_some_and(|export| names_its_files(export.kind));
             let store = stores.open(location).await?;
             match named(stores, &store, location).await? {
                 NamedFiles::Manifest(_) => is_listed = true,

@@ -33,6 +33,6 @@ mod tests;
 mod text;
 mod wire;
 
-pub(crate) use self::decoder::{PgBinaryBatch, PgBinaryColumn, PgBinaryDecoder};
+pub(crate) use self::decoder::{PgBinaryColumn, PgBinaryDecoder};
 pub(crate) use self::fault::PgBinaryFault;
 pub(crate) use self::wire::{PgWire, wire_of_oid};

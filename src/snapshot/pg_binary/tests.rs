@@ -9,8 +9,9 @@ use datafusion::arrow::datatypes::{
 };
 use proptest::prelude::*;
 
+use super::decoder::PgBinaryBatch;
 use super::numeric::tests::numeric;
-use super::{PgBinaryBatch, PgBinaryColumn, PgBinaryDecoder, PgBinaryFault, PgWire};
+use super::{PgBinaryColumn, PgBinaryDecoder, PgBinaryFault, PgWire};
 
 type Field5 = (Option<i64>, Option<String>, Option<(i64, u32)>, Option<i64>, Option<u64>);
 

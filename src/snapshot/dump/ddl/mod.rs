@@ -35,6 +35,7 @@ mod types;
 use datafusion::arrow::datatypes::DataType;
 
 pub(crate) use self::catalog::DdlCatalog;
+pub(crate) use self::mysql::column_type as mysql_column_type;
 pub(crate) use self::names::SqlName;
 
 /// What a relation of the dump is, so that the reader knows whether rows are to be expected.

@@ -14,6 +14,7 @@ use super::DdlFault;
 use super::lex::{Kind, Lexer};
 use super::names::unquote;
 use super::types::{Args, Declared, ReadType, SqlType, decimal, read_args};
+use crate::snapshot::dump::SqlFamily;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
 /// Words that begin what stands behind a type, so that a column that has only them has no type.
@@ -43,6 +44,17 @@ const LONGER: &[(&str, &[&str])] = &[
     ("character", &["varying"]),
     ("nchar", &["varying", "varchar"]),
 ];
+
+/// The Arrow type of a column's type alone, as `information_schema` has it, and whether it is text in a character set.
+///
+/// # Errors
+/// [`DdlFault`] for a type that does not end.
+pub(crate) fn column_type(text: &str) -> Result<(DataType, bool), DdlFault> {
+    Ok(match read_type(&mut Lexer::new(text, SqlFamily::MySql))? {
+        Some(ReadType { sql: SqlType::Arrow(arrow), is_text, .. }) => (arrow, is_text),
+        _ => (DataType::Utf8, false),
+    })
+}
 
 /// Reads the type of a column; None when nothing that can be one comes next.
 pub(super) fn read_type(lexer: &mut Lexer<'_>) -> Result<Option<ReadType>, DdlFault> {
@@ -130,7 +142,6 @@ fn known(word: &str, args: Args, unsigned: bool) -> (DataType, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::dump::SqlFamily;
 
     fn read(text: &str) -> (String, DataType, bool) {
         let read = read_type(&mut Lexer::new(text, SqlFamily::MySql)).unwrap().unwrap();

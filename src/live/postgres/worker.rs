@@ -7,25 +7,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::snapshot::pg_binary::{PgBinaryBatch, PgBinaryColumn, PgBinaryDecoder, PgBinaryFault};
-use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use crate::snapshot::pg_binary::{PgBinaryColumn, PgBinaryDecoder, PgBinaryFault};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::parquet::arrow::AsyncArrowWriter;
-use datafusion::parquet::basic::{Compression, ZstdLevel};
-use datafusion::parquet::file::properties::WriterProperties;
 use futures::{StreamExt, pin_mut};
-use object_store::ObjectStoreExt;
-use object_store::buffered::BufWriter;
-use object_store::path::Path;
 
+use super::address::PgAddress;
 use super::catalog::{LiveColumn, RelationKind};
-use super::fault::{LiveFault, WriteFault};
 use super::holder::{PlannedTable, is_rewritten, lost_or_refused};
-use super::options::{LiveExport, LiveOptions};
-use super::place::{LivePlace, file_name};
 use super::quote::literal;
 use super::ranges::TableRange;
 use super::session::PgSession;
+use crate::live::fault::{LiveFault, WriteFault, named};
+use crate::live::files::RangeFile;
+use crate::live::options::{LiveExport, LiveOptions};
+use crate::live::place::{LivePlace, file_name};
 use crate::snapshot::exports::live_manifest::LiveFile;
 
 /// The server sends each row by itself; the decoder is quicker with many at once.
@@ -46,7 +41,7 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// [`LiveFault`].
     pub(crate) async fn join(
-        export: &'a LiveExport,
+        export: &'a LiveExport<PgAddress>,
         folder: &'a str,
         snapshot: &str,
         lock: &str,
@@ -95,9 +90,14 @@ impl<'a> Worker<'a> {
         let name = file_name(&table.relation.schema, &table.relation.name, number + 1);
         let wrong = |source: WriteFault| LiveFault::Write { path: name.clone(), source };
         let path = self.place.file(self.folder, &name).map_err(|error| wrong(error.into()))?;
-        let mut file = RangeFile::create(self.place, path, table, self.options).map_err(&wrong)?;
-        let damaged =
-            |fault: PgBinaryFault| LiveFault::Rows { place: place_of(table, range), reason: fault.to_string() };
+        let mut file = RangeFile::create(self.place, path, schema(table), self.options).map_err(&wrong)?;
+        let damaged = |fault: PgBinaryFault| {
+            let column = match &fault {
+                PgBinaryFault::Value(unfit) => Some(named(&unfit.column)),
+                _ => None,
+            };
+            LiveFault::Rows { place: place_of(table, range), reason: fault.to_string(), column }
+        };
         let column = |column: &LiveColumn| {
             PgBinaryColumn::new(&column.name, column.read.arrow.clone(), column.read.wire.clone())
         };
@@ -154,53 +154,8 @@ fn copy_statement(table: &PlannedTable, range: &TableRange) -> String {
 }
 
 /// The Arrow schema of a table.
-pub(crate) fn schema(table: &PlannedTable) -> SchemaRef {
+fn schema(table: &PlannedTable) -> SchemaRef {
     // NOT NULL is not believed: from PostgreSQL 18 on it may be unproven.
     let field = |column: &LiveColumn| Field::new(&column.name, column.read.arrow.clone(), true);
     Arc::new(Schema::new(table.columns.iter().map(field).collect::<Vec<_>>()))
-}
-
-/// A Parquet file on its way.
-struct RangeFile {
-    writer: AsyncArrowWriter<BufWriter>,
-    schema: SchemaRef,
-    path: Path,
-    rows: u64,
-    row_group_bytes: usize,
-}
-
-impl RangeFile {
-    fn create(place: &LivePlace, path: Path, table: &PlannedTable, options: &LiveOptions) -> Result<Self, WriteFault> {
-        let schema = schema(table);
-        let properties = WriterProperties::builder()
-            .set_compression(if options.zstd { Compression::ZSTD(ZstdLevel::try_new(1)?) } else { Compression::SNAPPY })
-            .build();
-        let sink = BufWriter::new(Arc::clone(&place.store), path.clone());
-        let writer = AsyncArrowWriter::try_new(sink, Arc::clone(&schema), Some(properties))?;
-        Ok(Self { writer, schema, path, rows: 0, row_group_bytes: options.row_group_bytes })
-    }
-
-    async fn write(&mut self, batch: Option<PgBinaryBatch>) -> Result<(), WriteFault> {
-        let Some((columns, rows)) = batch else { return Ok(()) };
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        self.writer.write(&batch).await?;
-        self.rows += rows as u64;
-        if self.writer.memory_size() >= self.row_group_bytes {
-            self.writer.flush().await?;
-        }
-        Ok(())
-    }
-
-    async fn finish(mut self, place: &LivePlace) -> Result<(u64, u64, Option<String>), WriteFault> {
-        self.writer.finish().await?;
-        let size = self.writer.bytes_written() as u64;
-        let stored = place.store.head(&self.path).await?;
-        if stored.size != size {
-            let source = format!("{} bytes were stored of {size}", stored.size).into();
-            return Err(object_store::Error::Generic { store: "live export", source }.into());
-        }
-        let etag = stored.e_tag.map(|etag| etag.trim_matches('"').to_owned());
-        Ok((size, self.rows, etag))
-    }
 }

@@ -6,9 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::fault::{AddressFault, LiveFault};
-use super::secret::{Secret, check_mode};
-use super::surroundings::Surroundings;
+use crate::live::fault::{AddressFault, LiveFault};
+use crate::live::secret::{Secret, check_mode};
+use crate::live::surroundings::Surroundings;
 
 /// What a service says: parameters in their order, and a password.
 #[derive(Debug, Default, PartialEq, Eq)]

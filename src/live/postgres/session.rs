@@ -15,9 +15,11 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, NoTls, Row, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::address::{PgAddress, TlsMode};
-use super::fault::{LiveFault, said};
+use super::address::PgAddress;
+use super::said::said;
 use super::tls::client_config;
+use crate::live::fault::LiveFault;
+use crate::live::protection::TlsMode;
 
 /// Routers forget idle connections, mostly after five minutes or more; the holder of a snapshot is idle for hours.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -67,13 +69,7 @@ impl PgSession {
             _ if address.is_socket() => start(config.ssl_mode(SslMode::Disable), NoTls).await,
             _ => start(config.ssl_mode(SslMode::Require), MakeRustlsConnect::new(client_config(address)?)).await,
         };
-        started.map_err(|error| {
-            let mut reason = said(&error);
-            if address.password.is_none() && reason.contains("password missing") {
-                "the server asks for a password: put it into PGPASSWORD or ~/.pgpass".clone_into(&mut reason);
-            }
-            LiveFault::Connect { address: address.to_string(), reason }
-        })
+        started.map_err(|error| LiveFault::Connect { reason: said(&error), help: connect_help(&error).to_owned() })
     }
 
     /// The server's version as a number, such as 150018.
@@ -135,6 +131,21 @@ impl PgSession {
         // An error means that the driver is gone, which is what is waited for.
         let _ = ended.wait_for(|ended| *ended).await;
         self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What to do when there is no connection.
+fn connect_help(error: &tokio_postgres::Error) -> &'static str {
+    const PASSWORD: &str = "check the user, and the password in PGPASSWORD, ~/.pgpass or a service file";
+    match error.as_db_error().map(|db| db.code().code()) {
+        Some(code) if code.starts_with("28") => PASSWORD,
+        Some("3D000") => "check the database in LOCATION, the part after the last /",
+        Some("53300") => "wait until the server has a free connection, or lower the number of --threads",
+        Some(_) => "see the log of the server",
+        None if said(error).contains("password missing") => PASSWORD,
+        None => {
+            "check host, port and sslmode in LOCATION, and that the server runs and takes connections from this machine"
+        }
     }
 }
 

@@ -17,22 +17,15 @@ use std::time::Duration;
 
 use super::address::PgAddress;
 use super::catalog::{LiveColumn, Relation, RelationKind, columns, leaves, relations, resolve};
-use super::fault::{LiveFault, is_lost, said};
 use super::ranges::{TableRange, plan};
+use super::said::{is_lost, said};
 use super::session::PgSession;
+use crate::live::fault::LiveFault;
+use crate::live::options::WantedTable;
 use crate::snapshot::exports::live_manifest::{LiveSnapshot, LiveSource};
 
 /// Lowest version whose snapshots, catalogue and settings are as expected here.
 const OLDEST: u32 = 110_000;
-
-/// A table that is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct WantedTable {
-    /// `orders`, `public.orders`, `shop.public.orders`.
-    pub(crate) name: String,
-    /// Columns that come as text, whatever their type.
-    pub(crate) text_columns: Vec<String>,
-}
 
 /// A table with all that is needed to read it.
 #[derive(Debug, Clone)]
@@ -65,7 +58,8 @@ impl Holder {
         let session = PgSession::connect(address).await?;
         if session.version() < OLDEST {
             let reason = format!("PostgreSQL {} is older than 11", session.version_text());
-            return Err(LiveFault::Connect { address: address.to_string(), reason });
+            let help = "dump it with pg_dump, and read it with STORED AS PG_DUMP".to_owned();
+            return Err(LiveFault::Connect { reason, help });
         }
         let failed = |doing: &'static str| move |error| lost_or_refused(doing, &error);
         session.begin(lock_timeout).await.map_err(failed("begin a transaction"))?;
@@ -146,6 +140,8 @@ async fn take_snapshot(session: &PgSession) -> Result<(LiveSnapshot, Option<bool
         time: row.try_get(1)?,
         lsn: lsn.as_ref().and_then(|row| row.try_get(0).ok().flatten()),
         visible: visible.and_then(|row| row.try_get(0).ok()),
+        binlog: None,
+        gtid: None,
     };
     Ok((snapshot, lsn.and_then(|row| row.try_get(1).ok())))
 }

@@ -15,12 +15,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinSet;
 
-use super::catalog::{LiveColumn, RelationKind, is_called};
-use super::fault::LiveFault;
-use super::holder::{Holder, PlannedTable, WantedTable};
-use super::options::{LiveEvent, LiveExport};
-use super::place::new_try;
+use super::address::PgAddress;
+use super::catalog::{LiveColumn, RelationKind};
+use super::holder::{Holder, PlannedTable};
 use super::worker::Worker;
+use crate::live::fault::LiveFault;
+use crate::live::options::{LiveEvent, LiveExport};
+use crate::live::place::new_try;
 use crate::snapshot::exports::live_manifest::{LiveColumnEntry, LiveFile, LiveManifest, LiveTable, VERSION};
 
 /// A piece of work: of the table with this number.
@@ -38,14 +39,14 @@ enum Done {
 
 type Queue = Arc<Mutex<VecDeque<ReadJob>>>;
 
-impl LiveExport {
+impl LiveExport<PgAddress> {
     /// Exports, or finds the export that is there already.
     ///
     /// # Errors
     /// [`LiveFault`]. Then there is no manifest, and what was written is garbage.
     pub(crate) async fn run(self) -> Result<LiveManifest, LiveFault> {
         if let Some(there) = self.place.read().await? {
-            self.check(&there)?;
+            self.check(&there, &self.address.database)?;
             return Ok(there);
         }
         let this = Arc::new(self);
@@ -86,37 +87,6 @@ impl LiveExport {
         this.place.commit(&manifest).await?;
         Ok(manifest)
     }
-
-    /// That an export which is there has what is wanted, as it is wanted.
-    fn check(&self, there: &LiveManifest) -> Result<(), LiveFault> {
-        let (database, time) = (&there.source.database, &there.snapshot.time);
-        let refused = |table: &str, reason: String| LiveFault::Table { table: table.to_owned(), reason };
-        if there.source.address != self.address.to_string() {
-            let reason = format!("{} is an export of {}", self.place.manifest(), there.source.address);
-            return Err(refused(&self.address.database, reason));
-        }
-        for WantedTable { name, text_columns } in &self.tables {
-            let mut named = there.tables.iter().filter(|table| is_called(&table.schema, &table.name, database, name));
-            let (Some(table), None) = (named.next(), named.next()) else {
-                let reason = format!("is not in the export of {time}, which has one moment for all tables");
-                return Err(refused(name, reason));
-            };
-            let is_printed =
-                |name: &&String| table.columns.iter().any(|column| column.name == **name && column.printed);
-            if let Some(column) = text_columns.iter().find(|name| !is_printed(name)) {
-                let reason = format!("the column {column:?} is not text in the export of {time}");
-                return Err(refused(name, reason));
-            }
-        }
-        Ok(())
-    }
-
-    /// Nobody needs to listen.
-    fn tell(&self, event: impl FnOnce() -> LiveEvent) {
-        if let Some(events) = &self.events {
-            let _ = events.send(event());
-        }
-    }
 }
 
 /// Large ones first, so that no long one is left at the end. A count reads no values and sends nothing.
@@ -138,7 +108,7 @@ fn jobs(tables: &[PlannedTable], count: bool) -> VecDeque<ReadJob> {
 }
 
 async fn work(
-    export: &LiveExport,
+    export: &LiveExport<PgAddress>,
     folder: &str,
     snapshot: &str,
     lock: &str,
@@ -201,54 +171,4 @@ fn entries(tables: &[PlannedTable], done: Vec<Done>) -> Result<Vec<LiveTable>, L
     }
     entries.sort_by(|one, other| (&one.schema, &one.name).cmp(&(&other.schema, &other.name)));
     Ok(entries)
-}
-
-#[cfg(test)]
-mod tests {
-    use object_store::memory::InMemory;
-
-    use super::super::address::PgAddress;
-    use super::super::options::LiveOptions;
-    use super::super::place::LivePlace;
-    use super::super::surroundings::Surroundings;
-    use super::*;
-    use crate::snapshot::exports::live_manifest::{LiveSnapshot, LiveSource};
-
-    #[test]
-    fn an_export_of_another_server_is_refused_even_if_its_database_has_the_same_name() {
-        let address = |text: &str| {
-            PgAddress::parse(text, std::path::Path::new("/conf"), &Surroundings::default()).expect("a valid address")
-        };
-        let (wanted, other) =
-            (address("postgres://u@one.example:5432/shop"), address("postgres://u@two.example:5432/shop"));
-        let export = LiveExport {
-            address: wanted.clone(),
-            tables: Vec::new(),
-            place: LivePlace { store: Arc::new(InMemory::new()), folder: "live".into() },
-            options: LiveOptions::default(),
-            events: None,
-        };
-        let there = |of: &PgAddress| LiveManifest {
-            version: VERSION,
-            source: LiveSource {
-                system: "postgresql".to_owned(),
-                server_version: "15".to_owned(),
-                system_identifier: None,
-                address: of.to_string(),
-                database: of.database.clone(),
-                standby: None,
-            },
-            snapshot: LiveSnapshot {
-                id: "1".to_owned(),
-                time: "2024-01-01T00:00:00Z".to_owned(),
-                lsn: None,
-                visible: None,
-            },
-            folder: "try".to_owned(),
-            tables: Vec::new(),
-        };
-        assert!(export.check(&there(&wanted)).is_ok());
-        let refused = export.check(&there(&other)).map_err(|fault| fault.to_string());
-        assert!(refused.is_err_and(|reason| reason.contains("is an export of postgres://u@two.example:5432/shop")));
-    }
 }

@@ -6,9 +6,10 @@
 
 use tokio_postgres::{Client, Error, Row};
 
-use super::fault::LiveFault;
 use super::quote::qualified;
 use super::types::{PgReading, PgType};
+use crate::live::earlier::is_called;
+use crate::live::fault::LiveFault;
 
 /// What a relation is, by the letters of `pg_class.relkind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,12 +226,6 @@ pub(crate) fn resolve<'a>(relations: &'a [Relation], database: &str, name: &str)
         return Err(LiveFault::Table { table: found.full_name(), reason });
     }
     Ok(found)
-}
-
-/// Whether a table may be called so.
-pub(crate) fn is_called(schema: &str, table: &str, database: &str, name: &str) -> bool {
-    let full = format!("{schema}.{table}");
-    table == name || full == name || name.strip_prefix(database).and_then(|rest| rest.strip_prefix('.')) == Some(&full)
 }
 
 #[cfg(test)]

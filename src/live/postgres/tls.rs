@@ -17,9 +17,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::address::{PgAddress, TlsMode};
-use super::fault::LiveFault;
-use super::secret::check_mode;
+use super::address::PgAddress;
+use crate::live::fault::LiveFault;
+use crate::live::protection::TlsMode;
+use crate::live::secret::check_mode;
 
 /// The settings of a TLS connection to a server. Its mode must not be [`TlsMode::Disable`].
 ///

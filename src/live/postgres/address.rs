@@ -13,21 +13,24 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::fault::{AddressFault, LiveFault};
-use super::secret::{PasswordFor, Secret, password};
+use super::password::{PasswordFor, password};
 use super::service::{Service, read_service};
-use super::surroundings::Surroundings;
+use crate::live::fault::{AddressFault, LiveFault};
+use crate::live::protection::{TlsMode, is_this_machine};
+use crate::live::secret::Secret;
+use crate::live::surroundings::Surroundings;
 
 const PORT: u16 = 5432;
 /// A host that does not answer is an error long before a person gives up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+const PASSWORD_PLACES: &str =
+    "PGPASSWORD, into ~/.pgpass (or the file that PGPASSFILE names) or into a service file (?service=name)";
 const KNOWN: &[&str] = &[
     "host",
     "port",
@@ -42,19 +45,6 @@ const KNOWN: &[&str] = &[
     "connect_timeout",
     "application_name",
 ];
-
-/// How a connection is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TlsMode {
-    /// Not at all.
-    Disable,
-    /// Encrypted; whoever answers is believed.
-    Require,
-    /// The certificate has to be of a trusted authority, for whatever host.
-    VerifyCa,
-    /// And for this host.
-    VerifyFull,
-}
 
 /// Files for TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -136,19 +126,23 @@ struct Given<'a> {
 impl Given<'_> {
     fn read(text: &str) -> Result<Self, LiveFault> {
         let (text, has_host) = with_host(text.trim());
-        let url = Url::parse(&text).map_err(|error| AddressFault::Url(error.to_string()))?;
+        let url = Url::parse(&text).map_err(|error| not_a_url(error.to_string()))?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
-            return Err(AddressFault::Scheme(url.scheme().to_owned()).into());
+            return Err(AddressFault::Scheme {
+                scheme: url.scheme().to_owned(),
+                known: "postgres:// or postgresql://",
+            }
+            .into());
         }
         if url.password().is_some() {
-            return Err(AddressFault::Password.into());
+            return Err(AddressFault::Password { places: PASSWORD_PLACES }.into());
         }
         if url.fragment().is_some() {
-            return Err(AddressFault::Url("a # has to be written as %23".to_owned()).into());
+            return Err(not_a_url("a # has to be written as %23".to_owned()).into());
         }
         let mut parameters: Vec<(String, String)> = Vec::new();
         let mut add = |name: &str, text: &str| -> Result<(), AddressFault> {
-            let bad = |_| AddressFault::Url(format!("the {name} is not UTF-8"));
+            let bad = |_| not_a_url(format!("the {name} is not UTF-8"));
             let text = percent_decode_str(text).decode_utf8().map_err(bad)?;
             if !text.is_empty() {
                 parameters.push((name.to_owned(), text.into_owned()));
@@ -162,7 +156,7 @@ impl Given<'_> {
         parameters.extend(url.port().map(|port| ("port".to_owned(), port.to_string())));
         for (name, value) in url.query_pairs() {
             if matches!(&*name, "password" | "sslpassword") {
-                return Err(AddressFault::Password.into());
+                return Err(AddressFault::Password { places: PASSWORD_PLACES }.into());
             }
             parameters.push((name.into_owned(), value.into_owned()));
         }
@@ -232,6 +226,10 @@ impl Given<'_> {
     }
 }
 
+fn not_a_url(reason: String) -> AddressFault {
+    AddressFault::Url { example: "postgres://user@host:5432/database?sslmode=verify-full", reason }
+}
+
 /// `postgres://user@/shop`, as libpq takes it, with a host that stands for none, as a url has to have one there.
 fn with_host(text: &str) -> (Cow<'_, str>, bool) {
     let start = text.find("://").map_or(0, |at| at + 3);
@@ -269,11 +267,6 @@ fn tls_mode(value: &str) -> Result<TlsMode, AddressFault> {
             return Err(AddressFault::Value { name: "sslmode", value: value.to_owned(), reason: reason.to_owned() });
         }
     })
-}
-
-/// Whether what is sent to a host does not leave this machine.
-fn is_this_machine(host: &str) -> bool {
-    host.starts_with('/') || host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

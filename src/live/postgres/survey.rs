@@ -8,12 +8,12 @@ use tokio_postgres::Client;
 
 use super::address::PgAddress;
 use super::catalog::{Relation, RelationKind, columns, relations};
-use super::fault::LiveFault;
 use super::holder::lost_or_refused;
-use super::options::LiveOptions;
 use super::session::PgSession;
-use super::surroundings::Surroundings;
 use crate::config::DatabaseUrl;
+use crate::live::fault::LiveFault;
+use crate::live::options::LiveOptions;
+use crate::live::surroundings::Surroundings;
 
 /// A database and what is in it.
 #[derive(Debug)]
