@@ -31,15 +31,18 @@ impl LiveExport<MySqlAddress> {
         let mut entries = Vec::with_capacity(tables.len());
         for table in tables {
             let name = table.table.full_name();
-            let file = read(&mut session, &table, &self.place, &folder, &self.options).await?;
-            self.tell(|| LiveEvent::Range { table: name.clone(), rows: file.rows, bytes: file.size });
+            let files = read(&mut session, &table, &self.place, &folder, &self.options).await?;
+            for LiveFile { rows, size, .. } in &files {
+                self.tell(|| LiveEvent::Range { table: name.clone(), rows: *rows, bytes: *size });
+            }
+            let rows = files.iter().map(|file| file.rows).sum();
             // A view may be dear.
             let is_counted = self.options.count && !table.table.is_view();
             let counted = if is_counted { Some(count(&mut session, &table).await?) } else { None };
-            if let Some(counted) = counted.filter(|counted| *counted != file.rows) {
-                return Err(LiveFault::Count { table: name, read: file.rows, counted });
+            if let Some(counted) = counted.filter(|counted| *counted != rows) {
+                return Err(LiveFault::Count { table: name, read: rows, counted });
             }
-            entries.push(entry(table, file, counted));
+            entries.push(entry(table, files, rows, counted));
         }
         // Proves that the transaction was there until now.
         session.commit().await.map_err(|error| LiveFault::HolderLost { reason: said(&error) })?;
@@ -50,7 +53,7 @@ impl LiveExport<MySqlAddress> {
     }
 }
 
-fn entry(table: PlannedTable, file: LiveFile, counted: Option<u64>) -> LiveTable {
+fn entry(table: PlannedTable, files: Vec<LiveFile>, rows: u64, counted: Option<u64>) -> LiveTable {
     let PlannedTable { table, columns, notes } = table;
     let column =
         |column: MySqlColumn| LiveColumnEntry { name: column.name, sql_type: column.sql_type, printed: column.printed };
@@ -59,9 +62,9 @@ fn entry(table: PlannedTable, file: LiveFile, counted: Option<u64>) -> LiveTable
         schema: table.schema,
         name: table.name,
         columns: columns.into_iter().map(column).collect(),
-        rows: file.rows,
+        rows,
         counted,
         notes,
-        files: vec![file],
+        files,
     }
 }

@@ -1,4 +1,4 @@
-//! A table of the snapshot into its Parquet file.
+//! A table of the snapshot into Parquet files, one after another.
 //!
 //! Rows stream: in memory are one batch that is filled, two that wait, one row group and the parts of an upload,
 //! whatever the size of the table. A batch ends by its rows or by its bytes, so that large values do not add up.
@@ -12,6 +12,7 @@ use mysql_async::{Row, Value};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::catalog::{MySqlColumn, MySqlTable};
 use super::cells::{Cells, size};
 use super::said;
 use super::session::{MySqlSession, text};
@@ -28,10 +29,14 @@ const BATCH_BYTES: usize = 32 << 20;
 /// Batches that wait for the writer.
 const WAITING: usize = 2;
 
-type Batch = (Vec<ArrayRef>, usize);
-type Written = Result<(u64, u64, Option<String>), WriteFault>;
+/// Columns of so many rows, which came in so many bytes.
+struct Batch {
+    columns: Vec<ArrayRef>,
+    rows: usize,
+    bytes: usize,
+}
 
-/// Reads a table into the one file that it has.
+/// Reads a table into its files; a table without rows has one.
 ///
 /// # Errors
 /// [`LiveFault`].
@@ -41,20 +46,17 @@ pub(super) async fn read(
     place: &LivePlace,
     folder: &str,
     options: &LiveOptions,
-) -> Result<LiveFile, LiveFault> {
-    let name = file_name(&table.table.schema, &table.table.name, 1);
-    let wrong = |source: WriteFault| LiveFault::Write { path: name.clone(), source };
-    let path = place.file(folder, &name).map_err(|error| wrong(error.into()))?;
-    let mut file = RangeFile::create(place, path, schema(table), options).map_err(&wrong)?;
-    let (sender, mut batches) = mpsc::channel::<Batch>(WAITING);
-    let of_file = place.clone();
+) -> Result<Vec<LiveFile>, LiveFault> {
+    let (sender, batches) = mpsc::channel::<Batch>(WAITING);
+    let writer = Writer {
+        place: place.clone(),
+        folder: folder.to_owned(),
+        schema: schema(table),
+        table: table.table.clone(),
+        options: options.clone(),
+    };
     // Compressing goes on while rows arrive.
-    let writer: JoinHandle<Written> = tokio::spawn(async move {
-        while let Some(batch) = batches.recv().await {
-            file.write(Some(batch)).await?;
-        }
-        file.finish(&of_file).await
-    });
+    let writer: JoinHandle<Result<Vec<LiveFile>, LiveFault>> = tokio::spawn(writer.write(batches));
     match rows(session, table, options.batch_rows, &sender).await {
         // The writer says why it has ended.
         Ok(()) | Err(Ended::Writer) => drop(sender),
@@ -63,12 +65,61 @@ pub(super) async fn read(
             return Err(fault);
         }
     }
-    let written = writer.await.map_err(|error| LiveFault::WorkerLost {
+    writer.await.map_err(|error| LiveFault::WorkerLost {
         doing: format!("write {}", table.table.full_name()),
         reason: error.to_string(),
-    })?;
-    let (size, rows, etag) = written.map_err(wrong)?;
-    Ok(LiveFile { name, part: table.table.full_name(), blocks: None, size, rows, etag })
+    })?
+}
+
+/// Who writes the batches of a table.
+struct Writer {
+    place: LivePlace,
+    folder: String,
+    schema: SchemaRef,
+    table: MySqlTable,
+    options: LiveOptions,
+}
+
+impl Writer {
+    async fn write(self, mut batches: mpsc::Receiver<Batch>) -> Result<Vec<LiveFile>, LiveFault> {
+        let mut files = Vec::new();
+        let mut open = Some(self.create(1)?);
+        let mut bytes = 0_u64;
+        while let Some(batch) = batches.recv().await {
+            let (name, mut file) = match open.take() {
+                Some(open) => open,
+                None => self.create(files.len() + 1)?,
+            };
+            let written = file.write(Some((batch.columns, batch.rows))).await;
+            written.map_err(|source| LiveFault::Write { path: name.clone(), source })?;
+            bytes += batch.bytes as u64;
+            // Files of a size that others can share the work on, and that every store takes.
+            if bytes >= self.options.range_bytes {
+                files.push(self.finish(name, file).await?);
+                bytes = 0;
+            } else {
+                open = Some((name, file));
+            }
+        }
+        if let Some((name, file)) = open {
+            files.push(self.finish(name, file).await?);
+        }
+        Ok(files)
+    }
+
+    fn create(&self, number: usize) -> Result<(String, RangeFile), LiveFault> {
+        let name = file_name(&self.table.schema, &self.table.name, number);
+        let wrong = |source: WriteFault| LiveFault::Write { path: name.clone(), source };
+        let path = self.place.file(&self.folder, &name).map_err(|error| wrong(error.into()))?;
+        let file = RangeFile::create(&self.place, path, Arc::clone(&self.schema), &self.options).map_err(wrong)?;
+        Ok((name, file))
+    }
+
+    async fn finish(&self, name: String, file: RangeFile) -> Result<LiveFile, LiveFault> {
+        let finished = file.finish(&self.place).await;
+        let (size, rows, etag) = finished.map_err(|source| LiveFault::Write { path: name.clone(), source })?;
+        Ok(LiveFile { name, part: self.table.full_name(), blocks: None, size, rows, etag })
+    }
 }
 
 /// Rows of a table, as the server counts them.
@@ -111,20 +162,20 @@ async fn rows(
         bytes += add(&mut columns, &row, table, before + in_batch as u64 + 1).map_err(Ended::Reader)?;
         in_batch += 1;
         if in_batch >= batch_rows || bytes >= BATCH_BYTES {
-            send(&mut columns, in_batch, sender).await?;
+            send(&mut columns, in_batch, bytes, sender).await?;
             before += in_batch as u64;
             (in_batch, bytes) = (0, 0);
         }
     }
     if in_batch > 0 {
-        send(&mut columns, in_batch, sender).await?;
+        send(&mut columns, in_batch, bytes, sender).await?;
     }
     Ok(())
 }
 
-async fn send(columns: &mut [Cells], rows: usize, sender: &mpsc::Sender<Batch>) -> Result<(), Ended> {
-    let arrays = columns.iter_mut().map(Cells::finish).collect();
-    sender.send((arrays, rows)).await.map_err(|_| Ended::Writer)
+async fn send(cells: &mut [Cells], rows: usize, bytes: usize, sender: &mpsc::Sender<Batch>) -> Result<(), Ended> {
+    let columns = cells.iter_mut().map(Cells::finish).collect();
+    sender.send(Batch { columns, rows, bytes }).await.map_err(|_| Ended::Writer)
 }
 
 fn cells(table: &PlannedTable) -> Result<Vec<Cells>, LiveFault> {
@@ -159,6 +210,6 @@ fn add(columns: &mut [Cells], row: &Row, table: &PlannedTable, number: u64) -> R
 
 fn schema(table: &PlannedTable) -> SchemaRef {
     // NOT NULL is not believed: a view has none, and a column may have been altered under another SQL mode.
-    let field = |column: &super::catalog::MySqlColumn| Field::new(&column.name, column.arrow.clone(), true);
+    let field = |column: &MySqlColumn| Field::new(&column.name, column.arrow.clone(), true);
     Arc::new(Schema::new(table.columns.iter().map(field).collect::<Vec<_>>()))
 }
