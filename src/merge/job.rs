@@ -2,8 +2,8 @@
 //!
 //! Guarantees: a manifest is there only if every export is whole and all records went somewhere; it is written last and
 //! only if there is none, so a process that dies leaves garbage that nobody reads, and a rerun begins anew. A merge
-//! that is there is used if it is one of the very exports that the config names; exports that are gone since then are not
-//! missed.
+//! that is there is used if it is one of the very exports that the config names; exports that are gone since then are
+//! not missed.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;

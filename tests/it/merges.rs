@@ -207,7 +207,7 @@ fn a_damaged_merge_is_refused() {
 
 #[test]
 fn init_proposes_one_table_of_all_exports_with_the_attributes_that_only_changes_have() {
-    let late = put(4, 5, "late", "1", "5").replace(r#"{"v":"#, r#"{"only":{"S":"x"},"v":"#);
+    let late = put(4, 5, "late", "1", "5").replace(r#"{"v":"#, r#"{"extra":{"S":"x"},"v":"#);
     let changes = export("b", "users", &Scope::Incremental(3, 5), &[&late]);
     let apart = export("c", "users", &Scope::Incremental(6, 7), &[&put(6, 5, "apart", "1", "6")]);
     let work = with(config("", TABLE, ""), [full(), first(), changes, apart].concat());
@@ -223,7 +223,7 @@ fn init_proposes_one_table_of_all_exports_with_the_attributes_that_only_changes_
         assert!(text.contains(words), "no {words} in {text}");
     }
     work.run(&["run", "new.sql", "--quiet"]).ok();
-    let sql = "SELECT pk, only FROM lake.users ORDER BY pk";
+    let sql = "SELECT pk, extra FROM lake.users ORDER BY pk";
     let found = work.run(&["query", "new.sql", "--format", "csv", "-c", sql]).ok().stdout;
-    assert_eq!(found, "pk,only\nkept,\nlate,x\nnew,\nupdated,\n");
+    assert_eq!(found, "pk,extra\nkept,\nlate,x\nnew,\nupdated,\n");
 }
