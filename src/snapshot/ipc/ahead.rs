@@ -31,6 +31,9 @@ pub(crate) async fn dictionaries(
     key: &Path,
     size: u64,
 ) -> object_store::Result<Vec<PartAhead>> {
+    if size <= TAIL as u64 {
+        return Ok(Vec::new());
+    }
     let start = size.saturating_sub(END);
     let mut end = store.get_range(key, start..size).await?;
     let Some(length) = footer_length(&end) else { return Ok(Vec::new()) };
