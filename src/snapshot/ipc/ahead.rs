@@ -57,8 +57,8 @@ fn footer_length(end: &[u8]) -> Option<u64> {
     (magic == b"ARROW1").then(|| u64::try_from(i32::from_le_bytes(*length)).ok())?
 }
 
-/// The messages of dictionaries behind the first batch, each with its number; they lie before `end`. None: the footer is
-/// not to be trusted, or there are too many bytes.
+/// The messages of dictionaries behind the first batch, each with its number; they lie before `end`. None: the footer
+/// is not to be trusted, or there are too many bytes.
 fn places(footer: &[u8], end: u64) -> Option<Vec<(u64, Range<u64>)>> {
     // The table's words must be aligned, so it is copied to where they are.
     let aligned = Buffer::from(footer);
