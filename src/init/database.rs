@@ -16,10 +16,10 @@ use indicatif::HumanBytes;
 
 use super::files::{self, Output};
 use super::names::plain;
+use super::outcome::{IgnoredLine, InitOptions, Initialized, UP, line, named};
 use super::render::{self, Frame};
 use super::tables::found_table::{FoundTable, Item};
 use super::tables::proposal::Proposal;
-use super::{IgnoredLine, InitOptions, Initialized, UP, line, named};
 use crate::config::{DatabaseUrl, ExportKind, ExportTable, FileFormat};
 use crate::error::redact::REDACTOR;
 use crate::error::{Error, Result};

@@ -14,9 +14,9 @@
 //! postgres://.. -> database   the catalogue of a running database, then render and files
 //! ```
 //!
-//! `survey`, `choose`, `database`, `sample`, `schema`, `folder`, `draft`, `trial` and `files` do I/O; all else is pure, and the
-//! same facts give the same bytes. It proposes and does not decide: whatever people know better they change in the
-//! files. A snapshot is never written to. Files that cannot be used are listed with the reason, and do not keep others
+//! `survey`, `choose`, `database`, `sample`, `schema`, `folder`, `draft`, `trial` and `files` do I/O; all else is pure,
+//! and the same facts give the same bytes. It proposes and does not decide: whatever people know better they change in
+//! the files. A snapshot is never written to. Files that cannot be used are listed with the reason, and do not keep others
 //! from being found; it fails when no table is found, when the store does, and when files are in the way.
 
 pub(crate) mod choose;
@@ -24,91 +24,29 @@ mod database;
 mod files;
 mod followers;
 mod names;
+mod outcome;
 mod render;
 pub(crate) mod search;
 pub(crate) mod survey;
 pub(crate) mod tables;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 
 use self::files::Output;
-use self::names::{distinct, plain};
+use self::names::plain;
+use self::outcome::{IgnoredLine, UP, line, named};
+pub(crate) use self::outcome::{InitOptions, Initialized};
 use self::render::Frame;
 use self::search::{Survey, survey, telling};
 use self::survey::dates::{date_in, is_dated};
 use self::tables::exports::Described;
-use self::tables::found_table::{FoundTable, NamedTable};
-pub(crate) use crate::init::survey::read::Read;
-
-use self::tables::proposal::PartitionColumn;
+use self::tables::found_table::NamedTable;
 use crate::error::{Error, Result};
 use crate::layout::{Location, below, written_from};
 use crate::session::Engine;
-
-/// Steps up that a relative path may have.
-const UP: usize = 4;
-
-/// What the user asked for.
-#[derive(Debug, Clone)]
-pub(crate) struct InitOptions {
-    /// Path or URL, or the address of a database.
-    pub(crate) location: String,
-    /// The config to write.
-    pub(crate) output: PathBuf,
-    pub(crate) database: Option<String>,
-    pub(crate) schema: Option<String>,
-    /// RFC 3339.
-    pub(crate) snapshot_time: Option<String>,
-    /// Whether files may be replaced.
-    pub(crate) force: bool,
-}
-
-/// What was found and written.
-#[derive(Debug)]
-pub(crate) struct Initialized {
-    pub(crate) location: String,
-    pub(crate) database: String,
-    pub(crate) snapshot_time: String,
-    pub(crate) config: PathBuf,
-    /// All files that were written; the config is the last one.
-    pub(crate) written: Vec<PathBuf>,
-    pub(crate) tables: Vec<TableLine>,
-    pub(crate) ignored: Vec<IgnoredLine>,
-    /// Of the whole location.
-    pub(crate) files: u64,
-    pub(crate) bytes: u64,
-    pub(crate) read: Read,
-    /// Whether the location is a running database.
-    pub(crate) is_database: bool,
-}
-
-/// A table in a few words.
-#[derive(Debug)]
-pub(crate) struct TableLine {
-    pub(crate) table: String,
-    pub(crate) format: &'static str,
-    pub(crate) files: u64,
-    pub(crate) bytes: u64,
-    /// Rows, and whether that is exact.
-    pub(crate) rows: (u64, bool),
-    pub(crate) columns: usize,
-    pub(crate) partitioned_by: Vec<String>,
-    pub(crate) sorted_by: Vec<String>,
-    /// As in the config, from the location on.
-    pub(crate) locations: Vec<String>,
-}
-
-/// Files that belong to no table, for one reason.
-#[derive(Debug)]
-pub(crate) struct IgnoredLine {
-    pub(crate) reason: String,
-    pub(crate) files: u64,
-    pub(crate) bytes: u64,
-    pub(crate) example: String,
-}
 
 /// A time of a snapshot as configs have it; None if the text is none.
 pub(crate) fn snapshot_time(text: &str) -> Option<String> {
@@ -194,16 +132,6 @@ pub(crate) async fn init(engine: &Arc<Engine>, options: &InitOptions) -> Result<
     })
 }
 
-/// The tables with their names, in order of these.
-fn named(tables: Vec<FoundTable>) -> Vec<NamedTable> {
-    let wishes: Vec<Vec<String>> = tables.iter().map(|table| table.wishes.clone()).collect();
-    let names = distinct(&wishes);
-    let mut named: Vec<NamedTable> =
-        names.into_iter().zip(tables).map(|(name, found)| NamedTable { name, found }).collect();
-    named.sort_by(|a, b| a.name.cmp(&b.name));
-    named
-}
-
 /// When the snapshot was taken, and how that is known.
 fn time(
     options: &InitOptions,
@@ -233,19 +161,4 @@ fn time(
     }
     let newest = tables.iter().map(|table| table.found.newest).max().unwrap_or_default();
     (tables::exports::seconds(newest), "time of the newest file")
-}
-
-fn line(NamedTable { name, found }: &NamedTable) -> TableLine {
-    let proposal = &found.proposal;
-    TableLine {
-        table: name.clone(),
-        format: found.stored_as(),
-        files: found.files,
-        bytes: found.bytes,
-        rows: found.rows,
-        columns: found.items.len(),
-        partitioned_by: proposal.partitions.iter().map(PartitionColumn::name).map(str::to_owned).collect(),
-        sorted_by: proposal.sorted_by.clone(),
-        locations: found.locations.clone(),
-    }
 }

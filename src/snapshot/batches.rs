@@ -2,11 +2,20 @@
 //!
 //! A format is one folder beside this file: its decoder, and an implementation of [`BatchDecoder`] for one file.
 
+use bytes::Bytes;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 
-use crate::snapshot::ipc::ahead::IpcAhead;
+/// A message of a file that is needed before its turn.
+#[derive(Debug, Clone)]
+pub(crate) struct PartAhead {
+    /// Which message of the file it is, from 1.
+    pub(crate) number: u64,
+    /// Where it begins in the file.
+    pub(crate) at: u64,
+    pub(crate) bytes: Bytes,
+}
 
 /// A decoder of one file in its own schema.
 pub(crate) trait BatchDecoder: Send {
@@ -17,7 +26,7 @@ pub(crate) trait BatchDecoder: Send {
     fn push(&mut self, bytes: &[u8]) -> Result<usize>;
 
     /// Takes in parts of an Arrow file that are needed before their turn, before any byte is pushed.
-    fn take_ahead(&mut self, _: Vec<IpcAhead>) {}
+    fn take_ahead(&mut self, _: Vec<PartAhead>) {}
 
     /// The columns of the file that can be read, once its head was read.
     fn schema(&self) -> Option<SchemaRef>;

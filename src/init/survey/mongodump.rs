@@ -36,7 +36,9 @@ pub(crate) fn mongodumps(tally: &mut Tally, notes: Vec<ListedFile>) -> Vec<Strin
     // The log of what was written meanwhile lies beside the databases.
     tally.groups.retain(|key, _| !databases.contains(&key.folder) || !is_of_dump(&key.ending));
     for file in notes {
-        let is_in = |dump: &String| dump.is_empty() || file.path.starts_with(&format!("{dump}/"));
+        let is_in = |dump: &String| {
+            dump.is_empty() || file.path.strip_prefix(dump.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
         if dumps.iter().any(is_in) {
             tally.ignore("metadata of an export", &file.path, file.size);
         } else {

@@ -7,10 +7,11 @@
 use std::ops::Range;
 
 use arrow_ipc::{Block, root_as_footer};
-use bytes::Bytes;
 use datafusion::arrow::buffer::Buffer;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+
+use crate::snapshot::batches::PartAhead;
 
 /// Bytes read from the end of a file: holds most footers.
 const END: u64 = 64 << 10;
@@ -21,15 +22,6 @@ const TAIL: usize = 10;
 /// Bytes of dictionaries that are taken ahead. A file with more of them is read as it comes.
 const MOST: u64 = 2 << 30;
 
-/// A dictionary's message.
-#[derive(Debug, Clone)]
-pub(crate) struct IpcAhead {
-    /// Which message of the file it is, from 1.
-    pub(super) number: u64,
-    pub(super) at: u64,
-    pub(super) bytes: Bytes,
-}
-
 /// The dictionaries behind the first batch of a file of `size` bytes, in the footer's order.
 ///
 /// # Errors
@@ -38,7 +30,10 @@ pub(crate) async fn dictionaries(
     store: &dyn ObjectStore,
     key: &Path,
     size: u64,
-) -> object_store::Result<Vec<IpcAhead>> {
+) -> object_store::Result<Vec<PartAhead>> {
+    if size <= TAIL as u64 {
+        return Ok(Vec::new());
+    }
     let start = size.saturating_sub(END);
     let mut end = store.get_range(key, start..size).await?;
     let Some(length) = footer_length(&end) else { return Ok(Vec::new()) };
@@ -50,7 +45,7 @@ pub(crate) async fn dictionaries(
     let Some(places) = footer.and_then(|footer| places(footer, from)) else { return Ok(Vec::new()) };
     let mut found = Vec::with_capacity(places.len());
     for (number, Range { start, end }) in places {
-        found.push(IpcAhead { number, at: start, bytes: store.get_range(key, start..end).await? });
+        found.push(PartAhead { number, at: start, bytes: store.get_range(key, start..end).await? });
     }
     Ok(found)
 }
@@ -62,8 +57,8 @@ fn footer_length(end: &[u8]) -> Option<u64> {
     (magic == b"ARROW1").then(|| u64::try_from(i32::from_le_bytes(*length)).ok())?
 }
 
-/// The messages of dictionaries behind the first batch, each with its number; they lie before `end`. None: the footer is
-/// not to be trusted, or there are too many bytes.
+/// The messages of dictionaries behind the first batch, each with its number; they lie before `end`. None: the footer
+/// is not to be trusted, or there are too many bytes.
 fn places(footer: &[u8], end: u64) -> Option<Vec<(u64, Range<u64>)>> {
     // The table's words must be aligned, so it is copied to where they are.
     let aligned = Buffer::from(footer);

@@ -16,11 +16,11 @@ use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::compute::concat;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 
-use super::ahead::IpcAhead;
 use super::arrays::{ArrayReader, MAX_ROWS, Spoilt};
 use super::columns::IpcColumns;
 use super::fault::IpcFault;
 use super::frame::{IpcFramed, IpcFrames, IpcMessage};
+use crate::snapshot::batches::PartAhead;
 
 /// How to read.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ pub(crate) struct IpcDecoder {
     batches: Vec<Block>,
     dictionary_blocks: Vec<Block>,
     /// Dictionaries to be taken before the first batch, and where those lie that were.
-    ahead: Vec<IpcAhead>,
+    ahead: Vec<PartAhead>,
     taken: Vec<u64>,
     ready: Option<RecordBatch>,
     /// Rows of the batch that is handed out at once.
@@ -81,7 +81,7 @@ impl IpcDecoder {
     }
 
     /// With dictionaries of the file that lie behind its first batch.
-    pub(crate) fn with_ahead(self, ahead: Vec<IpcAhead>) -> Self {
+    pub(crate) fn with_ahead(self, ahead: Vec<PartAhead>) -> Self {
         Self { ahead, ..self }
     }
 
@@ -269,7 +269,7 @@ impl IpcDecoder {
     }
 
     /// Takes in a dictionary before its turn.
-    fn dictionary_ahead(&mut self, ahead: &IpcAhead) -> Result<(), IpcFault> {
+    fn dictionary_ahead(&mut self, ahead: &PartAhead) -> Result<(), IpcFault> {
         let damaged =
             |reason: &str| IpcFault::Message { message: ahead.number, at: ahead.at, reason: reason.to_string() };
         let mut frames = IpcFrames::within(self.options.message_bytes, ahead.at, ahead.number - 1);

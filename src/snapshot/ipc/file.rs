@@ -4,9 +4,8 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 
-use super::ahead::IpcAhead;
 use super::decoder::{IpcDecoder, IpcOptions};
-use crate::snapshot::batches::BatchDecoder;
+use crate::snapshot::batches::{BatchDecoder, PartAhead};
 
 /// Rows that are given at once.
 const ROWS: usize = 8192;
@@ -16,7 +15,7 @@ pub(crate) struct ArrowFile {
     decoder: IpcDecoder,
     /// Up to the schema, which is read once more for the columns that are chosen; None after that.
     head: Option<Vec<u8>>,
-    ahead: Vec<IpcAhead>,
+    ahead: Vec<PartAhead>,
 }
 
 impl ArrowFile {
@@ -36,7 +35,7 @@ impl BatchDecoder for ArrowFile {
         Ok(used)
     }
 
-    fn take_ahead(&mut self, ahead: Vec<IpcAhead>) {
+    fn take_ahead(&mut self, ahead: Vec<PartAhead>) {
         self.ahead = ahead;
     }
 

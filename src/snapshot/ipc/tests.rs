@@ -14,9 +14,10 @@ use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use proptest::prelude::*;
 
-use super::ahead::{IpcAhead, dictionaries};
+use super::ahead::dictionaries;
 use super::decoder::{IpcDecoder, IpcOptions};
 use super::fault::IpcFault;
+use crate::snapshot::batches::PartAhead;
 
 fn batch(from: i64, rows: usize) -> RecordBatch {
     let numbers = || (from..).take(rows);
@@ -213,7 +214,7 @@ fn swapped_file() -> (Vec<u8>, RecordBatch) {
     (bytes, batch)
 }
 
-async fn ahead(bytes: &[u8]) -> Vec<IpcAhead> {
+async fn ahead(bytes: &[u8]) -> Vec<PartAhead> {
     let (store, key) = (InMemory::new(), object_store::path::Path::from("f"));
     store.put(&key, bytes.to_vec().into()).await.unwrap();
     dictionaries(&store, &key, bytes.len() as u64).await.unwrap()

@@ -15,10 +15,9 @@ use datafusion::error::{DataFusionError, Result};
 use super::typed::TypedBody;
 use crate::config::FileFormat;
 use crate::snapshot::avro::file::AvroFile;
-use crate::snapshot::batches::BatchDecoder;
+use crate::snapshot::batches::{BatchDecoder, PartAhead};
 use crate::snapshot::csv::body::CsvBody;
 use crate::snapshot::csv::columns::can_hold;
-use crate::snapshot::ipc::ahead::IpcAhead;
 use crate::snapshot::ipc::file::ArrowFile;
 use crate::snapshot::json::body::{JsonBody, unheld};
 use crate::snapshot::json::tree::Presence;
@@ -125,7 +124,7 @@ impl FileDecoder {
     }
 
     /// Hands in parts of an Arrow file that are needed before their turn, before any byte is pushed.
-    pub(crate) fn take_ahead(&mut self, ahead: Vec<IpcAhead>) {
+    pub(crate) fn take_ahead(&mut self, ahead: Vec<PartAhead>) {
         if let Body::Typed(body) = &mut self.body {
             body.take_ahead(ahead);
         }

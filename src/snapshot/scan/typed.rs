@@ -16,8 +16,7 @@ use datafusion::error::{DataFusionError, Result};
 
 use crate::config::ColumnSet;
 use crate::error::InvalidValue;
-use crate::snapshot::batches::BatchDecoder;
-use crate::snapshot::ipc::ahead::IpcAhead;
+use crate::snapshot::batches::{BatchDecoder, PartAhead};
 use crate::snapshot::names::{NameTree, lacked};
 use crate::snapshot::parquet::exact::{CastFailure, Loss, check_types, exactly, or_null};
 use crate::snapshot::text::target::Target;
@@ -53,7 +52,7 @@ impl TypedBody {
     }
 
     /// Hands in parts of the file that are needed before their turn.
-    pub(crate) fn take_ahead(&mut self, ahead: Vec<IpcAhead>) {
+    pub(crate) fn take_ahead(&mut self, ahead: Vec<PartAhead>) {
         self.decoder.take_ahead(ahead);
     }
 
