@@ -19,6 +19,10 @@ pub enum ExportKind {
     MySqlDump,
     /// The folder that `mongodump` wrote: BSON files and metadata.
     MongoDbDump,
+    /// What Redshift's `UNLOAD ... MANIFEST` wrote: a manifest, and files of one table.
+    RedshiftUnload,
+    /// What a full load of AWS DMS wrote to S3: numbered files in a folder per table.
+    Dms,
     /// A running PostgreSQL database, which is exported into the staging folder first.
     Postgres,
 }
@@ -55,8 +59,16 @@ pub struct ExportTable {
 
 impl ExportKind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Rds, Self::DynamoDb, Self::PgDump, Self::MySqlDump, Self::MongoDbDump, Self::Postgres];
+    pub const ALL: [Self; 8] = [
+        Self::Rds,
+        Self::DynamoDb,
+        Self::PgDump,
+        Self::MySqlDump,
+        Self::MongoDbDump,
+        Self::RedshiftUnload,
+        Self::Dms,
+        Self::Postgres,
+    ];
 
     /// The word after STORED AS.
     #[must_use]
@@ -67,8 +79,26 @@ impl ExportKind {
             Self::PgDump => "PG_DUMP",
             Self::MySqlDump => "MYSQL_DUMP",
             Self::MongoDbDump => "MONGODB_DUMP",
+            Self::RedshiftUnload => "REDSHIFT_UNLOAD",
+            Self::Dms => "DMS_EXPORT",
             Self::Postgres => "POSTGRES",
         }
+    }
+
+    /// Whether OPTIONS say how its files of text are written: the export itself does not.
+    #[must_use]
+    pub fn takes_csv_options(self) -> bool {
+        matches!(self, Self::RedshiftUnload | Self::Dms)
+    }
+
+    /// Whether it is one table, whatever that is called.
+    pub(crate) fn is_one_table(self) -> bool {
+        matches!(self, Self::DynamoDb | Self::RedshiftUnload)
+    }
+
+    /// Whether its own manifest names its files, which need not be below LOCATION.
+    pub(crate) fn names_its_files(self) -> bool {
+        matches!(self, Self::DynamoDb | Self::RedshiftUnload | Self::Postgres)
     }
 
     /// The kind with this name, in any case.

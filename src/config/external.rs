@@ -108,8 +108,8 @@ fn database_url(written: &PlacedText, base: &Path) -> Result<DatabaseUrl> {
 }
 
 /// The words after STORED AS.
-const FORMATS: &str = "PARQUET, CSV, JSON, AVRO, ARROW, BSON, PG_BINARY, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP, MYSQL_DUMP, MONGODB_DUMP or \
-     POSTGRES";
+const FORMATS: &str = "PARQUET, CSV, JSON, AVRO, ARROW, BSON, PG_BINARY, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP, MYSQL_DUMP, MONGODB_DUMP, \
+     REDSHIFT_UNLOAD, DMS_EXPORT or POSTGRES";
 
 /// Options that say which files are read, not how.
 #[derive(Default)]
@@ -134,12 +134,17 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
         "BSON" => "BSON",
         _ => match export {
             Some(ExportKind::DynamoDb) => "JSON",
+            Some(kind) if kind.takes_csv_options() => "CSV",
             Some(_) => "PARQUET",
             None => return Err(bad_value("STORED AS", stored_as, FORMATS)),
         },
     };
     let stored = export.map_or(name, ExportKind::name);
     let (mut csv, mut of_location) = (CsvOptions::default(), LocationOptions::default());
+    let takes_options = export.is_none_or(ExportKind::takes_csv_options);
+    if export == Some(ExportKind::Dms) {
+        csv = dialects::csv("dms").unwrap_or(csv);
+    }
     let mut dialect = JsonDialect::Plain;
     let written = options.iter().find(|option| {
         known_key("option", SNAPSHOT_OPTIONS, FORMAT_PREFIX, &option.key)
@@ -178,7 +183,7 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
             of_location.undeclared = undeclared.ok_or_else(|| bad_value(option.name, value, "ignore or error"))?;
             continue;
         }
-        if option.name == "format.dialect" && export.is_none() && ["CSV", "JSON"].contains(&name) {
+        if option.name == "format.dialect" && takes_options && ["CSV", "JSON"].contains(&name) {
             if name == "JSON" {
                 let read = JsonDialect::parse(&value.text);
                 dialect = read.ok_or_else(|| bad_value("dialect", value, JsonDialect::NAMES))?;
@@ -196,7 +201,7 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
             "BSON" => ["format.compression", "format.schema_infer_max_rec"].contains(&option.name),
             _ => false,
         };
-        if export.is_some() || option.name == "table" || !is_held {
+        if !takes_options || option.name == "table" || !is_held {
             return Err(ConfigError::OptionNotForFormat { option: option.name, format: stored }.at(&key.at));
         }
         set_option(&mut csv, option.name, value)?;

@@ -50,6 +50,6 @@ pub use self::texts::{ConfigText, ConfigTexts};
 pub(crate) use self::timetype::{CountSeconds, TimeTypes};
 pub(crate) use self::values::duration;
 pub use self::values::{
-    ByteSize, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize, InsertOptions, JsonDialect,
+    ByteSize, BytesCode, CodedColumn, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize, InsertOptions, JsonDialect,
     JsonOptions, SortKey, TextOptions, Undeclared, WriteCompression,
 };

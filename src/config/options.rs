@@ -4,7 +4,7 @@
 //! types of the values.
 
 pub use super::values::{
-    ByteSize, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize, JsonDialect, JsonOptions,
+    ByteSize, BytesCode, CodedColumn, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize, JsonDialect, JsonOptions,
     SortKey, TextOptions, Undeclared, WriteCompression,
 };
 

@@ -95,7 +95,8 @@ fn push_comment(text: &mut String, line: &str) {
 }
 
 fn snapshot_table(text: &mut String, frame: &Frame, NamedTable { name, found }: &NamedTable) {
-    push_comment(text, &format!("{}.", about(found)));
+    // A name may have a line end.
+    push_comment(text, &comment(&format!("{}.", about(found))));
     for note in &found.notes {
         push_comment(text, &comment(note));
     }

@@ -201,8 +201,15 @@ async fn dumps(source: &SampleSource, tally: &mut Tally, read: &mut Read) -> Res
     let is_schema = |file: &&ListedFile| file.path.contains("-schema.sql");
     for file in &files {
         let folder = folder_of(&file.path);
+        let path = if folder.is_empty() { HERE.to_owned() } else { below(&folder, "") };
+        if found.iter().any(|other| other.path == path) {
+            continue;
+        }
+        let has_rows = |file: &ListedFile| file.path.strip_suffix(".sql").is_some_and(|stem| tally.texts.contains(stem));
         let kind = match () {
             () if is_named(file, "toc.dat") => ExportKind::PgDump,
+            // MySQL Shell, mysqldump --tab.
+            () if is_named(file, "@.json") || has_rows(file) => ExportKind::MySqlDump,
             () if is_named(file, "metadata") || is_named(file, "metadata.partial") => {
                 let has_schema = files.iter().filter(is_schema).any(|other| folder_of(&other.path) == folder);
                 if !has_schema {
@@ -214,10 +221,7 @@ async fn dumps(source: &SampleSource, tally: &mut Tally, read: &mut Read) -> Res
         };
         // All files of a dump's folder are its own.
         tally.groups.retain(|key, _| key.folder != folder);
-        let path = if folder.is_empty() { HERE.to_owned() } else { below(&folder, "") };
-        if !found.iter().any(|other| other.path == path) {
-            found.push(FoundExport { path, kind });
-        }
+        found.push(FoundExport { path, kind });
     }
     let of_folder = |path: &str| {
         let folder = folder_of(path);

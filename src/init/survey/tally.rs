@@ -11,7 +11,7 @@
 //! A group is made by names alone; what is in the files is looked at later.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::Hasher;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -193,6 +193,8 @@ pub(crate) struct Tally {
     pub(crate) control: Vec<ListedFile>,
     /// Files that may be dumps of a database, by their names.
     pub(crate) dumps: Vec<ListedFile>,
+    /// Paths of `.txt` files without this ending: beside a `.sql` they are rows of a table.
+    pub(crate) texts: HashSet<String>,
     /// Where files lie that belong to no table and might be taken for a table's.
     pub(crate) strays: Strays,
     /// Folders of tables that have a log.
@@ -272,7 +274,7 @@ fn is_dump_name(name: &str) -> bool {
     let bare = [".gz", ".zst", ".bz2", ".xz"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
     let endings = [".sql", ".dump", ".pgdump", ".dmp", ".backup", ".tar", ".custom"];
     endings.iter().any(|ending| bare.ends_with(ending))
-        || ["toc.dat", "metadata", "metadata.partial"].contains(&name.as_str())
+        || ["toc.dat", "metadata", "metadata.partial", "@.json"].contains(&name.as_str())
 }
 
 impl Tally {
@@ -297,6 +299,9 @@ impl Tally {
             if self.table_formats.len() < CONTROL {
                 self.table_formats.insert(root, format);
             }
+        }
+        if let Some(stem) = file.path.strip_suffix(".txt").filter(|_| self.texts.len() < CONTROL) {
+            self.texts.insert(stem.to_owned());
         }
         if is_dump_name(&name) && self.dumps.len() < CONTROL {
             self.dumps.push(file);
