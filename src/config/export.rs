@@ -55,6 +55,8 @@ pub struct ExportTable {
     pub table: Option<String>,
     /// The database, if the export is one of a running database.
     pub database: Option<DatabaseUrl>,
+    /// Whether it is known how files of text are written, by OPTIONS or by the kind.
+    pub is_text_known: bool,
 }
 
 impl ExportKind {

@@ -70,8 +70,8 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
         let message = format!("force_null names the column {name}, which is not declared");
         return Err(ConfigError::Plan { message }.at(at));
     }
-    let LocationOptions { export, table, exclude, ignore_table_format, undeclared, on_invalid } = options;
-    let export = export.map(|kind| ExportTable { kind, table, database });
+    let LocationOptions { export, table, exclude, ignore_table_format, undeclared, on_invalid, is_text_known } = options;
+    let export = export.map(|kind| ExportTable { kind, table, database, is_text_known });
     if let (Some(_), [_, (_, second), ..]) = (&export, &*locations) {
         let reason = "an export is at one place; write a table for each export";
         return Err(ConfigError::UnsupportedClause { clause: "a second LOCATION", reason }.at(second));
@@ -120,6 +120,8 @@ struct LocationOptions {
     ignore_table_format: bool,
     undeclared: Undeclared,
     on_invalid: OnInvalid,
+    /// An option says how text is written, or the kind of export does.
+    is_text_known: bool,
 }
 
 fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Result<(FileFormat, LocationOptions)> {
@@ -183,6 +185,7 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
             of_location.undeclared = undeclared.ok_or_else(|| bad_value(option.name, value, "ignore or error"))?;
             continue;
         }
+        of_location.is_text_known |= option.name.starts_with(FORMAT_PREFIX);
         if option.name == "format.dialect" && takes_options && ["CSV", "JSON"].contains(&name) {
             if name == "JSON" {
                 let read = JsonDialect::parse(&value.text);
@@ -220,6 +223,7 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
         return Err(bad_value(name, written.unwrap_or(stored_as), expected));
     }
     of_location.export = export;
+    of_location.is_text_known |= export != Some(ExportKind::RedshiftUnload);
     csv.text.undeclared = of_location.undeclared;
     let format = match name {
         "PARQUET" => FileFormat::Parquet,

@@ -75,6 +75,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
     let (root, mut tally) = list(&store, location).await?;
     let source = SampleSource { store, root: root.clone() };
     tally.refuse_table_formats();
+    tally.ignore_changes();
     let mut read = Read::default();
     let described = described(&source, &mut tally, &mut read).await?;
     let mut drafts = Vec::new();
@@ -136,7 +137,16 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
                 continue;
             }
             found.locations = vec![if export.is_empty() { HERE.to_owned() } else { below(&export, "") }];
-            found.export = Some(ExportTable { kind, table, database: None });
+            found.export = Some(ExportTable { kind, table, database: None, is_text_known: true });
+        }
+        if let Some(path) = unload_of(&described, &found.folder, &group) {
+            found.locations = vec![path];
+            let kind = ExportKind::RedshiftUnload;
+            found.export = Some(ExportTable { kind, table: None, database: None, is_text_known: true });
+        } else if let Some((path, table)) = load_of(&keys, &found.folder) {
+            found.locations = vec![path];
+            let kind = ExportKind::Dms;
+            found.export = Some(ExportTable { kind, table: Some(table), database: None, is_text_known: true });
         }
         if found.locations.is_empty() {
             let Some(locations) = locations(&tally, &keys, &group, &found.format) else {
@@ -168,6 +178,28 @@ fn export_of(described: &[Described], folder: &str) -> Option<(String, ExportKin
         Described::Dynamo { folder: export, .. } => Some((export.clone(), ExportKind::DynamoDb, None)),
         _ => None,
     }
+}
+
+/// The manifest of the UNLOAD that wrote a group of files.
+fn unload_of(described: &[Described], folder: &str, group: &Group) -> Option<String> {
+    let of = described.iter().filter_map(|described| match described {
+        Described::Unload { path, folder: of, prefix } if of == folder && group.prefix.starts_with(prefix.as_str()) => {
+            Some((prefix.len(), path))
+        }
+        _ => None,
+    });
+    of.max().map(|(_, path)| path.clone())
+}
+
+/// The folder of an export of DMS, and the name of its table in this folder.
+fn load_of(keys: &[Key], folder: &str) -> Option<(String, String)> {
+    if !keys.iter().all(Key::is_load) || keys.iter().any(|key| key.folder != folder) || folder.is_empty() {
+        return None;
+    }
+    let (above, table) = folder.rsplit_once('/').unwrap_or(("", folder));
+    let (export, schema) = above.rsplit_once('/').unwrap_or(("", above));
+    let path = if export.is_empty() { HERE.to_owned() } else { below(export, "") };
+    Some((path, if schema.is_empty() { table.to_owned() } else { [schema, table].join(".") }))
 }
 
 /// Why exports of RDS and DynamoDB cannot be read, by their folders.
@@ -474,7 +506,7 @@ fn empty_tables(
         };
         let export = export_of(described, &folder).map(|(export, kind, table)| {
             let place = if export.is_empty() { HERE.to_owned() } else { below(&export, "") };
-            (place, ExportTable { kind, table, database: None })
+            (place, ExportTable { kind, table, database: None, is_text_known: true })
         });
         let mut items = columns_as_they_are(&schema);
         items.iter_mut().for_each(|item| improve(item, known.rds.as_deref()));

@@ -97,7 +97,7 @@ pub(crate) async fn propose_table(
         wishes: shortest.filter_map(|name| plain(&name)).collect(),
         folder: export.path.clone(),
         locations: vec![export.path.clone()],
-        export: Some(ExportTable { kind: export.kind, table: Some(whole_name), database: None }),
+        export: Some(ExportTable { kind: export.kind, table: Some(whole_name), database: None, is_text_known: true }),
         format,
         declared: (!as_text.is_empty() || undeclared.is_some()).then_some(schema),
         partitioned_by: Vec::new(),

@@ -83,11 +83,14 @@ fn table(
         let note = format!("Not read: {} with changes after the load, such as {first}.", count(changes.len()));
         notes.push(note);
     }
+    // LOCATION may be the folder of one table.
+    let own = folder.raw_key().rsplit('/').next().unwrap_or_default();
+    let names = if path.is_empty() { own } else { path };
     let is_parquet = ending.is_some_and(|ending| ending.contains("parquet"));
     let mut entries: Vec<_> = numbered.values().map(|(_, meta)| entry(folder, meta)).collect();
     entries.sort_by(|one, other| one.uri.cmp(&other.uri));
     Ok(ExportedTable {
-        names: path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        names: names.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
         format: if is_parquet { FileFormat::Parquet } else { FileFormat::Csv(CsvOptions::default()) },
         schema: None,
         files: entries,

@@ -200,6 +200,11 @@ pub(crate) async fn exported(
     if let (FileFormat::Csv(of_export), FileFormat::Csv(written)) = (&mut found.format, &table.format)
         && export.kind.takes_csv_options()
     {
+        if !export.is_text_known {
+            let reason = "the files are text, and the export does not say how it is written; say so with an option, \
+                          such as OPTIONS ('dialect' 'redshift')";
+            return Err(refused(ExportFault::Unwritten { reason: reason.to_owned() }));
+        }
         written_format(of_export, found.schema.as_ref(), written, table).map_err(refused)?;
     }
     Ok(Some(found))
@@ -212,11 +217,6 @@ fn written_format(
     written: &CsvOptions,
     table: &SnapshotTable,
 ) -> std::result::Result<(), ExportFault> {
-    if *written == CsvOptions::default() {
-        let reason = "the files are text, and the export does not say how it is written; say so with an option, such as \
-                      OPTIONS ('dialect' 'redshift')";
-        return Err(ExportFault::Unwritten { reason: reason.to_owned() });
-    }
     let columns = if written.has_header { Vec::new() } else { std::mem::take(&mut of_export.columns) };
     if !written.has_header && schema.is_none() && table.declared.is_none() {
         let reason = "the files are text without names of columns; declare all columns in their order, or set the option \

@@ -10,7 +10,8 @@
 //! are. One that ends within a row was cut; one that was cut between two rows looks whole, which the notes say. The
 //! options `--fields-...` and `--lines-...` are not in the files: rows that do not look as by default are refused, see
 //! [`unlike_default`]. Bytes of a column are as the server stores them, so text in another character set than UTF-8 is
-//! refused, and binary columns are exact. Format: "mysqldump" and "SELECT ... INTO" of the MySQL Reference Manual.
+//! refused, and binary columns are exact. A BIT of more than 3 bits is refused: the server writes its bytes without
+//! escapes, so some are tabs, line ends or `\N`. Format: "mysqldump" and "SELECT ... INTO" of the MySQL Reference Manual.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -39,6 +40,9 @@ const HEAD: usize = 64 << 10;
 
 /// Bytes of a file of SQL: a definition, and triggers.
 const SQL: u64 = 64 << 20;
+
+/// Bits of a BIT none of whose values has the byte of a tab, a line end or a backslash.
+const MOST_BITS: u32 = 3;
 
 /// Whether a folder is one: it has a pair of files, and not those of other programs.
 pub(super) fn is_one(listed: &[(String, ObjectMeta)]) -> bool {
@@ -91,8 +95,8 @@ pub(super) async fn catalog(
             continue;
         }
         let rows = format!("{}.txt", path.trim_end_matches(".sql"));
-        let rows = files.get_key_value(rows.as_str()).map(|(name, meta)| (*name, *meta));
-        tables.extend(table(place, folder, sql, rows).await?);
+        let meta = files.get(rows.as_str()).copied();
+        tables.extend(table(place, folder, sql, (&rows, meta)).await?);
     }
     if !others.is_empty() {
         let more = if others.len() > 3 { ", .." } else { "" };
@@ -107,13 +111,13 @@ async fn table(
     place: &ExportPlace,
     folder: &Location,
     sql: TableSql,
-    rows: Option<(&str, &ObjectMeta)>,
+    (name, meta): (&str, Option<&ObjectMeta>),
 ) -> Result<Option<ExportedTable>, Trouble> {
     let TableSql { table: ddl, is_utc, charset, is_complete, .. } = sql;
     let Some(ddl) = ddl else {
-        return match rows {
+        return match meta {
             None => Ok(None),
-            Some((name, _)) => {
+            Some(_) => {
                 let reason = "its .sql creates no table".to_owned();
                 Err(ExportFault::Metadata { file: name.to_owned(), reason }.into())
             }
@@ -121,9 +125,16 @@ async fn table(
     };
     let names = vec![ddl.name.clone()];
     let refused = |reason: &str| Ok(Some(unreadable(names.clone(), reason)));
-    let Some((name, meta)) = rows else {
-        return refused("the dump has no data of it: it has no .txt");
+    let Some(meta) = meta else {
+        return refused(&format!("the dump has no data of it: {name} is not there"));
     };
+    if let Some(column) = ddl.columns.iter().find(|column| bits(&column.declared) > MOST_BITS) {
+        let DdlColumn { name: column, declared, .. } = column;
+        return refused(&format!(
+            "the server writes {column}, which is {declared}, without escapes, so its values cannot be told from tabs and line ends; \
+             dump with mysqldump without --tab"
+        ));
+    }
     if let Some(charset) = charset.filter(|_| ddl.columns.iter().any(|column| is_text(&column.declared))) {
         return refused(&format!(
             "it has text in {charset}, which {name} has as bytes; dump with mysqldump without --tab, which writes UTF-8"
@@ -181,6 +192,12 @@ fn coded(column: &DdlColumn) -> Option<CodedColumn> {
     let is_bits = is_bit(&column.declared);
     let is_coded = is_bits || column.data_type == DataType::Binary;
     is_coded.then(|| CodedColumn { column: column.name.clone(), code: BytesCode::Raw, is_bits })
+}
+
+/// The bits of a BIT: `bit(8)`; 0 of other types.
+fn bits(declared: &str) -> u32 {
+    let number = declared.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(number, _)| number.trim());
+    if is_bit(declared) { number.map_or(1, |number| number.parse().unwrap_or(u32::MAX)) } else { 0 }
 }
 
 /// What a file of rows is.
