@@ -70,7 +70,8 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
         let message = format!("force_null names the column {name}, which is not declared");
         return Err(ConfigError::Plan { message }.at(at));
     }
-    let LocationOptions { export, table, exclude, ignore_table_format, undeclared, on_invalid, is_text_known } = options;
+    let LocationOptions { export, table, exclude, ignore_table_format, undeclared, on_invalid, is_text_known } =
+        options;
     let export = export.map(|kind| ExportTable { kind, table, database, is_text_known });
     if let (Some(_), [_, (_, second), ..]) = (&export, &*locations) {
         let reason = "an export is at one place; write a table for each export";

@@ -31,6 +31,7 @@ mod timetype;
 mod values;
 mod written;
 
+pub(crate) use self::dialects::csv as csv_dialect;
 pub use self::exclude::Exclude;
 pub use self::export::{DatabaseUrl, ExportKind, ExportTable, SqlFamily};
 pub use self::invalid::OnInvalid;
@@ -50,6 +51,6 @@ pub use self::texts::{ConfigText, ConfigTexts};
 pub(crate) use self::timetype::{CountSeconds, TimeTypes};
 pub(crate) use self::values::duration;
 pub use self::values::{
-    ByteSize, BytesCode, CodedColumn, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize, InsertOptions, JsonDialect,
-    JsonOptions, SortKey, TextOptions, Undeclared, WriteCompression,
+    ByteSize, BytesCode, CodedColumn, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize,
+    InsertOptions, JsonDialect, JsonOptions, SortKey, TextOptions, Undeclared, WriteCompression,
 };

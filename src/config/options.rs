@@ -4,8 +4,8 @@
 //! types of the values.
 
 pub use super::values::{
-    ByteSize, BytesCode, CodedColumn, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize, JsonDialect, JsonOptions,
-    SortKey, TextOptions, Undeclared, WriteCompression,
+    ByteSize, BytesCode, CodedColumn, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize,
+    JsonDialect, JsonOptions, SortKey, TextOptions, Undeclared, WriteCompression,
 };
 
 /// One key: its name, its default and what it does.

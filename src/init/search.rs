@@ -14,7 +14,7 @@ use super::choose::choose;
 use super::names::{GENERIC, plain, split_ending};
 use super::tables::found_table::NamedTable;
 use crate::concurrency::spread;
-use crate::config::{ExportKind, ExportTable, FileFormat, SqlFamily};
+use crate::config::{CsvOptions, ExportKind, ExportTable, FileFormat, SqlFamily, csv_dialect};
 use crate::error::{Error, Result};
 use crate::init::survey::dates::{date_in_folders, is_dated, without_date};
 use crate::init::survey::locate::{HERE, locations};
@@ -32,6 +32,7 @@ use crate::layout::{Location, below, store_of};
 use crate::manifest::FileEntry;
 use crate::session::Engine;
 use crate::snapshot::dump::head::program_of;
+use crate::snapshot::exports::ExportedTable;
 use crate::snapshot::files::content::{Content, look};
 use crate::snapshot::files::peek::HEAD;
 use crate::snapshot::files::unlisted::unlisted;
@@ -102,6 +103,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
             }
         }
     }
+    unloads(engine, &source, &mut tally, &described, &mut tables).await?;
     let refused = refused(engine, &source, &described).await?;
     let (exported, dates) = choose(&source, &mut tally, &mut read).await?;
     let mut folders: BTreeMap<&str, Vec<(Key, Group)>> = BTreeMap::new();
@@ -191,6 +193,52 @@ fn unload_of(described: &[Described], folder: &str, group: &Group) -> Option<Str
     of.max().map(|(_, path)| path.clone())
 }
 
+/// Tables of text that Redshift unloaded: a verbose manifest has their columns, and how they are written is tried.
+async fn unloads(
+    engine: &Arc<Engine>,
+    source: &SampleSource,
+    tally: &mut Tally,
+    described: &[Described],
+    tables: &mut Vec<FoundTable>,
+) -> Result<()> {
+    for described in described {
+        let Described::Unload { path, folder, prefix } = described else { continue };
+        let export = FoundExport { path: path.clone(), kind: ExportKind::RedshiftUnload };
+        let mut reason = "an UNLOAD of Redshift whose manifest has no columns; UNLOAD with MANIFEST VERBOSE".to_owned();
+        match tables_of(engine, source.root.join(path), export.kind).await? {
+            Err(fault) => reason = format!("an export that cannot be read: {fault}"),
+            // The files of Parquet are looked into as others are.
+            Ok(found) if found.iter().any(|table| table.format == FileFormat::Parquet) => continue,
+            Ok(found) => {
+                for table in found.into_iter().filter(|table| table.schema.is_some()) {
+                    let FileFormat::Csv(of_export) = &table.format else { continue };
+                    reason = "an UNLOAD of Redshift in another form than ESCAPE or FORMAT CSV".to_owned();
+                    for (dialect, clause) in [("redshift", "ESCAPE"), ("redshift_csv", "FORMAT CSV")] {
+                        let Some(csv) = csv_dialect(dialect) else { continue };
+                        let format = FileFormat::Csv(CsvOptions { columns: of_export.columns.clone(), ..csv });
+                        let as_written = ExportedTable { format, ..table.clone() };
+                        let mut found =
+                            propose_table(engine, &export, as_written, tally.newest.unwrap_or_default()).await?;
+                        if found.read.rows > 0 {
+                            reason.clear();
+                            let note =
+                                format!("The manifest does not say how the text is written: it looks like {clause}.");
+                            found.notes.push(note);
+                            tables.push(found);
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        if !reason.is_empty() {
+            tally.ignore(&reason, path, 0);
+        }
+        tally.groups.retain(|key, group| key.folder != *folder || !group.prefix.starts_with(prefix.as_str()));
+    }
+    Ok(())
+}
+
 /// The folder of an export of DMS, and the name of its table in this folder.
 fn load_of(keys: &[Key], folder: &str) -> Option<(String, String)> {
     if !keys.iter().all(Key::is_load) || keys.iter().any(|key| key.folder != folder) || folder.is_empty() {
@@ -237,7 +285,8 @@ async fn dumps(source: &SampleSource, tally: &mut Tally, read: &mut Read) -> Res
         if found.iter().any(|other| other.path == path) {
             continue;
         }
-        let has_rows = |file: &ListedFile| file.path.strip_suffix(".sql").is_some_and(|stem| tally.texts.contains(stem));
+        let has_rows =
+            |file: &ListedFile| file.path.strip_suffix(".sql").is_some_and(|stem| tally.texts.contains(stem));
         let kind = match () {
             () if is_named(file, "toc.dat") => ExportKind::PgDump,
             // MySQL Shell, mysqldump --tab.

@@ -33,7 +33,9 @@ mod tests {
     #[test]
     fn only_a_known_word_after_the_last_hash_is_a_split() {
         assert_eq!(split_of("s3://b/a#1#bytes=1-2"), Some(("s3://b/a#1", "bytes=1-2")));
-        assert!(is_whole_file("s3://b/a#md5=00") && is_whole_file("s3://b/a#size=9") && !is_whole_file("s3://b/a#copy=0-1"));
+        assert!(
+            is_whole_file("s3://b/a#md5=00") && is_whole_file("s3://b/a#size=9") && !is_whole_file("s3://b/a#copy=0-1")
+        );
         for uri in ["s3://b/a", "s3://b/a#b", "s3://b/a#bytes/c"] {
             assert_eq!((file_uri(uri), is_whole_file(uri)), (uri, true));
         }

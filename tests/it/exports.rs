@@ -58,23 +58,29 @@ CREATE TABLE `notes` (
 const NOTES_TXT: &[u8] = b"\xff\xfe\\0\\\\\\\t\\\n\x80\t1\ta\\\tb\\\nc\\\\\t\0\t2024-01-01 00:00:00\n\
     \t2\t\t\x07\t\\N\n\\N\t3\t\\N\t\\N\t\\N\n\\\\x41\t4\tN\t\x01\t2024-02-29 12:00:00\nN\t5\t\\\\N\t\x02\t\\N\n";
 
-const NOTES_ROWS: &str = "id,hex,note,flag,at\n1,fffe005c090a80,\"a\tb\nc\\\",0,2024-01-01T00:00:00Z\n2,,\"\",7,\n3,,,,\n\
+const NOTES_ROWS: &str = "id,hex,note,flag,at\n1,fffe005c090a80,\"a\tb\nc\\\",0,2024-01-01T00:00:00Z\n2,,,7,\n3,null,null,,\n\
     4,5c783431,N,1,2024-02-29T12:00:00Z\n5,4e,\\N,2,\n";
 
 fn tab() -> Work {
     let other = NOTES_SQL.replace("`notes`", "`nothing`");
-    Work::config("").file("in/notes.sql", NOTES_SQL).file("in/notes.txt", NOTES_TXT).file("in/nothing.txt", "")
+    Work::config("")
+        .file("in/notes.sql", NOTES_SQL)
+        .file("in/notes.txt", NOTES_TXT)
+        .file("in/nothing.txt", "")
         .file("in/nothing.sql", other)
-        .file("in/seen.sql", "-- MySQL dump 10.13\n/*!50001 CREATE VIEW `seen` AS SELECT 1 AS `a` */;\n-- Dump completed\n")
+        .file(
+            "in/seen.sql",
+            "-- MySQL dump 10.13\n/*!50001 CREATE VIEW `seen` AS SELECT 1 AS `a` */;\n-- Dump completed\n",
+        )
 }
 
 #[test]
 fn every_value_of_a_mysqldump_tab_is_published_bytes_as_they_are() {
     let work = found(tab());
-    let sql = "SELECT id, encode(raw, 'hex') AS hex, note, flag, at FROM lake.notes ORDER BY id";
+    // Each NULL is a word: CSV has the empty text as nothing, too.
+    let sql = "SELECT id, coalesce(encode(raw, 'hex'), 'null') AS hex, coalesce(note, 'null') AS note, flag, at FROM lake.notes \
+               ORDER BY id";
     assert_eq!(rows(&work, sql), NOTES_ROWS);
-    let sql = "SELECT count(*) AS n, count(raw) AS raw FROM lake.notes";
-    assert_eq!(rows(&work, sql), "n,raw\n5,4\n");
     assert_eq!(rows(&work, "SELECT count(*) AS n FROM lake.nothing"), "n\n0\n");
     let plan = work.run(&["plan", "configs/x.sql"]).ok().stdout;
     for words in ["Generated columns are not in the dump: twice", "a file that was cut between two rows looks whole"] {
@@ -100,9 +106,19 @@ fn mysqldump_tab_that_is_not_whole_or_of_other_options_is_refused() {
         refused(&with_rows(&NOTES_TXT[..cut]), "", TAB, &["notes.txt", "within a row"]);
     }
     refused(&with_sql("-- Dump completed", "-- "), "", TAB, &["notes.sql", "'-- Dump completed'"]);
-    refused(&with_sql("utf8mb4;\n/*!50003", "latin1;\n/*!50003"), "", TAB, &["notes: it has text in latin1", "without --tab"]);
+    refused(
+        &with_sql("utf8mb4;\n/*!50003", "latin1;\n/*!50003"),
+        "",
+        TAB,
+        &["notes: it has text in latin1", "without --tab"],
+    );
     refused(&with_sql("NAMES utf8mb4", "NAMES latin1"), "", TAB, &["character set 'latin1'"]);
-    refused(&with_sql("bit(3)", "bit(4)"), "", TAB, &["notes: the server writes flag, which is bit(4), without escapes"]);
+    refused(
+        &with_sql("bit(3)", "bit(4)"),
+        "",
+        TAB,
+        &["notes: the server writes flag, which is bit(4), without escapes"],
+    );
     refused(&with_sql("TIME_ZONE='+00:00'", "X=1"), "", TAB, &["time zone", "declare the columns"]);
     refused(&with_rows(b"1,2,a,b,c\n"), "", TAB, &["notes.txt has 1 values", "--fields-"]);
     refused(&with_rows(b"x\t1\ta\t\\0\t\\N\r\n"), "", TAB, &["CR LF", "--lines-"]);
@@ -124,19 +140,28 @@ fn shell(ending: &str, has_index: bool) -> Work {
         "decodeColumns": {"raw": "FROM_BASE64", "flag": "FROM_BASE64"}, "defaultCharacterSet": "utf8mb4",
         "fieldsTerminatedBy": "\t", "fieldsEnclosedBy": "", "fieldsOptionallyEnclosed": false, "fieldsEscapedBy": "\\",
         "linesTerminatedBy": "\n"}"#;
-    let table = format!(r#"{{"options": {options}, "includesData": true, "includesDdl": true, "extension": "tsv{ending}"}}"#);
+    let table =
+        format!(r#"{{"options": {options}, "includesData": true, "includesDdl": true, "extension": "tsv{ending}"}}"#);
     let sql = "-- MySQLShell dump 1.0.0\nCREATE TABLE IF NOT EXISTS `notes` (\n `id` bigint unsigned NOT NULL,\n `note` text,\n \
                `twice` int GENERATED ALWAYS AS (`id` * 2) VIRTUAL,\n `raw` blob,\n `flag` bit(1) DEFAULT NULL\n) DEFAULT CHARSET=latin1;\n";
     let mut work = Work::config("")
-        .file("in/@.json", r#"{"schemas": ["shop"], "basenames": {"shop": "shop"}, "defaultCharacterSet": "utf8mb4", "tzUtc": true}"#)
+        .file(
+            "in/@.json",
+            r#"{"schemas": ["shop"], "basenames": {"shop": "shop"}, "defaultCharacterSet": "utf8mb4", "tzUtc": true}"#,
+        )
         .file("in/shop.json", r#"{"tables": ["notes"], "basenames": {"notes": "shop@notes"}}"#)
         .file("in/shop@notes.json", table)
         .file("in/shop@notes.sql", sql);
-    let chunks = ["1\t\u{feff}a\\tb\t//4A\tAQ==\n", "2\t\t\t\\N\n3\t\\N\t\\N\tAA==\n", "18446744073709551615\t\\\\N\tXHg0MQ==\tAQ==\n"];
+    let chunks = [
+        "1\t\u{feff}a\\tb\t//4A\tAQ==\n",
+        "2\t\t\t\\N\n3\t\\N\t\\N\tAA==\n",
+        "18446744073709551615\t\\\\N\tXHg0MQ==\tAQ==\n",
+    ];
     let (mut sizes, mut all) = (Vec::new(), 0);
     for (number, text) in chunks.iter().enumerate() {
         let name = format!("shop@notes@{}{number}.tsv{ending}", if number == 2 { "@" } else { "" });
-        let bytes = if ending == ".zst" { zstd::encode_all(text.as_bytes(), 1).unwrap() } else { text.as_bytes().to_vec() };
+        let bytes =
+            if ending == ".zst" { zstd::encode_all(text.as_bytes(), 1).unwrap() } else { text.as_bytes().to_vec() };
         work = work.file(&format!("in/{name}"), bytes);
         if has_index {
             work = work.file(&format!("in/{name}.idx"), (text.len() as u64).to_be_bytes());
@@ -154,11 +179,38 @@ fn shell(ending: &str, has_index: bool) -> Work {
 fn every_value_of_a_dump_of_mysql_shell_is_published() {
     for (ending, has_index) in [(".zst", true), (".zst", false), ("", false)] {
         let work = found(shell(ending, has_index));
-        let sql = "SELECT id, note, encode(raw, 'hex') AS hex, flag FROM lake.notes ORDER BY id";
-        let expected = "id,note,hex,flag\n1,\u{feff}a\tb,fffe00,1\n2,\"\",,\n3,,,0\n18446744073709551615,\\N,5c783431,1\n";
+        let sql = "SELECT id, coalesce(note, 'null') AS note, coalesce(encode(raw, 'hex'), 'null') AS hex, flag FROM lake.notes \
+                   ORDER BY id";
+        let expected =
+            "id,note,hex,flag\n1,\u{feff}a\tb,fffe00,1\n2,,,\n3,null,null,0\n18446744073709551615,\\N,5c783431,1\n";
         assert_eq!(rows(&work, sql), expected, "{ending} {has_index}");
-        assert_eq!(rows(&work, "SELECT count(raw) AS n FROM lake.notes"), "n\n3\n");
     }
+}
+
+#[test]
+fn dialects_of_mysql_shell_are_those_that_its_files_name() {
+    let work = shell("", true);
+    let table = fs::read_to_string(work.path("in/shop@notes.json")).unwrap();
+    let table = table.replace(
+        r#""fieldsTerminatedBy": "\t", "fieldsEnclosedBy": """#,
+        r#""fieldsTerminatedBy": ",", "fieldsEnclosedBy": "\"""#,
+    );
+    let table = table.replace(r#""linesTerminatedBy": "\n""#, r#""linesTerminatedBy": "\r\n""#);
+    let mut work = work.file("in/shop@notes.json", table);
+    let chunks = [
+        "1,\"a\\\"b\\r\\n,\",\"//4A\",\"AQ==\"\r\n",
+        "2,\"\",\"\",\\N\r\n3,\\N,\\N,\"AA==\"\r\n",
+        "4,\"\\\\N\",\"XHg0MQ==\",\"AQ==\"\r\n",
+    ];
+    for (number, text) in chunks.iter().enumerate() {
+        let name = format!("in/shop@notes@{}{number}.tsv", if number == 2 { "@" } else { "" });
+        work = work.file(&name, text).file(&format!("{name}.idx"), (text.len() as u64).to_be_bytes());
+    }
+    let all: usize = chunks.iter().map(|text| text.len()).sum();
+    let work = found(work.file("in/@.done.json", format!(r#"{{"tableDataBytes": {{"shop": {{"notes": {all}}}}}}}"#)));
+    let sql = "SELECT id, replace(replace(coalesce(note, 'null'), chr(13), 'r'), chr(10), 'n') AS note, \
+               coalesce(encode(raw, 'hex'), 'null') AS hex, flag FROM lake.notes ORDER BY id";
+    assert_eq!(rows(&work, sql), "id,note,hex,flag\n1,\"a\"\"brn,\",fffe00,1\n2,,,\n3,null,null,0\n4,\\N,5c783431,1\n");
 }
 
 #[test]
@@ -183,7 +235,12 @@ fn dump_of_mysql_shell_that_is_not_whole_is_refused() {
     refused(&without("shop@notes@1.tsv.zst"), "", SHELL, &["no chunk 1 of shop@notes"]);
     refused(&without("shop@notes@@2.tsv.zst"), "", SHELL, &["no chunk 2 of shop@notes"]);
     refused(&without("shop@notes@0.tsv.zst"), "", SHELL, &["shop@notes.json lists shop@notes.tsv.zst"]);
-    refused(&shell(".zst", false).file("in/shop@notes@3.tsv.zst", "x"), "", SHELL, &["shop@notes@3.tsv.zst", "two dumps"]);
+    refused(
+        &shell(".zst", false).file("in/shop@notes@3.tsv.zst", "x"),
+        "",
+        SHELL,
+        &["shop@notes@3.tsv.zst", "two dumps"],
+    );
     refused(&shell("", false).file("in/shop@notes@1.tsv", "2\t\t\t\\N\n"), "", SHELL, &["shop@notes@1.tsv", "bytes"]);
     refused(&with("@.done.json", "\"notes\": ", "\"notes\": 1"), "", SHELL, &["shop.notes", "@.done.json"]);
     refused(&with("@.done.json", "\"notes\": ", "\"more\": 0, \"notes\": "), "", SHELL, &["shop.more"]);
@@ -208,14 +265,17 @@ fn unload(is_verbose: bool) -> Work {
     let entry = |(number, text): (usize, &&str)| {
         let rows = if is_verbose { format!(", \"record_count\": {}", 2 - number) } else { String::new() };
         let size = text.len();
-        format!("{{\"url\": \"s3://elsewhere/x/y/notes_000{number}_part_00\", \"meta\": {{\"content_length\": {size}{rows}}}}}")
+        format!(
+            "{{\"url\": \"s3://elsewhere/x/y/notes_000{number}_part_00\", \"meta\": {{\"content_length\": {size}{rows}}}}}"
+        )
     };
     let entries: Vec<String> = PARTS.iter().enumerate().map(entry).collect();
     let schema = r#""schema": {"elements": [{"name": "id", "type": {"base": "integer"}}, {"name": "note", "type": {"base":
         "character varying", "max_length": 25}}, {"name": "total", "type": {"base": "numeric", "precision": 18, "scale": 2}},
         {"name": "ok", "type": {"base": "boolean"}}]}, "meta": {"content_length": 42, "record_count": 3},"#;
     let schema = if is_verbose { schema } else { "" };
-    let manifest = format!("{{\"entries\": [{}], {schema} \"author\": {{\"name\": \"Amazon Redshift\"}}}}", entries.join(","));
+    let manifest =
+        format!("{{\"entries\": [{}], {schema} \"author\": {{\"name\": \"Amazon Redshift\"}}}}", entries.join(","));
     Work::config("")
         .file("in/u/notes_manifest", manifest)
         .file("in/u/notes_0000_part_00", PARTS[0])
@@ -243,13 +303,18 @@ fn unload_of_redshift_is_read_by_its_manifest() {
     assert_eq!(publish(&unload(true), "", UNLOAD), UNLOAD_ROWS);
     let columns = "(id INT, note VARCHAR, total DECIMAL(18,2), ok BOOLEAN)";
     assert_eq!(publish(&unload(false), columns, UNLOAD), UNLOAD_ROWS);
-    let work = Work::config("").copy("COPY (SELECT 1 AS id, 'a' AS note) TO 'in/u/n_0000.parquet'");
-    let size = fs::metadata(work.path("in/u/n_0000.parquet")).unwrap().len();
-    let entry = format!("{{\"url\": \"s3://b/n_0000.parquet\", \"meta\": {{\"content_length\": {size}, \"record_count\": 1}}}}");
-    let work = work.file("in/u/n_manifest", format!("{{\"entries\": [{entry}]}}"));
-    assert_eq!(publish(&work, "", "STORED AS REDSHIFT_UNLOAD LOCATION 'in/u/n_manifest'"), "id,note\n1,a\n");
-    let work = found(work);
-    assert_eq!(rows(&work, "SELECT * FROM lake.u"), "id,note\n1,a\n");
+    let work = found(unload(true));
+    assert_eq!(rows(&work, "SELECT * FROM lake.notes ORDER BY id"), UNLOAD_ROWS);
+    let parquet = || {
+        let work = Work::config("").copy("COPY (SELECT 1 AS id, 'a' AS note) TO 'in/orders/n_0000.parquet'");
+        let size = fs::metadata(work.path("in/orders/n_0000.parquet")).unwrap().len();
+        let meta = format!("{{\"content_length\": {size}, \"record_count\": 1}}");
+        let entry = format!("{{\"url\": \"s3://b/n_0000.parquet\", \"meta\": {meta}}}");
+        work.file("in/orders/n_manifest", format!("{{\"entries\": [{entry}]}}"))
+    };
+    assert_eq!(publish(&parquet(), "", "STORED AS REDSHIFT_UNLOAD LOCATION 'in/orders/n_manifest'"), "id,note\n1,a\n");
+    let work = found(parquet());
+    assert_eq!(rows(&work, "SELECT * FROM lake.orders"), "id,note\n1,a\n");
     let config = fs::read_to_string(work.path("configs/x.sql")).unwrap();
     assert!(config.contains("STORED AS REDSHIFT_UNLOAD"), "{config}");
 }
@@ -260,7 +325,12 @@ fn unload_of_redshift_that_is_not_as_its_manifest_says_is_refused() {
     refused(&unload(true), "", bare, &["does not say how it is written", "OPTIONS ('dialect' 'redshift')"]);
     refused(&unload(false), "", UNLOAD, &["without names of columns", "declare all columns"]);
     refused(&unload(true), "", "STORED AS REDSHIFT_UNLOAD LOCATION 'in/u/'", &["no manifest"]);
-    refused(&unload(true).file("in/u/notes_0001_part_00", ""), "", UNLOAD, &["notes_0001_part_00 has 0 bytes", "has 13"]);
+    refused(
+        &unload(true).file("in/u/notes_0001_part_00", ""),
+        "",
+        UNLOAD,
+        &["notes_0001_part_00 has 0 bytes", "has 13"],
+    );
     let work = unload(true);
     fs::remove_file(work.path("in/u/notes_0001_part_00")).unwrap();
     refused(&work, "", UNLOAD, &["notes_manifest lists s3://elsewhere/x/y/notes_0001_part_00, which is not there"]);
@@ -268,7 +338,12 @@ fn unload_of_redshift_that_is_not_as_its_manifest_says_is_refused() {
     refused(&unload(true).file("in/u/notes_0001_part_00", "3|||\n4|aaa||\n"), "", UNLOAD, &["notes_0001_part_00"]);
     let path = unload(true);
     let text = fs::read_to_string(path.path("in/u/notes_manifest")).unwrap();
-    refused(&path.file("in/u/notes_manifest", text.replace("\"record_count\": 3", "\"record_count\": 4")), "", UNLOAD, &["3 rows", "has 4"]);
+    refused(
+        &path.file("in/u/notes_manifest", text.replace("\"record_count\": 3", "\"record_count\": 4")),
+        "",
+        UNLOAD,
+        &["3 rows", "has 4"],
+    );
     refused(&unload(true).file("in/u/notes_manifest", &text[..90]), "", UNLOAD, &["notes_manifest"]);
 }
 
@@ -296,11 +371,12 @@ fn full_load_of_dms_is_read_without_the_changes_after_it() {
     let header = Work::config("").file("in/shop/notes/LOAD00000001.csv", "Op,id,note\nI,1,a\n");
     let stored = DMS.replace("'shop.notes'", "'shop.notes', 'has_header' 'true'");
     assert_eq!(publish(&header, "(id INT, note VARCHAR)", &stored), "id,note\n1,a\n");
-    let parquet = Work::config("").copy("COPY (SELECT 1 AS id) TO 'in/shop/notes/LOAD00000001.parquet'");
-    assert_eq!(publish(&parquet, "", DMS), "id\n1\n");
-    let parquet = found(parquet);
-    let config = fs::read_to_string(parquet.path("configs/x.sql")).unwrap();
-    assert!(config.contains("STORED AS DMS_EXPORT") && config.contains("'table' 'shop.notes'"), "{config}");
+    let parquet = || Work::config("").copy("COPY (SELECT 1 AS id) TO 'in/shop/notes/LOAD00000001.parquet'");
+    assert_eq!(publish(&parquet(), "", DMS), "id\n1\n");
+    for work in [found(parquet()), found(dms())] {
+        let config = fs::read_to_string(work.path("configs/x.sql")).unwrap();
+        assert!(config.contains("STORED AS DMS_EXPORT") && config.contains("'table' 'shop.notes'"), "{config}");
+    }
 }
 
 #[test]

@@ -299,7 +299,8 @@ fn is_dump_name(name: &str) -> bool {
 impl Tally {
     /// Leaves out changes that AWS DMS wrote after a full load.
     pub(crate) fn ignore_changes(&mut self) {
-        let loads: BTreeSet<String> = self.groups.keys().filter(|key| key.is_load()).map(|key| key.folder.clone()).collect();
+        let loads: BTreeSet<String> =
+            self.groups.keys().filter(|key| key.is_load()).map(|key| key.folder.clone()).collect();
         let is_of_load = |key: &Key| {
             let above = key.folder.match_indices('/').map(|(end, _)| &key.folder[..end]);
             above.chain([key.folder.as_str()]).any(|folder| loads.contains(folder))

@@ -1,6 +1,6 @@
 //! Fields that are bytes: as they are, in hexadecimal digits or in base64. They are written anew in the one form in
-//! which columns of bytes are read, `\\x6869`, and numbers of BIT as numbers. Text in that form stays what it is, so a
-//! column of bytes that is declared as VARCHAR has it too.
+//! which columns of bytes are read, `\\x6869`, and numbers of BIT as numbers. Text in that form stays what it is, so
+//! a column of bytes that is declared as VARCHAR has it too.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +20,9 @@ impl Code {
     pub(crate) fn of(options: &CsvOptions) -> Vec<Self> {
         let of = |name: &str| options.coded.iter().find(|coded| coded.column == name);
         let columns = options.columns.iter().enumerate();
-        columns.filter_map(|(column, name)| of(name).map(|of| Self { column, code: of.code, is_bits: of.is_bits })).collect()
+        columns
+            .filter_map(|(column, name)| of(name).map(|of| Self { column, code: of.code, is_bits: of.is_bits }))
+            .collect()
     }
 
     /// Writes a field without its escapes anew, or says what is wrong with it.
@@ -41,7 +43,12 @@ impl Code {
         };
         if !self.is_bits {
             out.extend_from_slice(b"\\x");
-            out.extend(bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| b"0123456789abcdef"[usize::from(digit)]));
+            out.extend(
+                bytes
+                    .iter()
+                    .flat_map(|byte| [byte >> 4, byte & 15])
+                    .map(|digit| b"0123456789abcdef"[usize::from(digit)]),
+            );
             return Ok(());
         }
         let mut number = [0; 8];

@@ -549,7 +549,7 @@ impl Splitter {
         }
         self.marred.clear();
         self.bytes.extend_from_slice(&self.anew);
-        self.write_coded(null_regex)?;
+        self.write_coded(null_regex, written)?;
         match std::str::from_utf8(&self.bytes) {
             Ok(text) => Ok(CsvRecords { text, spans: &self.spans[..self.complete], columns: self.columns }),
             Err(error) => Err(self.not_utf8(error.valid_up_to())),
@@ -557,7 +557,7 @@ impl Splitter {
     }
 
     /// Writes the fields of bytes as [`super::columns`] reads them.
-    fn write_coded(&mut self, null_regex: Option<&Regex>) -> Result<(), Malformed> {
+    fn write_coded(&mut self, null_regex: Option<&Regex>, written: usize) -> Result<(), Malformed> {
         for number in 0..self.codes.len() {
             let code = self.codes[number];
             for field in (code.column..self.complete).step_by(self.columns.max(1)) {
@@ -570,14 +570,15 @@ impl Splitter {
                 }
                 self.anew.clear();
                 if let Err(reason) = code.write(raw, &mut self.anew) {
-                    // Where it is in the file is known of a field that was not written anew.
-                    let first = field - field % self.columns.max(1);
-                    let at = if is_bare { span.start } else { self.spans[first].start };
-                    return Err(self.at(at as usize, format!("value {} of the record: {reason}", code.column + 1)));
+                    // Fields that were written anew are no longer at their place in the file.
+                    let row = field - code.column;
+                    let fields = self.spans[field..=field].iter().chain(&self.spans[row..]);
+                    let at = fields.map(|span| span.start as usize).find(|start| *start < written).unwrap_or(written);
+                    return Err(self.at(at, format!("value {} of the record: {reason}", code.column + 1)));
                 }
                 let from = self.bytes.len();
                 if from + self.anew.len() >= ESCAPED as usize {
-                    let reason = "the binary values of a batch are too long; raise --memory-limit".to_owned();
+                    let reason = "its binary values are too long to be read".to_owned();
                     return Err(self.at(span.start as usize, reason));
                 }
                 blank(&mut self.bytes[span.range()]);

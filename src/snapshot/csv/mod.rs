@@ -1,5 +1,5 @@
-//! CSV: where fields begin and end (fields, escapes, coded), typed columns out of them (columns, quick, octets), and the
-//! records of one file (body).
+//! CSV: where fields begin and end (fields, escapes, coded), typed columns out of them (columns, quick, octets), and
+//! the records of one file (body).
 
 pub(crate) mod body;
 mod coded;

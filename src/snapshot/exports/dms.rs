@@ -7,10 +7,10 @@
 //! shop/orders/20260131-134010000.csv       changes after the load
 //! ```
 //!
-//! A number that is missing before the last one is an error. DMS writes no manifest, no counts and no mark at the end,
-//! so nothing shows that the last files are missing. Changes are not merged into the load: the notes list them. Neither
-//! CSV nor its options are in the export, so the config says them; defaults are those of DMS. Layout: "Using Amazon S3 as
-//! a target for AWS Database Migration Service" of the DMS User Guide.
+//! A number that is missing before the last one is an error. DMS writes no manifest, no counts and no mark at the
+//! end, so nothing shows that the last files are missing. Changes are not merged into the load: the notes list them.
+//! Neither CSV nor its options are in the export, so the config says them; defaults are those of DMS. Layout: "Using
+//! Amazon S3 as a target for AWS Database Migration Service" of the DMS User Guide.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use object_store::ObjectMeta;
 use super::{ExportPlace, ExportedTable, Trouble};
 use crate::config::{CsvOptions, FileFormat};
 use crate::error::ExportFault;
-use crate::layout::Location;
+use crate::layout::{Location, below};
 use crate::snapshot::files::named::entry;
 
 /// The tables of the export.
@@ -63,14 +63,14 @@ fn table(
     for (name, meta) in files.iter().filter(|(name, _)| name.starts_with("LOAD")) {
         let Some((number, end)) = load_file(name) else {
             let help = "only the files LOAD00000001.csv and so on of DMS are read; move others to another folder";
-            return Err(ExportFault::Unread { what: format!("{path}/{name}"), help });
+            return Err(ExportFault::Unread { what: below(path, name), help });
         };
         if *ending.get_or_insert(end) != end {
             let reason = format!("{path} has files of two kinds, {} and {end}", ending.unwrap_or_default());
             return Err(ExportFault::Metadata { file: (*name).to_owned(), reason });
         }
         if let Some((other, _)) = numbered.insert(number, (*name, *meta)) {
-            let reason = format!("{path}/{other} has the same number");
+            let reason = format!("{} has the same number", below(path, other));
             return Err(ExportFault::Metadata { file: (*name).to_owned(), reason });
         }
     }
@@ -78,7 +78,8 @@ fn table(
         let what = format!("LOAD{missing:08X}{}", ending.unwrap_or_default());
         return Err(ExportFault::Gap { place: path.to_owned(), what });
     }
-    let mut notes = vec!["The export has no row counts; files that are missing after the last one do not show.".to_owned()];
+    let mut notes =
+        vec!["The export has no row counts; files that are missing after the last one do not show.".to_owned()];
     if let Some(first) = changes.first() {
         let note = format!("Not read: {} with changes after the load, such as {first}.", count(changes.len()));
         notes.push(note);

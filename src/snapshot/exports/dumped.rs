@@ -242,8 +242,7 @@ impl Dumped {
             };
             let names = of_database(table.schema.iter().chain([&table.name]).cloned().collect());
             let mut one = exported(&file, family, names, Some(table), of)?;
-            one.undeclared =
-                unzoned.contains(&(table.schema.clone(), table.name.clone())).then(|| UNZONED.to_owned());
+            one.undeclared = unzoned.contains(&(table.schema.clone(), table.name.clone())).then(|| UNZONED.to_owned());
             one.unreadable = reason.map(|reason| format!("{}: {reason}", one.name()));
             if let Some(heirs) = heirs.get(&table.name) {
                 one.notes.push(format!("Tables inherit from it, and have rows of their own: {}.", heirs.join(", ")));

@@ -63,7 +63,8 @@ async fn of_mydumper(
         return Err(ExportFault::Unfinished { folder: folder.to_string(), mark: METADATA }.into());
     }
     if !has(METADATA) {
-        let expected = "metadata of mydumper, @.json of MySQL Shell, or pairs of .sql and .txt, and is no file of mysqldump";
+        let expected =
+            "metadata of mydumper, @.json of MySQL Shell, or pairs of .sql and .txt, and is no file of mysqldump";
         return Err(ExportFault::NotFound { expected }.into());
     }
     check_numbers(listed.iter().map(|(path, _)| path.as_str()))?;

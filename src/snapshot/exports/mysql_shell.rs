@@ -13,8 +13,8 @@
 //! ```
 //!
 //! A dump is complete once it has `@.done.json`, all files that the others name, chunks without a gap up to the last
-//! one, and files that unpack to as many bytes as the dump says; the latter shows when they are read. Format: source of
-//! MySQL Shell, modules/util/dump, and "Dump Utilities" of its manual.
+//! one, and files that unpack to as many bytes as the dump says; the latter shows when they are read. Format: source
+//! of MySQL Shell, modules/util/dump, and "Dump Utilities" of its manual.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -41,7 +41,7 @@ const AT_ONCE: usize = 8;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Begun {
+struct ShellBegun {
     schemas: Vec<String>,
     #[serde(default)]
     basenames: HashMap<String, String>,
@@ -51,7 +51,7 @@ struct Begun {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Done {
+struct ShellDone {
     #[serde(default)]
     table_data_bytes: BTreeMap<String, BTreeMap<String, u64>>,
     #[serde(default)]
@@ -61,7 +61,7 @@ struct Done {
 }
 
 #[derive(Deserialize)]
-struct SchemaInfo {
+struct ShellSchema {
     tables: Vec<String>,
     #[serde(default)]
     basenames: HashMap<String, String>,
@@ -69,8 +69,8 @@ struct SchemaInfo {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct TableInfo {
-    options: Dialect,
+struct ShellTable {
+    options: ShellDialect,
     #[serde(default = "yes")]
     includes_data: bool,
     #[serde(default = "yes")]
@@ -88,7 +88,7 @@ struct TableInfo {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Dialect {
+struct ShellDialect {
     columns: Vec<String>,
     #[serde(default)]
     decode_columns: HashMap<String, String>,
@@ -111,11 +111,11 @@ pub(super) fn is_one(listed: &[(String, ObjectMeta)]) -> bool {
 }
 
 /// The folder of a dump.
-struct Dump<'a> {
+struct ShellDump<'a> {
     place: &'a ExportPlace,
     folder: &'a Location,
     files: HashMap<&'a str, &'a ObjectMeta>,
-    done: Done,
+    done: ShellDone,
     is_utc: Option<bool>,
 }
 
@@ -134,22 +134,24 @@ pub(super) async fn catalog(
         let reason = "it is the beginning of a file that was not finished".to_owned();
         return Err(ExportFault::Cut { file: (*path).to_owned(), reason }.into());
     }
-    let begun: Begun = parsed(BEGUN, &place.get(&folder.join(BEGUN)).await?)?;
-    let done: Done = parsed(DONE, &place.get(&folder.join(DONE)).await?)?;
+    let begun: ShellBegun = parsed(BEGUN, &place.get(&folder.join(BEGUN)).await?)?;
+    let done: ShellDone = parsed(DONE, &place.get(&folder.join(DONE)).await?)?;
     refuse_charset(begun.default_character_set.as_deref())?;
-    let dump = Dump { place, folder, files, done, is_utc: begun.tz_utc };
+    let dump = ShellDump { place, folder, files, done, is_utc: begun.tz_utc };
     let mut named = Vec::new();
     for schema in begun.schemas {
         let base = begun.basenames.get(&schema).unwrap_or(&schema);
         let file = format!("{base}.json");
-        let SchemaInfo { tables, basenames } = dump.json(BEGUN, &file).await?;
+        let ShellSchema { tables, basenames } = dump.json(BEGUN, &file).await?;
         for table in tables {
             let base = basenames.get(&table).cloned().unwrap_or_else(|| format!("{base}@{table}"));
             named.push((schema.clone(), table, base, file.clone()));
         }
     }
     for (schema, tables) in &dump.done.table_data_bytes {
-        if let Some(table) = tables.keys().find(|table| !named.iter().any(|(of, name, ..)| of == schema && name == *table)) {
+        if let Some(table) =
+            tables.keys().find(|table| !named.iter().any(|(of, name, ..)| of == schema && name == *table))
+        {
             let what = format!("{schema}.{table}, whose {schema}@{table}.json");
             return Err(ExportFault::Missing { manifest: DONE.to_owned(), what }.into());
         }
@@ -171,7 +173,7 @@ fn refuse_charset(charset: Option<&str>) -> Result<(), ExportFault> {
     Err(ExportFault::Unread { what: format!("a dump in the character set {charset}"), help })
 }
 
-impl Dump<'_> {
+impl ShellDump<'_> {
     /// A file that `list` names.
     async fn bytes(&self, list: &str, file: &str) -> Result<bytes::Bytes, Trouble> {
         if !self.files.contains_key(file) {
@@ -186,7 +188,7 @@ impl Dump<'_> {
 
     async fn table(&self, schema: &str, table: &str, base: &str, list: &str) -> Result<ExportedTable, Trouble> {
         let file = format!("{base}.json");
-        let info: TableInfo = self.json(list, &file).await?;
+        let info: ShellTable = self.json(list, &file).await?;
         let names = vec![schema.to_owned(), table.to_owned()];
         if !info.includes_data {
             return Ok(unreadable(names, "the dump has no data of it"));
@@ -206,7 +208,10 @@ impl Dump<'_> {
                 "FROM_BASE64" => BytesCode::Base64,
                 "UNHEX" => BytesCode::Hex,
                 other => {
-                    return Ok(unreadable(names, &format!("the values of {column} are for the function {other}, which is not known")));
+                    return Ok(unreadable(
+                        names,
+                        &format!("the values of {column} are for the function {other}, which is not known"),
+                    ));
                 }
             };
             let declared = ddl.iter().flat_map(|ddl| &ddl.columns).find(|of| of.name == *column);
@@ -225,7 +230,13 @@ impl Dump<'_> {
     }
 
     /// The files of a table, which are all there.
-    async fn files_of(&self, schema: &str, table: &str, base: &str, info: &TableInfo) -> Result<Vec<FileEntry>, Trouble> {
+    async fn files_of(
+        &self,
+        schema: &str,
+        table: &str,
+        base: &str,
+        info: &ShellTable,
+    ) -> Result<Vec<FileEntry>, Trouble> {
         let bases: Vec<String> = match &*info.partitions {
             [] => vec![base.to_owned()],
             partitions => {
@@ -239,7 +250,8 @@ impl Dump<'_> {
         }
         let sizes: Vec<u64> =
             futures::stream::iter(names.iter().map(|name| self.size_of(name))).buffered(AT_ONCE).try_collect().await?;
-        let stated = |all: &BTreeMap<String, BTreeMap<String, u64>>| all.get(schema).and_then(|of| of.get(table)).copied();
+        let stated =
+            |all: &BTreeMap<String, BTreeMap<String, u64>>| all.get(schema).and_then(|of| of.get(table)).copied();
         let found: u64 = sizes.iter().sum();
         if let Some(stated) = stated(&self.done.table_data_bytes).filter(|stated| *stated != found) {
             let (one, other) = (format!("all files of {schema}.{table}"), DONE.to_owned());
@@ -277,7 +289,8 @@ impl Dump<'_> {
     }
 }
 
-/// The files of a table or partition in their order: all rows in one, or chunks from 0 on, of which the last is marked.
+/// The files of a table or partition in their order: all rows in one, or chunks from 0 on, of which the last is
+/// marked.
 fn chunks(base: &str, extension: &str, has: impl Fn(&str) -> bool) -> Result<Vec<String>, ExportFault> {
     let whole = format!("{base}.{extension}");
     let mut names = Vec::new();
@@ -315,7 +328,7 @@ fn chunks(base: &str, extension: &str, has: impl Fn(&str) -> bool) -> Result<Vec
 }
 
 /// How the files are written.
-fn csv_options(dialect: &Dialect, extension: &str) -> Result<CsvOptions, ExportFault> {
+fn csv_options(dialect: &ShellDialect, extension: &str) -> Result<CsvOptions, ExportFault> {
     let unread = |what: String| ExportFault::Unread { what, help: "dump again with the default dialect" };
     let byte = |text: &str| match text.as_bytes() {
         [] => Ok(None),

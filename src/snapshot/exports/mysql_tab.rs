@@ -6,12 +6,13 @@
 //! view.sql     a view has no rows
 //! ```
 //!
-//! A file of rows is read once to plan: where rows end, so that tasks read pieces of it side by side, and how many there
-//! are. One that ends within a row was cut; one that was cut between two rows looks whole, which the notes say. The
-//! options `--fields-...` and `--lines-...` are not in the files: rows that do not look as by default are refused, see
-//! [`unlike_default`]. Bytes of a column are as the server stores them, so text in another character set than UTF-8 is
-//! refused, and binary columns are exact. A BIT of more than 3 bits is refused: the server writes its bytes without
-//! escapes, so some are tabs, line ends or `\N`. Format: "mysqldump" and "SELECT ... INTO" of the MySQL Reference Manual.
+//! A file of rows is read once to plan: where rows end, so that tasks read pieces of it side by side, and how many
+//! there are. One that ends within a row was cut; one that was cut between two rows looks whole, which the notes say.
+//! The options `--fields-...` and `--lines-...` are not in the files: rows that do not look as by default are
+//! refused, see [`unlike_default`]. Bytes of a column are as the server stores them, so text in another character set
+//! than UTF-8 is refused, and binary columns are exact. A BIT of more than 3 bits is refused: the server writes its
+//! bytes without escapes, so some are tabs, line ends or `\N`. Format: "mysqldump" and "SELECT ... INTO" of the MySQL
+//! Reference Manual.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -47,7 +48,9 @@ const MOST_BITS: u32 = 3;
 /// Whether a folder is one: it has a pair of files, and not those of other programs.
 pub(super) fn is_one(listed: &[(String, ObjectMeta)]) -> bool {
     let has = |name: &str| listed.binary_search_by(|(path, _)| path.as_str().cmp(name)).is_ok();
-    !has("metadata") && !has("metadata.partial") && listed.iter().any(|(path, _)| sql_of(path).is_some_and(|sql| has(&sql)))
+    !has("metadata")
+        && !has("metadata.partial")
+        && listed.iter().any(|(path, _)| sql_of(path).is_some_and(|sql| has(&sql)))
 }
 
 /// `orders.sql`, of `orders.txt`.
@@ -100,7 +103,10 @@ pub(super) async fn catalog(
     }
     if !others.is_empty() {
         let more = if others.len() > 3 { ", .." } else { "" };
-        let note = format!("Not read, since they are no .sql or .txt of the folder: {}{more}.", others[..others.len().min(3)].join(", "));
+        let note = format!(
+            "Not read, since they are no .sql or .txt of the folder: {}{more}.",
+            others[..others.len().min(3)].join(", ")
+        );
         tables.iter_mut().for_each(|table| table.notes.push(note.clone()));
     }
     Ok(tables)
@@ -150,9 +156,12 @@ async fn table(
         ));
     };
     let of = |name: &String| ddl.columns.iter().find(|column| column.name == *name);
-    let texts: Vec<bool> = columns.iter().map(|name| of(name).is_some_and(|column| is_text(&column.declared))).collect();
+    let texts: Vec<bool> =
+        columns.iter().map(|name| of(name).is_some_and(|column| is_text(&column.declared))).collect();
     if let Some(what) = unlike_default(&found.head, &texts) {
-        return refused(&format!("{what} in {name}; only files of the default options --fields-... and --lines-... are read"));
+        return refused(&format!(
+            "{what} in {name}; only files of the default options --fields-... and --lines-... are read"
+        ));
     }
     let coded: Vec<CodedColumn> = columns.iter().filter_map(|name| coded(of(name)?)).collect();
     let has_bytes = coded.iter().any(|coded| !coded.is_bits);
@@ -178,8 +187,8 @@ async fn table(
     Ok(Some(table))
 }
 
-/// The columns of a file by the values of its first row; None: it has another number of them. MariaDB writes generated
-/// columns, MySQL does not.
+/// The columns of a file by the values of its first row; None: it has another number of them. MariaDB writes
+/// generated columns, MySQL does not.
 fn columns_of(ddl: &DdlTable, fields: usize) -> Option<Vec<String>> {
     let all: Vec<String> = ddl.columns.iter().map(|column| column.name.clone()).collect();
     let stored = ddl.columns.iter().filter(|column| column.generated.is_none()).map(|column| column.name.clone());
@@ -202,7 +211,7 @@ fn bits(declared: &str) -> u32 {
 
 /// What a file of rows is.
 #[derive(Debug, Default)]
-struct Found {
+struct ScannedRows {
     /// Whole rows, and how many.
     pieces: Vec<(Range<u64>, u64)>,
     /// Values of the first row; 0 without rows.
@@ -211,7 +220,7 @@ struct Found {
 }
 
 /// Reads a file of rows once.
-async fn scan(place: &ExportPlace, location: &Location, meta: &ObjectMeta, name: &str) -> Result<Found, Trouble> {
+async fn scan(place: &ExportPlace, location: &Location, meta: &ObjectMeta, name: &str) -> Result<ScannedRows, Trouble> {
     let key = location.key()?;
     let request = Request {
         location: &key,
@@ -244,7 +253,7 @@ async fn scan(place: &ExportPlace, location: &Location, meta: &ObjectMeta, name:
 /// Where rows end.
 #[derive(Debug, Default)]
 struct RowScan {
-    found: Found,
+    found: ScannedRows,
     /// Bytes so far, where the piece begins, its rows, and where its last row ends.
     at: u64,
     start: u64,
@@ -299,25 +308,27 @@ impl RowScan {
     }
 
     /// None: it ends within a row.
-    fn end(mut self) -> Option<Found> {
+    fn end(mut self) -> Option<ScannedRows> {
         self.cut();
         (self.end == self.at && !self.is_escaped).then_some(self.found)
     }
 }
 
 /// What of the first rows is not as by default, if it is seen: with `--lines-terminated-by='\r\n'` each row ends with
-/// CR, with `--fields-enclosed-by` or `--fields-optionally-enclosed-by` each text is in quotes. By chance values may look
-/// so too: then mysqldump without --tab is the way.
+/// CR, with `--fields-enclosed-by` or `--fields-optionally-enclosed-by` each text is in quotes. By chance values may
+/// look so too: then mysqldump without --tab is the way.
 fn unlike_default(head: &[u8], texts: &[bool]) -> Option<&'static str> {
     let rows = rows_of(head);
     let last = |row: &Vec<&[u8]>| row.last().is_some_and(|field| field.ends_with(b"\r"));
     if !rows.is_empty() && rows.iter().all(last) {
         return Some("all rows end with CR LF");
     }
-    let fields = rows.iter().flat_map(|row| row.iter().zip(texts)).filter(|(field, is_text)| **is_text && **field != br"\N");
+    let fields =
+        rows.iter().flat_map(|row| row.iter().zip(texts)).filter(|(field, is_text)| **is_text && **field != br"\N");
     let mut fields = fields.map(|(field, _)| *field).peekable();
     fields.peek()?;
-    let is_enclosed = |field: &[u8]| field.len() > 1 && field.first() == field.last() && [b'"', b'\''].contains(&field[0]);
+    let is_enclosed =
+        |field: &[u8]| field.len() > 1 && field.first() == field.last() && [b'"', b'\''].contains(&field[0]);
     fields.all(is_enclosed).then_some("all texts are in quotes")
 }
 
@@ -345,7 +356,7 @@ fn rows_of(text: &[u8]) -> Vec<Vec<&[u8]>> {
 mod tests {
     use super::*;
 
-    fn scanned(text: &[u8], chunk: usize) -> Option<Found> {
+    fn scanned(text: &[u8], chunk: usize) -> Option<ScannedRows> {
         let mut rows = RowScan::default();
         text.chunks(chunk).for_each(|chunk| rows.push(chunk));
         rows.end()

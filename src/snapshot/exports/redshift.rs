@@ -7,10 +7,10 @@
 //! ```
 //!
 //! An UNLOAD is complete if each file of the manifest is there with its size, and the sums are as it says; rows are
-//! compared with record_count when they are read. Urls are those of the bucket that was written to; a copy is in another
-//! place, so files are found by their way from the manifest. Parquet is known by its first bytes. Of text nothing says
-//! whether it was written with ESCAPE, ADDQUOTES or as CSV, so the config does. Format: "UNLOAD" of the Redshift Database
-//! Developer Guide.
+//! compared with record_count when they are read. Urls are those of the bucket that was written to; a copy is in
+//! another place, so files are found by their way from the manifest. Parquet is known by its first bytes. Of text
+//! nothing says whether it was written with ESCAPE, ADDQUOTES or as CSV, so the config does. Format: "UNLOAD" of the
+//! Redshift Database Developer Guide.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,20 +31,20 @@ use crate::snapshot::files::named::entry;
 const MANIFEST: u64 = 256 << 20;
 
 #[derive(Deserialize)]
-struct Manifest {
-    entries: Vec<Entry>,
+struct UnloadManifest {
+    entries: Vec<UnloadEntry>,
     schema: Option<Elements>,
-    meta: Option<Meta>,
+    meta: Option<UnloadMeta>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct UnloadEntry {
     url: String,
-    meta: Option<Meta>,
+    meta: Option<UnloadMeta>,
 }
 
 #[derive(Deserialize, Default)]
-struct Meta {
+struct UnloadMeta {
     content_length: Option<u64>,
     record_count: Option<u64>,
 }
@@ -80,7 +80,7 @@ pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, T
         return Err(metadata(format!("it has {} bytes, which no manifest has", head.size)).into());
     }
     let bytes = place.get(&place.location).await?;
-    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| metadata(error.to_string()))?;
+    let manifest: UnloadManifest = serde_json::from_slice(&bytes).map_err(|error| metadata(error.to_string()))?;
     check_sums(&manifest, name)?;
     let schema = manifest.schema.as_ref().map(columns).transpose().map_err(metadata)?;
     let folder = place.location.with_key(folder);
@@ -130,10 +130,11 @@ fn missing(manifest: &str, what: String) -> ExportFault {
 }
 
 /// The sums of a manifest are those of its files.
-fn check_sums(manifest: &Manifest, name: &str) -> Result<(), ExportFault> {
+fn check_sums(manifest: &UnloadManifest, name: &str) -> Result<(), ExportFault> {
     let Some(stated) = &manifest.meta else { return Ok(()) };
-    type Number = fn(&Meta) -> Option<u64>;
-    let numbers: [(Number, &'static str); 2] = [(|meta| meta.content_length, "bytes"), (|meta| meta.record_count, "rows")];
+    type Number = fn(&UnloadMeta) -> Option<u64>;
+    let numbers: [(Number, &'static str); 2] =
+        [(|meta| meta.content_length, "bytes"), (|meta| meta.record_count, "rows")];
     for (number, unit) in numbers {
         let sum = manifest.entries.iter().map(|entry| entry.meta.as_ref().and_then(number)).sum::<Option<u64>>();
         if let (Some(stated), Some(found)) = (number(stated), sum)
@@ -151,7 +152,9 @@ fn columns(schema: &Elements) -> Result<SchemaRef, String> {
     let mut fields = Vec::with_capacity(schema.elements.len());
     for Element { name, data_type: ElementType { base, precision, scale } } in &schema.elements {
         let args = match (precision, scale) {
-            (Some(precision), Some(scale)) if ["numeric", "decimal"].contains(&base.as_str()) => format!("({precision},{scale})"),
+            (Some(precision), Some(scale)) if ["numeric", "decimal"].contains(&base.as_str()) => {
+                format!("({precision},{scale})")
+            }
             _ => String::new(),
         };
         let mut ddl = DdlCatalog::new(SqlFamily::Postgres);
@@ -160,22 +163,27 @@ fn columns(schema: &Elements) -> Result<SchemaRef, String> {
         let tables = ddl.finish();
         let column = known.and_then(|()| tables.first()?.columns.first());
         // Bytes are hexadecimal digits in text.
-        let data_type = column.map(|column| column.data_type.clone()).filter(|data_type| *data_type != DataType::Binary);
+        let data_type =
+            column.map(|column| column.data_type.clone()).filter(|data_type| *data_type != DataType::Binary);
         fields.push(Field::new(name, data_type.unwrap_or(DataType::Utf8), true));
     }
-    if let Some(at) = (1..fields.len()).find(|at| fields[..*at].iter().any(|other| other.name() == fields[*at].name())) {
+    if let Some(at) = (1..fields.len()).find(|at| fields[..*at].iter().any(|other| other.name() == fields[*at].name()))
+    {
         return Err(format!("its schema has the column {} twice", fields[at].name()));
     }
     Ok(Arc::new(Schema::new(fields)))
 }
 
-/// The paths of files from the manifest's folder on. That folder had another name when the urls were written: it is the
-/// deepest folder of all urls from which on each file is there.
-fn paths(entries: &[Entry], listed: &HashMap<String, ObjectMeta>) -> Result<Vec<String>, String> {
+/// The paths of files from the manifest's folder on. That folder had another name when the urls were written: it is
+/// the deepest folder of all urls from which on each file is there.
+fn paths(entries: &[UnloadEntry], listed: &HashMap<String, ObjectMeta>) -> Result<Vec<String>, String> {
     let keys: Vec<&str> = entries.iter().map(|entry| key_of(&entry.url)).collect();
     let Some(first) = keys.first() else { return Ok(Vec::new()) };
     let mut shared = first.rsplit_once('/').map_or("", |(folder, _)| folder);
-    while !keys.iter().all(|key| shared.is_empty() || key.strip_prefix(shared).is_some_and(|rest| rest.starts_with('/'))) {
+    while !keys
+        .iter()
+        .all(|key| shared.is_empty() || key.strip_prefix(shared).is_some_and(|rest| rest.starts_with('/')))
+    {
         shared = shared.rsplit_once('/').map_or("", |(folder, _)| folder);
     }
     let deepest = shared;
@@ -213,8 +221,8 @@ async fn is_parquet(place: &ExportPlace, files: &[FileEntry]) -> Result<bool, Tr
 mod tests {
     use super::*;
 
-    fn entries(urls: &[&str]) -> Vec<Entry> {
-        urls.iter().map(|url| Entry { url: (*url).to_owned(), meta: None }).collect()
+    fn entries(urls: &[&str]) -> Vec<UnloadEntry> {
+        urls.iter().map(|url| UnloadEntry { url: (*url).to_owned(), meta: None }).collect()
     }
 
     fn listed(paths: &[&str]) -> HashMap<String, ObjectMeta> {
