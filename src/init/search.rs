@@ -103,7 +103,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
             }
         }
     }
-    unloads(engine, &source, &mut tally, &described, &mut tables).await?;
+    Box::pin(unloads(engine, &source, &mut tally, &described, &mut tables)).await?;
     let refused = refused(engine, &source, &described).await?;
     let (exported, dates) = choose(&source, &mut tally, &mut read).await?;
     let mut folders: BTreeMap<&str, Vec<(Key, Group)>> = BTreeMap::new();

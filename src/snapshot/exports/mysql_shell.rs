@@ -252,7 +252,7 @@ impl ShellDump<'_> {
             futures::stream::iter(names.iter().map(|name| self.size_of(name))).buffered(AT_ONCE).try_collect().await?;
         let stated =
             |all: &BTreeMap<String, BTreeMap<String, u64>>| all.get(schema).and_then(|of| of.get(table)).copied();
-        let found: u64 = sizes.iter().sum();
+        let found = sizes.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
         if let Some(stated) = stated(&self.done.table_data_bytes).filter(|stated| *stated != found) {
             let (one, other) = (format!("all files of {schema}.{table}"), DONE.to_owned());
             return Err(ExportFault::Counts { one, found, unit: "bytes", other, stated }.into());

@@ -129,14 +129,17 @@ fn missing(manifest: &str, what: String) -> ExportFault {
     ExportFault::Missing { manifest: manifest.to_owned(), what }
 }
 
+/// A number of a file, or a sum of them.
+type Number = fn(&UnloadMeta) -> Option<u64>;
+
 /// The sums of a manifest are those of its files.
 fn check_sums(manifest: &UnloadManifest, name: &str) -> Result<(), ExportFault> {
     let Some(stated) = &manifest.meta else { return Ok(()) };
-    type Number = fn(&UnloadMeta) -> Option<u64>;
     let numbers: [(Number, &'static str); 2] =
         [(|meta| meta.content_length, "bytes"), (|meta| meta.record_count, "rows")];
     for (number, unit) in numbers {
-        let sum = manifest.entries.iter().map(|entry| entry.meta.as_ref().and_then(number)).sum::<Option<u64>>();
+        let mut of_files = manifest.entries.iter().map(|entry| entry.meta.as_ref().and_then(number));
+        let sum = of_files.try_fold(0_u64, |sum, number| Some(sum.saturating_add(number?)));
         if let (Some(stated), Some(found)) = (number(stated), sum)
             && stated != found
         {
@@ -197,8 +200,8 @@ fn paths(entries: &[UnloadEntry], listed: &HashMap<String, ObjectMeta>) -> Resul
         }
         shared = shared.rsplit_once('/').map_or("", |(folder, _)| folder);
     }
-    let is_there = |key: &&&str| listed.contains_key(key[deepest.len()..].trim_start_matches('/'));
-    let missing = keys.iter().position(|key| !is_there(&key)).unwrap_or(0);
+    let is_there = |key: &str| listed.contains_key(key[deepest.len()..].trim_start_matches('/'));
+    let missing = keys.iter().position(|key| !is_there(key)).unwrap_or(0);
     Err(entries[missing].url.clone())
 }
 
