@@ -7,10 +7,11 @@
 use super::values::CsvOptions;
 
 /// The words that [`csv`] knows.
-pub(super) const NAMES: &str = "postgres, postgres_text, mysql, mysql_batch, redshift, snowflake, bigquery or dms";
+pub(super) const NAMES: &str =
+    "postgres, postgres_text, mysql, mysql_batch, redshift, redshift_csv, snowflake, bigquery or dms";
 
 /// The options of a dialect; None: it is not known.
-pub(super) fn csv(name: &str) -> Option<CsvOptions> {
+pub(crate) fn csv(name: &str) -> Option<CsvOptions> {
     let plain = CsvOptions::default();
     let nulls = |regex: &str| Some(regex.to_owned());
     let escaped = CsvOptions { quote: None, escape: Some(b'\\'), escape_sequences: true, ..plain.clone() };
@@ -22,6 +23,8 @@ pub(super) fn csv(name: &str) -> Option<CsvOptions> {
         "mysql_batch" => CsvOptions { null_regex: nulls("^NULL$"), ..tabs },
         // UNLOAD ... ESCAPE.
         "redshift" => CsvOptions { has_header: false, delimiter: b'|', ..escaped },
+        // UNLOAD ... FORMAT CSV.
+        "redshift_csv" => CsvOptions { has_header: false, terminator: Some(b'\n'), ..plain },
         "snowflake" => CsvOptions { has_header: false, null_regex: nulls(r"^\\N$"), ..plain },
         "postgres" | "bigquery" => plain,
         "dms" => CsvOptions { has_header: false, null_regex: nulls("^NULL$"), ..plain },

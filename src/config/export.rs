@@ -21,6 +21,10 @@ pub enum ExportKind {
     MySqlDump,
     /// The folder that `mongodump` wrote: BSON files and metadata.
     MongoDbDump,
+    /// What Redshift's `UNLOAD ... MANIFEST` wrote: a manifest, and files of one table.
+    RedshiftUnload,
+    /// What a full load of AWS DMS wrote to S3: numbered files in a folder per table.
+    Dms,
     /// A running PostgreSQL database, which is exported into the staging folder first.
     Postgres,
     /// The same of MySQL or MariaDB.
@@ -86,12 +90,23 @@ pub struct ExportTable {
     pub database: Option<DatabaseUrl>,
     /// The exports at several LOCATIONs that are merged into one before they are read, if there are several.
     pub merged: Vec<(Location, Position)>,
+    /// Whether it is known how files of text are written, by OPTIONS or by the kind.
+    pub is_text_known: bool,
 }
 
 impl ExportKind {
     /// All kinds.
-    pub const ALL: [Self; 7] =
-        [Self::Rds, Self::DynamoDb, Self::PgDump, Self::MySqlDump, Self::MongoDbDump, Self::Postgres, Self::MySql];
+    pub const ALL: [Self; 9] = [
+        Self::Rds,
+        Self::DynamoDb,
+        Self::PgDump,
+        Self::MySqlDump,
+        Self::MongoDbDump,
+        Self::RedshiftUnload,
+        Self::Dms,
+        Self::Postgres,
+        Self::MySql,
+    ];
 
     /// The word after STORED AS.
     #[must_use]
@@ -102,6 +117,8 @@ impl ExportKind {
             Self::PgDump => "PG_DUMP",
             Self::MySqlDump => "MYSQL_DUMP",
             Self::MongoDbDump => "MONGODB_DUMP",
+            Self::RedshiftUnload => "REDSHIFT_UNLOAD",
+            Self::Dms => "DMS_EXPORT",
             Self::Postgres => "POSTGRES",
             Self::MySql => "MYSQL",
         }
@@ -129,6 +146,22 @@ impl ExportKind {
     /// Whether it is a database that runs, which has to be exported first.
     pub(crate) fn is_running(self) -> bool {
         self.address().is_some()
+    }
+
+    /// Whether OPTIONS say how its files of text are written: the export itself does not.
+    #[must_use]
+    pub fn takes_csv_options(self) -> bool {
+        matches!(self, Self::RedshiftUnload | Self::Dms)
+    }
+
+    /// Whether it is one table, whatever that is called.
+    pub(crate) fn is_one_table(self) -> bool {
+        matches!(self, Self::DynamoDb | Self::RedshiftUnload)
+    }
+
+    /// Whether its own manifest names its files, which need not be below LOCATION.
+    pub(crate) fn names_its_files(self) -> bool {
+        matches!(self, Self::DynamoDb | Self::RedshiftUnload) || self.is_running()
     }
 
     /// The kind with this name, in any case.

@@ -68,8 +68,9 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
         let message = format!("force_null names the column {name}, which is not declared");
         return Err(ConfigError::Plan { message }.at(at));
     }
-    let LocationOptions { export, table, exclude, ignore_table_format, undeclared, on_invalid } = options;
-    let mut export = export.map(|kind| ExportTable { kind, table, database, merged: Vec::new() });
+    let LocationOptions { export, table, exclude, ignore_table_format, undeclared, on_invalid, is_text_known } =
+        options;
+    let mut export = export.map(|kind| ExportTable { kind, table, database, merged: Vec::new(), is_text_known });
     if let (Some(export), [_, (_, second), ..]) = (&mut export, &*locations) {
         if export.kind != ExportKind::DynamoDb {
             let reason = "an export is at one place; write a table for each export";
@@ -103,7 +104,7 @@ fn database_url(written: &PlacedText, form: &AddressForm, base: &Path) -> Result
 
 /// The words after STORED AS.
 const FORMATS: &str = "PARQUET, CSV, JSON, AVRO, ARROW, BSON, PG_BINARY, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP, MYSQL_DUMP, MONGODB_DUMP, \
-     POSTGRES or MYSQL";
+     REDSHIFT_UNLOAD, DMS_EXPORT, POSTGRES or MYSQL";
 
 /// Options that say which files are read, not how.
 #[derive(Default)]
@@ -114,6 +115,8 @@ struct LocationOptions {
     ignore_table_format: bool,
     undeclared: Undeclared,
     on_invalid: OnInvalid,
+    /// An option says how text is written, or the kind of export does.
+    is_text_known: bool,
 }
 
 fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Result<(FileFormat, LocationOptions)> {
@@ -128,12 +131,17 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
         "BSON" => "BSON",
         _ => match export {
             Some(ExportKind::DynamoDb) => "JSON",
+            Some(kind) if kind.takes_csv_options() => "CSV",
             Some(_) => "PARQUET",
             None => return Err(bad_value("STORED AS", stored_as, FORMATS)),
         },
     };
     let stored = export.map_or(name, ExportKind::name);
     let (mut csv, mut of_location) = (CsvOptions::default(), LocationOptions::default());
+    let takes_options = export.is_none_or(ExportKind::takes_csv_options);
+    if export == Some(ExportKind::Dms) {
+        csv = dialects::csv("dms").unwrap_or(csv);
+    }
     let mut dialect = JsonDialect::Plain;
     let written = options.iter().find(|option| {
         known_key("option", SNAPSHOT_OPTIONS, FORMAT_PREFIX, &option.key)
@@ -172,7 +180,8 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
             of_location.undeclared = undeclared.ok_or_else(|| bad_value(option.name, value, "ignore or error"))?;
             continue;
         }
-        if option.name == "format.dialect" && export.is_none() && ["CSV", "JSON"].contains(&name) {
+        of_location.is_text_known |= option.name.starts_with(FORMAT_PREFIX);
+        if option.name == "format.dialect" && takes_options && ["CSV", "JSON"].contains(&name) {
             if name == "JSON" {
                 let read = JsonDialect::parse(&value.text);
                 dialect = read.ok_or_else(|| bad_value("dialect", value, JsonDialect::NAMES))?;
@@ -190,7 +199,7 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
             "BSON" => ["format.compression", "format.schema_infer_max_rec"].contains(&option.name),
             _ => false,
         };
-        if export.is_some() || option.name == "table" || !is_held {
+        if !takes_options || option.name == "table" || !is_held {
             return Err(ConfigError::OptionNotForFormat { option: option.name, format: stored }.at(&key.at));
         }
         set_option(&mut csv, option.name, value)?;
@@ -209,6 +218,7 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
         return Err(bad_value(name, written.unwrap_or(stored_as), expected));
     }
     of_location.export = export;
+    of_location.is_text_known |= export != Some(ExportKind::RedshiftUnload);
     csv.text.undeclared = of_location.undeclared;
     let format = match name {
         "PARQUET" => FileFormat::Parquet,

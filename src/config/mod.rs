@@ -32,6 +32,7 @@ mod values;
 mod wildcard;
 mod written;
 
+pub(crate) use self::dialects::csv as csv_dialect;
 pub use self::exclude::Exclude;
 pub(crate) use self::export::is_called;
 pub use self::export::{DatabaseUrl, ExportKind, ExportTable, SqlFamily};
@@ -52,7 +53,7 @@ pub use self::texts::{ConfigText, ConfigTexts};
 pub(crate) use self::timetype::{CountSeconds, TimeTypes};
 pub(crate) use self::values::duration;
 pub use self::values::{
-    ByteSize, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize, InsertOptions, JsonDialect,
-    JsonOptions, SortKey, TextOptions, Undeclared, WriteCompression,
+    ByteSize, BytesCode, CodedColumn, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize,
+    InsertOptions, JsonDialect, JsonOptions, SortKey, TextOptions, Undeclared, WriteCompression,
 };
 pub use self::wildcard::ListedExport;

@@ -4,8 +4,8 @@
 //! types of the values.
 
 pub use super::values::{
-    ByteSize, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize, JsonDialect, JsonOptions,
-    SortKey, TextOptions, Undeclared, WriteCompression,
+    ByteSize, BytesCode, CodedColumn, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize,
+    JsonDialect, JsonOptions, SortKey, TextOptions, Undeclared, WriteCompression,
 };
 
 /// One key: its name, its default and what it does.
@@ -182,7 +182,7 @@ pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
         "format.dialect",
         "none",
         "CSV: how a program writes CSV, as defaults of the other options: postgres, postgres_text, mysql, \
-         mysql_batch, redshift, snowflake, bigquery or dms. JSON: dynamodb or mongodb takes the types \
+         mysql_batch, redshift, redshift_csv, snowflake, bigquery or dms. JSON: dynamodb or mongodb takes the types \
          off that these write around values.",
     ),
     key("format.newlines_in_values", "true", "CSV: accepted for compatibility; always on."),

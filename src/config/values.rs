@@ -200,8 +200,33 @@ pub struct CsvOptions {
     /// Columns of files without a header, in their order; empty: those of the table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
+    /// Those of `columns` whose fields are bytes, as an export says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coded: Vec<CodedColumn>,
     /// Compression and schema inference.
     pub text: TextOptions,
+}
+
+/// A column of a file without a header whose fields are bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodedColumn {
+    /// Its name.
+    pub column: String,
+    /// How the bytes are written.
+    pub code: BytesCode,
+    /// Whether the bytes are a number, the highest byte first: BIT of MySQL.
+    pub is_bits: bool,
+}
+
+/// How bytes are written in a field of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BytesCode {
+    /// As they are, but for escapes: they need not be UTF-8.
+    Raw,
+    /// Two hexadecimal digits each.
+    Hex,
+    /// Base64 of RFC 4648 with padding, perhaps in several lines.
+    Base64,
 }
 
 impl Default for CsvOptions {
@@ -218,6 +243,7 @@ impl Default for CsvOptions {
             null_regex: None,
             force_null: ColumnSet::None,
             columns: Vec::new(),
+            coded: Vec::new(),
             text: TextOptions::default(),
         }
     }

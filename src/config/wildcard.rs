@@ -187,8 +187,8 @@ fn place_of(table: &ExternalTable, at: &Position, base: &Path) -> Result<(Export
     let Some(kind) = ExportKind::parse(&table.format.text) else {
         return refused("snapshot.\"*\" means the tables of an export that names them, such as PG_DUMP or RDS_EXPORT");
     };
-    if kind == ExportKind::DynamoDb {
-        return refused("a DynamoDB export has one table; write its name in place of \"*\"");
+    if kind.is_one_table() {
+        return refused("an export of DynamoDB or Redshift has one table; write its name in place of \"*\"");
     }
     if kind.is_running() {
         return refused("write a table for each one of a running database; snaplake init URL does so");

@@ -103,6 +103,12 @@ pub enum ExportFault {
         /// The table, and why.
         reason: String,
     },
+    /// The config has to say what the export does not.
+    #[error("{reason}")]
+    Unwritten {
+        /// What it does not say, and how to.
+        reason: String,
+    },
     /// The dump ends too early or is damaged.
     #[error("{file} is not a whole dump: {reason}")]
     Cut {
@@ -168,6 +174,7 @@ impl ExportFault {
             Self::NotExported => "`snaplake run` exports it first; `snaplake plan` shows its tables after that",
             Self::NotMerged => "`snaplake run` merges them first; `snaplake plan` shows the table after that",
             Self::Unmergeable { help, .. } => help,
+            Self::Unwritten { .. } => "docs/exports.md has the options of each export",
             Self::Table { .. } => "leave the table out of the config, or read it from another export",
             Self::NoTable { .. } | Self::Ambiguous { .. } => {
                 "name the table as the export does: OPTIONS ('table' 'schema.table')"

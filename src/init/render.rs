@@ -114,7 +114,8 @@ fn push_comment(text: &mut String, line: &str) {
 }
 
 fn snapshot_table(text: &mut String, frame: &Frame, NamedTable { name, found }: &NamedTable) {
-    push_comment(text, &format!("{}.", about(found)));
+    // A name may have a line end.
+    push_comment(text, &comment(&format!("{}.", about(found))));
     for note in &found.notes {
         push_comment(text, &comment(note));
     }
@@ -141,9 +142,11 @@ fn snapshot_table(text: &mut String, frame: &Frame, NamedTable { name, found }: 
     let locations: Vec<String> =
         found.locations.iter().map(|location| location_literal(&frame.base, location)).collect();
     let mut options: Vec<(String, String)> = match &found.export {
-        Some(export) => export.table.iter().map(|table| ("table".to_owned(), table.clone())).collect(),
-        None => options(&found.format).into_iter().map(|(key, value)| (format!("format.{key}"), value)).collect(),
+        Some(export) if !export.kind.takes_csv_options() => Vec::new(),
+        _ => options(&found.format).into_iter().map(|(key, value)| (format!("format.{key}"), value)).collect(),
     };
+    let table = found.export.as_ref().and_then(|export| export.table.clone());
+    options.splice(0..0, table.map(|table| ("table".to_owned(), table)));
     // What the sample did not have, or a later export has, must not go missing.
     let has_names = match &found.format {
         FileFormat::Json(_) => true,

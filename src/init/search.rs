@@ -15,7 +15,7 @@ use super::followers::followers;
 use super::names::{GENERIC, plain, split_ending};
 use super::tables::found_table::NamedTable;
 use crate::concurrency::spread;
-use crate::config::{ExportKind, ExportTable, FileFormat, SqlFamily};
+use crate::config::{CsvOptions, ExportKind, ExportTable, FileFormat, SqlFamily, csv_dialect};
 use crate::error::{Error, Result};
 use crate::init::survey::dates::{date_in_folders, is_dated, without_date};
 use crate::init::survey::locate::{HERE, locations};
@@ -34,6 +34,7 @@ use crate::layout::{Location, below, store_of};
 use crate::manifest::FileEntry;
 use crate::session::Engine;
 use crate::snapshot::dump::head::program_of;
+use crate::snapshot::exports::ExportedTable;
 use crate::snapshot::files::content::{Content, look};
 use crate::snapshot::files::peek::HEAD;
 use crate::snapshot::files::unlisted::unlisted;
@@ -77,6 +78,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
     let (root, mut tally) = list(&store, location).await?;
     let source = SampleSource { store, root: root.clone() };
     tally.refuse_table_formats();
+    tally.ignore_changes();
     let mut read = Read::default();
     let mut described = described(&source, &mut tally, &mut read).await?;
     let mut drafts = Vec::new();
@@ -111,6 +113,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
             }
         }
     }
+    Box::pin(unloads(engine, &source, &mut tally, &described, &mut tables)).await?;
     let refused = refused(engine, &source, &described).await?;
     let followers = followers(engine, &source, &mut described, &mut tally, &mut read).await?;
     let (exported, dates) = choose(&source, &mut tally, &mut read).await?;
@@ -150,10 +153,21 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
                 continue;
             }
             found.locations = vec![if export.is_empty() { HERE.to_owned() } else { below(&export, "") }];
-            found.export = Some(ExportTable { kind, table, database: None, merged: Vec::new() });
+            found.export = Some(ExportTable { kind, table, database: None, merged: Vec::new(), is_text_known: true });
             if let Some(merged) = followers.iter().find(|merged| merged.full == export) {
                 merged.add_to(&mut found);
             }
+        }
+        if let Some(path) = unload_of(&described, &found.folder, &group) {
+            found.locations = vec![path];
+            let kind = ExportKind::RedshiftUnload;
+            found.export =
+                Some(ExportTable { kind, table: None, database: None, merged: Vec::new(), is_text_known: true });
+        } else if let Some((path, table)) = load_of(&keys, &found.folder) {
+            found.locations = vec![path];
+            let kind = ExportKind::Dms;
+            found.export =
+                Some(ExportTable { kind, table: Some(table), database: None, merged: Vec::new(), is_text_known: true });
         }
         if found.locations.is_empty() {
             let Some(locations) = locations(&tally, &keys, &group, &found.format) else {
@@ -185,6 +199,74 @@ fn export_of(described: &[Described], folder: &str) -> Option<(String, ExportKin
         Described::Dynamo { folder: export, .. } => Some((export.clone(), ExportKind::DynamoDb, None)),
         _ => None,
     }
+}
+
+/// The manifest of the UNLOAD that wrote a group of files.
+fn unload_of(described: &[Described], folder: &str, group: &Group) -> Option<String> {
+    let of = described.iter().filter_map(|described| match described {
+        Described::Unload { path, folder: of, prefix } if of == folder && group.prefix.starts_with(prefix.as_str()) => {
+            Some((prefix.len(), path))
+        }
+        _ => None,
+    });
+    of.max().map(|(_, path)| path.clone())
+}
+
+/// Tables of text that Redshift unloaded: a verbose manifest has their columns, and how they are written is tried.
+async fn unloads(
+    engine: &Arc<Engine>,
+    source: &SampleSource,
+    tally: &mut Tally,
+    described: &[Described],
+    tables: &mut Vec<FoundTable>,
+) -> Result<()> {
+    for described in described {
+        let Described::Unload { path, folder, prefix } = described else { continue };
+        let export = FoundExport { path: path.clone(), kind: ExportKind::RedshiftUnload };
+        let mut reason = "an UNLOAD of Redshift whose manifest has no columns; UNLOAD with MANIFEST VERBOSE".to_owned();
+        match tables_of(engine, source.root.join(path), export.kind).await? {
+            Err(fault) => reason = format!("an export that cannot be read: {fault}"),
+            // The files of Parquet are looked into as others are.
+            Ok(found) if found.iter().any(|table| table.format == FileFormat::Parquet) => continue,
+            Ok(found) => {
+                for table in found.into_iter().filter(|table| table.schema.is_some()) {
+                    let FileFormat::Csv(of_export) = &table.format else { continue };
+                    reason = "an UNLOAD of Redshift in another form than ESCAPE or FORMAT CSV".to_owned();
+                    for (dialect, clause) in [("redshift", "ESCAPE"), ("redshift_csv", "FORMAT CSV")] {
+                        let Some(csv) = csv_dialect(dialect) else { continue };
+                        let format = FileFormat::Csv(CsvOptions { columns: of_export.columns.clone(), ..csv });
+                        let as_written = ExportedTable { format, ..table.clone() };
+                        let mut found =
+                            propose_table(engine, &export, as_written, tally.newest.unwrap_or_default()).await?;
+                        if found.read.rows > 0 {
+                            reason.clear();
+                            let note =
+                                format!("The manifest does not say how the text is written: it looks like {clause}.");
+                            found.notes.push(note);
+                            tables.push(found);
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        if !reason.is_empty() {
+            tally.ignore(&reason, path, 0);
+        }
+        tally.groups.retain(|key, group| key.folder != *folder || !group.prefix.starts_with(prefix.as_str()));
+    }
+    Ok(())
+}
+
+/// The folder of an export of DMS, and the name of its table in this folder.
+fn load_of(keys: &[Key], folder: &str) -> Option<(String, String)> {
+    if !keys.iter().all(Key::is_load) || keys.iter().any(|key| key.folder != folder) || folder.is_empty() {
+        return None;
+    }
+    let (above, table) = folder.rsplit_once('/').unwrap_or(("", folder));
+    let (export, schema) = above.rsplit_once('/').unwrap_or(("", above));
+    let path = if export.is_empty() { HERE.to_owned() } else { below(export, "") };
+    Some((path, if schema.is_empty() { table.to_owned() } else { [schema, table].join(".") }))
 }
 
 /// Why exports of RDS and DynamoDB cannot be read, by their folders.
@@ -224,8 +306,16 @@ async fn dumps(source: &SampleSource, tally: &mut Tally, read: &mut Read) -> Res
     let is_schema = |file: &&ListedFile| file.path.contains("-schema.sql");
     for file in &files {
         let folder = folder_of(&file.path);
+        let path = if folder.is_empty() { HERE.to_owned() } else { below(&folder, "") };
+        if found.iter().any(|other| other.path == path) {
+            continue;
+        }
+        let has_rows =
+            |file: &ListedFile| file.path.strip_suffix(".sql").is_some_and(|stem| tally.texts.contains(stem));
         let kind = match () {
             () if is_named(file, "toc.dat") => ExportKind::PgDump,
+            // MySQL Shell, mysqldump --tab.
+            () if is_named(file, "@.json") || has_rows(file) => ExportKind::MySqlDump,
             () if is_named(file, "metadata") || is_named(file, "metadata.partial") => {
                 let has_schema = files.iter().filter(is_schema).any(|other| folder_of(&other.path) == folder);
                 if !has_schema {
@@ -237,10 +327,7 @@ async fn dumps(source: &SampleSource, tally: &mut Tally, read: &mut Read) -> Res
         };
         // All files of a dump's folder are its own.
         tally.groups.retain(|key, _| key.folder != folder);
-        let path = if folder.is_empty() { HERE.to_owned() } else { below(&folder, "") };
-        if !found.iter().any(|other| other.path == path) {
-            found.push(FoundExport { path, kind });
-        }
+        found.push(FoundExport { path, kind });
     }
     let of_folder = |path: &str| {
         let folder = folder_of(path);
@@ -493,7 +580,7 @@ fn empty_tables(
         };
         let export = export_of(described, &folder).map(|(export, kind, table)| {
             let place = if export.is_empty() { HERE.to_owned() } else { below(&export, "") };
-            (place, ExportTable { kind, table, database: None, merged: Vec::new() })
+            (place, ExportTable { kind, table, database: None, merged: Vec::new(), is_text_known: true })
         });
         let mut items = columns_as_they_are(&schema);
         items.iter_mut().for_each(|item| improve(item, known.rds.as_deref()));

@@ -8,7 +8,7 @@
 //! like a split cannot be read: listings report it.
 
 /// The words that a split begins with.
-const KINDS: [&str; 5] = ["bytes=", "unpacked=", "copy=", "block=", "md5="];
+const KINDS: [&str; 6] = ["bytes=", "unpacked=", "copy=", "block=", "md5=", "size="];
 
 /// The uri of the file, and the split; None if the uri has none.
 pub(crate) fn split_of(uri: &str) -> Option<(&str, &str)> {
@@ -23,7 +23,7 @@ pub(crate) fn file_uri(uri: &str) -> &str {
 
 /// Whether the entry with this uri is a whole file.
 pub(crate) fn is_whole_file(uri: &str) -> bool {
-    split_of(uri).is_none_or(|(_, split)| split.starts_with("md5="))
+    split_of(uri).is_none_or(|(_, split)| split.starts_with("md5=") || split.starts_with("size="))
 }
 
 #[cfg(test)]
@@ -33,7 +33,9 @@ mod tests {
     #[test]
     fn only_a_known_word_after_the_last_hash_is_a_split() {
         assert_eq!(split_of("s3://b/a#1#bytes=1-2"), Some(("s3://b/a#1", "bytes=1-2")));
-        assert!(is_whole_file("s3://b/a#md5=00") && !is_whole_file("s3://b/a#copy=0-1"));
+        assert!(
+            is_whole_file("s3://b/a#md5=00") && is_whole_file("s3://b/a#size=9") && !is_whole_file("s3://b/a#copy=0-1")
+        );
         for uri in ["s3://b/a", "s3://b/a#b", "s3://b/a#bytes/c"] {
             assert_eq!((file_uri(uri), is_whole_file(uri)), (uri, true));
         }

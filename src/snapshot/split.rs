@@ -7,6 +7,7 @@
 //! file:///in/shop.tar#copy=4096-70123             COPY data with its end mark, perhaps packed as the name says
 //! file:///in/shop.dump#block=4096-70123;17;4;gzip  data block 17 of a pg_dump archive: COPY data with its end mark
 //! s3://b/data/x.json.gz#md5=19e66074..            the whole file, with this MD5
+//! s3://b/data/x.tsv.zst#size=4096                 the whole file, which unpacks to so many bytes
 //! ```
 //!
 //! `crate::layout::split` finds the split in a uri.
@@ -23,6 +24,8 @@ use crate::snapshot::dump::archive::format::ArchiveCompression;
 pub(crate) enum Split {
     /// All of them, and their MD5 as hex digits.
     Whole { md5: String },
+    /// All of them, and how many they are once they are unpacked.
+    Sized(u64),
     /// Stored bytes.
     Bytes(Range<u64>),
     /// Bytes of the unpacked file.
@@ -37,6 +40,7 @@ impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole { md5 } => write!(f, "md5={md5}"),
+            Self::Sized(size) => write!(f, "size={size}"),
             Self::Bytes(range) => write!(f, "bytes={}-{}", range.start, range.end),
             Self::Unpacked(range) => write!(f, "unpacked={}-{}", range.start, range.end),
             Self::Copy(range) => write!(f, "copy={}-{}", range.start, range.end),
@@ -57,7 +61,7 @@ impl Split {
     pub(crate) fn stored(&self) -> Option<Range<u64>> {
         match self {
             Self::Bytes(range) | Self::Copy(range) | Self::Block(range, _) => Some(range.clone()),
-            Self::Whole { .. } | Self::Unpacked(_) => None,
+            Self::Whole { .. } | Self::Sized(_) | Self::Unpacked(_) => None,
         }
     }
 
@@ -68,6 +72,9 @@ impl Split {
         if kind == "md5" {
             let is_md5 = value.len() == 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
             return is_md5.then(|| (file, Self::Whole { md5: value.to_owned() }));
+        }
+        if kind == "size" {
+            return Some((file, Self::Sized(value.parse().ok()?)));
         }
         let (value, form) = value.split_once(';').map_or((value, None), |(value, form)| (value, Some(form)));
         let (start, end) = value.split_once('-')?;
@@ -97,7 +104,8 @@ mod tests {
         let md5 = "19e66074914254bf29855712bb37a600".to_owned();
         let form = BlockForm { id: 17, int_size: 4, compression: ArchiveCompression::Gzip };
         let block = Split::Block(7..u64::MAX, form);
-        for split in [Split::Whole { md5 }, Split::Bytes(4..9), Split::Unpacked(0..0), Split::Copy(0..1), block] {
+        let ranges = [Split::Bytes(4..9), Split::Unpacked(0..0), Split::Copy(0..1), block];
+        for split in [Split::Whole { md5 }, Split::Sized(0)].into_iter().chain(ranges) {
             let uri = split.uri("s3://b/a#bytes=1-2");
             assert_eq!(Split::of(&uri), Some(("s3://b/a#bytes=1-2", split)));
         }

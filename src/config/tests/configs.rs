@@ -277,7 +277,7 @@ fn wrong_snapshot_tables_are_reported_at_their_place() {
     insta::assert_snapshot!(reported, @r#"
     a.sql:1:23: CREATE EXTERNAL TABLE must name a table in schema snapshot
     a.sql:1:23: CREATE EXTERNAL TABLE must name a table in schema snapshot
-    a.sql:1:44: invalid value 'ORC' for STORED AS: expected PARQUET, CSV, JSON, AVRO, ARROW, BSON, PG_BINARY, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP, MYSQL_DUMP, MONGODB_DUMP, POSTGRES or MYSQL
+    a.sql:1:44: invalid value 'ORC' for STORED AS: expected PARQUET, CSV, JSON, AVRO, ARROW, BSON, PG_BINARY, RDS_EXPORT, DYNAMODB_EXPORT, PG_DUMP, MYSQL_DUMP, MONGODB_DUMP, REDSHIFT_UNLOAD, DMS_EXPORT, POSTGRES or MYSQL
     a.sql:1:57: '' is not a location: it is empty
     a.sql:1:63: location './a' is defined twice; the first is at a.sql:1:58
     a.sql:1:48: PARTITIONED BY column a has no type; write PARTITIONED BY (a INT)

@@ -11,7 +11,7 @@
 //! A group is made by names alone; what is in the files is looked at later.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::Hasher;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -71,6 +71,11 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// Whether the files are those of a full load of AWS DMS.
+    pub(crate) fn is_load(&self) -> bool {
+        self.stem == LOAD
+    }
+
     /// Of a folder of its own.
     pub(crate) fn of_folder(folder: &str) -> Self {
         Self { folder: folder.to_owned(), ending: String::new(), stem: String::new(), date: None }
@@ -193,6 +198,8 @@ pub(crate) struct Tally {
     pub(crate) control: Vec<ListedFile>,
     /// Files that may be dumps of a database, by their names.
     pub(crate) dumps: Vec<ListedFile>,
+    /// Paths of `.txt` files without this ending: beside a `.sql` they are rows of a table.
+    pub(crate) texts: HashSet<String>,
     /// Where files lie that belong to no table and might be taken for a table's.
     pub(crate) strays: Strays,
     /// Folders of tables that have a log.
@@ -227,11 +234,24 @@ fn table_folder(folder: &str) -> &str {
 pub(crate) fn key_of(path: &str) -> Key {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let (before, ending) = split_ending(name);
+    if is_load(name) {
+        // All files of a load are one group, whatever hexadecimal digits their numbers have.
+        return Key { folder: folder.to_owned(), stem: LOAD.to_owned(), ending, date: None };
+    }
     let dated = date_of(path);
     let of_date = dated.map_or("", |(_, folder)| folder);
     let of_table = table_folder(folder);
     let of_table = if of_table.len() < of_date.len() { of_date } else { of_table };
     Key { folder: of_table.to_owned(), stem: stem(before), ending, date: dated.map(|(date, _)| date) }
+}
+
+/// Stem of the files of a full load of AWS DMS.
+const LOAD: &str = "LOAD";
+
+/// Whether a file is one of a full load of AWS DMS: `LOAD0000000A.csv.gz`.
+fn is_load(name: &str) -> bool {
+    let number = name.strip_prefix(LOAD).and_then(|rest| rest.split_once('.'));
+    number.is_some_and(|(number, _)| number.len() >= 5 && number.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Why a file is no table's, as its name says; and whether a LOCATION of its folder leaves it out, too.
@@ -263,7 +283,8 @@ fn reason(path: &str, name: &str, ending: &str) -> Option<(&'static str, bool)> 
 /// Whether a file describes an export or lists its files.
 fn is_control(name: &str) -> bool {
     let starts = ["export_info_", "export_tables_info_", "manifest-summary"].iter().any(|word| name.starts_with(word));
-    name.ends_with(".json") && (starts || name == "manifest-files.json")
+    // UNLOAD of Redshift names its manifest so.
+    (name.ends_with(".json") && (starts || name == "manifest-files.json")) || name.ends_with("manifest")
 }
 
 /// Whether mongodump gives its notes on a collection, or on the dump, such a name.
@@ -279,10 +300,26 @@ fn is_dump_name(name: &str) -> bool {
     let endings = [".sql", ".dump", ".pgdump", ".dmp", ".backup", ".tar", ".custom"];
     endings.iter().any(|ending| bare.ends_with(ending))
         || is_mongo_metadata(&name)
-        || ["toc.dat", "metadata", "metadata.partial"].contains(&name.as_str())
+        || ["toc.dat", "metadata", "metadata.partial", "@.json"].contains(&name.as_str())
 }
 
 impl Tally {
+    /// Leaves out changes that AWS DMS wrote after a full load.
+    pub(crate) fn ignore_changes(&mut self) {
+        let loads: BTreeSet<String> =
+            self.groups.keys().filter(|key| key.is_load()).map(|key| key.folder.clone()).collect();
+        let is_of_load = |key: &Key| {
+            let above = key.folder.match_indices('/').map(|(end, _)| &key.folder[..end]);
+            above.chain([key.folder.as_str()]).any(|folder| loads.contains(folder))
+        };
+        let changes: Vec<Key> = self.groups.keys().filter(|key| !key.is_load() && is_of_load(key)).cloned().collect();
+        for key in changes {
+            let Some(group) = self.groups.remove(&key) else { continue };
+            let example = group.sample().first().map(|file| file.path.clone()).unwrap_or_default();
+            self.ignore_all("changes after a full load of DMS", group.files, group.bytes, &example);
+        }
+    }
+
     /// Takes in one file.
     pub(crate) fn add(&mut self, file: ListedFile, modified: DateTime<Utc>) {
         self.files += 1;
@@ -303,6 +340,9 @@ impl Tally {
             if self.table_formats.len() < CONTROL {
                 self.table_formats.insert(root, format);
             }
+        }
+        if let Some(stem) = file.path.strip_suffix(".txt").filter(|_| self.texts.len() < CONTROL) {
+            self.texts.insert(stem.to_owned());
         }
         if is_dump_name(&name) && self.dumps.len() < CONTROL {
             self.dumps.push(file);

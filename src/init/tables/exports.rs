@@ -1,4 +1,4 @@
-//! What the metadata files of database exports say: RDS and Aurora, DynamoDB. Pure.
+//! What the metadata files of database exports say: RDS and Aurora, DynamoDB, Redshift. Pure.
 //!
 //! AWS documents DynamoDB's form and not that of RDS, so of the latter everything is optional here: what is not there,
 //! or not as expected, is not known.
@@ -16,6 +16,8 @@ pub(crate) enum Described {
     RdsTables { folder: String, tables: Vec<RdsTable> },
     /// DynamoDB's `manifest-summary.json`
     Dynamo { folder: String, table: String, time: Option<String>, items: Option<u64>, span: DynamoSpan },
+    /// Manifest of an UNLOAD of Redshift, and what the names of its files begin with.
+    Unload { path: String, folder: String, prefix: String },
     /// A manifest of `s3manifesto`: a list of files.
     Manifest { path: String },
 }
@@ -71,6 +73,10 @@ pub(crate) fn describe(path: &str, bytes: &[u8]) -> Option<Described> {
         let (time, items) = (end.as_deref().and_then(time), json.get("itemCount").and_then(Value::as_u64));
         let span = DynamoSpan { arn, from, to, is_incremental };
         return Some(Described::Dynamo { folder, table, time, items, span });
+    }
+    if let Some(prefix) = name.strip_suffix("manifest") {
+        json.pointer("/entries/0/url")?.as_str()?;
+        return Some(Described::Unload { path: path.to_owned(), folder, prefix: prefix.to_owned() });
     }
     let is_manifest = text("manifest").is_some() && json.get("fingerprint").is_some();
     is_manifest.then(|| Described::Manifest { path: path.to_owned() })
@@ -198,6 +204,10 @@ mod tests {
             describe("m/manifest-summary.json", manifest),
             Some(Described::Manifest { path: "m/manifest-summary.json".into() })
         );
+        let unload = br#"{"entries": [{"url": "s3://b/x/o_0000_part_00", "meta": {"content_length": 1}}]}"#;
+        let expected = Described::Unload { path: "x/o_manifest".into(), folder: "x".into(), prefix: "o_".into() };
+        assert_eq!(describe("x/o_manifest", unload), Some(expected));
+        assert_eq!(describe("x/o_manifest", b"{}"), None);
         assert_eq!(describe("manifest-summary.json", b"{}"), None);
         assert_eq!(describe("manifest-summary.json", b"["), None);
     }

@@ -13,6 +13,7 @@
 
 use regex::Regex;
 
+use super::coded::Code;
 use super::escapes::Escapes;
 use crate::config::CsvOptions;
 use crate::snapshot::text::bytes::RecordLimit;
@@ -95,6 +96,8 @@ pub(crate) struct Splitter {
     /// Those of them that have to be written anew, and room for that.
     marred: Vec<usize>,
     anew: Vec<u8>,
+    /// Columns whose fields are bytes.
+    codes: Vec<Code>,
     state: FieldState,
     /// Where the field of the next byte begins, with its quote.
     start: u32,
@@ -147,6 +150,7 @@ impl Splitter {
             spans: Vec::new(),
             marred: Vec::new(),
             anew: Vec::new(),
+            codes: Code::of(options),
             state: FieldState::Plain,
             start: 0,
             quote_at: 0,
@@ -539,13 +543,50 @@ impl Splitter {
             }
             let end = (written + self.anew.len()) as u32;
             self.spans[field] = Span { start: from as u32, end: end | (span.end & FLAGS) };
+            if self.codes.iter().any(|code| code.column == field % self.columns.max(1)) {
+                blank(&mut self.bytes[span.range()]);
+            }
         }
         self.marred.clear();
         self.bytes.extend_from_slice(&self.anew);
+        self.write_coded(null_regex, written)?;
         match std::str::from_utf8(&self.bytes) {
             Ok(text) => Ok(CsvRecords { text, spans: &self.spans[..self.complete], columns: self.columns }),
             Err(error) => Err(self.not_utf8(error.valid_up_to())),
         }
+    }
+
+    /// Writes the fields of bytes as [`super::columns`] reads them.
+    fn write_coded(&mut self, null_regex: Option<&Regex>, written: usize) -> Result<(), Malformed> {
+        for number in 0..self.codes.len() {
+            let code = self.codes[number];
+            for field in (code.column..self.complete).step_by(self.columns.max(1)) {
+                let span = self.spans[field];
+                let is_bare = span.end & FLAGS == 0;
+                let raw = self.bytes.get(span.range()).unwrap_or_default();
+                let is_null = |regex: &Regex| std::str::from_utf8(raw).is_ok_and(|raw| regex.is_match(raw));
+                if is_bare && null_regex.map_or(raw.is_empty(), is_null) {
+                    continue;
+                }
+                self.anew.clear();
+                if let Err(reason) = code.write(raw, &mut self.anew) {
+                    // Fields that were written anew are no longer at their place in the file.
+                    let row = field - code.column;
+                    let fields = self.spans[field..=field].iter().chain(&self.spans[row..]);
+                    let at = fields.map(|span| span.start as usize).find(|start| *start < written).unwrap_or(written);
+                    return Err(self.at(at, format!("value {} of the record: {reason}", code.column + 1)));
+                }
+                let from = self.bytes.len();
+                if from + self.anew.len() >= ESCAPED as usize {
+                    let reason = "its binary values are too long to be read".to_owned();
+                    return Err(self.at(span.start as usize, reason));
+                }
+                blank(&mut self.bytes[span.range()]);
+                self.bytes.extend_from_slice(&self.anew);
+                self.spans[field] = Span { start: from as u32, end: self.bytes.len() as u32 | ESCAPED };
+            }
+        }
+        Ok(())
     }
 
     #[cold]
@@ -578,6 +619,11 @@ impl Splitter {
         self.escaped_at = NOWHERE;
         (self.start, self.complete) = (0, 0);
     }
+}
+
+/// Bytes that were written anew, and need not be text, are looked at no more. Line ends stay: lines are counted.
+fn blank(bytes: &mut [u8]) {
+    bytes.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'?');
 }
 
 fn count(fields: usize) -> String {

@@ -1,7 +1,8 @@
-//! CSV: where fields begin and end (fields, escapes), typed columns out of them (columns, quick, octets), and the
-//! records of one file (body).
+//! CSV: where fields begin and end (fields, escapes, coded), typed columns out of them (columns, quick, octets), and
+//! the records of one file (body).
 
 pub(crate) mod body;
+mod coded;
 pub(crate) mod columns;
 pub(crate) mod escapes;
 pub(crate) mod fields;

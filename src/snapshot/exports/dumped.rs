@@ -25,6 +25,10 @@ use crate::snapshot::dump::script::{DataForm, DumpName};
 /// Deepest partitions of partitions that are followed.
 const MAX_DEPTH: usize = 32;
 
+/// Why the columns of a table with TIMESTAMPs of MySQL have to be declared.
+pub(super) const UNZONED: &str =
+    "the dump does not say in which time zone its TIMESTAMPs are; declare the columns, these as TIMESTAMP";
+
 /// A dump as far as it was looked at.
 #[derive(Debug)]
 pub(super) struct Dumped {
@@ -238,10 +242,7 @@ impl Dumped {
             };
             let names = of_database(table.schema.iter().chain([&table.name]).cloned().collect());
             let mut one = exported(&file, family, names, Some(table), of)?;
-            one.undeclared = unzoned.contains(&(table.schema.clone(), table.name.clone())).then(|| {
-                "the dump does not say in which time zone its TIMESTAMPs are; declare the columns, these as TIMESTAMP"
-                    .to_owned()
-            });
+            one.undeclared = unzoned.contains(&(table.schema.clone(), table.name.clone())).then(|| UNZONED.to_owned());
             one.unreadable = reason.map(|reason| format!("{}: {reason}", one.name()));
             if let Some(heirs) = heirs.get(&table.name) {
                 one.notes.push(format!("Tables inherit from it, and have rows of their own: {}.", heirs.join(", ")));
@@ -259,7 +260,7 @@ impl Dumped {
 }
 
 /// TIMESTAMPs of a dump that does not say their zone are read as they are written. Whether the table has one.
-fn without_zone(table: &mut DdlTable) -> bool {
+pub(super) fn without_zone(table: &mut DdlTable) -> bool {
     let mut has_one = false;
     for column in &mut table.columns {
         if let DataType::Timestamp(_, zone) = &mut column.data_type {
@@ -366,8 +367,8 @@ fn exported(
     })
 }
 
-/// The text form of PostgreSQL's COPY: tabs, backslash escapes, `\N` for NULL.
-fn copy_text() -> CsvOptions {
+/// The text form of PostgreSQL's COPY and of MySQL's INTO OUTFILE: tabs, backslash escapes, `\N` for NULL.
+pub(super) fn copy_text() -> CsvOptions {
     CsvOptions {
         has_header: false,
         delimiter: b'\t',
@@ -432,7 +433,7 @@ fn with_partitions(mut found: Vec<(ExportedTable, Option<DumpName>)>) -> Vec<Exp
 }
 
 /// A charset that a CREATE TABLE of MySQL names and that is not UTF-8 or bytes.
-fn other_charset(text: &str) -> Option<String> {
+pub(super) fn other_charset(text: &str) -> Option<String> {
     let upper = text.to_ascii_uppercase();
     ["CHARSET=", "CHARSET ", "CHARACTER SET "].iter().find_map(|words| {
         upper.match_indices(words).find_map(|(at, words)| {

@@ -8,6 +8,7 @@
 //! One kind of export is one file or folder here, and an arm in [`catalog`]; nothing else depends on the kind. An
 //! export that is not complete by its own words is an error before anything is planned ([`ExportFault`]).
 
+mod dms;
 mod dumped;
 pub(crate) mod dynamodb;
 pub(crate) mod every_table;
@@ -17,8 +18,12 @@ pub(crate) mod merged;
 pub(crate) mod merged_manifest;
 mod mongodb_dump;
 mod mysql_dump;
+mod mysql_shell;
+mod mysql_tab;
+mod mysql_text;
 mod pg_dump;
 mod rds;
+mod redshift;
 mod sql_script;
 
 use std::collections::HashMap;
@@ -29,7 +34,7 @@ use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::sync::OnceCell;
 
-use crate::config::{ExportKind, FileFormat, SnapshotTable, is_called};
+use crate::config::{CsvOptions, ExportKind, FileFormat, SnapshotTable, is_called};
 use crate::error::{Error, ExportFault, Position, Result};
 use crate::layout::{Location, store_error};
 use crate::manifest::FileEntry;
@@ -141,6 +146,8 @@ async fn catalog(
         ExportKind::PgDump => pg_dump::catalog(place).await,
         ExportKind::MySqlDump => mysql_dump::catalog(place).await,
         ExportKind::MongoDbDump => mongodb_dump::catalog(place).await,
+        ExportKind::RedshiftUnload => redshift::catalog(place).await,
+        ExportKind::Dms => dms::catalog(place).await,
         ExportKind::Postgres | ExportKind::MySql => live::catalog(place).await,
     }
 }
@@ -159,7 +166,7 @@ pub(crate) async fn exported(
     let place = ExportPlace { store: stores.open(location).await?, location: location.clone() };
     let refused = |fault| refused(table, location, at, fault);
     // The export of one table is that table, whatever it is called.
-    let is_one = export.kind == ExportKind::DynamoDb;
+    let is_one = export.kind.is_one_table();
     let called = |names: &[String]| is_called(names, name);
     let read = async {
         let found = match export.merged.is_empty() {
@@ -196,7 +203,35 @@ pub(crate) async fn exported(
     if let Some(reason) = found.unreadable.as_ref().or(undeclared) {
         return Err(refused(ExportFault::Table { reason: reason.clone() }));
     }
-    Ok(Some(found.clone()))
+    let mut found = found.clone();
+    if let (FileFormat::Csv(of_export), FileFormat::Csv(written)) = (&mut found.format, &table.format)
+        && export.kind.takes_csv_options()
+    {
+        if !export.is_text_known {
+            let reason = "the files are text, and the export does not say how it is written; say so with an option, \
+                          such as OPTIONS ('dialect' 'redshift')";
+            return Err(refused(ExportFault::Unwritten { reason: reason.to_owned() }));
+        }
+        written_format(of_export, found.schema.as_ref(), written, table).map_err(refused)?;
+    }
+    Ok(Some(found))
+}
+
+/// The format of text files of which the export says no more than the columns, if it says these.
+fn written_format(
+    of_export: &mut CsvOptions,
+    schema: Option<&SchemaRef>,
+    written: &CsvOptions,
+    table: &SnapshotTable,
+) -> std::result::Result<(), ExportFault> {
+    let columns = if written.has_header { Vec::new() } else { std::mem::take(&mut of_export.columns) };
+    if !written.has_header && schema.is_none() && table.declared.is_none() {
+        let reason = "the files are text without names of columns; declare all columns in their order, or set the option \
+                      'has_header' 'true' if the first line has the names";
+        return Err(ExportFault::Unwritten { reason: reason.to_owned() });
+    }
+    *of_export = CsvOptions { columns, ..written.clone() };
+    Ok(())
 }
 
 /// The catalogues that were read while tables are planned side by side: a dump is scanned once for all of its tables.

@@ -3,6 +3,8 @@
 //! ```text
 //! LOCATION 'shop.sql', 'shop.sql.gz'   mysqldump, mariadb-dump: all tables of one or more databases
 //! LOCATION 'dump/'                     mydumper: DB.TABLE-schema.sql, DB.TABLE[.NNNNN].sql, metadata
+//!                                      MySQL Shell: @.json and others, see [`super::mysql_shell`]
+//!                                      mysqldump --tab: TABLE.sql and TABLE.txt, see [`super::mysql_tab`]
 //! ```
 //!
 //! A dump of mysqldump is complete once it has its last line; one that was made with `--skip-comments` has no such
@@ -11,9 +13,11 @@
 
 use std::collections::BTreeMap;
 
+use object_store::ObjectMeta;
+
 use super::dumped::Dumped;
 use super::sql_script::{SqlFile, scan};
-use super::{ExportPlace, ExportedTable, Trouble};
+use super::{ExportPlace, ExportedTable, Trouble, mysql_shell, mysql_tab};
 use crate::config::SqlFamily;
 use crate::error::ExportFault;
 use crate::layout::Location;
@@ -37,21 +41,31 @@ pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, T
         }
         return Ok(tables);
     }
-    of_folder(place).await
+    let folder = place.folder();
+    let listed = place.list(&folder).await?;
+    if mysql_shell::is_one(&listed) {
+        return mysql_shell::catalog(place, &folder, &listed).await;
+    }
+    if mysql_tab::is_one(&listed) {
+        return mysql_tab::catalog(place, &folder, &listed).await;
+    }
+    of_mydumper(place, &folder, &listed).await
 }
 
 /// A folder of mydumper.
-async fn of_folder(place: &ExportPlace) -> Result<Vec<ExportedTable>, Trouble> {
-    let folder = place.folder();
-    let listed = place.list(&folder).await?;
+async fn of_mydumper(
+    place: &ExportPlace,
+    folder: &Location,
+    listed: &[(String, ObjectMeta)],
+) -> Result<Vec<ExportedTable>, Trouble> {
     let has = |name: &str| listed.iter().any(|(path, _)| path == name);
     if has("metadata.partial") {
         return Err(ExportFault::Unfinished { folder: folder.to_string(), mark: METADATA }.into());
     }
     if !has(METADATA) {
-        return Err(
-            ExportFault::NotFound { expected: "metadata, as mydumper writes it, and is no file of mysqldump" }.into()
-        );
+        let expected =
+            "metadata of mydumper, @.json of MySQL Shell, or pairs of .sql and .txt, and is no file of mysqldump";
+        return Err(ExportFault::NotFound { expected }.into());
     }
     check_numbers(listed.iter().map(|(path, _)| path.as_str()))?;
     if let Some((path, _)) = listed.iter().find(|(path, meta)| meta.size == 0 && role(path).is_some()) {
@@ -67,7 +81,7 @@ async fn of_folder(place: &ExportPlace) -> Result<Vec<ExportedTable>, Trouble> {
     let mut tables: Vec<ExportedTable> = Vec::new();
     // The files of a database share its statements; each has its own name in messages.
     let mut by_database: BTreeMap<String, Dumped> = BTreeMap::new();
-    for (path, meta) in &listed {
+    for (path, meta) in listed {
         let Some((database, role)) = role(path) else { continue };
         if role == Role::Skipped {
             continue;

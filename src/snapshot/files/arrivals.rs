@@ -15,7 +15,7 @@ use super::listing::Listing;
 use super::named::{NamedFiles, entry, named};
 use super::same_file::other_names;
 use super::verdict::{ContentVerdict, contents};
-use crate::config::{ExportKind, SnapshotTable};
+use crate::config::SnapshotTable;
 use crate::error::Result;
 use crate::layout::split::file_uri;
 use crate::layout::{Location, store_error, store_of};
@@ -110,8 +110,7 @@ impl Present {
         let (mut files, mut is_listed) = (Vec::new(), false);
         for (location, _) in &table.locations {
             // The data of an incremental DynamoDB export is in another folder than its manifest.
-            let names_its_files = |kind: ExportKind| kind == ExportKind::DynamoDb || kind.address().is_some();
-            is_listed |= table.export.as_ref().is_some_and(|export| names_its_files(export.kind));
+            is_listed |= table.export.as_ref().is_some_and(|export| export.kind.names_its_files());
             let store = stores.open(location).await?;
             match named(stores, &store, location).await? {
                 NamedFiles::Manifest(_) => is_listed = true,

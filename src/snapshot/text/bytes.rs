@@ -196,6 +196,12 @@ enum ByteSource {
         skip: u64,
         rest: u64,
     },
+    /// All of another source, which has so many bytes in all, and how many came.
+    Sized {
+        of: Box<Self>,
+        size: u64,
+        found: u64,
+    },
 }
 
 impl Chunks {
@@ -254,6 +260,7 @@ impl Chunks {
                 let block = ByteSource::Block { of: Box::new(source), decoder: Box::new(decoder), input: Bytes::new() };
                 source = ByteSource::Copy { of: Box::new(block), data: CopyData::default() };
             }
+            Some(Split::Sized(size)) => source = ByteSource::Sized { of: Box::new(source), size: *size, found: 0 },
             None | Some(Split::Whole { .. } | Split::Bytes(_)) => {}
         }
         // A byte order mark is at the beginning of a file only.
@@ -403,6 +410,16 @@ impl ByteSource {
                     return Ok(Some(chunk));
                 }
             },
+            Self::Sized { of, size, found } => {
+                let chunk = Box::pin(of.next()).await?;
+                *found += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+                if *found > *size || (chunk.is_none() && *found < *size) {
+                    let more = if chunk.is_some() { "at least " } else { "" };
+                    let reason = format!("it unpacks to {more}{found} bytes, but the export says {size}");
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+                }
+                Ok(chunk)
+            }
             Self::Packed { reader, buffer } => {
                 // A chunk that the caller has dropped leaves its room to this one.
                 buffer.reserve(CHUNK);
