@@ -6,6 +6,9 @@ use mysql_async::{DriverError, Error, IoError};
 
 use crate::live::fault::LiveFault;
 
+const TLS_HELP: &str = "name the certificate of the authority with ?ssl-ca=FILE; the server's certificate must name the \
+                        host in its subject alternative names";
+
 /// What the server or the network said, without the driver's wrapping.
 pub(super) fn said(error: &Error) -> String {
     match error {
@@ -29,10 +32,9 @@ pub(super) fn connect_help(error: &Error) -> &'static str {
             1130 => "create the user for this machine: CREATE USER ...@'this host'",
             _ => "see the log of the server",
         },
-        Error::Io(IoError::Tls(_)) => {
-            "name the certificate of the authority with ?ssl-ca=FILE; the server's certificate must name the host in \
-             its subject alternative names"
-        }
+        Error::Io(IoError::Tls(_)) => TLS_HELP,
+        // The handshake's errors come as those of the network.
+        Error::Io(IoError::Io(error)) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => TLS_HELP,
         Error::Driver(DriverError::NoClientSslFlagFromServer) => {
             "switch TLS on in the server; on a network that you trust, write ?ssl-mode=DISABLED"
         }

@@ -160,10 +160,11 @@ fn ssl_options(address: &MySqlAddress) -> Result<Option<SslOpts>, LiveFault> {
             }
             options.with_root_certs(usable(found).into_iter().map(Into::into).collect())
         }
-        // As asked for: whoever answers is believed.
-        (None, TlsMode::Require) => {
-            options.with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true)
-        }
+        // As asked for: whoever answers is believed. The driver wants a list of authorities all the same.
+        (None, TlsMode::Require) => options
+            .with_disable_built_in_roots(false)
+            .with_danger_accept_invalid_certs(true)
+            .with_danger_skip_domain_validation(true),
         (None, _) => options.with_root_certs(
             usable(rustls_native_certs::load_native_certs().certs).into_iter().map(Into::into).collect(),
         ),
