@@ -242,7 +242,7 @@ mod tests {
             written: number as i64,
             export: (number % 7) as u16,
             keys: &b"{\"a\":{\"S\":\"b\"}}"[..number % 10],
-            image: (number % 5 > 0).then_some(images[number].as_slice()),
+            image: (!number.is_multiple_of(5)).then_some(images[number].as_slice()),
         };
         let buckets = Buckets::new(3000, 100, 0).unwrap();
         assert_eq!(buckets.all.len(), 64);

@@ -243,7 +243,7 @@ async fn merge_of_exports_stopped_at_any_write_gives_the_same_rows_when_run_agai
     let item = |number: usize| format!("{{\"Item\":{}}}\n", key(number));
     let put = |number: usize| {
         let image = format!(r#"{{"pk":{{"S":"{number:03}"}},"v":{{"N":"{number}"}}}}"#);
-        change(1, number as u64, &key(number), (number % 3 > 0).then_some(image.as_str()))
+        change(1, number as u64, &key(number), (!number.is_multiple_of(3)).then_some(image.as_str()))
     };
     let full = export("full", "users", &Scope::Full(1), &[&(0..60).map(item).collect::<String>()]);
     let changes = export("a", "users", &Scope::Incremental(1, 2), &[&(40..80).map(put).collect::<String>()]);

@@ -175,7 +175,8 @@ fn exports_that_do_not_go_together_are_refused_and_nothing_is_published() {
     };
     let missing = || second().into_iter().filter(|(key, _)| key != "AWSDynamoDB/data/b0.json.gz").collect();
     let tie = || export("b", "users", &Scope::Incremental(2, 5), &[&put(2, 8, "new", "1", "9")]);
-    let cases: [(Vec<(String, Vec<u8>)>, &[&str]); 7] = [
+    type Files = Vec<(String, Vec<u8>)>;
+    let cases: [(Files, &[&str]); 7] = [
         (incremental(4, 5), &["2026-01-01T04:00:00.000Z", "2026-01-01T03:00:00.000Z", "AWSDynamoDB/b"]),
         (another(), &["it is a full export, as is", "AWSDynamoDB/full"]),
         (other(), &["table/orders", "table/users"]),
