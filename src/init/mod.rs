@@ -16,8 +16,8 @@
 //!
 //! `survey`, `choose`, `database`, `sample`, `schema`, `folder`, `draft`, `trial` and `files` do I/O; all else is pure,
 //! and the same facts give the same bytes. It proposes and does not decide: whatever people know better they change in
-//! the files. A snapshot is never written to. Files that cannot be used are listed with the reason, and do not keep others
-//! from being found; it fails when no table is found, when the store does, and when files are in the way.
+//! the files. A snapshot is never written to. Files that cannot be used are listed with the reason, and do not keep
+//! others from being found; it fails when no table is found, when the store does, and when files are in the way.
 
 pub(crate) mod choose;
 mod database;
