@@ -94,6 +94,13 @@ pub struct ExportTable {
     pub is_text_known: bool,
 }
 
+impl ExportTable {
+    /// A table of an export at one LOCATION, whose text files are known to be written as the kind does it.
+    pub(crate) fn of(kind: ExportKind, table: Option<String>) -> Self {
+        Self { kind, table, database: None, merged: Vec::new(), is_text_known: true }
+    }
+}
+
 impl ExportKind {
     /// All kinds.
     pub const ALL: [Self; 9] = [

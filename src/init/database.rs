@@ -130,7 +130,7 @@ fn propose(table: SurveyedTable, newest: DateTime<Utc>) -> FoundTable {
         wishes: names.iter().filter_map(|name| plain(name)).collect(),
         folder: String::new(),
         locations: vec![String::new()],
-        export: Some(ExportTable { kind: ExportKind::Postgres, table: Some(whole_name), database: None }),
+        export: Some(ExportTable::of(ExportKind::Postgres, Some(whole_name))),
         format: FileFormat::Parquet,
         declared: None,
         partitioned_by: Vec::new(),

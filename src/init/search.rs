@@ -153,7 +153,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
                 continue;
             }
             found.locations = vec![if export.is_empty() { HERE.to_owned() } else { below(&export, "") }];
-            found.export = Some(ExportTable { kind, table, database: None, merged: Vec::new(), is_text_known: true });
+            found.export = Some(ExportTable::of(kind, table));
             if let Some(merged) = followers.iter().find(|merged| merged.full == export) {
                 merged.add_to(&mut found);
             }
@@ -161,13 +161,11 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
         if let Some(path) = unload_of(&described, &found.folder, &group) {
             found.locations = vec![path];
             let kind = ExportKind::RedshiftUnload;
-            found.export =
-                Some(ExportTable { kind, table: None, database: None, merged: Vec::new(), is_text_known: true });
+            found.export = Some(ExportTable::of(kind, None));
         } else if let Some((path, table)) = load_of(&keys, &found.folder) {
             found.locations = vec![path];
             let kind = ExportKind::Dms;
-            found.export =
-                Some(ExportTable { kind, table: Some(table), database: None, merged: Vec::new(), is_text_known: true });
+            found.export = Some(ExportTable::of(kind, Some(table)));
         }
         if found.locations.is_empty() {
             let Some(locations) = locations(&tally, &keys, &group, &found.format) else {
@@ -580,7 +578,7 @@ fn empty_tables(
         };
         let export = export_of(described, &folder).map(|(export, kind, table)| {
             let place = if export.is_empty() { HERE.to_owned() } else { below(&export, "") };
-            (place, ExportTable { kind, table, database: None, merged: Vec::new(), is_text_known: true })
+            (place, ExportTable::of(kind, table))
         });
         let mut items = columns_as_they_are(&schema);
         items.iter_mut().for_each(|item| improve(item, known.rds.as_deref()));

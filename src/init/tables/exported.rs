@@ -162,7 +162,7 @@ pub(crate) async fn propose_documents(
     found.notes.splice(0..0, table.notes);
     found.folder.clone_from(&export.path);
     found.locations = vec![export.path.clone()];
-    found.export = Some(ExportTable { kind: export.kind, table: Some(whole_name), database: None });
+    found.export = Some(ExportTable::of(export.kind, Some(whole_name)));
     Ok(Ok(found))
 }
 
