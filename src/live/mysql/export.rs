@@ -6,7 +6,7 @@
 
 use super::address::MySqlAddress;
 use super::catalog::MySqlColumn;
-use super::said::said;
+use super::driver_error::server_text;
 use super::snapshot::{PlannedTable, Snapshot};
 use super::table::{count, read};
 use crate::live::fault::LiveFault;
@@ -45,7 +45,7 @@ impl LiveExport<MySqlAddress> {
             entries.push(entry(table, files, rows, counted));
         }
         // Proves that the transaction was there until now.
-        session.commit().await.map_err(|error| LiveFault::HolderLost { reason: said(&error) })?;
+        session.commit().await.map_err(|error| LiveFault::HolderLost { reason: server_text(&error) })?;
         entries.sort_by(|one, other| (&one.schema, &one.name).cmp(&(&other.schema, &other.name)));
         let manifest = LiveManifest { version: VERSION, source, snapshot, folder, tables: entries };
         self.place.commit(&manifest).await?;

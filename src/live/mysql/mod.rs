@@ -7,9 +7,9 @@
 pub(crate) mod address;
 mod catalog;
 mod cells;
+mod driver_error;
 mod export;
 mod option_file;
-mod said;
 mod session;
 mod snapshot;
 mod table;

@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::address::MySqlAddress;
-use super::said::{self, connect_help, said};
+use super::driver_error::{self, connect_help, server_text};
 use crate::live::fault::LiveFault;
 use crate::live::protection::TlsMode;
 use crate::live::secret::check_mode;
@@ -51,7 +51,8 @@ impl MySqlSession {
             .max_allowed_packet(Some(MAX_PACKET))
             .wait_timeout(Some(PATIENCE as usize))
             .tcp_keepalive(Some(KEEPALIVE));
-        let failed = |error: &Error| LiveFault::Connect { reason: said(error), help: connect_help(error).to_owned() };
+        let failed =
+            |error: &Error| LiveFault::Connect { reason: server_text(error), help: connect_help(error).to_owned() };
         let connected = tokio::time::timeout(address.connect_timeout, Conn::new(options)).await;
         let mut conn = match connected {
             Ok(connected) => connected.map_err(|error| failed(&error))?,
@@ -78,7 +79,9 @@ impl MySqlSession {
         );
         let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
         for statement in ["SET NAMES utf8mb4", &values, isolation] {
-            self.execute(statement).await.map_err(|error| said::fault(&format!("take {statement}"), None, &error))?;
+            self.execute(statement)
+                .await
+                .map_err(|error| driver_error::fault(&format!("take {statement}"), None, &error))?;
         }
         // Older versions do not have all of these; a limit that stays is an error that names it.
         let limits: &[&str] = if self.is_mariadb {
@@ -88,7 +91,7 @@ impl MySqlSession {
         };
         for limit in limits {
             let asked = self.ask(&format!("SET SESSION {limit}")).await;
-            asked.map_err(|error| said::fault("lift its limits of time", None, &error))?;
+            asked.map_err(|error| driver_error::fault("lift its limits of time", None, &error))?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use mysql_async::Error;
 
 use super::address::MySqlAddress;
 use super::catalog::{MySqlColumn, MySqlTable, columns, resolve, tables};
-use super::said;
+use super::driver_error;
 use super::session::{MySqlSession, text};
 use crate::live::fault::LiveFault;
 use crate::live::options::{LiveOptions, WantedTable};
@@ -48,7 +48,7 @@ impl Snapshot {
         options: &LiveOptions,
     ) -> Result<Self, LiveFault> {
         let mut session = MySqlSession::connect(address, options.lock_timeout).await?;
-        let failed = |doing: &'static str| move |error: Error| said::fault(doing, None, &error);
+        let failed = |doing: &'static str| move |error: Error| driver_error::fault(doing, None, &error);
         // The server may write the name in another case than the address.
         let database = session.rows("SELECT DATABASE()").await.map_err(failed("tell the database"))?;
         let database = database.first().and_then(|row| text(row, 0)).unwrap_or_else(|| address.database.clone());
@@ -61,7 +61,7 @@ impl Snapshot {
             let name = table.full_name();
             let lock = format!("SELECT * FROM {} LIMIT 0", table.sql());
             let locked = session.execute(&lock).await;
-            locked.map_err(|error| said::fault(&format!("read {name}"), Some(&name), &error))?;
+            locked.map_err(|error| driver_error::fault(&format!("read {name}"), Some(&name), &error))?;
         }
         let listed = tables(&mut session, &database).await.map_err(failed("list the tables"))?;
         let after = resolve_all(&listed, wanted)?;
@@ -131,7 +131,8 @@ async fn plan(
     let name = table.full_name();
     let refused = |reason: String| LiveFault::Table { table: name.clone(), reason };
     let columns = columns(session, table, text_columns).await;
-    let columns = columns.map_err(|error| said::fault("tell the columns", Some(&name), &error))?.map_err(refused)?;
+    let columns =
+        columns.map_err(|error| driver_error::fault("tell the columns", Some(&name), &error))?.map_err(refused)?;
     if columns.is_empty() {
         return Err(refused("has no columns".to_owned()));
     }

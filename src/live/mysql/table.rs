@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::catalog::{MySqlColumn, MySqlTable};
 use super::cells::{Cells, size};
-use super::said;
+use super::driver_error;
 use super::session::{MySqlSession, text};
 use super::snapshot::PlannedTable;
 use crate::live::fault::{LiveFault, WriteFault, named};
@@ -130,7 +130,7 @@ pub(super) async fn count(session: &mut MySqlSession, table: &PlannedTable) -> R
     let name = table.table.full_name();
     let doing = format!("count {name}");
     let rows = session.rows(&format!("SELECT COUNT(*) FROM {}", table.table.sql())).await;
-    let rows = rows.map_err(|error| said::fault(&doing, Some(&name), &error))?;
+    let rows = rows.map_err(|error| driver_error::fault(&doing, Some(&name), &error))?;
     let count = rows.first().and_then(|row| text(row, 0)).and_then(|count| count.parse().ok());
     count.ok_or_else(|| LiveFault::Server {
         doing: format!("the server does not {doing}"),
@@ -152,7 +152,7 @@ async fn rows(
 ) -> Result<(), Ended> {
     let name = table.table.full_name();
     let doing = format!("read {name}");
-    let failed = |error: mysql_async::Error| Ended::Reader(said::fault(&doing, Some(&name), &error));
+    let failed = |error: mysql_async::Error| Ended::Reader(driver_error::fault(&doing, Some(&name), &error));
     let mut columns = cells(table).map_err(Ended::Reader)?;
     let expressions: Vec<String> = table.columns.iter().map(|column| column.expression()).collect();
     let select = format!("SELECT {} FROM {}", expressions.join(", "), table.table.sql());

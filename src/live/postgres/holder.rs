@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use super::address::PgAddress;
 use super::catalog::{LiveColumn, Relation, RelationKind, columns, leaves, relations, resolve};
+use super::driver_error::{is_lost, server_text};
 use super::ranges::{TableRange, plan};
-use super::said::{is_lost, said};
 use super::session::PgSession;
 use crate::live::fault::LiveFault;
 use crate::live::options::WantedTable;
@@ -109,7 +109,7 @@ impl Holder {
     /// [`LiveFault::HolderLost`].
     pub(crate) async fn release(self) -> Result<(), LiveFault> {
         let ended = self.session.client().batch_execute("COMMIT").await;
-        ended.map_err(|error| LiveFault::HolderLost { reason: said(&error) })
+        ended.map_err(|error| LiveFault::HolderLost { reason: server_text(&error) })
     }
 }
 
@@ -199,7 +199,7 @@ pub(crate) async fn is_rewritten(session: &PgSession, table: &Relation) -> Resul
 
 /// A connection that is gone, or a statement that the server refused.
 pub(crate) fn lost_or_refused(doing: &str, error: &tokio_postgres::Error) -> LiveFault {
-    let reason = said(error);
+    let reason = server_text(error);
     if is_lost(error) {
         LiveFault::WorkerLost { doing: doing.to_owned(), reason }
     } else {

@@ -6,12 +6,12 @@
 
 pub(crate) mod address;
 mod catalog;
+mod driver_error;
 mod export;
 mod holder;
 mod password;
 mod quote;
 mod ranges;
-mod said;
 mod service;
 mod session;
 pub(crate) mod survey;

@@ -16,7 +16,7 @@ use tokio_postgres::{Client, Config, NoTls, Row, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::PgAddress;
-use super::said::said;
+use super::driver_error::server_text;
 use super::tls::client_config;
 use crate::live::fault::LiveFault;
 use crate::live::protection::TlsMode;
@@ -69,7 +69,8 @@ impl PgSession {
             _ if address.is_socket() => start(config.ssl_mode(SslMode::Disable), NoTls).await,
             _ => start(config.ssl_mode(SslMode::Require), MakeRustlsConnect::new(client_config(address)?)).await,
         };
-        started.map_err(|error| LiveFault::Connect { reason: said(&error), help: connect_help(&error).to_owned() })
+        started
+            .map_err(|error| LiveFault::Connect { reason: server_text(&error), help: connect_help(&error).to_owned() })
     }
 
     /// The server's version as a number, such as 150018.
@@ -142,7 +143,7 @@ fn connect_help(error: &tokio_postgres::Error) -> &'static str {
         Some("3D000") => "check the database in LOCATION, the part after the last /",
         Some("53300") => "wait until the server has a free connection, or lower the number of --threads",
         Some(_) => "see the log of the server",
-        None if said(error).contains("password missing") => PASSWORD,
+        None if server_text(error).contains("password missing") => PASSWORD,
         None => {
             "check host, port and sslmode in LOCATION, and that the server runs and takes connections from this machine"
         }
@@ -163,7 +164,7 @@ where
     let reason = Arc::clone(&why);
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
-            *reason.lock().unwrap_or_else(PoisonError::into_inner) = said(&error);
+            *reason.lock().unwrap_or_else(PoisonError::into_inner) = server_text(&error);
         }
         let _ = tell.send(true);
     });

@@ -99,13 +99,13 @@ fn snappy(packed: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), Unpack> 
     let Some((packed, checksum)) = packed.split_last_chunk::<4>() else {
         return Err(damaged("shorter than its checksum"));
     };
-    let said = snap::raw::decompress_len(packed).map_err(damaged)?;
-    if said > limit {
-        return Err(Unpack::TooLong(said as u64));
+    let stated = snap::raw::decompress_len(packed).map_err(damaged)?;
+    if stated > limit {
+        return Err(Unpack::TooLong(stated as u64));
     }
     // Three bytes copy at most 64: a longer claim is a lie that must not be allocated.
-    if said > packed.len().saturating_mul(32) + 64 {
-        return Err(damaged(format!("{} bytes cannot unpack to {said}", packed.len())));
+    if stated > packed.len().saturating_mul(32) + 64 {
+        return Err(damaged(format!("{} bytes cannot unpack to {stated}", packed.len())));
     }
     out.resize(said, 0);
     let unpacked = snap::raw::Decoder::new().decompress(packed, out).map_err(damaged)?;

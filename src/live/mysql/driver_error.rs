@@ -1,4 +1,4 @@
-//! Errors of the driver: what the server or the network said, and what that means for an export.
+//! Errors of the driver: what the server or the network reports, and what that means for an export.
 //!
 //! Numbers of errors: "Server Error Message Reference" of the MySQL Reference Manual, "MariaDB Error Codes".
 
@@ -9,8 +9,8 @@ use crate::live::fault::LiveFault;
 const TLS_HELP: &str = "name the certificate of the authority with ?ssl-ca=FILE; the server's certificate must name the \
                         host in its subject alternative names";
 
-/// What the server or the network said, without the driver's wrapping.
-pub(super) fn said(error: &Error) -> String {
+/// What the server or the network reports, without the driver's wrapping.
+pub(super) fn server_text(error: &Error) -> String {
     match error {
         Error::Server(error) => format!("{} (error {}, SQLSTATE {})", error.message, error.code, error.state),
         Error::Io(IoError::Io(error)) => error.to_string(),
@@ -47,7 +47,7 @@ pub(super) fn connect_help(error: &Error) -> &'static str {
 
 /// The connection is gone, the table is another one, or the server refused the statement. `table` is its whole name.
 pub(super) fn fault(doing: &str, table: Option<&str>, error: &Error) -> LiveFault {
-    let reason = said(error);
+    let reason = server_text(error);
     let server = |doing: String| LiveFault::Server { doing, reason: reason.clone() };
     match error {
         Error::Server(error) => match (error.code, table) {

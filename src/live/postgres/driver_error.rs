@@ -1,7 +1,7 @@
-//! Errors of the driver: what the server or the network said, and whether the connection is gone.
+//! Errors of the driver: what the server or the network reports, and whether the connection is gone.
 
-/// What the server or the network said, without the driver's wrapping.
-pub(crate) fn said(error: &tokio_postgres::Error) -> String {
+/// What the server or the network reports, without the driver's wrapping.
+pub(crate) fn server_text(error: &tokio_postgres::Error) -> String {
     use std::error::Error as _;
     if let Some(db) = error.as_db_error() {
         let mut text = format!("{} (SQLSTATE {})", db.message(), db.code().code());
