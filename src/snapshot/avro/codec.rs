@@ -107,7 +107,7 @@ fn snappy(packed: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), Unpack> 
     if stated > packed.len().saturating_mul(32) + 64 {
         return Err(damaged(format!("{} bytes cannot unpack to {stated}", packed.len())));
     }
-    out.resize(said, 0);
+    out.resize(stated, 0);
     let unpacked = snap::raw::Decoder::new().decompress(packed, out).map_err(damaged)?;
     out.truncate(unpacked);
     let mut sum = flate2::Crc::new();
