@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The tables of one database are exported once, as of one moment, into the staging root; from then on they are read as
-//! Parquet like any other export ([`crate::snapshot::exports`]). What is of one kind of server is in its own folder; the
-//! files here are for all. Nothing is written to the database, and no password is written anywhere.
+//! Parquet like any other export ([`crate::snapshot::exports`]). What is of one kind of server is in its own folder;
+//! the files here are for all. Nothing is written to the database, and no password is written anywhere.
 
 mod earlier;
 pub(crate) mod fault;

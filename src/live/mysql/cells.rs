@@ -1,9 +1,9 @@
 //! Values of the binary protocol, straight into Arrow columns.
 //!
-//! Every value is exact or an error: integers keep their range, decimals their digits, dates are days that exist. A zero
-//! date (`0000-00-00`), and a day such as `2024-02-31` that ALLOW_INVALID_DATES lets in, has no value in Arrow; they are
-//! errors, never NULL. The server sends DATE, DATETIME and TIMESTAMP as numbers, so no text is parsed; TIME is asked for
-//! as text. Format: "Binary Protocol Resultset" of the MySQL documentation.
+//! Every value is exact or an error: integers keep their range, decimals their digits, dates are days that exist. A
+//! zero date (`0000-00-00`), and a day such as `2024-02-31` that ALLOW_INVALID_DATES lets in, has no value in Arrow;
+//! they are errors, never NULL. The server sends DATE, DATETIME and TIMESTAMP as numbers, so no text is parsed; TIME is
+//! asked for as text. Format: "Binary Protocol Resultset" of the MySQL documentation.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -28,16 +28,16 @@ const SHOWN: usize = 80;
 
 /// Why a value cannot be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Misfit(&'static str);
+pub(super) struct MySqlMisfit(&'static str);
 
-const NO_DATE: Misfit = Misfit("is no day of the calendar");
-const NO_TIME: Misfit = Misfit("is no time of a day");
-const TOO_LARGE: Misfit = Misfit("is beyond the range of its type");
-const OTHER_KIND: Misfit = Misfit("is not of the type that the catalogue has for the column");
-const NOT_UTF8: Misfit = Misfit("is not UTF-8");
+const NO_DATE: MySqlMisfit = MySqlMisfit("is no day of the calendar");
+const NO_TIME: MySqlMisfit = MySqlMisfit("is no time of a day");
+const TOO_LARGE: MySqlMisfit = MySqlMisfit("is beyond the range of its type");
+const OTHER_KIND: MySqlMisfit = MySqlMisfit("is not of the type that the catalogue has for the column");
+const NOT_UTF8: MySqlMisfit = MySqlMisfit("is not UTF-8");
 
 /// A column that grows.
-pub(super) enum Cells {
+pub(super) enum MySqlCells {
     Int8(Int8Builder),
     Int16(Int16Builder),
     Int32(Int32Builder),
@@ -59,26 +59,26 @@ pub(super) enum Cells {
 macro_rules! each {
     ($self:expr, $builder:ident => $body:expr) => {
         match $self {
-            Cells::Int8($builder) => $body,
-            Cells::Int16($builder) => $body,
-            Cells::Int32($builder) => $body,
-            Cells::Int64($builder) => $body,
-            Cells::UInt8($builder) => $body,
-            Cells::UInt16($builder) => $body,
-            Cells::UInt32($builder) => $body,
-            Cells::UInt64($builder) | Cells::Bits($builder) => $body,
-            Cells::Float32($builder) => $body,
-            Cells::Float64($builder) => $body,
-            Cells::Decimal($builder, ..) => $body,
-            Cells::Date($builder) => $body,
-            Cells::Micros($builder) => $body,
-            Cells::Text($builder) => $body,
-            Cells::Bytes($builder) => $body,
+            MySqlCells::Int8($builder) => $body,
+            MySqlCells::Int16($builder) => $body,
+            MySqlCells::Int32($builder) => $body,
+            MySqlCells::Int64($builder) => $body,
+            MySqlCells::UInt8($builder) => $body,
+            MySqlCells::UInt16($builder) => $body,
+            MySqlCells::UInt32($builder) => $body,
+            MySqlCells::UInt64($builder) | MySqlCells::Bits($builder) => $body,
+            MySqlCells::Float32($builder) => $body,
+            MySqlCells::Float64($builder) => $body,
+            MySqlCells::Decimal($builder, ..) => $body,
+            MySqlCells::Date($builder) => $body,
+            MySqlCells::Micros($builder) => $body,
+            MySqlCells::Text($builder) => $body,
+            MySqlCells::Bytes($builder) => $body,
         }
     };
 }
 
-impl Cells {
+impl MySqlCells {
     /// None for a type that no column of MySQL becomes.
     pub(super) fn new(column: &MySqlColumn) -> Option<Self> {
         Some(match &column.arrow {
@@ -110,8 +110,8 @@ impl Cells {
     /// Adds a value.
     ///
     /// # Errors
-    /// [`Misfit`]; then nothing was added.
-    pub(super) fn push(&mut self, value: &Value) -> Result<(), Misfit> {
+    /// [`MySqlMisfit`]; then nothing was added.
+    pub(super) fn push(&mut self, value: &Value) -> Result<(), MySqlMisfit> {
         if *value == Value::NULL {
             each!(self, builder => builder.append_null());
             return Ok(());
@@ -155,7 +155,7 @@ impl Cells {
     }
 }
 
-impl Misfit {
+impl MySqlMisfit {
     /// `'0000-00-00' is no day of the calendar`
     pub(super) fn describe(self, value: &Value) -> String {
         format!("'{}' {}", shown(value), self.0)
@@ -170,7 +170,7 @@ pub(super) fn size(value: &Value) -> usize {
     }
 }
 
-fn integer<T: TryFrom<i64> + TryFrom<u64>>(value: &Value) -> Result<T, Misfit> {
+fn integer<T: TryFrom<i64> + TryFrom<u64>>(value: &Value) -> Result<T, MySqlMisfit> {
     match value {
         Value::Int(value) => T::try_from(*value).map_err(|_| TOO_LARGE),
         Value::UInt(value) => T::try_from(*value).map_err(|_| TOO_LARGE),
@@ -179,7 +179,7 @@ fn integer<T: TryFrom<i64> + TryFrom<u64>>(value: &Value) -> Result<T, Misfit> {
 }
 
 /// Up to eight bytes, the highest first.
-fn bits(value: &Value) -> Result<u64, Misfit> {
+fn bits(value: &Value) -> Result<u64, MySqlMisfit> {
     let bytes = bytes(value)?;
     if bytes.len() > size_of::<u64>() {
         return Err(TOO_LARGE);
@@ -187,7 +187,7 @@ fn bits(value: &Value) -> Result<u64, Misfit> {
     Ok(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
-fn decimal(value: &Value, precision: u8, scale: i8) -> Result<i128, Misfit> {
+fn decimal(value: &Value, precision: u8, scale: i8) -> Result<i128, MySqlMisfit> {
     let bytes = bytes(value)?;
     if let Some(value) = quick::decimal(bytes, precision, scale) {
         return Ok(value.into());
@@ -197,7 +197,7 @@ fn decimal(value: &Value, precision: u8, scale: i8) -> Result<i128, Misfit> {
     numeral.decimal(precision, scale).ok_or(TOO_LARGE)
 }
 
-fn bytes(value: &Value) -> Result<&[u8], Misfit> {
+fn bytes(value: &Value) -> Result<&[u8], MySqlMisfit> {
     match value {
         Value::Bytes(bytes) => Ok(bytes),
         _ => Err(OTHER_KIND),
@@ -205,7 +205,7 @@ fn bytes(value: &Value) -> Result<&[u8], Misfit> {
 }
 
 /// Days since 1970-01-01, and microseconds of the day.
-fn moment(value: &Value) -> Result<(i32, i64), Misfit> {
+fn moment(value: &Value) -> Result<(i32, i64), MySqlMisfit> {
     let Value::Date(year, month, day, hour, minute, second, micros) = *value else { return Err(OTHER_KIND) };
     let date = NaiveDate::from_ymd_opt(year.into(), month.into(), day.into()).ok_or(NO_DATE)?;
     if hour > 23 || minute > 59 || second > 59 || micros > 999_999 {
@@ -252,8 +252,8 @@ mod tests {
 
     use super::*;
 
-    fn cells(sql_type: &str) -> Cells {
-        Cells::new(&MySqlColumn::new("c".into(), sql_type.into(), Some("utf8mb4"), false).unwrap()).unwrap()
+    fn cells(sql_type: &str) -> MySqlCells {
+        MySqlCells::new(&MySqlColumn::new("c".into(), sql_type.into(), Some("utf8mb4"), false).unwrap()).unwrap()
     }
 
     fn column(sql_type: &str, values: &[Value]) -> ArrayRef {

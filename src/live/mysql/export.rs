@@ -7,7 +7,7 @@
 use super::address::MySqlAddress;
 use super::catalog::MySqlColumn;
 use super::driver_error::server_text;
-use super::snapshot::{PlannedTable, Snapshot};
+use super::snapshot::{LockedTable, Snapshot};
 use super::table::{count, read};
 use crate::live::fault::LiveFault;
 use crate::live::options::{LiveEvent, LiveExport};
@@ -53,8 +53,8 @@ impl LiveExport<MySqlAddress> {
     }
 }
 
-fn entry(table: PlannedTable, files: Vec<LiveFile>, rows: u64, counted: Option<u64>) -> LiveTable {
-    let PlannedTable { table, columns, notes } = table;
+fn entry(table: LockedTable, files: Vec<LiveFile>, rows: u64, counted: Option<u64>) -> LiveTable {
+    let LockedTable { table, columns, notes } = table;
     let column =
         |column: MySqlColumn| LiveColumnEntry { name: column.name, sql_type: column.sql_type, printed: column.printed };
     LiveTable {

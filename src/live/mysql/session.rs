@@ -1,8 +1,8 @@
 //! One connection: how it is made, and what is pinned in it.
 //!
-//! What a server, a user or a role has set for itself (SQL mode, time zone, character set, limits of rows and time) must
-//! not change what is read. `sql_mode` is empty: PAD_CHAR_TO_FULL_LENGTH and ANSI_QUOTES would change values and names.
-//! Times print and come in UTC, and texts in utf8mb4, whatever they are stored in.
+//! What a server, a user or a role has set for itself (SQL mode, time zone, character set, limits of rows and time)
+//! must not change what is read. `sql_mode` is empty: PAD_CHAR_TO_FULL_LENGTH and ANSI_QUOTES would change values and
+//! names. Times print and come in UTC, and texts in utf8mb4, whatever they are stored in.
 
 use std::time::Duration;
 

@@ -25,7 +25,7 @@ use crate::snapshot::exports::live_manifest::{LiveSnapshot, LiveSource};
 
 /// A table with all that is needed to read it.
 #[derive(Debug, Clone)]
-pub(super) struct PlannedTable {
+pub(super) struct LockedTable {
     pub(super) table: MySqlTable,
     pub(super) columns: Vec<MySqlColumn>,
     pub(super) notes: Vec<String>,
@@ -36,7 +36,7 @@ pub(super) struct Snapshot {
     pub(super) session: MySqlSession,
     pub(super) source: LiveSource,
     pub(super) snapshot: LiveSnapshot,
-    pub(super) tables: Vec<PlannedTable>,
+    pub(super) tables: Vec<LockedTable>,
 }
 
 impl Snapshot {
@@ -127,7 +127,7 @@ async fn plan(
     session: &mut MySqlSession,
     table: &MySqlTable,
     text_columns: &[String],
-) -> Result<PlannedTable, LiveFault> {
+) -> Result<LockedTable, LiveFault> {
     let name = table.full_name();
     let refused = |reason: String| LiveFault::Table { table: name.clone(), reason };
     let columns = columns(session, table, text_columns).await;
@@ -149,7 +149,7 @@ async fn plan(
     if table.kind == "SYSTEM VERSIONED" {
         notes.push("a system-versioned table: its rows are those of now, without their history".to_owned());
     }
-    Ok(PlannedTable { table: table.clone(), columns, notes })
+    Ok(LockedTable { table: table.clone(), columns, notes })
 }
 
 #[cfg(test)]

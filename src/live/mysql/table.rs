@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::catalog::{MySqlColumn, MySqlTable};
-use super::cells::{Cells, size};
+use super::cells::{MySqlCells, size};
 use super::driver_error;
 use super::session::{MySqlSession, text};
-use super::snapshot::PlannedTable;
+use super::snapshot::LockedTable;
 use crate::live::fault::{LiveFault, WriteFault, named};
 use crate::live::files::RangeFile;
 use crate::live::options::LiveOptions;
@@ -30,7 +30,7 @@ const BATCH_BYTES: usize = 32 << 20;
 const WAITING: usize = 2;
 
 /// Columns of so many rows, which came in so many bytes.
-struct Batch {
+struct ReadBatch {
     columns: Vec<ArrayRef>,
     rows: usize,
     bytes: usize,
@@ -42,13 +42,13 @@ struct Batch {
 /// [`LiveFault`].
 pub(super) async fn read(
     session: &mut MySqlSession,
-    table: &PlannedTable,
+    table: &LockedTable,
     place: &LivePlace,
     folder: &str,
     options: &LiveOptions,
 ) -> Result<Vec<LiveFile>, LiveFault> {
-    let (sender, batches) = mpsc::channel::<Batch>(WAITING);
-    let writer = Writer {
+    let (sender, batches) = mpsc::channel::<ReadBatch>(WAITING);
+    let writer = LiveWriter {
         place: place.clone(),
         folder: folder.to_owned(),
         schema: schema(table),
@@ -72,7 +72,7 @@ pub(super) async fn read(
 }
 
 /// Who writes the batches of a table.
-struct Writer {
+struct LiveWriter {
     place: LivePlace,
     folder: String,
     schema: SchemaRef,
@@ -80,8 +80,8 @@ struct Writer {
     options: LiveOptions,
 }
 
-impl Writer {
-    async fn write(self, mut batches: mpsc::Receiver<Batch>) -> Result<Vec<LiveFile>, LiveFault> {
+impl LiveWriter {
+    async fn write(self, mut batches: mpsc::Receiver<ReadBatch>) -> Result<Vec<LiveFile>, LiveFault> {
         let mut files = Vec::new();
         let mut open = Some(self.create(1)?);
         let mut bytes = 0_u64;
@@ -126,7 +126,7 @@ impl Writer {
 ///
 /// # Errors
 /// [`LiveFault`].
-pub(super) async fn count(session: &mut MySqlSession, table: &PlannedTable) -> Result<u64, LiveFault> {
+pub(super) async fn count(session: &mut MySqlSession, table: &LockedTable) -> Result<u64, LiveFault> {
     let name = table.table.full_name();
     let doing = format!("count {name}");
     let rows = session.rows(&format!("SELECT COUNT(*) FROM {}", table.table.sql())).await;
@@ -146,9 +146,9 @@ enum Ended {
 
 async fn rows(
     session: &mut MySqlSession,
-    table: &PlannedTable,
+    table: &LockedTable,
     batch_rows: usize,
-    sender: &mpsc::Sender<Batch>,
+    sender: &mpsc::Sender<ReadBatch>,
 ) -> Result<(), Ended> {
     let name = table.table.full_name();
     let doing = format!("read {name}");
@@ -173,14 +173,19 @@ async fn rows(
     Ok(())
 }
 
-async fn send(cells: &mut [Cells], rows: usize, bytes: usize, sender: &mpsc::Sender<Batch>) -> Result<(), Ended> {
-    let columns = cells.iter_mut().map(Cells::finish).collect();
-    sender.send(Batch { columns, rows, bytes }).await.map_err(|_| Ended::Writer)
+async fn send(
+    cells: &mut [MySqlCells],
+    rows: usize,
+    bytes: usize,
+    sender: &mpsc::Sender<ReadBatch>,
+) -> Result<(), Ended> {
+    let columns = cells.iter_mut().map(MySqlCells::finish).collect();
+    sender.send(ReadBatch { columns, rows, bytes }).await.map_err(|_| Ended::Writer)
 }
 
-fn cells(table: &PlannedTable) -> Result<Vec<Cells>, LiveFault> {
+fn cells(table: &LockedTable) -> Result<Vec<MySqlCells>, LiveFault> {
     let cells = table.columns.iter().map(|column| {
-        Cells::new(column).ok_or_else(|| LiveFault::Table {
+        MySqlCells::new(column).ok_or_else(|| LiveFault::Table {
             table: table.table.full_name(),
             reason: format!("the column {:?} of type {} cannot be read", column.name, column.sql_type),
         })
@@ -189,7 +194,7 @@ fn cells(table: &PlannedTable) -> Result<Vec<Cells>, LiveFault> {
 }
 
 /// Adds a row; how many bytes it has.
-fn add(columns: &mut [Cells], row: &Row, table: &PlannedTable, number: u64) -> Result<usize, LiveFault> {
+fn add(columns: &mut [MySqlCells], row: &Row, table: &LockedTable, number: u64) -> Result<usize, LiveFault> {
     let place = || table.table.full_name();
     if row.len() != columns.len() {
         let reason = format!("row {number} has {} values for {} columns", row.len(), columns.len());
@@ -208,7 +213,7 @@ fn add(columns: &mut [Cells], row: &Row, table: &PlannedTable, number: u64) -> R
     Ok(bytes)
 }
 
-fn schema(table: &PlannedTable) -> SchemaRef {
+fn schema(table: &LockedTable) -> SchemaRef {
     // NOT NULL is not believed: a view has none, and a column may have been altered under another SQL mode.
     let field = |column: &MySqlColumn| Field::new(&column.name, column.arrow.clone(), true);
     Arc::new(Schema::new(table.columns.iter().map(field).collect::<Vec<_>>()))
