@@ -82,8 +82,8 @@ fn truncated_parquet_is_named() {
 fn truncated_gzip_is_named_at_planning_without_declared_columns_and_at_staging_with_them() {
     let text = (0..1000).map(|id| format!("{id},{}\n", id * 7919 % 1000)).collect::<String>();
     let inferred = Work::config(&format!("{ORDERS}{LAKE}"))
-        .gzip("export/a.csv.gz", &format!("id,day\n{text}"))
-        .gzip("export/b.csv.gz", &format!("id,day\n{text}"))
+        .gzip("export/a.csv.gz", format!("id,day\n{text}"))
+        .gzip("export/b.csv.gz", format!("id,day\n{text}"))
         .truncate("export/b.csv.gz");
     insta::assert_snapshot!(refused_at_planning(&inferred), @"
     exit 1: error: cannot read file://[dir]/export/b.csv.gz of snapshot.orders
@@ -92,8 +92,8 @@ fn truncated_gzip_is_named_at_planning_without_declared_columns_and_at_staging_w
     ");
     let declared =
         Work::config(&format!("{}{LAKE}", ORDERS.replace("orders STORED", "orders (id INT, day INT) STORED")))
-            .gzip("export/a.csv.gz", &format!("id,day\n{text}"))
-            .gzip("export/b.csv.gz", &format!("id,day\n{text}"))
+            .gzip("export/a.csv.gz", format!("id,day\n{text}"))
+            .gzip("export/b.csv.gz", format!("id,day\n{text}"))
             .truncate("export/b.csv.gz");
     insta::assert_snapshot!(refused_at_staging(&declared), @"
     exit 1: error: stage of lake.orders group 1 failed

@@ -202,11 +202,11 @@ fn dynamo_export() -> Work {
         .file(&format!("export/{folder}/manifest-summary.json"), summary)
         .gzip(
             &format!("export/{folder}/data/ajqzu7adbm4jzcuotgvmvpk7p4.json.gz"),
-            &(0..10).map(item).collect::<String>(),
+            (0..10).map(item).collect::<String>(),
         )
         .gzip(
             &format!("export/{folder}/data/bbqzu7adbm4jzcuotgvmvpk7p4.json.gz"),
-            &(10..20).map(item).collect::<String>(),
+            (10..20).map(item).collect::<String>(),
         )
         .gzip(&format!("export/{folder}/data/ccqzu7adbm4jzcuotgvmvpk7p4.json.gz"), "");
     let sum = |path: &str| STANDARD.encode(Md5::digest(fs::read(work.path(path)).unwrap()));
