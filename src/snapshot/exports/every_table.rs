@@ -11,7 +11,8 @@ use crate::session::Stores;
 /// The project with a statement for each table of its exports; the same one if it has no `snapshot."*"`.
 ///
 /// # Errors
-/// [`Error::Export`], [`Error::Store`], [`Error::Config`].
+/// [`Error::Export`](crate::error::Error::Export), [`Error::Store`](crate::error::Error::Store),
+/// [`Error::Config`](crate::error::Error::Config).
 pub(crate) async fn with_every_table(project: Project, stores: &Stores) -> Result<Project> {
     let mut lists = Vec::new();
     for table in project.wildcards() {
