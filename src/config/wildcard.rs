@@ -191,7 +191,7 @@ fn place_of(table: &ExternalTable, at: &Position, base: &Path) -> Result<(Export
         return refused("an export of DynamoDB or Redshift has one table; write its name in place of \"*\"");
     }
     if kind.is_running() {
-        return refused("write a table for each one of a running database; snaplake init URL does so");
+        return refused("write a table for each one of a running database; snaplake init postgres://... does so");
     }
     if !table.columns.is_empty() {
         return refused("columns are of one table; write a statement of its own for it");

@@ -33,7 +33,7 @@ const SHOWN: usize = 5;
 
 /// Whether a location is the address of a database.
 pub(super) fn is_database(location: &str) -> bool {
-    ["postgres://", "postgresql://"].iter().any(|scheme| location.starts_with(scheme))
+    ["postgres://", "postgresql://", "mysql://", "mariadb://"].iter().any(|scheme| location.starts_with(scheme))
 }
 
 /// Looks at a database and writes what it proposes.
@@ -43,6 +43,11 @@ pub(super) fn is_database(location: &str) -> bool {
 pub(super) async fn init(options: &InitOptions, output: Output) -> Result<Initialized> {
     let home = files::folder(&options.output);
     let refused = |reason| Error::Location { location: REDACTOR.redact(&options.location).into_owned(), reason };
+    if ["mysql://", "mariadb://"].iter().any(|scheme| options.location.starts_with(scheme)) {
+        return Err(refused(
+            "init looks into PostgreSQL only; write a table STORED AS MYSQL for each one, see docs/exports.md",
+        ));
+    }
     let form = ExportKind::Postgres.address().ok_or_else(|| refused("it is no running database"))?;
     let url = DatabaseUrl::parse(&options.location, form, home).map_err(refused)?;
     let found = Box::pin(survey(&url)).await.map_err(|fault| Error::DatabaseUnread { source: fault.into() })?;

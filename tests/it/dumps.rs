@@ -231,7 +231,10 @@ fn table_with_its_own_statement_or_outside_the_globs_is_not_one_of_every_table()
 fn every_table_of_what_names_no_tables_is_refused_with_what_to_do() {
     for (config, words) in [
         (EVERY.replace("PG_DUMP", "CSV"), "means the tables of an export that names them"),
-        (EVERY.replace("PG_DUMP", "POSTGRES").replace("in/shop.sql", "postgres://u@h/d"), "snaplake init URL does so"),
+        (
+            EVERY.replace("PG_DUMP", "POSTGRES").replace("in/shop.sql", "postgres://u@h/d"),
+            "snaplake init postgres://... does so",
+        ),
         (EVERY.replace("FROM snapshot.\"*\"", "FROM snapshot.a"), "must read snapshot.\"*\""),
         (EVERY.replace("snapshot.\"*\" STORED", "snapshot.a STORED"), "says which tables these are"),
         (EVERY.replace("'in/shop.sql'", "'in/shop.sql' OPTIONS ('table' 'nobody.*')"), "no lake table"),

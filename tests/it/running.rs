@@ -50,3 +50,10 @@ fn plan_before_the_export_says_that_run_makes_it() {
     let run = work("MYSQL", "mysql://reader@127.0.0.1:1/shop").run(&["plan", "config.sql"]);
     assert!(run.code != 0 && run.stderr.contains("snaplake run"), "{}", run.stderr);
 }
+
+#[test]
+fn init_of_a_running_mysql_names_what_to_write_and_shows_no_password() {
+    let run = work("MYSQL", "mysql://reader@127.0.0.1:1/shop").run(&["init", "mysql://reader:geheim@127.0.0.1:1/shop"]);
+    assert!(run.code != 0 && run.stderr.contains("STORED AS MYSQL"), "{}", run.stderr);
+    assert!(!run.stderr.contains("geheim"), "{}", run.stderr);
+}
