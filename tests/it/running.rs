@@ -53,7 +53,12 @@ fn plan_before_the_export_says_that_run_makes_it() {
 
 #[test]
 fn init_of_a_running_mysql_names_what_to_write_and_shows_no_password() {
-    let run = work("MYSQL", "mysql://reader@127.0.0.1:1/shop").run(&["init", "mysql://reader:geheim@127.0.0.1:1/shop"]);
+    let run = work("MYSQL", "mysql://reader@127.0.0.1:1/shop").run(&[
+        "init",
+        "mysql://reader:geheim@127.0.0.1:1/shop",
+        "-o",
+        "x.sql",
+    ]);
     assert!(run.code != 0 && run.stderr.contains("STORED AS MYSQL"), "{}", run.stderr);
     assert!(!run.stderr.contains("geheim"), "{}", run.stderr);
 }
