@@ -244,11 +244,11 @@ fn one_lake(wildcard: &LakeStatement, name: &str) -> StatementKind {
     set_name(&mut one.name, name);
     let PlacedQuery { run, shown, .. } = &mut one.query;
     for query in [run, shown] {
-        let _ = visit_relations_mut(query, |relation| {
+        let _ = each_relation(query, &mut |relation| {
             if let Some(last) = every_part(relation) {
                 *last = ast::Ident { value: name.to_owned(), quote_style: Some('"'), span: last.span };
             }
-            ControlFlow::<()>::Continue(())
+            ControlFlow::Continue(())
         });
     }
     StatementKind::CreateLakeTable(Box::new(one))
@@ -274,9 +274,17 @@ fn every_part(relation: &mut ast::ObjectName) -> Option<&mut ast::Ident> {
 
 fn reads_every(query: &ast::Query) -> bool {
     let mut query = query.clone();
-    visit_relations_mut(&mut query, |relation| match every_part(relation) {
+    let found = each_relation(&mut query, &mut |relation| match every_part(relation) {
         Some(_) => ControlFlow::Break(()),
         None => ControlFlow::Continue(()),
-    })
-    .is_break()
+    });
+    found.is_break()
+}
+
+/// One visitor for all: each closure would be compiled with the whole syntax tree.
+fn each_relation(
+    query: &mut ast::Query,
+    visit: &mut dyn FnMut(&mut ast::ObjectName) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    visit_relations_mut(query, visit)
 }
