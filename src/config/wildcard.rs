@@ -66,8 +66,8 @@ pub(super) fn expand(statements: Vec<PlacedStatement>, lists: &[ListedExport]) -
             continue;
         };
         let chosen = ChosenTables::of(table)?;
-        let is_meant =
-            |table: &&Vec<String>| chosen.has(table) && !taken.exports.iter().any(|own| own.is(kind, &place, table));
+        let own: Vec<&OwnTable> = taken.exports.iter().filter(|own| own.kind == kind && own.place == place).collect();
+        let is_meant = |table: &&Vec<String>| chosen.has(table) && !own.iter().any(|own| own.is(table, &list.tables));
         let meant: Vec<&Vec<String>> = list.tables.iter().filter(is_meant).collect();
         for (name, table_names) in table_names(&meant).into_iter().zip(&meant) {
             expanded.push((at.clone(), one_table(table, &name, &table_names.join(".")), base.clone()));
@@ -116,8 +116,10 @@ struct OwnTable {
 }
 
 impl OwnTable {
-    fn is(&self, kind: ExportKind, place: &str, names: &[String]) -> bool {
-        self.kind == kind && self.place == place && is_called(names, &self.table)
+    /// Whether it is this table: a whole name means one table, though it may be the last name of others.
+    fn is(&self, names: &[String], all: &[Vec<String>]) -> bool {
+        let is_whole = all.iter().any(|names| names.join(".") == self.table);
+        if is_whole { names.join(".") == self.table } else { is_called(names, &self.table) }
     }
 }
 
@@ -287,4 +289,28 @@ fn each_relation(
     visit: &mut dyn FnMut(&mut ast::ObjectName) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     visit_relations_mut(query, visit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        text.split('.').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn whole_name_of_an_own_table_takes_no_other_one_with_the_same_last_name() {
+        let own = |table: &str| OwnTable { kind: ExportKind::MySqlDump, place: String::new(), table: table.to_owned() };
+        let all = [names("orders"), names("shop.orders"), names("shop.users")];
+        let taken = |table: &str| all.iter().filter(|names| own(table).is(names, &all)).count();
+        assert_eq!([taken("orders"), taken("shop.orders"), taken("users"), taken("other")], [1, 1, 1, 0]);
+        assert!(own("orders").is(&all[0], &all) && !own("orders").is(&all[1], &all));
+    }
+
+    #[test]
+    fn tables_with_one_last_name_have_as_many_names_as_make_them_unique() {
+        let all = [names("a.x.t"), names("a.y.t"), names("a.x.u")];
+        assert_eq!(table_names(&all.iter().collect::<Vec<_>>()), ["x_t", "y_t", "u"]);
+    }
 }

@@ -21,7 +21,7 @@ impl Error {
             Self::Task { source, .. } | Self::Audit { source, .. } => source.help(),
             Self::Config { problem, .. } | Self::Query { problem } => problem.help(),
             Self::RowOutput { help, .. } => own(help),
-            Self::Database { help, .. } => help.clone(),
+            Self::Database { help, .. } | Self::DatabaseUnread { help, .. } => help.clone(),
             Self::UncertainFiles { exclude, .. } => Some(format!(
                 "leave such files out with OPTIONS ('exclude' '{exclude}'), or name the files to read in LOCATION"
             )),

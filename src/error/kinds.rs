@@ -570,6 +570,8 @@ pub enum Error {
         /// What the look met.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+        /// What to do, if that is known.
+        help: Option<String>,
     },
     /// A task number beyond the plan.
     #[error("lake.{table} has no {step} group {number}: the plan has groups 1 to {count}")]

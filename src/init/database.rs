@@ -50,7 +50,10 @@ pub(super) async fn init(options: &InitOptions, output: Output) -> Result<Initia
     }
     let form = ExportKind::Postgres.address().ok_or_else(|| refused("it is no running database"))?;
     let url = DatabaseUrl::parse(&options.location, form, home).map_err(refused)?;
-    let found = Box::pin(survey(&url)).await.map_err(|fault| Error::DatabaseUnread { source: fault.into() })?;
+    let found = Box::pin(survey(&url)).await.map_err(|fault| {
+        let help = fault.help();
+        Error::DatabaseUnread { source: fault.into(), help }
+    })?;
     let LiveSurvey { address, database, version, time, tables } = found;
     let (left_out, proposed): (Vec<_>, Vec<_>) = tables.into_iter().partition(|table| table.left_out.is_some());
     if proposed.is_empty() {

@@ -62,3 +62,10 @@ fn init_of_a_running_mysql_names_what_to_write_and_shows_no_password() {
     assert!(run.code != 0 && run.stderr.contains("STORED AS MYSQL"), "{}", run.stderr);
     assert!(!run.stderr.contains("geheim"), "{}", run.stderr);
 }
+
+#[test]
+fn init_of_a_postgres_that_does_not_run_has_help() {
+    let url = format!("postgres://reader@127.0.0.1:{}/shop", free_port());
+    let run = work("POSTGRES", &url).run(&["init", &url, "-o", "x.sql"]);
+    assert!(run.code != 0 && run.stderr.contains("help: check host"), "{}", run.stderr);
+}
