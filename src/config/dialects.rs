@@ -16,9 +16,12 @@ pub(crate) fn csv(name: &str) -> Option<CsvOptions> {
     let nulls = |regex: &str| Some(regex.to_owned());
     let escaped = CsvOptions { quote: None, escape: Some(b'\\'), escape_sequences: true, ..plain.clone() };
     let tabs = CsvOptions { delimiter: b'\t', terminator: Some(b'\n'), ..escaped.clone() };
+    let copied = CsvOptions { has_header: false, null_regex: nulls(r"^\\N$"), ..tabs.clone() };
     Some(match name.to_ascii_lowercase().as_str() {
-        // COPY ... TO as text, SELECT ... INTO OUTFILE, mysqldump --tab.
-        "postgres_text" | "mysql" => CsvOptions { has_header: false, null_regex: nulls(r"^\\N$"), ..tabs },
+        // COPY ... TO as text: it escapes CR and LF in values, and a server on Windows ends lines with both.
+        "postgres_text" => CsvOptions { terminator: None, ..copied },
+        // SELECT ... INTO OUTFILE, mysqldump --tab: a CR in a value stands as it is.
+        "mysql" => copied,
         // The text NULL is not told from NULL.
         "mysql_batch" => CsvOptions { null_regex: nulls("^NULL$"), ..tabs },
         // UNLOAD ... ESCAPE.

@@ -1,9 +1,11 @@
 //! The kinds of database exports that have a manifest or a catalogue of their own, as STORED AS names them.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
-use url::Url;
+use url::{ParseError, Url, form_urlencoded};
 
 use crate::error::Position;
 use crate::layout::{Location, partition};
@@ -44,6 +46,9 @@ pub(crate) struct AddressForm {
     pub(crate) password: &'static str,
 }
 
+/// Parameters that choose a server, a database or a user, as the service does. `_` is written as `-` here.
+const CHOOSING: [&str; 6] = ["host", "port", "user", "dbname", "socket", "defaults-file"];
+
 /// A running database, as LOCATION names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DatabaseUrl {
@@ -60,22 +65,60 @@ impl DatabaseUrl {
     /// # Errors
     /// Why it is none.
     pub(crate) fn parse(text: &str, form: &AddressForm, folder: &Path) -> Result<Self, &'static str> {
-        let url = Url::parse(text).map_err(|_| form.no_url)?;
+        let (url, _) = Self::read(text).map_err(|_| form.no_url)?;
         if !form.schemes.contains(&url.scheme()) {
             return Err(form.other_scheme);
         }
-        if url.password().is_some() || url.query_pairs().any(|(name, _)| name.ends_with("password")) {
+        if url.password().is_some() || url.query_pairs().any(|(name, _)| Self::is_password(&name)) {
             return Err(form.password);
         }
         Ok(Self { url: text.to_owned(), folder: folder.to_owned() })
     }
 
-    /// What the folder of its export is called: the address without parameters, but for the service.
+    /// Reads the URL of a database, and tells whether it has a host. `postgres://user@/shop`, as libpq takes it, has
+    /// none: a URL must have one after a user, so it gets one that stands for none.
+    ///
+    /// # Errors
+    /// Those of the URL.
+    pub(crate) fn read(text: &str) -> Result<(Url, bool), ParseError> {
+        let text = text.trim();
+        let start = text.find("://").map_or(0, |at| at + 3);
+        let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
+        match text[start..end].rfind('@').map(|at| start + at + 1) {
+            Some(host) if host == end || text[host..end].starts_with(':') => {
+                Ok((Url::parse(&[&text[..host], "none", &text[host..]].concat())?, false))
+            }
+            _ => Ok((Url::parse(text)?, true)),
+        }
+    }
+
+    /// Whether a parameter of this name has a password, which does not belong in an address.
+    pub(crate) fn is_password(name: &str) -> bool {
+        let name = name.to_lowercase();
+        name.contains("passw") || name == "pwd"
+    }
+
+    /// What the folder of its export is called: the address without parameters, the service, and a hash of the other
+    /// parameters that choose a server.
     pub(crate) fn folder_name(&self) -> String {
         let address = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
-        let (address, parameters) = address.split_once('?').unwrap_or((address, ""));
-        let service = parameters.split('&').find(|parameter| parameter.starts_with("service="));
-        partition::encode(&[address, service.unwrap_or_default()].concat())
+        let (address, query) = address.split_once('?').unwrap_or((address, ""));
+        let parameters: Vec<(Cow<'_, str>, Cow<'_, str>)> = form_urlencoded::parse(query.as_bytes()).collect();
+        // The last one wins.
+        let value = |wanted: &str| {
+            let found = parameters.iter().rev().find(|(name, _)| name.replace('_', "-") == wanted);
+            found.map(|(_, value)| &**value)
+        };
+        let service = value("service").map(|service| format!("service={service}")).unwrap_or_default();
+        let chosen = |name: &&str| value(name).map(|value| format!("{name}={value}\n"));
+        let chosen: String = CHOOSING.iter().filter_map(chosen).collect();
+        let mark = if chosen.is_empty() {
+            String::new()
+        } else {
+            let hash: String = Md5::digest(&chosen).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+            format!("-{hash}")
+        };
+        partition::encode(&[address, &service, &mark].concat())
     }
 }
 
@@ -189,4 +232,63 @@ pub enum SqlFamily {
 /// Whether the last of a table's names, the outermost first, are so with dots between.
 pub(crate) fn is_called(names: &[String], name: &str) -> bool {
     (0..names.len()).any(|from| names[from..].join(".") == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(kind: ExportKind, text: &str) -> Result<DatabaseUrl, &'static str> {
+        kind.address().map_or(Err("no address"), |form| DatabaseUrl::parse(text, form, Path::new("/conf")))
+    }
+
+    fn folder(text: &str) -> String {
+        DatabaseUrl { url: text.to_owned(), folder: PathBuf::new() }.folder_name()
+    }
+
+    #[test]
+    fn url_may_have_no_host() {
+        for (kind, text) in [
+            (ExportKind::Postgres, "postgres://u@/shop?host=/var/run/postgresql"),
+            (ExportKind::Postgres, "postgres://u@:5433/shop?host=/var/run/postgresql"),
+            (ExportKind::Postgres, "postgres:///shop?service=prod"),
+            (ExportKind::MySql, "mysql://u@/shop?socket=/run/mysqld/mysqld.sock"),
+        ] {
+            assert_eq!(parse(kind, text).map(|url| url.url), Ok(text.to_owned()));
+        }
+        let (url, has_host) = DatabaseUrl::read("postgres://u@:5433/shop").unwrap();
+        assert_eq!((url.port(), url.username(), has_host), (Some(5433), "u", false));
+        assert!(DatabaseUrl::read("postgres://u@db/shop").unwrap().1);
+        assert!(DatabaseUrl::read("exports/shop@/").is_err());
+    }
+
+    #[test]
+    fn parameters_with_passwords_are_refused_in_any_case() {
+        for name in ["password", "PassWord", "sslpassword", "passwd", "PWD"] {
+            let found = parse(ExportKind::Postgres, &format!("postgres://u@h/d?{name}=geheim"));
+            assert!(found.is_err_and(|why| why.contains("PGPASSWORD")), "{name}");
+        }
+        assert!(parse(ExportKind::Postgres, "postgres://u@h/d?passfile=x").is_ok());
+    }
+
+    #[test]
+    fn folder_is_called_as_what_chooses_the_server() {
+        assert_eq!(folder("postgres://u@h:5432/d?sslmode=require"), partition::encode("u@h:5432/d"));
+        assert_eq!(folder("postgres:///d?service=prod&sslmode=require"), partition::encode("/dservice=prod"));
+        let one = folder("postgres://u@/d?host=/run/a&sslmode=require");
+        assert_eq!(one, folder("postgres://u@/d?host=%2Frun%2Fa"));
+        assert!(one.starts_with(&partition::encode("u@/d-")), "{one}");
+        let others = [
+            "postgres://u@/d?host=/run/b",
+            "postgres://u@/d?host=/run/a&port=5433",
+            "postgres://u@/d?host=/run/a&service=prod",
+            "mysql://u@/d?socket=/run/a",
+            "mysql://u@/d?defaults-file=a",
+        ];
+        let mut names: Vec<String> = others.iter().map(|url| folder(url)).chain([one]).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), others.len() + 1, "{names:?}");
+        assert_eq!(folder("mysql://u@/d?defaults_file=a"), folder("mysql://u@/d?defaults-file=a"));
+    }
 }

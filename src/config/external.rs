@@ -48,6 +48,14 @@ pub(super) fn snapshot_table(at: &Position, statement: ExternalTable, base: &Pat
         let message = "STORED AS PG_BINARY needs columns: the files have neither names nor types".to_owned();
         return Err(ConfigError::Plan { message }.at(at));
     }
+    let is_running = options.export.is_some_and(ExportKind::is_running);
+    if is_running && declared.is_none() && options.on_invalid.null != ColumnSet::None {
+        let message =
+            "on_invalid: a running database has no NULL for invalid values; write 'column = text', and convert \
+                       it in the SELECT"
+                .to_owned();
+        return Err(ConfigError::Plan { message }.at(at));
+    }
     let mut locations: Vec<(Location, Position)> = Vec::new();
     let mut database = None;
     for written in &statement.locations {
@@ -169,7 +177,7 @@ fn file_format(stored_as: &PlacedText, options: &[Property<PlacedText>]) -> Resu
                 is_ignored.ok_or_else(|| bad_value(option.name, value, "true or false"))?;
             continue;
         }
-        if option.name == "on_invalid" {
+        if option.name == "on_invalid" && name != "PG_BINARY" {
             let expected = "error, null, or an answer per column, such as 'day = null, note = text'";
             of_location.on_invalid =
                 OnInvalid::parse(&value.text).ok_or_else(|| bad_value(option.name, value, expected))?;

@@ -175,7 +175,8 @@ pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
     key(
         "format.encoding",
         "UTF-8, or UTF-16 with a byte order mark",
-        "CSV and JSON: character set of the files, such as latin1, windows-1252, shift_jis or utf-16le.",
+        "CSV and JSON: character set of the files, such as latin1, windows-1252, shift_jis or utf-16le. A byte order mark \
+         at the beginning of a file wins.",
     ),
     key("format.schema_infer_max_rec", "all", "CSV and JSON: number of records per table for schema inference."),
     key(
@@ -199,8 +200,9 @@ pub const SNAPSHOT_OPTIONS: &[OptionDoc] = &[
     key(
         "on_invalid",
         "error",
-        "All formats: what becomes of a value that the type of its column cannot hold: 'error', 'null' (counted in the \
-         report), or an answer per column, such as 'day = null, note = text'; text makes the column VARCHAR.",
+        "All formats but PG_BINARY: what becomes of a value that the type of its column cannot hold: 'error', 'null' \
+         (counted in the report), or an answer per column, such as 'day = null, note = text'; text makes the column \
+         VARCHAR.",
     ),
     key(
         "undeclared",

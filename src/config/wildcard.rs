@@ -25,6 +25,7 @@ use super::options::FORMAT_PREFIX;
 use crate::config::text::statement::{
     ExternalTable, LakeStatement, Name, PlacedQuery, PlacedText, Property, StatementKind,
 };
+use crate::config::text::walk::{SyntaxPart, walk};
 use crate::error::{ConfigError, Position, Result};
 
 /// The name that means all tables.
@@ -246,11 +247,11 @@ fn one_lake(wildcard: &LakeStatement, name: &str) -> StatementKind {
     set_name(&mut one.name, name);
     let PlacedQuery { run, shown, .. } = &mut one.query;
     for query in [run, shown] {
-        let _ = each_relation(query, &mut |relation| {
+        let _ = visit_relations_mut(query, |relation| {
             if let Some(last) = every_part(relation) {
                 *last = ast::Ident { value: name.to_owned(), quote_style: Some('"'), span: last.span };
             }
-            ControlFlow::Continue(())
+            ControlFlow::<()>::Continue(())
         });
     }
     StatementKind::CreateLakeTable(Box::new(one))
@@ -275,20 +276,15 @@ fn every_part(relation: &mut ast::ObjectName) -> Option<&mut ast::Ident> {
 }
 
 fn reads_every(query: &ast::Query) -> bool {
-    let mut query = query.clone();
-    let found = each_relation(&mut query, &mut |relation| match every_part(relation) {
-        Some(_) => ControlFlow::Break(()),
-        None => ControlFlow::Continue(()),
+    let mut is_found = false;
+    walk(query, &mut |part| match part {
+        SyntaxPart::Relation(relation) if every_part(&mut relation.clone()).is_some() => {
+            is_found = true;
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
     });
-    found.is_break()
-}
-
-/// One visitor for all: each closure would be compiled with the whole syntax tree.
-fn each_relation(
-    query: &mut ast::Query,
-    visit: &mut dyn FnMut(&mut ast::ObjectName) -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    visit_relations_mut(query, visit)
+    is_found
 }
 
 #[cfg(test)]

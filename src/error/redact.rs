@@ -107,16 +107,19 @@ impl Redactor {
         // Each is compiled once, from a text that the tests compile too.
         static URL: LazyLock<Regex> = LazyLock::new(|| pattern(r#"([A-Za-z][A-Za-z0-9+.-]*://)([^\s'"]+)"#));
         static NAMED: LazyLock<Regex> = LazyLock::new(|| {
-            let name = r"(?:secret|password|passwd|token|key_id|access_key|account_key|private_key|sas_key)";
+            let name =
+                r"(?:secret|password|passwd|(?:\b|_)pwd\b|token|key_id|access_key|account_key|private_key|sas_key)";
             let literal = r#"(?:'(?:[^']|'')*('|$)|"(?:[^"\\]|\\.)*("|$))"#;
             pattern(&format!(r#"(?i)({name}[\w.-]*['"]?(?:\s*[=:,(]|\s)\s*(?:\w+\s*\(\s*)?){literal}"#))
         });
         static FOUND: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(found:?\s+(?:\w+\()?)'[^'\s]{16,}(?:'|$)"));
         static QUERY: LazyLock<Regex> = LazyLock::new(|| {
             let (begin, equals) = ("(?:[?&]|%(?:25)*(?:3F|26))", "(?:=|%(?:25)*3D)");
-            let name = r"[\w.-]*(?:secret|password|token|key|sig|credential)[\w.-]*";
+            let name = r"(?:[\w.-]*(?:secret|passw|token|key|sig|credential)[\w.-]*|(?:[\w.-]*[_.-])?pwd)";
             pattern(&format!(r#"(?i)({begin}{name}{equals})[^&\s'"]+"#))
         });
+        // Of a shell or a connection string. `PWD` alone is the folder that the shell is in.
+        static PLAIN: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)((?:\b\w+_pwd|;\s*pwd)\s*=\s*)[^\s'"&;]+"#));
         static HEADER: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)(authorization['"]?:\s*)[^\r\n'"]+"#));
 
         let mut text = Cow::Borrowed(text);
@@ -137,6 +140,7 @@ impl Redactor {
             (&URL, redact_url as fn(&Captures<'_>) -> String),
             (&NAMED, masked),
             (&QUERY, |found: &Captures<'_>| format!("{}{MASK}", &found[1])),
+            (&PLAIN, |found: &Captures<'_>| format!("{}{MASK}", &found[1])),
             (&FOUND, masked),
             (&HEADER, masked),
         ] {
@@ -165,7 +169,8 @@ pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let parts =
         ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "ACCESS_KEY", "ACCOUNT_KEY", "API_KEY", "SAS_KEY", "CREDENTIAL"];
-    parts.iter().any(|part| name.contains(part)) && !["_FILE", "_URI", "_PATH"].iter().any(|end| name.ends_with(end))
+    let is_named = parts.iter().any(|part| name.contains(part)) || name.ends_with("_PWD");
+    is_named && !["_FILE", "_URI", "_PATH"].iter().any(|end| name.ends_with(end))
 }
 
 /// Where the query of a URL begins. A question mark alone is a pattern for one character, and one that is
@@ -236,6 +241,8 @@ mod tests {
             ("at key x%3Fa%3D1%26X-Amz-Signature%3Dab%26y%3D1", "at key x%3Fa%3D1%26X-Amz-Signature%3D***"),
             ("at key x%253Fsig%253Dab", "at key x%253Fsig%253D***"),
             ("abfss://container:pass@account.dfs.core.windows.net/x", "abfss://***@account.dfs.core.windows.net/x"),
+            ("'db:3306?pwd=ab&x=1&mysql_pwd=cd'", "'db:3306?pwd=***&x=1&mysql_pwd=***'"),
+            ("'db:3306?passwd=ab'", "'db:3306?passwd=***'"),
         ] {
             assert_eq!(redact(text), expected);
         }
@@ -270,6 +277,9 @@ mod tests {
             ("SET aws.session_token = 'a", "SET aws.session_token = '***'"),
             ("Expected: ;, found: 'wJalrXUtnFEMI/K7MDENG' at Line: 1", "Expected: ;, found: '***' at Line: 1"),
             ("expected a value, found concat('wJalrXUtnFEMI/K7MDENG')", "expected a value, found concat('***')"),
+            ("MYSQL_PWD=geheim mysql; Server=db;Pwd=geheim;x=1", "MYSQL_PWD=*** mysql; Server=db;Pwd=***;x=1"),
+            ("MYSQL_PWD='ge heim' pwd: 'x'", "MYSQL_PWD='***' pwd: '***'"),
+            ("PWD=/home/me OLDPWD=/", "PWD=/home/me OLDPWD=/"),
             ("expected a name, found 'lineitem'", "expected a name, found 'lineitem'"),
         ] {
             assert_eq!(redact(text), expected);
@@ -292,6 +302,9 @@ mod tests {
         assert_eq!(redactor.redact("pool of (me:pass+word)"), "pool of (me:***)");
         for (name, secret) in [
             ("DB_PASSWORD", true),
+            ("MYSQL_PWD", true),
+            ("PWD", false),
+            ("OLDPWD", false),
             ("OPENLINEAGE_API_KEY", true),
             ("AWS_WEB_IDENTITY_TOKEN_FILE", false),
             ("PATH", false),

@@ -33,7 +33,11 @@ const SHOWN: usize = 5;
 
 /// Whether a location is the address of a database.
 pub(super) fn is_database(location: &str) -> bool {
-    ["postgres://", "postgresql://", "mysql://", "mariadb://"].iter().any(|scheme| location.starts_with(scheme))
+    has_scheme(location, &["postgres", "postgresql", "mysql", "mariadb"])
+}
+
+fn has_scheme(location: &str, schemes: &[&str]) -> bool {
+    location.split_once("://").is_some_and(|(scheme, _)| schemes.iter().any(|one| one.eq_ignore_ascii_case(scheme)))
 }
 
 /// Looks at a database and writes what it proposes.
@@ -43,7 +47,7 @@ pub(super) fn is_database(location: &str) -> bool {
 pub(super) async fn init(options: &InitOptions, output: Output) -> Result<Initialized> {
     let home = files::folder(&options.output);
     let refused = |reason| Error::Location { location: REDACTOR.redact(&options.location).into_owned(), reason };
-    if ["mysql://", "mariadb://"].iter().any(|scheme| options.location.starts_with(scheme)) {
+    if has_scheme(&options.location, &["mysql", "mariadb"]) {
         return Err(refused(
             "init looks into PostgreSQL only; write a table STORED AS MYSQL for each one, see docs/exports.md",
         ));

@@ -7,7 +7,9 @@ use datafusion::arrow::datatypes::{DataType, FieldRef};
 use indicatif::{HumanBytes, HumanCount};
 
 use super::names::{comment, escaped, literal};
-use crate::config::{ColumnSet, Compression, CsvOptions, ExportKind, FileFormat, JsonDialect, JsonOptions};
+use crate::config::{
+    ColumnSet, Compression, CsvOptions, ExportKind, FileFormat, JsonDialect, JsonOptions, TextOptions, csv_dialect,
+};
 use crate::init::survey::locate::HERE;
 use crate::init::survey::read::Read;
 use crate::init::tables::found_table::{FoundTable, Item, NamedTable};
@@ -143,7 +145,10 @@ fn snapshot_table(text: &mut String, frame: &Frame, NamedTable { name, found }: 
         found.locations.iter().map(|location| location_literal(&frame.base, location)).collect();
     let mut options: Vec<(String, String)> = match &found.export {
         Some(export) if !export.kind.takes_csv_options() => Vec::new(),
-        _ => options(&found.format).into_iter().map(|(key, value)| (format!("format.{key}"), value)).collect(),
+        of_export => {
+            let options = options(&found.format, of_export.is_some()).into_iter();
+            options.map(|(key, value)| (format!("format.{key}"), value)).collect()
+        }
     };
     let table = found.export.as_ref().and_then(|export| export.table.clone());
     options.splice(0..0, table.map(|table| ("table".to_owned(), table)));
@@ -189,7 +194,7 @@ fn about(found: &FoundTable) -> String {
     let format = found.stored_as();
     if let Some(export) = found.export.as_ref().filter(|export| export.kind == ExportKind::Postgres) {
         let rows = if found.rows.0 > 0 { format!(", {rows}") } else { String::new() };
-        return format!("{}, {bytes} there{rows}", export.table.as_deref().unwrap_or_default());
+        return format!("{}, {bytes} in the database{rows}", export.table.as_deref().unwrap_or_default());
     }
     let (files, table) = match &found.export {
         Some(export) if matches!(export.kind, ExportKind::PgDump | ExportKind::MySqlDump) => {
@@ -212,33 +217,25 @@ fn location_literal(base: &str, location: &str) -> String {
     }
 }
 
-/// Options that a table needs, in the order of the reference.
-fn options(format: &FileFormat) -> Vec<(&'static str, String)> {
-    let mut options = Vec::new();
-    let byte = |byte: u8| if byte == b'\t' { r"\t".to_owned() } else { char::from(byte).to_string() };
-    if let FileFormat::Csv(csv) = format {
-        let default = CsvOptions::default();
-        options.push(("has_header", csv.has_header.to_string()));
-        options.extend((csv.delimiter != default.delimiter).then(|| ("delimiter", byte(csv.delimiter))));
-        let quote = csv.quote.map(byte).unwrap_or_default();
-        options.extend((csv.quote != default.quote).then_some(("quote", quote)));
-        options.extend(csv.escape.map(|escape| ("escape", byte(escape))));
-        options.extend(csv.escape.map(|_| ("escape_sequences", csv.escape_sequences.to_string())));
-        options.extend(csv.comment.map(|comment| ("comment", byte(comment))));
-        options.extend(csv.null_regex.clone().map(|pattern| ("null_regex", pattern)));
-        options.extend(match &csv.force_null {
-            ColumnSet::None => None,
-            ColumnSet::All => Some(("force_null", "true".to_owned())),
-            ColumnSet::Columns(names) => {
-                let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
-                Some(("force_null", names.join(", ")))
-            }
-        });
-    }
-    if let FileFormat::Json(JsonOptions { dialect, .. }) = format {
-        let is_named = !matches!(dialect, JsonDialect::Plain | JsonDialect::Bson);
-        options.extend(is_named.then(|| ("dialect", dialect.name().to_owned())));
-    }
+/// The dialect with just these options, of those in which exports write text.
+fn dialect(csv: &CsvOptions) -> Option<&'static str> {
+    let written = CsvOptions { columns: Vec::new(), coded: Vec::new(), text: TextOptions::default(), ..csv.clone() };
+    ["redshift", "redshift_csv", "dms"].into_iter().find(|name| csv_dialect(name).is_some_and(|csv| csv == written))
+}
+
+/// Options that a table needs, in the order of the reference; those of an export are a dialect, if there is one.
+fn options(format: &FileFormat, is_export: bool) -> Vec<(&'static str, String)> {
+    let mut options = match format {
+        FileFormat::Csv(csv) => match dialect(csv).filter(|_| is_export) {
+            Some(name) => vec![("dialect", name.to_owned())],
+            None => csv_options(csv),
+        },
+        FileFormat::Json(JsonOptions { dialect, .. }) => {
+            let is_named = !matches!(dialect, JsonDialect::Plain | JsonDialect::Bson);
+            is_named.then(|| ("dialect", dialect.name().to_owned())).into_iter().collect()
+        }
+        _ => Vec::new(),
+    };
     let name = format.text().and_then(|text| text.compression).map(|compression| match compression {
         Compression::None => "uncompressed",
         Compression::Gzip => "gzip",
@@ -247,6 +244,35 @@ fn options(format: &FileFormat) -> Vec<(&'static str, String)> {
         Compression::Xz => "xz",
     });
     options.extend(name.map(|name| ("compression", name.to_owned())));
+    options
+}
+
+/// Those that are not as they are without a word.
+fn csv_options(csv: &CsvOptions) -> Vec<(&'static str, String)> {
+    let byte = |byte: u8| match byte {
+        b'\t' => r"\t".to_owned(),
+        b'\n' => r"\n".to_owned(),
+        b'\r' => r"\r".to_owned(),
+        byte => char::from(byte).to_string(),
+    };
+    let default = CsvOptions::default();
+    let mut options = vec![("has_header", csv.has_header.to_string())];
+    options.extend((csv.delimiter != default.delimiter).then(|| ("delimiter", byte(csv.delimiter))));
+    let quote = csv.quote.map(byte).unwrap_or_default();
+    options.extend((csv.quote != default.quote).then_some(("quote", quote)));
+    options.extend(csv.escape.map(|escape| ("escape", byte(escape))));
+    options.extend(csv.escape.map(|_| ("escape_sequences", csv.escape_sequences.to_string())));
+    options.extend(csv.terminator.map(|terminator| ("terminator", byte(terminator))));
+    options.extend(csv.comment.map(|comment| ("comment", byte(comment))));
+    options.extend(csv.null_regex.clone().map(|pattern| ("null_regex", pattern)));
+    options.extend(match &csv.force_null {
+        ColumnSet::None => None,
+        ColumnSet::All => Some(("force_null", "true".to_owned())),
+        ColumnSet::Columns(names) => {
+            let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+            Some(("force_null", names.join(", ")))
+        }
+    });
     options
 }
 
@@ -379,7 +405,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::{Variables, load};
+    use crate::config::{ExportTable, Variables, load};
     use crate::init::tables::found_table::TableSize;
     use crate::init::tables::propose::propose;
 
@@ -447,6 +473,37 @@ mod tests {
         named.found.items[1].alternative = Some(("CAST(\"Total\" AS DECIMAL(18,2))".into(), "exact".into()));
         insta::assert_snapshot!(config(&frame(), std::slice::from_ref(&named)));
         insta::assert_snapshot!(model(&named));
+    }
+
+    /// The format of the only table, as the config that is written says it.
+    fn read_back(named: &NamedTable) -> FileFormat {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("shop.sql");
+        std::fs::create_dir(home.path().join("models")).unwrap();
+        std::fs::write(&path, config(&frame(), std::slice::from_ref(named))).unwrap();
+        std::fs::write(home.path().join("models/t.sql"), model(named)).unwrap();
+        load(&path, &Variables::default()).unwrap().snapshots[0].format.clone()
+    }
+
+    #[test]
+    fn text_of_an_export_is_read_in_the_dialect_that_was_tried() {
+        for (kind, name) in [
+            (ExportKind::RedshiftUnload, "redshift"),
+            (ExportKind::RedshiftUnload, "redshift_csv"),
+            (ExportKind::Dms, "dms"),
+        ] {
+            let dialect = csv_dialect(name).unwrap();
+            let changed = CsvOptions { has_header: true, delimiter: b';', ..dialect.clone() };
+            for options in [dialect, changed] {
+                let mut named = table("orders", &["id"], options.clone(), &["in/orders_manifest"]);
+                named.found.export = Some(ExportTable::of(kind, Some("shop.orders".into())));
+                assert_eq!(read_back(&named), FileFormat::Csv(options), "{name}");
+            }
+        }
+        let mut named = table("orders", &["id"], csv_dialect("redshift_csv").unwrap(), &["in/orders_manifest"]);
+        named.found.export = Some(ExportTable::of(ExportKind::RedshiftUnload, None));
+        let written = config(&frame(), std::slice::from_ref(&named));
+        assert!(written.contains("OPTIONS ('format.dialect' 'redshift_csv');"), "{written}");
     }
 
     proptest! {

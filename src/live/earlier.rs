@@ -7,7 +7,7 @@ use super::options::{LiveEvent, LiveExport, WantedTable};
 use crate::snapshot::exports::live_manifest::LiveManifest;
 
 impl<Address: Display> LiveExport<Address> {
-    /// That an export which is there has what is wanted, as it is wanted.
+    /// Checks that an existing export has the wanted tables and columns.
     pub(crate) fn check(&self, there: &LiveManifest, database: &str) -> Result<(), LiveFault> {
         let time = &there.snapshot.time;
         let refused = |table: &str, reason: String| LiveFault::Table { table: table.to_owned(), reason };

@@ -40,7 +40,7 @@ pub(crate) enum LiveFault {
     /// The connection that holds the snapshot ended.
     #[error(
         "the connection that holds the snapshot ended ({reason}); the snapshot is gone with it, so the export has to \
-         begin again: nothing of this try is used"
+         begin again: nothing from this attempt is kept"
     )]
     HolderLost {
         /// What the server or the network said.
@@ -48,7 +48,8 @@ pub(crate) enum LiveFault {
     },
     /// A connection that reads rows ended.
     #[error(
-        "the connection ended in the attempt to {doing} ({reason}); the export has to begin again: nothing of this try is used"
+        "the connection ended in the attempt to {doing} ({reason}); the export has to begin again: nothing from this \
+         attempt is kept"
     )]
     WorkerLost {
         /// What was read.
@@ -128,7 +129,7 @@ pub(crate) enum LiveFault {
         source: WriteFault,
     },
     /// Another process has exported to the same place meanwhile.
-    #[error("{path} was written by another export meanwhile, which is used; this one is not")]
+    #[error("{path}: another run finished the export first; run again to use it")]
     Lost {
         /// The manifest.
         path: String,
@@ -151,7 +152,9 @@ impl LiveFault {
             Self::NoTable { .. } => {
                 "write OPTIONS ('table' '...') with a name that is there; the user needs SELECT on the table".to_owned()
             }
-            Self::Count { .. } => "run again; if it comes again, this is a bug: please report it".to_owned(),
+            Self::Count { .. } => "run again; a partition that was attached or detached meanwhile explains it. If it \
+                                   happens again without one, this is a bug: please report it"
+                .to_owned(),
             _ => return None,
         })
     }
@@ -179,6 +182,9 @@ pub(crate) enum WriteFault {
     /// JSON's.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    /// The disk's.
+    #[error(transparent)]
+    Disk(#[from] Box<crate::error::Error>),
 }
 
 /// What is wrong with an address. Never has the address itself, which may have a password in it.
@@ -202,7 +208,7 @@ pub(crate) enum AddressFault {
         known: &'static str,
     },
     /// A password where configs, logs and plans would show it.
-    #[error("a password does not belong into an address: put it into {places}")]
+    #[error("a password does not belong in an address: put it into {places}")]
     Password {
         /// Where it belongs.
         places: &'static str,

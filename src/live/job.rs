@@ -78,12 +78,12 @@ async fn export(
         let address = MySqlAddress::parse(url, base, &surroundings).map_err(unreadable)?;
         let name = address.to_string();
         let export = LiveExport { address, tables: wanted, place, options, events: None };
-        Box::pin(export.run()).await.map_err(|fault| failed(name, fault))?
+        Box::pin(export.run(stores)).await.map_err(|fault| failed(name, fault))?
     } else {
         let address = PgAddress::parse(url, base, &surroundings).map_err(unreadable)?;
         let name = address.to_string();
         let export = LiveExport { address, tables: wanted, place, options, events: None };
-        Box::pin(export.run()).await.map_err(|fault| failed(name, fault))?
+        Box::pin(export.run(stores)).await.map_err(|fault| failed(name, fault))?
     };
     let files = || manifest.tables.iter().flat_map(|table| &table.files);
     Ok(ExportedDatabase {

@@ -14,6 +14,7 @@ mod files;
 pub(crate) mod job;
 mod mysql;
 mod options;
+mod patience;
 mod place;
 pub(crate) mod postgres;
 mod protection;

@@ -3,6 +3,7 @@
 //! ```text
 //! {folder}/live-export.json                               the export, created only if there is none
 //! {folder}/try-18f2c1a9b3d4e5f6/{schema}/{table}/range-00001.parquet
+//! {folder}/try-18f2c1a9b3d4e5f6/{schema}/{table}/range-00001_00002.parquet      the second file of a range
 //! ```
 //!
 //! Names of schemas and tables are percent-encoded, each by itself, so that two tables never share a folder. Files of a
@@ -18,6 +19,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::fault::{LiveFault, WriteFault};
 use crate::layout::below;
+use crate::session::Stores;
 use crate::snapshot::exports::live_manifest::{LiveManifest, VERSION};
 
 /// As values of partitions: letters and digits stay, as do `_`, `-` and all that is not ASCII; not the dot here.
@@ -66,13 +68,14 @@ impl LivePlace {
         Ok(Some(manifest))
     }
 
-    /// Makes an export of what a try has written.
+    /// Makes an export of what a try has written, when that is on disk.
     ///
     /// # Errors
-    /// [`LiveFault::Lost`] when another export was first.
-    pub(crate) async fn commit(&self, manifest: &LiveManifest) -> Result<(), LiveFault> {
+    /// [`LiveFault::Lost`] when another export was first, [`LiveFault::Write`].
+    pub(crate) async fn commit(&self, manifest: &LiveManifest, stores: &Stores) -> Result<(), LiveFault> {
         let path = self.manifest();
         let fault = |source: WriteFault| LiveFault::Write { path: path.to_string(), source };
+        stores.settle().await.map_err(|error| fault(Box::new(error).into()))?;
         let text = serde_json::to_vec_pretty(manifest).map_err(|error| fault(error.into()))?;
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.store.put_opts(&path, PutPayload::from(text), options).await {
@@ -90,9 +93,10 @@ pub(crate) fn new_try() -> String {
     format!("try-{:016x}", RandomState::new().hash_one((since, std::process::id())))
 }
 
-/// The name of a range's file, below the folder of the try. Ranges count from 1.
-pub(crate) fn file_name(schema: &str, table: &str, range: usize) -> String {
-    below(&below(&encoded(schema), &encoded(table)), &format!("range-{range:05}.parquet"))
+/// The name of a range's file, below the folder of the try. Ranges and the files of each count from 1.
+pub(crate) fn file_name(schema: &str, table: &str, range: usize, file: usize) -> String {
+    let more = if file > 1 { format!("_{file:05}") } else { String::new() };
+    below(&below(&encoded(schema), &encoded(table)), &format!("range-{range:05}{more}.parquet"))
 }
 
 fn encoded(name: &str) -> String {
@@ -110,8 +114,8 @@ mod tests {
 
     #[test]
     fn two_tables_never_share_a_file() {
-        assert_eq!(file_name("public", "Mixed Case", 3), "public/Mixed%20Case/range-00003.parquet");
-        assert_eq!(file_name("a.b", "c/ü..", 1), "a%2Eb/c%2Fü%2E%2E/range-00001.parquet");
+        assert_eq!(file_name("public", "Mixed Case", 3, 1), "public/Mixed%20Case/range-00003.parquet");
+        assert_eq!(file_name("a.b", "c/ü..", 1, 2), "a%2Eb/c%2Fü%2E%2E/range-00001_00002.parquet");
         assert_ne!(new_try(), new_try());
     }
 }

@@ -1,4 +1,4 @@
-//! How a connection is protected, and where it needs not to be.
+//! How a connection is protected, and where it need not be.
 
 use std::net::IpAddr;
 

@@ -87,6 +87,40 @@ fn table_that_was_never_planned_has_no_garbage() {
     assert_eq!(listed(&work, &["--staging"]), [] as [String; 0]);
 }
 
+#[test]
+fn tries_of_an_export_that_no_manifest_names_go_as_a_whole_once_they_are_old() {
+    let work = Work::new(
+        "CREATE EXTERNAL TABLE snapshot.users STORED AS DYNAMODB_EXPORT LOCATION ('in/full/', 'in/later/');
+         CREATE TABLE lake.users AS SELECT * FROM snapshot.users;",
+    );
+    // Of an earlier snapshot.
+    let folder = "out/staging/shop/_merged/snapshot=2026-01-30T00:00:00Z/users";
+    let manifest = format!("{folder}/merged-export.json");
+    work.write(&manifest, r#"{"version": 1, "folder": "try-0000000000000001"}"#);
+    work.write(&format!("{folder}/try-0000000000000001/items-1"), "x");
+    work.write(&format!("{folder}/notes/items-1"), "x");
+    let before = work.files("out");
+    let names = ["items-1", "items-2", "items-3#1"];
+    let garbage = names.map(|name| format!("{folder}/try-0000000000000002/{name}"));
+    let write = || garbage.iter().for_each(|path| work.write(path, "x"));
+    let age = |path: &String| {
+        let file = std::fs::File::options().write(true).open(work.path(path)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(7_200)).unwrap();
+    };
+    write();
+    garbage[..2].iter().for_each(age);
+    assert_eq!(work.snaplake(&["clean"]).ok().stdout, "no files to remove\n", "the last one is being written");
+    age(&garbage[2]);
+    assert_eq!(work.snaplake(&["clean"]).ok().stdout.lines().count(), names.len());
+    assert_eq!(listed(&work, &["--remove", "--yes"]), names);
+    assert!(work.files("out") == before);
+    write();
+    work.write(&manifest, "{");
+    let run = work.snaplake(&["clean", "--older-than", "0s"]).ok();
+    assert_eq!(run.stdout, "no files to remove\n");
+    assert!(run.stderr.contains("merged-export.json cannot be read"), "{}", run.stderr);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn multipart_uploads_that_nobody_ended_are_listed_and_aborted() {
     let (server, work) = (Server::of_test("uploads"), Work::new(crate::support::EVENTS));

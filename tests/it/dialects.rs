@@ -83,6 +83,26 @@ fn utf_16_is_read_by_its_mark_and_others_by_their_name() {
 }
 
 #[test]
+fn byte_order_mark_wins_over_the_declared_set() {
+    let stored = "STORED AS CSV LOCATION 'in/' OPTIONS ('encoding' 'latin1')";
+    let text = "a,b\n1,é\n";
+    let utf16 = std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect::<Vec<_>>();
+    let files = [
+        ("in/a.csv", b"a,b\n1,\xe9\n".to_vec()),
+        ("in/b.csv", format!("\u{feff}{text}").into_bytes()),
+        ("in/c.csv", utf16),
+    ];
+    assert_eq!(rows("(a BIGINT, b VARCHAR)", stored, &files), "a,b\n1,é\n1,é\n1,é\n");
+}
+
+#[test]
+fn copy_text_of_a_server_on_windows_has_no_cr_in_its_values() {
+    let stored = "STORED AS CSV LOCATION 'in/' OPTIONS ('dialect' 'postgres_text')";
+    let found = rows("(a BIGINT, b VARCHAR)", stored, &[("in/a.txt", b"1\tx\\r\r\n2\ty\r\n".to_vec())]);
+    assert_eq!(found, "a,b\n1,\"x\r\"\n2,y\n");
+}
+
+#[test]
 fn bytes_that_are_no_character_of_the_declared_set_are_an_error() {
     let work = Work::config(
         "CREATE EXTERNAL TABLE snapshot.t (a VARCHAR) STORED AS CSV LOCATION 'in/' OPTIONS ('encoding' 'shift_jis');\n\

@@ -162,6 +162,12 @@ fn what_a_dump_says_of_itself_that_would_change_its_values_is_refused() {
     my("TIME_ZONE='+00:00'", "TIME_ZONE='+05:00'", &["not in UTC"]);
     my("/*!40103", "/*!40101 SET SQL_MODE='NO_BACKSLASH_ESCAPES' */;\n/*!40103", &["NO_BACKSLASH_ESCAPES"]);
     my("(4,0.00,", "(4,", &["4 values"]);
+    let more = |statement: &str, words: &[&str]| {
+        my("-- Dump completed on", &format!("{statement};\n-- Dump completed on"), words)
+    };
+    more("CREATE TABLE `copied` SELECT 1 AS a", &["copied", "made by a query"]);
+    more("TRUNCATE TABLE `notes`", &["`TRUNCATE` of table notes"]);
+    more("CALL fill()", &["`CALL` changes or loads rows"]);
 }
 
 #[test]

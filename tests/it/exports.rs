@@ -122,7 +122,9 @@ fn mysqldump_tab_that_is_not_whole_or_of_other_options_is_refused() {
     refused(&with_sql("TIME_ZONE='+00:00'", "X=1"), "", TAB, &["time zone", "declare the columns"]);
     refused(&with_rows(b"1,2,a,b,c\n"), "", TAB, &["notes.txt has 1 values", "--fields-"]);
     refused(&with_rows(b"x\t1\ta\t\\0\t\\N\r\n"), "", TAB, &["CR LF", "--lines-"]);
-    refused(&with_rows(b"x\t1\t\"a\"\t\\0\t\\N\n"), "", TAB, &["in quotes", "--fields-"]);
+    refused(&with_rows(b"\"x\"\t1\t\"a\"\t\\0\t\\N\n"), "", TAB, &["texts are in quotes", "--fields-"]);
+    refused(&with_rows(b"x\t1\ta\t\\0\t\"2024-01-01 00:00:00\"\n"), "", TAB, &["times are in quotes", "--fields-"]);
+    refused(&with_rows(b"x\t1\tC:\\new\t\\0\t\\N\n"), "", TAB, &["a backslash is before n in notes.txt", "--fields-"]);
     refused(&with_rows(b"x\t1\ta\t\\0\t\\N\nx\t2\ta\t\\0\n"), "", TAB, &["notes.txt", "4 fields", "expected are 5"]);
     refused(&with_rows(b"x\t1\t\xff\t\\0\t\\N\n"), "", TAB, &["0xFF is not UTF-8"]);
     refused(&tab().file("in/more.txt", "1\n"), "", TAB, &["more.txt, which has no more.sql"]);
@@ -305,6 +307,8 @@ fn unload_of_redshift_is_read_by_its_manifest() {
     assert_eq!(publish(&unload(false), columns, UNLOAD), UNLOAD_ROWS);
     let work = found(unload(true));
     assert_eq!(rows(&work, "SELECT * FROM lake.notes ORDER BY id"), UNLOAD_ROWS);
+    let config = fs::read_to_string(work.path("configs/x.sql")).unwrap();
+    assert!(config.contains("'format.dialect' 'redshift'"), "{config}");
     let parquet = || {
         let work = Work::config("").copy("COPY (SELECT 1 AS id, 'a' AS note) TO 'in/orders/n_0000.parquet'");
         let size = fs::metadata(work.path("in/orders/n_0000.parquet")).unwrap().len();
@@ -377,6 +381,20 @@ fn full_load_of_dms_is_read_without_the_changes_after_it() {
         let config = fs::read_to_string(work.path("configs/x.sql")).unwrap();
         assert!(config.contains("STORED AS DMS_EXPORT") && config.contains("'table' 'shop.notes'"), "{config}");
     }
+}
+
+#[test]
+fn init_loses_no_row_of_a_full_load_of_dms_and_no_empty_text() {
+    let work = found(Work::config("").file("in/shop/countries/LOAD00000001.csv", "DE,Germany\nFR,France\n"));
+    let all = rows(&work, "SELECT * FROM lake.countries ORDER BY column_1");
+    assert_eq!(all, "column_1,column_2\nDE,Germany\nFR,France\n");
+    let work = found(Work::config("").file("in/shop/notes/LOAD00000001.csv", "1,NULL,a\n2,5,\n"));
+    let sql = "SELECT column_1, column_2, column_3 IS NULL AS n FROM lake.notes ORDER BY column_1";
+    assert_eq!(rows(&work, sql), "column_1,column_2,n\n1,,false\n2,5,false\n");
+    let named = ["id,note\n1,a\n", "id,note\n2,NULL\n"];
+    let work = Work::config("").file("in/shop/notes/LOAD00000001.csv", named[0]);
+    let work = found(work.file("in/shop/notes/LOAD00000002.csv", named[1]));
+    assert_eq!(rows(&work, "SELECT id, note FROM lake.notes ORDER BY id"), "id,note\n1,a\n2,\n");
 }
 
 #[test]

@@ -163,6 +163,8 @@ fn copy_binary_is_read_by_the_declared_columns_and_a_cut_or_another_width_is_an_
     let fewer = work("(id BIGINT)", stored).file("in/t.bin", copy_binary());
     fewer.run(&["run", "config.sql"]).failed(1, &["3 fields"]);
     work("", stored).run(&["plan", "config.sql"]).failed(2, &["needs columns"]);
+    let policy = format!("{stored} OPTIONS ('on_invalid' 'price = text')");
+    work(columns, &policy).run(&["plan", "config.sql"]).failed(2, &["on_invalid", "PG_BINARY"]);
 }
 
 /// A document of BSON with these elements: type, name, bytes.

@@ -17,7 +17,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility, WindowFunctionDefinition};
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{self, Spanned, visit_expressions};
+use datafusion::sql::sqlparser::ast::{self, Spanned};
 
 use super::nanoseconds::{NanosecondOrigin, origin};
 use super::planner_error::{explain, written};
@@ -26,6 +26,7 @@ use super::star::{narrowed, whole_scan, widened};
 use super::withheld::check_names;
 use crate::config::resolve::Project;
 use crate::config::tables::{LakeTable, View};
+use crate::config::text::walk::{SyntaxPart, walk};
 use crate::config::values::GroupSize;
 use crate::error::{ConfigError, Position, Result, nearest};
 use crate::layout::partition;
@@ -137,21 +138,20 @@ fn volatile_function(plan: &LogicalPlan) -> Option<String> {
 
 /// Where the SELECT calls a function; its start if a view does.
 fn function_place(lake: &LakeTable, name: &str) -> Position {
-    let found = visit_expressions(lake.query.as_ref(), |expr| match expr {
-        ast::Expr::Function(call) => {
-            let last = call.name.0.last().and_then(|part| part.as_ident());
-            match last.filter(|ident| ident.value.eq_ignore_ascii_case(name)) {
-                Some(ident) => ControlFlow::Break(ident.span.start),
-                None => ControlFlow::Continue(()),
-            }
+    let mut found = None;
+    walk(lake.query.as_ref(), &mut |part| {
+        if let SyntaxPart::Expr(ast::Expr::Function(call)) = part
+            && let Some(ident) = call.name.0.last().and_then(|part| part.as_ident())
+            && ident.value.eq_ignore_ascii_case(name)
+        {
+            found = Some(ident.span.start);
+            return ControlFlow::Break(());
         }
-        _ => ControlFlow::Continue(()),
+        ControlFlow::Continue(())
     });
     match found {
-        ControlFlow::Break(start) => {
-            Position { file: Arc::clone(&lake.at.file), line: start.line, column: start.column }
-        }
-        ControlFlow::Continue(()) => lake.query_at.clone(),
+        Some(start) => Position { file: Arc::clone(&lake.at.file), line: start.line, column: start.column },
+        None => lake.query_at.clone(),
     }
 }
 

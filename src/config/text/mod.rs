@@ -6,3 +6,4 @@ pub(crate) mod statement;
 pub(crate) mod tokens;
 pub(crate) mod unnamed;
 pub(crate) mod variables;
+pub(crate) mod walk;

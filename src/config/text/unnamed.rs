@@ -4,10 +4,11 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{self, SelectItem, SetExpr, Spanned, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{self, SelectItem, SetExpr, Spanned};
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::variables::Held;
+use super::walk::{SyntaxPart, walk};
 use crate::error::{ConfigError, Position, Result};
 
 /// Refuses a column that is named after an expression with a value of the environment.
@@ -18,43 +19,29 @@ pub(crate) fn unnamed(shown: &ast::Query, held: &[Held], at: &Position) -> Resul
     if held.is_empty() {
         return Ok(());
     }
-    let mut columns = UnnamedColumns { held };
-    let ControlFlow::Break((variable, start)) = shown.visit(&mut columns) else { return Ok(()) };
+    let mut found = None;
+    walk(shown, &mut |part| match part {
+        SyntaxPart::Query(query) => {
+            found = unnamed_in(&query.body, held);
+            if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+        SyntaxPart::Relation(_) | SyntaxPart::Expr(_) => ControlFlow::Continue(()),
+    });
+    let Some((variable, start)) = found else { return Ok(()) };
     let (line, column) = if start.line > 0 { (start.line, start.column) } else { (at.line, at.column) };
     Err(ConfigError::NamedByValue { variable }.at(&Position { file: Arc::clone(&at.file), line, column }))
 }
 
-struct UnnamedColumns<'a> {
-    held: &'a [Held],
-}
-
-impl UnnamedColumns<'_> {
-    fn find(&self, body: &SetExpr) -> ControlFlow<(String, Location)> {
-        match body {
-            SetExpr::Select(select) => {
-                for item in &select.projection {
-                    let SelectItem::UnnamedExpr(expr) = item else { continue };
-                    let text = expr.to_string();
-                    let written = |held: &&Held| text.contains(&held.variable.replace('\'', "''"));
-                    if let Some(held) = self.held.iter().find(written) {
-                        return ControlFlow::Break((held.variable.clone(), expr.span().start));
-                    }
-                }
-                ControlFlow::Continue(())
-            }
-            SetExpr::SetOperation { left, right, .. } => {
-                self.find(left)?;
-                self.find(right)
-            }
-            _ => ControlFlow::Continue(()),
-        }
-    }
-}
-
-impl Visitor for UnnamedColumns<'_> {
-    type Break = (String, Location);
-
-    fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<Self::Break> {
-        self.find(&query.body)
+/// The variable that names a column of this SELECT, and where.
+fn unnamed_in(body: &SetExpr, held: &[Held]) -> Option<(String, Location)> {
+    match body {
+        SetExpr::Select(select) => select.projection.iter().find_map(|item| {
+            let SelectItem::UnnamedExpr(expr) = item else { return None };
+            let text = expr.to_string();
+            let held = held.iter().find(|held| text.contains(&held.variable.replace('\'', "''")))?;
+            Some((held.variable.clone(), expr.span().start))
+        }),
+        SetExpr::SetOperation { left, right, .. } => unnamed_in(left, held).or_else(|| unnamed_in(right, held)),
+        _ => None,
     }
 }

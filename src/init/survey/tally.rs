@@ -22,6 +22,7 @@ use crate::config::{CsvOptions, FileFormat, JsonOptions};
 use crate::init::names::{is_volatile, split_ending, stem};
 use crate::layout::partition;
 use crate::snapshot::LeftOutReason;
+use crate::snapshot::exports::dms::load_file;
 use crate::snapshot::files::cover::{Meant, by_name};
 use crate::snapshot::files::folders::FolderType;
 use crate::snapshot::files::table_format::{TableFormat, table_of};
@@ -248,10 +249,9 @@ pub(crate) fn key_of(path: &str) -> Key {
 /// Stem of the files of a full load of AWS DMS.
 const LOAD: &str = "LOAD";
 
-/// Whether a file is one of a full load of AWS DMS: `LOAD0000000A.csv.gz`.
+/// Whether a file is one of a full load of AWS DMS, as the export takes it: `LOAD0000000A.csv.gz`.
 fn is_load(name: &str) -> bool {
-    let number = name.strip_prefix(LOAD).and_then(|rest| rest.split_once('.'));
-    number.is_some_and(|(number, _)| number.len() >= 5 && number.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    load_file(name).is_some()
 }
 
 /// Why a file is no table's, as its name says; and whether a LOCATION of its folder leaves it out, too.
@@ -552,6 +552,18 @@ mod tests {
             (true, vec!["dt", "hour"])
         );
         assert!(tally.finished.contains("shop/public.orders"));
+    }
+
+    #[test]
+    fn files_of_a_load_of_dms_are_named_as_the_export_takes_them() {
+        for name in ["LOAD0000000A.csv", "LOAD00001.csv.gz", "LOAD00000010.parquet", "LOAD00000010.parquet.gz"] {
+            assert!(is_load(name), "{name}");
+        }
+        for name in
+            ["LOADED.csv", "LOAD0001.csv", "LOAD00000001", "LOAD00000001.txt", "LOAD+0000001.csv", "LOAD_1_0001.csv"]
+        {
+            assert!(!is_load(name), "{name}");
+        }
     }
 
     #[test]

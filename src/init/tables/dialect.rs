@@ -160,6 +160,11 @@ fn without_quotes(texts: &[DialectText<'_>], options: &CsvOptions) -> Option<Csv
     (is_broken && options.quote.is_some() && fields(texts, &plain, usize::MAX).is_ok()).then_some(plain)
 }
 
+/// Whether all records keep to the rules of a dialect and have the same number of fields, more than one.
+pub(super) fn fits(texts: &[DialectText<'_>], options: &CsvOptions) -> bool {
+    fields(texts, options, usize::MAX).is_ok_and(|fields| fields.count > 1)
+}
+
 /// What the records of a dialect have in common.
 struct Fields {
     /// Fields of every record.
@@ -234,7 +239,6 @@ fn has_header(heads: &[DialectText<'_>], options: &CsvOptions) -> bool {
         firsts.extend(first);
     }
     let Some(first) = firsts.first() else { return true };
-    let is_name = |field: &String| kind(field) == FieldKind::Other && field.len() <= 128 && !field.contains('\n');
     let is_usual = distinct(first.clone()) == *first && !first.contains(&String::new());
     let are_names = firsts.iter().flatten().all(|field| is_name(field) || (!is_usual && field.is_empty()));
     if again || !are_names || first.iter().all(String::is_empty) {
@@ -249,6 +253,11 @@ fn has_header(heads: &[DialectText<'_>], options: &CsvOptions) -> bool {
     let stands_over =
         |(name, column): (&String, &FieldColumn)| !name.is_empty() && column.typed > 0 && column.is_typed();
     same || first.iter().zip(&below).any(stands_over)
+}
+
+/// Whether a field may be the name of a column.
+pub(super) fn is_name(field: &str) -> bool {
+    kind(field) == FieldKind::Other && field.len() <= 128 && !field.contains('\n')
 }
 
 /// What a field looks like.

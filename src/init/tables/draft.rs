@@ -21,6 +21,7 @@ use crate::error::Result;
 use crate::init::names::is_packed;
 use crate::init::survey::read::Read;
 use crate::init::survey::sample::SampledText;
+use crate::init::survey::tally::Key;
 use crate::manifest::FileEntry;
 use crate::session::Engine;
 use crate::snapshot::{TableFiles, rows_of_groups};
@@ -41,7 +42,7 @@ pub(crate) async fn draft(
     let mut drafted = match data {
         Data::Parquet(files, schema) => of_parquet(engine, &files, schema, is_whole, budget).await?,
         Data::Typed(files, schema, format) => of_typed(engine, files, schema, format, is_whole).await?,
-        Data::Csv(texts, options) => of_csv(&texts, options, is_whole).await?,
+        Data::Csv(texts, options) => of_csv(&texts, options, is_whole, keys.iter().all(Key::is_load)).await?,
         Data::Json(texts, options) if known.is_dynamo => of_dynamo(&texts, &known.changes, options.text).await?,
         Data::Json(texts, options) => of_json(&texts, options).await?,
     };
@@ -209,20 +210,28 @@ async fn of_typed(
     }))
 }
 
-async fn of_csv(texts: &[SampledText], mut options: CsvOptions, is_whole: bool) -> Result<Tabled> {
+/// What is NULL in a load of DMS is known; in other texts the values show it.
+async fn of_csv(texts: &[SampledText], mut options: CsvOptions, is_whole: bool, is_load: bool) -> Result<Tabled> {
     let views: Vec<_> = texts.iter().map(|text| dialect::DialectText { is_cut: false, ..view(text) }).collect();
     let values = dialect::values(&views, &options, is_whole);
-    (options.null_regex, options.force_null) = (values.null_regex, values.force_null);
+    if !is_load {
+        (options.null_regex, options.force_null) = (values.null_regex, values.force_null);
+    }
     let columns = match schema::csv(texts, &options, &values.codes).await {
         Ok(columns) => columns,
         Err(reason) => return Ok(Err(reason)),
     };
     let mut notes = Vec::new();
-    if !values.null_words.is_empty() {
+    if is_load {
+        notes.push("NULL is written NULL, as DMS does by default; an empty field is the empty text.".to_owned());
+    } else if !values.null_words.is_empty() {
         notes.push(format!("NULL is written {}.", values.null_words.join(" or ")));
     }
     if options.quote.is_none() {
         notes.push("Quotes are text here, because they do not follow the rules of CSV.".to_owned());
+    }
+    if is_load && options.has_header {
+        notes.push("All files begin with the same line, which is taken for column names.".to_owned());
     }
     if !options.has_header {
         notes.push("The first line has values, not column names: name the columns here.".to_owned());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 
 use super::dialect::{self, NoTable};
+use super::load::of_load;
 use super::mongo;
 use super::part::{Data, KnownFolder};
 use crate::config::{Compression, CsvOptions, JsonOptions, TextOptions};
@@ -57,7 +58,8 @@ pub(crate) fn text(
         TextKind::Lines => {
             let views: Vec<_> = texts.iter().map(view).collect();
             let is_named = [".csv", ".tsv"].iter().any(|ending| key.ending.starts_with(ending));
-            let csv = dialect::detect(&views, is_named).map_err(|problem| match problem {
+            let written = if key.is_load() { of_load(&views) } else { dialect::detect(&views, is_named) };
+            let csv = written.map_err(|problem| match problem {
                 NoTable::NoFields => "text that is no table".to_owned(),
                 NoTable::Ragged { record, fields, expected } => {
                     format!(

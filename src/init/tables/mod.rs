@@ -10,6 +10,7 @@ pub(crate) mod exports;
 pub(crate) mod folder;
 pub(crate) mod form;
 pub(crate) mod found_table;
+mod load;
 mod mongo;
 pub(crate) mod part;
 pub(crate) mod profile;

@@ -20,14 +20,14 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::option_file::OptionFile;
+use crate::config::DatabaseUrl;
 use crate::live::fault::{AddressFault, LiveFault};
+use crate::live::patience::connect_limit;
 use crate::live::protection::{TlsMode, is_this_machine};
 use crate::live::secret::Secret;
 use crate::live::surroundings::Surroundings;
 
 const PORT: u16 = 3306;
-/// A host that does not answer is an error long before a person gives up.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const EXAMPLE: &str = "mysql://user@host:3306/database?ssl-ca=ca.pem";
 const PASSWORD_PLACES: &str = "~/.my.cnf, as [client] and password=..., or into MYSQL_PWD";
 const KNOWN: &[&str] = &["socket", "defaults-file", "ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "connect-timeout"];
@@ -47,7 +47,8 @@ pub(crate) struct MySqlAddress {
     pub(crate) ssl_ca: Option<PathBuf>,
     /// The client's own certificate and its key.
     pub(crate) ssl_own: Option<(PathBuf, PathBuf)>,
-    pub(crate) connect_timeout: Duration,
+    /// How long to wait for a connection; None: without end.
+    pub(crate) connect_timeout: Option<Duration>,
     /// None where the server asks for none.
     pub(crate) password: Option<Secret>,
 }
@@ -76,8 +77,8 @@ impl MySqlAddress {
     /// # Errors
     /// [`LiveFault::Address`], [`LiveFault::File`]. None shows the text: it may have a password.
     pub(crate) fn parse(text: &str, folder: &Path, surroundings: &Surroundings) -> Result<Self, LiveFault> {
-        let url = Url::parse(text.trim()).map_err(|error| not_a_url(error.to_string()))?;
-        let parameters = parameters(&url)?;
+        let (url, has_host) = DatabaseUrl::read(text).map_err(|error| not_a_url(error.to_string()))?;
+        let parameters = parameters(&url, has_host)?;
         let given = |name: &str| parameters.iter().rev().find(|(given, _)| given == name).map(|(_, value)| value);
         let file = match (given("defaults-file"), surroundings.home()) {
             (Some(path), _) => OptionFile::read(&folder.join(path), true)?,
@@ -89,11 +90,12 @@ impl MySqlAddress {
             value.or_else(|| file.get(name)).map(str::to_owned)
         };
         let missing = |what, way| AddressFault::Missing { what, way };
-        // A socket in the file is for who names no host.
-        let names_host = given("host").is_some_and(|host| host != "localhost");
+        // A socket in the file is for who names no host, neither in the address nor in the file.
+        let host = find("host");
+        let names_host = host.as_deref().is_some_and(|host| host != "localhost");
         let socket =
             given("socket").cloned().or_else(|| find("socket").filter(|_| !names_host && given("port").is_none()));
-        let host = find("host").or_else(|| socket.is_some().then(|| "localhost".to_owned()));
+        let host = host.or_else(|| socket.is_some().then(|| "localhost".to_owned()));
         let host = host.ok_or(missing("host", "write mysql://user@host/database, ?socket=, or host= in ~/.my.cnf"))?;
         let port = match find("port") {
             Some(value) => number("port", &value)?,
@@ -107,12 +109,15 @@ impl MySqlAddress {
             None if socket.is_some() || is_this_machine(&host) => TlsMode::Disable,
             None => TlsMode::VerifyFull,
         };
-        let connect_timeout = match find("connect-timeout") {
-            Some(value) => Duration::from_secs(number("connect-timeout", &value)?),
-            None => CONNECT_TIMEOUT,
-        };
+        let connect_timeout = find("connect-timeout").map(|value| number("connect-timeout", &value)).transpose()?;
+        let connect_timeout = connect_limit(connect_timeout);
         let path = |name: &str| find(name).map(|path| folder.join(path));
-        let ssl_own = path("ssl-cert").zip(path("ssl-key"));
+        let ssl_own = match (path("ssl-cert"), path("ssl-key")) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            (Some(_), None) => return Err(missing("ssl-key", "ssl-cert needs it, as ?ssl-key=FILE").into()),
+            (None, Some(_)) => return Err(missing("ssl-cert", "ssl-key needs it, as ?ssl-cert=FILE").into()),
+        };
         let password = file.password.clone().or_else(|| surroundings.var("MYSQL_PWD").map(Secret::new));
         let ssl_ca = path("ssl-ca");
         Ok(Self { host, port, socket, user, database, tls, ssl_ca, ssl_own, connect_timeout, password })
@@ -120,7 +125,7 @@ impl MySqlAddress {
 }
 
 /// What the address says, by the names of the options.
-fn parameters(url: &Url) -> Result<Vec<(String, String)>, AddressFault> {
+fn parameters(url: &Url, has_host: bool) -> Result<Vec<(String, String)>, AddressFault> {
     if !matches!(url.scheme(), "mysql" | "mariadb") {
         return Err(AddressFault::Scheme { scheme: url.scheme().to_owned(), known: "mysql:// or mariadb://" });
     }
@@ -131,7 +136,7 @@ fn parameters(url: &Url) -> Result<Vec<(String, String)>, AddressFault> {
         return Err(not_a_url("a # has to be written as %23".to_owned()));
     }
     let mut parameters: Vec<(String, String)> = Vec::new();
-    let host = url.host_str().unwrap_or_default();
+    let host = url.host_str().filter(|_| has_host).unwrap_or_default();
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let database = url.path().strip_prefix('/').unwrap_or_default();
     for (name, text) in [("host", host), ("user", url.username()), ("database", database)] {
@@ -144,7 +149,7 @@ fn parameters(url: &Url) -> Result<Vec<(String, String)>, AddressFault> {
     parameters.extend(url.port().map(|port| ("port".to_owned(), port.to_string())));
     for (name, value) in url.query_pairs() {
         let name = name.replace('_', "-");
-        if name.contains("password") || name == "pwd" {
+        if DatabaseUrl::is_password(&name) {
             return Err(AddressFault::Password { places: PASSWORD_PLACES });
         }
         if !KNOWN.contains(&name.as_str()) {
@@ -198,6 +203,23 @@ mod tests {
         assert_eq!(address.to_string(), "mysql://me@x@db.example:3307/my shop");
         let address = parse("mysql://u@localhost/shop?socket=/run/my.sock").unwrap();
         assert_eq!(address.to_string(), "mysql://u@localhost/shop?socket=/run/my.sock");
+        assert_eq!(parse("mysql://u@/shop?socket=/run/my.sock").unwrap(), address);
+    }
+
+    #[test]
+    fn connection_waits_as_long_as_it_is_said() {
+        let limit = |text: &str| parse(text).unwrap().connect_timeout.map(|limit| limit.as_secs());
+        assert_eq!(limit("mysql://u@db/shop"), Some(30));
+        assert_eq!(limit("mysql://u@db/shop?connect-timeout=5"), Some(5));
+        assert_eq!(limit("mysql://u@db/shop?connect_timeout=0"), None);
+    }
+
+    #[test]
+    fn certificate_and_key_are_both_there_or_neither() {
+        let address = parse("mysql://u@db/shop?ssl-cert=c.pem&ssl-key=k.pem").unwrap();
+        assert_eq!(address.ssl_own, Some(("/conf/c.pem".into(), "/conf/k.pem".into())));
+        assert!(error("mysql://u@db/shop?ssl-cert=c.pem").starts_with("no ssl-key: ssl-cert needs it"));
+        assert!(error("mysql://u@db/shop?ssl-key=k.pem").starts_with("no ssl-cert: ssl-key needs it"));
     }
 
     #[test]
@@ -218,6 +240,8 @@ mod tests {
         for text in [
             "mysql://me:geheim@db/shop",
             "mysql://me@db/shop?password=geheim",
+            "mysql://me@db/shop?PassWd=geheim",
+            "mysql://me@db/shop?PWD=geheim",
             "mysql://me:geheim@db:99999/shop",
             "mysql://me:geheim@db/shop?ssl-mode=nonsense",
         ] {
@@ -258,6 +282,9 @@ mod tests {
         assert!(!format!("{address:?}").contains("geheim"));
         assert_eq!(parse("mysql://localhost/shop").socket.as_deref(), Some("/run/my.sock"));
         assert_eq!(parse("mysql://localhost:3306/shop").to_string(), "mysql://reader@localhost:3306/shop");
+        write("[client]\nuser=reader\nhost=db.example\nsocket=/run/my.sock\n");
+        assert_eq!(parse("mysql:///shop").to_string(), "mysql://reader@db.example:3306/shop");
+        assert_eq!(parse("mysql://localhost/shop").socket.as_deref(), Some("/run/my.sock"));
         write("[client]\nuser=reader\n");
         assert_eq!(parse("mysql://127.0.0.1/shop").password.unwrap().reveal(), "umgebung");
     }

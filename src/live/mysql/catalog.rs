@@ -96,6 +96,8 @@ impl MySqlColumn {
             DataType::Utf8 => (DataType::Utf8, Sent::Printed),
             // Bytes are text if they are UTF-8; a cast would replace those that are not.
             DataType::Binary if as_text => (DataType::Utf8, Sent::Plain),
+            // The server prints six digits of it; as it comes it has all of them.
+            DataType::Float32 if as_text => (DataType::Utf8, Sent::Plain),
             _ if as_text => (DataType::Utf8, Sent::Printed),
             other if is_bit => (other, Sent::Bits),
             other => (other, Sent::Plain),
@@ -224,6 +226,8 @@ mod tests {
         }
         assert_eq!(column("date", None, true), (DataType::Utf8, Sent::Printed, true));
         assert_eq!(column("blob", None, true), (DataType::Utf8, Sent::Plain, true));
+        assert_eq!(column("float(7,3)", None, true), (DataType::Utf8, Sent::Plain, true));
+        assert_eq!(column("double", None, true), (DataType::Utf8, Sent::Printed, true));
     }
 
     #[test]

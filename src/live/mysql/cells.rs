@@ -141,9 +141,11 @@ impl MySqlCells {
                 let (days, micros) = moment(value)?;
                 builder.append_value(i64::from(days) * 86_400_000_000 + micros);
             }
-            Self::Text(builder) => {
-                builder.append_value(std::str::from_utf8(bytes(value)?).map_err(|_| NOT_UTF8)?);
-            }
+            Self::Text(builder) => match value {
+                // The fewest digits that are this number and no other.
+                Value::Float(value) => builder.append_value(value.to_string()),
+                _ => builder.append_value(std::str::from_utf8(bytes(value)?).map_err(|_| NOT_UTF8)?),
+            },
             Self::Bytes(builder) => builder.append_value(bytes(value)?),
         }
         Ok(())
@@ -297,6 +299,20 @@ mod tests {
         let found = column("blob", &[Value::Bytes(vec![0, 255])]);
         assert_eq!(found.as_binary::<i32>().value(0), [0, 255]);
         assert_eq!(refused("text", &Value::Bytes(vec![b'a', 0xff])), "'\\x61ff' is not UTF-8");
+    }
+
+    #[test]
+    fn float_as_text_has_the_digits_that_make_it() {
+        let of = MySqlColumn::new("c".into(), "float".into(), None, true).unwrap();
+        let mut cells = MySqlCells::new(&of).unwrap();
+        let numbers = [0.1, 16_777_216.0, -1234.56, f32::MAX, f32::MIN_POSITIVE];
+        for number in numbers {
+            cells.push(&Value::Float(number)).unwrap();
+        }
+        let found = cells.finish();
+        let texts: Vec<&str> = found.as_string::<i32>().iter().flatten().collect();
+        assert_eq!(texts[..2], ["0.1", "16777216"]);
+        assert_eq!(texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<f32>>(), numbers);
     }
 
     #[test]

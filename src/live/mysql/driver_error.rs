@@ -67,7 +67,7 @@ pub(super) fn fault(doing: &str, table: Option<&str>, error: &Error) -> LiveFaul
                          again when it has ended"
                     .to_owned(),
             },
-            _ => server(format!("the server does not {doing}")),
+            _ => server(format!("the server refused to {doing}")),
         },
         _ => LiveFault::HolderLost { reason },
     }
@@ -86,7 +86,7 @@ mod tests {
         assert!(matches!(fault(1317), LiveFault::HolderLost { .. }));
         assert!(matches!(fault(1412), LiveFault::Rewritten { .. }));
         assert!(matches!(fault(1142), LiveFault::Table { .. }));
-        assert_eq!(fault(1064).to_string(), "the server does not read shop.t: m (error 1064, SQLSTATE HY000)");
+        assert_eq!(fault(1064).to_string(), "the server refused to read shop.t: m (error 1064, SQLSTATE HY000)");
         assert!(matches!(super::fault("x", None, &DriverError::ConnectionClosed.into()), LiveFault::HolderLost { .. }));
     }
 }

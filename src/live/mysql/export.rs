@@ -12,6 +12,7 @@ use super::table::{count, read};
 use crate::live::fault::LiveFault;
 use crate::live::options::{LiveEvent, LiveExport};
 use crate::live::place::new_try;
+use crate::session::Stores;
 use crate::snapshot::exports::live_manifest::{LiveColumnEntry, LiveFile, LiveManifest, LiveTable, VERSION};
 
 impl LiveExport<MySqlAddress> {
@@ -19,7 +20,7 @@ impl LiveExport<MySqlAddress> {
     ///
     /// # Errors
     /// [`LiveFault`]. Then there is no manifest, and what was written is garbage.
-    pub(crate) async fn run(self) -> Result<LiveManifest, LiveFault> {
+    pub(crate) async fn run(self, stores: &Stores) -> Result<LiveManifest, LiveFault> {
         if let Some(there) = self.place.read().await? {
             self.check(&there, &self.address.database)?;
             return Ok(there);
@@ -36,7 +37,7 @@ impl LiveExport<MySqlAddress> {
                 self.tell(|| LiveEvent::Range { table: name.clone(), rows: *rows, bytes: *size });
             }
             let rows = files.iter().map(|file| file.rows).sum();
-            // A view may be dear.
+            // Counting a view may be expensive.
             let is_counted = self.options.count && !table.table.is_view();
             let counted = if is_counted { Some(count(&mut session, &table).await?) } else { None };
             if let Some(counted) = counted.filter(|counted| *counted != rows) {
@@ -48,7 +49,7 @@ impl LiveExport<MySqlAddress> {
         session.commit().await.map_err(|error| LiveFault::HolderLost { reason: server_text(&error) })?;
         entries.sort_by(|one, other| (&one.schema, &one.name).cmp(&(&other.schema, &other.name)));
         let manifest = LiveManifest { version: VERSION, source, snapshot, folder, tables: entries };
-        self.place.commit(&manifest).await?;
+        self.place.commit(&manifest, stores).await?;
         Ok(manifest)
     }
 }

@@ -16,6 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use super::address::MySqlAddress;
 use super::driver_error::{self, connect_help, server_text};
 use crate::live::fault::LiveFault;
+use crate::live::patience::connected;
 use crate::live::protection::TlsMode;
 use crate::live::secret::check_mode;
 
@@ -53,15 +54,8 @@ impl MySqlSession {
             .tcp_keepalive(Some(KEEPALIVE));
         let failed =
             |error: &Error| LiveFault::Connect { reason: server_text(error), help: connect_help(error).to_owned() };
-        let connected = tokio::time::timeout(address.connect_timeout, Conn::new(options)).await;
-        let mut conn = match connected {
-            Ok(connected) => connected.map_err(|error| failed(&error))?,
-            Err(_) => {
-                let reason = format!("no answer in {} s", address.connect_timeout.as_secs());
-                let help = "check host and port in LOCATION, and that no firewall is in between".to_owned();
-                return Err(LiveFault::Connect { reason, help });
-            }
-        };
+        let conn = connected(address.connect_timeout, Conn::new(options)).await?;
+        let mut conn = conn.map_err(|error| failed(&error))?;
         let version: Option<Row> = conn.query_first("SELECT VERSION()").await.map_err(|error| failed(&error))?;
         let version = version.and_then(|row| text(&row, 0)).unwrap_or_default();
         let is_mariadb = version.contains("MariaDB");
@@ -81,7 +75,7 @@ impl MySqlSession {
         for statement in ["SET NAMES utf8mb4", &values, isolation] {
             self.execute(statement)
                 .await
-                .map_err(|error| driver_error::fault(&format!("take {statement}"), None, &error))?;
+                .map_err(|error| driver_error::fault(&format!("run {statement}"), None, &error))?;
         }
         // Older versions do not have all of these; a limit that stays is an error that names it.
         let limits: &[&str] = if self.is_mariadb {

@@ -50,13 +50,13 @@ impl Snapshot {
         let mut session = MySqlSession::connect(address, options.lock_timeout).await?;
         let failed = |doing: &'static str| move |error: Error| driver_error::fault(doing, None, &error);
         // The server may write the name in another case than the address.
-        let database = session.rows("SELECT DATABASE()").await.map_err(failed("tell the database"))?;
+        let database = session.rows("SELECT DATABASE()").await.map_err(failed("name the database"))?;
         let database = database.first().and_then(|row| text(row, 0)).unwrap_or_else(|| address.database.clone());
         let listed = tables(&mut session, &database).await.map_err(failed("list the tables"))?;
         let before = resolve_all(&listed, wanted)?;
         let start = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
         session.execute(start).await.map_err(failed("start a transaction with a snapshot"))?;
-        let snapshot = position(&mut session).await.map_err(failed("tell when the snapshot was taken"))?;
+        let snapshot = position(&mut session).await.map_err(failed("tell the time of the snapshot"))?;
         for (table, _) in &before {
             let name = table.full_name();
             let lock = format!("SELECT * FROM {} LIMIT 0", table.sql());
@@ -73,7 +73,7 @@ impl Snapshot {
             planned.push(plan(&mut session, &table, &text_columns).await?);
         }
         let identifier = if session.is_mariadb { "SELECT @@global.server_uid" } else { "SELECT @@global.server_uuid" };
-        let identifier = session.ask(identifier).await.map_err(failed("tell its own number"))?;
+        let identifier = session.ask(identifier).await.map_err(failed("tell its server id"))?;
         let source = LiveSource {
             system: if session.is_mariadb { "mariadb" } else { "mysql" }.to_owned(),
             server_version: session.version.clone(),
@@ -132,7 +132,7 @@ async fn plan(
     let refused = |reason: String| LiveFault::Table { table: name.clone(), reason };
     let columns = columns(session, table, text_columns).await;
     let columns =
-        columns.map_err(|error| driver_error::fault("tell the columns", Some(&name), &error))?.map_err(refused)?;
+        columns.map_err(|error| driver_error::fault("list the columns", Some(&name), &error))?.map_err(refused)?;
     if columns.is_empty() {
         return Err(refused("has no columns".to_owned()));
     }

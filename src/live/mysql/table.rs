@@ -6,21 +6,21 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Row, Value};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::catalog::{MySqlColumn, MySqlTable};
+use super::catalog::MySqlColumn;
 use super::cells::{MySqlCells, size};
 use super::driver_error;
 use super::session::{MySqlSession, text};
 use super::snapshot::LockedTable;
-use crate::live::fault::{LiveFault, WriteFault, named};
-use crate::live::files::RangeFile;
+use crate::live::fault::{LiveFault, named};
+use crate::live::files::{RangeFiles, WrittenRange};
 use crate::live::options::LiveOptions;
-use crate::live::place::{LivePlace, file_name};
+use crate::live::place::LivePlace;
 use crate::snapshot::exports::live_manifest::LiveFile;
 
 /// A batch of so many bytes is written before it has all of its rows. With the largest value of the protocol it is
@@ -48,15 +48,16 @@ pub(super) async fn read(
     options: &LiveOptions,
 ) -> Result<Vec<LiveFile>, LiveFault> {
     let (sender, batches) = mpsc::channel::<ReadBatch>(WAITING);
-    let writer = LiveWriter {
-        place: place.clone(),
+    let range = WrittenRange {
         folder: folder.to_owned(),
-        schema: schema(table),
-        table: table.table.clone(),
-        options: options.clone(),
+        table: (table.table.schema.clone(), table.table.name.clone()),
+        number: 1,
+        part: table.table.full_name(),
+        blocks: None,
     };
+    let files = RangeFiles::create(place, options, schema(table), range)?;
     // Compressing goes on while rows arrive.
-    let writer: JoinHandle<Result<Vec<LiveFile>, LiveFault>> = tokio::spawn(writer.write(batches));
+    let writer: JoinHandle<Result<Vec<LiveFile>, LiveFault>> = tokio::spawn(write(files, batches));
     match rows(session, table, options.batch_rows, &sender).await {
         // The writer says why it has ended.
         Ok(()) | Err(Ended::Writer) => drop(sender),
@@ -71,55 +72,12 @@ pub(super) async fn read(
     })?
 }
 
-/// Who writes the batches of a table.
-struct LiveWriter {
-    place: LivePlace,
-    folder: String,
-    schema: SchemaRef,
-    table: MySqlTable,
-    options: LiveOptions,
-}
-
-impl LiveWriter {
-    async fn write(self, mut batches: mpsc::Receiver<ReadBatch>) -> Result<Vec<LiveFile>, LiveFault> {
-        let mut files = Vec::new();
-        let mut open = Some(self.create(1)?);
-        let mut bytes = 0_u64;
-        while let Some(batch) = batches.recv().await {
-            let (name, mut file) = match open.take() {
-                Some(open) => open,
-                None => self.create(files.len() + 1)?,
-            };
-            let written = file.write(Some((batch.columns, batch.rows))).await;
-            written.map_err(|source| LiveFault::Write { path: name.clone(), source })?;
-            bytes += batch.bytes as u64;
-            // Files of a size that others can share the work on, and that every store takes.
-            if bytes >= self.options.range_bytes {
-                files.push(self.finish(name, file).await?);
-                bytes = 0;
-            } else {
-                open = Some((name, file));
-            }
-        }
-        if let Some((name, file)) = open {
-            files.push(self.finish(name, file).await?);
-        }
-        Ok(files)
+/// Writes the batches of a table until there are no more.
+async fn write(mut files: RangeFiles, mut batches: mpsc::Receiver<ReadBatch>) -> Result<Vec<LiveFile>, LiveFault> {
+    while let Some(ReadBatch { columns, rows, bytes }) = batches.recv().await {
+        files.write(columns, rows, bytes as u64).await?;
     }
-
-    fn create(&self, number: usize) -> Result<(String, RangeFile), LiveFault> {
-        let name = file_name(&self.table.schema, &self.table.name, number);
-        let wrong = |source: WriteFault| LiveFault::Write { path: name.clone(), source };
-        let path = self.place.file(&self.folder, &name).map_err(|error| wrong(error.into()))?;
-        let file = RangeFile::create(&self.place, path, Arc::clone(&self.schema), &self.options).map_err(wrong)?;
-        Ok((name, file))
-    }
-
-    async fn finish(&self, name: String, file: RangeFile) -> Result<LiveFile, LiveFault> {
-        let finished = file.finish(&self.place).await;
-        let (size, rows, etag) = finished.map_err(|source| LiveFault::Write { path: name.clone(), source })?;
-        Ok(LiveFile { name, part: self.table.full_name(), blocks: None, size, rows, etag })
-    }
+    files.finish().await
 }
 
 /// Rows of a table, as the server counts them.
@@ -133,7 +91,7 @@ pub(super) async fn count(session: &mut MySqlSession, table: &LockedTable) -> Re
     let rows = rows.map_err(|error| driver_error::fault(&doing, Some(&name), &error))?;
     let count = rows.first().and_then(|row| text(row, 0)).and_then(|count| count.parse().ok());
     count.ok_or_else(|| LiveFault::Server {
-        doing: format!("the server does not {doing}"),
+        doing: format!("the server did not {doing}"),
         reason: "its answer is no number".to_owned(),
     })
 }
@@ -207,7 +165,8 @@ fn add(columns: &mut [MySqlCells], row: &Row, table: &LockedTable, number: u64) 
         cells.push(value).map_err(|misfit| LiveFault::Rows {
             place: place(),
             reason: format!("row {number}, column '{}': {}", column.name, misfit.describe(value)),
-            column: Some(named(&column.name)),
+            // One that is text already is not helped by that.
+            column: (column.arrow != DataType::Utf8).then(|| named(&column.name)),
         })?;
     }
     Ok(bytes)

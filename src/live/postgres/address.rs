@@ -11,24 +11,22 @@
 //! `require` encrypts and does not verify, as with libpq; it has to be said. Several hosts are refused, as are
 //! parameters that would change what is read (`options`).
 
-use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use url::Url;
 
 use super::password::{PasswordFor, password};
 use super::service::{Service, read_service};
+use crate::config::DatabaseUrl;
 use crate::live::fault::{AddressFault, LiveFault};
+use crate::live::patience::connect_limit;
 use crate::live::protection::{TlsMode, is_this_machine};
 use crate::live::secret::Secret;
 use crate::live::surroundings::Surroundings;
 
 const PORT: u16 = 5432;
-/// A host that does not answer is an error long before a person gives up.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const PASSWORD_PLACES: &str =
     "PGPASSWORD, into ~/.pgpass (or the file that PGPASSFILE names) or into a service file (?service=name)";
 const KNOWN: &[&str] = &[
@@ -74,8 +72,8 @@ pub(crate) struct PgAddress {
     pub(crate) tls: TlsMode,
     /// With which files.
     pub(crate) files: TlsFiles,
-    /// How long to wait for a connection.
-    pub(crate) connect_timeout: Duration,
+    /// How long to wait for a connection; None: without end.
+    pub(crate) connect_timeout: Option<Duration>,
     /// None where the server asks for none, or knows the user otherwise.
     pub(crate) password: Option<Secret>,
 }
@@ -125,8 +123,7 @@ struct Given<'a> {
 
 impl Given<'_> {
     fn read(text: &str) -> Result<Self, LiveFault> {
-        let (text, has_host) = with_host(text.trim());
-        let url = Url::parse(&text).map_err(|error| not_a_url(error.to_string()))?;
+        let (url, has_host) = DatabaseUrl::read(text).map_err(|error| not_a_url(error.to_string()))?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(AddressFault::Scheme {
                 scheme: url.scheme().to_owned(),
@@ -155,7 +152,7 @@ impl Given<'_> {
         add("dbname", url.path().strip_prefix('/').unwrap_or_default())?;
         parameters.extend(url.port().map(|port| ("port".to_owned(), port.to_string())));
         for (name, value) in url.query_pairs() {
-            if matches!(&*name, "password" | "sslpassword") {
+            if DatabaseUrl::is_password(&name) {
                 return Err(AddressFault::Password { places: PASSWORD_PLACES }.into());
             }
             parameters.push((name.into_owned(), value.into_owned()));
@@ -199,10 +196,9 @@ impl Given<'_> {
             None if is_this_machine(&host) => TlsMode::Disable,
             None => TlsMode::VerifyFull,
         };
-        let connect_timeout = match find("connect_timeout", "PGCONNECT_TIMEOUT") {
-            Some(value) => Duration::from_secs(number("connect_timeout", &value)?),
-            None => CONNECT_TIMEOUT,
-        };
+        let connect_timeout = find("connect_timeout", "PGCONNECT_TIMEOUT");
+        let connect_timeout = connect_timeout.map(|value| number("connect_timeout", &value)).transpose()?;
+        let connect_timeout = connect_limit(connect_timeout);
         let path = |text: String| folder.join(text);
         let passfile = find("passfile", "PGPASSFILE");
         let (roots, certificate, key) =
@@ -228,17 +224,6 @@ impl Given<'_> {
 
 fn not_a_url(reason: String) -> AddressFault {
     AddressFault::Url { example: "postgres://user@host:5432/database?sslmode=verify-full", reason }
-}
-
-/// `postgres://user@/shop`, as libpq takes it, with a host that stands for none, as a url has to have one there.
-fn with_host(text: &str) -> (Cow<'_, str>, bool) {
-    let start = text.find("://").map_or(0, |at| at + 3);
-    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
-    if text[start..end].ends_with('@') {
-        (format!("{}none{}", &text[..end], &text[end..]).into(), false)
-    } else {
-        (text.into(), true)
-    }
 }
 
 fn check_known(parameters: &[(String, String)]) -> Result<(), AddressFault> {
@@ -308,12 +293,25 @@ mod tests {
         for text in [
             "postgres://me:geheim@db/shop",
             "postgres://me@db/shop?password=geheim",
+            "postgres://me@db/shop?sslPassword=geheim",
+            "postgres://me@db/shop?pwd=geheim",
             "postgres://me:geheim@db:99999/shop",
             "postgres://me:geheim@db/shop?sslmode=nonsense",
         ] {
             assert!(!error(text).contains("geheim"), "{text}");
         }
         assert!(error("postgres://me:geheim@db/shop").contains("~/.pgpass"));
+    }
+
+    #[test]
+    fn connection_waits_as_long_as_it_is_said() {
+        let limit = |text: &str, vars: &[(&str, &str)]| {
+            let address = PgAddress::parse(text, Path::new(""), &Surroundings::of(vars, None));
+            address.unwrap().connect_timeout.map(|limit| limit.as_secs())
+        };
+        assert_eq!(limit("postgres://u@db/shop", &[]), Some(30));
+        assert_eq!(limit("postgres://u@db/shop?connect_timeout=5", &[("PGCONNECT_TIMEOUT", "0")]), Some(5));
+        assert_eq!(limit("postgres://u@db/shop", &[("PGCONNECT_TIMEOUT", "0")]), None);
     }
 
     #[test]
@@ -349,5 +347,7 @@ mod tests {
             assert_eq!(address.to_string(), text);
             assert_eq!(parse(&address.to_string()).unwrap(), address);
         }
+        let address = parse("postgres://u@:5433/shop?host=/run/pg").unwrap();
+        assert_eq!(address.to_string(), "postgres://u@/shop?host=/run/pg&port=5433");
     }
 }

@@ -106,8 +106,10 @@ pub(crate) struct LiveColumn {
     pub(crate) pg: PgType,
 }
 
+/// The privilege on a table that is gone meanwhile is NULL.
 const COLUMNS_OF_RELATION: &str = "c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relispartition, \
-    pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'), \
+    coalesce(pg_catalog.has_table_privilege(c.oid, 'SELECT') \
+      AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'), false), \
     c.relrowsecurity, coalesce((SELECT am.amname = 'heap' FROM pg_catalog.pg_am am WHERE am.oid = c.relam), true), \
     EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid)";
 

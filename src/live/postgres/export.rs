@@ -22,6 +22,7 @@ use super::worker::Worker;
 use crate::live::fault::LiveFault;
 use crate::live::options::{LiveEvent, LiveExport};
 use crate::live::place::new_try;
+use crate::session::Stores;
 use crate::snapshot::exports::live_manifest::{LiveColumnEntry, LiveFile, LiveManifest, LiveTable, VERSION};
 
 /// A piece of work: of the table with this number.
@@ -33,7 +34,7 @@ enum ReadJob {
 
 /// What came of it.
 enum Done {
-    File { table: usize, range: usize, file: LiveFile },
+    Files { table: usize, range: usize, files: Vec<LiveFile> },
     Counted { table: usize, rows: u64 },
 }
 
@@ -44,7 +45,7 @@ impl LiveExport<PgAddress> {
     ///
     /// # Errors
     /// [`LiveFault`]. Then there is no manifest, and what was written is garbage.
-    pub(crate) async fn run(self) -> Result<LiveManifest, LiveFault> {
+    pub(crate) async fn run(self, stores: &Stores) -> Result<LiveManifest, LiveFault> {
         if let Some(there) = self.place.read().await? {
             self.check(&there, &self.address.database)?;
             return Ok(there);
@@ -84,7 +85,7 @@ impl LiveExport<PgAddress> {
         holder.release().await?;
         let tables = entries(&tables, done)?;
         let manifest = LiveManifest { version: VERSION, source, snapshot, folder, tables };
-        this.place.commit(&manifest).await?;
+        this.place.commit(&manifest, stores).await?;
         Ok(manifest)
     }
 }
@@ -96,7 +97,7 @@ fn jobs(tables: &[PlannedTable], count: bool) -> VecDeque<ReadJob> {
     for (number, table) in tables.iter().enumerate() {
         let ranges = table.ranges.iter().enumerate();
         jobs.extend(ranges.map(|(range, found)| (found.bytes, ReadJob::Read { table: number, range })));
-        // A view may be dear, and a foreign table may have other rows by then.
+        // Counting a view may be expensive, and a foreign table may have other rows by then.
         let counted = !matches!(table.relation.kind, RelationKind::View | RelationKind::Foreign);
         if count && counted {
             let bytes: u64 = table.ranges.iter().map(|range| range.bytes).sum();
@@ -121,13 +122,15 @@ async fn work(
     while let Some(job) = next() {
         done.push(match job {
             ReadJob::Read { table, range } => {
-                let file = match worker.read(&tables[table], range).await {
-                    Ok(file) => file,
+                let files = match worker.read(&tables[table], range).await {
+                    Ok(files) => files,
                     Err(fault) => return Err(worker.explain(fault).await),
                 };
                 let name = || tables[table].relation.full_name();
-                export.tell(|| LiveEvent::Range { table: name(), rows: file.rows, bytes: file.size });
-                Done::File { table, range, file }
+                for LiveFile { rows, size, .. } in &files {
+                    export.tell(|| LiveEvent::Range { table: name(), rows: *rows, bytes: *size });
+                }
+                Done::Files { table, range, files }
             }
             ReadJob::Count { table } => Done::Counted { table, rows: worker.count(&tables[table]).await? },
         });
@@ -136,20 +139,21 @@ async fn work(
 }
 
 /// The files of a table by range, and its rows as the server counts them.
-type Found = (Vec<(usize, LiveFile)>, Option<u64>);
+type Found = (Vec<(usize, Vec<LiveFile>)>, Option<u64>);
 
 fn entries(tables: &[PlannedTable], done: Vec<Done>) -> Result<Vec<LiveTable>, LiveFault> {
     let mut found: Vec<Found> = vec![(Vec::new(), None); tables.len()];
     for done in done {
         match done {
-            Done::File { table, range, file } => found[table].0.push((range, file)),
+            Done::Files { table, range, files } => found[table].0.push((range, files)),
             Done::Counted { table, rows } => found[table].1 = Some(rows),
         }
     }
     let mut entries = Vec::new();
-    for (table, (mut files, counted)) in tables.iter().zip(found) {
-        files.sort_by_key(|(range, _)| *range);
-        let rows = files.iter().map(|(_, file)| file.rows).sum();
+    for (table, (mut ranges, counted)) in tables.iter().zip(found) {
+        ranges.sort_by_key(|(range, _)| *range);
+        let files: Vec<LiveFile> = ranges.into_iter().flat_map(|(_, files)| files).collect();
+        let rows = files.iter().map(|file| file.rows).sum();
         if let Some(counted) = counted.filter(|counted| *counted != rows) {
             return Err(LiveFault::Count { table: table.relation.full_name(), read: rows, counted });
         }
@@ -166,7 +170,7 @@ fn entries(tables: &[PlannedTable], done: Vec<Done>) -> Result<Vec<LiveTable>, L
             rows,
             counted,
             notes: table.notes.clone(),
-            files: files.into_iter().map(|(_, file)| file).collect(),
+            files,
         });
     }
     entries.sort_by(|one, other| (&one.schema, &one.name).cmp(&(&other.schema, &other.name)));

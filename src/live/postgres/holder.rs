@@ -10,8 +10,8 @@
 //!
 //! TRUNCATE and the forms of ALTER TABLE that rewrite a table do not heed snapshots: a table truncated after the
 //! snapshot was taken reads as empty in it, without any error. ACCESS SHARE locks keep both away; SELECT takes the
-//! same. A lock on a view is one on the tables behind it. It waits for locks no longer than the options say, since all
-//! who come later wait behind it.
+//! same. A lock on a view is one on the tables behind it, but not on materialized views and foreign tables. It waits
+//! for locks no longer than the options say, since all who come later wait behind it.
 
 use std::time::Duration;
 
@@ -65,21 +65,21 @@ impl Holder {
         session.begin(lock_timeout).await.map_err(failed("begin a transaction"))?;
         let all = relations(session.client()).await.map_err(failed("list the tables"))?;
         session.client().batch_execute("COMMIT").await.map_err(failed("end a transaction"))?;
-        let before = resolve_all(&all, address, wanted)?;
+        let before = resolve_all(&all, &address.database, wanted)?;
         session.begin(lock_timeout).await.map_err(failed("begin a transaction"))?;
-        let lock = lock_statement(before.iter().copied());
+        let lock = lock_statement(before.iter().map(|(relation, _)| *relation));
         session.client().batch_execute(&lock).await.map_err(failed("lock the tables against TRUNCATE and ALTER"))?;
         let (snapshot, standby) = take_snapshot(&session).await.map_err(failed("export a snapshot"))?;
 
         let listed = relations(session.client()).await.map_err(failed("list the tables"))?;
-        let after = resolve_all(&listed, address, wanted)?;
-        if let Some((one, _)) = before.iter().zip(&after).find(|(one, other)| one.oid != other.oid) {
+        let after = resolve_all(&listed, &address.database, wanted)?;
+        if let Some(one) = missing(&before, &after).or_else(|| missing(&after, &before)) {
             return Err(LiveFault::Rewritten { table: one.full_name() });
         }
         let mut tables = Vec::new();
-        let mut locked: Vec<Relation> = after.iter().map(|relation| (*relation).clone()).collect();
-        for (relation, wanted) in after.into_iter().zip(wanted) {
-            let table = plan_table(&session, relation, wanted, range_bytes, &mut locked).await?;
+        let mut locked: Vec<Relation> = after.iter().map(|(relation, _)| (*relation).clone()).collect();
+        for (relation, text_columns) in &after {
+            let table = plan_table(&session, relation, text_columns, range_bytes, &mut locked).await?;
             tables.push(table);
         }
         locked.sort_by_key(|relation| relation.oid);
@@ -91,7 +91,7 @@ impl Holder {
         let identifier = session
             .ask("SELECT system_identifier::text FROM pg_catalog.pg_control_system()")
             .await
-            .map_err(failed("ask for the system identifier"))?;
+            .map_err(failed("read the system identifier"))?;
         let source = LiveSource {
             system: "postgresql".to_owned(),
             server_version: session.version_text().to_owned(),
@@ -113,12 +113,30 @@ impl Holder {
     }
 }
 
+/// A table that is wanted, and its columns that come as text.
+type WantedRelation<'a> = (&'a Relation, Vec<String>);
+
+/// Each table once, whatever names it is called by.
 fn resolve_all<'a>(
     all: &'a [Relation],
-    address: &PgAddress,
+    database: &str,
     wanted: &[WantedTable],
-) -> Result<Vec<&'a Relation>, LiveFault> {
-    wanted.iter().map(|wanted| resolve(all, &address.database, &wanted.name)).collect()
+) -> Result<Vec<WantedRelation<'a>>, LiveFault> {
+    let mut found: Vec<WantedRelation<'a>> = Vec::with_capacity(wanted.len());
+    for WantedTable { name, text_columns } in wanted {
+        let relation = resolve(all, database, name)?;
+        match found.iter_mut().find(|(there, _)| there.oid == relation.oid) {
+            Some((_, columns)) => columns.extend(text_columns.iter().cloned()),
+            None => found.push((relation, text_columns.clone())),
+        }
+    }
+    Ok(found)
+}
+
+/// A table of the ones that is not among the others.
+fn missing<'a>(ones: &[WantedRelation<'a>], others: &[WantedRelation<'_>]) -> Option<&'a Relation> {
+    let is_there = |one: &Relation| others.iter().any(|(other, _)| other.oid == one.oid);
+    ones.iter().map(|(one, _)| *one).find(|one| !is_there(one))
 }
 
 /// Empty where there is nothing that can be locked.
@@ -149,18 +167,18 @@ async fn take_snapshot(session: &PgSession) -> Result<(LiveSnapshot, Option<bool
 async fn plan_table(
     session: &PgSession,
     relation: &Relation,
-    wanted: &WantedTable,
+    text_columns: &[String],
     range_bytes: u64,
     locked: &mut Vec<Relation>,
 ) -> Result<PlannedTable, LiveFault> {
     let failed = |error| lost_or_refused(&format!("read the catalogue of {}", relation.full_name()), &error);
     let refused = |reason: String| LiveFault::Table { table: relation.full_name(), reason };
-    let as_text = |name: &str| wanted.text_columns.iter().any(|column| column == name);
+    let as_text = |name: &str| text_columns.iter().any(|column| column == name);
     let columns = columns(session.client(), relation.oid, &as_text).await.map_err(failed)?;
     if columns.is_empty() {
         return Err(refused("has no columns".to_owned()));
     }
-    if let Some(none) = wanted.text_columns.iter().find(|name| columns.iter().all(|column| column.name != **name)) {
+    if let Some(none) = text_columns.iter().find(|name| columns.iter().all(|column| column.name != **name)) {
         return Err(refused(format!("has no column {none:?}")));
     }
     let leaves = leaves(session.client(), relation.oid).await.map_err(failed)?;
@@ -203,6 +221,23 @@ pub(crate) fn lost_or_refused(doing: &str, error: &tokio_postgres::Error) -> Liv
     if is_lost(error) {
         LiveFault::WorkerLost { doing: doing.to_owned(), reason }
     } else {
-        LiveFault::Server { doing: format!("the server does not {doing}"), reason }
+        LiveFault::Server { doing: format!("the server refused to {doing}"), reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalog::tests::table;
+    use super::*;
+
+    #[test]
+    fn table_with_two_names_is_read_once() {
+        let all = [table("public", "orders", 1), Relation { oid: 2, ..table("public", "lines", 1) }];
+        let wanted = |name: &str, column: &str| WantedTable { name: name.into(), text_columns: vec![column.into()] };
+        let names = [wanted("orders", "a"), wanted("lines", "b"), wanted("public.orders", "c")];
+        let found = resolve_all(&all, "shop", &names).unwrap();
+        assert_eq!(found, [(&all[0], vec!["a".to_owned(), "c".to_owned()]), (&all[1], vec!["b".to_owned()])]);
+        assert_eq!(missing(&found, &found), None);
+        assert_eq!(missing(&found, &found[1..]), Some(&all[0]));
     }
 }

@@ -58,7 +58,15 @@ pub(crate) fn plan(table: &Relation, leaves: &[Relation], version: u32, target: 
     let whole = |bytes| vec![TableRange { from: table.sql(), part: table.full_name(), blocks: None, bytes }];
     let bytes = leaves.iter().map(|leaf| leaf.bytes).sum();
     match table.kind {
-        RelationKind::View | RelationKind::Materialized => return (whole(bytes), notes),
+        RelationKind::View => {
+            // LOCK TABLE takes the tables behind it, and leaves these out.
+            notes.push(
+                "a view: rows that it has from materialized views and foreign tables are of when they were read"
+                    .to_owned(),
+            );
+            return (whole(bytes), notes);
+        }
+        RelationKind::Materialized => return (whole(bytes), notes),
         RelationKind::Foreign => {
             notes.push(
                 "a foreign table: its rows are those of another server, which the snapshot does not cover".to_owned(),
@@ -174,6 +182,15 @@ mod tests {
         let (ranges, notes) = plan(&parent, &[open, closed], 150_000, 1 << 20);
         assert_eq!((ranges.len(), ranges[0].from.as_str()), (1, "\"public\".\"p\""));
         assert!(notes[0].contains("public.p2"));
+    }
+
+    #[test]
+    fn view_says_which_of_its_rows_may_be_newer() {
+        let of = |kind| plan(&Relation { kind, ..table("public", "v", 0) }, &[], 150_000, 1 << 20);
+        let (ranges, notes) = of(RelationKind::View);
+        assert_eq!((ranges.len(), notes.len()), (1, 1));
+        assert!(notes[0].contains("materialized views and foreign tables"));
+        assert!(of(RelationKind::Materialized).1.is_empty());
     }
 
     #[test]

@@ -16,9 +16,10 @@ use tokio_postgres::{Client, Config, NoTls, Row, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::PgAddress;
-use super::driver_error::server_text;
+use super::driver_error::{is_lost, server_text};
 use super::tls::client_config;
 use crate::live::fault::LiveFault;
+use crate::live::patience::connected;
 use crate::live::protection::TlsMode;
 
 /// Routers forget idle connections, mostly after five minutes or more; the holder of a snapshot is idle for hours.
@@ -54,7 +55,7 @@ impl PgSession {
     pub(crate) async fn connect(address: &PgAddress) -> Result<Self, LiveFault> {
         let mut config = Config::new();
         config.user(&address.user).dbname(&address.database).port(address.port);
-        config.application_name("snaplake").connect_timeout(address.connect_timeout);
+        config.application_name("snaplake");
         config.keepalives(true).keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE / 4).keepalives_retries(4);
         if address.is_socket() {
             config.host_path(&address.host);
@@ -64,12 +65,20 @@ impl PgSession {
         if let Some(password) = &address.password {
             config.password(password.reveal());
         }
-        let started = match address.tls {
-            TlsMode::Disable => start(config.ssl_mode(SslMode::Disable), NoTls).await,
-            _ if address.is_socket() => start(config.ssl_mode(SslMode::Disable), NoTls).await,
-            _ => start(config.ssl_mode(SslMode::Require), MakeRustlsConnect::new(client_config(address)?)).await,
+        let tls = match address.tls {
+            TlsMode::Disable => None,
+            _ if address.is_socket() => None,
+            _ => Some(MakeRustlsConnect::new(client_config(address)?)),
         };
-        started
+        // The limit is for all of it: a server that takes the connection and says nothing is none, too.
+        let starting = async {
+            match tls {
+                Some(tls) => start(config.ssl_mode(SslMode::Require), tls).await,
+                None => start(config.ssl_mode(SslMode::Disable), NoTls).await,
+            }
+        };
+        connected(address.connect_timeout, starting)
+            .await?
             .map_err(|error| LiveFault::Connect { reason: server_text(&error), help: connect_help(&error).to_owned() })
     }
 
@@ -102,14 +111,26 @@ impl PgSession {
             sql.push_str(" SET LOCAL jit = off;");
         }
         sql.push_str(" SET LOCAL max_parallel_workers_per_gather = 0;");
-        if self.version >= 140_000 {
-            // The server notices within a long sort that nobody listens any more.
-            sql.push_str(" SET LOCAL client_connection_check_interval = '10s';");
-        }
         if self.version >= 170_000 {
             sql.push_str(" SET LOCAL transaction_timeout = 0;");
         }
-        self.client.batch_execute(&sql).await
+        self.client.batch_execute(&sql).await?;
+        if self.version >= 140_000 {
+            // The server notices within a long sort that nobody listens any more. Not every system lets it.
+            self.try_setting("client_connection_check_interval = '10s'").await?;
+        }
+        Ok(())
+    }
+
+    /// A setting that some servers refuse. The transaction goes on without it, and no snapshot is taken.
+    async fn try_setting(&self, setting: &str) -> Result<(), tokio_postgres::Error> {
+        let sql = format!("SAVEPOINT tried; SET LOCAL {setting}; RELEASE SAVEPOINT tried");
+        match self.client.batch_execute(&sql).await {
+            Err(error) if !is_lost(&error) => {
+                self.client.batch_execute("ROLLBACK TO SAVEPOINT tried; RELEASE SAVEPOINT tried").await
+            }
+            other => other,
+        }
     }
 
     /// A question that some servers or roles do not answer. The transaction goes on as if it had not been asked.

@@ -120,12 +120,10 @@ async fn table(client: &Client, relation: &Relation) -> Result<SurveyedTable, to
 fn left_out(relation: &Relation) -> Option<&'static str> {
     match relation.kind {
         _ if !relation.readable => Some("this user may not read it; GRANT SELECT on it, and USAGE on its schema"),
-        RelationKind::View => Some("a view, which has rows of tables; add it by its name to read it, too"),
-        RelationKind::Materialized => {
-            Some("a materialized view, which has rows of tables; add it by its name to read it, too")
-        }
+        RelationKind::View => Some("a view; name it in the config to export it as well"),
+        RelationKind::Materialized => Some("a materialized view; name it in the config to export it as well"),
         RelationKind::Foreign => {
-            Some("a foreign table, whose rows no snapshot covers; add it by its name to read it all the same")
+            Some("a foreign table, whose rows no snapshot covers; name it in the config to export it as well")
         }
         RelationKind::Table | RelationKind::Partitioned => None,
     }
@@ -164,7 +162,7 @@ mod tests {
         assert_eq!(of(RelationKind::Partitioned, true), None);
         assert!(of(RelationKind::Table, false).is_some_and(|why| why.contains("GRANT SELECT")));
         for kind in [RelationKind::View, RelationKind::Materialized, RelationKind::Foreign] {
-            assert!(of(kind, true).is_some_and(|why| why.contains("add it by its name")), "{kind:?}");
+            assert!(of(kind, true).is_some_and(|why| why.contains("name it in the config")), "{kind:?}");
         }
     }
 }

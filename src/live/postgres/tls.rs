@@ -39,9 +39,10 @@ pub(crate) fn client_config(address: &PgAddress) -> Result<ClientConfig, LiveFau
         .map_err(|error| fault(no_file, &error))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    let (Some(certificate), Some(key)) = (&address.files.certificate, &address.files.key) else {
-        return Ok(builder.with_no_client_auth());
-    };
+    // As libpq: a key alone is not used.
+    let Some(certificate) = &address.files.certificate else { return Ok(builder.with_no_client_auth()) };
+    let no_key = || LiveFault::File { path: certificate.clone(), reason: "needs a key, which sslkey names".to_owned() };
+    let key = address.files.key.as_ref().ok_or_else(no_key)?;
     check_mode(key)?;
     let chain = certificates(certificate)?;
     let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| fault(key, &error))?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::snapshot::pg_binary::{PgBinaryColumn, PgBinaryDecoder, PgBinaryFault};
-use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::{StreamExt, pin_mut};
 
 use super::address::PgAddress;
@@ -17,10 +17,10 @@ use super::holder::{PlannedTable, is_rewritten, lost_or_refused};
 use super::quote::literal;
 use super::ranges::TableRange;
 use super::session::PgSession;
-use crate::live::fault::{LiveFault, WriteFault, named};
-use crate::live::files::RangeFile;
+use crate::live::fault::{LiveFault, named};
+use crate::live::files::{RangeFiles, WrittenRange};
 use crate::live::options::{LiveExport, LiveOptions};
-use crate::live::place::{LivePlace, file_name};
+use crate::live::place::LivePlace;
 use crate::snapshot::exports::live_manifest::LiveFile;
 
 /// The server sends each row by itself; the decoder is quicker with many at once.
@@ -79,21 +79,25 @@ impl<'a> Worker<'a> {
         count.map(i64::unsigned_abs).map_err(|error| lost_or_refused(&format!("count {name}"), &error))
     }
 
-    /// Reads a range into its file.
+    /// Reads a range into its files.
     ///
     /// # Errors
     /// [`LiveFault`].
-    pub(crate) async fn read(&self, table: &PlannedTable, number: usize) -> Result<LiveFile, LiveFault> {
+    pub(crate) async fn read(&self, table: &PlannedTable, number: usize) -> Result<Vec<LiveFile>, LiveFault> {
         let range = &table.ranges[number];
         let doing = format!("read {}", table.relation.full_name());
         let failed = |error| lost_or_refused(&doing, &error);
-        let name = file_name(&table.relation.schema, &table.relation.name, number + 1);
-        let wrong = |source: WriteFault| LiveFault::Write { path: name.clone(), source };
-        let path = self.place.file(self.folder, &name).map_err(|error| wrong(error.into()))?;
-        let mut file = RangeFile::create(self.place, path, schema(table), self.options).map_err(&wrong)?;
+        let written = WrittenRange {
+            folder: self.folder.to_owned(),
+            table: (table.relation.schema.clone(), table.relation.name.clone()),
+            number: number + 1,
+            part: range.part.clone(),
+            blocks: range.blocks.map(|blocks| (blocks.from, blocks.to)),
+        };
+        let mut files = RangeFiles::create(self.place, self.options, schema(table), written)?;
         let damaged = |fault: PgBinaryFault| {
             let column = match &fault {
-                PgBinaryFault::Value(unfit) => Some(named(&unfit.column)),
+                PgBinaryFault::Value(unfit) if !is_text(table, &unfit.column) => Some(named(&unfit.column)),
                 _ => None,
             };
             LiveFault::Rows { place: place_of(table, range), reason: fault.to_string(), column }
@@ -107,7 +111,7 @@ impl<'a> Worker<'a> {
         let copy = self.session.client().copy_out(&copy_statement(table, range)).await.map_err(failed)?;
         pin_mut!(copy);
         let mut chunk = Vec::with_capacity(CHUNK);
-        let mut ended = false;
+        let (mut ended, mut bytes) = (false, 0_u64);
         while !ended {
             match copy.next().await {
                 Some(row) => chunk.extend_from_slice(&row.map_err(failed)?),
@@ -120,23 +124,31 @@ impl<'a> Worker<'a> {
             while !rest.is_empty() {
                 let used = decoder.push(rest, self.options.batch_rows).map_err(damaged)?;
                 rest = rest.get(used..).unwrap_or_default();
-                if decoder.is_full(self.options.batch_rows) {
-                    file.write(decoder.flush().map_err(damaged)?).await.map_err(&wrong)?;
+                bytes += used as u64;
+                if decoder.is_full(self.options.batch_rows)
+                    && let Some((columns, rows)) = decoder.flush().map_err(damaged)?
+                {
+                    files.write(columns, rows, std::mem::take(&mut bytes)).await?;
                 }
             }
             chunk.clear();
             chunk.shrink_to(CHUNK);
         }
         decoder.end().map_err(damaged)?;
-        file.write(decoder.flush().map_err(damaged)?).await.map_err(&wrong)?;
-        // A materialized view cannot be locked; its refresh in between would read as empty.
+        if let Some((columns, rows)) = decoder.flush().map_err(damaged)? {
+            files.write(columns, rows, bytes).await?;
+        }
+        // A materialized view cannot be locked; after a refresh in between, newer rows are read.
         if table.relation.kind == RelationKind::Materialized && is_rewritten(&self.session, &table.relation).await? {
             return Err(LiveFault::Rewritten { table: table.relation.full_name() });
         }
-        let (size, rows, etag) = file.finish(self.place).await.map_err(&wrong)?;
-        let blocks = range.blocks.map(|blocks| (blocks.from, blocks.to));
-        Ok(LiveFile { name, part: range.part.clone(), blocks, size, rows, etag })
+        files.finish().await
     }
+}
+
+/// Whether a column is text already, which is no remedy for its values then.
+fn is_text(table: &PlannedTable, name: &str) -> bool {
+    table.columns.iter().any(|column| column.name == name && column.read.arrow == DataType::Utf8)
 }
 
 fn place_of(table: &PlannedTable, range: &TableRange) -> String {

@@ -6,6 +6,7 @@
 //! staging       files of tasks that were not committed; all of them, if wanted, once the lake is complete
 //! lake          files of tasks that were not committed, also of plans that were replaced where all else in the folder
 //!               shows that it is this table's
+//! exports       tries of running databases and of merges that no manifest names
 //! local         half files, whose names end in '#' and a number
 //! S3            multipart uploads that nobody ended
 //! ```
@@ -27,6 +28,7 @@ use object_store::ObjectStore;
 use super::garbage::{Garbage, Why};
 use super::listed::TableManifests;
 use super::table::{CleanTable, LakeOwnership};
+use super::tries;
 use crate::concurrency::read_tables;
 use crate::config::LakeTable;
 use crate::error::{Error, Result};
@@ -58,7 +60,7 @@ impl CleanOptions {
 /// Age of files that a run which goes on has surely ended with.
 const RUNNING: TimeDelta = TimeDelta::hours(1);
 
-/// Garbage of all tables of the project, by table and uri.
+/// Garbage of all tables of the project, by table and uri, then that of its exports.
 ///
 /// # Errors
 /// [`Error::Store`], [`Error::Io`]; those of the ledger.
@@ -69,7 +71,9 @@ pub async fn find(pipeline: &Pipeline, options: CleanOptions) -> Result<Vec<Garb
         found.sort_by(|a, b| a.uri.cmp(&b.uri));
         Ok(found)
     }));
-    Ok(found.await?.into_iter().flatten().collect())
+    let mut found: Vec<Garbage> = found.await?.into_iter().flatten().collect();
+    found.extend(tries::find(pipeline, youngest).await?);
+    Ok(found)
 }
 
 /// Removes what [`find`] found, as far as it is still garbage; gives what was removed.

@@ -17,7 +17,7 @@ pub enum Why {
 /// A file that may be removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Garbage {
-    /// Name of the lake table, without `lake.`.
+    /// Name of the lake table, without `lake.`; of a try of an export, the name of the export's folder.
     pub table: String,
     /// URI of the file.
     pub uri: String,

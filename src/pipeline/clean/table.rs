@@ -35,6 +35,15 @@ impl LakeOwnership {
     }
 }
 
+/// Uploads below a folder that nobody ended. Not every user may list them, nor does every server.
+pub(super) async fn unfinished(stores: &Stores, folder: &Location) -> Vec<Unfinished> {
+    stores.unfinished(folder).await.unwrap_or_else(|error| {
+        let why = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(%folder, why, "multipart uploads cannot be listed; a lifecycle rule of the bucket ends them");
+        Vec::new()
+    })
+}
+
 /// A table whose garbage is looked for.
 pub(super) struct CleanTable<'a> {
     pub(super) name: &'a str,
@@ -72,13 +81,9 @@ impl CleanTable<'_> {
         Ok(garbage)
     }
 
-    /// Uploads of this table that nobody ended. Not every user may list them, nor does every server.
+    /// Uploads of this table that nobody ended.
     async fn uploads(&self, stores: &Stores, folder: &Location, youngest: DateTime<Utc>) -> Vec<Unfinished> {
-        let mut uploads = stores.unfinished(folder).await.unwrap_or_else(|error| {
-            let why = error.source().map(ToString::to_string).unwrap_or_default();
-            tracing::warn!(%folder, why, "multipart uploads cannot be listed; a lifecycle rule of the bucket ends them");
-            Vec::new()
-        });
+        let mut uploads = unfinished(stores, folder).await;
         let is_ours = |key: &str| !self.layout.lake().holds(&folder.with_key(key)) || self.listed.names(key);
         uploads.retain(|upload| upload.at <= youngest && is_ours(&upload.key));
         uploads

@@ -155,6 +155,12 @@ pub(crate) fn column<'a>(
     }
 }
 
+/// The same where it is not in the path of all rows. Each iterator that [`column`] gets compiles it with every type once
+/// more.
+pub(crate) fn column_of(fields: &[CsvField<'_>], data_type: &DataType, nulls: Nulls<'_>) -> Result<ArrayRef, Misread> {
+    column(fields.iter().copied(), data_type, nulls)
+}
+
 /// The column in its type, with NULL where that cannot hold the value; and how many these are.
 #[cold]
 pub(crate) fn column_or_null<'a>(
@@ -169,12 +175,12 @@ pub(crate) fn column_or_null<'a>(
             return CsvField::bare("");
         }
         let field = CsvField::quoted(field.text);
-        let is_valid = column(std::iter::once(field), data_type, PLAIN).is_ok();
+        let is_valid = column_of(&[field], data_type, PLAIN).is_ok();
         invalid += u64::from(!is_valid);
         if is_valid { field } else { CsvField::bare("") }
     });
     let kept: Vec<_> = kept.collect();
-    Ok((column(kept.into_iter(), data_type, PLAIN)?, invalid))
+    Ok((column_of(&kept, data_type, PLAIN)?, invalid))
 }
 
 /// The fields of one column.
@@ -228,7 +234,7 @@ impl<'a, I: ExactSizeIterator<Item = CsvField<'a>> + Clone> Cells<'_, I> {
             }
         });
         if !all_fit {
-            return Err(self.misread(|_, text| parse(text).err()));
+            return Err(self.misread(&|_, text| parse(text).err()));
         }
         Ok(PrimitiveArray::new(values.into(), nulls.finish()))
     }
@@ -239,14 +245,14 @@ impl<'a, I: ExactSizeIterator<Item = CsvField<'a>> + Clone> Cells<'_, I> {
         let cast = cast_with_options(column, data_type, &options);
         match cast {
             Ok(cast) if cast.null_count() == column.null_count() => Ok(cast),
-            Ok(cast) => Err(self.misread(|row, _| cast.is_null(row).then_some(None))),
-            Err(_) => Err(self.misread(|_, _| Some(None))),
+            Ok(cast) => Err(self.misread(&|row, _| cast.is_null(row).then_some(None))),
+            Err(_) => Err(self.misread(&|_, _| Some(None))),
         }
     }
 
     /// The first value that is wrong; `why` gives the reason for one that is.
     #[cold]
-    fn misread(self, why: impl Fn(usize, &str) -> Option<Reason>) -> Misread {
+    fn misread(self, why: &dyn Fn(usize, &str) -> Option<Reason>) -> Misread {
         let Nulls { regex, .. } = self.nulls;
         let mut fields = self.fields.enumerate().filter(|(_, field)| !self.nulls.is_null(*field));
         let found = fields.find_map(|(row, field)| Some((row, field, why(row, field.text)?)));
@@ -315,7 +321,7 @@ where
     })?;
     match array.with_precision_and_scale(precision, scale) {
         Ok(array) => Ok(Arc::new(array)),
-        Err(_) => Err(cells.misread(|_, _| Some(None))),
+        Err(_) => Err(cells.misread(&|_, _| Some(None))),
     }
 }
 
@@ -331,7 +337,7 @@ fn timestamps<'a, T: ArrowTimestampType>(
     zone: Option<&Arc<str>>,
 ) -> Result<ArrayRef, Misread> {
     let Some(of_column) = ColumnZone::new(zone.map(AsRef::as_ref)) else {
-        return Err(cells.misread(|_, _| Some(Some("the zone of the column is not known"))));
+        return Err(cells.misread(&|_, _| Some(Some("the zone of the column is not known"))));
     };
     let array = cells.primitive::<T>(|text| of_column.timestamp(text, T::UNIT))?;
     Ok(Arc::new(array.with_timezone_opt(zone.cloned())))
@@ -350,7 +356,7 @@ fn booleans<'a>(cells: Cells<'_, impl ExactSizeIterator<Item = CsvField<'a>> + C
         values.push(value.flatten());
     });
     if !all_fit {
-        return Err(cells.misread(|_, text| boolean(text).is_none().then_some(None)));
+        return Err(cells.misread(&|_, text| boolean(text).is_none().then_some(None)));
     }
     Ok(Arc::new(BooleanArray::from(values)))
 }
@@ -385,7 +391,7 @@ fn bytes<'a>(cells: Cells<'_, impl ExactSizeIterator<Item = CsvField<'a>> + Clon
         let reason =
             "after a backslash PostgreSQL writes 'x' and hexadecimal digits, three octal digits or a backslash";
         return Err(
-            cells.misread(|_, text| (!octets::decode(text.as_bytes(), &mut Vec::new())).then_some(Some(reason)))
+            cells.misread(&|_, text| (!octets::decode(text.as_bytes(), &mut Vec::new())).then_some(Some(reason)))
         );
     }
     Ok(Arc::new(found.finish()))

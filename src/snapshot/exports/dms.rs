@@ -106,10 +106,10 @@ fn count(files: usize) -> String {
     format!("{files} file{}", if files == 1 { "" } else { "s" })
 }
 
-/// Number and ending of `LOAD0000000A.csv.gz`.
-fn load_file(name: &str) -> Option<(u64, &str)> {
+/// Number and ending of `LOAD0000000A.csv.gz`. Five digits at least: `LOADED.csv` is none.
+pub(crate) fn load_file(name: &str) -> Option<(u64, &str)> {
     let (number, _) = name.strip_prefix("LOAD")?.split_once('.')?;
-    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_number = (5..=16).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_hexdigit());
     let ending = &name["LOAD".len() + number.len()..];
     let is_known = [".csv", ".csv.gz", ".parquet", ".parquet.gz"].contains(&ending);
     (is_number && is_known).then(|| u64::from_str_radix(number, 16).ok()).flatten().map(|number| (number, ending))
@@ -124,7 +124,16 @@ mod tests {
         assert_eq!(load_file("LOAD0000000A.csv"), Some((10, ".csv")));
         assert_eq!(load_file("LOAD00001.csv.gz"), Some((1, ".csv.gz")));
         assert_eq!(load_file("LOAD00000010.parquet"), Some((16, ".parquet")));
-        for name in ["LOAD.csv", "LOAD_1_0001.csv", "LOAD0001", "LOAD1.txt", "20260131-134010000.csv", "LOAD+1.csv"] {
+        for name in [
+            "LOAD.csv",
+            "LOADED.csv",
+            "LOAD0001.csv",
+            "LOAD_1_0001.csv",
+            "LOAD00000001",
+            "LOAD00000001.txt",
+            "20260131-134010000.csv",
+            "LOAD+0000001.csv",
+        ] {
             assert_eq!(load_file(name), None, "{name}");
         }
     }

@@ -341,7 +341,8 @@ fn exported(
     let format = match form {
         DataForm::Copy => {
             let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
-            FileFormat::Csv(CsvOptions { columns, text, ..copy_text() })
+            // PostgreSQL escapes each CR of a value: one before LF is of the line end.
+            FileFormat::Csv(CsvOptions { columns, text, terminator: None, ..copy_text() })
         }
         DataForm::Insert => {
             let of_type = |name: &String| ddl.and_then(|ddl| ddl.columns.iter().find(|column| column.name == *name));

@@ -97,7 +97,7 @@ pub(crate) struct LiveColumnEntry {
     pub(crate) printed: bool,
 }
 
-/// One file: the rows of one range.
+/// One file: rows of one range.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LiveFile {

@@ -8,7 +8,7 @@
 //! One kind of export is one file or folder here, and an arm in [`catalog`]; nothing else depends on the kind. An
 //! export that is not complete by its own words is an error before anything is planned ([`ExportFault`]).
 
-mod dms;
+pub(crate) mod dms;
 mod dumped;
 pub(crate) mod dynamodb;
 pub(crate) mod every_table;

@@ -9,10 +9,11 @@
 //! A file of rows is read once to plan: where rows end, so that tasks read pieces of it side by side, and how many
 //! there are. One that ends within a row was cut; one that was cut between two rows looks whole, which the notes say.
 //! The options `--fields-...` and `--lines-...` are not in the files: rows that do not look as by default are
-//! refused, see [`unlike_default`]. Bytes of a column are as the server stores them, so text in another character set
-//! than UTF-8 is refused, and binary columns are exact. A BIT of more than 3 bits is refused: the server writes its
-//! bytes without escapes, so some are tabs, line ends or `\N`. Format: "mysqldump" and "SELECT ... INTO" of the MySQL
-//! Reference Manual.
+//! refused, see [`unlike_default`]. So are escapes that the server does not write by default: where it writes none,
+//! the `\n` of `C:\new` is no line end. Bytes of a column are as the server stores them, so text in another character
+//! set than UTF-8 is refused, and binary columns are exact. A BIT of more than 3 bits is refused: the server writes
+//! its bytes without escapes, so some are tabs, line ends or `\N`. Format: "mysqldump" and "SELECT ... INTO" of the
+//! MySQL Reference Manual.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -83,7 +84,8 @@ pub(super) async fn catalog(
         }
     }
     let mut tables = Vec::new();
-    for (path, meta) in files.iter().filter(|(path, _)| path.ends_with(".sql") && !path.contains('/')) {
+    for (path, meta) in &files {
+        let Some(stem) = path.strip_suffix(".sql").filter(|stem| !stem.contains('/')) else { continue };
         if meta.size > SQL {
             let reason = format!("it has {} bytes, which no definition of a table has", meta.size);
             return Err(ExportFault::Metadata { file: (*path).to_owned(), reason }.into());
@@ -97,7 +99,7 @@ pub(super) async fn catalog(
         if sql.is_view {
             continue;
         }
-        let rows = format!("{}.txt", path.trim_end_matches(".sql"));
+        let rows = format!("{stem}.txt");
         let meta = files.get(rows.as_str()).copied();
         tables.extend(table(place, folder, sql, (&rows, meta)).await?);
     }
@@ -156,9 +158,9 @@ async fn table(
         ));
     };
     let of = |name: &String| ddl.columns.iter().find(|column| column.name == *name);
-    let texts: Vec<bool> =
-        columns.iter().map(|name| of(name).is_some_and(|column| is_text(&column.declared))).collect();
-    if let Some(what) = unlike_default(&found.head, &texts) {
+    let texts: Vec<bool> = columns.iter().map(|name| of(name).is_some_and(may_have_quotes)).collect();
+    let escape = || found.escape.map(|byte| format!("a backslash is before {}", byte.escape_ascii()));
+    if let Some(what) = unlike_default(&found.head, &texts).map(str::to_owned).or_else(escape) {
         return refused(&format!(
             "{what} in {name}; only files of the default options --fields-... and --lines-... are read"
         ));
@@ -196,6 +198,13 @@ fn columns_of(ddl: &DdlTable, fields: usize) -> Option<Vec<String>> {
     [all, stored].into_iter().find(|columns| columns.len() == fields || fields == 0)
 }
 
+/// Whether a value may begin with a quote as it is: texts, bytes and JSON. Numbers and times never do.
+fn may_have_quotes(column: &DdlColumn) -> bool {
+    let word = column.declared.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    let is_plain = ["decimal", "dec", "fixed", "numeric", "time"].iter().any(|plain| word.eq_ignore_ascii_case(plain));
+    !is_plain && matches!(column.data_type, DataType::Utf8 | DataType::Binary)
+}
+
 /// How the bytes of a column are written, if it has bytes.
 fn coded(column: &DdlColumn) -> Option<CodedColumn> {
     let is_bits = is_bit(&column.declared);
@@ -217,6 +226,8 @@ struct ScannedRows {
     /// Values of the first row; 0 without rows.
     fields: usize,
     head: Vec<u8>,
+    /// What follows a backslash, the first time that this is nothing the server writes by default.
+    escape: Option<u8>,
 }
 
 /// Reads a file of rows once.
@@ -250,6 +261,18 @@ async fn scan(place: &ExportPlace, location: &Location, meta: &ObjectMeta, name:
     Ok(scanned.end().ok_or_else(|| cut("it ends within a row".to_owned()))?)
 }
 
+/// What a backslash has begun.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum TabEscape {
+    #[default]
+    None,
+    /// The next byte is escaped; at the beginning of a value `N` makes it NULL.
+    First,
+    Inner,
+    /// NULL: the value ends here.
+    Null,
+}
+
 /// Where rows end.
 #[derive(Debug, Default)]
 struct RowScan {
@@ -259,8 +282,10 @@ struct RowScan {
     start: u64,
     rows: u64,
     end: u64,
-    /// The next byte means nothing.
-    is_escaped: bool,
+    /// The last byte so far, and where the last escape ended.
+    last: u8,
+    escaped: u64,
+    open: TabEscape,
     has_row: bool,
 }
 
@@ -268,16 +293,13 @@ impl RowScan {
     fn push(&mut self, bytes: &[u8]) {
         let room = HEAD.saturating_sub(self.found.head.len()).min(bytes.len());
         self.found.head.extend_from_slice(&bytes[..room]);
-        let mut skip = 0;
-        if std::mem::take(&mut self.is_escaped) {
-            skip = 1;
-        }
+        let mut skip = self.escape(bytes, 0);
         while let Some(next) = bytes.get(skip..).and_then(|rest| self.next_mark(rest)) {
             let place = skip + next;
             match bytes[place] {
                 b'\\' => {
-                    skip = place + 2;
-                    self.is_escaped = skip > bytes.len();
+                    self.open = if self.is_first(bytes, place) { TabEscape::First } else { TabEscape::Inner };
+                    skip = self.escape(bytes, place + 1);
                     continue;
                 }
                 b'\t' => self.found.fields += 1,
@@ -294,6 +316,44 @@ impl RowScan {
             skip = place + 1;
         }
         self.at += bytes.len() as u64;
+        self.last = bytes.last().copied().unwrap_or(self.last);
+    }
+
+    /// Whether a value begins at a place.
+    fn is_first(&self, bytes: &[u8], place: usize) -> bool {
+        let before = if place > 0 { bytes[place - 1] } else { self.last };
+        let at = self.at + place as u64;
+        at == 0 || (matches!(before, b'\t' | b'\n') && at != self.escaped)
+    }
+
+    /// Takes in how an escape goes on at a place; gives where the next byte that may mean something is. By default the
+    /// server escapes backslashes, tabs, line ends and NUL, and NULL is `\N` alone.
+    fn escape(&mut self, bytes: &[u8], place: usize) -> usize {
+        let Some(byte) = bytes.get(place).copied() else { return place };
+        match self.open {
+            TabEscape::None => place,
+            TabEscape::First if byte == b'N' => {
+                self.open = TabEscape::Null;
+                self.escape(bytes, place + 1)
+            }
+            TabEscape::First | TabEscape::Inner => {
+                self.open = TabEscape::None;
+                self.escaped = self.at + place as u64 + 1;
+                self.note_unless(matches!(byte, b'\\' | b'\t' | b'\n' | b'0'), byte);
+                place + 1
+            }
+            TabEscape::Null => {
+                self.open = TabEscape::None;
+                self.note_unless(matches!(byte, b'\t' | b'\n'), b'N');
+                place
+            }
+        }
+    }
+
+    fn note_unless(&mut self, is_default: bool, byte: u8) {
+        if !is_default {
+            self.found.escape.get_or_insert(byte);
+        }
     }
 
     fn next_mark(&self, rest: &[u8]) -> Option<usize> {
@@ -310,26 +370,28 @@ impl RowScan {
     /// None: it ends within a row.
     fn end(mut self) -> Option<ScannedRows> {
         self.cut();
-        (self.end == self.at && !self.is_escaped).then_some(self.found)
+        (self.end == self.at && self.open == TabEscape::None).then_some(self.found)
     }
 }
 
 /// What of the first rows is not as by default, if it is seen: with `--lines-terminated-by='\r\n'` each row ends with
-/// CR, with `--fields-enclosed-by` or `--fields-optionally-enclosed-by` each text is in quotes. By chance values may
-/// look so too: then mysqldump without --tab is the way.
+/// CR, with `--fields-enclosed-by` or `--fields-optionally-enclosed-by` each text is in quotes, and so are numbers or
+/// times. By chance texts may look so too: then mysqldump without --tab is the way.
 fn unlike_default(head: &[u8], texts: &[bool]) -> Option<&'static str> {
     let rows = rows_of(head);
     let last = |row: &Vec<&[u8]>| row.last().is_some_and(|field| field.ends_with(b"\r"));
     if !rows.is_empty() && rows.iter().all(last) {
         return Some("all rows end with CR LF");
     }
-    let fields =
-        rows.iter().flat_map(|row| row.iter().zip(texts)).filter(|(field, is_text)| **is_text && **field != br"\N");
-    let mut fields = fields.map(|(field, _)| *field).peekable();
-    fields.peek()?;
     let is_enclosed =
         |field: &[u8]| field.len() > 1 && field.first() == field.last() && [b'"', b'\''].contains(&field[0]);
-    fields.all(is_enclosed).then_some("all texts are in quotes")
+    let fields = || rows.iter().flat_map(|row| row.iter().copied().zip(texts)).filter(|(field, _)| *field != br"\N");
+    if fields().any(|(field, is_text)| !is_text && is_enclosed(field)) {
+        return Some("numbers or times are in quotes");
+    }
+    let mut texts = fields().filter(|(_, is_text)| **is_text).peekable();
+    texts.peek()?;
+    texts.all(|(field, _)| is_enclosed(field)).then_some("all texts are in quotes")
 }
 
 /// The whole rows of a text, as they are written.
@@ -355,6 +417,8 @@ fn rows_of(text: &[u8]) -> Vec<Vec<&[u8]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SqlFamily;
+    use crate::snapshot::dump::ddl::DdlCatalog;
 
     fn scanned(text: &[u8], chunk: usize) -> Option<ScannedRows> {
         let mut rows = RowScan::default();
@@ -370,7 +434,7 @@ mod tests {
             assert_eq!((found.fields, found.pieces), (3, vec![(0..text.len() as u64, 2)]), "{chunk}");
         }
         assert_eq!(scanned(b"", 9).unwrap().pieces, []);
-        for cut in [&b"1\ta\n2"[..], b"1\ta\n2\tb\\\n", b"1\\"] {
+        for cut in [&b"1\ta\n2"[..], b"1\ta\n2\tb\\\n", b"1\\", b"1\ta\n\\N"] {
             assert!(scanned(cut, 2).is_none(), "{cut:?}");
         }
     }
@@ -383,6 +447,43 @@ mod tests {
         assert_eq!(unlike_default(b"1\t\"a\"\n2\t\\N\n", &texts), Some("all texts are in quotes"));
         assert_eq!(unlike_default(b"1\t\"a\"\n2\t\"\n", &texts), None);
         assert_eq!(unlike_default(b"1\t\\N\n", &texts), None);
-        assert_eq!(unlike_default(b"\"a\"\n", &[false]), None);
+        assert_eq!(unlike_default(b"\"{\\\"a\\\": 1}\"\n", &[true]), Some("all texts are in quotes"));
+        assert_eq!(unlike_default(b"\"2024-01-01\"\tb\n", &texts), Some("numbers or times are in quotes"));
+        assert_eq!(unlike_default(b"1\n", &[false]), None);
+    }
+
+    #[test]
+    fn values_that_never_begin_with_a_quote_are_numbers_and_times() {
+        let sql = "CREATE TABLE t (a json, b longblob, c varbinary(3), d enum('x'), e uuid, f int, g decimal(65,30), \
+                   h time(3), i date, j datetime, k bit(2), l year)";
+        let mut ddl = DdlCatalog::new(SqlFamily::MySql);
+        ddl.add(sql).unwrap();
+        let tables = ddl.finish();
+        let texts: Vec<&str> =
+            tables[0].columns.iter().filter(|column| may_have_quotes(column)).map(|column| &*column.name).collect();
+        assert_eq!(texts, ["a", "b", "c", "d", "e"]);
+    }
+
+    #[test]
+    fn escapes_that_the_server_does_not_write_by_default_are_seen() {
+        let escape = |text: &[u8]| {
+            let found: Vec<_> = (1..=text.len()).map(|chunk| scanned(text, chunk).unwrap().escape).collect();
+            assert!(found.iter().all(|one| *one == found[0]), "{found:?}");
+            found[0]
+        };
+        for text in [&b"1\ta\\\\b\\\tc\\\nd\\0\n"[..], b"\\N\t\\N\n\\N\tx\n", b"\\\\N\tN\n", b"\\\t\\\n\\\\\n"] {
+            assert_eq!(escape(text), None, "{text:?}");
+        }
+        for (text, byte) in [
+            (&b"1\tC:\\new\n"[..], b'n'),
+            (b"1\t\\rest\n", b'r'),
+            (b"1\tC:\\N\n", b'N'),
+            (b"1\t\\Nine\n", b'N'),
+            (b"1\t\\N\\N\n", b'N'),
+            (b"1\ta\\\t\\N\n", b'N'),
+            (b"1\t{\\\"a\\\": 1}\n", b'"'),
+        ] {
+            assert_eq!(escape(text), Some(byte), "{text:?}");
+        }
     }
 }

@@ -8,14 +8,15 @@
 //!
 //! An UNLOAD is complete if each file of the manifest is there with its size, and the sums are as it says; rows are
 //! compared with record_count when they are read. Urls are those of the bucket that was written to; a copy is in
-//! another place, so files are found by their way from the manifest. Parquet is known by its first bytes. Of text
-//! nothing says whether it was written with ESCAPE, ADDQUOTES or as CSV, so the config does. Format: "UNLOAD" of the
-//! Redshift Database Developer Guide.
+//! another place, so files are found by their way from the manifest. Each is asked for, and nothing is listed: beside
+//! the manifest may be a whole bucket. Parquet is known by its first bytes. Of text nothing says whether it was written
+//! with ESCAPE, ADDQUOTES or as CSV, so the config does. Format: "UNLOAD" of the Redshift Database Developer Guide.
 
-use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStoreExt};
 use serde::Deserialize;
 
@@ -29,6 +30,9 @@ use crate::snapshot::files::named::entry;
 
 /// Bytes of a manifest.
 const MANIFEST: u64 = 256 << 20;
+
+/// Files that are asked for at once.
+const AT_ONCE: usize = 16;
 
 #[derive(Deserialize)]
 struct UnloadManifest {
@@ -84,18 +88,18 @@ pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, T
     check_sums(&manifest, name)?;
     let schema = manifest.schema.as_ref().map(columns).transpose().map_err(metadata)?;
     let folder = place.location.with_key(folder);
-    let listed: HashMap<String, ObjectMeta> = place.list(&folder).await?.into_iter().collect();
-    let paths = paths(&manifest.entries, &listed).map_err(|what| missing(name, what))?;
-    if let Some(path) = paths.iter().find(|path| path.split('/').rev().skip(1).any(|folder| folder.contains('='))) {
+    let found = find(place, &folder, name, &manifest.entries).await?;
+    if let Some((path, _)) =
+        found.iter().find(|(path, _)| path.split('/').rev().skip(1).any(|folder| folder.contains('=')))
+    {
         let help = "read the folder with STORED AS PARQUET and PARTITIONED BY, or unload without PARTITION BY";
         return Err(ExportFault::Unread { what: format!("{path}, of an UNLOAD with PARTITION BY,"), help }.into());
     }
-    let mut files: Vec<FileEntry> = Vec::with_capacity(paths.len());
-    for (path, of) in paths.iter().zip(&manifest.entries) {
-        let meta = listed.get(path.as_str()).ok_or_else(|| missing(name, of.url.clone()))?;
+    let mut files: Vec<FileEntry> = Vec::with_capacity(found.len());
+    for ((path, meta), of) in found.iter().zip(&manifest.entries) {
         let stated = of.meta.as_ref().and_then(|meta| meta.content_length);
         if let Some(stated) = stated.filter(|stated| *stated != meta.size) {
-            let (one, other) = (path.clone(), name.to_owned());
+            let (one, other) = ((*path).to_owned(), name.to_owned());
             return Err(ExportFault::Counts { one, found: meta.size, unit: "bytes", other, stated }.into());
         }
         let n_record = of.meta.as_ref().and_then(|meta| meta.record_count);
@@ -123,10 +127,6 @@ pub(super) async fn catalog(place: &ExportPlace) -> Result<Vec<ExportedTable>, T
         unreadable: None,
         undeclared: None,
     }])
-}
-
-fn missing(manifest: &str, what: String) -> ExportFault {
-    ExportFault::Missing { manifest: manifest.to_owned(), what }
 }
 
 /// A number of a file, or a sum of them.
@@ -177,32 +177,64 @@ fn columns(schema: &Elements) -> Result<SchemaRef, String> {
     Ok(Arc::new(Schema::new(fields)))
 }
 
-/// The paths of files from the manifest's folder on. That folder had another name when the urls were written: it is
-/// the deepest folder of all urls from which on each file is there.
-fn paths(entries: &[UnloadEntry], listed: &HashMap<String, ObjectMeta>) -> Result<Vec<String>, String> {
+/// The files with their paths from the manifest's folder on. That folder had another name when the urls were written:
+/// it is the deepest folder of all urls from which on each file is there.
+async fn find<'a>(
+    place: &ExportPlace,
+    folder: &Location,
+    manifest: &str,
+    entries: &'a [UnloadEntry],
+) -> Result<Vec<(&'a str, ObjectMeta)>, Trouble> {
     let keys: Vec<&str> = entries.iter().map(|entry| key_of(&entry.url)).collect();
-    let Some(first) = keys.first() else { return Ok(Vec::new()) };
-    let mut shared = first.rsplit_once('/').map_or("", |(folder, _)| folder);
-    while !keys
-        .iter()
-        .all(|key| shared.is_empty() || key.strip_prefix(shared).is_some_and(|rest| rest.starts_with('/')))
-    {
-        shared = shared.rsplit_once('/').map_or("", |(folder, _)| folder);
-    }
-    let deepest = shared;
-    loop {
+    let mut missing = None;
+    for shared in shared_folders(&keys) {
         let paths: Vec<&str> = keys.iter().map(|key| key[shared.len()..].trim_start_matches('/')).collect();
-        if paths.iter().all(|path| listed.contains_key(*path)) {
-            return Ok(paths.into_iter().map(str::to_owned).collect());
+        match heads(place, folder, &paths).await? {
+            Ok(metas) => return Ok(paths.into_iter().zip(metas).collect()),
+            Err(first) => missing = missing.or(Some(first)),
         }
-        if shared.is_empty() {
-            break;
-        }
-        shared = shared.rsplit_once('/').map_or("", |(folder, _)| folder);
     }
-    let is_there = |key: &str| listed.contains_key(key[deepest.len()..].trim_start_matches('/'));
-    let missing = keys.iter().position(|key| !is_there(key)).unwrap_or(0);
-    Err(entries[missing].url.clone())
+    let Some(first) = missing else { return Ok(Vec::new()) };
+    Err(ExportFault::Missing { manifest: manifest.to_owned(), what: entries[first].url.clone() }.into())
+}
+
+/// The files with these paths from a folder on; or the number of the first one that is not there.
+async fn heads(
+    place: &ExportPlace,
+    folder: &Location,
+    paths: &[&str],
+) -> Result<Result<Vec<ObjectMeta>, usize>, Trouble> {
+    let files: Vec<_> = paths.iter().map(|path| ExportPlace { location: folder.join(path), ..place.clone() }).collect();
+    let asked = files.into_iter().map(|file| async move { file.head().await });
+    let mut answers = pin!(futures::stream::iter(asked).buffered(AT_ONCE));
+    let mut metas = Vec::with_capacity(paths.len());
+    while let Some(meta) = answers.try_next().await? {
+        match meta {
+            Some(meta) => metas.push(meta),
+            None => return Ok(Err(metas.len())),
+        }
+    }
+    Ok(Ok(metas))
+}
+
+/// The folders that hold all keys, the deepest one first, and the bucket last; none without a key.
+fn shared_folders<'a>(keys: &[&'a str]) -> Vec<&'a str> {
+    let Some(&first) = keys.first() else { return Vec::new() };
+    let above = |folder: &'a str| folder.rsplit_once('/').map_or("", |(above, _)| above);
+    let holds = |folder: &str| {
+        let is_below = |key: &&str| key.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        folder.is_empty() || keys.iter().all(is_below)
+    };
+    let mut shared = above(first);
+    while !holds(shared) {
+        shared = above(shared);
+    }
+    let mut folders = vec![shared];
+    while !shared.is_empty() {
+        shared = above(shared);
+        folders.push(shared);
+    }
+    folders
 }
 
 /// The key of `s3://bucket/key`.
@@ -222,34 +254,55 @@ async fn is_parquet(place: &ExportPlace, files: &[FileEntry]) -> Result<bool, Tr
 
 #[cfg(test)]
 mod tests {
+    use object_store::memory::InMemory;
+    use object_store::path::Path as Key;
+
     use super::*;
+    use crate::layout::below;
 
     fn entries(urls: &[&str]) -> Vec<UnloadEntry> {
         urls.iter().map(|url| UnloadEntry { url: (*url).to_owned(), meta: None }).collect()
     }
 
-    fn listed(paths: &[&str]) -> HashMap<String, ObjectMeta> {
-        let meta = |path: &str| ObjectMeta {
-            location: path.into(),
-            last_modified: chrono::DateTime::UNIX_EPOCH,
-            size: 1,
-            e_tag: None,
-            version: None,
-        };
-        paths.iter().map(|path| ((*path).to_owned(), meta(path))).collect()
+    /// The paths at which these files are found below `in/`.
+    async fn found(entries: &[UnloadEntry], files: &[&str]) -> Result<Vec<String>, String> {
+        let store = InMemory::new();
+        for file in files {
+            store.put(&Key::from(below("in", file)), "x".into()).await.unwrap();
+        }
+        let location = Location::parse("s3://b/in/o_manifest", std::path::Path::new("/")).unwrap();
+        let folder = location.with_key("in");
+        let place = ExportPlace { store: Arc::new(store), location };
+        match find(&place, &folder, "o_manifest", entries).await {
+            Ok(found) => {
+                for (path, meta) in &found {
+                    assert_eq!(meta.location.as_ref(), below("in", path));
+                }
+                Ok(found.into_iter().map(|(path, _)| path.to_owned()).collect())
+            }
+            Err(Trouble::Fault(ExportFault::Missing { what, .. })) => Err(what),
+            Err(other) => panic!("{other:?}"),
+        }
     }
 
-    #[test]
-    fn files_are_found_by_their_way_from_the_manifest() {
+    #[tokio::test]
+    async fn files_are_found_by_their_way_from_the_manifest() {
         let two = entries(&["s3://b/x/y/o_0000_part_00", "s3://b/x/y/o_0001_part_00"]);
-        let found = paths(&two, &listed(&["o_0000_part_00", "o_0001_part_00", "o_manifest"])).unwrap();
-        assert_eq!(found, ["o_0000_part_00", "o_0001_part_00"]);
-        let found = paths(&two, &listed(&["y/o_0000_part_00", "y/o_0001_part_00"])).unwrap();
-        assert_eq!(found, ["y/o_0000_part_00", "y/o_0001_part_00"]);
-        assert_eq!(paths(&two, &listed(&["o_0000_part_00"])).unwrap_err(), "s3://b/x/y/o_0001_part_00");
+        let names = ["o_0000_part_00", "o_0001_part_00"];
+        assert_eq!(found(&two, &names).await.unwrap(), names);
+        let below_it = ["y/o_0000_part_00", "y/o_0001_part_00"];
+        assert_eq!(found(&two, &below_it).await.unwrap(), below_it);
+        let from_the_bucket = ["x/y/o_0000_part_00", "x/y/o_0001_part_00"];
+        assert_eq!(found(&two, &from_the_bucket).await.unwrap(), from_the_bucket);
+        assert_eq!(found(&two, &["o_0000_part_00"]).await.unwrap_err(), "s3://b/x/y/o_0001_part_00");
+        assert_eq!(found(&two, &[]).await.unwrap_err(), "s3://b/x/y/o_0000_part_00");
         let parts = entries(&["s3://b/x/d=1/0000.parquet", "s3://b/x/d=2/0000.parquet"]);
-        assert_eq!(paths(&parts, &listed(&["d=1/0000.parquet", "d=2/0000.parquet"])).unwrap().len(), 2);
-        assert_eq!(paths(&entries(&[]), &listed(&[])).unwrap(), Vec::<String>::new());
+        assert_eq!(found(&parts, &["d=1/0000.parquet", "d=2/0000.parquet"]).await.unwrap().len(), 2);
+        assert_eq!(found(&entries(&[]), &[]).await.unwrap(), Vec::<String>::new());
+        let many: Vec<String> = (0..50).map(|number| format!("o_{number:04}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(found(&entries(&many), &many).await.unwrap(), many);
+        assert_eq!(found(&entries(&many), &many[..49]).await.unwrap_err(), "o_0049");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use datafusion::common::ScalarValue;
 
 use crate::error::{Error, Result};
 use crate::layout::partition;
-use crate::snapshot::csv::columns::{Nulls, column};
+use crate::snapshot::csv::columns::{Nulls, column_of};
 use crate::snapshot::csv::fields::CsvField;
 use crate::types::{sql_type, type_name};
 
@@ -94,7 +94,7 @@ fn exact(text: &str, data_type: &DataType) -> Option<String> {
         DataType::Dictionary(_, values) => return exact(text, values),
         _ if text.is_empty() => return None,
         // As a field of CSV: one rule for what a text is as a value.
-        _ => column(std::iter::once(CsvField::bare(text)), data_type, Nulls { regex: None, force: false }).ok()?,
+        _ => column_of(&[CsvField::bare(text)], data_type, Nulls { regex: None, force: false }).ok()?,
     };
     let array = cast(&array, data_type).ok()?;
     let written = partition::text(&array, 0).ok()??;

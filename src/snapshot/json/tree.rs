@@ -208,6 +208,8 @@ pub(crate) struct Attribute {
     /// Of a column of the table: whether values that do not fit are NULL, and how many were.
     is_null_invalid: bool,
     set_to_null: u64,
+    /// Those of the last value.
+    set_to_null_last: u64,
 }
 
 impl Attribute {
@@ -222,6 +224,7 @@ impl Attribute {
             other_case: None,
             is_null_invalid: false,
             set_to_null: 0,
+            set_to_null_last: 0,
         }
     }
 
@@ -234,7 +237,11 @@ impl Attribute {
 
     fn finish(&mut self, length: usize) -> Result<ArrayRef, ArrowError> {
         self.fill(length);
-        self.length = 0;
+        if self.length > length {
+            // The last value is of a record that is read again.
+            self.set_to_null -= self.set_to_null_last;
+        }
+        (self.length, self.set_to_null_last) = (0, 0);
         self.node.finish(length)
     }
 }
@@ -310,10 +317,14 @@ impl Objects {
             if column.is_null_invalid {
                 (scratch.is_null_invalid, scratch.set_to_null) = (true, 0);
             }
-            column.node.read(cursor, scratch).map_err(|fault| fault.within(&column.name))?;
+            let read = column.node.read(cursor, scratch);
+            if column.is_null_invalid {
+                scratch.is_null_invalid = false;
+            }
+            read.map_err(|fault| fault.within(&column.name))?;
             if column.is_null_invalid {
                 column.set_to_null += scratch.set_to_null;
-                scratch.is_null_invalid = false;
+                column.set_to_null_last = scratch.set_to_null;
             }
             column.length += 1;
             next = position + 1;

@@ -256,7 +256,8 @@ fn parsed(texts: &ArrayRef, to: &DataType) -> Result<Result<ArrayRef, columns::M
         true => CsvField::bare(""),
         false => CsvField::quoted(texts.value(row)),
     };
-    Ok(columns::column((0..texts.len()).map(field), to, Nulls { regex: None, force: false }))
+    let fields: Vec<_> = (0..texts.len()).map(field).collect();
+    Ok(columns::column_of(&fields, to, Nulls { regex: None, force: false }))
 }
 
 /// Floats as decimals; what needs more digits, or is no number, is NULL.

@@ -14,7 +14,7 @@ use datafusion::error::{DataFusionError, Result};
 
 use crate::config::{ColumnSet, FileFormat, InsertOptions, SqlFamily};
 use crate::error::InvalidValue;
-use crate::snapshot::csv::columns::{Misread, Nulls, column, keep_first};
+use crate::snapshot::csv::columns::{Misread, Nulls, column, column_of, keep_first};
 use crate::snapshot::csv::fields::CsvField;
 use crate::snapshot::dump::inserts::records::InsertField;
 use crate::snapshot::dump::inserts::splitter::InsertSplitter;
@@ -138,13 +138,14 @@ fn read_or_null<'a>(
     is_bit: bool,
 ) -> Result<(ArrayRef, u64), Misread> {
     let mut invalid = 0;
+    let one = |field: InsertField<'a>| read([field].iter().copied(), data_type, family, is_bit).is_ok();
     let kept = fields.map(|field| {
-        let is_valid = read(std::iter::once(field), data_type, family, is_bit).is_ok();
+        let is_valid = one(field);
         invalid += u64::from(!is_valid);
         if is_valid { field } else { InsertField::Null }
     });
     let kept: Vec<_> = kept.collect();
-    Ok((read(kept.into_iter(), data_type, family, is_bit)?, invalid))
+    Ok((read(kept.iter().copied(), data_type, family, is_bit)?, invalid))
 }
 
 /// One column.
@@ -217,7 +218,7 @@ fn bits<'a>(
         numbers.push(Some(bytes.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte)).to_string()));
     }
     let fields = numbers.iter().map(|number| number.as_deref().map_or(CsvField::bare(""), CsvField::bare));
-    column(fields, data_type, Nulls { regex: None, force: false })
+    column_of(&fields.collect::<Vec<_>>(), data_type, Nulls { regex: None, force: false })
 }
 
 /// The bytes of values: of a quoted text its own, whatever it looks like.

@@ -302,11 +302,12 @@ impl Chunks {
                 None => break,
             }
         }
-        if self.charset.is_none() {
-            self.charset = ToUtf8::of_mark(&head);
-        }
+        // What the file says of itself counts more than what is declared for all files.
         if head.starts_with(BYTE_ORDER_MARK) {
+            self.charset = None;
             head.advance(BYTE_ORDER_MARK.len());
+        } else if let Some(charset) = ToUtf8::of_mark(&head) {
+            self.charset = Some(charset);
         }
         if head.is_empty() { self.pull().await } else { Ok(Some(head.freeze())) }
     }

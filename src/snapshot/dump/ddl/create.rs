@@ -1,7 +1,7 @@
 //! Reads CREATE TABLE, VIEW, DOMAIN and TYPE, each to what the catalog must remember of it.
 //!
-//! All that stands behind the column list is skipped but INHERITS, PARTITION BY, AS SELECT and MySQL's character set.
-//! Functions, triggers and the like are left alone at their first words, so their bodies are never read.
+//! All that stands behind the column list is skipped but INHERITS, PARTITION BY and MySQL's character set. AS SELECT is
+//! a fault. Functions, triggers and the like are left alone at their first words, so their bodies are never read.
 //!
 //! ```text
 //!   CREATE UNLOGGED TABLE IF NOT EXISTS a.b  ( .. )  INHERITS (a.p) PARTITION BY RANGE (x)
@@ -31,7 +31,7 @@ pub(super) struct RawTable {
     pub(super) parents: Vec<SqlName>,
     /// The composite type of `OF type`, whose columns come first.
     pub(super) of_type: Option<SqlName>,
-    /// False for AS SELECT and for LIKE in a list.
+    /// False for LIKE in a list.
     pub(super) columns_known: bool,
 }
 
@@ -151,7 +151,7 @@ fn read_table(lexer: &mut Lexer<'_>, foreign: bool) -> Result<Created, DdlFault>
 }
 
 /// Reads from behind the column list to the end. `listed` says that the columns have been told.
-fn read_tail(lexer: &mut Lexer<'_>, table: &mut RawTable, mut listed: bool) -> Result<(), DdlFault> {
+fn read_tail(lexer: &mut Lexer<'_>, table: &mut RawTable, listed: bool) -> Result<(), DdlFault> {
     let mut depth = Depth::default();
     let mut before = [None, None];
     let mut charset = Charset::Unset;
@@ -170,7 +170,7 @@ fn read_tail(lexer: &mut Lexer<'_>, table: &mut RawTable, mut listed: bool) -> R
                     table.kind = TableKind::Partitioned;
                 }
             } else if token.is_any(&["select", "as"]) {
-                (table.columns_known, listed) = (false, true);
+                return Err(DdlFault::OfQuery { table: table.name.name.clone() });
             }
         }
         // CHARSET = x is as good as CHARSET x.
@@ -299,7 +299,6 @@ mod tests {
                 "CREATE MATERIALIZED VIEW public.mv AS SELECT 1 WITH NO DATA;",
                 "CREATE FUNCTION public.fn() RETURNS int AS $$ create table ( $$;",
                 "ALTER TABLE public.m OWNER TO postgres;",
-                "CREATE TABLE public.q AS SELECT 1;",
             ],
         );
         let parent = || TableKind::PartitionOf(SqlName { schema: Some("public".into()), name: "m".into() });
@@ -310,14 +309,27 @@ mod tests {
             ("m", TableKind::Partitioned),
             ("m2", parent()),
             ("f", TableKind::Foreign),
-            ("q", TableKind::Table),
             ("v", TableKind::View),
             ("mv", TableKind::View),
         ];
         assert_eq!(got, want);
         assert_eq!(shown(&tables[3]), ["id integer!", "at date"]);
         let unknown: Vec<_> = tables.iter().filter(|table| !table.columns_known).map(|table| &table.name).collect();
-        assert_eq!(unknown, ["q", "v", "mv"]);
+        assert_eq!(unknown, ["v", "mv"]);
+    }
+
+    #[test]
+    fn table_of_a_query_is_a_fault() {
+        for text in [
+            "CREATE TABLE q AS SELECT 1",
+            "CREATE TABLE q (a int) AS TABLE t",
+            "CREATE TABLE q (a int) SELECT * FROM t",
+        ] {
+            for family in [SqlFamily::Postgres, SqlFamily::MySql] {
+                let fault = crate::snapshot::dump::ddl::DdlCatalog::new(family).add(text);
+                assert_eq!(fault, Err(DdlFault::OfQuery { table: "q".into() }), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -138,6 +138,12 @@ pub(crate) enum DdlFault {
         /// The text around.
         near: String,
     },
+    /// Its rows are those of a query, which nobody runs here.
+    #[error("table `{table}` is made by a query (CREATE TABLE ... AS SELECT), so its rows are not in the dump")]
+    OfQuery {
+        /// The table.
+        table: String,
+    },
     /// Far more columns than any server allows.
     #[error("table `{table}` has more than {most} columns")]
     TooMany {

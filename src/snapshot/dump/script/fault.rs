@@ -44,6 +44,16 @@ pub(crate) enum DumpFault {
         /// First word of it.
         what: String,
     },
+    /// Statement that empties, removes or renames a table whose rows are above it.
+    #[error("line {line}: `{what}` of table {table}, whose rows are before it")]
+    RowsRemoved {
+        /// Line of the statement.
+        line: u64,
+        /// First word of it.
+        what: &'static str,
+        /// The table.
+        table: String,
+    },
     /// Statement that is no DDL of a real dump; the limit keeps memory bounded.
     #[error("line {line}: this statement is longer than {} MB", LIMIT >> 20)]
     TooLong {

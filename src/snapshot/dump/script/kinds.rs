@@ -7,6 +7,7 @@
 //! CREATE TABLE ..   keep      CREATE INDEX ..  skip      LOAD DATA ..  refuse
 //! ```
 
+use super::DumpName;
 use super::words::StatementWords;
 use crate::snapshot::dump::SqlFamily;
 
@@ -19,6 +20,8 @@ pub(super) enum StatementVerdict {
     Skip,
     /// It changes rows, or takes them from elsewhere; with its first word.
     Refuse(&'static str),
+    /// It removes or renames these tables, which must have no rows yet; with its first word.
+    Remove(&'static str, Vec<DumpName>),
 }
 
 /// Words that can stand between CREATE and the kind of thing that is created.
@@ -52,14 +55,55 @@ pub(super) fn judge(text: &[u8], family: Option<SqlFamily>) -> StatementVerdict 
     match first.to_ascii_lowercase().as_slice() {
         b"set" | b"use" => StatementVerdict::Keep,
         b"create" => keep(creates(&mut words)),
-        b"alter" => keep(words.take("table") && attaches(&mut words)),
+        b"alter" if words.take("table") => alters(&mut words),
         b"load" if words.take("data") || words.take("xml") => StatementVerdict::Refuse("LOAD"),
         b"update" if !in_catalog(&mut words) => StatementVerdict::Refuse("UPDATE"),
         b"delete" if words.take("from") && !in_catalog(&mut words) => StatementVerdict::Refuse("DELETE"),
         b"merge" => StatementVerdict::Refuse("MERGE"),
         b"with" => StatementVerdict::Refuse("WITH"),
+        b"call" => StatementVerdict::Refuse("CALL"),
+        // That of MySQL only computes.
+        b"do" if family != Some(SqlFamily::MySql) => StatementVerdict::Refuse("DO"),
+        b"drop" if is_table(&mut words) => StatementVerdict::Remove("DROP", listed(&mut words)),
+        b"truncate" => {
+            let _ = words.take("table");
+            StatementVerdict::Remove("TRUNCATE", listed(&mut words))
+        }
+        b"rename" if words.take("table") => StatementVerdict::Remove("RENAME", renamed(&mut words)),
         _ => StatementVerdict::Skip,
     }
+}
+
+fn is_table(words: &mut StatementWords) -> bool {
+    let _ = words.take("temporary") || words.take("foreign");
+    words.take("table")
+}
+
+/// The tables of DROP and TRUNCATE: `[IF EXISTS] [ONLY] a, b [CASCADE]`.
+fn listed(words: &mut StatementWords) -> Vec<DumpName> {
+    let _ = words.take("if") && words.take("exists");
+    let mut tables = Vec::new();
+    loop {
+        let _ = words.take("only");
+        let Ok(table) = words.name() else { return tables };
+        tables.push(table);
+        let _ = words.sign(b'*');
+        if !words.sign(b',') {
+            return tables;
+        }
+    }
+}
+
+/// The tables that get another name: of `a TO b, c TO d` those are `a` and `c`.
+fn renamed(words: &mut StatementWords) -> Vec<DumpName> {
+    let mut tables = Vec::new();
+    while let Ok(table) = words.name() {
+        tables.push(table);
+        if !(words.take("to") && words.name().is_ok() && words.sign(b',')) {
+            break;
+        }
+    }
+    tables
 }
 
 fn creates(words: &mut StatementWords) -> bool {
@@ -82,10 +126,17 @@ fn creates(words: &mut StatementWords) -> bool {
     false
 }
 
-fn attaches(words: &mut StatementWords) -> bool {
+fn alters(words: &mut StatementWords) -> StatementVerdict {
     let _ = words.take("if") && words.take("exists");
     let _ = words.take("only");
-    words.name().is_ok() && words.take("attach") && words.take("partition")
+    let Ok(table) = words.name() else { return StatementVerdict::Skip };
+    if words.take("attach") && words.take("partition") {
+        return StatementVerdict::Keep;
+    }
+    // RENAME COLUMN, INDEX and the like leave the rows where they are.
+    let is_moved =
+        (words.take("rename") && (words.take("to") || words.take("as"))) || (words.take("set") && words.take("schema"));
+    if is_moved { StatementVerdict::Remove("ALTER", vec![table]) } else { StatementVerdict::Skip }
 }
 
 /// Old pg_dump changes its own catalogs (`UPDATE pg_catalog.pg_class ..`), which holds no user's row.
@@ -241,14 +292,40 @@ mod tests {
             "LOAD 'plpgsql'",
             "UPDATE pg_catalog.pg_class SET reltriggers = 0",
             "SELECT pg_catalog.setval('s', 1)",
+            "ALTER TABLE t RENAME COLUMN to TO b",
+            "DROP VIEW IF EXISTS v",
             "",
         ] {
             assert_eq!(judge(text), StatementVerdict::Skip, "{text}");
         }
-        for text in
-            ["LOAD DATA INFILE 'x' INTO TABLE t", "UPDATE t SET a = 1", "DELETE FROM t", "WITH x AS (SELECT 1) .."]
-        {
+        for text in [
+            "LOAD DATA INFILE 'x' INTO TABLE t",
+            "UPDATE t SET a = 1",
+            "DELETE FROM t",
+            "WITH x AS (SELECT 1) ..",
+            "CALL p()",
+            "DO $$ x $$",
+        ] {
             assert!(matches!(judge(text), StatementVerdict::Refuse(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn statements_that_remove_tables_name_them() {
+        let cases = [
+            ("DROP TABLE IF EXISTS `a`, d.`b c` CASCADE", "DROP", vec![(None, "a"), (Some("d"), "b c")]),
+            ("truncate only a, b", "TRUNCATE", vec![(None, "a"), (None, "b")]),
+            ("TRUNCATE TABLE a", "TRUNCATE", vec![(None, "a")]),
+            ("RENAME TABLE a TO b, d.c TO d.e", "RENAME", vec![(None, "a"), (Some("d"), "c")]),
+            ("ALTER TABLE ONLY s.a RENAME TO b", "ALTER", vec![(Some("s"), "a")]),
+            ("ALTER TABLE a SET SCHEMA s", "ALTER", vec![(None, "a")]),
+        ];
+        for (text, word, tables) in cases {
+            let tables = tables.into_iter().map(|(schema, name): (Option<&str>, &str)| DumpName {
+                schema: schema.map(str::to_owned),
+                name: name.to_owned(),
+            });
+            assert_eq!(judge(text.as_bytes(), None), StatementVerdict::Remove(word, tables.collect()), "{text}");
         }
     }
 

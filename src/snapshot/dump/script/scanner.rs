@@ -8,6 +8,8 @@
 //! Text --"INSERT .. VALUES"-----> Insert --";"--> Text
 //! ```
 
+use std::collections::HashSet;
+
 use memchr::memchr_iter;
 
 use super::copy::{CopyScan, CopyStep};
@@ -31,6 +33,8 @@ pub(crate) struct DumpScanner {
     /// Database of `USE`, or first schema of `search_path`.
     schema: Option<String>,
     cluster: bool,
+    /// Tables that have rows.
+    filled: HashSet<DumpName>,
     fault: Option<DumpFault>,
 }
 
@@ -76,9 +80,17 @@ impl DumpScanner {
     }
 
     fn build(split: u64, family: Option<SqlFamily>) -> Self {
-        let text = TextScan::new(family);
-        let (run, schema, fault) = (None, None, None);
-        Self { split: split.max(1), offset: 0, text, state: ScanState::TextScan, run, schema, cluster: false, fault }
+        Self {
+            split: split.max(1),
+            offset: 0,
+            text: TextScan::new(family),
+            state: ScanState::TextScan,
+            run: None,
+            schema: None,
+            cluster: false,
+            filled: HashSet::new(),
+            fault: None,
+        }
     }
 
     #[cfg(test)]
@@ -191,13 +203,14 @@ impl DumpScanner {
             HeadFault::Shape => DumpFault::NoValues { line },
             HeadFault::NotUtf8 => DumpFault::NotUtf8 { line },
         })?;
-        head.table.schema = head.table.schema.or_else(|| self.schema.clone());
+        head.table = self.in_schema(head.table);
         let raw = raw.to_vec();
         self.state = ScanState::Insert(InsertScan::new(self.text.rules), line);
         self.text.clear();
         match &mut self.run {
             Some(run) if run.head == head => run.raw = raw,
             _ => {
+                self.filled.insert(head.table.clone());
                 self.flush(events);
                 self.run = Some(InsertRun { head, raw, start, end: start, rows: 0 });
             }
@@ -287,9 +300,11 @@ impl DumpScanner {
         match kinds::judge_meta(command) {
             StatementVerdict::Keep => {
                 let text = String::from_utf8(command.to_vec()).map_err(|_| DumpFault::NotUtf8 { line })?;
+                // Another database.
+                self.filled.clear();
                 events.push(DumpEvent::Statement { text, line });
             }
-            StatementVerdict::Skip => {}
+            StatementVerdict::Skip | StatementVerdict::Remove(..) => {}
             StatementVerdict::Refuse(what) => return Err(DumpFault::RowsElsewhere { line, what: what.to_owned() }),
         }
         Ok(())
@@ -307,7 +322,8 @@ impl DumpScanner {
                     }
                     HeadFault::NotUtf8 => DumpFault::NotUtf8 { line },
                 })?;
-                head.table.schema = head.table.schema.or_else(|| self.schema.clone());
+                head.table = self.in_schema(head.table);
+                self.filled.insert(head.table.clone());
                 self.text.rules.family = Some(self.text.rules.family.unwrap_or(SqlFamily::Postgres));
                 self.state = ScanState::CopyLine(CopyBlock { head, line, cut: false });
             }
@@ -325,10 +341,21 @@ impl DumpScanner {
                 }
                 StatementVerdict::Skip => {}
                 StatementVerdict::Refuse(what) => return Err(DumpFault::RowsElsewhere { line, what: what.to_owned() }),
+                StatementVerdict::Remove(what, tables) => {
+                    let mut tables = tables.into_iter().map(|table| self.in_schema(table));
+                    if let Some(table) = tables.find(|table| self.filled.contains(table)) {
+                        return Err(DumpFault::RowsRemoved { line, what, table: table.name });
+                    }
+                }
             },
         }
         self.text.clear();
         Ok(())
+    }
+
+    fn in_schema(&self, mut table: DumpName) -> DumpName {
+        table.schema = table.schema.or_else(|| self.schema.clone());
+        table
     }
 
     fn bare_body(&self, text: &[u8]) -> bool {

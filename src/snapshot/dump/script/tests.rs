@@ -162,6 +162,23 @@ fn crlf_gives_the_same_events_with_longer_ranges() {
 }
 
 #[test]
+fn table_that_has_rows_is_not_removed() {
+    let rows = "-- MySQL dump 1\nUSE d;\nDROP TABLE IF EXISTS t;\nINSERT INTO t VALUES (1);\n";
+    for (last, what) in [
+        ("DROP TABLE u, d.t;", "DROP"),
+        ("TRUNCATE t;", "TRUNCATE"),
+        ("RENAME TABLE `t` TO u;", "RENAME"),
+        ("ALTER TABLE t RENAME AS u;", "ALTER"),
+    ] {
+        let fault = scan(&format!("{rows}{last}\n"));
+        assert_eq!(fault, Err(DumpFault::RowsRemoved { line: 5, what, table: "t".into() }), "{last}");
+    }
+    for last in ["DROP TABLE e.t;", "USE e; TRUNCATE t;", "ALTER TABLE t RENAME INDEX a TO b;"] {
+        assert!(scan(&format!("{rows}{last}\n")).is_ok(), "{last}");
+    }
+}
+
+#[test]
 fn pieces_are_cut_by_size_and_lose_nothing() {
     let copy = "COPY t FROM stdin;\n1\n2\n3\n4\n\\.\n";
     let events = scan_by(copy.as_bytes(), 4, None, &[3]).0;
