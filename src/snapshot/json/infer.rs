@@ -250,10 +250,6 @@ fn number(node: &mut Node, number: &Numeral<'_>, place: &TypePlace) -> Result<()
         return if number.double().is_some() { node.float(64, place) } else { node.numbers(place) };
     }
     let Some(integer) = number.integer() else { return node.numbers(place) };
-    if integer == 0 && number.text().starts_with('-') {
-        // No integer is -0.
-        return node.float(64, place);
-    }
     let is_long = integer.unsigned_abs() > EXACT_IN_DOUBLE.into();
     match (i64::try_from(integer), u64::try_from(integer)) {
         (Ok(0..), _) => node.unsigned(63, is_long, place),
