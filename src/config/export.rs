@@ -110,7 +110,7 @@ impl DatabaseUrl {
             found.map(|(_, value)| &**value)
         };
         let service = value("service").map(|service| format!("service={service}")).unwrap_or_default();
-        let chosen = |name: &&str| value(name).map(|value| format!("{name}={value}\n"));
+        let chosen = |name: &&str| value(name).map(|value| format!("{name} {value}\n"));
         let chosen: String = CHOOSING.iter().filter_map(chosen).collect();
         let mark = if chosen.is_empty() {
             String::new()

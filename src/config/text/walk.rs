@@ -1,5 +1,5 @@
-//! Walks the syntax tree of a query. There is one visitor for all who look for something in it: each visitor is compiled
-//! with the whole syntax of SQL. It changes nothing.
+//! Walks the syntax tree of a query. There is one visitor for all who look for something in it: each visitor is
+//! compiled with the whole syntax of SQL. It changes nothing.
 
 use std::ops::ControlFlow;
 
@@ -21,12 +21,12 @@ type Look<'l> = &'l mut dyn FnMut(SyntaxPart<'_>) -> ControlFlow<()>;
 
 /// Shows all parts to `look` until it breaks.
 pub(crate) fn walk(query: &ast::Query, look: Look<'_>) {
-    let _ = query.visit(&mut Walk(look));
+    let _ = query.visit(&mut SyntaxWalk(look));
 }
 
-struct Walk<'l>(Look<'l>);
+struct SyntaxWalk<'l>(Look<'l>);
 
-impl Visitor for Walk<'_> {
+impl Visitor for SyntaxWalk<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<()> {

@@ -1,8 +1,9 @@
 //! Text of another character set than UTF-8 as UTF-8: exactly, or an error with the byte that is none of its
 //! characters.
 //!
-//! A mark at the beginning says that a file is UTF-8 or UTF-16, whatever is declared. Any other character set has to be
-//! declared, since bytes do not show it. Names are those of the WHATWG Encoding Standard: `latin1` is windows-1252, as it is in MySQL.
+//! A mark at the beginning says that a file is UTF-8 or UTF-16, whatever is declared. Any other character set has to
+//! be declared, since bytes do not show it. Names are those of the WHATWG Encoding Standard: `latin1` is windows-1252,
+//! as it is in MySQL.
 
 use std::fmt;
 use std::io;
