@@ -97,7 +97,7 @@ def of_polars(source: Path, folder: Path) -> None:
     doubles = source.with_name("lineitem_doubles")
     doubles.mkdir(exist_ok=True)
     rows.sink_parquet(doubles / "lineitem.parquet")
-    rows.collect(engine="streaming").write_avro(folder / "lineitem.avro", compression="snappy")
+    rows.collect(engine="streaming").write_avro(folder / "lineitem.avro", compression="snappy", name="lineitem")
 
 
 def of_dynamodb(source: Path, folder: Path) -> None:

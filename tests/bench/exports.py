@@ -3,10 +3,10 @@
 
     python tests/bench/exports.py [--sf 1.4] [--rounds 3] [--kinds a,b] [--snaplake PATH] [--work DIR] [--markdown FILE]
 
-The job is the export of one table, TPC-H lineitem, into Parquet files (zstd 3). snaplake does all that it always does: staging,
-then the lake. PostgreSQL has no Parquet: there the job of `psql` and `pg_restore` is to load the table (not logged, no index).
-Every program is pinned to the same core, a server too. The programs take turns; the outputs of the first round are compared
-with the source. Needs the packages of tests/bench/requirements.txt, chdb where ClickHouse is to be measured, and the servers of
+The export has one table, TPC-H lineitem. There are two jobs: to read it (the largest value of each column), and to write it as
+Parquet (zstd 3). snaplake does the second as it always does: staging, then the lake. PostgreSQL has no Parquet: the job of `psql`
+and `pg_restore` is to load the table (no index), and stands for both. Every program is pinned to the same core, a server too. The
+programs take turns; what they wrote in the first round is compared with the source. Needs the packages of tests/bench/requirements.txt, chdb where ClickHouse is to be measured, and the servers of
 tests/outside/export_servers.py. Exit code 1: a program failed or wrote something else. Times never fail a run.
 """
 
@@ -28,6 +28,8 @@ from programs import text
 HERE = Path(__file__).parent
 CORE = "0"
 JOB = {"computed": {}, "partitioned_by": [], "sorted_by": None}
+JOBS = ("read", "write")
+LARGEST = ", ".join(["count(*)", *(f"max({name})" for name in LINEITEM)])
 
 
 @dataclass(frozen=True)
@@ -68,34 +70,37 @@ CREATE TABLE lake.lineitem WITH (write_compression = 'zstd', compression_level =
 
 
 class Bench:
-    def __init__(self, snaplake: Path, data: Path, work: Path):
-        self.snaplake, self.data, self.work = snaplake, data, work
+    def __init__(self, snaplake: Path, data: Path, work: Path, jobs: list[str]):
+        self.snaplake, self.data, self.work, self.jobs = snaplake, data, work, jobs
         self.problems: list[str] = []
 
     def source(self, kind: Kind) -> Path:
-        """The one file of the kind, or its folder."""
-        files = list((self.data / kind.name).iterdir())
-        return files[0] if len(files) == 1 and files[0].is_file() else self.data / kind.name
+        """The one file of the kind, or the folder of the export."""
+        if kind.name == "dynamodb":
+            return next(self.data.glob("dynamodb/AWSDynamoDB/*"))
+        return next((self.data / kind.name).iterdir())
 
-    def command(self, kind: Kind, program: str, out: Path) -> list[str]:
+    def command(self, kind: Kind, program: str, out: Path, job: str) -> list[str]:
         source = self.source(kind)
         if program == "snaplake":
             place = f"{source}/" if source.is_dir() else source
             (out / "config.sql").write_text(config(kind, place, out))
-            return [str(self.snaplake), "run", str(out / "config.sql"), "--quiet", "--threads", "1"]
-        told = {"kind": kind.name, "source": str(source), "columns": LINEITEM, "out": str(out / "lake")}
+            options = [str(out / "config.sql"), "--quiet", "--threads", "1"]
+            query = f"SELECT {LARGEST} FROM snapshot.lineitem"
+            return [str(self.snaplake), "run", *options] if job == "write" else [str(self.snaplake), "query", *options, "-c", query]
+        told = {"kind": kind.name, "source": str(source), "columns": LINEITEM, "out": str(out / "lake"), "job": job, "largest": LARGEST}
         return [sys.executable, str(HERE / "peer_exports.py"), program, json.dumps(told)]
 
-    def once(self, kind: Kind, program: str, check: bool) -> Run:
+    def once(self, kind: Kind, program: str, job: str, check: bool) -> Run:
         out = self.work / f"{kind.name}-{program}"
         shutil.rmtree(out, ignore_errors=True)
         (out / "lake").mkdir(parents=True)
         warm(self.data / kind.name)
         settle()
-        ran = run(["taskset", "-c", CORE, *self.command(kind, program, out)], out / "log")
+        ran = run(["taskset", "-c", CORE, *self.command(kind, program, out, job)], out / "log")
         if program == "postgres":  # without the start of its server, whose memory is not seen either
             ran.wall, ran.rss = float((out / "lake" / "seconds").read_text()), 0
-        if check and program != "postgres":
+        if check and job == "write" and program != "postgres":
             lake = out / "lake"
             marker = "_SUCCESS" if program == "snaplake" else None
             truth = "lineitem_doubles" if kind.name == "avro" else "lineitem"
@@ -109,31 +114,36 @@ class Bench:
     def kind(self, kind: Kind, rounds: int) -> list[str]:
         """Lines of the table."""
         programs = ["snaplake", *(peer for peer in kind.peers if peer != "clickhouse" or importlib.util.find_spec("chdb"))]
-        runs: dict[str, list[Run]] = {program: [] for program in programs}
-        failed: set[str] = set()
+        turns = [(program, job) for program in programs for job in self.jobs if (program, job) != ("postgres", "read")]
+        runs: dict[tuple[str, str], list[Run]] = {turn: [] for turn in turns}
+        failed: set[tuple[str, str]] = set()
         for round_ in range(rounds):
-            for program in programs[round_ % len(programs) :] + programs[: round_ % len(programs)]:
-                if program in failed:
+            start = round_ % len(turns)
+            for turn in turns[start:] + turns[:start]:
+                if turn in failed:
                     continue
                 try:
-                    runs[program].append(self.once(kind, program, round_ == 0))
+                    runs[turn].append(self.once(kind, *turn, round_ == 0))
                 except Failed as said:
-                    self.problems.append(f"{kind.name}, {program}: {said}")
-                    runs[program].clear()
-                    failed.add(program)
+                    self.problems.append(f"{kind.name}, {', '.join(turn)}: {said}")
+                    runs[turn].clear()
+                    failed.add(turn)
                     continue
-                last = runs[program][-1]
-                say(f"  {kind.name}, {program}: {last.wall:.1f} s, {last.cpu:.1f} s CPU, {last.rss / 1e6:.0f} MB")
-        own = statistics.median(ran.wall for ran in runs["snaplake"]) if runs["snaplake"] else None
-        lines = []
-        for program, of in runs.items():
-            if not of:
-                lines.append(f"| {kind.name} | {program} | failed | | |")
-                continue
-            wall = statistics.median(ran.wall for ran in of)
-            times = "" if program == "snaplake" or own is None else f"{wall / own:.2f}"
-            lines.append(f"| {kind.name} | {program} | {wall:.1f} | {times} | {max(ran.rss for ran in of) / 1e6:,.0f} |")
-        return lines
+                last = runs[turn][-1]
+                say(f"  {kind.name}, {', '.join(turn)}: {last.wall:.1f} s, {last.cpu:.1f} s CPU, {last.rss / 1e6:.0f} MB")
+        return [self.line(kind, program, runs) for program in programs]
+
+    def line(self, kind: Kind, program: str, runs: dict[tuple[str, str], list[Run]]) -> str:
+        cells, peak = [], 0
+        for job in JOBS:
+            # Loading stands for both.
+            of = runs.get((program, job), runs.get((program, "write"), []))
+            own = runs.get(("snaplake", job), [])
+            peak = max([peak, *(ran.rss for ran in of)])
+            wall = statistics.median([ran.wall for ran in of]) if of else None
+            times = wall / statistics.median([ran.wall for ran in own]) if wall and own and program != "snaplake" else None
+            cells += ["" if wall is None else f"{wall:.1f}", "" if times is None else f"{times:.2f}"]
+        return f"| {kind.name} | {program} | {' | '.join(cells)} | {f'{peak / 1e6:,.0f}' if peak else ''} |"
 
 
 def main() -> None:
@@ -142,6 +152,7 @@ def main() -> None:
     parser.add_argument("--sf", type=float, default=1.4, help="TPC-H scale factor; 1.4 is 1 GB of CSV [1.4]")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each program [3]")
     parser.add_argument("--kinds", default=",".join(kind.name for kind in KINDS), help="some of them, comma-separated [all]")
+    parser.add_argument("--jobs", default=",".join(JOBS), help="read, write, or both [both]")
     parser.add_argument("--snaplake", type=Path, default=target / "release" / "snaplake", help="the program to measure")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "snaplake-bench", help="data and outputs")
     parser.add_argument("--markdown", type=Path, help="write the table there too")
@@ -155,8 +166,12 @@ def main() -> None:
     for name in ["lineitem", *names]:
         if not (data / name).exists():
             helper("export_files.py", name, str(data), f"{told.sf:g}")
-    bench = Bench(told.snaplake.resolve(), data, Path(tempfile.mkdtemp(prefix="exports-", dir=told.work)))
-    lines = ["| export | program | seconds | of snaplake | peak MB |", "| --- | --- | ---: | ---: | ---: |"]
+    work = Path(tempfile.mkdtemp(prefix="exports-", dir=told.work))
+    bench = Bench(told.snaplake.resolve(), data, work, [job for job in JOBS if job in told.jobs.split(",")])
+    lines = [
+        "| export | program | read, s | of snaplake | to Parquet, s | of snaplake | peak MB |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
     try:
         for kind in KINDS:
             if kind.name in names:

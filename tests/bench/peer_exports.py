@@ -1,6 +1,6 @@
-"""An export read into Parquet by one of the peers, as well as it can: one fresh process per run.
+"""An export read, or written as Parquet, by one of the peers, as well as it can: one fresh process per run.
 
-    peer_exports.py duckdb|polars|clickhouse|postgres JOB_JSON      {"kind", "source", "columns", "out"}
+    peer_exports.py duckdb|polars|clickhouse|postgres JOB_JSON      {"kind", "source", "columns", "out", "job", "largest"}
 
 `clickhouse` is chdb, its library for Python. `postgres` loads a table that is not logged and has no index, in a server of its own
 that is started here; it has no other way to read its formats, and writes no Parquet.
@@ -34,10 +34,13 @@ def duckdb(job: dict) -> None:
             rows = ", ".join(
                 f"CAST(Item.{name}.{'N' if kind in number else 'S'} AS {kind}) AS {name}" for name, kind in job["columns"].items()
             )
-            files = f"{job['source']}/**/data/*.json.gz"
+            files = f"{job['source']}/data/*.json.gz"
             source = f"read_json('{files}', format = 'newline_delimited', columns = {{Item: 'STRUCT({item})'}})"
         case other:
             raise ValueError(other)
+    if job["job"] == "read":
+        print(con.execute(f"SELECT {job['largest']} FROM (SELECT {rows} FROM {source})").fetchall())
+        return
     con.execute(
         f"COPY (SELECT {rows} FROM {source}) TO '{job['out']}/lineitem.parquet' "
         f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
@@ -57,12 +60,19 @@ def polars(job: dict) -> None:
         case "dynamodb":
             of = {name: "N" if kind not in ("VARCHAR", "DATE") else "S" for name, kind in job["columns"].items()}
             item = pl.Struct({name: pl.Struct({of[name]: pl.String}) for name in schema})
-            values = [pl.col("Item").struct.field(name).struct.field(of[name]).cast(kind).alias(name) for name, kind in schema.items()]
-            rows = pl.scan_ndjson(f"{job['source']}/**/data/*.json.gz", schema={"Item": item}).select(values)
+            texts = {name: pl.col("Item").struct.field(name).struct.field(of[name]) for name in schema}
+            values = [
+                (text.str.to_date("%Y-%m-%d") if schema[name] == pl.Date else text.cast(schema[name])).alias(name)
+                for name, text in texts.items()
+            ]
+            rows = pl.scan_ndjson(f"{job['source']}/data/*.json.gz", schema={"Item": item}).select(values)
         case "avro":
             rows = pl.read_avro(job["source"]).lazy()
         case other:
             raise ValueError(other)
+    if job["job"] == "read":
+        print(rows.select(pl.len(), pl.all().max()).collect(engine="streaming"))
+        return
     rows.sink_parquet(
         f"{job['out']}/lineitem.parquet", compression="zstd", compression_level=3, statistics="full",
         row_group_size=ROW_GROUP_ROWS, maintain_order=False, engine="streaming",
@@ -80,6 +90,9 @@ def clickhouse(job: dict) -> None:
         "max_threads = 1, output_format_parquet_compression_method = 'zstd', output_format_compression_level = 3, "
         f"output_format_parquet_row_group_size = {ROW_GROUP_ROWS}, engine_file_truncate_on_insert = 1"
     )
+    if job["job"] == "read":
+        print(chdb.query(f"SELECT {job['largest']} FROM {source} SETTINGS max_threads = 1"))
+        return
     target = f"file('{job['out']}/lineitem.parquet', 'Parquet')"
     chdb.query(f"INSERT INTO FUNCTION {target} SELECT * FROM {source} SETTINGS {settings}")
 

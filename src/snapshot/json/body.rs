@@ -13,10 +13,12 @@ use datafusion::arrow::datatypes::FieldRef;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::{DataFusionError, Result};
 
-use super::dialect::PlainJson;
+use super::dialect::{PlainJson, dialect_of};
+use super::dynamo::ITEM_ALONE;
 use super::split::{RecordReader, RecordSplitter};
 use super::text::{Cursor, Fault};
 use super::tree::{JsonNode, Objects, Presence, Scratch, nullable};
+use crate::config::JsonDialect;
 use crate::snapshot::text::bytes::RecordLimit;
 use crate::snapshot::text::target::{BATCH_BYTES, Target};
 
@@ -43,6 +45,8 @@ struct Batch {
     /// Records of this batch that were set apart, since the one after them was incomplete.
     apart: Option<Result<Vec<ArrayRef>, ArrowError>>,
     apart_rows: usize,
+    /// Values have their types around them, as DynamoDB writes them.
+    is_typed: bool,
 }
 
 /// The first column of a type that JSON cannot hold, if there is one.
@@ -67,8 +71,10 @@ impl JsonBody {
             since: 0,
             apart: None,
             apart_rows: 0,
+            is_typed: dialect_of(target.format()) == Some(JsonDialect::DynamoDb),
         };
-        let plain = PlainJson::new(target.format(), limit);
+        // The types of DynamoDB are taken off while values are read, which costs less than a text without them.
+        let plain = if batch.is_typed { None } else { PlainJson::new(target.format(), limit) };
         Ok(Self { plain, splitter: RecordSplitter::new(limit), batch })
     }
 
@@ -140,15 +146,34 @@ impl JsonBody {
     }
 }
 
+impl Batch {
+    /// Reads `{"Item":{...}}`, or what an incremental export has.
+    fn read_typed(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        if !cursor.take("{\"Item\":{") {
+            return self.root.read_unwrapped(cursor, &mut self.scratch);
+        }
+        self.root.read_typed(cursor, &mut self.scratch)?;
+        let after = cursor.at();
+        match cursor.member(false)? {
+            true => Err(cursor.wrong_at(after, ITEM_ALONE)),
+            false => Ok(()),
+        }
+    }
+}
+
 impl RecordReader for Batch {
     fn read(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
         let start = cursor.at();
-        match cursor.token()? {
-            b'{' => cursor.advance(),
-            b'[' => return Err(cursor.wrong(A_LIST)),
-            _ => return Err(cursor.wrong(NO_OBJECT)),
+        if self.is_typed {
+            self.read_typed(cursor)?;
+        } else {
+            match cursor.token()? {
+                b'{' => cursor.advance(),
+                b'[' => return Err(cursor.wrong(A_LIST)),
+                _ => return Err(cursor.wrong(NO_OBJECT)),
+            }
+            self.root.read(cursor, &mut self.scratch)?;
         }
-        self.root.read(cursor, &mut self.scratch)?;
         self.rows += 1;
         self.bytes += cursor.at() - start;
         Ok(())

@@ -23,6 +23,9 @@ use crate::snapshot::values::numeral::Numeral;
 /// Values within one another: DynamoDB has at most 32.
 const MAX_DEPTH: usize = 64;
 
+/// Why a record cannot be read.
+pub(super) const ITEM_ALONE: &str = "a record with Item has no other member";
+
 /// The state between two chunks of one file.
 #[derive(Debug, Default)]
 pub(crate) struct DynamoToPlain {
@@ -97,6 +100,74 @@ impl DynamoToPlain {
     }
 }
 
+/// Room to unwrap one value after another.
+#[derive(Debug, Default)]
+pub(crate) struct Unwrapped {
+    plain: Vec<u8>,
+    scratch: String,
+    raw: Vec<u8>,
+}
+
+impl Unwrapped {
+    /// The record that is next, as plain JSON.
+    ///
+    /// # Errors
+    /// [`Fault`] at its place.
+    pub(crate) fn record(&mut self, cursor: &mut Cursor<'_>) -> Result<&str, Fault> {
+        self.plain.clear();
+        let Self { plain: out, scratch, raw } = self;
+        Unwrapping { cursor, out, scratch, raw }.record()?;
+        self.text(cursor)
+    }
+
+    /// The typed value that is next, as plain JSON.
+    ///
+    /// # Errors
+    /// [`Fault`] at its place.
+    pub(crate) fn value(&mut self, cursor: &mut Cursor<'_>) -> Result<&str, Fault> {
+        self.plain.clear();
+        let Self { plain: out, scratch, raw } = self;
+        Unwrapping { cursor, out, scratch, raw }.value(0)?;
+        self.text(cursor)
+    }
+
+    fn text(&mut self, cursor: &Cursor<'_>) -> Result<&str, Fault> {
+        // A number at the end might go on.
+        self.plain.push(b' ');
+        // Its parts are texts.
+        std::str::from_utf8(&self.plain).map_err(|_| cursor.wrong("the text is not UTF-8"))
+    }
+}
+
+/// A typed value without escapes.
+#[derive(Debug)]
+pub(crate) enum TypedScalar<'a> {
+    Text(&'a str),
+    Number(Numeral<'a>),
+    Null,
+}
+
+/// Reads `{"S":"a"}`, `{"N":"1"}` or `{"NULL":true}` where it is written so, without blanks. It is most of an export; all
+/// else is [`Unwrapped::value`]'s.
+#[inline]
+pub(crate) fn typed_scalar<'a>(cursor: &mut Cursor<'a>) -> Option<TypedScalar<'a>> {
+    let start = cursor.at();
+    let found = if cursor.take("{\"S\":\"") {
+        cursor.last_string().map(TypedScalar::Text)
+    } else if cursor.take("{\"N\":\"") {
+        cursor.last_string().and_then(|text| {
+            let number = Numeral::of_json(text).ok().filter(|number| number.text().len() == text.len());
+            number.map(TypedScalar::Number)
+        })
+    } else {
+        cursor.take("{\"NULL\":true}").then_some(TypedScalar::Null)
+    };
+    if found.is_none() {
+        cursor.back_to(start);
+    }
+    found
+}
+
 /// One record on its way out.
 struct Unwrapping<'u, 'a> {
     cursor: &'u mut Cursor<'a>,
@@ -118,7 +189,7 @@ impl Unwrapping<'_, '_> {
             self.attributes(0)?;
             let after = self.cursor.at();
             return match self.cursor.member(false)? {
-                true => Err(self.cursor.wrong_at(after, "a record with Item has no other member")),
+                true => Err(self.cursor.wrong_at(after, ITEM_ALONE)),
                 false => Ok(()),
             };
         }
@@ -293,10 +364,13 @@ impl Unwrapping<'_, '_> {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::datatypes::{DataType, Field};
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
 
     use super::*;
+    use crate::config::{FileFormat, JsonDialect, JsonOptions};
+    use crate::snapshot::scan::decode::tests::{decode, json_format, schema};
 
     /// In chunks of that size.
     fn plain(text: &[u8], chunk: usize) -> Result<String, Malformed> {
@@ -376,7 +450,48 @@ mod tests {
         })
     }
 
+    /// A type of a column, as declared for any attribute.
+    fn column_type() -> impl Strategy<Value = DataType> {
+        let item = Field::new("a", DataType::Utf8, true);
+        prop::sample::select(vec![
+            DataType::Utf8,
+            DataType::Int64,
+            DataType::Boolean,
+            DataType::Binary,
+            DataType::new_list(DataType::Utf8, true),
+            DataType::Struct(vec![item].into()),
+        ])
+    }
+
     proptest! {
+        #[test]
+        fn typed_items_are_read_as_plain_ones_are(
+            items in prop::collection::vec(prop::collection::btree_map("[a-c]", typed(), 0..4), 0..4),
+            types in prop::collection::vec(column_type(), 3),
+            has_blanks in any::<bool>(),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let mut text = String::new();
+            for item in items {
+                let typed: Map<String, Value> = item.into_iter().map(|(name, (value, _))| (name, value)).collect();
+                text += &format!("{}\n", json!({"Item": typed}));
+            }
+            if has_blanks {
+                text = text.replace(":{", ": {").replace("\"}", "\" }");
+            }
+            let end = cut.map_or(text.len(), |cut| cut.index(text.len() + 1));
+            let text = &text[..text.floor_char_boundary(end)];
+            let schema = schema(&[("a", types[0].clone()), ("b", types[1].clone()), ("c", types[2].clone())]);
+            let options = JsonOptions { dialect: JsonDialect::DynamoDb, ..JsonOptions::default() };
+            let found = decode(&FileFormat::Json(options), &schema, None, text);
+            let expected = plain(text.as_bytes(), 7).map(|plain| decode(&json_format(), &schema, None, &plain));
+            match (found, expected) {
+                (Ok(found), Ok(Ok(expected))) => prop_assert_eq!(found, expected),
+                (Err(_), Ok(Err(_)) | Err(_)) => {}
+                (found, expected) => prop_assert!(false, "{text}: {found:?}, not {expected:?}"),
+            }
+        }
+
         #[test]
         fn any_item_comes_back_without_its_types(
             items in prop::collection::vec(prop::collection::btree_map("[a-z]{1,4}", typed(), 0..4), 0..5),

@@ -47,6 +47,17 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// The fault of a text that was made of another one, at the place there.
+    #[cold]
+    pub(crate) fn moved_to(mut self, at: usize) -> Self {
+        if let Self::Syntax(syntax) = &mut self {
+            syntax.at = at;
+        }
+        self
+    }
+}
+
 /// A place in a text.
 #[derive(Debug)]
 pub(crate) struct Cursor<'a> {
@@ -271,6 +282,34 @@ impl<'a> Cursor<'a> {
             return Ok(());
         }
         if word.as_bytes().starts_with(rest) { Err(Fault::Incomplete) } else { Err(self.expected("a value")) }
+    }
+
+    /// Reads these bytes, if they come next.
+    #[inline]
+    pub(crate) fn take(&mut self, bytes: &str) -> bool {
+        let is_next = self.text.as_bytes()[self.at..].starts_with(bytes.as_bytes());
+        if is_next {
+            self.at += bytes.len();
+        }
+        is_next
+    }
+
+    /// Reads a string and the brace after it, if no byte of it is escaped and the first quote was read: `abc"}`.
+    #[inline]
+    pub(crate) fn last_string(&mut self) -> Option<&'a str> {
+        let end = special(self.text.as_bytes(), self.at);
+        if !self.text.as_bytes()[end..].starts_with(b"\"}") {
+            return None;
+        }
+        let text = &self.text[self.at..end];
+        self.at = end + 2;
+        Some(text)
+    }
+
+    /// Goes back to a place that was read.
+    #[inline]
+    pub(crate) fn back_to(&mut self, at: usize) {
+        self.at = at.min(self.at);
     }
 
     /// What is next is no value.

@@ -16,6 +16,7 @@ use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::arrow::error::ArrowError;
 
+use super::dynamo::{TypedScalar, Unwrapped, typed_scalar};
 use super::leaf::{Leaf, Scalar, leaf};
 use super::text::{Cursor, Fault, Unfit};
 use crate::config::{ColumnSet, Undeclared};
@@ -35,6 +36,7 @@ pub(crate) struct Scratch {
     is_null_invalid: bool,
     /// Such values of that column.
     set_to_null: u64,
+    unwrapped: Unwrapped,
 }
 
 impl Scratch {
@@ -136,16 +138,52 @@ impl JsonNode {
             }
             _ => return Err(cursor.no_value()),
         };
+        self.push(value, scratch.is_null_invalid, &mut scratch.set_to_null)
+    }
+
+    /// Reads a value of DynamoDB, with its type around it.
+    fn read_typed(&mut self, cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<(), Fault> {
+        if matches!(self.kind, JsonKind::Skipped) {
+            return cursor.skip(&mut scratch.open, &mut scratch.text);
+        }
+        match typed_scalar(cursor) {
+            Some(TypedScalar::Text(text)) => {
+                self.push(Scalar::Text(text), scratch.is_null_invalid, &mut scratch.set_to_null)
+            }
+            Some(TypedScalar::Number(number)) => {
+                self.push(Scalar::Number(number), scratch.is_null_invalid, &mut scratch.set_to_null)
+            }
+            Some(TypedScalar::Null) => {
+                self.nulls(1);
+                Ok(())
+            }
+            None => self.read_unwrapped(cursor, scratch),
+        }
+    }
+
+    fn read_unwrapped(&mut self, cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<(), Fault> {
+        let start = cursor.at();
+        let mut unwrapped = std::mem::take(&mut scratch.unwrapped);
+        let plain = unwrapped.value(cursor);
+        let read =
+            plain.and_then(|text| self.read(&mut Cursor::new(text), scratch).map_err(|fault| fault.moved_to(start)));
+        scratch.unwrapped = unwrapped;
+        read
+    }
+
+    /// Adds a value that is not null; one that does not fit is an error, or NULL and counted.
+    #[inline(always)]
+    fn push(&mut self, value: Scalar<'_>, is_null_invalid: bool, set_to_null: &mut u64) -> Result<(), Fault> {
         match &mut self.kind {
             JsonKind::Leaf(leaf) => match leaf.push(value) {
                 Ok(()) => return Ok(()),
-                Err(reason) if !scratch.is_null_invalid => return Err(self.unfit(value.written(), reason)),
+                Err(reason) if !is_null_invalid => return Err(self.unfit(value.written(), reason)),
                 Err(_) => {}
             },
-            _ if !scratch.is_null_invalid => return Err(self.unfit(value.written(), None)),
+            _ if !is_null_invalid => return Err(self.unfit(value.written(), None)),
             _ => {}
         }
-        scratch.set_to_null += 1;
+        *set_to_null += 1;
         self.nulls(1);
         Ok(())
     }
@@ -287,6 +325,30 @@ impl Objects {
 
     /// Reads an object after its first brace.
     pub(crate) fn read(&mut self, cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<(), Fault> {
+        self.read_as::<false>(cursor, scratch)
+    }
+
+    /// Reads an item of DynamoDB after its first brace: each value has its type around it.
+    pub(crate) fn read_typed(&mut self, cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<(), Fault> {
+        self.read_as::<true>(cursor, scratch)
+    }
+
+    /// Reads a record of DynamoDB that is not written as most are, or has not one item only.
+    #[cold]
+    pub(crate) fn read_unwrapped(&mut self, cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<(), Fault> {
+        let start = cursor.at();
+        let mut unwrapped = std::mem::take(&mut scratch.unwrapped);
+        let read = unwrapped.record(cursor).and_then(|text| {
+            let mut plain = Cursor::new(text);
+            plain.advance();
+            self.read(&mut plain, scratch).map_err(|fault| fault.moved_to(start))
+        });
+        scratch.unwrapped = unwrapped;
+        read
+    }
+
+    #[inline(always)]
+    fn read_as<const TYPED: bool>(&mut self, cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<(), Fault> {
         self.is_any = true;
         let mut next = 0;
         let mut is_first = true;
@@ -317,7 +379,10 @@ impl Objects {
             if column.is_null_invalid {
                 (scratch.is_null_invalid, scratch.set_to_null) = (true, 0);
             }
-            let read = column.node.read(cursor, scratch);
+            let read = match TYPED {
+                true => column.node.read_typed(cursor, scratch),
+                false => column.node.read(cursor, scratch),
+            };
             if column.is_null_invalid {
                 scratch.is_null_invalid = false;
             }

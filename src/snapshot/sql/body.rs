@@ -101,7 +101,10 @@ impl InsertBody {
         let mut first: Option<InvalidValue> = None;
         for (at, field, is_bit) in &self.wanted {
             let (column, data_type) = (|| records.column(*at), field.data_type());
-            let mut found = read(column(), data_type, self.family, *is_bit);
+            let mut found = match records.has_odd_values || *is_bit || *data_type == DataType::Binary {
+                true => read(column(), data_type, self.family, *is_bit),
+                false => read_plain(column(), data_type),
+            };
             if found.is_err() && self.null_invalid.holds(field.name()) {
                 found = read_or_null(column(), data_type, self.family, *is_bit).map(|(column, invalid)| {
                     *self.set_to_null.entry(field.name().clone()).or_default() += invalid;
@@ -174,14 +177,23 @@ fn read<'a>(
             }) {
                 return Err(misread(row, value, Some("it is bytes that are no UTF-8 text")));
             }
-            let fields = fields.map(|field| match field {
-                InsertField::Null => CsvField::bare(""),
-                InsertField::Bare(text) => CsvField::bare(text),
-                InsertField::Quoted(text) | InsertField::Bytes(text) | InsertField::Raw(text) => CsvField::quoted(text),
-            });
-            column(fields, data_type, Nulls { regex: None, force: false })
+            read_plain(fields, data_type)
         }
     }
+}
+
+/// One column without words and bytes.
+#[inline]
+fn read_plain<'a>(
+    fields: impl ExactSizeIterator<Item = InsertField<'a>> + Clone,
+    data_type: &DataType,
+) -> Result<ArrayRef, Misread> {
+    let fields = fields.map(|field| match field {
+        InsertField::Null => CsvField::bare(""),
+        InsertField::Bare(text) => CsvField::bare(text),
+        InsertField::Quoted(text) | InsertField::Bytes(text) | InsertField::Raw(text) => CsvField::quoted(text),
+    });
+    column(fields, data_type, Nulls { regex: None, force: false })
 }
 
 fn is_default(text: &str) -> bool {

@@ -14,7 +14,7 @@ pub(crate) mod records;
 mod rewrite;
 pub(crate) mod settings;
 pub(crate) mod splitter;
-mod values;
+pub(super) mod values;
 
 #[cfg(test)]
 mod property_tests;

@@ -53,6 +53,8 @@ pub(crate) struct InsertRecords<'a> {
     pub(crate) anew: &'a str,
     pub(crate) spans: &'a [InsertSpan],
     pub(crate) columns: usize,
+    /// A value is bytes, or a word other than NULL.
+    pub(crate) has_odd_values: bool,
 }
 
 impl<'a> InsertRecords<'a> {

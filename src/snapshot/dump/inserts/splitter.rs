@@ -76,6 +76,8 @@ pub(crate) struct InsertSplitter {
     complete: usize,
     rows: usize,
     end: usize,
+    /// A value of the batch is bytes or a word.
+    has_odd_values: bool,
     /// Parsing can begin anew here: after a row, or before a statement.
     resume: (usize, SplitterState),
     /// Of the first INSERT, and how the last one wrote it.
@@ -104,6 +106,7 @@ impl InsertSplitter {
             complete: 0,
             rows: 0,
             end: 0,
+            has_odd_values: false,
             resume: (0, SplitterState::HeadStatement),
             head: None,
             head_bytes: Vec::new(),
@@ -227,14 +230,17 @@ impl InsertSplitter {
     /// The complete rows.
     pub(crate) fn records(&mut self) -> Result<InsertRecords<'_>, InsertFault> {
         let Self { bytes, anew, spans, complete, end, .. } = self;
+        let before = anew.len();
         let has_room = write_raw(&mut bytes[..*end], anew, &mut spans[..*complete]);
+        self.has_odd_values |= self.anew.len() > before;
         // Both are UTF-8 by now.
         let (text, anew) = (std::str::from_utf8(&self.bytes[..self.end]), std::str::from_utf8(&self.anew));
         let (Ok(text), Ok(anew), true) = (text, anew, has_room) else {
             let reason = "a batch has too many bytes that are not UTF-8".to_owned();
             return Err(InsertFault::Statement { offset: self.offset, reason });
         };
-        Ok(InsertRecords { text, anew, spans: &self.spans[..self.complete], columns: self.columns })
+        let spans = &self.spans[..self.complete];
+        Ok(InsertRecords { text, anew, spans, columns: self.columns, has_odd_values: self.has_odd_values })
     }
 
     /// Forgets the complete rows.
@@ -254,6 +260,7 @@ impl InsertSplitter {
         self.replaced.clear();
         (self.at, self.state, self.open) = (0, state, OpenValue::default());
         (self.complete, self.rows, self.end) = (0, 0, 0);
+        self.has_odd_values = false;
         self.resume = (0, state);
     }
 

@@ -140,7 +140,7 @@ const NEAR: usize = 32;
 
 /// Where the quote is, or with `BACKSLASH` that.
 #[inline(always)]
-fn find<const BACKSLASH: bool>(bytes: &[u8], quote: u8) -> Option<usize> {
+pub(crate) fn find<const BACKSLASH: bool>(bytes: &[u8], quote: u8) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = ONES << 7;
     // The lowest high bit that is set is of the first byte that is zero.

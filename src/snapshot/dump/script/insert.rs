@@ -9,10 +9,9 @@
 //!                     ^ starts here          ^ ends here, 2 rows
 //! ```
 
-use memchr::{memchr, memchr2};
-
 use super::quote::{Backslash, QuoteRules, is_word};
 use crate::snapshot::dump::SqlFamily;
+use crate::snapshot::dump::inserts::values::find;
 
 /// Longest tail after the last tuple; there is only one that is accepted.
 const TAIL: &[u8] = b"ON CONFLICT DO NOTHING";
@@ -176,8 +175,8 @@ impl InsertScan {
     fn in_string(&mut self, chunk: &[u8], from: usize) -> Result<usize, (usize, OddTuple)> {
         let rest = &chunk[from..];
         let found = match self.backslash {
-            Backslash::Plain => memchr(self.quote, rest),
-            Backslash::Escape | Backslash::Unsure => memchr2(self.quote, b'\\', rest),
+            Backslash::Plain => find::<false>(rest, self.quote),
+            Backslash::Escape | Backslash::Unsure => find::<true>(rest, self.quote),
         };
         let Some(len) = found else { return Ok(chunk.len()) };
         let i = from + len;

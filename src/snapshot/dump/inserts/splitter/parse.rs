@@ -113,7 +113,7 @@ impl InsertSplitter {
     /// The values of one row, from the next on.
     fn values<const MYSQL: bool>(&mut self) -> Result<(), InsertHalt> {
         let most = self.complete + if self.columns > 0 { self.columns } else { MAX_COLUMNS };
-        let Self { bytes, anew, spans, replaced, open, .. } = self;
+        let Self { bytes, anew, spans, replaced, open, has_odd_values, .. } = self;
         let bytes = bytes.as_slice();
         let mut at = self.at;
         let halted = loop {
@@ -128,10 +128,14 @@ impl InsertSplitter {
             }
             let span = match value.how {
                 ValueForm::Text => InsertSpan { start: value.start as u32, end: value.end as u32 | QUOTED },
-                ValueForm::Bare => InsertSpan { start: value.start as u32, end: value.end as u32 | BARE },
+                ValueForm::Bare => {
+                    *has_odd_values |= bytes[value.start].is_ascii_alphabetic();
+                    InsertSpan { start: value.start as u32, end: value.end as u32 | BARE }
+                }
                 ValueForm::Null => InsertSpan::NULL,
                 how => match write(bytes, value, anew) {
                     Ok(span) => {
+                        *has_odd_values |= span.kind() != QUOTED;
                         if span.kind() == RAW || matches!(how, ValueForm::Binary(_)) {
                             replaced.push((value.start, value.end));
                         }
