@@ -102,13 +102,13 @@ impl DynamoToPlain {
 
 /// Room to unwrap one value after another.
 #[derive(Debug, Default)]
-pub(crate) struct Unwrapped {
+pub(crate) struct PlainRoom {
     plain: Vec<u8>,
     scratch: String,
     raw: Vec<u8>,
 }
 
-impl Unwrapped {
+impl PlainRoom {
     /// The record that is next, as plain JSON.
     ///
     /// # Errors
@@ -147,8 +147,8 @@ pub(crate) enum TypedScalar<'a> {
     Null,
 }
 
-/// Reads `{"S":"a"}`, `{"N":"1"}` or `{"NULL":true}` where it is written so, without blanks. It is most of an export; all
-/// else is [`Unwrapped::value`]'s.
+/// Reads `{"S":"a"}`, `{"N":"1"}` or `{"NULL":true}` where it is written so, without blanks. Most of an export is; all
+/// else is for [`PlainRoom::value`].
 #[inline]
 pub(crate) fn typed_scalar<'a>(cursor: &mut Cursor<'a>) -> Option<TypedScalar<'a>> {
     let start = cursor.at();

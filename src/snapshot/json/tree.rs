@@ -16,7 +16,7 @@ use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::arrow::error::ArrowError;
 
-use super::dynamo::{TypedScalar, Unwrapped, typed_scalar};
+use super::dynamo::{PlainRoom, TypedScalar, typed_scalar};
 use super::leaf::{Leaf, Scalar, leaf};
 use super::text::{Cursor, Fault, Unfit};
 use crate::config::{ColumnSet, Undeclared};
@@ -36,7 +36,7 @@ pub(crate) struct Scratch {
     is_null_invalid: bool,
     /// Such values of that column.
     set_to_null: u64,
-    unwrapped: Unwrapped,
+    unwrapped: PlainRoom,
 }
 
 impl Scratch {
