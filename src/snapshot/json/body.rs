@@ -149,7 +149,7 @@ impl JsonBody {
 impl Batch {
     /// Reads `{"Item":{...}}`, or what an incremental export has.
     fn read_typed(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-        if !cursor.take("{\"Item\":{") {
+        if !cursor.take(b"{\"Item\":{") {
             return self.root.read_unwrapped(cursor, &mut self.scratch);
         }
         self.root.read_typed(cursor, &mut self.scratch)?;

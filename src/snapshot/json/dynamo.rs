@@ -152,15 +152,15 @@ pub(crate) enum TypedScalar<'a> {
 #[inline]
 pub(crate) fn typed_scalar<'a>(cursor: &mut Cursor<'a>) -> Option<TypedScalar<'a>> {
     let start = cursor.at();
-    let found = if cursor.take("{\"S\":\"") {
+    let found = if cursor.take(b"{\"S\":\"") {
         cursor.last_string().map(TypedScalar::Text)
-    } else if cursor.take("{\"N\":\"") {
+    } else if cursor.take(b"{\"N\":\"") {
         cursor.last_string().and_then(|text| {
             let number = Numeral::of_json(text).ok().filter(|number| number.text().len() == text.len());
             number.map(TypedScalar::Number)
         })
     } else {
-        cursor.take("{\"NULL\":true}").then_some(TypedScalar::Null)
+        cursor.take(b"{\"NULL\":true}").then_some(TypedScalar::Null)
     };
     if found.is_none() {
         cursor.back_to(start);

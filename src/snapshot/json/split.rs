@@ -62,7 +62,7 @@ impl RecordSplitter {
             let rest = &chunk[used..];
             used += if self.scan.is_some() {
                 self.complete(rest, records)?
-            } else if let Some(end) = rest.iter().rposition(|byte| *byte == b'\n' && !self.has_long_records) {
+            } else if let Some(end) = memchr::memrchr(b'\n', rest).filter(|_| !self.has_long_records) {
                 self.lines(&rest[..=end], records)?
             } else {
                 self.begin(rest, records)?
@@ -199,7 +199,7 @@ impl RecordSplitter {
     /// Lines and characters after these bytes.
     fn place(&self, bytes: &[u8]) -> (u64, u64) {
         let characters = |bytes: &[u8]| bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64;
-        match bytes.iter().rposition(|byte| *byte == b'\n') {
+        match memchr::memrchr(b'\n', bytes) {
             Some(last) => (self.lines + newlines(&bytes[..=last]), characters(&bytes[last + 1..])),
             None => (self.lines, self.characters + characters(bytes)),
         }
@@ -207,7 +207,7 @@ impl RecordSplitter {
 }
 
 fn newlines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+    memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
 /// The bytes up to the first that is no UTF-8.

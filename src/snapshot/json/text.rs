@@ -286,10 +286,11 @@ impl<'a> Cursor<'a> {
 
     /// Reads these bytes, if they come next.
     #[inline]
-    pub(crate) fn take(&mut self, bytes: &str) -> bool {
-        let is_next = self.text.as_bytes()[self.at..].starts_with(bytes.as_bytes());
+    pub(crate) fn take<const N: usize>(&mut self, bytes: &[u8; N]) -> bool {
+        // Of a fixed length, so that they are compared as numbers.
+        let is_next = self.text.as_bytes()[self.at..].first_chunk::<N>() == Some(bytes);
         if is_next {
-            self.at += bytes.len();
+            self.at += N;
         }
         is_next
     }
@@ -298,7 +299,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn last_string(&mut self) -> Option<&'a str> {
         let end = special(self.text.as_bytes(), self.at);
-        if !self.text.as_bytes()[end..].starts_with(b"\"}") {
+        if self.text.as_bytes()[end..].first_chunk::<2>() != Some(b"\"}") {
             return None;
         }
         let text = &self.text[self.at..end];
