@@ -155,7 +155,7 @@ pub(crate) fn column<'a>(
     }
 }
 
-/// The same where it is not in the path of all rows. Each iterator that [`column`] gets compiles it with every type
+/// The same where it is not in the path of all rows. Each iterator that [`column()`] gets compiles it with every type
 /// once more.
 pub(crate) fn column_of(fields: &[CsvField<'_>], data_type: &DataType, nulls: Nulls<'_>) -> Result<ArrayRef, Misread> {
     column(fields.iter().copied(), data_type, nulls)
