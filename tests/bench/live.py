@@ -27,13 +27,13 @@ from export_servers import NoServer, Postgres  # noqa: E402
 COLUMNS = "id bigint, customer integer, total numeric(12,2), placed timestamp with time zone, paid boolean, note text"
 ROWS = """SELECT n, (n * 7919) % 100003, ((n * 104729) % 10000000)::numeric / 100, '2026-01-01'::timestamptz + n * interval '1 second',
     CASE WHEN n % 3 = 0 THEN NULL ELSE n % 2 = 0 END, CASE WHEN n % 10 = 0 THEN NULL WHEN n % 11 = 0 THEN '' ELSE 'note of ' || n END
-    FROM generate_series(1, {rows}) AS n"""
+    FROM generate_series(1::bigint, {rows}) AS n"""
 # One text per row, spelled alike by both programs.
 TEXT = """concat_ws('|', id, customer, total, CAST(floor(extract(epoch FROM placed)) AS bigint),
     CASE WHEN paid IS NULL THEN '~' WHEN paid THEN 't' ELSE 'f' END, coalesce(note, '~'))"""
 SUMS = "count(*), sum(id), sum(total), count(note)"
-WRITES = """UPDATE orders SET total = total + 1, note = 'changed' WHERE id = 1 + (random() * {rows})::bigint;
-DELETE FROM orders WHERE id = 1 + (random() * {rows})::bigint;
+WRITES = """UPDATE orders SET total = total + 1, note = 'changed' WHERE id = (SELECT 1 + (random() * {rows})::bigint);
+DELETE FROM orders WHERE id = (SELECT 1 + (random() * {rows})::bigint);
 INSERT INTO orders SELECT {rows} + (random() * 1e9)::bigint, 1, 1, now(), true, 'new';
 """
 
@@ -43,13 +43,13 @@ class Writers:
 
     def __init__(self, server: Postgres, rows: int, count: int):
         self.server, self.stop, self.written = server, threading.Event(), 0
-        self.text = WRITES.format(rows=rows) * 50
+        self.text = WRITES.format(rows=rows) * 10
         self.threads = [threading.Thread(target=self.write) for _ in range(count)]
 
     def write(self) -> None:
         while not self.stop.is_set():
             self.server.ask(self.text, "shop")
-            self.written += 150
+            self.written += 30
 
     def __enter__(self) -> "Writers":
         for thread in self.threads:
@@ -80,7 +80,7 @@ class Witness:
 
     def look(self) -> None:
         """Imports the snapshot if there is one."""
-        if self.has_imported or not (names := sorted(path.name for path in self.folder.iterdir())):
+        if self.has_imported or not (names := sorted(path.name for path in self.folder.iterdir() if path.suffix != ".tmp")):
             return
         self.ask(f"BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '{names[0]}'; SELECT 1")
         self.has_imported = True
