@@ -2,6 +2,7 @@
 
 pub(crate) mod avro;
 pub(crate) mod batches;
+mod block;
 mod count;
 pub(crate) mod csv;
 mod discover;

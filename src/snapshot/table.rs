@@ -96,9 +96,11 @@ impl FileListTable {
 
     /// Our own files.
     pub(crate) fn new(mut table: TableFiles, size: ScanSize) -> Self {
-        if matches!(table.format, FileFormat::Parquet) {
-            table.schema = with_views(&table.schema);
-        }
+        table.schema = match table.format {
+            FileFormat::Parquet => with_views(&table.schema),
+            FileFormat::Csv(_) | FileFormat::Inserts(_) => with_text_views(&table.schema),
+            FileFormat::Json(_) | FileFormat::Avro | FileFormat::Arrow | FileFormat::PgBinary(_) => table.schema,
+        };
         let fields: Vec<_> = table.schema.fields().iter().chain(&table.partition).cloned().collect();
         let floats = table.schema.fields().iter().filter(|field| field.data_type().is_floating());
         let may_be_nan = floats.map(|field| field.name().clone()).collect();
@@ -310,6 +312,15 @@ fn with_views(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| match field.data_type() {
         DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
         DataType::Binary => Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView)),
+        _ => Arc::clone(field),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// Text columns in the form of a declared VARCHAR, whatever a dump's types became: short values are not copied twice.
+fn with_text_views(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
         _ => Arc::clone(field),
     });
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))

@@ -16,11 +16,9 @@ use regex::Regex;
 use super::coded::Code;
 use super::escapes::Escapes;
 use crate::config::CsvOptions;
+use crate::snapshot::block::{self, BLOCK};
 use crate::snapshot::text::bytes::RecordLimit;
 use crate::snapshot::text::place::{Malformed, TextPart};
-
-/// Bytes that are looked at together.
-const BLOCK: usize = 64;
 
 /// Bytes that a batch may have, but for its last record: a batch of wide records ends before it has all its rows.
 const MAX_BATCH: usize = 32 << 20;
@@ -237,11 +235,11 @@ impl Splitter {
         let base = self.bytes.len() as u32;
         let mut padded = [0; BLOCK];
         for (number, part) in chunk.chunks(BLOCK).enumerate() {
-            let block = <&[u8; BLOCK]>::try_from(part).unwrap_or_else(|_| {
+            let bytes = <&[u8; BLOCK]>::try_from(part).unwrap_or_else(|_| {
                 padded[..part.len()].copy_from_slice(part);
                 &padded
             });
-            let mut found = specials(block, &marks);
+            let mut found = block::marks(bytes, &marks);
             if part.len() < BLOCK {
                 found &= (1 << part.len()) - 1;
             }
@@ -249,7 +247,7 @@ impl Splitter {
                 let at = found.trailing_zeros() as usize;
                 found &= found - 1;
                 let place = base + (number * BLOCK + at) as u32;
-                let is_end = self.step::<MARKS>(block[at % BLOCK], place)?;
+                let is_end = self.step::<MARKS>(bytes[at % BLOCK], place)?;
                 if is_end && (self.spans.len() >= full || place as usize >= MAX_BATCH) {
                     return Some(number * BLOCK + at + 1);
                 }
@@ -635,21 +633,6 @@ impl Dialect {
         let all = [self.delimiter, self.quote, self.ends[0], self.ends[1], self.escape, self.comment];
         std::array::from_fn(|mark| all[mark])
     }
-}
-
-/// One bit for each byte of the block that is one of the marks. The first loop is a few vector instructions; the
-/// multiplication gathers the lowest bits of eight bytes.
-#[inline(always)]
-fn specials<const MARKS: usize>(block: &[u8; BLOCK], marks: &[u8; MARKS]) -> u64 {
-    let mut is_special = [0_u8; BLOCK];
-    for (is_special, byte) in is_special.iter_mut().zip(block) {
-        *is_special = marks.iter().fold(0, |found, mark| found | u8::from(*byte == *mark));
-    }
-    let (words, _) = is_special.as_chunks::<8>();
-    words.iter().enumerate().fold(0, |bits, (number, word)| {
-        let gathered = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        bits | (gathered << (8 * number))
-    })
 }
 
 /// A field as it is read, and how it was written.

@@ -16,6 +16,9 @@ const POWERS: [i64; DIGITS + 1] = {
     powers
 };
 
+/// Days of the months, from 1 on.
+const LENGTHS: [i32; 13] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
 /// A whole number: digits, perhaps after a minus.
 #[inline]
 pub(crate) fn integer(text: &[u8]) -> Option<i64> {
@@ -46,21 +49,22 @@ pub(crate) fn decimal(text: &[u8], precision: u8, scale: i8) -> Option<i64> {
 /// Days since 1970-01-01 of a date such as `2013-01-31`.
 #[inline]
 pub(crate) fn date(text: &[u8]) -> Option<i32> {
-    let text: &[u8; 10] = text.try_into().ok()?;
-    if text[4] != b'-' || text[7] != b'-' {
+    // Eight bytes and two at once: with the dashes and the zeros taken off, digits are at most 9 and dashes 0.
+    const ZERO: u64 = u64::from_le_bytes(*b"0000-00-");
+    const MORE: u64 = u64::from_le_bytes([0x76, 0x76, 0x76, 0x76, 0x7f, 0x76, 0x76, 0x7f]);
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let (front, back) = <&[u8; 10]>::try_from(text).ok()?.split_first_chunk::<8>()?;
+    let front = u64::from_le_bytes(*front) ^ ZERO;
+    let back = u16::from_le_bytes(*back.first_chunk()?) ^ 0x3030;
+    if ((front.wrapping_add(MORE) | front) & HIGH) != 0 || ((back.wrapping_add(0x7676) | back) & 0x8080) != 0 {
         return None;
     }
-    let [c, d, y, z] = [digit(text[0])?, digit(text[1])?, digit(text[2])?, digit(text[3])?];
+    let [c, d, y, z, _, tens, ones, _] = front.to_le_bytes().map(i32::from);
     let year = c * 1000 + d * 100 + y * 10 + z;
-    let month = two(text[5], text[6])?;
-    let day = two(text[8], text[9])?;
+    let month = tens * 10 + ones;
+    let day = i32::from(back & 0xff) * 10 + i32::from(back >> 8);
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = match month {
-        2 => 28 + i32::from(is_leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
+    let length = *LENGTHS.get(usize::try_from(month).ok()?)? + i32::from(is_leap && month == 2);
     if day < 1 || day > length {
         return None;
     }

@@ -37,6 +37,12 @@ pub(crate) struct InsertSpan {
 impl InsertSpan {
     pub(crate) const NULL: Self = Self { start: u32::MAX, end: 0 };
 
+    /// Of the bytes as they came. Both positions fit [`POSITION`].
+    #[inline(always)]
+    pub(crate) fn of(start: usize, end: usize, kind: u32) -> Self {
+        Self { start: start as u32, end: end as u32 | kind }
+    }
+
     pub(crate) fn kind(self) -> u32 {
         self.end & !POSITION
     }

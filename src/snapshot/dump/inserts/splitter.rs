@@ -19,6 +19,7 @@
 //! record is a fault.
 
 mod parse;
+mod plain;
 
 use crate::snapshot::dump::SqlFamily;
 use crate::snapshot::dump::inserts::anew::write_raw;

@@ -8,8 +8,12 @@
 //! INSERT INTO t VALUES (1,'it''s'),(2,f('x'));
 //!                     ^ starts here          ^ ends here, 2 rows
 //! ```
+//!
+//! MySQL writes long statements of many tuples: their plain text is walked through 64 bytes at a time. The walk by
+//! bytes has the rest, and the last word on what is odd.
 
 use super::quote::{Backslash, QuoteRules, is_word};
+use crate::snapshot::block::{BLOCK, escaped, inside, marks};
 use crate::snapshot::dump::SqlFamily;
 use crate::snapshot::dump::inserts::values::find;
 
@@ -17,7 +21,7 @@ use crate::snapshot::dump::inserts::values::find;
 const TAIL: &[u8] = b"ON CONFLICT DO NOTHING";
 
 /// Why a statement cannot be read; the scanner adds the line.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OddTuple {
     /// Text for [`DumpFault::OddInsert`](super::DumpFault::OddInsert).
     Why(&'static str),
@@ -89,6 +93,12 @@ impl InsertScan {
     pub(super) fn scan(&mut self, chunk: &[u8], from: usize) -> Result<Option<usize>, (usize, OddTuple)> {
         let mut i = from;
         while i < chunk.len() {
+            if self.is_plain() {
+                i = self.in_blocks(chunk, i);
+                if i == chunk.len() {
+                    break;
+                }
+            }
             match self.at {
                 TupleAt::Quote => i = self.in_string(chunk, i)?,
                 TupleAt::Escaped => {
@@ -134,6 +144,61 @@ impl InsertScan {
             [] => {}
         }
         Ok(None)
+    }
+
+    /// Whether the text is that of a tuple of MySQL, outside of nested parentheses and of quotes other than `'`.
+    fn is_plain(&self) -> bool {
+        let is_tuple = match self.at {
+            TupleAt::Row => true,
+            TupleAt::Quote | TupleAt::Escaped => self.quote == b'\'',
+            TupleAt::Open | TupleAt::Closed | TupleAt::Tail => false,
+        };
+        is_tuple && self.depth == 1 && self.rules.family == Some(SqlFamily::MySql)
+    }
+
+    /// Walks through whole blocks of plain text, up to a byte that the walk by bytes has to judge.
+    fn in_blocks(&mut self, chunk: &[u8], from: usize) -> usize {
+        let mut at = from;
+        while let Some(block) = chunk.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
+            let mut quotes = marks(block, b"'");
+            let mut is_escaped = self.at == TupleAt::Escaped;
+            if is_escaped || block.iter().fold(false, |found, byte| found | (*byte == b'\\')) {
+                quotes &= !escaped(marks(block, b"\\"), &mut is_escaped);
+            }
+            let starts_inside = self.at != TupleAt::Row;
+            let inside = inside(quotes) ^ if starts_inside { u64::MAX } else { 0 };
+            // As `open` would leave it.
+            (self.quote, self.backslash) = (b'\'', Backslash::Escape);
+            let mut found = marks(block, b"\"`();-*#$\\") & !inside;
+            while found != 0 {
+                let bit = found.trailing_zeros() as usize % BLOCK;
+                found &= found - 1;
+                match block[bit] {
+                    b')' => {
+                        self.rows += 1;
+                        if block.get(bit + 1..bit + 3) != Some(b",(") {
+                            self.at = TupleAt::Closed;
+                            self.depth = 0;
+                            return at + bit + 1;
+                        }
+                        // The parenthesis that opens the next tuple.
+                        found &= found - 1;
+                    }
+                    b'-' if self.byte_before(chunk, at + bit, 1) != b'-' => {}
+                    _ => {
+                        self.at = TupleAt::Row;
+                        return at + bit;
+                    }
+                }
+            }
+            self.at = match inside >> (BLOCK - 1) {
+                0 => TupleAt::Row,
+                _ if is_escaped => TupleAt::Escaped,
+                _ => TupleAt::Quote,
+            };
+            at += BLOCK;
+        }
+        at
     }
 
     /// Walks to the next byte that matters in a tuple and acts on it.
@@ -220,6 +285,8 @@ impl InsertScan {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn run(family: Option<SqlFamily>, text: &str, step: usize) -> Result<Option<(usize, u64)>, (usize, OddTuple)> {
@@ -267,6 +334,27 @@ mod tests {
     fn unknown_family_faults_only_at_a_backslash() {
         assert_eq!(run(None, "('a''b');", 2), Ok(Some((9, 1))));
         assert_eq!(run(None, r"('a\');", 2), Err((3, OddTuple::SqlFamily)));
+    }
+
+    proptest! {
+        /// In chunks of one byte no block is whole.
+        #[test]
+        fn blocks_give_what_the_walk_by_bytes_gives(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "(1,", "'a'", "'it''s'", r"'it\'s'", r"'\\'", r"\", "'),('", "),(", ")", ",(", "(", ",", "-1", "--", "/*",
+                    "#", "\"a'\"", "`", ";", "NULL", "0123456789", "'é'", "now()", " ", "'",
+                ]),
+                0..60,
+            ),
+            filler in 0..70_usize,
+        ) {
+            let text = format!("('{}'),(1,{})", "x".repeat(filler), parts.concat());
+            let by_bytes = run(Some(SqlFamily::MySql), &text, 1);
+            for step in [text.len(), 64, 65, 100] {
+                prop_assert_eq!(run(Some(SqlFamily::MySql), &text, step), by_bytes, "{}", text);
+            }
+        }
     }
 
     #[test]

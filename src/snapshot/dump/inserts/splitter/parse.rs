@@ -20,7 +20,7 @@ impl InsertSplitter {
                 SplitterState::HeadStatement if self.rows > 0 && self.at >= MAX_BATCH => return Ok(SplitStop::Full),
                 SplitterState::HeadStatement => self.statement::<MYSQL>(),
                 SplitterState::Row => self.open_row::<MYSQL>(),
-                SplitterState::Values => self.values::<MYSQL>(),
+                SplitterState::Values => self.values::<MYSQL>(rows),
                 SplitterState::AfterRow => self.after_row::<MYSQL>(),
             };
             match step {
@@ -110,53 +110,59 @@ impl InsertSplitter {
         Ok(())
     }
 
-    /// The values of one row, from the next on.
-    fn values<const MYSQL: bool>(&mut self) -> Result<(), InsertHalt> {
-        let most = self.complete + if self.columns > 0 { self.columns } else { MAX_COLUMNS };
-        let Self { bytes, anew, spans, replaced, open, has_odd_values, .. } = self;
-        let bytes = bytes.as_slice();
-        let mut at = self.at;
-        let halted = loop {
-            at = skip_blanks(bytes, at);
-            let value = match value::<MYSQL>(bytes, at, open) {
-                Ok(value) => value,
-                Err(halt) => break Err(halt),
-            };
-            *open = OpenValue::default();
-            if spans.len() >= most {
-                break wrong(value.start, format!("the row has more than {} values", most - self.complete));
+    /// The values of a row, from the next on, and those of plain rows after it.
+    fn values<const MYSQL: bool>(&mut self, rows: usize) -> Result<(), InsertHalt> {
+        loop {
+            if self.open.scanned == 0 && self.plain_values::<MYSQL>(rows)? {
+                return Ok(());
             }
-            let span = match value.how {
-                ValueForm::Text => InsertSpan { start: value.start as u32, end: value.end as u32 | QUOTED },
-                ValueForm::Bare => {
-                    *has_odd_values |= bytes[value.start].is_ascii_alphabetic();
-                    InsertSpan { start: value.start as u32, end: value.end as u32 | BARE }
-                }
-                ValueForm::Null => InsertSpan::NULL,
-                how => match write(bytes, value, anew) {
-                    Ok(span) => {
-                        *has_odd_values |= span.kind() != QUOTED;
-                        if span.kind() == RAW || matches!(how, ValueForm::Binary(_)) {
-                            replaced.push((value.start, value.end));
-                        }
-                        span
-                    }
-                    Err(halt) => break Err(halt),
-                },
-            };
-            spans.push(span);
-            at = value.next;
-            if bytes.get(at) == Some(&b')') {
-                break Ok(());
+            self.any_value::<MYSQL>()?;
+            if self.bytes.get(self.at) == Some(&b')') {
+                return self.complete_row();
             }
-            at += 1;
-        };
-        self.at = at;
-        halted?;
-        self.complete_row()
+            self.at += 1;
+        }
     }
 
-    fn complete_row(&mut self) -> Result<(), InsertHalt> {
+    /// Values that a row may have; those before are of complete rows.
+    pub(super) fn most_spans(&self) -> usize {
+        self.complete + if self.columns > 0 { self.columns } else { MAX_COLUMNS }
+    }
+
+    /// One value, however it is written.
+    fn any_value<const MYSQL: bool>(&mut self) -> Result<(), InsertHalt> {
+        let most = self.most_spans();
+        let Self { bytes, anew, spans, replaced, open, has_odd_values, .. } = self;
+        let bytes = bytes.as_slice();
+        self.at = skip_blanks(bytes, self.at);
+        let value = value::<MYSQL>(bytes, self.at, open)?;
+        *open = OpenValue::default();
+        if spans.len() >= most {
+            return wrong(value.start, format!("the row has more than {} values", most - self.complete));
+        }
+        let span = match value.how {
+            ValueForm::Text => InsertSpan::of(value.start, value.end, QUOTED),
+            ValueForm::Bare => {
+                *has_odd_values |= bytes[value.start].is_ascii_alphabetic();
+                InsertSpan::of(value.start, value.end, BARE)
+            }
+            ValueForm::Null => InsertSpan::NULL,
+            how => {
+                let span = write(bytes, value, anew)?;
+                *has_odd_values |= span.kind() != QUOTED;
+                if span.kind() == RAW || matches!(how, ValueForm::Binary(_)) {
+                    replaced.push((value.start, value.end));
+                }
+                span
+            }
+        };
+        spans.push(span);
+        self.at = value.next;
+        Ok(())
+    }
+
+    /// Ends the row at its parenthesis.
+    pub(super) fn complete_row(&mut self) -> Result<(), InsertHalt> {
         let count = self.spans.len() - self.complete;
         if self.columns != count && self.columns != 0 {
             let reason = format!("the row has {count} value{}, expected are {}", plural(count), self.columns);
