@@ -32,15 +32,15 @@ pub(crate) fn bits(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {
     })
 }
 
-/// Bytes inside of quotes, with the opening and without the closing ones. If the block begins inside of quotes, it is the
-/// complement.
+/// Bytes inside of quotes, with the opening and without the closing ones. If the block begins inside of quotes, it is
+/// the complement.
 #[inline(always)]
 pub(crate) fn inside(quotes: u64) -> u64 {
     [1, 2, 4, 8, 16, 32].iter().fold(quotes, |inside, shift| inside ^ (inside << shift))
 }
 
-/// Bytes that a backslash takes with it. `is_first_escaped` is of the first byte, and then of the byte after the block. In
-/// a run of backslashes each second one is taken by the one before (simdjson's `find_escaped`).
+/// Bytes that a backslash takes with it. `is_first_escaped` is of the first byte, and then of the byte after the block.
+/// In a run of backslashes each second one is taken by the one before (simdjson's `find_escaped`).
 #[inline(always)]
 pub(crate) fn escaped(backslashes: u64, is_first_escaped: &mut bool) -> u64 {
     const EVEN: u64 = 0x5555_5555_5555_5555;
