@@ -48,6 +48,9 @@ pub(super) enum Command {
         common: Common,
         #[command(flatten)]
         task: TaskArguments,
+        /// Publish no table if an audit fails, instead of all but those that it blocks.
+        #[arg(long, conflicts_with = "group")]
+        fail_fast: bool,
     },
     /// Run both steps, with the audits between them. A rerun does only the missing tasks.
     Run {
@@ -59,6 +62,9 @@ pub(super) enum Command {
         /// With --replan, also plan published tables again: remove _SUCCESS and their lake files first.
         #[arg(long, requires = "replan")]
         withdraw: bool,
+        /// Publish no table if an audit fails, instead of all but those that it blocks.
+        #[arg(long)]
+        fail_fast: bool,
     },
     /// Run tasks printed by `stage --print-tasks` or `publish --print-tasks`, without the config file.
     #[command(after_help = help::TASK)]
@@ -71,6 +77,11 @@ pub(super) enum Command {
         /// Update every 2 seconds until all tables are complete; without a terminal, print only changed lines.
         #[arg(long)]
         watch: bool,
+    },
+    /// List the snapshots of each table, the newest first: time, state, rows, files and bytes of the lake.
+    Snapshots {
+        #[command(flatten)]
+        common: Common,
     },
     /// Show the changes since another snapshot: files and rows per partition, and single rows by a key.
     #[command(after_help = help::DIFF)]
@@ -296,6 +307,7 @@ impl Command {
             | Self::Publish { common, .. }
             | Self::Run { common, .. }
             | Self::Status { common, .. }
+            | Self::Snapshots { common }
             | Self::Diff { common, .. }
             | Self::Validate { common, .. }
             | Self::Repair { common }
@@ -321,6 +333,7 @@ impl Command {
             | Self::Publish { common, .. }
             | Self::Run { common, .. }
             | Self::Status { common, .. }
+            | Self::Snapshots { common }
             | Self::Diff { common, .. }
             | Self::Validate { common, .. }
             | Self::Repair { common }

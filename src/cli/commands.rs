@@ -18,6 +18,7 @@ use crate::inspect::StatusReader;
 use crate::inspect::diff::{DiffOptions, diff};
 use crate::inspect::lineage::{Options, gather};
 use crate::inspect::query::QuerySession;
+use crate::inspect::snapshots::snapshots;
 use crate::pipeline::clean::{self, CleanOptions};
 use crate::pipeline::repair::repair;
 use crate::pipeline::replan::{PublishedTables, replan};
@@ -42,6 +43,9 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
     project = with_every_table(project, engine.stores()).await?;
     if !options.tables.is_empty() {
         project.select_tables(&options.tables)?;
+    }
+    if matches!(command, Command::Publish { fail_fast: true, .. } | Command::Run { fail_fast: true, .. }) {
+        project.settings.fail_fast = true;
     }
     let pipeline = Pipeline::new(project, engine, Arc::clone(report) as _);
     let requests = || pipeline.engine().stores().requests();
@@ -79,6 +83,7 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
             all_was_read(&tables)
         }
         Command::Status { watch, .. } => status(&pipeline, report, *watch).await,
+        Command::Snapshots { .. } => snapshots(&pipeline).await.map(|views| report.snapshots(&views)),
         Command::Diff { against, key, samples, .. } => {
             let options = DiffOptions { against: against.clone(), key: key.clone(), samples: *samples };
             Box::pin(diff(&pipeline, &options)).await.map(|diffs| report.diffs(&diffs, against))

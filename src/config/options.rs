@@ -64,6 +64,11 @@ pub const SETTINGS: &[OptionDoc] = &[
         "Whether to allow stores without conditional PUT. Then only one run may write a table at a time.",
     ),
     key(
+        "snaplake.fail_fast",
+        "false",
+        "Whether a failed audit keeps all tables of a run from being published, not only those that it blocks.",
+    ),
+    key(
         "snaplake.durability",
         "fsync",
         "Protection of local files against power loss: 'fsync' flushes manifests and lake files to disk before a \

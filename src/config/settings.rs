@@ -38,6 +38,8 @@ pub struct Settings {
     pub task_timeout: Option<Duration>,
     /// Whether the user sees to it that no two runs write one table at once.
     pub single_writer: bool,
+    /// Whether a failed audit keeps every table from being published, not only those that it holds back.
+    pub fail_fast: bool,
     /// Whether what is written survives a power cut.
     pub durability: Durability,
     /// How to reach S3; credentials come from the environment.
@@ -129,6 +131,7 @@ impl WrittenSettings {
             },
             task_timeout: self.task_timeout()?,
             single_writer: self.boolean("snaplake.single_writer")?,
+            fail_fast: self.boolean("snaplake.fail_fast")?,
             durability: match self.get("snaplake.durability") {
                 None => Durability::default(),
                 Some(value) => match value.text.to_lowercase().as_str() {

@@ -761,10 +761,12 @@ pub enum Error {
         reason: String,
     },
     /// Audits found rows.
-    #[error("{}", audits_failed(verdicts))]
+    #[error("{}", audits_failed(verdicts, published))]
     AuditsFailed {
         /// Results of all audits, including those that passed.
         verdicts: Vec<Verdict>,
+        /// Names of the lake tables that were published, because none of those that failed holds them back.
+        published: Vec<String>,
     },
     /// An audit could not be run to its end.
     #[error("{audit} could not run, so nothing was published")]

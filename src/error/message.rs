@@ -25,11 +25,26 @@ pub(super) fn at_place(at: &Option<Position>) -> String {
     at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default()
 }
 
-pub(super) fn audits_failed(verdicts: &[Verdict]) -> String {
+pub(super) fn audits_failed(verdicts: &[Verdict], published: &[String]) -> String {
     let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.passed()).collect();
     let found = failed.iter().map(|verdict| format!("{} found {}", verdict.audit, counted(verdict.rows, "row")));
     let found = found.collect::<Vec<_>>().join(", ");
-    format!("{} of {} failed, so nothing was published: {found}", failed.len(), counted(verdicts.len(), "audit"))
+    let all = counted(verdicts.len(), "audit");
+    if published.is_empty() {
+        return format!("{} of {all} failed, so nothing was published: {found}", failed.len());
+    }
+    let mut held: Vec<String> = Vec::new();
+    for table in failed.iter().flat_map(|verdict| &verdict.tables).map(|table| format!("lake.{table}")) {
+        if !held.contains(&table) {
+            held.push(table);
+        }
+    }
+    let were = if held.len() == 1 { "was" } else { "were" };
+    let others = match published {
+        [one] => format!("lake.{one} was published"),
+        more => format!("{} others were published", more.len()),
+    };
+    format!("{} of {all} failed, so {} {were} not published: {found}; {others}", failed.len(), held.join(", "))
 }
 
 /// The cause in plain words; empty when the store's message is clear.

@@ -7,6 +7,7 @@ mod estimate;
 pub(crate) mod lineage;
 mod plan;
 pub(crate) mod query;
+pub(crate) mod snapshots;
 mod status;
 mod views;
 mod warnings;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::audits::all_passed;
 use super::covered::set_to_null;
 use super::event::Event;
 use super::planned_task::{PlannedTask, TaskInput};
@@ -15,18 +16,18 @@ use crate::compaction::plan::PartitionGroup;
 use crate::compaction::prepare::{Prepared, StagedTable, prepare};
 use crate::compaction::run::{CompactTask, properties_text};
 use crate::concurrency::{TABLES_AT_ONCE, in_order, write_tables};
-use crate::error::Result;
 use crate::error::TaskStep;
+use crate::error::{Error, Result};
 use crate::lake::LakeColumns;
 use crate::layout::Step;
 use crate::manifest::owner::FolderOwner;
 use crate::staging::plan::{self, PlanHead, StagePlan};
 
 impl Pipeline {
-    /// Audits, then the second step of all tables, then validation.
+    /// Audits, then the second step of all tables that no failed audit holds back, then validation.
     ///
     /// # Errors
-    /// Those of [`Pipeline::audit`]; [`Error::Task`](crate::Error::Task),
+    /// Those of [`Pipeline::audit`], also if other tables were published; [`Error::Task`](crate::Error::Task),
     /// [`Error::Validation`](crate::Error::Validation).
     pub async fn publish(self: &Arc<Self>) -> Result<Vec<TableReport>> {
         let started = Instant::now();
@@ -64,9 +65,8 @@ impl Pipeline {
         Ok(reports)
     }
 
-    /// Audits the tables, and gives their publish tasks that are not done.
+    /// The publish tasks that are not done, after the audits.
     async fn publish_todo(&self, tables: &[Table]) -> Result<Vec<PlannedTask>> {
-        self.audit_plans(&tables.iter().map(|table| table.plan.as_ref()).collect::<Vec<_>>()).await?;
         let prepared = write_tables(tables.iter().map(|table| self.prepare(&table.plan, &table.known, None))).await?;
         let mut tasks = Vec::new();
         for (table, prepared) in tables.iter().zip(prepared) {
@@ -94,7 +94,9 @@ impl Pipeline {
     /// # Errors
     /// Those of [`Pipeline::audit`]; [`Error::NotStaged`](crate::Error::NotStaged).
     pub async fn publish_specs(self: &Arc<Self>) -> Result<Vec<TaskSpec>> {
-        let tasks = self.publish_todo(&self.staged_tables().await?).await?;
+        let tables = self.staged_tables().await?;
+        all_passed(self.verdicts(&tables.iter().map(|table| table.plan.as_ref()).collect::<Vec<_>>()).await?)?;
+        let tasks = self.publish_todo(&tables).await?;
         self.engine.stores().settle().await?;
         Ok(tasks.into_iter().map(|task| task.spec).collect())
     }
@@ -104,6 +106,7 @@ impl Pipeline {
         tables: Vec<Table>,
         started: Instant,
     ) -> Result<Vec<TableReport>> {
+        let (tables, failed_audits) = self.free_to_publish(tables).await?;
         let tasks = self.publish_todo(&tables).await?;
         let mut ran: HashMap<String, usize> = HashMap::new();
         for report in self.run_tasks(tasks).await? {
@@ -136,7 +139,13 @@ impl Pipeline {
         })
         .await?;
         self.engine.stores().settle().await?;
-        Ok(reports)
+        match failed_audits {
+            None => Ok(reports),
+            Some(verdicts) => {
+                let published = reports.into_iter().map(|report| report.table).collect();
+                Err(Error::AuditsFailed { verdicts, published })
+            }
+        }
     }
 
     /// Validates and marks a table, unless this run changed nothing of a complete one; also says whether it did.

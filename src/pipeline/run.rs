@@ -2,9 +2,9 @@
 //!
 //! All tables are planned and checked before the first file is written. Then all tables' tasks run, as many at once
 //! as threads and memory allow; small ones that wait for a remote store count as a part of one. Nothing is published
-//! of any table before all audits have passed. What is done is read from the manifests, so a second run does what is
-//! missing. When a task fails, no further one is started, those under way are finished (and committed), and the error
-//! of the first of them in order is returned.
+//! before all audits have run, and nothing of a table that a failed one holds back. What is done is read from the
+//! manifests, so a second run does what is missing. When a task fails, no further one is started, those under way are
+//! finished (and committed), and the error of the first of them in order is returned.
 //!
 //! What is asked of every table (its plan, what of it is done, its proof) is asked of many tables at once, and reported
 //! in the order of the config.
@@ -95,9 +95,12 @@ impl Pipeline {
         let mut tables = self.stage_tables().await?;
         let late: Vec<_> =
             tables.iter_mut().map(|table| (Arc::clone(&table.plan), std::mem::take(&mut table.late))).collect();
-        let reports = self.publish_tables(tables, started).await?;
+        let published = self.publish_tables(tables, started).await;
+        if matches!(&published, Err(error) if !matches!(error, Error::AuditsFailed { .. })) {
+            return published;
+        }
         late.iter().for_each(|(plan, late)| self.warn(&plan.lake.name, late));
-        Ok(reports)
+        published
     }
 
     pub(super) fn warn<'a>(&self, table: &str, warnings: impl IntoIterator<Item = &'a Warning>) {

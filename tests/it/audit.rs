@@ -6,7 +6,7 @@ use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use insta::assert_snapshot;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::Work;
 
@@ -190,7 +190,8 @@ fn failed_audits_are_all_reported_and_nothing_is_published() {
 fn mended_table_is_published_and_the_rows_that_were_kept_are_gone() {
     let project = orders("not_null = ARRAY['customer']", CUSTOMERS);
     assert_eq!(project.run(&["run", "config.sql"]).code, 4);
-    assert_eq!((published(&project), kept_rows(&project).len()), (0, 1));
+    // The table of the customers and its mark.
+    assert_eq!((published(&project), kept_rows(&project).len()), (2, 1));
     let text = std::fs::read_to_string(project.path("config.sql")).unwrap();
     let mended = text.replace("FROM snapshot.orders;", "FROM snapshot.orders WHERE customer IS NOT NULL;");
     let project = project.file("config.sql", mended);
@@ -292,9 +293,9 @@ fn status_says_of_each_audit_whether_it_ran_passed_or_failed_and_whether_that_st
     exit 0
     table   staged  published  running  failed  complete              audits  rows staged     bytes  rows published  bytes
     orders  3 of 3          -        0       0        no  3 failed, 1 passed            6  [bytes]               -      -
-    orders: orders.not_null(id) failed, 1 row found
-    orders: audit.orders_have_a_known_customer failed, 2 rows found
-    orders: audit.states failed, 1 row found
+    orders: not published, because orders.not_null(id) failed: 1 row found
+    orders: not published, because audit.orders_have_a_known_customer failed: 2 rows found
+    orders: not published, because audit.states failed: 1 row found
     --- standard error
     ");
     // Another text, and one that is new.
@@ -428,6 +429,60 @@ fn task_that_is_staged_anew_is_audited_anew() {
     assert!(early.code == 1 && early.stderr.contains("1 of 3 stage groups are missing"), "{early:?}");
     assert_eq!(project.run(&["stage", "config.sql"]).code, 0);
     assert_eq!(ran(&project, &["audit", "config.sql"]).len(), 1);
+}
+
+#[test]
+fn table_that_no_failed_audit_blocks_is_published_and_the_run_still_fails() {
+    let project = orders("not_null = ARRAY['id']", CUSTOMERS);
+    assert_snapshot!(shown(&project, &["run", "config.sql"]), @r"
+    exit 4
+    audit                holds back  rows  outcome  seconds
+    orders.not_null(id)      orders     1   failed  [s]
+    --- standard error
+    stage   orders: 3 of 3 tasks; 3 files, 138 B
+    stage   customers: 1 of 1 task; 1 file, 22 B
+    audit   orders.not_null(id): failed, 1 row found
+    publish customers: 1 of 1 task; 1 file, 714 B
+    valid   customers: 2 rows in and out agree, _SUCCESS written
+    orders.not_null(id) found 1 row
+    +----+----------+-------+-----+
+    | id | customer | state | day |
+    +----+----------+-------+-----+
+    |    | 30       | new   | wed |
+    +----+----------+-------+-----+
+    in [dir]/staging/shop/orders/[snapshot]/audits/orders.not_null%28id%29.parquet
+    error: 1 of 1 audit failed, so lake.orders was not published: orders.not_null(id) found 1 row; lake.customers was published
+    ");
+    let lake =
+        |project: &Work| project.paths("lake").into_iter().filter(|file| !file.contains("/_")).collect::<Vec<_>>();
+    let first = lake(&project);
+    assert!(first.iter().all(|file| file.contains("/customers/")) && !first.is_empty(), "{first:?}");
+    let status = project.run(&["status", "config.sql"]).stdout;
+    assert!(status.contains("orders: not published, because orders.not_null(id) failed: 1 row found"), "{status}");
+    // Again: what is published stays as it is, and the reason is said again.
+    let again = project.run(&["publish", "config.sql", "--format", "json"]);
+    assert_eq!((again.code, lake(&project)), (4, first));
+    let told: Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!((&told["published"], &told["audits"][0]["passed"]), (&json!(["customers"]), &json!(false)));
+    // With a correct model the blocked table follows.
+    let project = changed(project, "", CUSTOMERS);
+    assert_eq!(project.run(&["run", "config.sql"]).code, 0);
+    assert!(lake(&project).iter().any(|file| file.contains("/orders/")));
+}
+
+#[test]
+fn fail_fast_publishes_nothing_when_an_audit_of_another_table_fails() {
+    for (arguments, setting) in [(&["--fail-fast"][..], ""), (&[], "SET snaplake.fail_fast = true;\n")] {
+        let project = orders("not_null = ARRAY['id']", CUSTOMERS);
+        let text = std::fs::read_to_string(project.path("config.sql")).unwrap();
+        let project = project.file("config.sql", format!("{setting}{text}"));
+        for command in ["run", "publish"] {
+            let ran = project.run(&[&[command, "config.sql"], arguments].concat());
+            assert_eq!(ran.code, 4, "{ran:?}");
+            assert!(ran.stderr.contains("error: 1 of 1 audit failed, so nothing was published"), "{ran:?}");
+            assert_eq!(published(&project), 0);
+        }
+    }
 }
 
 #[test]

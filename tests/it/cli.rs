@@ -55,6 +55,7 @@ fn help_of_the_program_and_of_every_subcommand() {
         "run",
         "task",
         "status",
+        "snapshots",
         "diff",
         "validate",
         "clean",

@@ -83,6 +83,32 @@ fn known(all: &mut Vec<Value>) {
 }
 
 #[test]
+fn snapshots_are_listed_with_state_and_size_the_newest_first() {
+    let work = published(TABLES, 60, known);
+    let staged = ["stage", "--quiet", "--var", "time=2026-02-01T00:00:00Z", "--var", "export=two"];
+    work.snaplake(&staged).ok();
+    let list = |format: &str| {
+        let now = ["snapshots", "--var", "time=2026-01-31T00:00:00Z", "--var", "export=two", "--format", format];
+        work.snaplake(&now).ok().stdout
+    };
+    let completed = Regex::new(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ  \S+/out").unwrap();
+    let folder = Regex::new(r" /\S+/out").unwrap();
+    let listed = completed.replace_all(&masked(&list("human")), "[completed]  /out").into_owned();
+    assert_snapshot!(folder.replace_all(&listed, " /out"), @r"
+    table  snapshot  state  rows  files  bytes  completed  location
+    orders  2026-02-01T00:00:00Z  staged  -  -  -  -  /out/lake/shop/orders/snapshot=2026-02-01T00:00:00Z/shop/public/orders
+    orders  2026-01-31T00:00:00Z  complete  60  4  [bytes]  [completed]  /out/lake/shop/orders/snapshot=2026-01-31T00:00:00Z/shop/public/orders
+    orders  2026-01-30T00:00:00Z  complete  60  4  [bytes]  [completed]  /out/lake/shop/orders/snapshot=2026-01-30T00:00:00Z/shop/public/orders
+    ");
+    let views: Value = serde_json::from_str(&list("json")).unwrap();
+    let told =
+        |key: &str| views["snapshots"].as_array().unwrap().iter().map(|view| view[key].clone()).collect::<Vec<_>>();
+    assert_eq!(told("state"), ["staged", "complete", "complete"]);
+    assert_eq!(told("rows"), [Value::Null, json!(60), json!(60)]);
+    assert_eq!(told("is_current"), [false, true, false]);
+}
+
+#[test]
 fn known_changes_are_counted_by_partition_and_shown() {
     let work = published(TABLES, 60, known);
     assert_snapshot!(masked(&diff(&work, &["--key", "id", "--samples", "2"]).ok().stdout), @"

@@ -14,16 +14,19 @@ impl Report {
     pub(crate) fn audits(&self, verdicts: &[Verdict]) {
         self.board.clear();
         match self.format {
-            OutputFormat::Json => print(&pretty(&document(verdicts))),
+            OutputFormat::Json => print(&pretty(&document(verdicts, &[]))),
             OutputFormat::Human if verdicts.is_empty() => print("these tables have no audits"),
             OutputFormat::Human => print(&table(&rows(verdicts))),
         }
     }
 
     /// The same when one failed, and for people the rows that were found.
-    pub(super) fn failed_audits(&self, verdicts: &[Verdict]) {
-        self.audits(verdicts);
-        if self.format == OutputFormat::Human {
+    pub(super) fn failed_audits(&self, verdicts: &[Verdict], published: &[String]) {
+        if self.format == OutputFormat::Json {
+            self.board.clear();
+            print(&pretty(&document(verdicts, published)));
+        } else {
+            self.audits(verdicts);
             verdicts.iter().filter(|verdict| !verdict.passed()).for_each(|verdict| say(&found(verdict)));
         }
     }
@@ -72,8 +75,8 @@ fn found(verdict: &Verdict) -> String {
         .join("\n")
 }
 
-/// The document of all audits.
-fn document(verdicts: &[Verdict]) -> Value {
+/// The document of all audits, and of the tables that were published although one failed.
+fn document(verdicts: &[Verdict], published: &[String]) -> Value {
     let audits = verdicts.iter().map(|verdict| {
         json!({
             "audit": verdict.audit,
@@ -86,7 +89,11 @@ fn document(verdicts: &[Verdict]) -> Value {
             "file": verdict.rows_at,
         })
     });
-    json!({ "version": 1, "audits": audits.collect::<Vec<_>>() })
+    let mut document = json!({ "version": 1, "audits": audits.collect::<Vec<_>>() });
+    if !published.is_empty() {
+        document["published"] = json!(published);
+    }
+    document
 }
 
 /// Rows as objects; `null` for types that JSON has no form for.

@@ -17,8 +17,8 @@ impl Report {
     #[must_use]
     pub(crate) fn failed(&self, error: &Error, arguments: Option<&[OsString]>) -> ExitCode {
         self.board.clear();
-        if let Error::AuditsFailed { verdicts } = error {
-            self.failed_audits(verdicts);
+        if let Error::AuditsFailed { verdicts, published } = error {
+            self.failed_audits(verdicts, published);
         }
         let mut text = format!("error: {}", describe(error));
         let help = advice(error).map(str::to_owned).or_else(|| error.help());

@@ -16,6 +16,7 @@ pub(crate) mod progress;
 pub(crate) mod query;
 mod report;
 pub(crate) mod rows;
+pub(crate) mod snapshots;
 pub(crate) mod status;
 pub(crate) mod text;
 

@@ -148,8 +148,7 @@ fn lines(statuses: &[TableStatus], now: DateTime<Utc>) -> Vec<String> {
             format!("{table}: {name} group {group} failed, attempt {attempt}, {at}: {}", failure.error)
         })
     });
-    let audited =
-        statuses.iter().flat_map(|status| status.audits.iter().filter_map(|audit| concern(&status.table, audit)));
+    let audited = statuses.iter().flat_map(|status| status.audits.iter().filter_map(|audit| concern(status, audit)));
     let left_out = statuses.iter().filter_map(|status| {
         let all = status.left_out.iter().flat_map(|(source, left)| left.iter().map(move |left| (source, left)));
         let reported = all.filter(|(_, left)| left.reason.is_reported());
@@ -197,12 +196,13 @@ fn audits(audits: &[AuditStatus]) -> Option<String> {
 }
 
 /// Message about an audit that did not pass.
-fn concern(table: &str, status: &AuditStatus) -> Option<String> {
+fn concern(TableStatus { table, complete, .. }: &TableStatus, status: &AuditStatus) -> Option<String> {
     let audit = &status.view.audit;
     match status.state {
         AuditState::Failed => {
             let rows = count_u64(status.rows.unwrap_or_default(), "row");
-            Some(format!("{table}: {audit} failed, {rows} found"))
+            let why = if *complete { "" } else { "not published, because " };
+            Some(format!("{table}: {why}{audit} failed: {rows} found"))
         }
         AuditState::Stale => Some(format!("{table}: {audit} is stale: its query or its input changed after it ran")),
         AuditState::NotRun | AuditState::Passed => None,
@@ -387,7 +387,7 @@ mod tests {
         orders  1 of 1          -        0       0        no                                       -
         orders  1 of 1          -        0       0        no  1 failed, 1 stale, 1 not run, 2 passed
         orders: audit.b is stale: its query or its input changed after it ran
-        orders: audit.c failed, 1 row found
+        orders: not published, because audit.c failed: 1 row found
         ");
         assert_eq!(sentence(&some), "orders: staged 1 of 1; audits: 1 failed, 1 stale, 1 not run, 2 passed");
     }

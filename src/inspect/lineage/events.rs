@@ -18,7 +18,8 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
 
-use super::model::{Lineage, LineageColumn, LineageSource, LineageState, LineageTask, TableLineage};
+use super::model::{Lineage, LineageColumn, LineageSource, LineageTask, TableLineage};
+use crate::inspect::snapshots::SnapshotState;
 use crate::layout::Location;
 
 /// What wrote the events.
@@ -39,7 +40,7 @@ fn of_table(lineage: &Lineage, table: &TableLineage) -> Vec<Value> {
     let Some(planned_at) = &table.planned_at else { return Vec::new() };
     let failed = last_failure(&table.tasks);
     let (last, last_at) = match failed {
-        _ if table.state == LineageState::Complete => ("COMPLETE", table.tasks.iter().filter_map(ended).max()),
+        _ if table.state == SnapshotState::Complete => ("COMPLETE", table.tasks.iter().filter_map(ended).max()),
         Some(task) => ("FAIL", ended(task)),
         None => ("RUNNING", table.tasks.iter().filter_map(ended).max()),
     };
@@ -152,7 +153,7 @@ fn output(table: &TableLineage, is_counted: bool) -> Value {
             json!({ "outputStatistics": facet("1-0-2/OutputStatisticsOutputDatasetFacet", counts) });
     }
     // The columns' numbers are those of the whole lake only when it is whole.
-    if is_counted && matches!(table.state, LineageState::Published | LineageState::Complete) {
+    if is_counted && matches!(table.state, SnapshotState::Published | SnapshotState::Complete) {
         let metrics = table.columns.iter().map(|column| (column.name.clone(), metrics(column)));
         let content = json!({
             "rowCount": lake.rows, "bytes": lake.bytes, "fileCount": lake.files,

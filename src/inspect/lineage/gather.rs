@@ -12,8 +12,8 @@ use datafusion::arrow::datatypes::{FieldRef, Schema};
 
 use super::distinct;
 use super::model::{
-    File, Hops, LakeSample, Lineage, LineageColumn, LineagePartition, LineageSource, LineageState, LineageTask,
-    SourceColumn, TableLineage, VERSION,
+    File, Hops, LakeSample, Lineage, LineageColumn, LineagePartition, LineageSource, LineageTask, SourceColumn,
+    TableLineage, VERSION,
 };
 use crate::compaction::plan::PartitionDetails;
 use crate::concurrency::read_tables;
@@ -22,6 +22,7 @@ use crate::error::TaskStep;
 use crate::error::redact::REDACTOR;
 use crate::error::unwrap_engine;
 use crate::inspect::query::{Committed, FileIndex};
+use crate::inspect::snapshots::SnapshotState;
 use crate::inspect::{InspectedTable, StepStatus};
 use crate::layout::Step;
 use crate::layout::bundle::label;
@@ -106,13 +107,13 @@ impl GatheredTable {
         })
     }
 
-    fn state(&self, plan: &StagePlan) -> LineageState {
+    fn state(&self, plan: &StagePlan) -> SnapshotState {
         match () {
-            () if !plan.committed => LineageState::NotPlanned,
-            () if self.complete => LineageState::Complete,
-            () if is_done(&self.publish) => LineageState::Published,
-            () if is_done(&self.stage) => LineageState::Staged,
-            () => LineageState::Staging,
+            () if !plan.committed => SnapshotState::NotPlanned,
+            () if self.complete => SnapshotState::Complete,
+            () if is_done(&self.publish) => SnapshotState::Published,
+            () if is_done(&self.stage) => SnapshotState::Staged,
+            () => SnapshotState::Staging,
         }
     }
 }

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::error::TaskStep;
+use crate::inspect::snapshots::SnapshotState;
 use crate::pipeline::audit::AuditSummary;
 use crate::pipeline::validate::{Hop, Validation};
 use crate::snapshot::{Lacking, LeftOut, UnreadColumn};
@@ -26,27 +27,11 @@ pub(crate) struct Lineage {
     pub(crate) audits: Vec<AuditSummary>,
 }
 
-/// How far a table is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum LineageState {
-    /// No plan is committed; the report shows the plan that a run would make.
-    NotPlanned,
-    /// Not all stage tasks are done.
-    Staging,
-    /// All are, but not all publish tasks.
-    Staged,
-    /// All are, but the lake is not proven.
-    Published,
-    /// The lake is published and proven.
-    Complete,
-}
-
 /// One lake table.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct TableLineage {
     pub(crate) table: String,
-    pub(crate) state: LineageState,
+    pub(crate) state: SnapshotState,
     /// Id of the plan.
     pub(crate) plan: String,
     /// When it was committed, RFC 3339.

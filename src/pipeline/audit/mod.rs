@@ -1,8 +1,8 @@
-//! Audits: queries over what is staged that must return no rows, or nothing is published.
+//! Audits: queries over what is staged that must return no rows, or the tables that they read are not published.
 //!
 //! ```text
 //! stage --> staging.* --> audits --no rows--> audits.json --> publish
-//!                           '-----rows------> counted, the first ones kept as Parquet; nothing is published
+//!                           '-----rows------> counted, the first ones kept as Parquet; its tables are not published
 //! ```
 //!
 //! An audit is a `CREATE VIEW audit.name`, or a property of a lake table such as `not_null` ([`Rule`]). It holds back

@@ -187,7 +187,7 @@ pub(crate) async fn gate(engine: &Engine, project: &Project, lake: &LakeTable) -
         }
     }
     if verdicts.iter().any(|verdict| !verdict.passed()) {
-        return Err(Error::AuditsFailed { verdicts });
+        return Err(Error::AuditsFailed { verdicts, published: Vec::new() });
     }
     if missing.is_empty() { Ok(()) } else { Err(Error::NotAudited { table: lake.name.clone(), audits: missing }) }
 }
@@ -294,7 +294,7 @@ mod tests {
         let other = job.again(&AUDITED.replace(from, to), "2026-01-31T00:00:00Z");
         assert!(matches!(gate(&other).await, Err(Error::NotAudited { audits, .. }) if audits == ["audit.both"]));
         assert!(matches!(other.pipeline.audit().await, Err(Error::AuditsFailed { .. })));
-        let Err(Error::AuditsFailed { verdicts }) = gate(&other).await else { panic!("it has failed") };
+        let Err(Error::AuditsFailed { verdicts, .. }) = gate(&other).await else { panic!("it has failed") };
         let rows: Vec<_> = verdicts.iter().map(|verdict| (verdict.audit.as_str(), verdict.rows, verdict.ran)).collect();
         assert_eq!(rows, [(all[0], 0, false), (all[1], 0, false), (all[2], 3, false)]);
     }

@@ -24,6 +24,11 @@ const failedTasks = (table) => table.tasks.sums.stage.failed + table.tasks.sums.
 function badge(table) {
   const [text, kind] = STATES[table.state];
   const failed = failedTasks(table);
+  const blocking = data.audits.filter((audit) => audit.state === "failed" && audit.tables.includes(table.table));
+  if (table.state === "staged" && blocking.length) {
+    const names = blocking.map((audit) => audit.audit).join(", ");
+    return h("span", { class: "badge bad" }, `staged, not published: ${names} failed`);
+  }
   return failed
     ? h("span", { class: "badge bad" }, `${text}, ${format.plural(failed, "task")} failed`)
     : h("span", { class: `badge ${kind}` }, text);
