@@ -83,6 +83,27 @@ pub(super) enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Drop one snapshot of the tables: lake, staging files and manifests. Lists it; with --remove, removes it.
+    #[command(after_help = help::DROP)]
+    Drop {
+        #[command(flatten)]
+        common: Common,
+        /// Time of the snapshot, such as 2026-01-30T00:00:00Z.
+        #[arg(long, value_name = "TIME", value_parser = values::against)]
+        snapshot: String,
+        #[command(flatten)]
+        removal: Removal,
+    },
+    /// Drop old snapshots of the tables, never the newest complete one. Lists them; with --remove, removes them.
+    #[command(after_help = help::EXPIRE)]
+    Expire {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        rule: ExpireArguments,
+        #[command(flatten)]
+        removal: Removal,
+    },
     /// Show the changes since another snapshot: files and rows per partition, and single rows by a key.
     #[command(after_help = help::DIFF)]
     Diff {
@@ -112,12 +133,8 @@ pub(super) enum Command {
     Clean {
         #[command(flatten)]
         common: Common,
-        /// Remove the listed files, after a question on a terminal.
-        #[arg(long)]
-        remove: bool,
-        /// Remove without a question; required without a terminal.
-        #[arg(short, long, requires = "remove")]
-        yes: bool,
+        #[command(flatten)]
+        removal: Removal,
         /// Also list the staging files of tables with a complete lake.
         #[arg(long)]
         staging: bool,
@@ -283,6 +300,29 @@ pub(super) struct ReportArguments {
     pub(super) no_distinct: bool,
 }
 
+/// Which snapshots are old.
+#[derive(Debug, Clone, Copy, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct ExpireArguments {
+    /// Number of complete snapshots to keep; older ones expire.
+    #[arg(long, value_name = "N", value_parser = values::at_least_one)]
+    pub(super) keep: Option<usize>,
+    /// Snapshots whose time is longer ago than this expire, such as 30d.
+    #[arg(long, value_name = "AGE", value_parser = values::age)]
+    pub(super) older_than: Option<Duration>,
+}
+
+/// Whether what is listed is also removed.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Removal {
+    /// Remove the listed files, after a question on a terminal.
+    #[arg(long)]
+    pub(super) remove: bool,
+    /// Remove without a question; required without a terminal.
+    #[arg(short, long, requires = "remove")]
+    pub(super) yes: bool,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct TaskArguments {
     /// Run only the task with this number (from 1), for an outside scheduler; requires one --table.
@@ -308,6 +348,8 @@ impl Command {
             | Self::Run { common, .. }
             | Self::Status { common, .. }
             | Self::Snapshots { common }
+            | Self::Drop { common, .. }
+            | Self::Expire { common, .. }
             | Self::Diff { common, .. }
             | Self::Validate { common, .. }
             | Self::Repair { common }
@@ -334,6 +376,8 @@ impl Command {
             | Self::Run { common, .. }
             | Self::Status { common, .. }
             | Self::Snapshots { common }
+            | Self::Drop { common, .. }
+            | Self::Expire { common, .. }
             | Self::Diff { common, .. }
             | Self::Validate { common, .. }
             | Self::Repair { common }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arguments::{
-    Command, EngineArguments, InitArguments, QueryArguments, ReportArguments, SpecArguments, TaskArguments,
+    Command, EngineArguments, ExpireArguments, InitArguments, QueryArguments, Removal, ReportArguments, SpecArguments,
+    TaskArguments,
 };
 use super::print::{PageOptions, Report, RowFormat, RowOptions};
 use crate::config::{Project, Variables, load};
@@ -20,6 +21,7 @@ use crate::inspect::lineage::{Options, gather};
 use crate::inspect::query::QuerySession;
 use crate::inspect::snapshots::snapshots;
 use crate::pipeline::clean::{self, CleanOptions};
+use crate::pipeline::expire::{self, ExpireRule};
 use crate::pipeline::repair::repair;
 use crate::pipeline::replan::{PublishedTables, replan};
 use crate::pipeline::{Pipeline, TableReport, TaskSpec};
@@ -91,9 +93,19 @@ pub(super) async fn run(command: &Command, report: &Arc<Report>) -> Result<()> {
         Command::Validate { deep, .. } => {
             pipeline.validate(*deep).await.map(|tables| report.validations(&tables, &requests()))
         }
-        Command::Clean { remove, yes, staging, older_than, .. } => {
+        Command::Drop { snapshot, removal, .. } => {
+            drop_snapshots(&pipeline, report, &ExpireRule::Named(snapshot.clone()), *removal).await
+        }
+        Command::Expire { rule: ExpireArguments { keep, older_than }, removal, .. } => {
+            let rule = match (keep, older_than) {
+                (_, Some(age)) => ExpireRule::OlderThan(*age),
+                (keep, None) => ExpireRule::Keep(keep.unwrap_or(usize::MAX)),
+            };
+            drop_snapshots(&pipeline, report, &rule, *removal).await
+        }
+        Command::Clean { removal, staging, older_than, .. } => {
             let options = CleanOptions { staging: *staging, older_than: *older_than };
-            remove_garbage(&pipeline, report, options, *remove, *yes).await
+            remove_garbage(&pipeline, report, options, *removal).await
         }
         Command::Repair { .. } => repair(&pipeline).await.map(|repairs| report.repairs(&repairs)),
         Command::Query { query: options, .. } => query(&pipeline, report, options).await,
@@ -151,8 +163,7 @@ async fn remove_garbage(
     pipeline: &Arc<Pipeline>,
     report: &Report,
     options: CleanOptions,
-    remove: bool,
-    yes: bool,
+    Removal { remove, yes }: Removal,
 ) -> Result<()> {
     let found = clean::find(pipeline, options).await?;
     if !remove || found.is_empty() {
@@ -161,10 +172,7 @@ async fn remove_garbage(
     }
     if !yes {
         report.garbage(&found, false);
-        if !std::io::stdin().is_terminal() {
-            return Err(Error::NotConfirmed);
-        }
-        if !report.confirm("remove these files?") {
+        if !is_confirmed(report, "remove these files?")? {
             return Ok(());
         }
     }
@@ -173,6 +181,32 @@ async fn remove_garbage(
         report.garbage(&removed, true);
     } else {
         report.removed(&removed);
+    }
+    Ok(())
+}
+
+fn is_confirmed(report: &Report, question: &str) -> Result<bool> {
+    if std::io::stdin().is_terminal() { Ok(report.confirm(question)) } else { Err(Error::NotConfirmed) }
+}
+
+async fn drop_snapshots(
+    pipeline: &Arc<Pipeline>,
+    report: &Report,
+    rule: &ExpireRule,
+    Removal { remove, yes }: Removal,
+) -> Result<()> {
+    let found = expire::find(pipeline, rule).await?;
+    if !yes || found.is_empty() {
+        report.expired(&found, false);
+    }
+    if !remove || found.is_empty() || (!yes && !is_confirmed(report, "drop these snapshots?")?) {
+        return Ok(());
+    }
+    let removed = expire::remove(pipeline, rule, &found).await?;
+    if yes {
+        report.expired(&removed, true);
+    } else {
+        report.dropped(&removed);
     }
     Ok(())
 }

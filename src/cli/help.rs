@@ -40,6 +40,21 @@ An audit is CREATE VIEW audit.name AS SELECT ..., or a property in WITH, such as
 The first 1,000 rows of a failed audit are kept as a Parquet file in the staging folder. A passed audit runs
 again only when its query or the staging lake has changed.";
 
+pub(super) const DROP: &str = "\
+Examples:
+  snaplake drop configs/shop.sql --snapshot 2026-01-30T00:00:00Z            list what would be removed
+  snaplake drop configs/shop.sql --snapshot 2026-01-30T00:00:00Z --remove
+
+The newest complete snapshot is refused: publish a newer one first, or withdraw it with run --replan --withdraw.";
+
+pub(super) const EXPIRE: &str = "\
+Examples:
+  snaplake expire configs/shop.sql --keep 7                    list what would be removed
+  snaplake expire configs/shop.sql --keep 7 --remove --yes
+  snaplake expire configs/shop.sql --older-than 30d --remove
+
+Only complete snapshots count for --keep. Snapshots newer than the newest complete one are always kept.";
+
 pub(super) const INIT: &str = "\
 Examples:
   snaplake init export -o configs/shop.sql                prints the tables and the next commands

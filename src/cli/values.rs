@@ -24,6 +24,10 @@ pub(super) fn max_rows(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| "write a number of rows, or inf".to_owned())
 }
 
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "write a number from 1 on".to_owned())
+}
+
 pub(super) fn size(text: &str) -> Result<u64, String> {
     ByteSize::parse(text).map(|size| size.0).ok_or_else(|| "write a size such as 512MB, 4GiB or 1000000".to_owned())
 }

@@ -98,6 +98,12 @@ impl Error {
                 "use `snaplake repair CONFIG` to find missing and changed files, so that the next run makes them again; \
                  use `snaplake clean CONFIG` to list files that no manifest lists",
             ),
+            Self::NewestSnapshot { table, .. } => Some(format!(
+                "publish a newer snapshot first, or withdraw this one with `snaplake run CONFIG --replan --withdraw \
+                 --table {table}`"
+            )),
+            Self::NoSuchSnapshot { .. } => own("list them with `snaplake snapshots CONFIG`"),
+            Self::LinkedFolder { .. } => own("remove the files behind the link yourself"),
             Self::NotConfirmed => own("add --yes to remove the listed files without a question"),
             Self::RunGoesOn { .. } => own(
                 "wait until it ends, or stop it; a run on another machine counts as dead 30 seconds after it was last \

@@ -463,6 +463,28 @@ pub enum Error {
     /// Files were not removed, because there is no terminal to confirm.
     #[error("nothing was removed: stdin is not a terminal, so nobody can confirm")]
     NotConfirmed,
+    /// A snapshot is to be dropped that readers have now.
+    #[error("snapshot {snapshot_time} of lake.{table} is the newest complete one, and is not dropped")]
+    NewestSnapshot {
+        /// Name of the lake table, without `lake.`.
+        table: String,
+        /// Its time.
+        snapshot_time: String,
+    },
+    /// A snapshot is to be dropped that no table has.
+    #[error("no table has a snapshot {snapshot_time}")]
+    NoSuchSnapshot {
+        /// Its time.
+        snapshot_time: String,
+    },
+    /// A folder whose files are to be removed is a link, or is in one.
+    #[error("lake.{table}: {location} is a link or lies behind one, so nothing was removed")]
+    LinkedFolder {
+        /// Name of the lake table, without `lake.`.
+        table: String,
+        /// The folder.
+        location: String,
+    },
     /// A folder to write into is that of another table, snapshot, config or plan.
     #[error("lake.{table} cannot be written to {location}: {} {owner}{}", belongs(within), from_to(changed))]
     LocationOwned {

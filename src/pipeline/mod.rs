@@ -8,6 +8,7 @@ mod audits;
 pub mod clean;
 pub(crate) mod covered;
 mod event;
+pub mod expire;
 mod local_runner;
 mod place;
 mod planned_task;

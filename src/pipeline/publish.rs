@@ -27,8 +27,8 @@ impl Pipeline {
     /// Audits, then the second step of all tables that no failed audit holds back, then validation.
     ///
     /// # Errors
-    /// Those of [`Pipeline::audit`], also if other tables were published; [`Error::Task`](crate::Error::Task),
-    /// [`Error::Validation`](crate::Error::Validation).
+    /// Those of [`Pipeline::audit`], also if other tables were published; [`Error::Task`],
+    /// [`Error::Validation`].
     pub async fn publish(self: &Arc<Self>) -> Result<Vec<TableReport>> {
         let started = Instant::now();
         self.publish_tables(self.staged_tables().await?, started).await
@@ -42,7 +42,7 @@ impl Pipeline {
     /// Compares all hops of every table, and marks complete ones; a deep one reads every published value.
     ///
     /// # Errors
-    /// [`Error::Validation`](crate::Error::Validation) of the first table that differs.
+    /// [`Error::Validation`] of the first table that differs.
     pub async fn validate(&self, deep: bool) -> Result<Vec<TableReport>> {
         let started = Instant::now();
         let reports = write_tables(self.project.lakes.iter().map(|lake| async move {
@@ -92,7 +92,7 @@ impl Pipeline {
     /// The publish tasks that are not done, of tables that are staged, after the audits.
     ///
     /// # Errors
-    /// Those of [`Pipeline::audit`]; [`Error::NotStaged`](crate::Error::NotStaged).
+    /// Those of [`Pipeline::audit`]; [`Error::NotStaged`].
     pub async fn publish_specs(self: &Arc<Self>) -> Result<Vec<TaskSpec>> {
         let tables = self.staged_tables().await?;
         all_passed(self.verdicts(&tables.iter().map(|table| table.plan.as_ref()).collect::<Vec<_>>()).await?)?;

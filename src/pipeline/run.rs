@@ -231,6 +231,10 @@ pub(crate) mod tests {
             self.store.put(&Key::from(key), content.into()).await.unwrap();
         }
 
+        pub(crate) async fn bytes(&self, key: &str) -> bytes::Bytes {
+            self.store.get(&Key::from(key)).await.unwrap().bytes().await.unwrap()
+        }
+
         pub(crate) async fn delete(&self, key: &str) {
             self.store.delete(&Key::from(key)).await.unwrap();
         }

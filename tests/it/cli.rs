@@ -56,6 +56,8 @@ fn help_of_the_program_and_of_every_subcommand() {
         "task",
         "status",
         "snapshots",
+        "drop",
+        "expire",
         "diff",
         "validate",
         "clean",

@@ -17,6 +17,7 @@ mod dialects;
 mod diff;
 mod dumps;
 mod etags;
+mod expire;
 mod exports;
 mod faults;
 mod foreign;

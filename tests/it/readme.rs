@@ -51,15 +51,22 @@ fn commands() -> String {
             common.push(row);
         }
     }
-    let lacking = |row: &(String, String)| -> String {
-        let lacking = commands.iter().filter(|command| !of(command).contains(row));
-        let names: Vec<String> = lacking.map(|command| format!("`{}`", command.get_name())).collect();
-        if names.is_empty() { "all".to_owned() } else { format!("all but {}", names.join(", ")) }
+    let named = |row: &(String, String)| -> String {
+        let (with, without): (Vec<&clap::Command>, Vec<_>) =
+            commands.iter().copied().partition(|command| of(command).contains(row));
+        let names = |commands: &[&clap::Command]| -> String {
+            commands.iter().map(|command| format!("`{}`", command.get_name())).collect::<Vec<_>>().join(", ")
+        };
+        match without.len() {
+            0 => "all".to_owned(),
+            few if few < with.len() => format!("all but {}", names(&without)),
+            _ => names(&with),
+        }
     };
     let cell = |text: &str| text.replace('|', "\\|");
     let mut text = "| option | meaning | commands |\n| --- | --- | --- |\n".to_owned();
     for row in &common {
-        text += &format!("| `{}` | {} | {} |\n", cell(&row.0), cell(&row.1), lacking(row));
+        text += &format!("| `{}` | {} | {} |\n", cell(&row.0), cell(&row.1), named(row));
     }
     for command in commands {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();

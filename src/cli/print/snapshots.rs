@@ -1,11 +1,12 @@
-//! The snapshots of each table.
+//! The snapshots of each table, and those that are dropped.
 
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::json;
 
 use super::report::{OutputFormat, Report};
-use super::text::{pretty, print, say, table};
+use super::text::{count, count_u64, pretty, print, say, table};
 use crate::inspect::snapshots::{SnapshotState, SnapshotView};
+use crate::pipeline::expire::ExpiredSnapshot;
 
 impl Report {
     /// What `snapshots` found.
@@ -17,7 +18,7 @@ impl Report {
         if views.is_empty() {
             return print("these tables have no snapshots");
         }
-        let head = ["table", "snapshot", "state", "rows", "files", "bytes", "completed", "location"];
+        let head = ["table", "snapshot", "state", "rows", "files", "bytes", "completed"];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(views.iter().map(row));
         print(&table(&rows));
@@ -27,6 +28,45 @@ impl Report {
             }
         }
     }
+}
+
+impl Report {
+    /// Snapshots that `drop` or `expire` would remove, or has removed.
+    pub(crate) fn expired(&self, expired: &[ExpiredSnapshot], removed: bool) {
+        self.board.clear();
+        if self.format == OutputFormat::Json {
+            return print(&pretty(&json!({ "version": 1, "removed": removed, "snapshots": expired })));
+        }
+        if expired.is_empty() {
+            return print("no snapshots to drop");
+        }
+        let head = ["table", "snapshot", "state", "files", "bytes"];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        rows.extend(expired.iter().map(|one| {
+            let state = if one.is_complete { "complete" } else { "not complete" };
+            let (files, bytes) = (HumanCount(one.files).to_string(), HumanBytes(one.bytes).to_string());
+            vec![one.table.clone(), one.snapshot_time.clone(), state.to_owned(), files, bytes]
+        }));
+        print(&table(&rows));
+        if removed {
+            self.dropped(expired);
+        } else if !self.quiet {
+            say(&format!("{}: nothing removed; add --remove to remove them", total(expired)));
+        }
+    }
+
+    /// How much was removed.
+    pub(crate) fn dropped(&self, expired: &[ExpiredSnapshot]) {
+        if !self.quiet {
+            say(&format!("{}: removed", total(expired)));
+        }
+    }
+}
+
+fn total(expired: &[ExpiredSnapshot]) -> String {
+    let files = expired.iter().map(|one| one.files).sum();
+    let bytes = HumanBytes(expired.iter().map(|one| one.bytes).sum());
+    format!("{}, {}, {bytes}", count(expired.len(), "snapshot"), count_u64(files, "file"))
 }
 
 fn row(view: &SnapshotView) -> Vec<String> {
@@ -48,6 +88,5 @@ fn row(view: &SnapshotView) -> Vec<String> {
         count(view.files),
         or_none(view.bytes.map(|bytes| HumanBytes(bytes).to_string())),
         or_none(view.completed_at.clone()),
-        view.location.clone(),
     ]
 }

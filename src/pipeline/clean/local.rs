@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::layout::Location;
 
 /// Files that a killed process was writing: the store's client hides them from listings.
-pub(super) fn half_files(folder: &Path, take: &mut impl FnMut(&Path, &std::fs::Metadata)) -> Result<()> {
+pub(in crate::pipeline) fn half_files(folder: &Path, take: &mut impl FnMut(&Path, &std::fs::Metadata)) -> Result<()> {
     let failed = |source| Error::Io { action: format!("reading the folder {}", folder.display()), source };
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -33,7 +33,7 @@ pub(super) fn half_files(folder: &Path, take: &mut impl FnMut(&Path, &std::fs::M
 
 /// Whether the way from a folder to a file below it leads through a link, or ends with one: what lies behind it is not
 /// ours to remove. Folders are looked at once.
-pub(super) fn is_behind_link(folder: &Path, file: &Path, seen: &mut HashMap<PathBuf, bool>) -> bool {
+pub(in crate::pipeline) fn is_behind_link(folder: &Path, file: &Path, seen: &mut HashMap<PathBuf, bool>) -> bool {
     let is_link = |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
     if is_link(file) {
         return true;

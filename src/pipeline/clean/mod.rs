@@ -11,3 +11,4 @@ mod tries;
 pub use self::find::{CleanOptions, find, remove};
 pub(crate) use self::find::{Unnamed, check_lake, clear_lake, remove_published};
 pub use self::garbage::{Garbage, Why};
+pub(in crate::pipeline) use self::local::{half_files, is_behind_link};
