@@ -217,16 +217,21 @@ fn location_literal(base: &str, location: &str) -> String {
     }
 }
 
+/// Dialects by which files are known, and those of exports.
+const DIALECTS: [&str; 3] = ["postgres_text", "mysql", "mysql_batch"];
+const EXPORT_DIALECTS: [&str; 3] = ["redshift", "redshift_csv", "dms"];
+
 /// The dialect with just these options, of those in which exports write text.
-fn dialect(csv: &CsvOptions) -> Option<&'static str> {
+fn dialect(csv: &CsvOptions, is_export: bool) -> Option<&'static str> {
     let written = CsvOptions { columns: Vec::new(), coded: Vec::new(), text: TextOptions::default(), ..csv.clone() };
-    ["redshift", "redshift_csv", "dms"].into_iter().find(|name| csv_dialect(name).is_some_and(|csv| csv == written))
+    let mut names = DIALECTS.iter().chain(is_export.then_some(&EXPORT_DIALECTS).into_iter().flatten()).copied();
+    names.find(|name| csv_dialect(name).is_some_and(|csv| csv == written))
 }
 
 /// Options that a table needs, in the order of the reference; those of an export are a dialect, if there is one.
 fn options(format: &FileFormat, is_export: bool) -> Vec<(&'static str, String)> {
     let mut options = match format {
-        FileFormat::Csv(csv) => match dialect(csv).filter(|_| is_export) {
+        FileFormat::Csv(csv) => match dialect(csv, is_export) {
             Some(name) => vec![("dialect", name.to_owned())],
             None => csv_options(csv),
         },

@@ -120,3 +120,31 @@ fn items_of_dynamodb_without_their_manifest_are_read_by_the_dialect() {
     let found = rows("(pk VARCHAR, n BIGINT, raw BYTEA, m VARCHAR)", stored, &[("in/a.json", line.to_vec())]);
     assert_eq!(found, "pk,n,raw,m\na,7,6869,\"{\"\"x\"\":[1,\"\"b\"\"]}\"\n");
 }
+
+/// Two tables of a folder: rows (1, 'x<tab>y', NULL), (2, '', '\'), and one that shows nothing of how it is written.
+#[test]
+fn init_finds_how_a_program_writes_null_and_escapes_and_run_reads_every_value() {
+    for (program, first, second) in [
+        ("postgres_text", "1\tx\\ty\t\\N\n2\t\t\\\\\n", "1\ta\n2\t\n"),
+        ("mysql", "1\tx\\\ty\t\\N\n2\t\t\\\\\n", "1\ta\n2\t\n"),
+        ("mysql_batch", "a\tb\tc\n1\tx\\ty\tNULL\n2\t\t\\\\\n", "a\tb\n1\ta\n2\t\n"),
+        ("INTO OUTFILE, enclosed", "1,\"x\ty\",\\N\n2,\"\",\"\\\\\"\n3,\"\\\"\",\"a\\\nb\"\n", "1,\"a\"\n2,\"\"\n"),
+        ("COPY csv, null", "a,b,c\n1,x\ty,\\N\n2,,\\\n", "a,b\n1,a\n2,\n"),
+    ] {
+        let work = Work::config("").file("in/one.txt", first).file("in/two.txt", second);
+        ok(&work, &["init", "in", "-o", "found.sql", "--snapshot-time", "2026-01-01T00:00:00Z"]);
+        ok(&work, &["run", "found.sql", "--quiet"]);
+        let [a, b, c] = if first.starts_with('a') { ["a", "b", "c"] } else { ["column_1", "column_2", "column_3"] };
+        let read = |table: &str, columns: &[&str]| {
+            let columns: Vec<String> =
+                columns.iter().map(|name| format!("coalesce(CAST({name} AS VARCHAR), '-')")).collect();
+            let sql = format!(
+                "SELECT concat_ws('|', {}) AS v FROM lake.{table} WHERE {a} < 3 ORDER BY {a}",
+                columns.join(", ")
+            );
+            ok(&work, &["query", "found.sql", "--format", "csv", "-c", &sql]).stdout
+        };
+        assert_eq!(read("one", &[a, b, c]), "v\n1|x\ty|-\n2||\\\n", "{program}");
+        assert_eq!(read("two", &[a, b]), "v\n1|a\n2|\n", "{program}");
+    }
+}

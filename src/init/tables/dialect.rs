@@ -5,6 +5,8 @@
 //! word such as `NA` means NULL if it is all that keeps a column from being numbers or dates. Records are split as
 //! when a snapshot is read.
 
+use regex::Regex;
+
 use crate::config::{ColumnSet, CsvOptions};
 use crate::snapshot::{BYTE_ORDER_MARK, CsvField, Splitter, distinct};
 
@@ -13,6 +15,9 @@ const NULL_WORDS: [&str; 9] = ["NA", "N/A", "NULL", "null", "Null", r"\N", "None
 
 /// Words that mean NULL wherever they occur: nobody writes them as a value.
 const ALWAYS_NULL: [&str; 1] = [r"\N"];
+
+/// The option `null_regex` of programs that write it.
+pub(super) const MARKER_REGEX: &str = r"^\\N$";
 
 /// Bytes and records that decide a dialect.
 const HEAD: usize = 256 << 10;
@@ -53,6 +58,8 @@ pub(crate) fn walk(text: DialectText<'_>, options: &CsvOptions, mut each: impl F
     let bytes = text.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text.bytes);
     let skipped = text.bytes.len() - bytes.len();
     let mut splitter = Splitter::new(options, None);
+    // An escape in a word for NULL is none.
+    let nulls = options.null_regex.as_deref().and_then(|pattern| Regex::new(pattern).ok());
     let (mut at, mut complete, mut goes_on, mut broken) = (0, 0, true, None);
     while goes_on && broken.is_none() {
         let rest = &bytes[at..];
@@ -64,7 +71,7 @@ pub(crate) fn walk(text: DialectText<'_>, options: &CsvOptions, mut each: impl F
         goes_on = !rest.is_empty();
         at += pushed.as_ref().copied().unwrap_or(0);
         let rows = splitter.rows();
-        let records = pushed.and_then(|_| splitter.records(None));
+        let records = pushed.and_then(|_| splitter.records(nulls.as_ref()));
         match records {
             Err(malformed) => broken = Some(malformed.to_string()),
             Ok(records) if rows > 0 => {
@@ -218,7 +225,7 @@ fn fields(texts: &[DialectText<'_>], options: &CsvOptions, limit: usize) -> Resu
 
 /// Whether the first record holds names: none of them is numeric, and it says the same in every file, or is above a
 /// column of other things. If a name is empty, or there twice, a column with a name must hold nothing but other things.
-fn has_header(heads: &[DialectText<'_>], options: &CsvOptions) -> bool {
+pub(super) fn has_header(heads: &[DialectText<'_>], options: &CsvOptions) -> bool {
     let mut firsts: Vec<Vec<String>> = Vec::new();
     let (mut below, mut again): (Vec<FieldColumn>, _) = (Vec::new(), false);
     for head in heads {
@@ -345,21 +352,23 @@ pub(crate) fn values(texts: &[DialectText<'_>], options: &CsvOptions, is_whole: 
             true
         });
     }
+    // Other files of the folder show it.
+    let is_marked = options.null_regex.as_deref() == Some(MARKER_REGEX);
     let stands_for_null = |word: usize| {
         let only_that = |column: &FieldColumn| {
             let others: usize = column.words.iter().sum();
             column.words[word] > 0 && column.typed > 0 && column.other == others && column.codes == 0
         };
         let always = ALWAYS_NULL.contains(&NULL_WORDS[word]);
-        columns.iter().any(|(_, column)| only_that(column) || (always && column.words[word] > 0))
+        (always && is_marked)
+            || columns.iter().any(|(_, column)| only_that(column) || (always && column.words[word] > 0))
     };
     let null_words: Vec<&'static str> =
         (0..NULL_WORDS.len()).filter(|word| stands_for_null(*word)).map(|word| NULL_WORDS[word]).collect();
-    // Where nothing but `\N` is NULL, programs write an empty text without quotes; it is NULL only where it can be no
-    // value.
-    let has_marker = null_words.iter().all(|word| ALWAYS_NULL.contains(word));
-    let empty_number = columns.iter().any(|(_, column)| column.empty > 0 && column.typed > 0 && column.is_typed());
-    let has_empty = empty_number || (!has_marker && (!is_whole || columns.iter().any(|(_, column)| column.empty > 0)));
+    // A program that writes NULL as `\N` writes an empty text without quotes.
+    let has_marker = null_words.iter().any(|word| ALWAYS_NULL.contains(word));
+    let is_empty = || columns.iter().any(|(_, column)| column.empty > 0);
+    let has_empty = !has_marker && (!is_whole || is_empty());
     let null_regex = match null_words.as_slice() {
         [] => None,
         words => {
@@ -376,8 +385,9 @@ pub(crate) fn values(texts: &[DialectText<'_>], options: &CsvOptions, is_whole: 
         columns.iter().filter(|(_, column)| is(column)).map(|(name, _)| name.clone()).collect::<Vec<_>>()
     };
     let codes = named(|column| column.codes > 0 && column.is_typed());
+    // Where other fields are empty without quotes, quotes tell an empty text from NULL.
     let forced = named(|column| column.quoted_empty > 0 && column.typed > 0 && column.codes == 0 && column.is_typed());
-    let force_null = if forced.is_empty() { ColumnSet::None } else { ColumnSet::Columns(forced) };
+    let force_null = if forced.is_empty() || is_empty() { ColumnSet::None } else { ColumnSet::Columns(forced) };
     DialectValues { null_regex, null_words, force_null, codes }
 }
 
@@ -503,9 +513,10 @@ mod tests {
     fn null_words_are_not_quoted_and_a_marker_leaves_empty_text_alone() {
         assert_eq!(of("a,b\n1,\"NA\"\n2,\"NA\"\n", true).null_regex, None);
         assert_eq!(of("a,b\n1,\\N\n2,\n", false).null_regex.as_deref(), Some("^\\\\N$"));
-        assert_eq!(of("a,b\n1,\\N\n,x\n", true).null_regex.as_deref(), Some("^(\\\\N)?$"));
+        assert_eq!(of("a,b\n1,\\N\n,x\n", true).null_regex.as_deref(), Some("^\\\\N$"));
         let values = of("a,b\n\"1\",\"x\"\n\"\",\"\"\n", true);
         assert_eq!((values.null_regex, values.force_null), (None, ColumnSet::Columns(vec!["a".into()])));
+        assert_eq!(of("a,b\n\"1\",\"x\"\n\"\",\n", true).force_null, ColumnSet::None);
     }
 
     #[test]

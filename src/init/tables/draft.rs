@@ -214,7 +214,8 @@ async fn of_typed(
 async fn of_csv(texts: &[SampledText], mut options: CsvOptions, is_whole: bool, is_load: bool) -> Result<Tabled> {
     let views: Vec<_> = texts.iter().map(|text| dialect::DialectText { is_cut: false, ..view(text) }).collect();
     let values = dialect::values(&views, &options, is_whole);
-    if !is_load {
+    let is_program = options.escape_sequences;
+    if !is_load && !is_program {
         (options.null_regex, options.force_null) = (values.null_regex, values.force_null);
     }
     let columns = match schema::csv(texts, &options, &values.codes).await {
@@ -224,10 +225,13 @@ async fn of_csv(texts: &[SampledText], mut options: CsvOptions, is_whole: bool, 
     let mut notes = Vec::new();
     if is_load {
         notes.push("NULL is written NULL, as DMS does by default; an empty field is the empty text.".to_owned());
+    } else if is_program {
+        let null = if options.null_regex.as_deref() == Some("^NULL$") { "NULL" } else { r"\N" };
+        notes.push(format!("NULL is written {null}. Backslash escapes are undone; an empty field is the empty text."));
     } else if !values.null_words.is_empty() {
         notes.push(format!("NULL is written {}.", values.null_words.join(" or ")));
     }
-    if options.quote.is_none() {
+    if options.quote.is_none() && !is_program {
         notes.push("Quotes are text here, because they do not follow the rules of CSV.".to_owned());
     }
     if is_load && options.has_header {

@@ -3,16 +3,21 @@
 //! Groups are one table if their files have the same form and columns, and their names or the number of columns say so;
 //! two lists of codes and names stay two tables. A group that is none is refused with a reason, and the others go on.
 
+use std::collections::BTreeSet;
+
 use datafusion::arrow::datatypes::Schema;
 
+use super::dialect::MARKER_REGEX;
 use super::draft::draft;
-use super::form::{parquet, text};
+use super::form::{parquet, text, view};
 use super::found_table::FoundTable;
 pub(crate) use super::part::{Data, KnownFolder, SampledGroup};
+use super::program::{as_others, has_field};
 use super::typed::typed;
+use crate::config::CsvOptions;
 use crate::error::Result;
 use crate::init::survey::read::Read;
-use crate::init::survey::sample::{SampleSource, Sampled, sample};
+use crate::init::survey::sample::{SampleSource, Sampled, SampledText, sample};
 use crate::init::survey::tally::{Group, Key};
 use crate::layout::below;
 use crate::session::Engine;
@@ -85,6 +90,7 @@ pub(crate) async fn look_into(
             }
         }
     }
+    share_dialect(&mut parts);
     for part in parts {
         let (keys, group) = (part.keys.clone(), part.group.clone());
         match draft(engine, part, known, budget, &mut looked.read).await? {
@@ -93,6 +99,38 @@ pub(crate) async fn look_into(
         }
     }
     Ok(looked)
+}
+
+/// Files of one folder whose names end alike were written by one program: what some show of NULL and escapes holds for
+/// those that do not.
+fn share_dialect(parts: &mut [SampledGroup]) {
+    let endings = |part: &SampledGroup| part.keys.iter().map(|key| key.ending.clone()).collect::<BTreeSet<_>>();
+    let shown: Vec<(BTreeSet<String>, CsvOptions)> = parts
+        .iter()
+        .filter_map(|part| match &part.data {
+            Data::Csv(texts, options) if options.escape_sequences || is_marked(texts, options) => {
+                Some((endings(part), options.clone()))
+            }
+            _ => None,
+        })
+        .collect();
+    for part in parts {
+        let own = endings(part);
+        let Data::Csv(texts, options) = &mut part.data else { continue };
+        let Some((_, others)) = shown.iter().find(|(endings, _)| !endings.is_disjoint(&own)) else { continue };
+        if !others.escape_sequences && others.delimiter == options.delimiter {
+            options.null_regex = Some(MARKER_REGEX.to_owned());
+        } else if others.escape_sequences && !options.escape_sequences {
+            let views: Vec<_> = texts.iter().map(view).collect();
+            if let Some(written) = as_others(&views, options, others) {
+                *options = written;
+            }
+        }
+    }
+}
+
+fn is_marked(texts: &[SampledText], options: &CsvOptions) -> bool {
+    has_field(&texts.iter().map(view).collect::<Vec<_>>(), options.delimiter, br"\N")
 }
 
 fn refused(group: &Group, key: &Key, reason: String) -> Refused {

@@ -8,6 +8,7 @@ use super::dialect::{self, NoTable};
 use super::load::of_load;
 use super::mongo;
 use super::part::{Data, KnownFolder};
+use super::program::of_program;
 use crate::config::{Compression, CsvOptions, JsonOptions, TextOptions};
 use crate::init::survey::sample::SampledText;
 use crate::init::survey::tally::Key;
@@ -58,7 +59,10 @@ pub(crate) fn text(
         TextKind::Lines => {
             let views: Vec<_> = texts.iter().map(view).collect();
             let is_named = [".csv", ".tsv"].iter().any(|ending| key.ending.starts_with(ending));
-            let written = if key.is_load() { of_load(&views) } else { dialect::detect(&views, is_named) };
+            let written = match key.is_load() {
+                true => of_load(&views),
+                false => of_program(&views).map_or_else(|| dialect::detect(&views, is_named), Ok),
+            };
             let csv = written.map_err(|problem| match problem {
                 NoTable::NoFields => "text that is no table".to_owned(),
                 NoTable::Ragged { record, fields, expected } => {

@@ -14,6 +14,7 @@ mod load;
 mod mongo;
 pub(crate) mod part;
 pub(crate) mod profile;
+mod program;
 pub(crate) mod proposal;
 pub(crate) mod propose;
 pub(crate) mod schema;
