@@ -98,6 +98,7 @@ impl Error {
                 "use `snaplake repair CONFIG` to find missing and changed files, so that the next run makes them again; \
                  use `snaplake clean CONFIG` to list files that no manifest lists",
             ),
+            Self::TableOfExport { .. } => own("copy the file again, or make the export again"),
             Self::NewestSnapshot { table, .. } => Some(format!(
                 "publish a newer snapshot first, or withdraw this one with `snaplake run CONFIG --replan --withdraw \
                  --table {table}`"

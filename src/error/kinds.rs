@@ -463,6 +463,16 @@ pub enum Error {
     /// Files were not removed, because there is no terminal to confirm.
     #[error("nothing was removed: stdin is not a terminal, so nobody can confirm")]
     NotConfirmed,
+    /// Files of a table that an export lists cannot be read.
+    #[error("{table}, which the export lists, cannot be read: {file}: {reason}")]
+    TableOfExport {
+        /// Its name in the export.
+        table: String,
+        /// The first of the files.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A snapshot is to be dropped that readers have now.
     #[error("snapshot {snapshot_time} of lake.{table} is the newest complete one, and is not dropped")]
     NewestSnapshot {

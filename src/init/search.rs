@@ -72,7 +72,7 @@ pub(crate) struct Survey {
 /// Looks at `location`.
 ///
 /// # Errors
-/// [`Error::NothingFound`], [`Error::TooManyFolders`], [`Error::Store`].
+/// [`Error::NothingFound`], [`Error::TooManyFolders`], [`Error::TableOfExport`], [`Error::Store`].
 pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str) -> Result<Survey> {
     let store = engine.stores().open(location).await?;
     let (root, mut tally) = list(&store, location).await?;
@@ -133,6 +133,11 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
     for of_folder in looked {
         read.add(of_folder.read);
         for refused in of_folder.refused {
+            // Its list of tables names it: without it the export is not whole.
+            if let Some((_, ExportKind::Rds, Some(table))) = export_of(&described, &refused.folder) {
+                let (file, reason) = (refused.example, refused.reason);
+                return Err(Error::TableOfExport { table, file, reason });
+            }
             tally.ignore_all(&refused.reason, refused.files, refused.bytes, &refused.example);
         }
         drafts.extend(of_folder.drafts);

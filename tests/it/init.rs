@@ -185,6 +185,27 @@ fn rds_export_that_is_not_complete_is_no_table_and_its_reason_is_shown() {
     assert!(!project.path("configs/x.sql").exists());
 }
 
+#[test]
+fn table_of_an_rds_export_whose_files_cannot_be_read_is_refused_with_the_file() {
+    let project = rds_export();
+    for number in [1, 2] {
+        let file = project.path(&format!("rds/exp-1/shop/public.orders/{number}"));
+        let file = fs::read_dir(file)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.is_file() && !path.ends_with("_SUCCESS"));
+        let file = file.unwrap();
+        let bytes = fs::read(&file).unwrap();
+        fs::write(&file, &bytes[..bytes.len() - 100]).unwrap();
+    }
+    let run = project.run(&["init", "rds", "-o", "configs/x.sql"]);
+    run.failed(
+        1,
+        &["shop.public.orders, which the export lists, cannot be read", "public.orders/1/part-00001", "help:"],
+    );
+    assert!(!project.path("configs/x.sql").exists());
+}
+
 fn dynamo_export() -> Work {
     let folder = "AWSDynamoDB/01706659200000-a1b2c3d4";
     let item = |n: usize| {

@@ -37,6 +37,7 @@ pub(crate) struct Draft {
 /// A group that is no table.
 #[derive(Debug)]
 pub(crate) struct Refused {
+    pub(crate) folder: String,
     pub(crate) reason: String,
     pub(crate) files: u64,
     pub(crate) bytes: u64,
@@ -137,7 +138,7 @@ fn refused(group: &Group, key: &Key, reason: String) -> Refused {
     let none = || below(&key.folder, &group.prefix);
     let first = group.sample().first().map_or_else(none, |file| file.path.clone());
     let files = group.files + group.empty;
-    Refused { reason, files, bytes: group.bytes, example: first }
+    Refused { folder: key.folder.clone(), reason, files, bytes: group.bytes, example: first }
 }
 
 impl SampledGroup {
