@@ -133,7 +133,10 @@ async fn init_config(arguments: &InitArguments, report: &Arc<Report>) -> Result<
     };
     let found = Box::pin(init(&engine, &options)).await?;
     report.initialized(&found, &engine.stores().requests());
-    Ok(())
+    let not_read = || found.ignored.iter().filter(|ignored| ignored.may_have_rows);
+    let files = not_read().map(|ignored| ignored.files).sum();
+    let example = not_read().map(|ignored| ignored.example.clone()).next();
+    example.map_or(Ok(()), |example| Err(Error::FilesOfNoTable { files, example }))
 }
 
 async fn plan(pipeline: &Arc<Pipeline>, report: &Report, config: &Path, explain: bool) -> Result<()> {

@@ -80,6 +80,10 @@ impl Error {
             Self::FilesLeftOut { .. } => {
                 own("read them with a table of their own, or leave them out on purpose: OPTIONS ('exclude' '...')")
             }
+            Self::FilesOfNoTable { .. } => own(
+                "see above why; correct or convert them and run init again, write a table for them into the config, \
+                 or go on without them",
+            ),
             Self::UndeclaredColumn { .. } => own("declare it, or write OPTIONS ('undeclared' 'ignore')"),
             Self::ColumnInNoFile { .. } => own("leave it out of CREATE EXTERNAL TABLE"),
             Self::TooManyFolders { .. } => own("choose a folder inside it"),

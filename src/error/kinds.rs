@@ -583,6 +583,14 @@ pub enum Error {
         /// One of them.
         example: String,
     },
+    /// A config is written, but of files that may have rows it reads none.
+    #[error("files that may have rows are of no table in the config: {files}, such as {example}")]
+    FilesOfNoTable {
+        /// How many.
+        files: u64,
+        /// One of them.
+        example: String,
+    },
     /// A running database could not be exported.
     #[error("{at}: {address} was not exported")]
     Database {

@@ -25,7 +25,7 @@ use crate::error::redact::REDACTOR;
 use crate::error::{Error, Result};
 use crate::init::survey::read::Read;
 use crate::layout::{Location, below, written_from};
-use crate::live::postgres::survey::{LiveSurvey, SurveyedTable, survey};
+use crate::live::postgres::survey::{LiveSurvey, NotProposed, SurveyedTable, survey};
 use crate::types::ident;
 
 /// Tables that are named where the database has none to propose.
@@ -61,7 +61,7 @@ pub(super) async fn init(options: &InitOptions, output: Output) -> Result<Initia
     let LiveSurvey { address, database, version, time, tables } = found;
     let (left_out, proposed): (Vec<_>, Vec<_>) = tables.into_iter().partition(|table| table.left_out.is_some());
     if proposed.is_empty() {
-        let why = |table: &SurveyedTable| format!("{} ({})", full_name(table), table.left_out.unwrap_or_default());
+        let why = |table: &SurveyedTable| format!("{} ({})", full_name(table), table.left_out.map_or("", NotProposed::words));
         let few = left_out.iter().take(SHOWN).map(why).collect::<Vec<_>>().join("; ");
         let why = if few.is_empty() { "it has no table".to_owned() } else { format!("it has no table to read: {few}") };
         return Err(Error::NothingFound { location: address, why });
@@ -98,7 +98,8 @@ pub(super) async fn init(options: &InitOptions, output: Output) -> Result<Initia
         tables.iter().map(|table| (format!("{}.sql", table.name), render::model(table))).collect();
     let written = output.write(&config, &texts, options.force)?;
     let ignored = left_out.iter().map(|table| IgnoredLine {
-        reason: table.left_out.unwrap_or_default().to_owned(),
+        reason: table.left_out.map_or("", NotProposed::words).to_owned(),
+        may_have_rows: table.left_out == Some(NotProposed::Forbidden),
         files: 1,
         bytes: 0,
         example: full_name(table),

@@ -116,6 +116,7 @@ pub(crate) async fn init(engine: &Arc<Engine>, options: &InitOptions) -> Result<
         files: ignored.files,
         bytes: ignored.bytes,
         example: ignored.example,
+        may_have_rows: ignored.may_have_rows,
     });
     Ok(Initialized {
         location: options.location.clone(),

@@ -67,6 +67,8 @@ pub(crate) struct IgnoredLine {
     pub(crate) files: u64,
     pub(crate) bytes: u64,
     pub(crate) example: String,
+    /// Whether rows may be in them that the config does not read.
+    pub(crate) may_have_rows: bool,
 }
 
 /// The tables with their names, in order of these.

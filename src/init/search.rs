@@ -26,7 +26,7 @@ use crate::init::survey::tally::{GROUPS, Group, Key, ListedFile, Tally, is_mongo
 use crate::init::tables::columns::{columns_as_they_are, improve};
 use crate::init::tables::exported::{FoundExport, propose_documents, propose_table, tables_of};
 use crate::init::tables::exports::{Described, RdsTable, describe, rds_schema};
-use crate::init::tables::folder::{Draft, FolderTables, KnownFolder, look_into};
+use crate::init::tables::folder::{Draft, FolderTables, KnownFolder, Refused, look_into};
 use crate::init::tables::found_table::{FoundTable, TableSize};
 use crate::init::tables::propose::propose;
 use crate::layout::store_error;
@@ -34,8 +34,8 @@ use crate::layout::{Location, below, store_of};
 use crate::manifest::FileEntry;
 use crate::session::Engine;
 use crate::snapshot::dump::head::program_of;
-use crate::snapshot::exports::ExportedTable;
-use crate::snapshot::files::content::{Content, look};
+use crate::snapshot::exports::{ExportedTable, UnreadableTable};
+use crate::snapshot::files::content::{Content, inserted_rows, look};
 use crate::snapshot::files::peek::HEAD;
 use crate::snapshot::files::unlisted::unlisted;
 use crate::snapshot::manifest_files;
@@ -93,11 +93,12 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
         let here = export.path == HERE;
         let location = if here { source.root.clone() } else { source.root.join(&export.path) };
         match tables_of(engine, location, export.kind).await? {
-            Err(reason) => tally.ignore(&format!("an export that cannot be read: {reason}"), &export.path, 0),
+            Err(reason) => tally.not_read(&format!("an export that cannot be read: {reason}"), 1, 0, &export.path),
             Ok(found) => {
                 for table in found.into_iter().filter(|table| !table.is_part) {
-                    if let Some(reason) = &table.unreadable {
-                        tally.ignore(&format!("a table of a dump: {reason}"), &export.path, 0);
+                    if let Some(UnreadableTable { reason, may_have_rows }) = &table.unreadable {
+                        let reason = format!("a table of a dump: {reason}");
+                        tally.count(&reason, 1, 0, &export.path, *may_have_rows);
                         continue;
                     }
                     if table.schema.is_some() {
@@ -107,7 +108,10 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
                     let name = table.name();
                     match propose_documents(engine, &export, table, newest, &mut read).await? {
                         Ok(found) => tables.push(found),
-                        Err(reason) => tally.ignore(&format!("{name} of a dump: {reason}"), &export.path, 0),
+                        Err(UnreadableTable { reason, may_have_rows }) => {
+                            let reason = format!("{name} of a dump: {reason}");
+                            tally.count(&reason, 1, 0, &export.path, may_have_rows);
+                        }
                     }
                 }
             }
@@ -138,7 +142,8 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
                 let (file, reason) = (refused.example, refused.reason);
                 return Err(Error::TableOfExport { table, file, reason });
             }
-            tally.ignore_all(&refused.reason, refused.files, refused.bytes, &refused.example);
+            let Refused { reason, files, bytes, example, may_have_rows, .. } = refused;
+            tally.count(&reason, files, bytes, &example, may_have_rows);
         }
         drafts.extend(of_folder.drafts);
     }
@@ -154,7 +159,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
         if let Some((export, kind, table)) = export_of(&described, &found.folder) {
             if let Some(reason) = refused.get(&export) {
                 let reason = format!("an export that cannot be read: {reason}");
-                tally.ignore_all(&reason, found.files, found.bytes, &found.folder);
+                tally.not_read(&reason, found.files, found.bytes, &found.folder);
                 continue;
             }
             found.locations = vec![if export.is_empty() { HERE.to_owned() } else { below(&export, "") }];
@@ -177,7 +182,7 @@ pub(crate) async fn survey(engine: &Arc<Engine>, location: &Location, name: &str
                 let example = group.sample().first().map(|file| file.path.clone()).unwrap_or_default();
                 let reason =
                     "no pattern separates these files from the others in their folder; move them to a separate folder";
-                tally.ignore_all(reason, found.files, found.bytes, &example);
+                tally.not_read(reason, found.files, found.bytes, &example);
                 continue;
             };
             found.locations = locations;
@@ -254,7 +259,7 @@ async fn unloads(
             }
         }
         if !reason.is_empty() {
-            tally.ignore(&reason, path, 0);
+            tally.not_read(&reason, 1, 0, path);
         }
         tally.groups.retain(|key, group| key.folder != *folder || !group.prefix.starts_with(prefix.as_str()));
     }
@@ -349,7 +354,10 @@ async fn dumps(source: &SampleSource, tally: &mut Tally, read: &mut Read) -> Res
         read.add(Read { files: 1, bytes, rows: 0, requests: 1 });
         match kind {
             Some(kind) => found.push(FoundExport { path: file.path, kind }),
-            None => tally.no_dump(&file),
+            None => match inserted_rows(&head) {
+                Some(reason) => tally.not_read(reason, 1, file.size, &file.path),
+                None => tally.no_dump(&file),
+            },
         }
     }
     Ok(found)
@@ -417,7 +425,7 @@ async fn list(store: &Arc<dyn ObjectStore>, location: &Location) -> Result<(Loca
         }
     }
     for (path, what) in unlisted(location, folder).await {
-        tally.ignore(what, &path, 0);
+        tally.not_read(what, 1, 0, &path);
     }
     Ok((location.with_key(folder), tally))
 }
@@ -626,7 +634,7 @@ async fn of_manifest(
     let files = match manifest_files(engine.stores(), &source.store, &summary).await {
         Ok(files) => files,
         Err(error) => {
-            tally.ignore(&format!("a manifest that cannot be used: {error}"), path, 0);
+            tally.not_read(&format!("a manifest that cannot be used: {error}"), 1, 0, path);
             return Ok(None);
         }
     };
@@ -636,7 +644,7 @@ async fn of_manifest(
         return Ok(None);
     };
     if files.iter().any(|file| store_of(&file.uri) != store_of(&first.uri)) {
-        tally.ignore("a manifest of files in several buckets", path, 0);
+        tally.not_read("a manifest of files in several buckets", 1, 0, path);
         return Ok(None);
     }
     let store = Location::from_uri(&first.uri)?.with_key("");
@@ -653,7 +661,7 @@ async fn of_manifest(
     let looked = Box::pin(look_into(&inner, engine, vec![(key, group)], &KnownFolder::default(), FOLDER.1)).await?;
     read.add(looked.read);
     for refused in looked.refused {
-        tally.ignore_all(&format!("a manifest's files: {}", refused.reason), refused.files, refused.bytes, path);
+        tally.not_read(&format!("a manifest's files: {}", refused.reason), refused.files, refused.bytes, path);
     }
     Ok(looked.drafts.into_iter().next().map(|mut draft| {
         draft.found.locations = vec![path.to_owned()];

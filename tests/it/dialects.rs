@@ -129,6 +129,7 @@ fn init_finds_how_a_program_writes_null_and_escapes_and_run_reads_every_value() 
         ("mysql", "1\tx\\\ty\t\\N\n2\t\t\\\\\n", "1\ta\n2\t\n"),
         ("mysql_batch", "a\tb\tc\n1\tx\\ty\tNULL\n2\t\t\\\\\n", "a\tb\n1\ta\n2\t\n"),
         ("INTO OUTFILE, enclosed", "1,\"x\ty\",\\N\n2,\"\",\"\\\\\"\n3,\"\\\"\",\"a\\\nb\"\n", "1,\"a\"\n2,\"\"\n"),
+        ("COPY text, other delimiter", "1|x\\ty|\\N\n2||\\\\\n", "1|a\n2|\n"),
         ("COPY csv, null", "a,b,c\n1,x\ty,\\N\n2,,\\\n", "a,b\n1,a\n2,\n"),
     ] {
         let work = Work::config("").file("in/one.txt", first).file("in/two.txt", second);

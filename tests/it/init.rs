@@ -28,6 +28,12 @@ fn ok(outcome: Run) -> Run {
     outcome
 }
 
+/// The config is written, and the location has files that may have rows and are of no table.
+#[track_caller]
+fn init_but_for_some(project: &Work, location: &str) -> Run {
+    project.run(&["init", location, "-o", "configs/x.sql"]).failed(5, &["are of no table in the config", "help:"])
+}
+
 #[track_caller]
 fn init(project: &Work, location: &str) -> Run {
     ok(project.run(&["init", location, "-o", "configs/x.sql"]))
@@ -292,6 +298,9 @@ fn messy() -> Work {
         .file("in/lies/data.csv", "{\"j\":1}\n{\"j\":2}\n")
         .file("in/select/table.csv", "from,where\n1,2\n")
         .file("in/README.txt", "These, are\nthe files\n")
+        .file("in/shop.xml", "<?xml version=\"1.0\"?>\n<mysqldump><row/></mysqldump>\n")
+        .file("in/rows.sql", "INSERT INTO t VALUES (1);\n")
+        .file("in/schema.sql", "CREATE TABLE t (a int);\n")
         .file("in/array.json", "[{\"a\":1}]")
         .file("in/report.csv", "a,b\n1\n")
         .file("in/book.xlsx", b"PK\x03\x04....")
@@ -301,7 +310,7 @@ fn messy() -> Work {
 #[test]
 fn messy_folder_gives_what_is_a_table_and_says_what_is_not() {
     let project = messy();
-    let reported = init(&project, "in");
+    let reported = init_but_for_some(&project, "in");
     let found = ["customers", "events", "lies", "logs", "orders", "packed", "select", "strange_x", "things"];
     assert_eq!(tables(&project), found, "{}\n{}", reported.stdout, written(&project)["configs/x.sql"]);
     run_and_compare(&project, &found);
@@ -318,8 +327,11 @@ fn messy_folder_gives_what_is_a_table_and_says_what_is_not() {
         assert_eq!(rows(&project, sql), expected, "{sql}");
     }
     for (name, reason) in [
-        ("README.txt", "a document"),
-        ("array.json", "a JSON array"),
+        ("ignored README.txt", "a document"),
+        ("ignored schema.sql", "code or settings"),
+        ("not read shop.xml", "dump with mysqldump without --xml"),
+        ("not read rows.sql", "SQL statements with rows"),
+        ("not read array.json", "a JSON array"),
         ("report.csv", "records differ"),
         ("book.xlsx", "Excel"),
         ("empty.csv", "no bytes"),
@@ -601,8 +613,8 @@ fn files_of_mongodb_are_known_by_what_is_in_them_and_copy_binary_is_listed_with_
         .file("in/list/d.json", format!("[{},\n{}]\n", line(3), line(4)))
         .file("in/plain/e.json", "{\"id\":{\"$id\":\"x\"}}\n")
         .file("in/binary/f.bin", copy);
-    let reported = init(&project, "in");
-    let advice = "ignored binary/f.bin: COPY BINARY of PostgreSQL; read it with STORED AS PG_BINARY, and declare";
+    let reported = init_but_for_some(&project, "in");
+    let advice = "not read binary/f.bin: COPY BINARY of PostgreSQL; read it with STORED AS PG_BINARY, and declare";
     assert!(reported.stdout.contains(advice), "{}", reported.stdout);
     let files = written(&project);
     let config = &files["configs/x.sql"];

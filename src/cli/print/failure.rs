@@ -79,7 +79,7 @@ fn exit_code(error: &Error) -> u8 {
         | Error::RowOutput { .. } => 2,
         Error::Validation { .. } => 3,
         Error::AuditsFailed { .. } => 4,
-        Error::FilesLeftOut { .. } => 5,
+        Error::FilesLeftOut { .. } | Error::FilesOfNoTable { .. } => 5,
         Error::Interrupted { signal: "SIGTERM" } => 143,
         Error::Interrupted { .. } => 130,
         _ => 1,

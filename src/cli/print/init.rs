@@ -35,7 +35,8 @@ impl Report {
         for ignored in &found.ignored {
             let more =
                 if ignored.files > 1 { format!(" and {} more", HumanCount(ignored.files - 1)) } else { String::new() };
-            print(&format!("ignored {}{more}: {}", ignored.example, ignored.reason));
+            let what = if ignored.may_have_rows { "not read" } else { "ignored" };
+            print(&format!("{what} {}{more}: {}", ignored.example, ignored.reason));
         }
         let config = found.config.display();
         if found.is_database {
@@ -64,7 +65,9 @@ fn initialized_json(found: &Initialized, requests: &Requests) -> Value {
         })
     });
     let ignored = found.ignored.iter().map(|ignored| {
-        json!({ "reason": ignored.reason, "files": ignored.files, "bytes": ignored.bytes, "example": ignored.example })
+        json!({ "reason": ignored.reason, "files": ignored.files, "bytes": ignored.bytes, "example": ignored.example,
+            "may_have_rows": ignored.may_have_rows,
+        })
     });
     json!({
         "version": 1,

@@ -188,6 +188,8 @@ pub(crate) struct Ignored {
     pub(crate) bytes: u64,
     /// The first of them by path.
     pub(crate) example: String,
+    /// Whether rows may be in them that the config does not read.
+    pub(crate) may_have_rows: bool,
 }
 
 /// What was listed so far.
@@ -254,8 +256,17 @@ fn is_load(name: &str) -> bool {
     load_file(name).is_some()
 }
 
-/// Why a file is no table's, as its name says; and whether a LOCATION of its folder leaves it out, too.
-fn reason(path: &str, name: &str, ending: &str) -> Option<(&'static str, bool)> {
+/// What the name of a file says against it.
+struct NoData {
+    reason: &'static str,
+    /// Whether a LOCATION of its folder leaves it out, too.
+    is_left_out: bool,
+    may_have_rows: bool,
+}
+
+/// Why a file is no table's, as its name says.
+fn reason(path: &str, name: &str, ending: &str) -> Option<NoData> {
+    let doubtful = |reason| Some(NoData { reason, is_left_out: false, may_have_rows: true });
     // Whatever the format is: other data is distinguished by its ending, and a copy of data is one for its own format.
     let meant = match by_name(&FileFormat::Parquet, path) {
         Meant::Left(LeftOutReason::OtherFormat) if !name.ends_with(".log") => {
@@ -268,14 +279,17 @@ fn reason(path: &str, name: &str, ending: &str) -> Option<(&'static str, bool)> 
     };
     match meant {
         Meant::Left(LeftOutReason::OtherFormat) | Meant::Data | Meant::Unknown => {}
-        Meant::Left(reason) => return Some((reason.words(), true)),
-        Meant::Doubtful(_) if [".zip", ".tar", ".tgz", ".7z", ".rar"].iter().any(|end| ending.starts_with(end)) => {
-            return Some(("an archive; unpack it", false));
+        Meant::Left(reason) => {
+            let may_have_rows = reason.may_have_rows();
+            return Some(NoData { reason: reason.words(), is_left_out: true, may_have_rows });
         }
-        Meant::Doubtful(_) => return Some(("a temporary file", false)),
+        Meant::Doubtful(_) if [".zip", ".tar", ".tgz", ".7z", ".rar"].iter().any(|end| ending.starts_with(end)) => {
+            return doubtful("an archive; unpack it");
+        }
+        Meant::Doubtful(_) => return doubtful("a temporary file"),
     }
     if ending == ".log" || name.ends_with(".log") {
-        return Some(("a document", false));
+        return Some(NoData { reason: "a document", is_left_out: false, may_have_rows: false });
     }
     None
 }
@@ -361,11 +375,8 @@ impl Tally {
         let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
         let (folder, name) = (folder.to_owned(), name.to_owned());
         let (_, ending) = split_ending(&name);
-        if let Some((reason, is_left_out)) = reason(&file.path, &name, &ending) {
-            if !is_left_out && self.strays.len() < CONTROL {
-                self.strays.insert((folder, ending));
-            }
-            return self.ignore(reason, &file.path, file.size);
+        if let Some(what) = reason(&file.path, &name, &ending) {
+            return self.no_data(&what, &file, folder, ending);
         }
         let mut key = key_of(&file.path);
         self.fold_stems(&mut key);
@@ -409,7 +420,7 @@ impl Tally {
             for key in keys {
                 let Some(group) = self.groups.remove(&key) else { continue };
                 let example = group.sample().first().map_or_else(|| key.folder.clone(), |file| file.path.clone());
-                self.ignore_all(&reason, group.files + group.empty, group.bytes, &example);
+                self.not_read(&reason, group.files + group.empty, group.bytes, &example);
             }
         }
     }
@@ -418,26 +429,43 @@ impl Tally {
     pub(crate) fn no_dump(&mut self, file: &ListedFile) {
         let name = file.path.rsplit('/').next().unwrap_or_default();
         let (_, ending) = split_ending(name);
-        let (reason, is_left_out) = reason(&file.path, name, &ending).unwrap_or(("a file of no known format", false));
-        if !is_left_out && self.strays.len() < CONTROL {
-            let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-            self.strays.insert((folder.to_owned(), ending));
+        let unknown = NoData { reason: "a file of no known format", is_left_out: false, may_have_rows: true };
+        let what = reason(&file.path, name, &ending).unwrap_or(unknown);
+        let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.no_data(&what, file, folder.to_owned(), ending);
+    }
+
+    fn no_data(&mut self, what: &NoData, file: &ListedFile, folder: String, ending: String) {
+        if !what.is_left_out && self.strays.len() < CONTROL {
+            self.strays.insert((folder, ending));
         }
-        self.ignore(reason, &file.path, file.size);
+        self.count(what.reason, 1, file.size, &file.path, what.may_have_rows);
     }
 
-    /// Counts a file that belongs to no table.
+    /// Counts a file that has no rows.
     pub(crate) fn ignore(&mut self, reason: &str, path: &str, bytes: u64) {
-        self.ignore_all(reason, 1, bytes, path);
+        self.count(reason, 1, bytes, path, false);
     }
 
-    /// Counts files that belong to no table.
+    /// Counts files whose rows, if they have any, are of no table on purpose.
     pub(crate) fn ignore_all(&mut self, reason: &str, files: u64, bytes: u64, path: &str) {
+        self.count(reason, files, bytes, path, false);
+    }
+
+    /// Counts files that may have rows and that no table reads.
+    pub(crate) fn not_read(&mut self, reason: &str, files: u64, bytes: u64, path: &str) {
+        self.count(reason, files, bytes, path, true);
+    }
+
+    /// Counts files that no table reads; `may_have_rows` says whether rows are lost with them.
+    pub(crate) fn count(&mut self, reason: &str, files: u64, bytes: u64, path: &str, may_have_rows: bool) {
         let ignored = self.ignored.entry(reason.to_owned()).or_insert_with(|| Ignored {
             files: 0,
             bytes: 0,
             example: path.to_owned(),
+            may_have_rows,
         });
+        ignored.may_have_rows |= may_have_rows;
         ignored.files += files;
         ignored.bytes += bytes;
         if path < ignored.example.as_str() {

@@ -230,6 +230,11 @@ async fn of_csv(texts: &[SampledText], mut options: CsvOptions, is_whole: bool, 
         notes.push(format!("NULL is written {null}. Backslash escapes are undone; an empty field is the empty text."));
     } else if !values.null_words.is_empty() {
         notes.push(format!("NULL is written {}.", values.null_words.join(" or ")));
+        if values.null_words.contains(&r"\N") {
+            let note = "Backslashes are text here: no row that was read shows that they are escapes. If COPY text or INTO \
+                        OUTFILE wrote the files, add 'escape' '\\' and 'escape_sequences' 'true' to OPTIONS.";
+            notes.push(note.to_owned());
+        }
     }
     if options.quote.is_none() && !is_program {
         notes.push("Quotes are text here, because they do not follow the rules of CSV.".to_owned());

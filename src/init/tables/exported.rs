@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 
 use super::columns::{columns_as_they_are, improve};
-use super::folder::look_into;
+use super::folder::{Refused, look_into};
 use super::found_table::{FoundTable, TableSize};
 use super::part::KnownFolder;
 use super::propose::propose;
@@ -25,7 +25,7 @@ use crate::init::survey::tally::{Group, Key, ListedFile};
 use crate::layout::Location;
 use crate::session::Engine;
 use crate::snapshot::TableFiles;
-use crate::snapshot::exports::{ExportPlace, ExportedTable, Trouble, all_tables};
+use crate::snapshot::exports::{ExportPlace, ExportedTable, Trouble, UnreadableTable, all_tables};
 
 /// Bytes of a table that are read to find its columns.
 const DOCUMENTS: u64 = 16 << 20;
@@ -129,12 +129,14 @@ pub(crate) async fn propose_documents(
     table: ExportedTable,
     newest: DateTime<Utc>,
     read: &mut Read,
-) -> Result<std::result::Result<FoundTable, String>> {
+) -> Result<std::result::Result<FoundTable, UnreadableTable>> {
     let whole_name = table.name();
     if let Some(reason) = table.undeclared {
-        return Ok(Err(reason));
+        let may_have_rows = table.files.iter().any(|file| file.size > 0);
+        return Ok(Err(UnreadableTable { reason, may_have_rows }));
     }
-    let Some(first) = table.files.first() else { return Ok(Err("it has no file".to_owned())) };
+    let none = |reason: &str| UnreadableTable { reason: reason.to_owned(), may_have_rows: false };
+    let Some(first) = table.files.first() else { return Ok(Err(none("it has no file"))) };
     let root = Location::from_uri(&first.uri)?.with_key("");
     let source = SampleSource { store: engine.stores().open(&root).await?, root };
     let mut files = Vec::with_capacity(table.files.len());
@@ -147,7 +149,8 @@ pub(crate) async fn propose_documents(
     read.add(looked.read);
     let Some(draft) = looked.drafts.into_iter().next() else {
         let refused = looked.refused.into_iter().next();
-        return Ok(Err(refused.map_or_else(|| "it has no document".to_owned(), |refused| refused.reason)));
+        let unreadable = |Refused { reason, may_have_rows, .. }| UnreadableTable { reason, may_have_rows };
+        return Ok(Err(refused.map_or_else(|| none("it has no document"), unreadable)));
     };
     let mut found = draft.found;
     let names = &table.names;

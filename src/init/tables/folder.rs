@@ -42,6 +42,7 @@ pub(crate) struct Refused {
     pub(crate) files: u64,
     pub(crate) bytes: u64,
     pub(crate) example: String,
+    pub(crate) may_have_rows: bool,
 }
 
 /// Tables found in a folder.
@@ -68,11 +69,19 @@ pub(crate) async fn look_into(
     let share = budget / groups.len().max(1) as u64;
     for (key, group) in groups {
         if group.files == 0 {
-            looked.refused.push(refused(&group, &key, "files of no bytes".to_owned()));
+            let empty = Refused { may_have_rows: false, ..refused(&group, &key, "files of no bytes".to_owned()) };
+            looked.refused.push(empty);
             continue;
         }
         let sampled = sample(source, &group, share).await?;
         looked.read.add(sampled.read);
+        if let Sampled::Text { texts, .. } = &sampled.what
+            && texts.iter().all(|text| !text.is_cut && text.bytes.iter().all(u8::is_ascii_whitespace))
+        {
+            let empty = Refused { may_have_rows: false, ..refused(&group, &key, "files without a line".to_owned()) };
+            looked.refused.push(empty);
+            continue;
+        }
         let data = match sampled.what {
             Sampled::Unusable(reason) => Err(reason),
             Sampled::Parquet(files) => parquet(files),
@@ -138,7 +147,7 @@ fn refused(group: &Group, key: &Key, reason: String) -> Refused {
     let none = || below(&key.folder, &group.prefix);
     let first = group.sample().first().map_or_else(none, |file| file.path.clone());
     let files = group.files + group.empty;
-    Refused { folder: key.folder.clone(), reason, files, bytes: group.bytes, example: first }
+    Refused { folder: key.folder.clone(), reason, files, bytes: group.bytes, example: first, may_have_rows: true }
 }
 
 impl SampledGroup {

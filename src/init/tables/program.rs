@@ -5,6 +5,7 @@
 //! 1<tab>a\<tab>b<tab>\N        INTO OUTFILE of MySQL: the character itself
 //! 1,"say \"a\"",\N             the same, with quotes
 //! 1<tab>a\tb<tab>NULL          mysql --batch, below a line of names
+//! 1|a\tb\|c|\N                 the first two with another delimiter
 //! ```
 //!
 //! What is no escape of these programs (`\x`, `\D`) makes the text one of another program: its backslashes stay.
@@ -15,24 +16,38 @@ use crate::config::{CsvOptions, csv_dialect};
 
 /// The dialect of the program that wrote the texts, if they show it.
 pub(super) fn of_program(texts: &[DialectText<'_>]) -> Option<CsvOptions> {
-    let seen = texts.iter().fold(Sequences::default(), |seen, text| seen.with(text.bytes));
     let is_one = |options: &CsvOptions| fits(texts, options);
-    if has_field(texts, b'\t', br"\N") {
-        let names = if seen.raw { ["mysql", "postgres_text"] } else { ["postgres_text", "mysql"] };
-        let known = names.into_iter().filter_map(csv_dialect);
-        return known
-            .map(|options| CsvOptions { has_header: has_header(texts, &options), ..options })
-            // A header is not usual with these programs, so there must be more to know them by.
-            .find(|options| (!options.has_header || seen.is_any()) && is_one(options));
+    let with_header = |options: CsvOptions| CsvOptions { has_header: has_header(texts, &options), ..options };
+    let Some(delimiter) = b"\t,;|".iter().copied().find(|delimiter| has_field(texts, *delimiter, br"\N")) else {
+        let seen = Sequences::of(texts, b'\t');
+        let is_batch = has_field(texts, b'\t', b"NULL") && seen.is_any() && !seen.raw;
+        return csv_dialect("mysql_batch").filter(|options| is_batch && is_one(options));
+    };
+    let seen = Sequences::of(texts, delimiter);
+    if delimiter != b'\t' && has_quoted_field(texts, delimiter) {
+        let quoted = csv_dialect("mysql").filter(|_| seen.quoted)?;
+        return Some(with_header(CsvOptions { delimiter, quote: Some(b'"'), ..quoted })).filter(is_one);
     }
-    if has_field(texts, b'\t', b"NULL") && seen.is_any() && !seen.raw {
-        return csv_dialect("mysql_batch").filter(is_one);
-    }
-    let delimiter = *b",;|".iter().find(|delimiter| has_field(texts, **delimiter, br"\N"))?;
-    let options =
-        CsvOptions { delimiter, quote: Some(b'"'), has_header: false, ..csv_dialect("mysql").filter(|_| seen.quoted)? };
-    let options = CsvOptions { has_header: has_header(texts, &options), ..options };
-    is_one(&options).then_some(options)
+    // Text without an escape may as well be CSV, unless it has tabs. A header is not usual with these programs, so
+    // there must be more to know them by; and below names in CSV a backslash before a letter is text.
+    let is_shown = |has_header: bool| match (delimiter, has_header) {
+        (b'\t', false) => true,
+        (b'\t', true) | (_, false) => seen.is_any(),
+        (_, true) => seen.delimiter,
+    };
+    let names = if seen.raw { ["mysql", "postgres_text"] } else { ["postgres_text", "mysql"] };
+    let known = names.into_iter().filter_map(csv_dialect);
+    known
+        .map(|options| with_header(CsvOptions { delimiter, ..options }))
+        .find(|options| is_shown(options.has_header) && is_one(options))
+}
+
+/// Whether a field begins with a quote.
+fn has_quoted_field(texts: &[DialectText<'_>], delimiter: u8) -> bool {
+    let is_start = |byte: Option<&u8>| byte.is_none_or(|byte| [delimiter, b'\n'].contains(byte));
+    texts.iter().any(|DialectText { bytes, .. }| {
+        memchr::memchr_iter(b'"', bytes).any(|at| is_start(at.checked_sub(1).and_then(|before| bytes.get(before))))
+    })
 }
 
 /// The dialect that other files of the folder show, for texts that do not say how they are written.
@@ -63,6 +78,8 @@ pub(super) fn has_field(texts: &[DialectText<'_>], delimiter: u8, word: &[u8]) -
 struct Sequences {
     /// A line end or tab as it is, NUL as a digit, or Ctrl+Z: MySQL.
     raw: bool,
+    /// A delimiter that is no tab.
+    delimiter: bool,
     /// In quotes: a line end, or a quote that no other quote follows. CSV with doubled quotes has two of them.
     quoted: bool,
     /// A letter or another backslash.
@@ -70,11 +87,15 @@ struct Sequences {
 }
 
 impl Sequences {
-    fn is_any(self) -> bool {
-        self.raw || self.quoted || self.other
+    fn of(texts: &[DialectText<'_>], delimiter: u8) -> Self {
+        texts.iter().fold(Self::default(), |seen, text| seen.with(text.bytes, delimiter))
     }
 
-    fn with(mut self, bytes: &[u8]) -> Self {
+    fn is_any(self) -> bool {
+        self.raw || self.delimiter || self.quoted || self.other
+    }
+
+    fn with(mut self, bytes: &[u8], delimiter: u8) -> Self {
         let (mut at, mut is_inside) = (0, false);
         while let Some(found) = memchr::memchr2(b'\\', b'"', &bytes[at..]) {
             if bytes[at + found] == b'"' {
@@ -89,6 +110,7 @@ impl Sequences {
                 }
                 (Some(b'"'), next) => self.quoted |= is_inside && next != Some(&b'"'),
                 (Some(b'N') | None, _) => {}
+                (Some(byte), _) if *byte == delimiter => self.delimiter = true,
                 (Some(_), _) => self.other = true,
             }
             at = (at + found + 2).min(bytes.len());
@@ -116,6 +138,12 @@ mod tests {
         assert_eq!(found("1\ta\\\tb\t\\N\n2\t\\\\\tc\n"), is("mysql"));
         assert_eq!(found("1\ta\\\nb\t\\N\n2\t\t\\0\n"), is("mysql"));
         assert_eq!(found("id\tnote\n1\ta\\nb\n2\tNULL\n"), is("mysql_batch"));
+        let pipes = |name| CsvOptions { delimiter: b'|', ..is(name).unwrap() };
+        assert_eq!(found("1|a\\tb|\\N\n2||x\n"), Some(pipes("postgres_text")));
+        assert_eq!(found("1|say \"a\" \\| b|\\N\n2||x\n"), Some(pipes("postgres_text")));
+        assert_eq!(found("1|a\\\nb|\\N\n2||x\n"), Some(pipes("mysql")));
+        let named = CsvOptions { has_header: true, ..pipes("postgres_text") };
+        assert_eq!(found("id|note|other\n1|a\\|b|\\N\n2||x\n"), Some(named));
         let quoted = CsvOptions { delimiter: b',', quote: Some(b'"'), ..is("mysql").unwrap() };
         assert_eq!(found("1,\"say \\\"a\\\"\",\\N\n2,\"\",\"a\\\nb\"\n"), Some(quoted));
     }
@@ -128,6 +156,8 @@ mod tests {
             // No escapes of these programs.
             "1\tC:\\data\t\\N\n",
             "id\tpath\n1\tC:\\data\\x\n2\tNULL\n",
+            // CSV without a quote: a backslash before a letter may be text.
+            "id|path\n1|C:\\temp\n2|\\N\n",
             // Names above it, and no escape.
             "id\tname\n1\t\\N\n2\tx\n",
             "1\tx\n",

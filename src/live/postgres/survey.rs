@@ -34,8 +34,7 @@ pub(crate) struct LiveSurvey {
 pub(crate) struct SurveyedTable {
     pub(crate) schema: String,
     pub(crate) name: String,
-    /// Why it is not proposed, and what to do about it.
-    pub(crate) left_out: Option<&'static str>,
+    pub(crate) left_out: Option<NotProposed>,
     /// What a person should know of it, in sentences.
     pub(crate) notes: Vec<String>,
     /// Names and types in the lake.
@@ -109,22 +108,46 @@ async fn table(client: &Client, relation: &Relation) -> Result<SurveyedTable, to
     }
     found.columns = read.into_iter().map(|column| (column.name, column.read.arrow)).collect();
     if found.columns.is_empty() {
-        found.left_out = Some("a table without columns");
+        found.left_out = Some(NotProposed::NoColumns);
     }
     found.key = key(client, relation.oid).await?;
     (found.bytes, found.rows) = size(client, relation.oid).await?;
     Ok(found)
 }
 
-/// Why a relation is no table to copy, unless people say so.
-fn left_out(relation: &Relation) -> Option<&'static str> {
-    match relation.kind {
-        _ if !relation.readable => Some("this user may not read it; GRANT SELECT on it, and USAGE on its schema"),
-        RelationKind::View => Some("a view; name it in the config to export it as well"),
-        RelationKind::Materialized => Some("a materialized view; name it in the config to export it as well"),
-        RelationKind::Foreign => {
-            Some("a foreign table, whose rows no snapshot covers; name it in the config to export it as well")
+/// Why a relation is not proposed as a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotProposed {
+    /// The user may not read it.
+    Forbidden,
+    View,
+    Materialized,
+    Foreign,
+    NoColumns,
+}
+
+impl NotProposed {
+    /// What it is, and what to do about it.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Forbidden => "this user may not read it; GRANT SELECT on it, and USAGE on its schema",
+            Self::View => "a view; name it in the config to export it as well",
+            Self::Materialized => "a materialized view; name it in the config to export it as well",
+            Self::Foreign => {
+                "a foreign table, whose rows no snapshot covers; name it in the config to export it as well"
+            }
+            Self::NoColumns => "a table without columns",
         }
+    }
+}
+
+/// Why a relation is no table to copy, unless people say so.
+fn left_out(relation: &Relation) -> Option<NotProposed> {
+    match relation.kind {
+        _ if !relation.readable => Some(NotProposed::Forbidden),
+        RelationKind::View => Some(NotProposed::View),
+        RelationKind::Materialized => Some(NotProposed::Materialized),
+        RelationKind::Foreign => Some(NotProposed::Foreign),
         RelationKind::Table | RelationKind::Partitioned => None,
     }
 }
@@ -160,9 +183,9 @@ mod tests {
         let of = |kind, readable| left_out(&Relation { kind, readable, ..table("public", "t", 1) });
         assert_eq!(of(RelationKind::Table, true), None);
         assert_eq!(of(RelationKind::Partitioned, true), None);
-        assert!(of(RelationKind::Table, false).is_some_and(|why| why.contains("GRANT SELECT")));
+        assert!(of(RelationKind::Table, false).is_some_and(|why| why.words().contains("GRANT SELECT")));
         for kind in [RelationKind::View, RelationKind::Materialized, RelationKind::Foreign] {
-            assert!(of(kind, true).is_some_and(|why| why.contains("name it in the config")), "{kind:?}");
+            assert!(of(kind, true).is_some_and(|why| why.words().contains("name it in the config")), "{kind:?}");
         }
     }
 }

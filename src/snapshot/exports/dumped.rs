@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::ExportedTable;
+use super::{ExportedTable, UnreadableTable};
 use crate::config::{CsvOptions, FileFormat, InsertOptions, SqlFamily, TextOptions};
 use crate::error::ExportFault;
 use crate::manifest::FileEntry;
@@ -222,15 +222,16 @@ impl Dumped {
             let has_data = data.keys().any(|name| is_of(table, name));
             let reason = match &table.kind {
                 TableKind::Foreign if !has_data => {
-                    Some("it is a foreign table, whose rows are not in the dump".to_owned())
+                    Some(("it is a foreign table, whose rows are not in the dump".to_owned(), false))
                 }
                 TableKind::Partitioned => None,
                 TableKind::PartitionOf(_) if tables.iter().any(|other| is_parent(table, other)) => None,
-                _ if !has_data && (is_copy || is_without_data) => Some("the dump has no data of it".to_owned()),
+                _ if !has_data && (is_copy || is_without_data) => Some(("the dump has no data of it".to_owned(), false)),
                 _ => charsets.get(&DumpName { schema: table.schema.clone(), name: table.name.clone() }).filter(|_| self.is_binary && has_data).map(|charset| {
-                    format!(
+                    let reason = format!(
                         "it has text in {charset}, which the dump has as bytes; dump with mysqldump, which writes UTF-8"
-                    )
+                    );
+                    (reason, true)
                 }),
             };
             let of = data.keys().find(|name| is_of(table, name)).cloned().and_then(|name| data.remove(&name));
@@ -243,7 +244,10 @@ impl Dumped {
             let names = of_database(table.schema.iter().chain([&table.name]).cloned().collect());
             let mut one = exported(&file, family, names, Some(table), of)?;
             one.undeclared = unzoned.contains(&(table.schema.clone(), table.name.clone())).then(|| UNZONED.to_owned());
-            one.unreadable = reason.map(|reason| format!("{}: {reason}", one.name()));
+            one.unreadable = reason.map(|(reason, may_have_rows)| {
+                let reason = format!("{}: {reason}", one.name());
+                UnreadableTable { reason, may_have_rows }
+            });
             if let Some(heirs) = heirs.get(&table.name) {
                 one.notes.push(format!("Tables inherit from it, and have rows of their own: {}.", heirs.join(", ")));
             }
@@ -416,7 +420,9 @@ fn with_partitions(mut found: Vec<(ExportedTable, Option<DumpName>)>) -> Vec<Exp
                     whole.files.sort_by(|one, other| one.uri.cmp(&other.uri));
                 } else {
                     let reason = "its partitions do not have the same columns in the same order; read each as a table";
-                    whole.unreadable = Some(format!("{}: {reason}", whole.name()));
+                    let reason = format!("{}: {reason}", whole.name());
+                    // The partitions are tables then.
+                    whole.unreadable = Some(UnreadableTable { reason, may_have_rows: false });
                     apart.push(above);
                 }
             }

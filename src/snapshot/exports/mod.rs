@@ -40,6 +40,15 @@ use crate::layout::{Location, store_error};
 use crate::manifest::FileEntry;
 use crate::session::Stores;
 
+/// Why the rows of a table are not read.
+#[derive(Debug, Clone)]
+pub(crate) struct UnreadableTable {
+    /// With the name of the table.
+    pub(crate) reason: String,
+    /// Whether rows may be lost with it: not where the export has none, or other tables have them.
+    pub(crate) may_have_rows: bool,
+}
+
 /// A table as the export has it.
 #[derive(Debug, Clone)]
 pub(crate) struct ExportedTable {
@@ -55,7 +64,7 @@ pub(crate) struct ExportedTable {
     /// Whether another table has its rows: it is a partition of that.
     pub(crate) is_part: bool,
     /// Why its rows cannot be read, where that is so.
-    pub(crate) unreadable: Option<String>,
+    pub(crate) unreadable: Option<UnreadableTable>,
     /// Why its columns have to be declared, where that is so.
     pub(crate) undeclared: Option<String>,
 }
@@ -200,7 +209,7 @@ pub(crate) async fn exported(
         },
     };
     let undeclared = found.undeclared.as_ref().filter(|_| table.declared.is_none());
-    if let Some(reason) = found.unreadable.as_ref().or(undeclared) {
+    if let Some(reason) = found.unreadable.as_ref().map(|unreadable| &unreadable.reason).or(undeclared) {
         return Err(refused(ExportFault::Table { reason: reason.clone() }));
     }
     let mut found = found.clone();

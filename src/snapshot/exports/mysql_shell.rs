@@ -191,7 +191,7 @@ impl ShellDump<'_> {
         let info: ShellTable = self.json(list, &file).await?;
         let names = vec![schema.to_owned(), table.to_owned()];
         if !info.includes_data {
-            return Ok(unreadable(names, "the dump has no data of it"));
+            return Ok(unreadable(names, "the dump has no data of it", false));
         }
         refuse_charset(info.options.default_character_set.as_deref())?;
         let csv = csv_options(&info.options, &info.extension)?;
@@ -208,10 +208,8 @@ impl ShellDump<'_> {
                 "FROM_BASE64" => BytesCode::Base64,
                 "UNHEX" => BytesCode::Hex,
                 other => {
-                    return Ok(unreadable(
-                        names,
-                        &format!("the values of {column} are for the function {other}, which is not known"),
-                    ));
+                    let reason = format!("the values of {column} are for the function {other}, which is not known");
+                    return Ok(unreadable(names, &reason, true));
                 }
             };
             let declared = ddl.iter().flat_map(|ddl| &ddl.columns).find(|of| of.name == *column);

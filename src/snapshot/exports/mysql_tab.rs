@@ -132,7 +132,7 @@ async fn table(
         };
     };
     let names = vec![ddl.name.clone()];
-    let refused = |reason: &str| Ok(Some(unreadable(names.clone(), reason)));
+    let refused = |reason: &str| Ok(Some(unreadable(names.clone(), reason, true)));
     let Some(meta) = meta else {
         return refused(&format!("the dump has no data of it: {name} is not there"));
     };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 
-use super::ExportedTable;
+use super::{ExportedTable, UnreadableTable};
 use super::dumped::{UNZONED, other_charset, without_zone};
 use crate::config::{CodedColumn, CsvOptions, FileFormat, SqlFamily};
 use crate::error::ExportFault;
@@ -148,7 +148,7 @@ impl TextTable<'_> {
 }
 
 /// A table whose rows are not read.
-pub(super) fn unreadable(names: Vec<String>, reason: &str) -> ExportedTable {
+pub(super) fn unreadable(names: Vec<String>, reason: &str, may_have_rows: bool) -> ExportedTable {
     let reason = format!("{}: {reason}", names.join("."));
     ExportedTable {
         names,
@@ -157,7 +157,7 @@ pub(super) fn unreadable(names: Vec<String>, reason: &str) -> ExportedTable {
         files: Vec::new(),
         notes: Vec::new(),
         is_part: false,
-        unreadable: Some(reason),
+        unreadable: Some(UnreadableTable { reason, may_have_rows }),
         undeclared: None,
     }
 }

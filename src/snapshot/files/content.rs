@@ -120,8 +120,11 @@ pub(crate) fn text_kind(text: &str, is_cut: bool) -> TextKind {
     if let Some(kind) = dump_kind(text) {
         return TextKind::Other(kind);
     }
-    if text.starts_with("<?xml") || text.starts_with("<!DOCTYPE") || text.starts_with("<html") {
-        return TextKind::Document("XML or HTML, which is not read");
+    if text.starts_with("<?xml") {
+        return TextKind::Document("XML, which is not read; export as CSV, or dump with mysqldump without --xml");
+    }
+    if text.starts_with("<!DOCTYPE") || text.starts_with("<html") {
+        return TextKind::Document("HTML, which is not read");
     }
     TextKind::Lines
 }
@@ -133,12 +136,22 @@ fn dump_kind(text: &str) -> Option<&'static str> {
         Some(SqlFamily::MySql) => return Some("a dump of mysqldump; read it with STORED AS MYSQL_DUMP"),
         None => {}
     }
+    is_sql(text).then_some("SQL statements; read a dump with STORED AS PG_DUMP or MYSQL_DUMP, or export as CSV")
+}
+
+/// Whether it begins as SQL does, and creates tables or inserts rows.
+fn is_sql(text: &str) -> bool {
     let head = text.get(..4096).unwrap_or(text);
     let words = ["CREATE TABLE ", "INSERT INTO ", "/*!40", "SET SQL_MODE", "DROP TABLE ", "-- "];
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let is_sql = words.iter().any(|word| first.starts_with(word));
-    (is_sql && (head.contains("CREATE TABLE ") || head.contains("INSERT INTO ")))
-        .then_some("SQL statements; read a dump with STORED AS PG_DUMP or MYSQL_DUMP, or export as CSV")
+    is_sql && (head.contains("CREATE TABLE ") || head.contains("INSERT INTO "))
+}
+
+/// Why statements with rows are not read, if the head of a file has some.
+pub(crate) fn inserted_rows(head: &[u8]) -> Option<&'static str> {
+    memchr::memmem::find(head, b"INSERT INTO ")
+        .map(|_| "SQL statements with rows, of no known program; read them with STORED AS PG_DUMP or MYSQL_DUMP")
 }
 
 #[cfg(test)]

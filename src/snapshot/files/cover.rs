@@ -36,7 +36,7 @@ const ARROW: &[&str] = &["arrow", "arrows", "feather", "ipc"];
 const OTHER_DATA: &[&str] = &[
     "orc", "avro", "bson", "arrow", "arrows", "feather", "ipc", "xlsx", "xls", "xlsb", "ods", "sqlite", "sqlite3",
     "duckdb", "dbf", "mdb", "accdb", "sav", "dta", "sas7bdat", "rds", "rdata", "h5", "hdf5", "npy", "npz", "pkl",
-    "pickle", "shp", "ion",
+    "pickle", "shp", "ion", "xml",
 ];
 
 const DOCUMENTS: &[&str] = &[
@@ -74,7 +74,6 @@ const CODE: &[&str] = &[
     "cfg",
     "conf",
     "properties",
-    "xml",
     "xsd",
     "lock",
     "ipynb",
