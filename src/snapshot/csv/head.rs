@@ -4,7 +4,7 @@
 //! `a,a` the second column is `a_1`, or the next number if the header has that name too. So a file has no two columns
 //! of one name, and a declaration can name each of them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use datafusion::arrow::datatypes::Schema;
 use datafusion::error::{DataFusionError, Result};
@@ -33,15 +33,20 @@ pub(crate) fn distinct(names: Vec<String>) -> Vec<String> {
     if taken.len() == names.len() {
         return names;
     }
-    let mut seen = HashSet::with_capacity(names.len());
+    // The next number of each name, so that names that are there often are not counted anew.
+    let mut seen: HashMap<String, u64> = HashMap::with_capacity(names.len());
     let first_or_numbered = |name: String| {
-        if seen.insert(name.clone()) {
+        let Some(next) = seen.get_mut(&name) else {
+            seen.insert(name.clone(), 1);
             return name;
+        };
+        loop {
+            let numbered = format!("{name}_{next}");
+            *next += 1;
+            if taken.insert(numbered.clone()) {
+                return numbered;
+            }
         }
-        let mut numbered = (1_u64..).map(|number| format!("{name}_{number}"));
-        let free = numbered.find(|numbered| !taken.contains(numbered)).unwrap_or(name);
-        taken.insert(free.clone());
-        free
     };
     names.into_iter().map(first_or_numbered).collect()
 }
