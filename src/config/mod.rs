@@ -54,6 +54,6 @@ pub(crate) use self::timetype::{CountSeconds, TimeTypes};
 pub(crate) use self::values::duration;
 pub use self::values::{
     ByteSize, BytesCode, CodedColumn, ColumnSet, Compression, CsvOptions, EmptyPartition, FileFormat, GroupSize,
-    InsertOptions, JsonDialect, JsonOptions, SortKey, TextOptions, Undeclared, WriteCompression,
+    InsertOptions, JsonDialect, JsonOptions, LakeKind, SortKey, TextOptions, Undeclared, WriteCompression,
 };
 pub use self::wildcard::ListedExport;

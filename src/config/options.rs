@@ -81,7 +81,12 @@ pub const SETTINGS: &[OptionDoc] = &[
 
 /// `CREATE TABLE lake.t WITH (key = value) AS SELECT ...`
 pub const PROPERTIES: &[OptionDoc] = &[
-    key("format", "PARQUET", "Format of the published files; PARQUET is the only one."),
+    key(
+        "format",
+        "PARQUET",
+        "PARQUET: a folder of Parquet files per snapshot. ICEBERG: the same, and an Iceberg table of which each snapshot \
+         is a version.",
+    ),
     key("external_location", "below snaplake.datalake", "Folder or URL of the published table."),
     key("partitioned_by", "none", "Partition columns in path order, such as ARRAY['year', 'month']."),
     key(

@@ -14,7 +14,7 @@ use super::invalid::OnInvalid;
 use super::keys::{bad_value, bare_name, location, path_name};
 use super::properties::Properties;
 use super::rules::{Rule, rules};
-use super::values::{self, EmptyPartition, FileFormat, GroupSize, SortKey, Undeclared, WriteCompression};
+use super::values::{self, EmptyPartition, FileFormat, GroupSize, LakeKind, SortKey, Undeclared, WriteCompression};
 use super::written::WrittenSettings;
 use crate::config::text::statement::{LakeStatement, PlacedQuery, ViewStatement};
 use crate::config::text::unnamed::unnamed;
@@ -56,6 +56,8 @@ pub struct LakeTable {
     pub name: String,
     /// Start of the statement.
     pub at: Position,
+    /// What the table is besides its files.
+    pub kind: LakeKind,
     /// Partition columns, in path order.
     pub partitioned_by: Vec<(String, Position)>,
     /// What becomes of rows whose partition column is the empty text.
@@ -142,11 +144,14 @@ pub(super) fn lake_table(
 ) -> Result<LakeTable> {
     let name = bare_name("CREATE TABLE ... AS SELECT", "lake", &statement.name)?;
     let properties = Properties::new(&statement.properties, settings)?;
-    if let Some(format) = properties.own("format")?
-        && !format.text.eq_ignore_ascii_case("parquet")
-    {
-        return Err(bad_value("format", format, "'PARQUET', the one format that snaplake publishes"));
-    }
+    let kind = match properties.own("format")? {
+        None => LakeKind::Parquet,
+        Some(format) => match format.text.to_ascii_lowercase().as_str() {
+            "parquet" => LakeKind::Parquet,
+            "iceberg" => LakeKind::Iceberg,
+            _ => return Err(bad_value("format", format, "'PARQUET' or 'ICEBERG'")),
+        },
+    };
     let a_column = "a column name; compute it in the SELECT, such as month(d) AS month";
     let partitioned_by =
         properties.columns("partitioned_by", |text| values::column(text).ok_or(a_column), String::as_str)?;
@@ -156,10 +161,15 @@ pub(super) fn lake_table(
     let PlacedQuery { run: query, shown, held, at: query_at, .. } = statement.query;
     unnamed(&shown, &held, &query_at)?;
     let external_location = match properties.own("external_location")? {
+        Some(written) if kind == LakeKind::Iceberg => {
+            let expected = "left out: an Iceberg table lies below snaplake.datalake, with all its versions";
+            return Err(bad_value("external_location", written, expected));
+        }
         Some(written) => Some(location(written, base)?),
         None => None,
     };
     Ok(LakeTable {
+        kind,
         partitioned_by,
         empty_partition: properties.empty_partition()?,
         sorted_by,

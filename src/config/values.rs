@@ -437,6 +437,16 @@ pub struct SortKey {
     pub nulls_first: bool,
 }
 
+/// What a lake table is besides its published files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LakeKind {
+    /// A folder of Parquet files per snapshot.
+    #[default]
+    Parquet,
+    /// The same, and an Iceberg table whose versions are the snapshots.
+    Iceberg,
+}
+
 /// Codec of the published Parquet files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WriteCompression {

@@ -59,6 +59,7 @@ impl Error {
             }
             Self::NoSource { help, .. } => own(help),
             Self::Export { fault, .. } => own(fault.help()),
+            Self::Iceberg { fault, .. } => own(fault.help()),
             Self::EmptyFiles { .. } => own("export it again, or declare its columns in CREATE EXTERNAL TABLE"),
             Self::InvalidValue { uri, .. } if is_part_of_dump(uri) => own(
                 "declare the column as VARCHAR, with the others, in CREATE EXTERNAL TABLE, and convert it in the SELECT",

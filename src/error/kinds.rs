@@ -5,6 +5,7 @@ use datafusion::parquet::errors::ParquetError;
 
 use super::config::ConfigError;
 use super::export::ExportFault;
+use super::iceberg::IcebergFault;
 use super::message::{
     and_more, at_file, at_place, audits_failed, belongs, counted, did_you_mean, from_to, in_partition, other_folder,
     partition_text, published_groups, store_hint, was_planned,
@@ -235,6 +236,16 @@ pub enum Error {
         location: String,
         /// What is wrong with it.
         fault: ExportFault,
+    },
+    /// An Iceberg table whose next version was not written; the files of the snapshot are published.
+    #[error("lake.{table}: the Iceberg table at {location} has no version of this snapshot: {fault}")]
+    Iceberg {
+        /// Name of the lake table, without `lake.`.
+        table: String,
+        /// Folder of the table.
+        location: String,
+        /// Why.
+        fault: IcebergFault,
     },
     /// A task that wrote other rows than it was given.
     #[error("lake.{table}: {written} of {given} rows were written, so nothing was committed")]

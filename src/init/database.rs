@@ -61,7 +61,8 @@ pub(super) async fn init(options: &InitOptions, output: Output) -> Result<Initia
     let LiveSurvey { address, database, version, time, tables } = found;
     let (left_out, proposed): (Vec<_>, Vec<_>) = tables.into_iter().partition(|table| table.left_out.is_some());
     if proposed.is_empty() {
-        let why = |table: &SurveyedTable| format!("{} ({})", full_name(table), table.left_out.map_or("", NotProposed::words));
+        let why =
+            |table: &SurveyedTable| format!("{} ({})", full_name(table), table.left_out.map_or("", NotProposed::words));
         let few = left_out.iter().take(SHOWN).map(why).collect::<Vec<_>>().join("; ");
         let why = if few.is_empty() { "it has no table".to_owned() } else { format!("it has no table to read: {few}") };
         return Err(Error::NothingFound { location: address, why });

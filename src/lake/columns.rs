@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 
-use crate::config::LakeTable;
+use super::iceberg::with_ids;
+use crate::config::{LakeKind, LakeTable};
 use crate::error::{Error, Result};
 
 /// The lake table's columns by where they are stored.
@@ -22,6 +23,14 @@ impl LakeColumns {
     /// # Errors
     /// [`Error::Engine`] when a partition column is not among them.
     pub(crate) fn new(output: &Schema, lake: &LakeTable) -> Result<Self> {
+        let (output, location) = (output.fields(), String::new());
+        let fields = match lake.kind {
+            LakeKind::Parquet => output.to_vec(),
+            LakeKind::Iceberg => {
+                with_ids(output).map_err(|fault| Error::Iceberg { table: lake.name.clone(), location, fault })?
+            }
+        };
+        let output = Schema::new(fields);
         let is_partition = |field: &Field| lake.partitioned_by.iter().any(|(name, _)| name == field.name());
         let file: Vec<_> = output.fields().iter().filter(|field| !is_partition(field)).cloned().collect();
         let partition = lake

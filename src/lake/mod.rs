@@ -3,8 +3,10 @@
 mod claim;
 pub(crate) mod columns;
 mod hive;
+mod iceberg;
 mod sums;
 
 pub(crate) use self::columns::LakeColumns;
 pub(crate) use self::hive::HiveLake;
+pub(crate) use self::iceberg::{CompleteSnapshot, IcebergTable};
 pub(crate) use self::sums::sums;

@@ -20,6 +20,7 @@
 
 pub(crate) mod bundle;
 mod file_partition;
+mod iceberg;
 mod location;
 mod owner;
 pub mod partition;
@@ -30,6 +31,7 @@ mod step;
 mod table;
 
 pub use self::file_partition::FilePartition;
+pub(crate) use self::iceberg::IcebergLayout;
 pub use self::location::Location;
 pub(crate) use self::location::store_error;
 pub use self::owner::{OWNER, SUCCESS, completed, owned_by};

@@ -3,7 +3,7 @@
 use md5::{Digest, Md5};
 
 use super::partition;
-use super::{Location, OWNER, SUCCESS, SnapshotFolder, Step};
+use super::{IcebergLayout, Location, OWNER, SUCCESS, SnapshotFolder, Step};
 
 /// Most bytes of an audit's name in a file name.
 const AUDIT_NAME: usize = 200;
@@ -16,6 +16,7 @@ pub struct TableLayout {
     root: Location,
     staging_data: Location,
     lake: Location,
+    table: Location,
 }
 
 /// Folder of the export of a running database, which all tables of a snapshot share:
@@ -71,6 +72,7 @@ impl TableLayout {
             staging_data: root.join("datalake").join(&data),
             lake: external.cloned().unwrap_or_else(|| datalake.join(&snapshot).join(&data)),
             root,
+            table: datalake.join(&format!("{database}/{table}")),
         }
     }
 
@@ -108,6 +110,11 @@ impl TableLayout {
     #[must_use]
     pub fn is_remote(&self) -> bool {
         !(self.staging_data().is_local() && self.lake().is_local())
+    }
+
+    /// The table that all published snapshots are versions of: `{datalake}/{D}/{T}`.
+    pub(crate) fn iceberg(&self) -> IcebergLayout {
+        IcebergLayout::new(self.table.clone())
     }
 
     /// Folder of the Hive-partitioned lake files.

@@ -24,6 +24,7 @@ mod task_report;
 mod task_spec;
 mod under_way;
 pub mod validate;
+mod versions;
 mod warning;
 
 pub use self::audit::{AuditState, AuditStatus, AuditView};

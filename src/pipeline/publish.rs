@@ -153,13 +153,15 @@ impl Pipeline {
         if tasks == 0
             && let Some(validation) = self.stands(&plan.ledger, &plan.details.id).await?
         {
-            return Ok((validation, false));
+            let is_new = self.add_version(plan).await?;
+            return Ok((validation, is_new));
         }
         plan.ledger.check_plan(&plan.lake.name, &plan.details.id).await?;
         // Where checksums are asked for, each task has read again what it published.
         let proof = Proof { engine: &self.engine, lake: &plan.lake, ledger: &plan.ledger, deep: false };
         let validation = validate(proof).await?;
         self.warn(&plan.lake.name, set_to_null(&plan.details.driving.table, &validation).as_slice());
+        self.add_version(plan).await?;
         Ok((validation, true))
     }
 

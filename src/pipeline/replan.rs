@@ -106,6 +106,9 @@ async fn replace(
     // Before each step: another run may have done all this meanwhile, and its work is not to be given up.
     let check = || plan.ledger.check_stamp(&plan.lake.name, &plan.stamp);
     check().await?;
+    if withdraw && let Some(table) = pipeline.versions(&plan.lake, plan.ledger.layout()).await? {
+        table.forget(&plan.details.snapshot_time).await?;
+    }
     if plan.replaces {
         tracing::info!(table = plan.lake.name, "giving up the old plan");
         let done = plan.ledger.done(Step::DatalakeFileGroups).await?;

@@ -87,6 +87,7 @@ impl Pipeline {
         self.merge_exports().await?;
         let mut tables = Vec::new();
         let plans = self.plan().await?;
+        read_tables(plans.iter().map(|plan| self.check_version(plan))).await?;
         let is_old: Vec<bool> = plans.iter().map(|plan| plan.committed).collect();
         for plan in write_tables(plans.into_iter().map(plan::commit)).await? {
             self.warn(&plan.lake.name, plan.warnings().iter().filter(|found| covered::is_reported_by_run(found)));

@@ -42,6 +42,8 @@ pub(crate) struct NoLakeType {
 pub(crate) enum TypeProblem {
     /// Parquet has none like it; `cast` is a type that holds the same, with what a value of it is.
     NoneInParquet { kind: &'static str, cast: Option<(&'static str, &'static str)> },
+    /// The table's format has none like it; `cast` is a type that it has.
+    NoneInIceberg { kind: &'static str, cast: &'static str },
     /// A decimal of more digits than readers have, and its scale.
     TooManyDigits(u8, i8),
     /// Two fields of a struct have this name.
@@ -65,6 +67,7 @@ impl fmt::Display for TypeProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoneInParquet { kind, .. } => write!(f, "is {kind}, for which Parquet has no type"),
+            Self::NoneInIceberg { kind, .. } => write!(f, "is {kind}, for which Iceberg has no type"),
             Self::TooManyDigits(digits, scale) => {
                 write!(
                     f,

@@ -2,6 +2,7 @@
 //! of types and columns in SQL, and which tables are wide. Pure.
 
 pub(crate) mod convert;
+pub(crate) mod iceberg;
 pub(crate) mod ident;
 pub(crate) mod lake;
 pub(crate) mod sqltype;

@@ -24,6 +24,7 @@ mod foreign;
 mod formats;
 mod golden;
 mod hostile;
+mod iceberg;
 mod init;
 mod invalid;
 mod json_page;

@@ -27,9 +27,10 @@ use super::withheld::check_names;
 use crate::config::resolve::Project;
 use crate::config::tables::{LakeTable, View};
 use crate::config::text::walk::{SyntaxPart, walk};
-use crate::config::values::GroupSize;
+use crate::config::values::{GroupSize, LakeKind};
 use crate::error::{ConfigError, Position, Result, nearest};
 use crate::layout::partition;
+use crate::types::iceberg::iceberg_type;
 use crate::types::lake::{Nanoseconds, NoLakeType, TypeProblem, has_nanoseconds, lake_type};
 use crate::types::sqltype::type_name;
 
@@ -166,6 +167,10 @@ fn stored_columns(plan: &LogicalPlan, project: &Project, lake: &LakeTable) -> Re
                 _ => Nanoseconds::Keep,
             };
             let data_type = lake_type(field.data_type(), nanoseconds)
+                .and_then(|of| match lake.kind {
+                    LakeKind::Parquet => Ok(of),
+                    LakeKind::Iceberg => iceberg_type(&of),
+                })
                 .map_err(|none| no_type(field, none).at(&column_place(lake, field.name())))?;
             Ok(StoredColumn { data_type, unasked_nanoseconds: origin == Some(NanosecondOrigin::File) })
         })
@@ -183,7 +188,10 @@ fn no_type(field: &Field, none: NoLakeType) -> ConfigError {
             let scale = (*scale).clamp(0, 38);
             format!("write CAST({name} AS DECIMAL(38,{scale})) AS {name}, which fails where a value needs more")
         }
-        TypeProblem::NoneInParquet { .. } | TypeProblem::TooManyDigits(..) => {
+        TypeProblem::NoneInIceberg { cast, .. } if none.place.is_empty() => {
+            format!("write CAST({name} AS {cast}) AS {name}")
+        }
+        TypeProblem::NoneInParquet { .. } | TypeProblem::NoneInIceberg { .. } | TypeProblem::TooManyDigits(..) => {
             "leave it out of the SELECT, or select the parts of it that have a type".to_owned()
         }
         TypeProblem::FieldTwice(_) => "give one of them another name".to_owned(),

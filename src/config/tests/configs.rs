@@ -184,7 +184,7 @@ fn wrong_tables_are_reported_at_their_place() {
     .join("\n");
     insta::assert_snapshot!(reported, @"
     a.sql:5:3: unknown property 'partiitoned_by'; did you mean 'partitioned_by'?
-    a.sql:5:12: invalid value 'ORC' for format: expected 'PARQUET', the one format that snaplake publishes
+    a.sql:5:12: invalid value 'ORC' for format: expected 'PARQUET' or 'ICEBERG'
     a.sql:5:3: format takes one value, not an array
     a.sql:5:23: property 'format' is defined twice; the first is at a.sql:5:3
     a.sql:5:3: 'bucketed_by' is not supported: snaplake does not bucket

@@ -1,7 +1,7 @@
 //! Removes all files of one snapshot of a table, in an order that a crash may cut.
 //!
 //! ```text
-//! _SUCCESS -> lake files -> staging files, audits, manifests -> the plan -> the owner file
+//! version of the table -> _SUCCESS -> lake files -> staging files, audits, manifests -> the plan -> the owner file
 //! ```
 //!
 //! Removed are files below the two folders of the snapshot with names that we give. Others stay, and so do files behind
@@ -102,8 +102,11 @@ pub(super) async fn size(pipeline: &Pipeline, ledger: &Ledger) -> Result<FolderS
 ///
 /// # Errors
 /// [`Error::Store`], [`Error::Io`].
-pub(super) async fn erase(pipeline: &Pipeline, ledger: &Ledger) -> Result<()> {
+pub(super) async fn erase(pipeline: &Pipeline, lake: &LakeTable, ledger: &Ledger, time: &str) -> Result<()> {
     let layout = ledger.layout();
+    if let Some(table) = pipeline.versions(lake, layout).await? {
+        table.forget(time).await?;
+    }
     let lake = HiveLake::open(pipeline.engine().stores(), layout).await?;
     lake.withdraw().await?;
     remove_files(pipeline, layout.lake(), &|location| is_ours(location.raw_key())).await?;

@@ -88,7 +88,7 @@ pub async fn remove(pipeline: &Pipeline, rule: &ExpireRule, found: &[ExpiredSnap
     expired.retain(|one| known.contains(&(one.table.as_str(), one.snapshot_time.as_str())));
     for one in &expired {
         let lake = pipeline.lake(&one.table)?;
-        erase(pipeline, &at(pipeline, lake, &one.snapshot_time).await?).await?;
+        erase(pipeline, lake, &at(pipeline, lake, &one.snapshot_time).await?, &one.snapshot_time).await?;
         tracing::info!(table = one.table, snapshot = one.snapshot_time, files = one.files, "dropped");
     }
     Ok(expired)

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 
-use super::{ExportedTable, UnreadableTable};
 use super::dumped::{UNZONED, other_charset, without_zone};
+use super::{ExportedTable, UnreadableTable};
 use crate::config::{CodedColumn, CsvOptions, FileFormat, SqlFamily};
 use crate::error::ExportFault;
 use crate::manifest::FileEntry;

@@ -5,7 +5,7 @@ use datafusion::arrow::datatypes::FieldRef;
 use datafusion::sql::sqlparser::ast;
 
 use super::relations::relations;
-use crate::config::{Held, LakeTable, OnInvalid, Project, Undeclared};
+use crate::config::{Held, LakeKind, LakeTable, OnInvalid, Project, Undeclared};
 use crate::error::{Error, Result};
 use crate::types::type_name;
 
@@ -95,6 +95,9 @@ pub(super) fn held<'a>(project: &'a Project, lake: &'a LakeTable) -> Result<Vec<
 /// The text before the part of [`ordering_text`] about empty texts.
 pub(super) const EMPTY_PARTITION: &str = " empty_partition ";
 
+/// The text in [`ordering_text`] of a table whose files have ids of columns.
+pub(super) const ICEBERG: &str = " format ICEBERG";
+
 /// What decides, besides the SELECT, which rows a partition has, in which order.
 pub(super) fn ordering_text(lake: &LakeTable) -> String {
     let partitions: Vec<&str> = lake.partitioned_by.iter().map(|(name, _)| name.as_str()).collect();
@@ -107,6 +110,10 @@ pub(super) fn ordering_text(lake: &LakeTable) -> String {
             format!("{} {direction} {nulls}", key.column)
         })
         .collect();
-    let text = format!("partitioned_by [{}] sorted_by [{}]", partitions.join(", "), keys.join(", "));
+    let format = match lake.kind {
+        LakeKind::Parquet => "",
+        LakeKind::Iceberg => ICEBERG,
+    };
+    let text = format!("partitioned_by [{}] sorted_by [{}]{format}", partitions.join(", "), keys.join(", "));
     if partitions.is_empty() { text } else { format!("{text}{EMPTY_PARTITION}{}", lake.empty_partition.word()) }
 }

@@ -31,7 +31,7 @@ pub use self::details::{Environment, GroupDetails, PACKING, PlanDetails, Planned
 use self::details::{plan_id, result_id};
 use self::groups::Groups;
 pub(crate) use self::identity::declared_text;
-use self::identity::{EMPTY_PARTITION, held, ordering_text, plain_text, select_text};
+use self::identity::{EMPTY_PARTITION, ICEBERG, held, ordering_text, plain_text, select_text};
 pub(crate) use self::relations::{Relations, register_helpers, register_views, relations};
 use self::select::output_schema;
 pub(crate) use self::select::{bind, physical_plan};
@@ -403,7 +403,12 @@ impl<'a> Planner<'a> {
         if details.ordering != ordering {
             let (without, _) = details.ordering.split_once(EMPTY_PARTITION).unwrap_or((&details.ordering, ""));
             let same = ordering.split(EMPTY_PARTITION).next() == Some(without);
-            let what = if same { "empty_partition" } else { "partitioned_by or sorted_by" };
+            let is_format = || details.ordering.contains(ICEBERG) != ordering.contains(ICEBERG);
+            let what = match same {
+                true => "empty_partition",
+                false if is_format() => "format",
+                false => "partitioned_by or sorted_by",
+            };
             return Err(changed(what, &details.ordering, &ordering));
         }
         let size = lake.file_group_size.to_string();
