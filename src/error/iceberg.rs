@@ -25,9 +25,9 @@ pub enum IcebergFault {
     /// Metadata that cannot be read.
     #[error("{file}: {reason}")]
     Metadata {
-        /// The file.
+        /// Uri of the metadata or manifest.
         file: String,
-        /// What is wrong with it.
+        /// What is wrong with it, in words.
         reason: String,
     },
     /// Its versions are named by a catalog.
@@ -35,6 +35,17 @@ pub enum IcebergFault {
     OfCatalog {
         /// Name of a metadata file.
         file: String,
+    },
+    /// A complete snapshot that is no version.
+    #[error("it is missing")]
+    NoVersion,
+    /// A version that lists other files than the snapshot has.
+    #[error("it lists {listed} files, and they are not the {published} that were published")]
+    OtherFiles {
+        /// Files of the version.
+        listed: u64,
+        /// Files of the snapshot.
+        published: u64,
     },
     /// Others wrote a version each time.
     #[error("others wrote a new version {0} times while this one was written")]
@@ -48,6 +59,8 @@ impl IcebergFault {
             Self::SameId { .. } => "give one of the two another name",
             Self::Metadata { .. } => "restore the file, or remove the folder metadata/ to begin a new table",
             Self::OfCatalog { .. } => "set another snaplake.datalake; snaplake writes tables that lie in a folder",
+            Self::NoVersion => "run again, which adds it",
+            Self::OtherFiles { .. } => "make it again with run --replan --withdraw",
             Self::Busy(_) => "run again when no one else writes the table",
         }
     }

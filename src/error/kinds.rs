@@ -237,14 +237,14 @@ pub enum Error {
         /// What is wrong with it.
         fault: ExportFault,
     },
-    /// An Iceberg table whose next version was not written; the files of the snapshot are published.
-    #[error("lake.{table}: the Iceberg table at {location} has no version of this snapshot: {fault}")]
+    /// An Iceberg table whose version of the snapshot was not written, or is wrong.
+    #[error("lake.{table}: version of this snapshot in the Iceberg table at {location}: {fault}")]
     Iceberg {
         /// Name of the lake table, without `lake.`.
         table: String,
         /// Folder of the table.
         location: String,
-        /// Why.
+        /// What is wrong, and what to do about it.
         fault: IcebergFault,
     },
     /// A task that wrote other rows than it was given.

@@ -45,6 +45,9 @@ pub(crate) struct SnapshotView {
     pub(crate) planned_at: Option<String>,
     /// When `_SUCCESS` was written, RFC 3339.
     pub(crate) completed_at: Option<String>,
+    /// Number of its version, in formats that have versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<i64>,
     /// Of the lake, as proven.
     pub(crate) files: Option<u64>,
     /// Of the lake, as proven.
@@ -68,7 +71,12 @@ pub(crate) async fn snapshots(pipeline: &Pipeline) -> Result<Vec<SnapshotView>> 
     for lake in &pipeline.project().lakes {
         let ledger = plan::ledger(pipeline.engine(), pipeline.project(), lake).await?;
         let times = ledger.snapshot_times().await?.into_iter().rev();
-        all.extend(read_tables(times.map(|time| snapshot(pipeline, lake, &ledger, time))).await?);
+        let mut views = read_tables(times.map(|time| snapshot(pipeline, lake, &ledger, time))).await?;
+        if let Some(table) = pipeline.versions(lake, ledger.layout()).await? {
+            let versions = table.times().await?;
+            views.iter_mut().for_each(|view| view.version = versions.get(&view.snapshot_time).copied());
+        }
+        all.extend(views);
     }
     Ok(all)
 }
@@ -82,6 +90,7 @@ async fn snapshot(pipeline: &Pipeline, lake: &LakeTable, ledger: &Ledger, time: 
         state: Some(SnapshotState::NotPlanned),
         planned_at: None,
         completed_at: None,
+        version: None,
         files: None,
         rows: None,
         bytes: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 
-use super::iceberg::with_ids;
+use super::field_ids::with_ids;
 use crate::config::{LakeKind, LakeTable};
 use crate::error::{Error, Result};
 

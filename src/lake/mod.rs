@@ -1,7 +1,9 @@
-//! What "published" means, per table format; today the one format is a folder of Hive-partitioned Parquet.
+//! What "published" means, per table format: a folder of Hive-partitioned Parquet per snapshot, and an Iceberg table
+//! whose versions these are.
 
 mod claim;
 pub(crate) mod columns;
+mod field_ids;
 mod hive;
 mod iceberg;
 mod sums;

@@ -51,7 +51,8 @@ impl LakeContent {
         Ok(content)
     }
 
-    fn add(&mut self, path: &str, bytes: u64) {
+    /// Adds one file.
+    pub(crate) fn add(&mut self, path: &str, bytes: u64) {
         let mut hash = XxHash64::with_seed(0);
         hash.write(path.as_bytes());
         hash.write(&bytes.to_le_bytes());

@@ -50,6 +50,7 @@ impl Pipeline {
             self.check_place(&ledger, lake).await?;
             let proof = Proof { engine: &self.engine, lake, ledger: &ledger, deep };
             let validation = validate(proof).await?;
+            self.validate_version(lake, &ledger).await?;
             Ok(TableReport {
                 table: lake.name.clone(),
                 location: ledger.layout().lake().to_string(),

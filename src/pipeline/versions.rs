@@ -6,16 +6,17 @@
 use super::run::Pipeline;
 use crate::config::{LakeKind, LakeTable};
 use crate::error::Result;
-use crate::lake::{CompleteSnapshot, IcebergTable};
+use crate::lake::{CompleteSnapshot, IcebergTable, LakeColumns};
 use crate::layout::TableLayout;
-use crate::staging::plan::StagePlan;
+use crate::manifest::Ledger;
+use crate::staging::plan::{StagePlan, committed_head};
 
 impl Pipeline {
     /// The table whose versions the snapshots are, if the format has one.
     ///
     /// # Errors
     /// Those of opening its store.
-    pub(super) async fn versions<'a>(
+    pub(crate) async fn versions<'a>(
         &self,
         lake: &'a LakeTable,
         layout: &TableLayout,
@@ -38,6 +39,18 @@ impl Pipeline {
             Some(table) => table.check(&plan.columns()?).await,
             None => Ok(()),
         }
+    }
+
+    /// Compares the version of a complete snapshot with its files, where the format has versions.
+    ///
+    /// # Errors
+    /// [`Error::Iceberg`](crate::Error::Iceberg) when they differ; those of its store and of the ledger.
+    pub(super) async fn validate_version(&self, lake: &LakeTable, ledger: &Ledger) -> Result<()> {
+        let Some(table) = self.versions(lake, ledger.layout()).await? else { return Ok(()) };
+        let head = committed_head(ledger, &lake.name).await?;
+        let columns = LakeColumns::new(head.output_schema.decode()?.as_ref(), lake)?;
+        let (plan, time) = (&head.id, &head.snapshot_time);
+        table.check_files(&CompleteSnapshot { ledger, columns: &columns, plan, time }).await
     }
 
     /// Makes a complete snapshot a version of its table; says whether it was none.
@@ -191,6 +204,30 @@ mod tests {
         );
         job.again(&of("CAST(id AS BIGINT)"), NIGHTS[1]).pipeline.run().await.unwrap();
         assert_eq!(table(&job, 2).await["schemas"].as_array().unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn validation_sees_a_version_that_is_missing_or_lists_other_files() {
+        let job = exported().await;
+        let job = job.again(TABLE, NIGHTS[0]);
+        job.pipeline.run().await.unwrap();
+        job.pipeline.validate(false).await.unwrap();
+        let fault = async || match job.pipeline.validate(false).await.unwrap_err() {
+            Error::Iceberg { fault, .. } => fault,
+            other => panic!("{other:?}"),
+        };
+        let good = table(&job, 1).await;
+        let mut empty = good.clone();
+        empty["refs"] = serde_json::json!({});
+        job.put(&format!("{ROOT}/v1.metadata.json"), empty.to_string()).await;
+        assert_eq!(fault().await, IcebergFault::NoVersion);
+        // The manifests of another night under the name of this one.
+        job.again(TABLE, NIGHTS[1]).pipeline.run().await.unwrap();
+        let other = &table(&job, 2).await["snapshots"][1]["manifest-list"];
+        let mut mixed = good;
+        mixed["snapshots"][0]["manifest-list"] = other.clone();
+        job.put(&format!("{ROOT}/v3.metadata.json"), mixed.to_string()).await;
+        assert_eq!(fault().await, IcebergFault::OtherFiles { listed: 3, published: 3 });
     }
 
     #[tokio::test]

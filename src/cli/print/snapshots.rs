@@ -18,9 +18,12 @@ impl Report {
         if views.is_empty() {
             return print("these tables have no snapshots");
         }
-        let head = ["table", "snapshot", "state", "rows", "files", "bytes", "completed"];
+        let head = ["table", "snapshot", "state", "rows", "files", "bytes", "completed", "version"];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(views.iter().map(row));
+        if views.iter().all(|view| view.version.is_none()) {
+            rows.iter_mut().for_each(|row| drop(row.pop()));
+        }
         print(&table(&rows));
         for SnapshotView { table, snapshot_time, problem, .. } in views {
             if let Some(problem) = problem {
@@ -88,5 +91,6 @@ fn row(view: &SnapshotView) -> Vec<String> {
         count(view.files),
         or_none(view.bytes.map(|bytes| HumanBytes(bytes).to_string())),
         or_none(view.completed_at.clone()),
+        or_none(view.version.map(|version| version.to_string())),
     ]
 }

@@ -16,7 +16,7 @@ const BLOCK: usize = 256 << 10;
 
 /// A file that is being written.
 #[derive(Debug)]
-pub(super) struct AvroFile {
+pub(super) struct AvroWriter {
     written: Vec<u8>,
     marker: [u8; 16],
     block: AvroRow,
@@ -27,7 +27,7 @@ pub(super) struct AvroFile {
 #[derive(Debug, Default)]
 pub(super) struct AvroRow(Vec<u8>);
 
-impl AvroFile {
+impl AvroWriter {
     /// A file of rows of `schema`, with keys of its header.
     pub(super) fn new(schema: &str, keys: &[(&str, &str)]) -> Self {
         let mut header = AvroRow(b"Obj\x01".to_vec());
@@ -139,7 +139,7 @@ mod tests {
     fn rows_are_read_back_by_another_reader_across_blocks() {
         let schema = r#"{"type":"record","name":"r","fields":[{"name":"a","type":"long"},
             {"name":"b","type":["null","string"]},{"name":"c","type":{"type":"array","items":"long"}}]}"#;
-        let mut file = AvroFile::new(schema, &[("key", "value")]);
+        let mut file = AvroWriter::new(schema, &[("key", "value")]);
         let numbers = [0, 1, -1, 63, 64, -64, -65, i64::MAX, i64::MIN];
         let rows: Vec<i64> = numbers.into_iter().chain(0..60_000).collect();
         for number in &rows {

@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::FieldRef;
 use datafusion::common::ScalarValue;
 use serde_json::{Value, json};
 
-use super::avro::{AvroFile, AvroRow};
+use super::avro::{AvroRow, AvroWriter};
 use super::types::{avro_type, bound, write_partition};
 use crate::layout::partition;
 use crate::manifest::statistics::{ColumnRange, ColumnRanges};
@@ -30,7 +30,7 @@ pub(super) struct ManifestHead {
 
 /// One published file.
 #[derive(Debug)]
-pub(super) struct DataFile<'a> {
+pub(super) struct PublishedFile<'a> {
     pub(super) uri: &'a str,
     pub(super) bytes: u64,
     pub(super) rows: u64,
@@ -43,7 +43,7 @@ pub(super) struct DataFile<'a> {
 #[derive(Debug)]
 pub(super) struct ManifestWriter {
     head: Arc<ManifestHead>,
-    file: AvroFile,
+    file: AvroWriter,
     files: u64,
     rows: u64,
     bytes: u64,
@@ -83,7 +83,7 @@ impl ManifestWriter {
         ];
         Self {
             head: Arc::clone(head),
-            file: AvroFile::new(&entry_schema(&head.partition).to_string(), &keys),
+            file: AvroWriter::new(&entry_schema(&head.partition).to_string(), &keys),
             files: 0,
             rows: 0,
             bytes: 0,
@@ -97,7 +97,7 @@ impl ManifestWriter {
     }
 
     /// Adds a file that is new in the snapshot.
-    pub(super) fn add(&mut self, file: &DataFile<'_>) {
+    pub(super) fn add(&mut self, file: &PublishedFile<'_>) {
         let head = Arc::clone(&self.head);
         for (seen, value) in self.partitions.iter_mut().zip(&file.partition) {
             seen.add(value);
@@ -189,7 +189,7 @@ pub(super) fn manifest_list(
         ("format-version", "2".to_owned()),
     ];
     let keys = keys.each_ref().map(|(key, value)| (*key, value.as_str()));
-    let mut file = AvroFile::new(&list_schema().to_string(), &keys);
+    let mut file = AvroWriter::new(&list_schema().to_string(), &keys);
     for manifest in manifests {
         file.row(|row| {
             row.bytes(manifest.uri.as_bytes());

@@ -8,12 +8,15 @@
 //! What others wrote into it stays as it is. `main` never moves to an older snapshot time. Source: the Iceberg table
 //! specification, format version 2, "Table Metadata".
 
+use std::collections::BTreeMap;
+
 use datafusion::arrow::datatypes::FieldRef;
 use serde_json::{Map, Value, json};
 
-use super::types::{KnownTypes, id_of};
+use super::types::KnownTypes;
 use crate::config::SortKey;
 use crate::error::IcebergFault;
+use crate::lake::field_ids::id_of;
 
 /// Keys of a snapshot's summary.
 const PLAN: &str = "snaplake.plan";
@@ -121,6 +124,22 @@ impl TableMetadata {
     pub(super) fn has(&self, time: &str, plan: &str) -> bool {
         let snapshot = self.reference(time).and_then(|id| self.snapshot(id));
         snapshot.is_some_and(|snapshot| snapshot["summary"][PLAN] == plan)
+    }
+
+    /// The manifest list of the snapshot of this time and plan.
+    pub(super) fn manifest_list(&self, time: &str, plan: &str) -> Option<&str> {
+        let snapshot = self.reference(time).and_then(|id| self.snapshot(id))?;
+        snapshot["manifest-list"].as_str().filter(|_| snapshot["summary"][PLAN] == plan)
+    }
+
+    /// The snapshot times in the table, with the sequence numbers of their snapshots.
+    pub(super) fn times(&self) -> BTreeMap<String, i64> {
+        let all = self.of_list("snapshots").iter().filter_map(|snapshot| {
+            let time = snapshot["summary"][TIME].as_str()?;
+            let is_tagged = self.reference(time) == snapshot["snapshot-id"].as_i64();
+            Some((time.to_owned(), snapshot["sequence-number"].as_i64()?)).filter(|_| is_tagged)
+        });
+        all.collect()
     }
 
     /// The number of the next snapshot.
@@ -293,8 +312,8 @@ mod tests {
 
     use datafusion::arrow::datatypes::{DataType, Field};
 
-    use super::super::types::with_ids;
     use super::*;
+    use crate::lake::field_ids::with_ids;
 
     fn published(table: &mut TableMetadata, time: &str, id: i64) {
         let columns = [("a", DataType::Int64), ("day", DataType::Date32)];

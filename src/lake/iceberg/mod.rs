@@ -17,8 +17,10 @@
 mod avro;
 mod manifest;
 mod metadata;
+mod read;
 mod types;
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -30,17 +32,16 @@ use md5::{Digest, Md5};
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use twox_hash::XxHash64;
 
-use self::manifest::{DataFile, ManifestHead, ManifestWriter, WrittenManifest, manifest_list};
+use self::manifest::{ManifestHead, ManifestWriter, PublishedFile, WrittenManifest, manifest_list};
 use self::metadata::{FormIds, NewSnapshot, TableForm, TableMetadata};
-use self::types::id_of;
-pub(super) use self::types::with_ids;
 use super::LakeColumns;
+use super::field_ids::id_of;
 use crate::concurrency::turn;
 use crate::config::LakeTable;
 use crate::error::{Error, IcebergFault, Result};
 use crate::layout::{IcebergLayout, Location, Step, partition, store_error};
 use crate::manifest::statistics::decode_ranges;
-use crate::manifest::{FileEntry, Ledger, TaskDetails};
+use crate::manifest::{FileEntry, LakeContent, Ledger, TaskDetails};
 use crate::session::Stores;
 
 /// Files that one manifest lists.
@@ -79,7 +80,7 @@ struct FoundVersion {
 
 /// The manifests of a snapshot, and what they come to.
 #[derive(Debug)]
-struct SnapshotFiles {
+struct SnapshotManifests {
     /// What they were written with.
     ids: FormIds,
     manifests: Vec<WrittenManifest>,
@@ -114,7 +115,7 @@ impl<'a> IcebergTable<'a> {
     /// # Errors
     /// [`Error::Iceberg`], [`Error::Store`], [`Error::NoConditionalPut`]; those of the ledger.
     pub(crate) async fn publish(&self, snapshot: CompleteSnapshot<'_>) -> Result<bool> {
-        let mut files: Option<SnapshotFiles> = None;
+        let mut files: Option<SnapshotManifests> = None;
         for _ in 0..ATTEMPTS {
             let found = self.newest().await?;
             if found.as_ref().is_some_and(|found| found.table.has(snapshot.time, snapshot.plan)) {
@@ -149,6 +150,46 @@ impl<'a> IcebergTable<'a> {
             files = Some(written);
         }
         Err(self.fault(IcebergFault::Busy(ATTEMPTS)))
+    }
+
+    /// The snapshot times that are versions, with their sequence numbers.
+    ///
+    /// # Errors
+    /// [`Error::Iceberg`], [`Error::Store`].
+    pub(crate) async fn times(&self) -> Result<BTreeMap<String, i64>> {
+        Ok(self.newest().await?.map(|found| found.table.times()).unwrap_or_default())
+    }
+
+    /// Compares the files that the version of a snapshot lists with those that its tasks published.
+    ///
+    /// # Errors
+    /// [`Error::Iceberg`] when they differ, or there is none; those of the ledger.
+    pub(crate) async fn check_files(&self, snapshot: &CompleteSnapshot<'_>) -> Result<()> {
+        let found = self.newest().await?;
+        let list = found.as_ref().and_then(|found| found.table.manifest_list(snapshot.time, snapshot.plan));
+        let Some(list) = list else { return Err(self.fault(IcebergFault::NoVersion)) };
+        let mut listed = LakeContent::default();
+        let unreadable =
+            |file: &str, reason: String| self.fault(IcebergFault::Metadata { file: file.to_owned(), reason });
+        let read = async |file: &str| {
+            let bytes = self.get(&Location::from_uri(file)?).await?;
+            bytes.ok_or_else(|| unreadable(file, "it is not there".to_owned()))
+        };
+        for manifest in read::manifests(read(list).await?).map_err(|reason| unreadable(list, reason))? {
+            let bytes = read(&manifest).await?;
+            read::add_files(bytes, &mut listed).map_err(|reason| unreadable(&manifest, reason))?;
+        }
+        let (ledger, mut published) = (snapshot.ledger, LakeContent::default());
+        let done = ledger.done(Step::DatalakeFileGroups).await?;
+        let mut tasks = pin!(ledger.read_all::<TaskDetails>(Step::DatalakeFileGroups, done));
+        while let Some(task) = tasks.next().await {
+            let (_, Some(task)) = task? else { continue };
+            task.files.iter().for_each(|file| published.add(&file.uri, file.size));
+        }
+        if listed == published {
+            return Ok(());
+        }
+        Err(self.fault(IcebergFault::OtherFiles { listed: listed.files, published: published.files }))
     }
 
     /// Takes the snapshot of a time out of the table, before its files go; nothing if it is in none.
@@ -234,7 +275,7 @@ impl<'a> IcebergTable<'a> {
     }
 
     /// Writes the manifests of all files of the snapshot, some thousand files at a time.
-    async fn write_manifests(&self, snapshot: CompleteSnapshot<'_>, ids: &FormIds) -> Result<SnapshotFiles> {
+    async fn write_manifests(&self, snapshot: CompleteSnapshot<'_>, ids: &FormIds) -> Result<SnapshotManifests> {
         let parts = ids.spec["fields"].as_array().into_iter().flatten();
         let parts = parts.map(|part| part["field-id"].as_i64().unwrap_or_default());
         let head = Arc::new(ManifestHead {
@@ -255,7 +296,7 @@ impl<'a> IcebergTable<'a> {
             for (at, file) in task.files.iter().enumerate() {
                 let statistics = task.statistics.get(at).map_or("", String::as_str);
                 let ranges = decode_ranges(statistics, &file.uri)?;
-                writer.add(&DataFile {
+                writer.add(&PublishedFile {
                     uri: &file.uri,
                     bytes: file.size,
                     rows: file.n_record.unwrap_or_default(),
@@ -271,7 +312,7 @@ impl<'a> IcebergTable<'a> {
         if writer.files() > 0 || manifests.is_empty() {
             manifests.push(self.write_manifest(writer, head.snapshot, schema, manifests.len()).await?);
         }
-        Ok(SnapshotFiles { ids: ids.clone(), manifests })
+        Ok(SnapshotManifests { ids: ids.clone(), manifests })
     }
 
     async fn write_manifest(

@@ -1,75 +1,16 @@
-//! What a column is in Iceberg: its id, its type, and its form in bounds and partition values. Pure.
+//! What a column is in Iceberg: its type, and its form in bounds and partition values. Pure.
 //!
 //! Source: the Iceberg table specification, "Schemas and Data Types", "Appendix A: Avro" and "Appendix D: Single-value
-//! serialization". The id of a column is a hash of its name, because it is in the files: they are written before the
-//! table's next version is known, and perhaps beside those of another snapshot. So a column has one id for ever, also
-//! if it is gone for a while.
+//! serialization".
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::ScalarValue;
-use datafusion::parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use serde_json::{Map, Value, json};
-use twox_hash::XxHash64;
 
 use super::avro::AvroRow;
 use crate::error::IcebergFault;
+use crate::lake::field_ids::id_of;
 use crate::types::lake::list_item;
-
-/// Ids are below this: those above are for columns that other writers add.
-const IDS: u64 = 2_000_000_000;
-
-/// Columns with their ids, as the writer of Parquet files takes them, at every depth.
-///
-/// # Errors
-/// [`IcebergFault::SameId`], about once in a million tables of 50 columns.
-pub(crate) fn with_ids(columns: &[FieldRef]) -> Result<Vec<FieldRef>, IcebergFault> {
-    let mut taken = HashMap::new();
-    columns.iter().map(|column| identified(column, column.name(), "", &mut taken)).collect()
-}
-
-fn identified(
-    column: &FieldRef,
-    name: &str,
-    above: &str,
-    taken: &mut HashMap<u64, String>,
-) -> Result<FieldRef, IcebergFault> {
-    // No name of a column holds NUL.
-    let path = if above.is_empty() { name.to_owned() } else { format!("{above}\0{name}") };
-    let id = XxHash64::oneshot(0, path.as_bytes()) % IDS + 1;
-    let shown = || path.replace('\0', ".");
-    if let Some(column) = taken.insert(id, shown()) {
-        return Err(IcebergFault::SameId { column, other: shown() });
-    }
-    let mut below = |fields: &[(&FieldRef, &str)]| -> Result<Vec<FieldRef>, IcebergFault> {
-        fields.iter().map(|(field, name)| identified(field, name, &path, taken)).collect()
-    };
-    let data_type = match column.data_type() {
-        DataType::Struct(fields) => {
-            let named: Vec<_> = fields.iter().map(|field| (field, field.name().as_str())).collect();
-            DataType::Struct(below(&named)?.into())
-        }
-        DataType::Map(entries, sorted) => {
-            let DataType::Struct(pair) = entries.data_type() else { return Ok(Arc::clone(column)) };
-            let named: Vec<_> = pair.iter().zip(["key", "value"]).collect();
-            let pair = DataType::Struct(Fields::from(below(&named)?));
-            DataType::Map(Arc::new(Field::clone(entries).with_data_type(pair)), *sorted)
-        }
-        DataType::List(item) => DataType::List(below(&[(item, "element")])?.remove(0)),
-        DataType::LargeList(item) => DataType::LargeList(below(&[(item, "element")])?.remove(0)),
-        other => other.clone(),
-    };
-    let mut metadata = column.metadata().clone();
-    metadata.insert(PARQUET_FIELD_ID_META_KEY.to_owned(), id.to_string());
-    Ok(Arc::new(Field::clone(column).with_data_type(data_type).with_metadata(metadata)))
-}
-
-/// The id of a column that [`with_ids`] gave.
-pub(super) fn id_of(column: &Field) -> i64 {
-    column.metadata().get(PARQUET_FIELD_ID_META_KEY).and_then(|id| id.parse().ok()).unwrap_or_default()
-}
 
 /// The types that the columns of a table have had, by id.
 #[derive(Debug, Clone, Default)]
@@ -258,7 +199,10 @@ pub(super) fn bound(value: &ScalarValue) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::lake::field_ids::with_ids;
 
     fn column(name: &str, of: DataType) -> FieldRef {
         Arc::new(Field::new(name, of, true))
@@ -274,8 +218,8 @@ mod tests {
         let pair = DataType::Struct(vec![column("x", DataType::Utf8), column("y", list.clone())].into());
         let mut known = KnownTypes::default();
         let (a, b) = (column("a", list), column("b", pair));
-        let first = fields(&mut known, &[a.clone(), b.clone()]).unwrap();
-        let second = fields(&mut known, &[column("c", DataType::Date32), b.clone()]).unwrap();
+        let first = fields(&mut known, &[Arc::clone(&a), Arc::clone(&b)]).unwrap();
+        let second = fields(&mut known, &[column("c", DataType::Date32), Arc::clone(&b)]).unwrap();
         assert_eq!(first[1], second[1]);
         let ids =
             [&first[0]["id"], &first[1]["id"], &first[0]["type"]["element-id"], &first[1]["type"]["fields"][0]["id"]];
