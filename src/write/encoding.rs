@@ -170,6 +170,8 @@ impl LakeEncoding {
             }
             let path = ColumnPath::from(name.as_str());
             builder = match leaf.physical_type() {
+                // An encoding that was asked for stays.
+                _ if self.properties.encoding(&path).is_some() => builder,
                 Type::INT32 | Type::INT64 => builder.set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED),
                 Type::BYTE_ARRAY => builder.set_column_encoding(path.clone(), Encoding::DELTA_LENGTH_BYTE_ARRAY),
                 _ => builder,
@@ -294,6 +296,18 @@ mod tests {
             encodings(5000),
             [(false, Some(key)), dictionary, (false, Some(text)), dictionary, dictionary, (false, None), dictionary]
         );
+    }
+
+    #[test]
+    fn encoding_that_is_asked_for_is_that_of_all_columns_without_a_dictionary() {
+        let batch = rows(5000);
+        let asked = builder().set_encoding(Encoding::PLAIN).build();
+        let chosen = FileEncoding::lake(&batch.schema(), asked).unwrap().properties(&batch, 500_000, 0).unwrap();
+        for (name, has_dictionary) in [("key", false), ("kind", true), ("text", false), ("word", true)] {
+            let name = ColumnPath::from(name);
+            assert_eq!(chosen.encoding(&name), Some(Encoding::PLAIN), "{name}");
+            assert_eq!(chosen.dictionary_enabled(&name), has_dictionary, "{name}");
+        }
     }
 
     #[test]

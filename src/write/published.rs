@@ -1,15 +1,14 @@
-//! What published files are like: codec, row groups, the order of their rows. Which encoding a column gets is decided
-//! by
-//! [`super::encoding`].
+//! What published files are like: codec, row groups, the order of their rows, and the encodings that a lake format asks
+//! for. Which encoding a column gets otherwise is decided by [`super::encoding`].
 
 use datafusion::arrow::datatypes::Schema;
 use datafusion::parquet::arrow::ArrowSchemaConverter;
-use datafusion::parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use datafusion::parquet::basic::{Compression, Encoding, GzipLevel, ZstdLevel};
 use datafusion::parquet::file::metadata::SortingColumn;
 use datafusion::parquet::file::properties::WriterProperties;
 
 use super::encoding::{FileEncoding, STAGING_ROW_GROUP_BYTES, builder};
-use crate::config::{LakeTable, SortKey, WriteCompression};
+use crate::config::{LakeKind, LakeTable, SortKey, WriteCompression};
 use crate::error::{Error, Result};
 use crate::types::width::is_wide;
 
@@ -50,7 +49,12 @@ pub(crate) fn published_properties(lake: &LakeTable, schema: &Schema) -> Result<
         WriteCompression::Gzip(level) => Compression::GZIP(GzipLevel::try_new(level.into()).map_err(failed)?),
         WriteCompression::Zstd(level) => Compression::ZSTD(ZstdLevel::try_new(level.into()).map_err(failed)?),
     };
-    Ok(builder()
+    let builder = match lake.kind {
+        LakeKind::Parquet => builder(),
+        // Iceberg's readers in Spark know only this one and dictionaries.
+        LakeKind::Iceberg => builder().set_encoding(Encoding::PLAIN),
+    };
+    Ok(builder
         .set_compression(compression)
         .set_max_row_group_row_count(None)
         // The roll rule says where they end; this is for files that become much larger than they should.

@@ -110,16 +110,21 @@ impl ManifestWriter {
             .collect();
         let counts: Vec<(i64, u64)> = known.iter().map(|(_, id, _)| (*id, file.rows)).collect();
         let nulls: Vec<(i64, u64)> = known.iter().map(|(_, id, range)| (*id, range.nulls)).collect();
-        let bounds = |of: fn(&ColumnRange) -> Option<&String>| {
+        let bounds = |of: fn(&ColumnRange) -> Option<&String>, zero: &'static str| {
             let bounds = known.iter().filter_map(|(column, id, range)| {
                 // Inexact ranges of floats bound nothing: there may be NaN.
                 let is_sound = range.is_exact || !column.data_type().is_floating();
                 let text = of(range).filter(|_| is_sound)?;
+                // A zero of either sign lies between -0.0 and 0.0, which readers may tell apart.
+                let text = match (column.data_type().is_floating(), text.as_str()) {
+                    (true, "0.0" | "-0.0") => zero,
+                    _ => text,
+                };
                 Some((*id, bound(&partition::typed(Some(text), column.data_type()).ok()?)?))
             });
             bounds.collect::<Vec<(i64, Vec<u8>)>>()
         };
-        let (lower, upper) = (bounds(|range| range.min.as_ref()), bounds(|range| range.max.as_ref()));
+        let (lower, upper) = (bounds(|range| range.min.as_ref(), "-0.0"), bounds(|range| range.max.as_ref(), "0.0"));
         let of_count = |row: &mut AvroRow, (id, count): &(i64, u64)| {
             row.long(*id);
             row.count(*count);

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::FieldRef;
 use serde_json::{Map, Value, json};
 
@@ -224,7 +225,7 @@ impl TableMetadata {
         self.forget(new.time);
         let sequence = self.next_sequence();
         let parent = self.current();
-        let is_newest = self.current_time().is_none_or(|current| current <= new.time);
+        let is_newest = self.current_time().is_none_or(|current| instant(current) <= instant(new.time));
         let now = new.now.max(self.number("last-updated-ms"));
         let operation = if parent.is_some() { "overwrite" } else { "append" };
         let mut snapshot = json!({
@@ -274,7 +275,7 @@ impl TableMetadata {
         }
         if was_current {
             let known = self.of_list("snapshots").iter();
-            let newest = known.max_by_key(|snapshot| snapshot["summary"][TIME].as_str().unwrap_or_default());
+            let newest = known.max_by_key(|snapshot| snapshot["summary"][TIME].as_str().and_then(instant));
             match newest.and_then(|snapshot| snapshot["snapshot-id"].as_i64()) {
                 Some(id) => self.make_current(id, self.number("last-updated-ms")),
                 None => drop(self.0.insert("current-snapshot-id".to_owned(), json!(-1))),
@@ -296,6 +297,11 @@ impl TableMetadata {
     pub(super) fn updated(&self) -> i64 {
         self.number("last-updated-ms")
     }
+}
+
+/// The instant of a snapshot time. As texts, times with and without a fraction have another order.
+fn instant(time: &str) -> Option<DateTime<Utc>> {
+    time.parse().ok()
 }
 
 /// The highest id in a field or type.
@@ -337,6 +343,8 @@ mod tests {
         assert_eq!(TableMetadata::parse(&text).unwrap().text(), text);
         assert_eq!((table.of_list("schemas").len(), table.of_list("partition-specs").len()), (1, 1));
         assert_eq!(table.next_sequence(), 4);
+        published(&mut table, "2026-02-01T00:00:00.5Z", 4);
+        assert_eq!(table.current(), Some(4));
     }
 
     #[test]
