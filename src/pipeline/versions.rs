@@ -158,6 +158,7 @@ mod tests {
             job.pipeline.run().await.unwrap();
             assert_eq!(files(&job, 1, "main").await, of_night(&job, NIGHTS[0]).await, "{lost:?}");
             assert!(!job.keys(ROOT).await.iter().any(|key| key.contains("/v2.")), "{lost:?}");
+            assert_eq!(job.bytes(&format!("{ROOT}/version-hint.text")).await, "1", "{lost:?}");
         }
     }
 

@@ -75,6 +75,8 @@ pub(crate) struct CompleteSnapshot<'a> {
 #[derive(Debug)]
 struct FoundVersion {
     number: u64,
+    /// Whether the hint names it; a crash may have left it behind.
+    is_hinted: bool,
     table: TableMetadata,
 }
 
@@ -118,7 +120,10 @@ impl<'a> IcebergTable<'a> {
         let mut files: Option<SnapshotManifests> = None;
         for _ in 0..ATTEMPTS {
             let found = self.newest().await?;
-            if found.as_ref().is_some_and(|found| found.table.has(snapshot.time, snapshot.plan)) {
+            if let Some(found) = &found
+                && found.table.has(snapshot.time, snapshot.plan)
+            {
+                self.hint_at(found).await?;
                 return Ok(false);
             }
             let (number, mut table) = self.following(found, snapshot.plan);
@@ -199,6 +204,7 @@ impl<'a> IcebergTable<'a> {
     pub(crate) async fn forget(&self, time: &str) -> Result<()> {
         for _ in 0..ATTEMPTS {
             let Some(found) = self.newest().await? else { return Ok(()) };
+            self.hint_at(&found).await?;
             let (number, mut table) = self.following(Some(found), "");
             if !table.forget(time) || self.commit(number, &table).await? {
                 return Ok(());
@@ -225,7 +231,7 @@ impl<'a> IcebergTable<'a> {
                 let root = self.layout.root().uri();
                 (1, TableMetadata::new(&root, &uuid(&root, plan)))
             }
-            Some(FoundVersion { number, mut table }) => {
+            Some(FoundVersion { number, mut table, .. }) => {
                 let since = table.updated();
                 table.follows(&self.layout.metadata(number).uri(), since);
                 (number + 1, table)
@@ -256,7 +262,15 @@ impl<'a> IcebergTable<'a> {
         let file = || self.layout.metadata(number).uri();
         let table = TableMetadata::parse(&bytes)
             .map_err(|reason| self.fault(IcebergFault::Metadata { file: file(), reason }))?;
-        Ok(Some(FoundVersion { number, table }))
+        Ok(Some(FoundVersion { number, is_hinted: hint == Some(number), table }))
+    }
+
+    /// Lets the hint name a version that was written before a crash.
+    async fn hint_at(&self, found: &FoundVersion) -> Result<()> {
+        if found.is_hinted {
+            return Ok(());
+        }
+        self.put(&self.layout.version_hint(), Bytes::from(found.number.to_string())).await
     }
 
     /// The highest version in the folder, 0 without one: only where there is no hint.
